@@ -1,0 +1,62 @@
+# `make` opens the program, `make test` checks everything that needs no virtual machine,
+# `make lab` runs it on real systemds in virtual machines, `make bench` measures.
+.POSIX:
+.DEFAULT_GOAL := run
+.PHONY: run install test lint lab lab-all faults bench pictures clean
+
+VENV = .venv
+PY = $(VENV)/bin/python
+READY = $(VENV)/.ready
+
+run: $(READY)
+	@$(VENV)/bin/lowmem-tui --or-demo
+
+# Debian's python3 has no ensurepip until python3-venv is there.
+$(VENV)/bin/python:
+	@python3 -c 'import ensurepip' 2>/dev/null || { \
+	  echo "python3-venv is missing: installing it with apt-get"; \
+	  if [ "$$(id -u)" = 0 ]; then SUDO=; else SUDO=sudo; fi; \
+	  { $$SUDO apt-get install -qq -y python3-venv || \
+	    { $$SUDO apt-get update -qq && $$SUDO apt-get install -qq -y python3-venv; }; } >/dev/null; }
+	@python3 -m venv $(VENV)
+
+$(READY): $(VENV)/bin/python pyproject.toml
+	@echo "Setting up $(VENV) (once) ..."
+	@$(PY) -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.ready-dev: $(READY)
+	@$(PY) -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+install: $(READY)
+
+lint: $(VENV)/.ready-dev
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+
+test: lint
+	$(VENV)/bin/pytest -m 'not lab and not bench'
+	@echo "Not run here: the lab (real systemds in virtual machines): make lab"
+
+# Needs qemu-system-x86, qemu-utils, mmdebstrap, e2fsprogs, openssh-client: see docs/development.md.
+lab: $(VENV)/.ready-dev
+	$(VENV)/bin/pytest -m 'lab and not long' tests/lab
+	@echo "Not run here: what takes an hour in the lab: make lab-all"
+
+lab-all: $(VENV)/.ready-dev
+	$(VENV)/bin/pytest -m lab tests/lab
+
+# All of the proofs that `make test` samples: see docs/safety.md.
+faults: $(VENV)/.ready-dev
+	LOWMEM_FAULTS=1 LOWMEM_PLANS=10000 $(VENV)/bin/pytest -s tests/change/test_faults.py tests/change/test_round_trip.py
+
+bench: $(VENV)/.ready-dev
+	$(PY) -m tests.bench
+
+pictures: $(VENV)/.ready-dev
+	LOWMEM_TUI_PICTURES=write $(VENV)/bin/pytest -q tests/tui/test_picture.py
+
+clean:
+	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,3 @@
+"""lowmem-tui: systemd units and memory on small servers."""
+
+__version__ = "0.1.0"

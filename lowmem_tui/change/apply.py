@@ -1,0 +1,245 @@
+"""Carrying out a plan: all of it, verified, or nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+from typing import TYPE_CHECKING, Protocol
+
+from lowmem_tui.change.compare import Machine, near, same
+from lowmem_tui.change.files import EtcFiles
+from lowmem_tui.change.signals import Interruptions
+from lowmem_tui.change.situation import SettingsReader
+from lowmem_tui.change.steps import Hands, Reload, SetLimit, SetScore, WriteFile
+from lowmem_tui.change.transaction import Transaction, in_words
+from lowmem_tui.change.trial_files import our_files
+from lowmem_tui.change.verify import to_be_live, verify
+from lowmem_tui.model.errors import (
+    ChangedError,
+    ManagerError,
+    NotPermittedError,
+    PutBackError,
+    RefusedError,
+)
+from lowmem_tui.model.plan import Outcome
+from lowmem_tui.model.text import plain
+from lowmem_tui.model.unit import CGROUP_FILES, Key, Unlimited
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from lowmem_tui.model.plan import Effect, FileChange, Plan
+    from lowmem_tui.model.ports import Files, Kernel, Manager
+    from lowmem_tui.model.unit import UnitProperties
+
+_PASSES = 3
+"""How often a unit's processes are looked through: one that forks passes the old score on."""
+
+ORDER = (Key.MEMORY_HIGH, Key.MEMORY_SWAP_MAX, Key.MEMORY_MAX, Key.OOM_SCORE_ADJUST)
+"""memory.high first: it pushes pages out, where memory.max kills."""
+
+
+class Book(Protocol):
+    """Who writes down what is done."""
+
+    def ahead(self, before: Mapping[str, UnitProperties]) -> None:
+        """Everything is checked, and nothing touched yet; what this raises ends it."""
+
+    def done(self) -> None:
+        """Note that it is done and verified; if this raises, everything is put back."""
+
+    def failed(self, failure: BaseException) -> None:
+        """Note that it was put back, or not quite, as ``failure`` says. Raises nothing."""
+
+
+class NoBook:
+    """Writes nothing down."""
+
+    def ahead(self, before: Mapping[str, UnitProperties]) -> None:
+        """See ``Book``."""
+
+    def done(self) -> None:
+        """See ``Book``."""
+
+    def failed(self, failure: BaseException) -> None:
+        """See ``Book``."""
+
+
+def apply(
+    plan: Plan, *, manager: Manager, files: Files, kernel: Kernel, force: bool = False
+) -> Outcome:
+    """Write the files, reload systemd once, set what runs, and verify; or leave it as it was.
+
+    On a real machine (``EtcFiles``) it holds the lock. SIGINT, SIGTERM and SIGHUP in the middle
+    put everything back too, if this is the main thread. Nothing is written down: see change.work.
+
+    Raises RefusedError, ChangedError, NotPermittedError, PutBackError, HalfDoneError.
+    """
+    not_refused(plan, force=force)
+    with contextlib.ExitStack() as held:
+        interruptions = held.enter_context(Interruptions())
+        if isinstance(files, EtcFiles):
+            try:
+                held.enter_context(files.exclusive())
+            except OSError as error:
+                raise PutBackError(f"Nothing was touched: {in_words(error)}.") from error
+        hands = Hands(manager, files, kernel)
+        return perform(plan, hands, plan.files, interruptions.check, NoBook())
+
+
+def not_refused(plan: Plan, *, force: bool) -> None:
+    """Raise RefusedError if the plan has a refusal that stands."""
+    if refused := plan.refused(force):
+        more = f" (and {len(refused) - 1} more)" if len(refused) > 1 else ""
+        way = "force" if not force and all(each.forceable for each in refused) else ""
+        raise RefusedError(f"{refused[0].text}{more}", way=way)
+
+
+def perform(
+    plan: Plan,
+    hands: Hands,
+    changes: Sequence[FileChange],
+    check: Callable[[], None],
+    book: Book,
+) -> Outcome:
+    """Do what ``apply`` says, with these changes of files; the caller holds the lock.
+
+    ``check`` raises Interruption when it is time to stop.
+    """
+    try:
+        _check((*plan.files, *changes), hands.files)
+        before = hands.manager.properties(_units(plan))
+        book.ahead(before)
+    except OSError as error:
+        raise PutBackError(f"Nothing was touched: {in_words(error)}.") from error
+    run = Transaction(hands, check)
+    try:
+        for change in changes:
+            run.do(WriteFile(change.path, change.before, change.after))
+        if changes:
+            run.do(Reload())
+        after = hands.manager.properties(_units(plan))
+        _still_loads(before, after)
+        live = _set_what_runs(plan, run, hands, before, after)
+        check()
+        mismatches, pending = verify(plan, hands)
+        check()
+        book.done()
+    except BaseException as error:  # noqa: BLE001 - whatever it is, it is put back first
+        failure = run.put_back(error)
+        book.failed(failure)
+        raise failure from (None if failure is error else error)
+    return Outcome(tuple(change.path for change in changes), live, pending, mismatches)
+
+
+def _units(plan: Plan) -> list[str]:
+    return list(dict.fromkeys(effect.unit for effect in plan.effects))
+
+
+def _check(changes: Iterable[FileChange], files: Files) -> None:
+    """Look whether everything is as the plan saw it; raises before anything is touched."""
+    for change in changes:
+        if sentence := files.obstacle(change.path):
+            raise RefusedError(sentence)
+        try:
+            now = files.read(change.path)
+        except PermissionError as error:
+            raise NotPermittedError(
+                f"{plain(change.path)} cannot be read by this user: run the same with sudo."
+            ) from error
+        if now != change.before:
+            raise ChangedError(
+                f"{plain(change.path)} was changed after the plan was made: look again and make "
+                "a new plan."
+            )
+
+
+def _still_loads(before: Mapping[str, UnitProperties], after: Mapping[str, UnitProperties]) -> None:
+    for name, now in after.items():
+        if before[name].load_state == "loaded" and now.load_state != "loaded":
+            raise ManagerError(
+                f"systemd does not load {plain(name)} with this ({now.load_state}): see "
+                "`journalctl -b _PID=1`."
+            )
+
+
+def _set_what_runs(
+    plan: Plan,
+    run: Transaction,
+    hands: Hands,
+    before: Mapping[str, UnitProperties],
+    after: Mapping[str, UnitProperties],
+) -> tuple[str, ...]:
+    """Set the kernel's values of what runs; returns sentences on what was set."""
+    said: list[str] = []
+    asked = {(edit.unit, edit.key) for edit in plan.edits if edit.value is not None}
+    reader = SettingsReader(hands.files, hands.kernel, Machine(), strict=True)
+    for key in ORDER:
+        for effect in plan.effects:
+            unit = after[effect.unit]
+            if (
+                effect.key is not key
+                or effect.live is None
+                or not unit.control_group
+                or not near(key, unit.loaded(key), effect.loaded)
+            ):
+                continue
+            # Where another file wins, its value is none that was asked for or looked at.
+            source = reader.settings(unit)[key].source
+            if (unit.name, key) in asked and source not in our_files(unit.name):
+                continue
+            if key is Key.OOM_SCORE_ADJUST:
+                said += _set_scores(run, hands, before[effect.unit], unit)
+            else:
+                said += _set_limit(effect, run, hands, unit)
+    return tuple(said)
+
+
+def _set_limit(
+    effect: Effect, run: Transaction, hands: Hands, unit: UnitProperties
+) -> Iterator[str]:
+    file = CGROUP_FILES[effect.key]
+    now = hands.kernel.limit(unit.control_group, file)
+    wanted = to_be_live(effect, unit.loaded(effect.key))
+    if now is None or not isinstance(wanted, int | Unlimited) or same(effect.key, now, wanted):
+        return
+    step = SetLimit(unit.name, effect.key, unit.control_group, file, now, wanted)
+    run.do(step)
+    yield str(step)
+
+
+def _set_scores(
+    run: Transaction,
+    hands: Hands,
+    before: UnitProperties,
+    unit: UnitProperties,
+) -> Iterator[str]:
+    """Give every process that still has the old score the new one; what set its own keeps it."""
+    old, new = before.oom_score_adjust, unit.oom_score_adjust
+    if old is None or new is None or old == new:
+        return
+    tried: set[tuple[int, int]] = set()
+    done = 0
+    for _ in range(_PASSES):
+        found = {
+            (pid, start)
+            for pid, start in hands.kernel.processes(unit.control_group)
+            if (pid, start) not in tried and hands.kernel.oom_score_adj(pid, start) == old
+        }
+        for pid, start in sorted(found):
+            try:
+                run.do(SetScore(unit.name, pid, start, old, new))
+                done += 1
+            except OSError as error:
+                # A container may not lower it. systemd goes on without then, and so do we:
+                # verifying tells.
+                if error.errno not in {errno.EACCES, errno.EPERM}:
+                    raise
+        tried |= found
+        if not found:
+            break
+    if done:
+        yield (
+            f"{unit.name}: oom_score_adj of {done} running "
+            f"{'process' if done == 1 else 'processes'} is {new} now (it was {old})."
+        )

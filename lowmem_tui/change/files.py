@@ -1,0 +1,277 @@
+"""Unit files and drop-ins on a real machine, written so that no crash leaves half a file."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import stat
+from typing import TYPE_CHECKING, Final
+
+from lowmem_tui.model.errors import NotPermittedError, RefusedError
+from lowmem_tui.model.text import plain
+from lowmem_tui.model.unit import is_unit_name
+from lowmem_tui.policy import dropin
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+TRIAL_DROP_IN: Final = "zzz-lowmem-tui-trial.conf"
+"""Our drop-in under /run, which a reboot forgets: it comes after the other."""
+
+RUN_PLACE: Final = "/run/systemd/system"
+
+PLACES: Final = {dropin.FOLDER: dropin.OUR_NAME, RUN_PLACE: TRIAL_DROP_IN}
+"""The only folders below which we write, and the only name that we write there."""
+
+LOCK: Final = "/run/lowmem-tui.lock"
+"""Held (flock(2)) by whoever changes the server."""
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+
+
+def temporary(name: str) -> str:
+    """Return the name under which a file is written: hidden, and no ``.conf``, so that systemd
+    does not read it should it be left behind.
+
+    It is always the same, so that the next writer finds and removes what a crash has left.
+    """  # noqa: D205
+    return f".{name}.new"
+
+
+class EtcFiles:
+    """``Files`` (model.ports) of this machine.
+
+    It writes and removes nothing but ``zz-lowmem-tui.conf`` in a ``UNIT.d`` of
+    /etc/systemd/system and ``zzz-lowmem-tui-trial.conf`` in one of /run/systemd/system. No
+    symbolic link below these two folders is followed for that.
+    """
+
+    def __init__(self, root: str = "/", *, owner: int = 0) -> None:
+        """Take the tree below `root`; `owner` is the uid that folders and files must have."""
+        self._root = root.rstrip("/")
+        self._owner = owner
+
+    @contextlib.contextmanager
+    def exclusive(self) -> Generator[None, None, None]:
+        """Hold the lock: nobody else of us changes this tree meanwhile.
+
+        Raises RefusedError when another does, NotPermittedError for an ordinary user, OSError.
+        """
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            fd = os.open(self._root + LOCK, flags, 0o600)
+        except PermissionError as error:
+            raise NotPermittedError(
+                "Only root may change units: run the same with sudo."
+            ) from error
+        try:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                holder = os.read(fd, 20).decode("ascii", "replace").strip()
+                raise RefusedError(
+                    "Another lowmem-tui is changing this server"
+                    f"{f' (process {plain(holder)})' if holder else ''}: wait until it has ended."
+                ) from error
+            # For the sentence above alone.
+            with contextlib.suppress(OSError):
+                os.ftruncate(fd, 0)
+                os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+            yield
+        finally:
+            # Linux has closed it, whatever it says.
+            with contextlib.suppress(OSError):
+                os.close(fd)
+
+    def read(self, path: str) -> str | None:
+        """See ``Files``. A device or a pipe (/dev/null masks a unit) reads as empty."""
+        try:
+            # Not to wait for a writer, should it be a pipe.
+            fd = os.open(self._root + path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        try:
+            if stat.S_ISDIR(mode := os.fstat(fd).st_mode):
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+            if not stat.S_ISREG(mode):
+                return ""
+            return read_all(fd).decode("utf-8", "surrogateescape")
+        finally:
+            os.close(fd)
+
+    def obstacle(self, path: str) -> str:
+        """See ``Files``."""
+        place, folder, name = _parts(path)
+        shown = plain(f"{place}/{folder}")
+        try:
+            with self._open(place) as above:
+                try:
+                    found = os.stat(folder, dir_fd=above, follow_symlinks=False)
+                except FileNotFoundError:
+                    return ""
+                if sentence := self._oddity(shown, found, folder=True):
+                    return sentence
+                inside = os.open(folder, _FOLDER | os.O_NOFOLLOW, dir_fd=above)
+                try:
+                    found = os.stat(name, dir_fd=inside, follow_symlinks=False)
+                except FileNotFoundError:
+                    return ""
+                finally:
+                    os.close(inside)
+                return self._oddity(plain(path), found, folder=False)
+        except FileNotFoundError:
+            return ""
+        except PermissionError:
+            return f"{shown} cannot be read by this user: run the same with sudo."
+
+    def _oddity(self, path: str, found: os.stat_result, *, folder: bool) -> str:
+        if stat.S_ISLNK(found.st_mode):
+            return f"{path} is a symbolic link, which is not followed: put a real one in its place."
+        if not (stat.S_ISDIR if folder else stat.S_ISREG)(found.st_mode):
+            kind = "folder" if folder else "file"
+            return f"{path} is no ordinary {kind}: move it away."
+        if found.st_uid != self._owner:
+            return f"{path} belongs to user {found.st_uid}, not to root: `chown root` it."
+        if found.st_mode & stat.S_IWOTH:
+            return f"{path} can be written by everybody: `chmod o-w` it."
+        return ""
+
+    def write(self, path: str, text: str) -> None:
+        """See ``Files``. PermissionError for a path that is none of ours, whoever asks."""
+        place, folder, name = _parts(path)
+        data = text.encode("utf-8", "surrogateescape")
+        with self._open(place) as above:
+            made = _make(folder, above)
+            try:
+                with self._inside(folder, above) as inside:
+                    if made:
+                        os.fchmod(inside, 0o755)
+                        os.fsync(above)
+                    replace(name, data, inside)
+            except BaseException:
+                if made:
+                    with contextlib.suppress(OSError):
+                        os.rmdir(folder, dir_fd=above)
+                raise
+
+    def remove(self, path: str) -> None:
+        """See ``Files``. A file that is gone already is no error."""
+        place, folder, name = _parts(path)
+        with self._open(place) as above:
+            try:
+                with self._inside(folder, above) as inside:
+                    for each in (temporary(name), name):
+                        with contextlib.suppress(FileNotFoundError):
+                            os.unlink(each, dir_fd=inside)
+                    os.fsync(inside)
+            except FileNotFoundError:
+                return
+            try:
+                os.rmdir(folder, dir_fd=above)
+            except OSError as error:
+                if error.errno not in {errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT, errno.EBUSY}:
+                    raise
+                return
+            os.fsync(above)
+
+    def tidy(self, path: str) -> None:
+        """See ``Files``."""
+        place, folder, name = _parts(path)
+        try:
+            with self._open(place) as above:
+                with (
+                    self._inside(folder, above) as inside,
+                    contextlib.suppress(FileNotFoundError),
+                ):
+                    os.unlink(temporary(name), dir_fd=inside)
+                with contextlib.suppress(OSError):
+                    os.rmdir(folder, dir_fd=above)
+        except (FileNotFoundError, NotADirectoryError):
+            return
+
+    @contextlib.contextmanager
+    def _open(self, place: str) -> Generator[int, None, None]:
+        fd = os.open(self._root + place, _FOLDER)
+        try:
+            yield fd
+        finally:
+            os.close(fd)
+
+    @contextlib.contextmanager
+    def _inside(self, folder: str, above: int) -> Generator[int, None, None]:
+        """Open a ``UNIT.d``: a real folder that belongs to root, or OSError."""
+        fd = os.open(folder, _FOLDER | os.O_NOFOLLOW, dir_fd=above)
+        try:
+            if os.fstat(fd).st_uid != self._owner:
+                raise PermissionError(errno.EPERM, "it does not belong to root", folder)
+            yield fd
+        finally:
+            os.close(fd)
+
+
+def _parts(path: str) -> tuple[str, str, str]:
+    """Return the place, the folder and the name of a path that we may write."""
+    above, _, name = path.rpartition("/")
+    place, _, folder = above.rpartition("/")
+    if PLACES.get(place) != name or not (
+        folder.endswith(".d") and is_unit_name(folder.removesuffix(".d"))
+    ):
+        raise PermissionError(errno.EPERM, "it is no drop-in of lowmem-tui", path)
+    return place, folder, name
+
+
+def _make(folder: str, above: int) -> bool:
+    try:
+        os.mkdir(folder, 0o755, dir_fd=above)
+    except FileExistsError:
+        return False
+    return True
+
+
+def replace(name: str, data: bytes, inside: int, mode: int = 0o644) -> None:
+    """Put a whole file in the place of another in a folder (open as ``inside``), durably.
+
+    Or leave everything as it was. OSError as the kernel gives it.
+    """
+    new = temporary(name)
+    fd = _create(new, inside)
+    try:
+        try:
+            _write_all(fd, data)
+            # Whatever the umask said.
+            os.fchmod(fd, mode)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        os.rename(new, name, src_dir_fd=inside, dst_dir_fd=inside)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(new, dir_fd=inside)
+        raise
+    os.fsync(inside)
+
+
+def _create(new: str, inside: int) -> int:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        return os.open(new, flags, 0o600, dir_fd=inside)
+    except FileExistsError:
+        # One writer at a time holds the lock, so this is what a crash has left.
+        os.unlink(new, dir_fd=inside)
+        return os.open(new, flags, 0o600, dir_fd=inside)
+
+
+def read_all(fd: int) -> bytes:
+    """Return what can still be read of an open file."""
+    pieces = []
+    while piece := os.read(fd, 65536):
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(fd, rest) :]

@@ -1,0 +1,140 @@
+"""What the kernel had for what ran: written down before a change, and brought back after it."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from lowmem_tui.change.apply import ORDER
+from lowmem_tui.change.compare import same
+from lowmem_tui.change.record import LimitBefore, LiveBefore, ScoresBefore
+from lowmem_tui.model.errors import LowmemError
+from lowmem_tui.model.text import plain
+from lowmem_tui.model.unit import CGROUP_FILES, Unlimited
+from lowmem_tui.policy.cases import RUNNING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from lowmem_tui.change.record import Record
+    from lowmem_tui.change.steps import Hands
+    from lowmem_tui.model.plan import Effect, Plan
+    from lowmem_tui.model.unit import UnitProperties
+
+AUTO_RESTART = "auto-restart"
+"""``SubState`` of a unit that waits to be started again."""
+
+
+def live_before(plan: Plan, hands: Hands, before: Mapping[str, UnitProperties]) -> LiveBefore:
+    """Return what the kernel has now for the units of a plan. OSError.
+
+    Limits come in the order in which they are to be written: memory.high first, which pushes
+    pages out where memory.max kills.
+    """
+    limits: list[LimitBefore] = []
+    scores: list[ScoresBefore] = []
+    for key in ORDER:
+        for effect in plan.effects:
+            if effect.key is not key:
+                continue
+            unit = before[effect.unit]
+            if key in CGROUP_FILES:
+                limits += _limit(effect, unit, hands)
+            else:
+                scores += _scores(effect, unit, hands)
+    active = tuple(u.name for u in before.values() if u.active_state in RUNNING)
+    return LiveBefore(tuple(limits), tuple(scores), active)
+
+
+def _limit(effect: Effect, unit: UnitProperties, hands: Hands) -> Iterator[LimitBefore]:
+    now = None
+    if unit.control_group:
+        now = hands.kernel.limit(unit.control_group, CGROUP_FILES[effect.key])
+    group = unit.control_group if now is not None else ""
+    loaded = unit.loaded(effect.key)
+    before = now if now is not None else loaded
+    if isinstance(before, int | Unlimited):
+        yield LimitBefore(unit.name, effect.key, group, before)
+
+
+def _scores(effect: Effect, unit: UnitProperties, hands: Hands) -> Iterator[ScoresBefore]:
+    if unit.oom_score_adjust is None or not isinstance(effect.loaded, int):
+        return
+    found = []
+    if unit.control_group:
+        for pid, start in hands.kernel.processes(unit.control_group):
+            score = hands.kernel.oom_score_adj(pid, start)
+            if score is not None:
+                found.append((pid, start, score))
+    yield ScoresBefore(
+        unit.name, unit.control_group, unit.oom_score_adjust, effect.loaded, tuple(found)
+    )
+
+
+def restore(record: Record, hands: Hands, *, same_boot: bool) -> None:
+    """Bring back what the kernel had; systemd has been reloaded. OSError, ManagerError.
+
+    After another boot the processes are others: then it is what systemd has loaded.
+    """
+    now = hands.manager.properties(record.units)
+    for limit in record.live.limits:
+        unit = now[limit.unit]
+        before = limit.before if same_boot else unit.loaded(limit.key)
+        group = (same_boot and limit.cgroup) or unit.control_group
+        if group and isinstance(before, int | Unlimited):
+            file = CGROUP_FILES[limit.key]
+            has = hands.kernel.limit(group, file)
+            if has is not None and not same(limit.key, has, before):
+                # It may end at any moment.
+                with contextlib.suppress(FileNotFoundError):
+                    hands.kernel.set_limit(group, file, before)
+    for scores in record.live.scores:
+        _restore_scores(scores, now[scores.unit], hands, same_boot=same_boot)
+
+
+def _restore_scores(
+    scores: ScoresBefore, unit: UnitProperties, hands: Hands, *, same_boot: bool
+) -> None:
+    """Give back each process its own score; those that came since, what they would have got."""
+    kernel = hands.kernel
+    known = {(pid, start): was for pid, start, was in scores.processes} if same_boot else {}
+    came = kernel.processes(unit.control_group) if unit.control_group else ()
+    for pid, start in {**known, **dict.fromkeys(came)}:
+        was = known.get((pid, start), scores.before)
+        if was != scores.after and kernel.oom_score_adj(pid, start) == scores.after:
+            kernel.set_oom_score_adj(pid, start, was)
+
+
+def catch_up(record: Record, hands: Hands) -> None:
+    """Give what runs the values that systemd has loaded: it was started before they were.
+
+    OSError, ManagerError.
+    """
+    now = hands.manager.properties(record.units)
+    for limit in record.live.limits:
+        unit = now[limit.unit]
+        loaded = unit.loaded(limit.key)
+        if unit.control_group and isinstance(loaded, int | Unlimited):
+            with contextlib.suppress(FileNotFoundError):
+                hands.kernel.set_limit(unit.control_group, CGROUP_FILES[limit.key], loaded)
+    for scores in record.live.scores:
+        unit = now[scores.unit]
+        if not unit.control_group or unit.oom_score_adjust != scores.after:
+            continue
+        for pid, start in hands.kernel.processes(unit.control_group):
+            if hands.kernel.oom_score_adj(pid, start) == scores.before:
+                hands.kernel.set_oom_score_adj(pid, start, scores.after)
+
+
+def revive(record: Record, hands: Hands) -> Iterator[str]:
+    """Start again what ran before the change and has failed since; yields sentences."""
+    for name, unit in hands.manager.properties(record.live.active).items():
+        if unit.active_state != "failed" and unit.sub_state != AUTO_RESTART:
+            continue
+        try:
+            hands.manager.reset_failed_unit(name)
+            hands.manager.restart_unit(name)
+        except LowmemError as error:
+            yield f"{plain(name)} failed meanwhile and could not be started again: {error}"
+        else:
+            yield f"{plain(name)} failed meanwhile ({plain(unit.result)}) and was started again."

@@ -1,0 +1,177 @@
+"""The small steps that a change is made of: each is plain data, and knows its own inverse.
+
+A step holds the values from before and after, so it can be written down ahead of doing it.
+``undo`` may be called whether ``do`` was done, half done or never begun, and more than once.
+"""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from lowmem_tui.change.compare import same
+from lowmem_tui.model.errors import ChangedError
+from lowmem_tui.model.quantity import render_limit
+from lowmem_tui.model.text import plain
+
+if TYPE_CHECKING:
+    from lowmem_tui.model.ports import Files, Kernel, Manager
+    from lowmem_tui.model.unit import Key, Limit
+
+_GROUP_GONE = (errno.ENOENT, errno.ENODEV)
+
+
+class Hands(NamedTuple):
+    """What the steps are done with."""
+
+    manager: Manager
+    files: Files
+    kernel: Kernel
+
+
+class Step(Protocol):
+    """One step. Raises OSError and ManagerError as they come."""
+
+    @property
+    def doing(self) -> str:
+        """What it does, to follow "failed at"."""
+
+    @property
+    def left(self) -> str:
+        """What to do by hand if it could not be undone."""
+
+    def do(self, hands: Hands) -> None:
+        """Do it."""
+
+    def undo(self, hands: Hands) -> None:
+        """Make it as it was."""
+
+
+@dataclass(frozen=True, slots=True)
+class WriteFile:
+    """Write or remove one of our files; None is "no such file"."""
+
+    path: str
+    before: str | None
+    after: str | None
+
+    @property
+    def doing(self) -> str:
+        """See ``Step``."""
+        return f"{'removing' if self.after is None else 'writing'} {plain(self.path)}"
+
+    @property
+    def left(self) -> str:
+        """See ``Step``."""
+        return f"{'remove' if self.before is None else 'restore'} {plain(self.path)}"
+
+    def do(self, hands: Hands) -> None:
+        """See ``Step``."""
+        self._put(hands, self.after)
+
+    def undo(self, hands: Hands) -> None:
+        """See ``Step``. ChangedError if somebody else has edited the file meanwhile."""
+        now = hands.files.read(self.path)
+        if now == self.before:
+            return
+        if now != self.after:
+            raise ChangedError(f"{plain(self.path)} was edited meanwhile: look at it.")
+        self._put(hands, self.before)
+
+    def _put(self, hands: Hands, text: str | None) -> None:
+        if text is None:
+            hands.files.remove(self.path)
+        else:
+            hands.files.write(self.path, text)
+
+
+@dataclass(frozen=True, slots=True)
+class Reload:
+    """Make systemd read its files; the inverse is to do it again when the files are back."""
+
+    doing = "reloading systemd"
+    left = "run `systemctl daemon-reload`"
+
+    def do(self, hands: Hands) -> None:
+        """See ``Step``."""
+        hands.manager.reload()
+
+    undo = do
+
+
+@dataclass(frozen=True, slots=True)
+class SetLimit:
+    """Write a limit of what runs into its control group."""
+
+    unit: str
+    key: Key
+    cgroup: str
+    file: str
+    before: Limit
+    after: Limit
+
+    @property
+    def doing(self) -> str:
+        """See ``Step``."""
+        return f"setting {self.file} of {plain(self.unit)}"
+
+    @property
+    def left(self) -> str:
+        """See ``Step``."""
+        text = "max" if not isinstance(self.before, int) else str(self.before)
+        return f"write {text} to /sys/fs/cgroup{plain(self.cgroup)}/{self.file}"
+
+    def do(self, hands: Hands) -> None:
+        """See ``Step``. A unit that has just ended needs none."""
+        self._put(hands, self.after)
+
+    def undo(self, hands: Hands) -> None:
+        """See ``Step``."""
+        now = hands.kernel.limit(self.cgroup, self.file)
+        if now is not None and not same(self.key, now, self.before):
+            self._put(hands, self.before)
+
+    def _put(self, hands: Hands, value: Limit) -> None:
+        try:
+            hands.kernel.set_limit(self.cgroup, self.file, value)
+        except OSError as error:
+            if error.errno not in _GROUP_GONE:
+                raise
+
+    def __str__(self) -> str:
+        return (
+            f"{self.unit}: {self.file} of what runs is {render_limit(self.after)} now "
+            f"(it was {render_limit(self.before)})."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SetScore:
+    """Write oom_score_adj of one process."""
+
+    unit: str
+    pid: int
+    start: int
+    """Clock ticks after boot: with the pid it names one process for good."""
+    before: int
+    after: int
+
+    @property
+    def doing(self) -> str:
+        """See ``Step``."""
+        return f"setting oom_score_adj of process {self.pid} of {plain(self.unit)}"
+
+    @property
+    def left(self) -> str:
+        """See ``Step``."""
+        return f"write {self.before} to /proc/{self.pid}/oom_score_adj"
+
+    def do(self, hands: Hands) -> None:
+        """See ``Step``. A process that has ended needs none."""
+        hands.kernel.set_oom_score_adj(self.pid, self.start, self.after)
+
+    def undo(self, hands: Hands) -> None:
+        """See ``Step``."""
+        if hands.kernel.oom_score_adj(self.pid, self.start) == self.after:
+            hands.kernel.set_oom_score_adj(self.pid, self.start, self.before)

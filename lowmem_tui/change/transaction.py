@@ -1,0 +1,106 @@
+"""Doing steps one after the other, and putting all of them back when one fails."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import TYPE_CHECKING
+
+from lowmem_tui.change.signals import Interruption
+from lowmem_tui.change.steps import Reload
+from lowmem_tui.model.errors import (
+    HalfDoneError,
+    LowmemError,
+    NotPermittedError,
+    PutBackError,
+)
+from lowmem_tui.model.text import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lowmem_tui.change.steps import Hands, Step
+
+TRIES = 2
+"""How often putting back is tried: a step can fail once for want of memory."""
+
+_REMEDIES = {
+    errno.ENOSPC: "the disk is full: free some space and try again",
+    errno.EDQUOT: "the disk quota is used up: free some space and try again",
+    errno.EROFS: "the file system is read-only: remount it writable and try again",
+    errno.EACCES: "the kernel does not permit it: run as root, outside of a container",
+    errno.EPERM: "the kernel does not permit it: see `lsattr`, and run as root",
+    errno.EIO: "the disk reports an error: see `dmesg` before anything else",
+    errno.ELOOP: "a symbolic link is in the way: put a real folder in its place",
+    errno.ENOTDIR: "something that is no folder is in the way: move it away",
+    errno.EMFILE: "too many files are open: raise `ulimit -n`",
+    errno.ENOMEM: "the server is out of memory: free some and try again",
+}
+
+
+def in_words(error: BaseException, doing: str = "") -> str:
+    """Return why something failed, without a full stop."""
+    at = f"{doing} failed: " if doing else ""
+    if isinstance(error, Interruption):
+        return f"it was interrupted ({error}): run it again"
+    if isinstance(error, OSError) and error.errno is not None:
+        return at + _REMEDIES.get(error.errno, os.strerror(error.errno).lower())
+    if isinstance(error, LowmemError):
+        return str(error).rstrip(".")
+    return f"{at}{type(error).__name__}: {plain(str(error))}"
+
+
+class Transaction:
+    """Steps that are all done, or all undone."""
+
+    def __init__(self, hands: Hands, check: Callable[[], None]) -> None:
+        """``check`` raises Interruption between two steps when it is time to stop."""
+        self._hands = hands
+        self._check = check
+        self._begun: list[Step] = []
+
+    def do(self, step: Step) -> None:
+        """Do a step. It may be half done when this raises: ``put_back`` sees to that."""
+        self._check()
+        self._begun.append(step)
+        try:
+            step.do(self._hands)
+        except NotPermittedError:
+            # systemd has not even begun, and would not permit the inverse either.
+            self._begun.remove(step)
+            raise
+
+    def put_back(self, error: BaseException) -> BaseException:
+        """Undo every step that was begun, and return what to raise now.
+
+        PutBackError (NotPermittedError, if the cause is one) when everything is as it was, or
+        HalfDoneError telling what is left. What is no Exception is raised again as it is.
+        """
+        at = self._begun[-1].doing if self._begun and isinstance(error, OSError) else ""
+        why = in_words(error, at)
+        why = why[:1].upper() + why[1:]
+        left = self._undo_all()
+        if left:
+            return HalfDoneError(
+                f"{why}; not everything could be put back, so do by hand: {'; '.join(left)}."
+            )
+        if not isinstance(error, Exception):
+            return error
+        kind = NotPermittedError if isinstance(error, NotPermittedError) else PutBackError
+        return kind(f"{why}; everything is as it was.")
+
+    def _undo_all(self) -> list[str]:
+        """Undo, last first; systemd is reloaded when the files are back. Returns what is left."""
+        reloads = [step for step in self._begun if isinstance(step, Reload)]
+        others = [step for step in reversed(self._begun) if not isinstance(step, Reload)]
+        return [left for step in (*others, *reloads[:1]) if (left := self._undo(step))]
+
+    def _undo(self, step: Step) -> str:
+        for _ in range(TRIES):
+            try:
+                step.undo(self._hands)
+            except (OSError, LowmemError) as error:
+                why = in_words(error)
+            else:
+                return ""
+        return f"{step.left} ({why})"

@@ -1,0 +1,189 @@
+"""A trial: a change that a reboot forgets and that systemd's own timer takes back.
+
+The order is what makes it safe. The record comes first, then the script and its data, then the
+timer; only then is anything changed. Dead at any instant, the timer or the reboot brings the
+server back. What is under /run/lowmem-tui/trial says how far it is:
+
+data         there is something to take back
+confirming   it is being kept: the script leaves everything alone
+result       the script has taken it back
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from lowmem_tui.change import places, script
+from lowmem_tui.change.book import RecordBook
+from lowmem_tui.change.live import restore, revive
+from lowmem_tui.change.record import TrialRun
+from lowmem_tui.model.change import State, Trial
+from lowmem_tui.model.errors import HalfDoneError, InvalidValueError, LowmemError, ManagerError
+from lowmem_tui.model.text import plain
+from lowmem_tui.model.trial import TrialNotice
+
+if TYPE_CHECKING:
+    from lowmem_tui.change.record import Record
+    from lowmem_tui.change.site import Site
+    from lowmem_tui.model.plan import FileChange, Plan
+
+ROOM_FILES = (places.DATA, places.RESULT, places.CONFIRMING, places.SCRIPT, places.NOTICE)
+"""In the order in which they are removed: without data the script does nothing."""
+
+_TRIES = 20
+"""How often we ask whether the timer is armed, a quarter of a second apart."""
+
+
+def timer_name(number: int) -> str:
+    """Return the name of the timer and its service, without the suffix."""
+    return f"lowmem-tui-trial-{number}"
+
+
+class TrialBook(RecordBook):
+    """The ``Book`` (change.apply) of a trial that begins."""
+
+    def __init__(
+        self, site: Site, plan: Plan, note: str, seconds: int, files: tuple[FileChange, ...]
+    ) -> None:
+        super().__init__(site, plan, note)
+        self._seconds, self._files = seconds, files
+
+    def _begin(self, record: Record) -> None:
+        site, seconds = self._site, self._seconds
+        run = TrialRun(seconds, site.wall() + seconds, site.monotonic() + seconds, self._files)
+        record = replace(record, trial=run)
+        data = script.data(record)
+        super()._begin(record)
+        try:
+            site.store.write(places.DATA, data)
+            site.store.write(places.SCRIPT, script.script())
+            site.store.write(places.NOTICE, notice(record, run).render())
+            arm(site, record.id, seconds)
+        except (OSError, LowmemError) as error:
+            self.failed(error)
+            raise
+
+    def done(self) -> None:
+        """See ``Book``."""
+        self._end(State.TRIAL)
+
+    def failed(self, failure: BaseException) -> None:
+        """See ``Book``."""
+        # With something left to put back, the timer stays: it is the one that still can.
+        if self.record is not None and not isinstance(failure, HalfDoneError):
+            clear(self._site, self.record.id)
+            super().failed(failure)
+
+
+def notice(record: Record, run: TrialRun) -> TrialNotice:
+    """Return what everybody may read of a trial."""
+    return TrialNotice(
+        number=str(record.id),
+        by=str(record.by),
+        note=plain(record.note),
+        units=record.units,
+        deadline=run.deadline,
+        monotonic=run.monotonic,
+    )
+
+
+def arm(site: Site, number: int, seconds: float) -> None:
+    """Arm the timer, and see that it is armed. ManagerError."""
+    name = timer_name(number)
+    manager = site.hands.manager
+    manager.start_revert_timer(name, seconds, (script.SHELL, places.SCRIPT))
+    timer = f"{name}.timer"
+    for _ in range(_TRIES):
+        if manager.properties((timer,))[timer].active_state == "active":
+            return
+        time.sleep(0.25)
+    raise ManagerError(
+        "systemd did not arm the timer that would take the trial back: see `journalctl -b "
+        "_PID=1`, or apply it without a trial."
+    )
+
+
+def clear(site: Site, number: int) -> None:
+    """Forget a trial that is over; what cannot be removed now is left for the next start."""
+    with contextlib.suppress(OSError):
+        for path in ROOM_FILES:
+            site.store.remove(path)
+    with contextlib.suppress(LowmemError):
+        site.hands.manager.stop_unit(f"{timer_name(number)}.timer")
+
+
+def running_of(record: Record, run: TrialRun, monotonic: float) -> Trial:
+    """Return the trial that a record is of."""
+    said = notice(record, run)
+    left = max(0.0, said.left(monotonic))
+    return Trial(said.id, said.by, said.note, said.units, said.deadline, left)
+
+
+def sentence(trial: Trial) -> str:
+    """Return who tries what, and for how long yet."""
+    until = time.strftime("%H:%M:%S", time.localtime(trial.deadline))
+    return plain(
+        f"{trial.by} tries a change of {', '.join(trial.units)} until {until} "
+        f"({trial.left:.0f} s left)"
+    )
+
+
+class ConfirmBook:
+    """The ``Book`` (change.apply) of a trial that is being kept."""
+
+    def __init__(self, site: Site, record: Record) -> None:
+        self._site, self._record = site, record
+
+    def ahead(self, before: object) -> None:
+        """See ``Book``."""
+        del before
+        try:
+            # From here on the next start would finish it.
+            self._put(State.CONFIRMING)
+            # And from here on the script leaves it alone, should the time be over meanwhile.
+            self._site.store.write(places.CONFIRMING, "")
+        except OSError as error:
+            self.failed(error)
+            raise
+
+    def done(self) -> None:
+        """See ``Book``."""
+        self._put(State.CONFIRMED)
+
+    def failed(self, failure: BaseException) -> None:
+        """See ``Book``."""
+        if isinstance(failure, HalfDoneError):
+            return
+        with contextlib.suppress(OSError):
+            self._site.store.remove(places.CONFIRMING)
+            self._put(State.TRIAL)
+
+    def _put(self, state: State) -> None:
+        self._site.journal.put(self._record.to(state))
+        self._site.journal.publish()
+
+
+def kept_files(record: Record) -> tuple[FileChange, ...]:
+    """Return the changes of files that keep a trial: the final ones come, its own go."""
+    if record.trial is None:
+        raise InvalidValueError("This change was not tried.")
+    gone = (replace(file, before=file.after, after=None) for file in record.trial.files)
+    return (*record.plan.files, *gone)
+
+
+def take_back(site: Site, record: Record) -> list[str]:
+    """Make everything as it was before a trial; may be done twice. OSError, ManagerError.
+
+    Returns sentences on what else was to be done. What the script does, in Python.
+    """
+    hands = site.hands
+    for file in record.trial.files if record.trial else ():
+        if hands.files.read(file.path) is not None:
+            hands.files.remove(file.path)
+        hands.files.tidy(file.path)
+    hands.manager.reload()
+    restore(record, hands, same_boot=True)
+    return list(revive(record, hands))

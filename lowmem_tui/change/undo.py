@@ -1,0 +1,177 @@
+"""What undoing a change comes to: which files become what they were, and what may be in the way."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from lowmem_tui.change.journal import undone
+from lowmem_tui.change.transaction import in_words
+from lowmem_tui.model.change import KEPT
+from lowmem_tui.model.errors import NotPermittedError, PutBackError, RefusedError
+from lowmem_tui.model.plan import Edit, FileChange, Plan
+from lowmem_tui.model.text import plain
+from lowmem_tui.model.unit import Key
+from lowmem_tui.policy import dropin
+from lowmem_tui.policy.plan import plan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from lowmem_tui.change.record import Record
+    from lowmem_tui.model.plan import Effect
+    from lowmem_tui.model.ports import Files
+    from lowmem_tui.model.snapshot import Situation
+    from lowmem_tui.model.unit import Value
+
+
+class Undo(NamedTuple):
+    """What is to be done."""
+
+    plan: Plan
+    undoes: tuple[int, ...]
+    note: str
+
+
+def plan_undo(
+    records: Sequence[Record],
+    files: Files,
+    situation: Callable[[Iterable[str]], Situation],
+    change: str | None,
+    *,
+    force: bool,
+    with_later: bool,
+) -> Undo:
+    """Return what takes back a change (None: the newest that is in force).
+
+    Raises RefusedError when a file is no longer what the change made of it: edited since, or
+    changed by a later change.
+    """
+    record = _chosen(records, change)
+    back = [record]
+    if with_later:
+        back = _later(records, record)
+    # The newest of them made each file what it is; the oldest found what it is to be again.
+    now: dict[str, str | None] = {}
+    then: dict[str, str | None] = {}
+    for each in back:
+        for file in each.plan.files:
+            now.setdefault(file.path, file.after)
+            then[file.path] = file.before
+    found = {path: _read(files, path) for path in now}
+    if not force:
+        _unchanged(records, back, now, found)
+    changes = tuple(FileChange(path, found[path], then[path]) for path in then)
+    undoes = tuple(each.id for each in back)
+    text = " and ".join(f"{number}" for number in undoes)
+    return Undo(_plan(changes, back, situation), undoes, f"undoes {text}")
+
+
+def _chosen(records: Sequence[Record], change: str | None) -> Record:
+    back = undone(records)
+    if change is None:
+        for record in reversed(records):
+            if record.state in KEPT and record.id not in back and not record.undoes:
+                return record
+        raise RefusedError("There is no change to undo: see `lowmem-tui history`.")
+    for record in records:
+        if str(record.id) != change:
+            continue
+        if record.id in back:
+            by = next(r.id for r in records if record.id in r.undoes and r.id not in back)
+            raise RefusedError(
+                f"Change {record.id} is undone already, by {by}: `lowmem-tui undo {by}` brings it "
+                "back."
+            )
+        if record.state not in KEPT:
+            raise RefusedError(
+                f"Change {record.id} is not in force ({record.state}): there is nothing to undo."
+            )
+        return record
+    raise RefusedError(f"There is no change {plain(change, 20)}: see `lowmem-tui history`.")
+
+
+def _later(records: Sequence[Record], record: Record) -> list[Record]:
+    """Return a change and all later ones that its files depend on, the newest first."""
+    back, paths = [record], set(record.paths)
+    for later in records:
+        if later.id > record.id and later.state in KEPT and paths & set(later.paths):
+            back.insert(0, later)
+            paths |= set(later.paths)
+    return back
+
+
+def _unchanged(
+    records: Sequence[Record],
+    back: Sequence[Record],
+    now: dict[str, str | None],
+    found: dict[str, str | None],
+) -> None:
+    for path, text in now.items():
+        if found[path] == text:
+            continue
+        later = [r.id for r in records if r.id > back[0].id and r.state in KEPT and path in r.paths]
+        if later:
+            raise RefusedError(
+                f"Change {later[-1]} came later and wrote {plain(path)}, too: undo that first, or "
+                "give --with-later to undo both.",
+                way="with_later",
+            )
+        raise RefusedError(
+            f"{plain(path)} was edited since: look at it; --force restores what was there before "
+            f"change {back[-1].id} all the same.",
+            way="force",
+        )
+
+
+def _read(files: Files, path: str) -> str | None:
+    try:
+        if sentence := files.obstacle(path):
+            raise RefusedError(sentence)
+        return files.read(path)
+    except PermissionError as error:
+        raise NotPermittedError(
+            f"{plain(path)} cannot be read by this user: run the same with sudo."
+        ) from error
+    except OSError as error:
+        raise PutBackError(f"Nothing was touched: {in_words(error)}.") from error
+
+
+def _plan(
+    changes: tuple[FileChange, ...],
+    back: Sequence[Record],
+    situation: Callable[[Iterable[str]], Situation],
+) -> Plan:
+    """Return the plan: exactly these files, with the effects and the checks of such edits."""
+    edits = [edit for file in changes for edit in _edits(file)]
+    made = Plan((), (), (), (), ())
+    if edits:
+        made = plan(edits, situation(dict.fromkeys(edit.unit for edit in edits)))
+    effects = {(effect.unit, effect.key): effect for effect in made.effects}
+    for record in back:
+        effects = {(e.unit, e.key): e for e in _reversed(record)} | effects
+    # A unit that is gone by now gets its file back all the same; what can be overruled is asked.
+    return replace(
+        made,
+        files=tuple(file for file in changes if file.before != file.after),
+        effects=tuple(effects.values()),
+        refusals=tuple(refusal for refusal in made.refusals if refusal.forceable),
+    )
+
+
+def _reversed(record: Record) -> Iterator[Effect]:
+    """Yield what it does to take a change back, by the record: for an edited file's settings."""
+    limits = {(limit.unit, limit.key): limit.before for limit in record.live.limits}
+    scores = {scores.unit: scores.before for scores in record.live.scores}
+    for effect in record.plan.effects:
+        before: Value | None = limits.get((effect.unit, effect.key))
+        if effect.key is Key.OOM_SCORE_ADJUST:
+            before = scores.get(effect.unit)
+        yield replace(effect, from_=effect.to, to=effect.from_, loaded=before, live=before)
+
+
+def _edits(file: FileChange) -> list[Edit]:
+    """Return the edits that a change of one of our files is."""
+    unit = file.path.rpartition("/")[0].rpartition("/")[2].removesuffix(".d")
+    now, then = dropin.ours(file.before or ""), dropin.ours(file.after or "")
+    return [Edit(unit, key, then.get(key)) for key in now | then if now.get(key) != then.get(key)]

@@ -1,0 +1,132 @@
+"""After a change: whether files, systemd and the kernel hold what was asked for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from lowmem_tui.change.compare import Machine, capped, expected, is_sshd, near, not_in_kernel, same
+from lowmem_tui.change.situation import SettingsReader
+from lowmem_tui.change.trial_files import our_files
+from lowmem_tui.model.plan import Mismatch, When
+from lowmem_tui.model.quantity import render_value
+from lowmem_tui.model.text import plain
+from lowmem_tui.model.unit import Key
+from lowmem_tui.policy.cases import RUNNING
+
+if TYPE_CHECKING:
+    from lowmem_tui.change.steps import Hands
+    from lowmem_tui.model.plan import Effect, Plan
+    from lowmem_tui.model.snapshot import Setting
+    from lowmem_tui.model.unit import UnitProperties, Value
+
+
+def to_be_live(effect: Effect, loaded: Value | None) -> Value | None:
+    """Return the value that the kernel should have for what runs: systemd's, to the byte."""
+    return loaded if near(effect.key, loaded, effect.live) else effect.live
+
+
+def verify(plan: Plan, hands: Hands) -> tuple[tuple[Mismatch, ...], tuple[str, ...]]:
+    """Return what is not as the plan wants it, and sentences on what waits for a restart.
+
+    Raises ManagerError, OSError.
+    """
+    reader = SettingsReader(hands.files, hands.kernel, Machine(), strict=True)
+    properties = hands.manager.properties(dict.fromkeys(e.unit for e in plan.effects))
+    settings = {name: reader.settings(each) for name, each in properties.items()}
+    asked = {(edit.unit, edit.key): edit.value for edit in plan.edits}
+    mismatches = []
+    pending = []
+    for effect in plan.effects:
+        unit = properties[effect.unit]
+        setting = settings[effect.unit].get(effect.key)
+        if setting is None:
+            continue
+        cause = _cause(effect, asked.get((effect.unit, effect.key)), setting, unit)
+        if cause:
+            mismatches.append(_mismatch(effect, setting, cause))
+        elif effect.when is When.RESTART and unit.active_state in RUNNING:
+            pending.append(_pending(effect, unit))
+    return tuple(mismatches), tuple(pending)
+
+
+def _pending(effect: Effect, unit: UnitProperties) -> str:
+    name = plain(unit.name)
+    if effect.key is Key.OOM_SCORE_ADJUST and is_sshd(unit):
+        return (
+            f"{name}: OOMScoreAdjust goes to the sessions that begin after its next start "
+            f"(`systemctl restart {name}`); the listener keeps the -1000 that it gives itself."
+        )
+    return f"{name}: {effect.key} takes effect at its next start (`systemctl restart {name}`)."
+
+
+def _cause(effect: Effect, asked: str | None, setting: Setting, unit: UnitProperties) -> str:
+    """Return why a setting is not as it was asked for, or ""."""
+    key = effect.key
+    ours = setting.source in our_files(unit.name)
+    if asked is not None and not ours and not _comes_out_the_same(key, asked, setting):
+        return _winner(key, setting)
+    known = effect.loaded is not None and setting.loaded is not None
+    if known and not near(key, setting.loaded, effect.loaded):
+        return _not_loaded(key, setting, unit, ours=ours)
+    if effect.live is not None and setting.kernel is not None:
+        wanted = to_be_live(effect, setting.loaded)
+        if not same(key, wanted, setting.kernel):
+            return not_in_kernel(key, unit, setting.kernel) or "The kernel did not take it."
+    if key is Key.MEMORY_MAX and effect.loaded is not None:
+        return capped(setting.loaded, setting.effective, setting.capped_by)
+    return ""
+
+
+def _comes_out_the_same(key: Key, asked: str, setting: Setting) -> bool:
+    """Tell whether another file that wins happens to say the same."""
+    value = expected(key, asked, Machine())
+    return value is not None and setting.source is not None and value == setting.loaded
+
+
+def _winner(key: Key, setting: Setting) -> str:
+    if setting.source is None:
+        return f"No file says {key}, ours included: somebody removed it meanwhile."
+    return (
+        f"{plain(setting.source)} says {key}={plain(setting.declared or '')} and is read after "
+        "ours: change it there."
+    )
+
+
+def _not_loaded(key: Key, setting: Setting, unit: UnitProperties, *, ours: bool) -> str:
+    if unit.load_state not in {"loaded", "template"}:
+        return (
+            f"systemd does not load {plain(unit.name)} ({unit.load_state}): `systemctl status` it."
+        )
+    if not ours:
+        return _winner(key, setting)
+    if unit.need_daemon_reload:
+        return "The files were changed again since the reload: `systemctl daemon-reload`."
+    return "systemd has loaded another value than the file says: see `journalctl -b _PID=1`."
+
+
+def _mismatch(effect: Effect, setting: Setting, cause: str) -> Mismatch:
+    return Mismatch(
+        unit=effect.unit,
+        key=effect.key,
+        wanted=effect.to,
+        declared=setting.declared if setting.declared is not None else "nothing",
+        loaded=render_value(effect.key, setting.loaded),
+        kernel=render_value(effect.key, setting.kernel),
+        cause=cause,
+    )
+
+
+def differences(plan: Plan, hands: Hands) -> tuple[Mismatch, ...]:
+    """Return where declared, loaded and kernel differ, for each setting that a plan touches.
+
+    For after it was taken back. Raises ManagerError.
+    """
+    reader = SettingsReader(hands.files, hands.kernel, Machine())
+    properties = hands.manager.properties(dict.fromkeys(e.unit for e in plan.effects))
+    settings = {name: reader.settings(each) for name, each in properties.items()}
+    return tuple(
+        _mismatch(replace(effect, to=effect.from_), setting, setting.differs)
+        for effect in plan.effects
+        if (setting := settings[effect.unit].get(effect.key)) and setting.differs
+    )

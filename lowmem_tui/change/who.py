@@ -1,0 +1,65 @@
+"""Who makes a change, and on which boot."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from typing import NamedTuple
+
+from lowmem_tui.host.procfs import parse_stat
+from lowmem_tui.host.reading import read, read_whole
+from lowmem_tui.model.text import plain
+
+_BOOT_ID = "/proc/sys/kernel/random/boot_id"
+_PARENTS = 12
+"""How many parents are looked at: sudo takes SSH_CONNECTION away, the login shell still has it."""
+
+
+class By(NamedTuple):
+    """Who makes a change; "" is "not known"."""
+
+    uid: int
+    user: str
+    sudo_user: str
+    ssh_client: str
+    """The address that the ssh login came from."""
+
+    def __str__(self) -> str:
+        words = f"{self.sudo_user} with sudo" if self.sudo_user else self.user or f"uid {self.uid}"
+        return plain(f"{words}, from {self.ssh_client}" if self.ssh_client else words)
+
+
+def whoami(proc: str = "/proc") -> By:
+    """Return who runs this program."""
+    uid = os.getuid()
+    try:
+        user = pwd.getpwuid(uid).pw_name
+    except KeyError:
+        user = ""
+    return By(uid, user, os.environ.get("SUDO_USER", ""), _client(proc))
+
+
+def _client(proc: str) -> str:
+    client = os.environ.get("SSH_CONNECTION") or os.environ.get("SSH_CLIENT")
+    pid = os.getppid()
+    for _ in range(_PARENTS):
+        if client or pid <= 1:
+            break
+        client = _of(f"{proc}/{pid}")
+        raw = read(f"{proc}/{pid}/stat")
+        stat = parse_stat(raw) if raw else None
+        pid = stat[1] if stat else 0
+    return (client or "").partition(" ")[0]
+
+
+def _of(folder: str) -> str:
+    for entry in (read_whole(f"{folder}/environ") or b"").split(b"\0"):
+        name, _, value = entry.partition(b"=")
+        if name in {b"SSH_CONNECTION", b"SSH_CLIENT"}:
+            return value.decode("ascii", "replace")
+    return ""
+
+
+def boot_id() -> str:
+    """Return the name that the kernel gave to this boot; "" if it does not tell."""
+    return (read(_BOOT_ID) or b"").decode("ascii", "replace").strip()

@@ -1,0 +1,185 @@
+"""Changes that are written down: ahead of being made, and when they are done."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from lowmem_tui.change import trial
+from lowmem_tui.change.apply import NoBook, not_refused, perform
+from lowmem_tui.change.book import RecordBook
+from lowmem_tui.change.settle import settle
+from lowmem_tui.change.signals import Interruptions
+from lowmem_tui.change.transaction import in_words
+from lowmem_tui.change.trial_files import trial_files
+from lowmem_tui.change.undo import plan_undo
+from lowmem_tui.change.verify import differences
+from lowmem_tui.model.change import State
+from lowmem_tui.model.errors import (
+    HalfDoneError,
+    InvalidValueError,
+    LowmemError,
+    PutBackError,
+    RefusedError,
+)
+from lowmem_tui.model.plan import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable
+
+    from lowmem_tui.change.record import Record
+    from lowmem_tui.change.site import Site
+    from lowmem_tui.model.plan import Plan
+    from lowmem_tui.model.snapshot import Situation
+
+SHORTEST, LONGEST = 10, 86_400
+"""Seconds that a trial may take: a reload alone can take 11 on weak hardware."""
+
+_KEEP_OR_UNDO = "`lowmem-tui confirm` keeps it, `lowmem-tui undo` takes it back"
+
+
+def apply(
+    site: Site, plan: Plan, *, force: bool = False, seconds: int | None = None, note: str = ""
+) -> Outcome:
+    """Carry out a plan, with ``seconds`` as a trial, and write it down.
+
+    Raises InvalidValueError, RefusedError, ChangedError, NotPermittedError, PutBackError,
+    HalfDoneError.
+    """
+    if seconds is not None and not SHORTEST <= seconds <= LONGEST:
+        raise InvalidValueError(
+            f"A trial of {seconds} s is not possible: write {SHORTEST} to {LONGEST} seconds."
+        )
+    not_refused(plan, force=force)
+    with _begun(site) as check:
+        _no_trial(site)
+        if plan.empty:
+            return perform(plan, site.hands, (), check, NoBook())
+        if seconds is None:
+            return perform(plan, site.hands, plan.files, check, RecordBook(site, plan, note))
+        try:
+            files = trial_files(plan, site.hands.files)
+        except OSError as error:
+            raise PutBackError(f"Nothing was touched: {in_words(error)}.") from error
+        book = trial.TrialBook(site, plan, note, seconds, files)
+        return perform(plan, site.hands, files, check, book)
+
+
+def confirm(site: Site) -> Outcome:
+    """Keep the trial that runs.
+
+    Raises RefusedError (none runs), and as ``apply``.
+    """
+    with _begun(site) as check:
+        record = _trial_record(site)
+        if record is None:
+            raise RefusedError(_none_to_keep(site))
+        files = trial.kept_files(record)
+        book = trial.ConfirmBook(site, record)
+        outcome = perform(record.plan, site.hands, files, check, book)
+        trial.clear(site, record.id)
+        return Outcome(record.paths, outcome.live, outcome.pending, outcome.mismatches)
+
+
+def undo(
+    site: Site,
+    situation: Callable[[Iterable[str]], Situation],
+    change: str | None = None,
+    *,
+    force: bool = False,
+    with_later: bool = False,
+) -> Outcome:
+    """Take a change back: the one of this id; the trial, if one runs; else the newest.
+
+    Raises RefusedError, and as ``apply``.
+    """
+    with _begun(site) as check:
+        running = _trial_record(site)
+        if running is not None:
+            if change in {None, str(running.id)}:
+                return _end_trial(site, running)
+            _no_trial(site)
+        records = _records(site)
+        try:
+            made = plan_undo(
+                records, site.hands.files, situation, change, force=force, with_later=with_later
+            )
+        except OSError as error:
+            raise PutBackError(f"Nothing was touched: {in_words(error)}.") from error
+        not_refused(made.plan, force=force)
+        book = RecordBook(site, made.plan, made.note, made.undoes)
+        return perform(made.plan, site.hands, made.plan.files, check, book)
+
+
+def settled(site: Site) -> list[str]:
+    """See to what was interrupted, unless somebody is at work; return sentences on it.
+
+    Raises NotPermittedError, PutBackError.
+    """
+    with contextlib.suppress(RefusedError), site.exclusive():
+        return settle(site)
+    return []
+
+
+def expire(site: Site) -> None:
+    """Take the trial back, its time being over: what the script does where there is a shell.
+
+    Raises RefusedError while somebody is at work, NotPermittedError, PutBackError.
+    """
+    with site.exclusive():
+        settle(site, over=True)
+
+
+@contextlib.contextmanager
+def _begun(site: Site) -> Generator[Callable[[], None], None, None]:
+    """Hold signals and the lock, and settle what was interrupted."""
+    with Interruptions() as interruptions, site.exclusive():
+        settle(site)
+        yield interruptions.check
+
+
+def _records(site: Site) -> list[Record]:
+    try:
+        return site.journal.records()
+    except OSError as error:
+        raise PutBackError(f"The history cannot be read: {in_words(error)}.") from error
+
+
+def _trial_record(site: Site) -> Record | None:
+    """Return the trial that runs; what is over has been settled."""
+    return next((r for r in _records(site) if r.state is State.TRIAL), None)
+
+
+def _no_trial(site: Site) -> None:
+    record = _trial_record(site)
+    if record is None or record.trial is None:
+        return
+    now = trial.running_of(record, record.trial, site.monotonic())
+    raise RefusedError(f"{trial.sentence(now)}: {_KEEP_OR_UNDO}, then this can be done.")
+
+
+def _none_to_keep(site: Site) -> str:
+    last = next((r for r in reversed(_records(site)) if r.trial is not None), None)
+    if last is not None and last.state is State.EXPIRED:
+        return (
+            f"No trial runs any more: that of change {last.id} is over, and everything is as it "
+            "was before; apply it again."
+        )
+    return "No trial runs, so there is nothing to confirm: see `lowmem-tui history`."
+
+
+def _end_trial(site: Site, record: Record) -> Outcome:
+    """Take the trial back that runs; its timer stays armed until that is done."""
+    try:
+        said = trial.take_back(site, record)
+        mismatches = differences(record.plan, site.hands)
+        site.journal.put(record.to(State.UNDONE, " ".join(said)))
+    except (OSError, LowmemError) as error:
+        raise HalfDoneError(
+            f"Not everything could be taken back ({in_words(error)}): run this again, or wait "
+            "for the end of the trial, when systemd does it."
+        ) from error
+    trial.clear(site, record.id)
+    site.journal.publish()
+    files = tuple(file.path for file in record.trial.files) if record.trial else ()
+    return Outcome(files, tuple(said), (), mismatches)

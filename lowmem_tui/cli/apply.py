@@ -1,0 +1,94 @@
+"""`lowmem-tui apply`: write the drop-ins, reload once, set the kernel's values, verify."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from lowmem_tui.cli.backend import open_backend
+from lowmem_tui.cli.exit import Exit
+from lowmem_tui.cli.plan import describe, make, say
+from lowmem_tui.model.errors import InvalidValueError, NotPermittedError
+from lowmem_tui.model.text import plain
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from lowmem_tui.model.change import Trial
+    from lowmem_tui.model.plan import Outcome
+    from lowmem_tui.model.ports import Backend
+
+
+def run(options: argparse.Namespace) -> Exit:
+    """Apply what is asked for, after showing it; FINDINGS if something did not come out."""
+    backend = open_backend(options)
+    trial = None
+    try:
+        say_settled(backend)
+        made = make(backend, options)
+        for line in describe(made):
+            print(line)
+        if refused := made.refused(options.force):
+            say(refused)
+            return Exit.REFUSED
+        if made.empty:
+            return Exit.DONE
+        if backend.cannot_change:
+            raise NotPermittedError(backend.cannot_change)
+        if not options.yes and not _agreed():
+            print("Nothing was changed.", file=sys.stderr)
+            return Exit.REFUSED
+        outcome = backend.apply(made, force=options.force, trial=options.trial, note=options.note)
+        trial = backend.trial()
+    finally:
+        backend.close()
+    for line in report(outcome):
+        print(line)
+    if trial is not None:
+        print(trial_line(trial))
+    return Exit.FINDINGS if outcome.mismatches else Exit.DONE
+
+
+def _agreed() -> bool:
+    if not sys.stdin.isatty():
+        raise InvalidValueError("Nobody is there to agree: give --yes to apply without a question.")
+    sys.stdout.flush()
+    print("Apply this? [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+
+
+def say_settled(backend: Backend) -> None:
+    """Finish or put back what was interrupted, and tell of it on standard error."""
+    for sentence in backend.settle():
+        print(plain(sentence, 2000), file=sys.stderr)
+
+
+def trial_line(trial: Trial) -> str:
+    """Return who tries what, for how long yet, and what can be done about it."""
+    until = time.strftime("%H:%M:%S", time.localtime(trial.deadline))
+    note = f" ({trial.note})" if trial.note else ""
+    return plain(
+        f"On trial until {until}, {trial.left:.0f} s left: {', '.join(trial.units)}, by "
+        f"{trial.by}{note}. `lowmem-tui confirm` keeps it, `lowmem-tui undo` takes it back.",
+        1000,
+    )
+
+
+def report(outcome: Outcome) -> Iterator[str]:
+    """Yield what was done, and what is not as asked, for a person."""
+    yield ""
+    for path in outcome.files:
+        yield plain(f"written: {path}")
+    for sentence in outcome.live:
+        yield plain(sentence)
+    for sentence in outcome.pending:
+        yield plain(sentence)
+    for m in outcome.mismatches:
+        yield plain(
+            f"not as asked: {m.unit} {m.key}: wanted {m.wanted}; declared {m.declared}, "
+            f"loaded {m.loaded}, kernel {m.kernel}: {m.cause}"
+        )
+    if not outcome.mismatches:
+        yield "Verified: the files, systemd and the kernel agree."

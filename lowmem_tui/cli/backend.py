@@ -1,0 +1,300 @@
+"""Where the senses and the hands of one server are wired together."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from lowmem_tui.host.reading import read
+from lowmem_tui.model.errors import NotPermittedError, UnsupportedError
+from lowmem_tui.model.trial import PATH, running
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Iterable, Sequence
+    from contextlib import AbstractContextManager
+
+    from lowmem_tui.change.files import EtcFiles
+    from lowmem_tui.change.site import Site
+    from lowmem_tui.change.who import By
+    from lowmem_tui.model.change import Change, Trial
+    from lowmem_tui.model.plan import FileChange, Outcome, Plan
+    from lowmem_tui.model.ports import Files, Kernel, Manager, Store
+    from lowmem_tui.model.snapshot import Situation, Snapshot
+
+PROC = "/proc"
+CGROUP = "/sys/fs/cgroup"
+
+READY = 30.0
+"""Seconds that a command waits for systemd's answers before it goes on without them."""
+
+
+class Looking(Protocol):
+    """What makes snapshots (host.watcher.Watcher)."""
+
+    def look(self) -> Snapshot:
+        """Return the newest snapshot."""
+
+    def watch(self, unit: str | None) -> None:
+        """Read this unit whole at each look."""
+
+    def wait_ready(self, timeout: float) -> bool:
+        """Wait for systemd's answers."""
+
+    def close(self) -> None:
+        """Let go of everything."""
+
+
+class Memory(NamedTuple):
+    """Where and how changes are remembered; nothing is loaded before it is asked for."""
+
+    store: Callable[[], Store]
+    whole: Callable[[], bool]
+    """Whether this user may read the records themselves."""
+    notice: Callable[[], str | None]
+    """The notice of a running trial, cheaply."""
+    lock: Callable[[], AbstractContextManager[None]]
+    wall: Callable[[], float]
+    monotonic: Callable[[], float]
+    boot_id: Callable[[], str]
+    by: Callable[[], By]
+
+
+class ServerBackend:
+    """One server, seen and changed (model.ports.Backend)."""
+
+    def __init__(
+        self,
+        watcher: Looking,
+        connect: Callable[[], Manager] | None,
+        files: Files,
+        kernel: Kernel,
+        memory: Memory,
+        *,
+        demo: bool,
+        cannot_change: str,
+    ) -> None:
+        """``connect`` opens a connection to systemd of our own; None where there is no bus."""
+        self._watcher = watcher
+        self._connect = connect
+        self._manager: Manager | None = None
+        self._files = files
+        self._kernel = kernel
+        self._memory = memory
+        self.demo = demo
+        self.cannot_change = cannot_change
+
+    def look(self) -> Snapshot:
+        """Return the newest snapshot."""
+        return self._watcher.look()
+
+    def watch(self, unit: str | None) -> None:
+        """Read this unit whole at each look."""
+        self._watcher.watch(unit)
+
+    def wait_ready(self) -> None:
+        """Wait for systemd's answers, for commands that look only once."""
+        self._watcher.wait_ready(READY)
+
+    def situation(self, names: Iterable[str]) -> Situation:
+        """Read all that a plan for these units must know.
+
+        Raises ManagerError, UnsupportedError.
+        """
+        from lowmem_tui.change.situation import situation
+
+        return situation(names, self._bus(), self._files, self._kernel, self.look())
+
+    def apply(
+        self, plan: Plan, *, force: bool = False, trial: int | None = None, note: str = ""
+    ) -> Outcome:
+        """See ``Backend``."""
+        site = self._site()
+        from lowmem_tui.change.work import apply
+
+        return apply(site, plan, force=force, seconds=trial, note=note)
+
+    def trial(self) -> Trial | None:
+        """See ``Backend``."""
+        return running(self._memory.notice(), self._memory.monotonic())
+
+    def confirm(self) -> Outcome:
+        """See ``Backend``."""
+        site = self._site()
+        from lowmem_tui.change.work import confirm
+
+        return confirm(site)
+
+    def undo(
+        self, change: str | None = None, *, force: bool = False, with_later: bool = False
+    ) -> Outcome:
+        """See ``Backend``."""
+        site = self._site()
+        from lowmem_tui.change.work import undo
+
+        return undo(site, self.situation, change, force=force, with_later=with_later)
+
+    def history(self) -> Sequence[Change]:
+        """See ``Backend``."""
+        from lowmem_tui.change.past import history
+
+        return history(self._memory.store(), everything=self._memory.whole(), trial=self.trial())
+
+    def files_of(self, change: str) -> Sequence[FileChange]:
+        """See ``Backend``."""
+        from lowmem_tui.change.past import files_of
+
+        return files_of(self._memory.store(), change)
+
+    def settle(self) -> Sequence[str]:
+        """See ``Backend``."""
+        if self.cannot_change:
+            return ()
+        from lowmem_tui.change.past import interrupted
+
+        # Nothing is asked of systemd where there is nothing to settle.
+        if not interrupted(self._memory.store()):
+            return ()
+        from lowmem_tui.change.work import settled
+
+        return settled(self._site())
+
+    def expire(self) -> None:
+        """Take the trial back now, where there is no shell for the script: the demo server."""
+        from lowmem_tui.change.work import expire
+
+        expire(self._site())
+
+    def _site(self) -> Site:
+        if self.cannot_change:
+            raise NotPermittedError(self.cannot_change)
+        from lowmem_tui.change.site import Site
+        from lowmem_tui.change.steps import Hands
+
+        memory = self._memory
+        return Site(
+            hands=Hands(self._bus(), self._files, self._kernel),
+            store=memory.store(),
+            lock=memory.lock,
+            wall=memory.wall,
+            monotonic=memory.monotonic,
+            boot_id=memory.boot_id(),
+            by=memory.by,
+        )
+
+    def unit_files(self) -> dict[str, str]:
+        """Return the state of each unit file, by name. Raises ManagerError, UnsupportedError."""
+        return self._bus().list_unit_files()
+
+    def _bus(self) -> Manager:
+        if self._manager is None:
+            if self._connect is None:
+                raise UnsupportedError("There is no systemd here to ask: only looking is possible.")
+            self._manager = self._connect()
+        return self._manager
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self._watcher.close()
+        if self._manager is not None:
+            self._manager.close()
+            self._manager = None
+
+
+def open_backend(options: argparse.Namespace, *, read_only: bool = False) -> ServerBackend:
+    """Return the server that the command line asks for.
+
+    Raises UnsupportedError where there is no systemd with cgroup v2.
+    """
+    if options.demo:
+        from lowmem_tui.cli.demo import demo_backend
+
+        return demo_backend(read_only=read_only)
+    return local_backend(options.bus, read_only=read_only)
+
+
+def local_backend(
+    bus: str | None, *, read_only: bool = False, proc_root: str = PROC, cgroup_root: str = CGROUP
+) -> ServerBackend:
+    """Return this machine; ``bus`` None does without systemd (a tree in a folder, for measuring).
+
+    Raises UnsupportedError where there is no systemd with cgroup v2.
+    """
+    if bus is not None:
+        _check(cgroup_root)
+    from lowmem_tui.change.files import EtcFiles
+    from lowmem_tui.change.kernel import KernelValues
+    from lowmem_tui.host.sampler import ProcSampler
+    from lowmem_tui.host.watcher import Watcher
+
+    connect = _connector(bus) if bus is not None else None
+    files = EtcFiles()
+    return ServerBackend(
+        Watcher(ProcSampler(proc_root, cgroup_root), connect),
+        connect,
+        files,
+        KernelValues(proc_root, cgroup_root),
+        _memory(files),
+        demo=False,
+        cannot_change=_cannot_change(read_only),
+    )
+
+
+def _memory(files: EtcFiles) -> Memory:
+    def store() -> Store:
+        from lowmem_tui.change.store import FolderStore
+
+        return FolderStore()
+
+    def notice() -> str | None:
+        raw = read(PATH)
+        return None if raw is None else raw.decode("utf-8", "replace")
+
+    def boot_id() -> str:
+        from lowmem_tui.change import who
+
+        return who.boot_id()
+
+    def by() -> By:
+        from lowmem_tui.change import who
+
+        return who.whoami()
+
+    def whole() -> bool:
+        return os.geteuid() == 0
+
+    return Memory(store, whole, notice, files.exclusive, time.time, time.monotonic, boot_id, by)
+
+
+def _check(cgroup_root: str) -> None:
+    for path, what in (
+        ("/run/systemd/system", "systemd does not run here"),
+        (f"{cgroup_root}/cgroup.controllers", "this machine does not run on cgroup v2 alone"),
+    ):
+        if not os.path.exists(path):
+            raise UnsupportedError(
+                f"{what[0].upper()}{what[1:]}: try `lowmem-tui --demo` for a look around."
+            )
+
+
+def _cannot_change(read_only: bool) -> str:
+    if read_only:
+        return "This is the read-only mode: start lowmem-tui without --read-only to change things."
+    if os.geteuid() != 0:
+        return "Only root may change this: run the same with sudo (`sudo lowmem-tui`)."
+    return ""
+
+
+def _connector(bus: str) -> Callable[[], Manager]:
+    def jeepney() -> Manager:
+        from lowmem_tui.host.bus_jeepney import JeepneyManager
+
+        return JeepneyManager()
+
+    def pydbus() -> Manager:
+        from lowmem_tui.host.bus_pydbus import PydbusManager
+
+        return PydbusManager()
+
+    return pydbus if bus == "pydbus" else jeepney

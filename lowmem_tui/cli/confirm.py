@@ -1,0 +1,26 @@
+"""`lowmem-tui confirm`: keep the change that is being tried, from any login."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lowmem_tui.cli.apply import report, say_settled
+from lowmem_tui.cli.backend import open_backend
+from lowmem_tui.cli.exit import Exit
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def run(options: argparse.Namespace) -> Exit:
+    """Keep the trial; FINDINGS if something did not come out as asked."""
+    backend = open_backend(options)
+    try:
+        say_settled(backend)
+        outcome = backend.confirm()
+    finally:
+        backend.close()
+    print("Kept.")
+    for line in report(outcome):
+        print(line)
+    return Exit.FINDINGS if outcome.mismatches else Exit.DONE

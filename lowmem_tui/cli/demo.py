@@ -1,0 +1,86 @@
+"""`--demo`: the built-in server. Nothing of this machine is read or written."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from lowmem_tui.cli.backend import Memory, ServerBackend
+from lowmem_tui.host.demo import DemoServer
+from lowmem_tui.host.demo.roster import UPTIME
+from lowmem_tui.host.watcher import Watcher
+from lowmem_tui.model.errors import LowmemError, RefusedError
+from lowmem_tui.model.trial import PATH
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Sequence
+
+    from lowmem_tui.change.who import By
+
+
+def demo_backend(
+    *, read_only: bool = False, seed: int = 0, clock: Callable[[], float] = time.monotonic
+) -> ServerBackend:
+    """Return a demo server that has just been switched on; each is a server of its own."""
+    return serve(DemoServer(seed, clock), read_only=read_only)
+
+
+def serve(server: DemoServer, *, read_only: bool = False) -> ServerBackend:
+    """Return a demo server that is there already, behind a backend of its own."""
+    busy = threading.Lock()
+
+    @contextlib.contextmanager
+    def lock() -> Generator[None, None, None]:
+        if not busy.acquire(blocking=False):
+            raise RefusedError("Another change is being made: wait until it has ended.")
+        try:
+            yield
+        finally:
+            busy.release()
+
+    def uptime() -> float:
+        with server.lock:
+            return UPTIME + server.advance()
+
+    memory = Memory(
+        store=lambda: server.store,
+        whole=lambda: True,
+        notice=lambda: server.store.read(PATH),
+        lock=lock,
+        wall=lambda: server.sampler.sample().time,
+        monotonic=uptime,
+        boot_id=lambda: "demo",
+        by=_you,
+    )
+    backend = ServerBackend(
+        Watcher(server.sampler, server.connect),
+        server.connect,
+        server.files,
+        server.kernel,
+        memory,
+        demo=True,
+        cannot_change=(
+            "This is the read-only mode: start lowmem-tui without --read-only to change things."
+            if read_only
+            else ""
+        ),
+    )
+
+    def revert(command: Sequence[str]) -> None:
+        # There is no shell there to run the script: Python does the same.
+        try:
+            backend.expire()
+        except LowmemError:
+            # Somebody is at work. The script would wait for the lock.
+            server.init.arm(f"retry-{uptime()}", 1, command)
+
+    server.execute = revert
+    return backend
+
+
+def _you() -> By:
+    from lowmem_tui.change.who import By
+
+    return By(0, "you", "", "")

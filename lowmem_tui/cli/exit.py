@@ -1,0 +1,27 @@
+"""The exit codes, a contract."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class Exit(IntEnum):
+    """What the program's exit status means."""
+
+    DONE = 0
+    FINDINGS = 1
+    """Done, with findings or a mismatch after verifying."""
+    USAGE = 2
+    REFUSED = 3
+    """Refused by a check; nothing was written."""
+    NOT_PERMITTED = 4
+    UNSUPPORTED = 5
+    """Not a machine with systemd and cgroup v2."""
+    PUT_BACK = 6
+    """Failed on the way and put back as it was (or nothing was touched yet)."""
+    HALF_DONE = 7
+    """Failed on the way and could not be put back whole; the message says what is left."""
+    FAULT = 70
+    """A fault of the program itself (EX_SOFTWARE of sysexits.h)."""
+    INTERRUPTED = 130
+    """Ctrl-C, as shells count it."""

@@ -1,0 +1,82 @@
+"""`lowmem-tui history`: what was changed, when, why and by whom."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from lowmem_tui.cli.apply import say_settled
+from lowmem_tui.cli.backend import open_backend
+from lowmem_tui.cli.exit import Exit
+from lowmem_tui.model.change import State
+from lowmem_tui.model.text import plain
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from lowmem_tui.model.change import Change
+
+SCHEMA = 1
+
+_UNENDED = {
+    State.APPLYING: "being made, or interrupted: then the next start as root puts it back",
+    State.CONFIRMING: "being kept, or interrupted: then the next start as root finishes it",
+}
+
+
+def run(options: argparse.Namespace) -> Exit:
+    """Print the history, the newest first. As root, what was interrupted is settled before."""
+    backend = open_backend(options)
+    try:
+        say_settled(backend)
+        changes = backend.history()
+    finally:
+        backend.close()
+    if options.json:
+        made = {"schema": SCHEMA, "changes": [as_json(change) for change in changes]}
+        json.dump(made, sys.stdout, indent=2)
+        print()
+        return Exit.DONE
+    if not changes:
+        print("Nothing was changed yet.")
+    for change in changes:
+        for line in lines(change):
+            print(line)
+    return Exit.DONE
+
+
+def as_json(change: Change) -> dict[str, object]:
+    """Return a change as cli.md's contract has it."""
+    return {
+        "id": change.id,
+        "time": datetime.fromtimestamp(change.time, UTC).isoformat(timespec="seconds"),
+        "by": change.by,
+        "note": change.note,
+        "state": change.state,
+        "files": list(change.files),
+        "effects": [
+            {"unit": e.unit, "key": e.key, "from": e.from_, "to": e.to, "when": e.when}
+            for e in change.effects
+        ],
+        "trial": change.trial,
+        "undoes": list(change.undoes),
+        "said": change.said,
+    }
+
+
+def lines(change: Change) -> Iterator[str]:
+    """Yield a change for a person."""
+    time = datetime.fromtimestamp(change.time).astimezone()
+    state = f"{change.state}"
+    if change.trial is not None and change.state is not State.TRIAL:
+        state += f", tried for {change.trial} s"
+    yield plain(f"{change.id}  {time:%Y-%m-%d %H:%M:%S}  {state}, by {change.by}", 1000)
+    if change.note:
+        yield plain(f"    {change.note}", 1000)
+    for e in change.effects:
+        yield plain(f"    {e.unit}: {e.key} {e.from_} -> {e.to}")
+    if said := change.said or _UNENDED.get(change.state, ""):
+        yield plain(f"    {said}", 2000)

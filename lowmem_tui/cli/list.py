@@ -1,0 +1,211 @@
+"""`lowmem-tui list`: every unit by tier, what it uses, and its settings."""
+
+from __future__ import annotations
+
+import json
+import sys
+import textwrap
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from lowmem_tui.cli.apply import trial_line
+from lowmem_tui.cli.backend import open_backend
+from lowmem_tui.cli.exit import Exit
+from lowmem_tui.cli.rules import load_rules
+from lowmem_tui.model.quantity import format_limit, format_size
+from lowmem_tui.model.text import plain
+from lowmem_tui.model.unit import Key, Tier, Unlimited
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator, Mapping
+
+    from lowmem_tui.model.snapshot import Setting, Situation, Snapshot, Unit
+    from lowmem_tui.model.unit import Value
+    from lowmem_tui.model.usage import HostUsage, Pressure
+    from lowmem_tui.policy.classify import Verdict
+
+SCHEMA = 1
+
+_ORDER = (Tier.GATEKEEPER, Tier.BUSINESS, Tier.SHORT_LIVED, None)
+_TITLES = {
+    Tier.GATEKEEPER: "Tier 0 gatekeepers",
+    Tier.BUSINESS: "Tier 1 business",
+    Tier.SHORT_LIVED: "Tier 2 short-lived",
+    None: "No tier (sessions, slices and the rest)",
+}
+
+
+def run(options: argparse.Namespace) -> Exit:
+    """Print the list."""
+    backend = open_backend(options, read_only=True)
+    try:
+        rules = load_rules(config=None) if backend.demo else load_rules()
+        backend.wait_ready()
+        snapshot = backend.look()
+        # What only hangs around in systemd's memory (devices, targets) holds nothing.
+        names = [u.name for u in snapshot.units.values() if _shown(u)]
+        situation = backend.situation(names)
+        trial = backend.trial()
+    finally:
+        backend.close()
+    if snapshot.notice:
+        print(plain(snapshot.notice), file=sys.stderr)
+    verdicts = {
+        name: rules.classify(snapshot.units[name], snapshot.host.mem_total) for name in names
+    }
+    if options.json:
+        json.dump(as_json(snapshot, situation, verdicts), sys.stdout, indent=2)
+        print()
+    else:
+        if trial is not None:
+            print(trial_line(trial))
+        for line in table(snapshot, situation, verdicts):
+            print(line)
+    return Exit.DONE
+
+
+def _shown(unit: Unit) -> bool:
+    return unit.usage is not None or unit.name.endswith(".service")
+
+
+def as_json(
+    snapshot: Snapshot, situation: Situation, verdicts: Mapping[str, Verdict]
+) -> dict[str, object]:
+    """Return the list as cli.md's contract has it."""
+    host = snapshot.host
+    return {
+        "schema": SCHEMA,
+        "time": datetime.fromtimestamp(snapshot.time, UTC).isoformat(timespec="seconds"),
+        "host": {
+            "mem_total": host.mem_total,
+            "mem_available": host.mem_available,
+            "swap_total": host.swap_total,
+            "swap_used": host.swap_used,
+            "pressure": _pressure(host.pressure),
+        },
+        "units": [
+            _unit(snapshot.units[name], verdict, situation) for name, verdict in verdicts.items()
+        ],
+    }
+
+
+def _pressure(pressure: Pressure | None) -> dict[str, object] | None:
+    if pressure is None:
+        return None
+    return {
+        name: {"avg10": stall.avg10, "avg60": stall.avg60, "avg300": stall.avg300}
+        for name, stall in (("some", pressure.some), ("full", pressure.full))
+        if stall is not None
+    }
+
+
+def _unit(unit: Unit, verdict: Verdict, situation: Situation) -> dict[str, object]:
+    usage, properties = unit.usage, unit.properties
+    memory = usage.memory if usage else None
+    known = situation.units.get(unit.name)
+    settings = known.settings if known else {}
+    return {
+        "name": unit.name,
+        "tier": verdict.tier,
+        "reason": verdict.reason,
+        "state": properties.active_state if properties else ("active" if usage else None),
+        "rss": usage.rss if usage else None,
+        "swap": usage.swap if usage else None,
+        "memory": memory.current if memory else None,
+        "anon": memory.anon if memory else None,
+        "file": memory.file if memory else None,
+        "peak": memory.peak if memory else None,
+        "processes": len(usage.processes) if usage else 0,
+        "main_pid": (properties.main_pid or None) if properties else None,
+        "oom_score": usage.oom_score if usage else None,
+        "oom_score_adj": main_adjust(unit),
+        "oom_kills": memory.oom_kills if memory else None,
+        "restarts": properties.n_restarts if properties else None,
+        "settings": {key: _setting(setting) for key, setting in settings.items()},
+    }
+
+
+def _setting(setting: Setting) -> dict[str, object]:
+    values: dict[str, object] = {
+        "declared": setting.declared,
+        "source": setting.source,
+        "loaded": _value(setting.loaded),
+    }
+    if setting.key not in {Key.RESTART, Key.RESTART_SEC, Key.OOM_POLICY}:
+        values["kernel"] = _value(setting.kernel)
+    if setting.key is Key.MEMORY_MAX:
+        values["effective"] = _value(setting.effective)
+    if setting.differs:
+        values["differs"] = setting.differs
+    return values
+
+
+def _value(value: Value | None) -> int | str | None:
+    return None if isinstance(value, Unlimited) else value
+
+
+def main_adjust(unit: Unit) -> int | None:
+    """Return the oom_score_adj of the main process, or of the process most likely to be killed."""
+    if unit.usage is None or not unit.usage.processes:
+        return None
+    main_pid = unit.properties.main_pid if unit.properties else 0
+    main = next((p for p in unit.usage.processes if p.pid == main_pid), None)
+    return (main or max(unit.usage.processes, key=lambda p: p.oom_score or 0)).oom_score_adj
+
+
+def table(
+    snapshot: Snapshot, situation: Situation, verdicts: Mapping[str, Verdict]
+) -> Iterator[str]:
+    """Yield the list for a person, groups and the fattest first."""
+    yield from _summary(snapshot.host)
+    for tier in _ORDER:
+        rows = [snapshot.units[name] for name, v in verdicts.items() if v.tier is tier]
+        running = [unit for unit in rows if unit.usage]
+        running.sort(key=lambda u: (-_size(u), u.name))
+        yield ""
+        yield (
+            f"{_TITLES[tier]:<40} {'RSS':>6} {'SWAP':>6} {'SCORE':>5} {'ADJ':>5} {'MAX':>6} RESTART"
+        )
+        for unit in running:
+            yield _row(unit, situation)
+        if idle := sorted(unit.name for unit in rows if not unit.usage):
+            text = f"not running ({len(idle)}): {', '.join(map(plain, idle))}"
+            yield from textwrap.wrap(
+                text, 80, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False
+            )
+
+
+def _summary(host: HostUsage) -> Iterator[str]:
+    used = host.mem_total - host.mem_available
+    yield (
+        f"{plain(host.hostname)}: {format_size(used)} of {format_size(host.mem_total)} RAM used, "
+        f"{format_size(host.swap_used)} of {format_size(host.swap_total)} swap"
+    )
+    if host.pressure:
+        full = f", full {host.pressure.full.avg10}%" if host.pressure.full else ""
+        yield f"memory pressure of the last 10 s: some {host.pressure.some.avg10}%{full}"
+
+
+def _size(unit: Unit) -> int:
+    return ((unit.usage.rss or 0) + (unit.usage.swap or 0)) if unit.usage else 0
+
+
+def _row(unit: Unit, situation: Situation) -> str:
+    usage, properties = unit.usage, unit.properties
+    limit = usage.memory.max if usage else None
+    known = situation.units.get(unit.name)
+    differs = [s for s in known.settings.values() if s.differs] if known else []
+    line = (
+        f"  {plain(unit.name):<38} {format_size(usage.rss if usage else None):>6} "
+        f"{format_size(usage.swap if usage else None):>6} "
+        f"{_number(usage.oom_score if usage else None):>5} {_number(main_adjust(unit)):>5} "
+        f"{format_limit(limit):>6} {(properties.restart if properties else None) or '—'}"
+    )
+    for setting in differs:
+        line += f"\n      ! {setting.key}: {plain(setting.differs)}"
+    return line
+
+
+def _number(number: int | None) -> str:
+    return "—" if number is None else str(number)

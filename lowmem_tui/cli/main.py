@@ -1,0 +1,187 @@
+"""The command line: options, and which module runs which command."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from lowmem_tui import __version__
+from lowmem_tui.cli.exit import Exit
+from lowmem_tui.model import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SCREEN = "screen"
+
+_STATUS: tuple[tuple[type[errors.LowmemError], Exit], ...] = (
+    (errors.InvalidValueError, Exit.USAGE),
+    (errors.RefusedError, Exit.REFUSED),
+    (errors.NotPermittedError, Exit.NOT_PERMITTED),
+    (errors.UnsupportedError, Exit.UNSUPPORTED),
+    (errors.HalfDoneError, Exit.HALF_DONE),
+    (errors.LowmemError, Exit.PUT_BACK),
+)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
+    top = argparse.ArgumentParser(
+        prog="lowmem-tui",
+        description="See which systemd units hold the memory of a small server, who is killed "
+        "next, and change that safely. Alone it opens the live screen.",
+        epilog="Exit status: 0 done; 1 done, with findings or a mismatch; 2 wrong usage; "
+        "3 refused by a check, nothing written; 4 not permitted; 5 no systemd with cgroup v2 "
+        "here; 6 failed and put back as it was; 7 failed and not put back whole.",
+        allow_abbrev=False,
+    )
+    top.add_argument("--version", action="version", version=f"lowmem-tui {__version__}")
+    _server(top)
+    top.add_argument(
+        "--or-demo",
+        action="store_true",
+        help="the demo server where there is no systemd with cgroup v2",
+    )
+    top.add_argument("--read-only", action="store_true", help="look only; nothing can be changed")
+    top.add_argument(
+        "--interval",
+        type=_interval,
+        default=1.0,
+        metavar="SECONDS",
+        help="time between two looks, 0.2 to 60 (default 1)",
+    )
+    top.add_argument("--ascii", action="store_true", help="draw with ASCII characters only")
+
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    commands.add_parser(
+        "triage", help="one plain page: memory, the fattest units, who dies next", add_help=False
+    )
+    listing = commands.add_parser("list", help="every unit by tier, what it uses, its settings")
+    _server(listing, inherit=True)
+    _json(listing)
+    for name, text in (
+        ("plan", "show the drop-ins that would be written, and what they would do"),
+        ("apply", "write them, reload systemd once, set the kernel's values, verify"),
+    ):
+        command = commands.add_parser(name, help=text, description=text.capitalize() + ".")
+        _server(command, inherit=True)
+        wish = command.add_mutually_exclusive_group(required=True)
+        wish.add_argument(
+            "--set",
+            action="append",
+            default=[],
+            dest="sets",
+            metavar="UNIT:KEY=VALUE",
+            help="may be repeated; an empty VALUE drops our setting",
+        )
+        wish.add_argument(
+            "--policy",
+            metavar="FILE",
+            help="settings of many units, in TOML; '-' reads standard input",
+        )
+        command.add_argument(
+            "--force", action="store_true", help="go on where a check can be overruled"
+        )
+        if name == "plan":
+            _json(command)
+        else:
+            command.add_argument("--yes", action="store_true", help="do not ask")
+            command.add_argument(
+                "--trial",
+                type=int,
+                metavar="SECONDS",
+                help="take the change back after that time, unless `lowmem-tui confirm` keeps it",
+            )
+            command.add_argument("--note", default="", help="why, for the history")
+    _past(commands)
+    return top
+
+
+def _past(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add what concerns changes that were made."""
+    text = "keep the change that is being tried"
+    command = commands.add_parser("confirm", help=text, description=text.capitalize() + ".")
+    _server(command, inherit=True)
+    text = "take a change back, byte for byte: the trial that runs, else the newest change"
+    command = commands.add_parser("undo", help=text, description=text.capitalize() + ".")
+    _server(command, inherit=True)
+    command.add_argument("id", nargs="?", metavar="ID", help="the change, as `history` numbers it")
+    command.add_argument(
+        "--force",
+        action="store_true",
+        help="go on though a file was edited since, or a check refuses",
+    )
+    command.add_argument(
+        "--with-later", action="store_true", help="undo later changes of the same files, too"
+    )
+    text = "what was changed, when and by whom"
+    command = commands.add_parser("history", help=text, description=text.capitalize() + ".")
+    _server(command, inherit=True)
+    _json(command)
+
+
+def _server(command: argparse.ArgumentParser, *, inherit: bool = False) -> None:
+    # A subcommand must not put its default over what was said before its name.
+    default = argparse.SUPPRESS if inherit else None
+    command.add_argument(
+        "--demo",
+        action="store_true",
+        default=default or False,
+        help="the built-in demo server: nothing of this machine is read or written",
+    )
+    command.add_argument(
+        "--bus",
+        choices=("jeepney", "pydbus"),
+        default=default or "jeepney",
+        help="the D-Bus client (default jeepney)",
+    )
+
+
+def _json(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _interval(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0.2 <= seconds <= 60:
+        raise argparse.ArgumentTypeError("write a number of seconds from 0.2 to 60")
+    return seconds
+
+
+def run_command(arguments: Sequence[str]) -> int:
+    """Parse and run; every failure becomes one sentence on standard error."""
+    options = parser().parse_args(arguments)
+    try:
+        module = import_module(f"lowmem_tui.cli.{options.command or SCREEN}")
+        status: Exit = module.run(options)
+        sys.stdout.flush()
+    except errors.LowmemError as error:
+        return _fail(str(error), next(code for kind, code in _STATUS if isinstance(error, kind)))
+    except KeyboardInterrupt:
+        return _fail("Interrupted; nothing is left half done.", Exit.INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read us (head, less) has gone: no complaint, and none from the interpreter.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.DONE
+    except Exception as error:
+        if os.environ.get("LOWMEM_TUI_DEBUG"):
+            raise
+        return _fail(
+            f"This is a fault of lowmem-tui ({type(error).__name__}: {error}): run it again with "
+            "LOWMEM_TUI_DEBUG=1 and report what it prints.",
+            Exit.FAULT,
+        )
+    return status
+
+
+def _fail(sentence: str, status: Exit) -> Exit:
+    from lowmem_tui.model.text import plain
+
+    print(f"lowmem-tui: {plain(sentence)}", file=sys.stderr)
+    return status

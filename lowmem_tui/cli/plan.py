@@ -1,0 +1,134 @@
+"""`lowmem-tui plan`: what would be written, and what it would do; nothing is touched."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import shutil
+import sys
+import textwrap
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from lowmem_tui.cli.backend import open_backend
+from lowmem_tui.cli.exit import Exit
+from lowmem_tui.cli.policy import read_policy
+from lowmem_tui.cli.rules import load_rules
+from lowmem_tui.model.plan import When
+from lowmem_tui.model.text import plain
+from lowmem_tui.policy.plan import parse_set, plan
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterable, Iterator
+    from typing import TextIO
+
+    from lowmem_tui.cli.backend import ServerBackend
+    from lowmem_tui.model.plan import FileChange, Notice, Plan
+
+SCHEMA = 1
+
+_WHEN = {
+    When.LIVE: "at once",
+    When.RELOAD: "when systemd reloads",
+    When.RESTART: "at the unit's next start",
+}
+
+
+def run(options: argparse.Namespace) -> Exit:
+    """Print the plan; REFUSED if a check would refuse it."""
+    backend = open_backend(options, read_only=True)
+    try:
+        made = make(backend, options)
+    finally:
+        backend.close()
+    if options.json:
+        json.dump(as_json(made), sys.stdout, indent=2)
+        print()
+    else:
+        for line in describe(made):
+            print(line)
+    refused = made.refused(options.force)
+    say(refused)
+    return Exit.REFUSED if refused else Exit.DONE
+
+
+def make(backend: ServerBackend, options: argparse.Namespace) -> Plan:
+    """Make the plan for what ``--set`` or ``--policy`` asks.
+
+    Raises InvalidValueError, ManagerError.
+    """
+    rules = load_rules(config=None) if backend.demo else load_rules()
+    if options.policy is None:
+        edits = [parse_set(text) for text in options.sets]
+    else:
+        asked = read_policy(backend, options.policy)
+        edits = list(asked.edits)
+        rules = rules.with_config(asked.tiers + rules.config)
+    situation = backend.situation(dict.fromkeys(edit.unit for edit in edits))
+    ram = situation.snapshot.host.mem_total
+    units = [known.unit for known in situation.units.values()]
+    return plan(edits, situation, {unit.name: rules.classify(unit, ram).tier for unit in units})
+
+
+def as_json(made: Plan) -> dict[str, object]:
+    """Return the plan as cli.md's contract has it."""
+    return {
+        "schema": SCHEMA,
+        "files": [asdict(change) for change in made.files],
+        "effects": [
+            {"unit": e.unit, "key": e.key, "from": e.from_, "to": e.to, "when": e.when}
+            for e in made.effects
+        ],
+        "warnings": [_notice(n) for n in made.warnings],
+        "refusals": [_notice(n) for n in made.refusals],
+    }
+
+
+def _notice(notice: Notice) -> dict[str, object]:
+    return {"code": notice.code, "unit": notice.unit, "text": notice.text}
+
+
+def describe(made: Plan) -> Iterator[str]:
+    """Yield the plan as lines for a person: the diffs, the effects, the warnings."""
+    for change in made.files:
+        yield from difference(change)
+    if made.empty and not made.refusals:
+        yield "Nothing to do: it is so already."
+    if made.effects:
+        yield ""
+    for e in made.effects:
+        yield plain(f"{e.unit}: {e.key} {e.from_} -> {e.to}, {_WHEN[e.when]}")
+    for notice in made.warnings:
+        yield _told(f"warning ({notice.code}): {notice.text}", sys.stdout)
+
+
+def difference(change: FileChange) -> Iterator[str]:
+    """Yield a file's change as a unified diff."""
+    before = (change.before or "").splitlines()
+    after = (change.after or "").splitlines()
+    for line in difflib.unified_diff(
+        before,
+        after,
+        change.path if change.before is not None else "/dev/null",
+        change.path if change.after is not None else "/dev/null",
+        lineterm="",
+    ):
+        yield plain(line)
+
+
+def say(refusals: Iterable[Notice]) -> None:
+    """Tell on standard error what is refused, and whether it can be overruled."""
+    for notice in refusals:
+        forced = " (--force goes on all the same)" if notice.forceable else ""
+        text = f"refused ({notice.code}): {notice.text}{forced}"
+        print(_told(text, sys.stderr), file=sys.stderr)
+
+
+def _told(text: str, stream: TextIO) -> str:
+    """Return a sentence for a person: wrapped on a terminal, one line for whatever reads a pipe."""
+    shown = plain(text)
+    if not stream.isatty():
+        return shown
+    width = max(40, shutil.get_terminal_size().columns)
+    return textwrap.fill(shown, width, subsequent_indent="  ", break_on_hyphens=False)

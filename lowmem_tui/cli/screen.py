@@ -1,0 +1,70 @@
+"""`lowmem-tui` alone: the live screen."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from lowmem_tui.cli.exit import Exit
+from lowmem_tui.model.errors import InvalidValueError, UnsupportedError
+
+if TYPE_CHECKING:
+    import argparse
+
+    from lowmem_tui.model.ports import Backend
+
+
+def run(options: argparse.Namespace) -> Exit:
+    """Open the screen and stay until the operator leaves.
+
+    Raises UnsupportedError where there is no systemd with cgroup v2, InvalidValueError without a
+    terminal.
+    """
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise InvalidValueError(
+            "The screen needs a terminal: use `lowmem-tui list` or `lowmem-tui triage` here."
+        )
+    # 2.8 MB for connections that we never make; asyncio does without.
+    sys.modules.setdefault("ssl", None)  # type: ignore[arg-type]
+    from lowmem_tui.cli.rules import load_rules
+
+    backend = _backend(options)
+    try:
+        rules = load_rules(config=None) if backend.demo else load_rules()
+        from lowmem_tui.tui.light import import_textual
+
+        import_textual()
+        from lowmem_tui.tui.app import LowmemApp
+
+        app = LowmemApp(
+            backend,
+            rules=rules,
+            interval=options.interval,
+            read_only=options.read_only,
+            ascii=options.ascii or not _utf8(),
+        )
+        return Exit(app.run() or Exit.DONE)
+    finally:
+        backend.close()
+
+
+def _backend(options: argparse.Namespace) -> Backend:
+    from lowmem_tui.cli.backend import open_backend
+
+    try:
+        return open_backend(options, read_only=options.read_only)
+    except UnsupportedError as error:
+        if not options.or_demo:
+            raise
+        print(f"{error}\nThis is the demo server instead.", file=sys.stderr)
+        options.demo = True
+        return open_backend(options, read_only=options.read_only)
+
+
+def _utf8() -> bool:
+    """Whether the terminal's locale can show anything but ASCII."""
+    for name in ("LC_ALL", "LC_CTYPE", "LANG"):
+        if value := os.environ.get(name):
+            return "utf" in value.lower()
+    return False

@@ -1,0 +1,280 @@
+"""`lowmem-tui triage`: one plain page, for a machine that is thrashing.
+
+It reads each file once, keeps none open, and imports next to nothing: every page that it would
+load from disk is one that the machine has not got.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+from lowmem_tui.host import cgroupfs, procfs
+from lowmem_tui.host.reading import each, read, read_whole
+from lowmem_tui.model import trial
+from lowmem_tui.model.errors import UnsupportedError
+from lowmem_tui.model.text import plain
+
+WIDTH = 80
+FATTEST = 10
+
+# Exit statuses as in cli/exit.py, whose enum costs a megabyte.
+DONE, USAGE, NOT_PERMITTED, UNSUPPORTED, FAILED, INTERRUPTED = 0, 2, 4, 5, 6, 130
+
+HELP = """\
+usage: lowmem-tui triage
+
+One plain page: memory, swap, pressure, the ten units that hold most, who is
+killed next, and the kills since boot. Needs no root, no D-Bus and no screen.
+"""
+
+
+class Row:
+    """A unit and what it holds, bytes."""
+
+    __slots__ = ("cgroup", "limit", "name", "rss", "score", "swap")
+
+    def __init__(self, cgroup: str, name: str) -> None:
+        self.cgroup, self.name = cgroup, name
+        self.rss = 0
+        self.swap: int | None = None
+        self.score: int | None = None
+        self.limit: int | None = None
+
+    @property
+    def size(self) -> int:
+        """RSS and swap together."""
+        return self.rss + (self.swap or 0)
+
+
+def run(argv: list[str], proc_root: str = procfs.PROC, cgroup_root: str = cgroupfs.CGROUP) -> int:
+    """Print the page; return the exit status."""
+    if argv:
+        if argv in (["-h"], ["--help"]):
+            return _print(HELP)
+        return _fail("triage takes no options: run `lowmem-tui triage` alone.", USAGE)
+    try:
+        return _print(page(proc_root, cgroup_root))
+    except UnsupportedError as error:
+        return _fail(str(error), UNSUPPORTED)
+    except PermissionError as error:
+        return _fail(
+            f"{error.filename or 'A file'} may not be read: run it as root.", NOT_PERMITTED
+        )
+    except KeyboardInterrupt:
+        return _fail("Interrupted; nothing was changed.", INTERRUPTED)
+    except OSError as error:
+        return _fail(f"The kernel's files cannot be read ({error}): try once more.", FAILED)
+
+
+def page(proc: str, cgroup: str, block: str = procfs.BLOCK, notice: str = trial.PATH) -> str:
+    """Return the page. Raises UnsupportedError, OSError."""
+    if not os.path.exists(f"{cgroup}/cgroup.controllers"):
+        raise UnsupportedError(
+            f"There is no cgroup v2 at {cgroup}: boot with systemd.unified_cgroup_hierarchy=1, or "
+            "use `ps` and `free` here."
+        )
+    units, victim, unseen = _units(proc, cgroup, os.sysconf("SC_PAGE_SIZE"))
+    lines = _machine(proc, block)
+    lines += ["", "     RSS     SWAP  SCORE    LIMIT  UNIT"]
+    lines += [
+        f"{_size(u.rss):>8} {_size(u.swap):>8} {_known(u.score):>6} {_size(u.limit, '-'):>8}  "
+        f"{_text(u.name, WIDTH - 36)}"
+        for u in units[:FATTEST]
+    ]
+    if unseen:
+        lines.append(f"Processes that this user may not see: {unseen}.")
+    lines += ["", _next(victim, proc, cgroup), _kills(proc, units, cgroup)]
+    lines += _trial(notice)
+    return "\n".join(lines) + "\n"
+
+
+def _trial(notice: str) -> list[str]:
+    """Return what there is to say of a change that is being tried."""
+    raw = read(notice)
+    said = trial.parse(procfs.text(raw)) if raw else None
+    left = said.left(time.monotonic()) if said else 0.0
+    if said is None or left <= 0:
+        return []
+    until = time.strftime("%H:%M:%S", time.localtime(said.deadline))
+    text = f"On trial until {until} ({left:.0f} s left), by {said.by}: {', '.join(said.units)}"
+    return ["", _text(text, WIDTH)]
+
+
+def _machine(proc: str, block: str) -> list[str]:
+    raw = read(f"{proc}/meminfo", size=16384)
+    memory = procfs.parse_meminfo(raw) if raw else None
+    if memory is None:
+        raise UnsupportedError(f"{proc}/meminfo cannot be read: is /proc mounted?")
+    total, free, available, swap, swap_free = memory
+    name = procfs.text((read(f"{proc}/sys/kernel/hostname") or b"").strip())
+    raw = read(f"{proc}/uptime")
+    uptime = procfs.parse_uptime(raw) if raw else None
+    lines = [_text(name, 50) + ("" if uptime is None else f", up {_span(uptime)}"), ""]
+    lines.append(
+        f"Memory    {_size(total)} total, {_size(available)} available, {_size(free)} free"
+    )
+    used = swap - swap_free
+    lines.append(
+        f"Swap      {_size(swap)} total, {_size(used)} used ({round(100 * used / swap)}%)"
+        if swap
+        else "Swap      none"
+    )
+    zram = procfs.read_zram(procfs.zram_devices(block))
+    if zram is not None:
+        lines.append(f"zram      {_size(zram[0])} held in {_size(zram[1])} of RAM")
+    raw = read(f"{proc}/pressure/memory")
+    title = "Pressure"
+    for kind in (b"some", b"full"):
+        stall = procfs.parse_stall(raw, kind) if raw else None
+        if stall is not None:
+            lines.append(
+                f"{title:9} {kind.decode()} {stall[0]:6.2f}% of 10 s, {stall[1]:6.2f}% of 60 s, "
+                f"{stall[2]:6.2f}% of 300 s"
+            )
+            title = ""
+    if title:
+        lines.append("Pressure  not known (this kernel does not measure it)")
+    return lines
+
+
+def _units(
+    proc: str, cgroup: str, page_size: int
+) -> tuple[list[Row], tuple[int, int, int, Row] | None, int]:
+    """Return the units, the fattest first; the next victim; how many processes are unreadable.
+
+    The victim is the process of the highest score: (score, pages, pid, unit).
+    """
+    rows: dict[str, Row] = {}
+    owners: dict[bytes, Row] = {}
+    victim: tuple[int, int, int, Row] | None = None
+    unseen = 0
+    swapped: dict[str, list[str]] = {}
+    for pid in os.listdir(proc):
+        if not pid.isdecimal():
+            continue
+        base = f"{proc}/{pid}"
+        raw = read(f"{base}/cgroup")
+        statm = read(f"{base}/statm")
+        pages = None if statm is None else procfs.parse_statm(statm)
+        if raw is None or pages is None:
+            unseen += os.path.exists(base)
+            continue
+        if not pages:
+            continue  # a kernel thread or a zombie
+        row = owners.get(raw)
+        if row is None:
+            path, name = cgroupfs.owner(procfs.parse_cgroup(raw) or "")
+            row = owners[raw] = rows.setdefault(path, Row(path, name or "(no unit)"))
+        row.rss += pages * page_size
+        swapped.setdefault(row.cgroup, []).append(pid)
+        score = each(procfs.parse_int, read(f"{base}/oom_score"))
+        if score is not None:
+            row.score = max(score, row.score or 0)
+            if score and (victim is None or (score, pages) > victim[:2]):
+                victim = score, pages, int(pid), row
+    for row in rows.values():
+        folder = cgroup + row.cgroup
+        row.swap = each(cgroupfs.parse_size, read(f"{folder}/memory.swap.current"))
+        if row.swap is None:
+            row.swap = _process_swap(proc, swapped[row.cgroup])
+    units = sorted(rows.values(), key=lambda u: (-u.size, u.name))
+    for row in units[:FATTEST]:
+        row.limit = each(procfs.parse_int, read(f"{cgroup}{row.cgroup}/memory.max"))
+    return units, victim, unseen
+
+
+def _process_swap(proc: str, pids: list[str]) -> int | None:
+    """Return the swap of processes, where the group does not tell."""
+    found = [procfs.parse_status(raw)[1] for p in pids if (raw := read(f"{proc}/{p}/status"))]
+    known = [swap for swap in found if swap is not None]
+    return sum(known) if known else None
+
+
+def _next(victim: tuple[int, int, int, Row] | None, proc: str, cgroup: str) -> str:
+    if victim is None:
+        return "Next to die: nobody can be killed."
+    score, pages, pid, unit = victim
+    raw = read(f"{proc}/{pid}/stat")
+    stat = procfs.parse_stat(raw) if raw else None
+    together = read(f"{cgroup}{unit.cgroup}/memory.oom.group")
+    whole = " and all of its unit" if together and cgroupfs.parse_flag(together) else ""
+    return (
+        f"Next to die: {_text(stat[0], 16) if stat else '?'} ({pid}){whole}, "
+        f"{_size(pages * os.sysconf('SC_PAGE_SIZE'))}, score {score}\n"
+        f"             {_text(unit.name, WIDTH - 13)}"
+    )
+
+
+def _kills(proc: str, units: list[Row], cgroup: str) -> str:
+    total = each(procfs.parse_oom_kills, read_whole(f"{proc}/vmstat"))
+    if total is None:
+        return "Kills since boot: not known (the kernel does not count them)."
+    if not total:
+        return "Kills since boot: none."
+    lines = [f"Kills since boot: {total}"]
+    left = total
+    for unit in units:
+        killed = each(cgroupfs.parse_oom_kills, read(f"{cgroup}{unit.cgroup}/memory.events"))
+        if killed:
+            left -= killed
+            lines.append(f"{killed:8}  {_text(unit.name, WIDTH - 10)}")
+    if left > 0:
+        lines.append(f"{left:8}  in units that have ended or restarted since")
+    return "\n".join(lines)
+
+
+def _size(size: int | None, unknown: str = "?") -> str:
+    if size is None:
+        return unknown
+    value, suffix = float(size), "B"
+    for suffix in "BKMGT":
+        if value < 1000 or suffix == "T":
+            break
+        value /= 1024
+    if suffix == "B":
+        return f"{size}" if size else "0"
+    return f"{value:.1f}{suffix}" if value < 100 else f"{value:.0f}{suffix}"
+
+
+def _known(number: int | None) -> str:
+    return "?" if number is None else str(number)
+
+
+def _span(seconds: float) -> str:
+    minutes = int(seconds) // 60
+    days, hours = minutes // 1440, minutes // 60 % 24
+    return f"{days}d {hours}h" if days else f"{hours}h {minutes % 60}min"
+
+
+def _text(text: str, width: int) -> str:
+    """Return what others wrote, harmless, at most that many cells, in the locale's characters."""
+    text = plain(text, width)
+    return text if _utf8() else text.encode("ascii", "replace").decode("ascii")
+
+
+def _utf8() -> bool:
+    name = os.environ.get("LC_ALL")
+    if not name and not sys.flags.utf8_mode:
+        name = os.environ.get("LC_CTYPE")
+    # In the C locale Python sets LC_CTYPE itself (PEP 538): what the user said is in LANG.
+    return "utf" in (name or os.environ.get("LANG") or "").lower()
+
+
+def _print(text: str) -> int:
+    """Write to standard output, whose reader may have gone."""
+    data = text.encode("utf-8", "replace")
+    try:
+        while data:
+            data = data[os.write(1, data) :]
+    except BrokenPipeError:
+        pass
+    except OSError as error:
+        return _fail(f"Standard output cannot be written: {error.strerror}.", FAILED)
+    return DONE
+
+
+def _fail(sentence: str, status: int) -> int:
+    print(f"lowmem-tui: {plain(sentence)}", file=sys.stderr)
+    return status

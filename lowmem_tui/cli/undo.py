@@ -1,0 +1,26 @@
+"""`lowmem-tui undo`: take a change back, byte for byte."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lowmem_tui.cli.apply import report, say_settled
+from lowmem_tui.cli.backend import open_backend
+from lowmem_tui.cli.exit import Exit
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def run(options: argparse.Namespace) -> Exit:
+    """Undo; FINDINGS if files, systemd and the kernel do not agree afterwards."""
+    backend = open_backend(options)
+    try:
+        say_settled(backend)
+        outcome = backend.undo(options.id, force=options.force, with_later=options.with_later)
+    finally:
+        backend.close()
+    print("Taken back.")
+    for line in report(outcome):
+        print(line)
+    return Exit.FINDINGS if outcome.mismatches else Exit.DONE

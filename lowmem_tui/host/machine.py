@@ -1,0 +1,52 @@
+"""The machine's own figures, from /proc and /sys/block."""
+
+from __future__ import annotations
+
+from lowmem_tui.host.procfs import (
+    parse_meminfo,
+    parse_oom_kills,
+    parse_stall,
+    parse_uptime,
+    read_zram,
+    text,
+)
+from lowmem_tui.host.reading import read, read_whole
+from lowmem_tui.model.errors import UnsupportedError
+from lowmem_tui.model.usage import HostUsage, Pressure, Stall, Zram
+
+
+def pressure(raw: bytes) -> Pressure | None:
+    """Return a PSI file; None without a whole ``some`` line."""
+    some, full = parse_stall(raw, b"some"), parse_stall(raw, b"full")
+    if some is None:
+        return None
+    return Pressure(Stall(*some), None if full is None else Stall(*full))
+
+
+def read_host(proc: str, devices: list[str], page_size: int) -> HostUsage:
+    """Return the machine's own figures; ``devices`` are the paths of zram devices.
+
+    Raises UnsupportedError when there is no meminfo: without it nothing here means anything.
+    """
+    raw = read(f"{proc}/meminfo", size=16384)
+    memory = parse_meminfo(raw) if raw else None
+    if memory is None:
+        raise UnsupportedError(f"{proc}/meminfo cannot be read: is /proc mounted?")
+    total, free, available, swap_total, swap_free = memory
+    uptime = read(f"{proc}/uptime")
+    stalls = read(f"{proc}/pressure/memory")
+    vmstat = read_whole(f"{proc}/vmstat")
+    zram = read_zram(devices)
+    return HostUsage(
+        hostname=text((read(f"{proc}/sys/kernel/hostname") or b"").strip()),
+        page_size=page_size,
+        uptime=parse_uptime(uptime) if uptime else None,
+        mem_total=total,
+        mem_free=free,
+        mem_available=available,
+        swap_total=swap_total,
+        swap_free=swap_free,
+        zram=None if zram is None else Zram(*zram),
+        pressure=pressure(stalls) if stalls else None,
+        oom_kills=parse_oom_kills(vmstat) if vmstat else None,
+    )

@@ -1,0 +1,362 @@
+"""The sampler: all units and processes at each tick, for a few milliseconds of processor.
+
+What it costs decides how it looks (measured: docs/performance.md):
+
+- At each tick: the list of pids; statm of each process and memory.current of each group, from kept
+  descriptors (an open costs five times the read); memory.swap.current and oom_score where one of
+  these has changed.
+- Everything else of a group or a process at its turn, so that each has one every ``PERIOD``
+  seconds and every tick costs the same; all of it for what is new and for the watched unit.
+- memory.events of every group as soon as /proc/vmstat counts one kill more.
+
+A kept descriptor holds about 4 kB of kernel memory, hence the budget; beyond it files are opened
+anew. Values that have not changed are the same objects as in the sample before.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import time
+from collections import deque
+from typing import TYPE_CHECKING
+
+from lowmem_tui.host import cgroupfs, machine, procfs, tree
+from lowmem_tui.host.groups import Group
+from lowmem_tui.host.reading import ABSENT, read
+from lowmem_tui.host.tasks import NOT_YET, first_sight
+from lowmem_tui.model.errors import UnsupportedError
+from lowmem_tui.model.usage import Sample
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from lowmem_tui.host.tasks import Task
+    from lowmem_tui.model.usage import HostUsage, UnitUsage
+
+PERIOD = 5.0
+"""Seconds within which every value is read again."""
+
+WALK = 10.0
+"""Seconds between two walks of the tree without a reason."""
+
+STRANGERS = 20.0
+"""Seconds within which a pid that is not shown (a kernel thread) is looked at again."""
+
+DESCRIPTORS = 640
+"""The most that are kept: 2.5 MB of kernel memory."""
+
+SPARE = 384
+"""Descriptors left to the rest of the program, below its RLIMIT_NOFILE."""
+
+
+class ProcSampler:
+    """Reads /proc and the cgroup v2 tree (model.ports.Sampler).
+
+    Not safe for several threads at once, ``watch`` and ``refresh`` apart.
+    """
+
+    def __init__(
+        self,
+        proc: str = procfs.PROC,
+        cgroup: str = cgroupfs.CGROUP,
+        block: str = procfs.BLOCK,
+        *,
+        descriptors: int | None = None,
+        page_size: int | None = None,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Open the two trees; raises UnsupportedError if one is not there.
+
+        ``descriptors`` is the most that are kept, by default as many as the process may have open
+        less ``SPARE``, at most ``DESCRIPTORS``.
+        """
+        self._proc_path, self._block = proc, block
+        self._proc, self._cgroup = _tree(proc), _tree(cgroup)
+        if descriptors is None:
+            limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+            descriptors = min(DESCRIPTORS, max(0, limit - SPARE))
+        self._budget = descriptors
+        self._page_size = os.sysconf("SC_PAGE_SIZE") if page_size is None else page_size
+        self._clock, self._monotonic = clock, monotonic
+        self._watched: str | None = None
+        self._whole = False
+        self._last: float | None = None
+        self._walk_at = 0.0
+        self._names: list[str] = []
+        self._totals = (0, 0)
+        self._kills: int | None = None
+        self._zram: list[str] = []
+        self._groups: dict[str, Group] = {}  # by path, parents first
+        self._tasks: dict[int, Task] = {}
+        self._strangers: set[int] = set()
+        self._group_turns: deque[Group] = deque()
+        self._task_turns: deque[Task] = deque()
+        self._stranger_turns: deque[int] = deque()
+
+    def watch(self, unit: str | None) -> None:
+        """Read this unit whole at each sample."""
+        self._watched = unit
+
+    def refresh(self) -> None:
+        """Put nothing off at the next sample: systemd or somebody else has changed settings."""
+        self._whole = True
+
+    def close(self) -> None:
+        """Give back every descriptor."""
+        for task in self._tasks.values():
+            task.close()
+        for group in self._groups.values():
+            group.close()
+        self._tasks.clear()
+        self._groups.clear()
+        for fd in (self._proc, self._cgroup):
+            if fd >= 0:
+                os.close(fd)
+        self._proc = self._cgroup = -1
+
+    def sample(self) -> Sample:
+        """Take one sample.
+
+        Raises UnsupportedError without a /proc/meminfo, OSError for what a kernel's file should
+        not answer.
+        """
+        moment, now = self._clock(), self._monotonic()
+        elapsed = 0.0 if self._last is None else now - self._last
+        self._last = now
+        newcomers = self._census(elapsed)
+        if now >= self._walk_at:
+            self._walk(now)
+        self._place(newcomers, now)
+        host = machine.read_host(self._proc_path, self._zram, self._page_size)
+        self._look_at_groups(host, elapsed)
+        self._look_at_tasks(elapsed)
+        return Sample(moment, now, host, self._units())
+
+    # Who is there
+
+    def _census(self, elapsed: float) -> list[int]:
+        """Forget who went; return who came, and whom to have another look at."""
+        homeless: list[int] = []
+        names = os.listdir(self._proc)
+        if names != self._names:
+            self._names = names
+            pids = {int(name) for name in names if name.isdecimal()}
+            for pid in self._tasks.keys() - pids:
+                self._forget(self._tasks[pid])
+            self._strangers &= pids
+            homeless += sorted(pids - self._tasks.keys() - self._strangers)
+        for _ in range(_share(len(self._stranger_turns), elapsed, STRANGERS)):
+            pid = self._stranger_turns.popleft()
+            if pid in self._strangers:
+                self._strangers.discard(pid)
+                homeless.append(pid)
+        return homeless
+
+    def _walk(self, now: float) -> None:
+        """Find the groups that are there."""
+        self._walk_at = now + WALK
+        self._zram = procfs.zram_devices(self._block)
+        before, self._groups = self._groups, {}
+        for found in tree.walk(self._cgroup):
+            group = before.get(found.path)
+            if group is None or (group.name, group.slice) != (found.name, found.slice):
+                group = Group(found)
+                self._group_turns.append(group)
+            else:
+                del before[found.path]
+            group.settle(self._groups.get(found.parent))
+            self._groups[found.path] = group
+        for group in before.values():
+            self._let_go(group)
+
+    def _let_go(self, group: Group) -> None:
+        self._groups.pop(group.path, None)
+        self._budget += group.fd >= 0
+        group.close()
+        for task in group.tasks.values():
+            task.group = None
+
+    def _place(self, pids: Iterable[int], now: float) -> None:
+        """Take up processes; whoever has no group that is shown is a stranger."""
+        walked = now + WALK == self._walk_at
+        homeless = [task for task in self._tasks.values() if task.group is None]
+        for task in homeless:
+            self._forget(task)
+        for pid in (*pids, *(task.pid for task in homeless)):
+            raw = read(f"{pid}/cgroup", self._proc)
+            path = procfs.parse_cgroup(raw) if raw else None
+            group = self._locate(path) if path else None
+            if path and group is None and not walked:
+                walked = True
+                self._walk(now)
+                group = self._locate(path)
+            if not raw or not path or not group or not self._take_up(pid, group, raw, path):
+                self._estrange(pid)
+
+    def _take_up(self, pid: int, group: Group, raw: bytes, path: str) -> bool:
+        if path == "/" and self._kernel_thread(pid):
+            return False
+        task = first_sight(pid, self._proc, may_keep=self._budget > 0)
+        if task is None:
+            return False
+        self._budget -= task.fd >= 0
+        task.settle(group, raw, path)
+        self._tasks[pid] = task
+        # First in turn: PID 1 moves what it has just forked to the unit's group, a login goes
+        # from ssh.service to its session.
+        self._task_turns.appendleft(task)
+        return True
+
+    def _kernel_thread(self, pid: int) -> bool:
+        raw = read(f"{pid}/stat", self._proc)
+        stat = procfs.parse_stat(raw) if raw else None
+        return stat is None or bool(stat[2] & procfs.PF_KTHREAD)
+
+    def _locate(self, path: str) -> Group | None:
+        """Return the group that a process at this path belongs to, None if it is not known yet."""
+        group = self._groups.get(path)
+        below = path
+        while group is None and below:
+            below = below.rpartition("/")[0]
+            group = self._groups.get(below or "/")
+            if group is not None and group.slice:
+                return None
+        return group
+
+    def _estrange(self, pid: int) -> None:
+        self._strangers.add(pid)
+        self._stranger_turns.append(pid)
+
+    def _forget(self, task: Task) -> None:
+        self._budget += task.fd >= 0
+        task.close()
+        del self._tasks[task.pid]
+        group, task.group = task.group, None
+        if group is not None:
+            del group.tasks[task.pid]
+            group.members_changed = True
+            if not group.tasks:
+                self._walk_at = 0.0  # the group has gone with its last process, most likely
+
+    # What they use
+
+    def _look_at_groups(self, host: HostUsage, elapsed: float) -> None:
+        root = self._cgroup
+        killed = host.oom_kills != self._kills
+        totals = (host.mem_total, host.swap_total)
+        rescore = totals != self._totals
+        self._kills, self._totals = host.oom_kills, totals
+        watched, whole = self._watched, self._whole
+        gone = []
+        for group in self._groups.values():
+            swap = group.swap_raw
+            if not group.visits:
+                self._visit(group, whole=True)
+            elif whole or group.name == watched:
+                group.visit(root, whole=True)
+            elif killed:
+                group.kills(root)
+            if not group.look(root):
+                gone.append(group)
+            elif group.swap_raw is not swap or rescore:
+                for task in group.tasks.values():
+                    task.raw = b""
+        for _ in range(_share(len(self._group_turns), elapsed, PERIOD)):
+            group = self._group_turns.popleft()
+            if self._groups.get(group.path) is group:
+                self._group_turns.append(group)
+                self._visit(group, whole=False)
+        for group in gone:
+            # Its processes, if they live, are placed at the next tick, after a walk.
+            self._let_go(group)
+            group.leave()
+            self._walk_at = 0.0
+
+    def _visit(self, group: Group, *, whole: bool) -> None:
+        if self._budget > 0:
+            self._budget -= group.keep(self._cgroup)
+        group.visit(self._cgroup, whole=whole)
+
+    def _look_at_tasks(self, elapsed: float) -> None:
+        proc, page_size, pread = self._proc, self._page_size, os.pread
+        gone: list[Task] = []
+        for task in self._tasks.values():
+            if task.fd < 0:
+                if not task.look(proc, page_size):
+                    gone.append(task)
+                continue
+            try:
+                raw = pread(task.fd, 128, 0)
+            except OSError as error:
+                if error.errno not in ABSENT:
+                    raise
+                gone.append(task)
+                continue
+            if raw != task.raw and not task.update(raw, proc, page_size):
+                gone.append(task)
+        for task in gone:
+            self._lose(task)
+        for _ in range(_share(len(self._task_turns), elapsed, PERIOD)):
+            task = self._task_turns.popleft()
+            if task.group is not None:
+                self._task_turns.append(task)
+                self._take_turn(task, whole=False)
+        if self._whole or self._watched is not None:
+            for group in list(self._groups.values()):
+                if self._whole or group.name == self._watched:
+                    for task in list(group.tasks.values()):
+                        self._take_turn(task, whole=True)
+        self._whole = False
+
+    def _lose(self, task: Task) -> None:
+        """Forget a process that is in the list of pids still: ended since, or not readable."""
+        self._forget(task)
+        if task.process.rss == NOT_YET:
+            self._estrange(task.pid)
+        else:
+            self._names = []  # so that another process of this pid is seen at the next tick
+
+    def _take_turn(self, task: Task, *, whole: bool) -> None:
+        if task.due() or whole:
+            whole = True
+            raw = read(f"{task.pid}/cgroup", self._proc)
+            if raw != task.cgroup_raw and not self._move(task, raw):
+                # Ended, or moved to a group that the next walk will find.
+                self._lose(task)
+                self._walk_at = 0.0
+                return
+        if not task.visit(self._proc, whole=whole):
+            self._lose(task)
+
+    def _move(self, task: Task, raw: bytes | None) -> bool:
+        path = procfs.parse_cgroup(raw) if raw else None
+        group = self._locate(path) if path else None
+        if raw is None or path is None or group is None:
+            return False
+        task.settle(group, raw, path)
+        return True
+
+    def _units(self) -> dict[str, UnitUsage]:
+        """Return the units; slices last to be made, as they sum up what is below them."""
+        root = self._cgroup
+        for group in reversed(self._groups.values()):
+            if group.changed or group.members_changed:
+                group.build(root)
+        return {g.name: g.usage for g in self._groups.values() if g.usage is not None}
+
+
+def _tree(path: str) -> int:
+    try:
+        return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise UnsupportedError(
+            f"{path} cannot be opened ({error.strerror}): this is not a machine with systemd and "
+            "cgroup v2."
+        ) from error
+
+
+def _share(count: int, elapsed: float, period: float) -> int:
+    """Return how many of ``count`` have their turn, so that all have had it after a period."""
+    return min(count, int(count * min(1.0, elapsed / period)) + 1)

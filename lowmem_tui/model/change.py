@@ -1,0 +1,68 @@
+"""Changes that were made, and the trial that runs: plain data for screens and commands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lowmem_tui.model.plan import Effect
+
+
+class State(StrEnum):
+    """What has become of a change."""
+
+    APPLYING = "applying"
+    """Begun; if nobody is at it any more, the next start puts it back."""
+    CONFIRMING = "confirming"
+    """A trial that is being kept; if nobody is at it any more, the next start finishes it."""
+    APPLIED = "applied"
+    TRIAL = "trial"
+    CONFIRMED = "confirmed"
+    EXPIRED = "expired"
+    """A trial that nobody confirmed: taken back by the clock or by a reboot."""
+    UNDONE = "undone"
+    FAILED = "failed"
+    """Put back as it was; ``said`` tells why."""
+
+
+KEPT = frozenset({State.APPLIED, State.CONFIRMED})
+"""The states of a change that is in force, and can be undone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change of the history; no contents of files."""
+
+    id: str
+    """A number, counted from 1."""
+    time: float
+    """Seconds since 1970."""
+    by: str
+    """Who, in words: ``alice with sudo, from 192.0.2.7``."""
+    note: str
+    """Why, as it was given; or ""."""
+    state: State
+    files: tuple[str, ...]
+    effects: tuple[Effect, ...]
+    trial: int | None = None
+    """Seconds, if it was to be tried first."""
+    undoes: tuple[str, ...] = ()
+    """The changes that this one takes back."""
+    said: str = ""
+    """What else there is to say: why it failed, what was left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """The trial that runs now."""
+
+    id: str
+    by: str
+    note: str
+    units: tuple[str, ...]
+    deadline: float
+    """Seconds since 1970, by the wall's clock, for showing."""
+    left: float
+    """Seconds until it is taken back, at the moment of asking; never below 0."""

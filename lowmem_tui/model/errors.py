@@ -1,0 +1,50 @@
+"""What can go wrong, each as one sentence that says what to do."""
+
+from __future__ import annotations
+
+
+class LowmemError(Exception):
+    """The root of all errors shown to a user; its text is one sentence for them."""
+
+
+class InvalidValueError(LowmemError, ValueError):
+    """A value or a file that cannot be understood."""
+
+
+class NotPermittedError(LowmemError):
+    """The kernel or systemd says that this user may not."""
+
+
+class UnsupportedError(LowmemError):
+    """This is not a machine with systemd and cgroup v2."""
+
+
+class ManagerError(LowmemError):
+    """systemd refused, or gave no answer."""
+
+
+class ManagerGoneError(ManagerError):
+    """There is no connection to systemd (any more)."""
+
+
+class RefusedError(LowmemError):
+    """A check refused; nothing was written.
+
+    ``way`` is the argument with which the same call goes on: "force", "with_later"; or "".
+    """
+
+    def __init__(self, *words: object, way: str = "") -> None:
+        super().__init__(*words)
+        self.way = way
+
+
+class ChangedError(RefusedError):
+    """A file is no longer what the plan saw; nothing was written."""
+
+
+class PutBackError(LowmemError):
+    """The change failed on the way, and everything is as it was."""
+
+
+class HalfDoneError(LowmemError):
+    """The change failed on the way and could not be put back whole: the text says what is left."""

@@ -1,0 +1,238 @@
+"""The Protocols between the program and a machine.
+
+Each has an implementation for a real machine and one for the demo server, so that every screen
+and every command runs the same on both.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from lowmem_tui.model.change import Change, Trial
+    from lowmem_tui.model.plan import FileChange, Outcome, Plan
+    from lowmem_tui.model.snapshot import Situation, Snapshot
+    from lowmem_tui.model.unit import Limit, UnitProperties
+    from lowmem_tui.model.usage import Sample
+
+
+class Sampler(Protocol):
+    """Reads the kernel's files."""
+
+    def sample(self) -> Sample:
+        """Take one sample; blocking, some milliseconds."""
+
+    def watch(self, unit: str | None) -> None:
+        """Read this unit whole at each sample (the one whose page is open)."""
+
+    def close(self) -> None:
+        """Give back every descriptor."""
+
+
+class ListedUnit(NamedTuple):
+    """One row of ListUnits."""
+
+    name: str
+    description: str
+    load_state: str
+    active_state: str
+    sub_state: str
+
+
+class Changes(NamedTuple):
+    """What systemd has announced since the last call."""
+
+    units: frozenset[str]
+    """Units that appeared, went or changed."""
+    reloaded: bool
+    """systemd has read its files anew: everything may have changed."""
+
+
+class Manager(Protocol):
+    """systemd over D-Bus (org.freedesktop.systemd1(5)). Blocking; one thread at a time.
+
+    Every method raises ManagerError when systemd refuses or does not answer in time,
+    ManagerGoneError when the connection is gone, NotPermittedError when it says that
+    we may not.
+    """
+
+    def list_units(self) -> Sequence[ListedUnit]:
+        """Return the loaded units."""
+
+    def list_unit_files(self) -> dict[str, str]:
+        """Return the state of each unit file (``enabled``, ``static``, ``masked``…), by name."""
+
+    def properties(self, names: Iterable[str]) -> dict[str, UnitProperties]:
+        """Return the properties of units, by the names asked for.
+
+        A unit that is not loaded is loaded for the question; an alias gives its primary unit.
+        One that does not exist has ``load_state`` "not-found".
+        """
+
+    def reload(self) -> None:
+        """``systemctl daemon-reload``; returns when systemd answers again."""
+
+    def restart_unit(self, name: str) -> None:
+        """Queue a restart."""
+
+    def reset_failed_unit(self, name: str) -> None:
+        """``systemctl reset-failed``."""
+
+    def start_revert_timer(self, name: str, seconds: float, command: Sequence[str]) -> None:
+        """Make systemd run a command after so many seconds, whatever becomes of us.
+
+        By a transient timer ``NAME.timer`` and service ``NAME.service``; a reboot forgets both.
+        It is not armed for sure before ``properties`` of the timer says "active".
+        """
+
+    def stop_unit(self, name: str) -> None:
+        """Queue a stop; a unit that is not loaded is no error."""
+
+    def subscribe(self) -> None:
+        """Ask for signals; from now on ``changes`` has something to tell."""
+
+    def changes(self, timeout: float) -> Changes:
+        """Wait up to that many seconds for signals and return all that have come, merged."""
+
+    def close(self) -> None:
+        """Close the connection."""
+
+
+class Files(Protocol):
+    """Unit files and drop-ins. Paths are absolute, as systemd names them.
+
+    Real files raise OSError as the kernel gives it; whoever calls turns it into a sentence.
+    """
+
+    def read(self, path: str) -> str | None:
+        """Return the text (undecodable bytes as surrogates), None if there is no such file."""
+
+    def obstacle(self, path: str) -> str:
+        """Say why this path must not be written (a link, an odd owner on the way), or ""."""
+
+    def write(self, path: str, text: str) -> None:
+        """Write a file whole and durably: it is the old or the new one at any instant; mode 0644.
+
+        The folder is made (0755) if it is not there.
+        """
+
+    def remove(self, path: str) -> None:
+        """Remove a file durably; and its folder, if that is empty then."""
+
+    def tidy(self, path: str) -> None:
+        """Remove what a crash may have left of writing this file: half a file, an empty folder."""
+
+
+class Store(Protocol):
+    """Where changes are remembered: small files of ours, none of them a unit's.
+
+    Paths are absolute, in one of the folders that change.places names; real files raise OSError.
+    """
+
+    def names(self, folder: str) -> Sequence[str]:
+        """Return the names of the files in a folder; none if there is no such folder."""
+
+    def read(self, path: str) -> str | None:
+        """Return the text (undecodable bytes as surrogates), None if there is no such file."""
+
+    def write(self, path: str, text: str) -> None:
+        """Write a file whole and durably; folders and modes are made as the place needs them."""
+
+    def remove(self, path: str) -> None:
+        """Remove a file; one that is gone already is no error."""
+
+    def tidy(self, folder: str) -> None:
+        """Remove the half files that a crash may have left."""
+
+
+class Kernel(Protocol):
+    """The kernel's own values: control groups and /proc/PID/oom_score_adj."""
+
+    def limit(self, cgroup: str, file: str) -> Limit | None:
+        """Return memory.max, memory.high… of a group; None if there is no such file."""
+
+    def set_limit(self, cgroup: str, file: str, value: Limit) -> None:
+        """Write it. OSError as the kernel gives it."""
+
+    def processes(self, cgroup: str) -> Sequence[tuple[int, int]]:
+        """Return (pid, start) of every process of a group and of the groups below it."""
+
+    def oom_score_adj(self, pid: int, start: int) -> int | None:
+        """Return the value; None if that process is gone (a reused pid is not that process)."""
+
+    def set_oom_score_adj(self, pid: int, start: int, value: int) -> bool:
+        """Write it; False if that process is gone. OSError as the kernel gives it."""
+
+
+class Backend(Protocol):
+    """What the screens and commands are handed: one server, seen and changed."""
+
+    @property
+    def demo(self) -> bool:
+        """Whether this is the demo server."""
+
+    @property
+    def cannot_change(self) -> str:
+        """Why nothing can be changed from here, and what to run instead; or ""."""
+
+    def look(self) -> Snapshot:
+        """Return the newest snapshot; blocking, some milliseconds."""
+
+    def watch(self, unit: str | None) -> None:
+        """Read this unit whole at each look."""
+
+    def situation(self, names: Iterable[str]) -> Situation:
+        """Read all that a plan for these units must know; blocking, asks systemd.
+
+        Raises ManagerError, UnsupportedError.
+        """
+
+    def apply(
+        self, plan: Plan, *, force: bool = False, trial: int | None = None, note: str = ""
+    ) -> Outcome:
+        """Carry out a plan and verify it; with ``trial``, for that many seconds unless confirmed.
+
+        Raises RefusedError, ChangedError, NotPermittedError, PutBackError, HalfDoneError.
+        """
+
+    def trial(self) -> Trial | None:
+        """Return the trial that runs, whoever began it; cheap, never raises."""
+
+    def confirm(self) -> Outcome:
+        """Keep the trial that runs, and verify.
+
+        Raises RefusedError (none runs, or it has expired), else as ``apply``.
+        """
+
+    def undo(
+        self, change: str | None = None, *, force: bool = False, with_later: bool = False
+    ) -> Outcome:
+        """Take a change back: the one with this id; the trial, if one runs; else the newest.
+
+        Byte for byte, and verified. ``force`` goes on though a file was edited since;
+        ``with_later`` takes later changes of the same files back, too. Raises as ``apply``.
+        """
+
+    def history(self) -> Sequence[Change]:
+        """Return the changes that were made, the newest first.
+
+        An ordinary user is shown the summary. Raises PutBackError if it cannot be read.
+        """
+
+    def files_of(self, change: str) -> Sequence[FileChange]:
+        """Return the files of a change in the history, each before and after it.
+
+        Raises NotPermittedError for an ordinary user, RefusedError if there is no such change,
+        PutBackError.
+        """
+
+    def settle(self) -> Sequence[str]:
+        """Finish or put back what was interrupted; return sentences on what was done.
+
+        Called once at the start; does nothing where nothing can be changed. Raises as ``apply``.
+        """
+
+    def close(self) -> None:
+        """Let go of everything."""

@@ -1,0 +1,310 @@
+"""Sizes, limits, time spans and scores: systemd's syntax both ways, and short forms for columns.
+
+The parsers take exactly what systemd takes (src/basic/parse-util.c, percent-util.c, time-util.c),
+because they also decide which line of a unit file wins. Each raises InvalidValueError with one
+sentence that says what to write instead.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from lowmem_tui.model.errors import InvalidValueError
+from lowmem_tui.model.text import plain
+from lowmem_tui.model.unit import INFINITY, MEMORY_KEYS, Key, Unlimited
+
+if TYPE_CHECKING:
+    from lowmem_tui.model.unit import Limit, Value
+
+UINT64_MAX = 2**64 - 1
+UNKNOWN = "?"
+NONE = "—"
+
+SIZE_SUFFIXES = "EPTGMKB"
+RESTART_WORDS = (
+    "no",
+    "on-success",
+    "on-failure",
+    "on-abnormal",
+    "on-watchdog",
+    "on-abort",
+    "always",
+)
+"""systemd.service(5), ``Restart=``."""
+
+OOM_POLICY_WORDS = ("continue", "stop", "kill")
+"""systemd.service(5), ``OOMPolicy=``."""
+
+SCORE_MIN, SCORE_MAX = -1000, 1000
+"""OOM_SCORE_ADJ_MIN and _MAX of include/uapi/linux/oom.h."""
+
+_SPACE = " \t\n\r"
+_SIZE_PART = re.compile(r"[ \t\n\r]*\+?([0-9]+)(\.([0-9]*))?[ \t\n\r]*([EPTGMKB]?)")
+_INTEGER = re.compile(
+    r"(?P<bin>0[bB][01]+)|(?P<oct8>0[oO][0-7]+)"
+    r"|(?P<sign>[+-]?)(?:(?P<hex>0[xX][0-9a-fA-F]+)|(?P<oct>0[0-7]+)|(?P<dec>0|[1-9][0-9]*))"
+)
+
+_SEC = 1_000_000
+_SPAN_UNITS = {
+    **dict.fromkeys(("usec", "us", "µs", "μs"), 1),
+    **dict.fromkeys(("msec", "ms"), 1000),
+    **dict.fromkeys(("seconds", "second", "sec", "s"), _SEC),
+    **dict.fromkeys(("minutes", "minute", "min", "m"), 60 * _SEC),
+    **dict.fromkeys(("hours", "hour", "hr", "h"), 3600 * _SEC),
+    **dict.fromkeys(("days", "day", "d"), 86400 * _SEC),
+    **dict.fromkeys(("weeks", "week", "w"), 7 * 86400 * _SEC),
+    **dict.fromkeys(("months", "month", "M"), 2629800 * _SEC),
+    **dict.fromkeys(("years", "year", "y"), 31557600 * _SEC),
+}
+_SPAN_PART = re.compile(
+    r"[ \t\n\r]*\+?(?P<whole>[0-9]*)(?P<dot>\.(?P<fraction>[0-9]*))?(?P<gap>[ \t\n\r]*)"
+    rf"(?P<unit>(?:{'|'.join(sorted(_SPAN_UNITS, key=len, reverse=True))})?)"
+)
+_SPAN_SHOWN = tuple(
+    (name, _SPAN_UNITS[name]) for name in ("y", "month", "w", "d", "h", "min", "s", "ms", "us")
+)
+
+
+def parse_size(text: str) -> int:
+    """Return the bytes of a size such as ``512M``, ``1.5G`` or ``1G 512M`` (base 1024).
+
+    As ``parse_size`` of systemd, spaces around the text aside. Raises InvalidValueError.
+    """
+    total, least, at = 0, 0, 0
+    body = text.strip(_SPACE)
+    while at < len(body) or not body:
+        part = _SIZE_PART.match(body, at)
+        rank = len(SIZE_SUFFIXES)
+        if part and part[4]:
+            rank = SIZE_SUFFIXES.index(part[4])
+        if not part or rank < least:
+            raise _not_a_size(text)
+        factor = _factor(rank)
+        whole, decimals = _unsigned(part[1]), _unsigned(part[3] or "0")
+        # systemd calculates the fraction in doubles, and so must we, to agree to the byte.
+        fraction = float(decimals)
+        for _ in part[3] or "":
+            fraction /= 10
+        total += whole * factor + int(fraction * factor)
+        if (
+            max(total, decimals) > UINT64_MAX
+            or whole + (1 if fraction > 0 else 0) > UINT64_MAX // factor
+        ):
+            raise InvalidValueError(f"{_quote(text)} is too large: write a size below 16E.")
+        least, at = rank + 1, part.end()
+    return total
+
+
+def parse_limit(text: str, ram: int, page_size: int = 4096) -> Limit:
+    """Return the bytes of a size, or of a share of ``ram`` bytes (``25%``, ``25.5%``), or INFINITY.
+
+    As ``config_parse_memory_limit`` of systemd, which takes every share of the *physical* memory,
+    that of MemorySwapMax too, and rounds down to whole pages. Raises InvalidValueError.
+    """
+    body = text.strip(_SPACE)
+    if body == "infinity":
+        return INFINITY
+    share = _permyriad(body)
+    if share is None:
+        try:
+            size = parse_size(body)
+        except InvalidValueError as error:
+            hint = "write a size like 256M, a share of RAM like 25%, or infinity."
+            raise InvalidValueError(f"{_quote(text)} is not a limit: {hint}") from error
+        if size >= UINT64_MAX:
+            raise InvalidValueError(f"{_quote(text)} is too large: write infinity for no limit.")
+        return size
+    if share == 10000:
+        return ram
+    return ram // page_size * share // 10000 * page_size
+
+
+def _permyriad(text: str) -> int | None:
+    """``parse_permyriad``: hundredths of a per cent, None if it is none of 0 to 10000."""
+    for sign, scale, places in (("‱", 1, 0), ("‰", 10, 1), ("%", 100, 2)):
+        if text.endswith(sign):
+            whole, dot, digits = text.removesuffix(sign).partition(".")
+            if dot and (not (1 <= len(digits) <= places and digits.isascii() and digits.isdigit())):
+                return None
+            number = _integer(whole)
+            if number is None or number < 0:
+                return None
+            value = number * scale + int(digits.ljust(places, "0") or 0)
+            return value if value <= 10000 else None
+    return None
+
+
+def render_limit(limit: Limit) -> str:
+    """Return the limit in systemd's syntax, exact, with the largest suffix that divides it."""
+    if isinstance(limit, Unlimited):
+        return str(limit)
+    if limit:
+        for rank, suffix in enumerate(SIZE_SUFFIXES[:-1]):
+            if limit % _factor(rank) == 0:
+                return f"{limit // _factor(rank)}{suffix}"
+    return str(limit)
+
+
+def format_size(size: int | None) -> str:
+    """Return a size in at most 5 characters for a column: ``8.1M``, ``412M``, ``—`` for None.
+
+    Rounded; ``render_limit`` is the exact one.
+    """
+    if size is None:
+        return NONE
+    if size < 1024:
+        return f"{size}B" if size else "0"
+    value = float(size)
+    for suffix in "KMGTPE":
+        value /= 1024
+        if value < 99.95:
+            return f"{value:.1f}".removesuffix(".0") + suffix
+        if value < 1023.5:
+            return f"{value:.0f}{suffix}"
+    return f"{value:.0f}E"
+
+
+def format_limit(limit: Limit | None) -> str:
+    """Return a limit in at most 5 characters: ``—`` for no limit, ``?`` for not known."""
+    if limit is None:
+        return UNKNOWN
+    return NONE if isinstance(limit, Unlimited) else format_size(limit)
+
+
+def parse_time_span(text: str) -> int | Unlimited:
+    """Return microseconds: ``3s``, ``1min 30s``, ``100ms``, a bare number is seconds, ``infinity``.
+
+    As ``parse_sec`` of systemd (systemd.time(7)). Raises InvalidValueError.
+    """
+    body = text.strip(_SPACE)
+    if body == "infinity":
+        return INFINITY
+    total, at = 0, 0
+    while at < len(body) or not body:
+        part = _SPAN_PART.match(body, at)
+        if not part or not (part["whole"] or part["dot"]) or part["fraction"] == "":
+            raise _not_a_span(text)
+        at = part.end()
+        if not part["gap"] and not part["unit"] and at < len(body):
+            raise _not_a_span(text)
+        unit = _SPAN_UNITS[part["unit"] or "s"]
+        whole = _unsigned(part["whole"] or "0")
+        total += whole * unit
+        step = unit
+        for digit in part["fraction"] or "":
+            step //= 10
+            total += int(digit) * step
+        if total >= UINT64_MAX or whole >= 2**63:
+            raise InvalidValueError(f"{_quote(text)} is too long: write infinity to wait for ever.")
+    return total
+
+
+def format_time_span(usec: int | Unlimited | None) -> str:
+    """Return microseconds in systemd's words, exact: ``1min 30s``, ``1.5s``; ``?`` for None."""
+    if usec is None:
+        return UNKNOWN
+    if isinstance(usec, Unlimited):
+        return str(usec)
+    parts: list[str] = []
+    rest = usec
+    for name, unit in _SPAN_SHOWN:
+        if rest < unit:
+            continue
+        whole, below = divmod(rest, unit)
+        if below and unit in {_SEC, 1000}:
+            fraction = str(below).zfill(len(str(unit)) - 1).rstrip("0")
+            parts.append(f"{whole}.{fraction}{name}")
+            break
+        parts.append(f"{whole}{name}")
+        rest = below
+    return " ".join(parts) or "0"
+
+
+def parse_score(text: str) -> int:
+    """Return an OOMScoreAdjust: a whole number from −1000 to 1000. Raises InvalidValueError."""
+    number = _integer(text.strip(_SPACE))
+    if number is None or not SCORE_MIN <= number <= SCORE_MAX:
+        raise InvalidValueError(
+            f"{_quote(text)} is not an OOMScoreAdjust: write a whole number from -1000 to 1000."
+        )
+    return number
+
+
+def parse_value(key: Key, text: str, ram: int, page_size: int = 4096) -> Value:
+    """Return what systemd would load for a setting; InvalidValueError if it would ignore the text.
+
+    An empty text is systemd's default for OOMScoreAdjust and the memory limits, and refused for
+    the others. ``ram`` is the machine's memory in bytes, for shares.
+    """
+    body = text.strip(_SPACE)
+    if key is Key.OOM_SCORE_ADJUST:
+        return parse_score(body) if body else 0
+    if key in MEMORY_KEYS:
+        limit = parse_limit(body, ram, page_size) if body else INFINITY
+        if limit == 0 and key is not Key.MEMORY_SWAP_MAX:
+            raise InvalidValueError(f"{key}={plain(body)} is out of range: write at least 1M.")
+        return limit
+    if key is Key.RESTART_SEC:
+        return parse_time_span(body)
+    words = RESTART_WORDS if key is Key.RESTART else OOM_POLICY_WORDS
+    if body not in words:
+        raise InvalidValueError(
+            f"{_quote(text)} is not a value of {key}: write one of {', '.join(words)}."
+        )
+    return body
+
+
+def render_value(key: Key, value: Value | None) -> str:
+    """Return a value as it would stand in a unit file; ``?`` for None."""
+    if value is None:
+        return UNKNOWN
+    if key is Key.RESTART_SEC and not isinstance(value, str):
+        return format_time_span(value)
+    if key in MEMORY_KEYS and not isinstance(value, str):
+        return render_limit(value)
+    return str(value)
+
+
+def _integer(text: str) -> int | None:
+    """``safe_atoi``: a 32 bit integer in C's notation, so that 010 is eight."""
+    match = _INTEGER.fullmatch(text.lstrip(_SPACE))
+    if not match:
+        return None
+    sign = -1 if match["sign"] == "-" else 1
+    if match["dec"]:
+        number = _unsigned(match["dec"])
+    elif match["oct"]:
+        number = int(match["oct"], 8)
+    else:
+        number = int(match["hex"] or match["bin"] or match["oct8"], 0)
+    number *= sign
+    return number if -(2**31) <= number < 2**31 else None
+
+
+def _unsigned(digits: str) -> int:
+    """``strtoull``: at most UINT64_MAX + 1, however many digits there are."""
+    digits = digits.lstrip("0")
+    return min(int(digits or 0), UINT64_MAX + 1) if len(digits) <= 20 else UINT64_MAX + 1
+
+
+def _factor(rank: int) -> int:
+    """Return the factor of a suffix by its place in SIZE_SUFFIXES; 1 for B and for none."""
+    return 1 << 10 * max(0, 6 - rank)
+
+
+def _quote(text: str) -> str:
+    return f"'{plain(text, 40)}'"
+
+
+def _not_a_size(text: str) -> InvalidValueError:
+    return InvalidValueError(
+        f"{_quote(text)} is not a size: write a number with K, M or G, like 256M or 1.5G."
+    )
+
+
+def _not_a_span(text: str) -> InvalidValueError:
+    return InvalidValueError(
+        f"{_quote(text)} is not a time span: write something like 3s, 1min 30s or 100ms."
+    )

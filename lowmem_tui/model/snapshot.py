@@ -1,0 +1,92 @@
+"""The state of a server at one moment: what the screen and the commands show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lowmem_tui.model.unit import Key, Limit, UnitProperties, Value
+    from lowmem_tui.model.usage import HostUsage, UnitUsage
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A unit: what it uses (if it runs) and what systemd has loaded of it (if that is known)."""
+
+    name: str
+    usage: UnitUsage | None
+    properties: UnitProperties | None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A server at one moment; replaced whole at each tick, never changed."""
+
+    time: float
+    """Seconds since 1970."""
+    monotonic: float
+    host: HostUsage
+    units: dict[str, Unit]
+    """By name. Running units come from the cgroup tree, the others from systemd."""
+    loading: bool = False
+    """Whether systemd has not answered yet: properties are to come."""
+    notice: str = ""
+    """One sentence about the source itself ("systemd does not answer …"), or empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """The values a setting has at the same time: in the files, in systemd, in the kernel."""
+
+    key: Key
+    declared: str | None
+    """The text that wins in the files, as it stands there; None where no file sets it."""
+    source: str | None
+    """The file that it stands in."""
+    loaded: Value | None
+    """What systemd holds."""
+    kernel: Value | None
+    """What the kernel does: memory.max, oom_score_adj of the main process…; None where it has none
+    (Restart) or the unit does not run."""
+    effective: Limit | None = None
+    """For MemoryMax: the least limit on the way from the unit up to the root."""
+    capped_by: str | None = None
+    """The parent whose limit is below the unit's own, if one is."""
+    differs: str = ""
+    """Where the three differ: why, in words; else empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnitFile:
+    """A unit file or drop-in that systemd reads for a unit."""
+
+    path: str
+    text: str | None
+    """None if it cannot be read (gone, or not permitted)."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnitSituation:
+    """All that a plan must know of one unit; plain data."""
+
+    asked: str
+    """The name as it was asked for: an alias, perhaps."""
+    unit: Unit
+    files: tuple[UnitFile, ...]
+    """``FragmentPath``, then ``DropInPaths``, in systemd's order: the last one wins."""
+    settings: dict[Key, Setting]
+    drop_in: UnitFile | None
+    """Ours, if there is one (it may not be loaded yet)."""
+    obstacle: str = ""
+    """Why nothing may be written for this unit (an odd owner, a symbolic link), or empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """All that a plan must know of the server."""
+
+    snapshot: Snapshot
+    units: dict[str, UnitSituation]
+    """By the name asked for."""
+    swap: bool = True

@@ -1,0 +1,51 @@
+"""Text that others wrote (process names, descriptions, paths), made harmless to show."""
+
+from __future__ import annotations
+
+SUBSTITUTE = "·"
+"""Stands where a character could not be shown."""
+
+ELLIPSIS = "…"
+
+# Printable by Unicode's table, and yet blank or of no width: the Hangul fillers.
+_BLANK = frozenset("\u115f\u1160\u3164\uffa0")
+
+
+def plain(text: str, width: int | None = None) -> str:
+    """Return the text with nothing in it that a terminal would obey or hide.
+
+    Control characters, escape sequences, line breaks, bidirectional and zero-width marks,
+    combining marks (what can be composed is composed first), undecodable bytes (surrogates),
+    private and unassigned characters each become ``·``; every kind of space becomes a space.
+    With ``width`` the result takes at most that many terminal cells, an ellipsis included.
+
+    The result is text, not markup: show it as a plain string.
+    """
+    if not (text.isascii() and text.isprintable()):
+        return _wide(text, width)
+    if width is None or len(text) <= width:
+        return text
+    return text[: width - 1] + ELLIPSIS if width > 0 else ""
+
+
+def _wide(text: str, width: int | None) -> str:
+    # Only strange text pays for the import.
+    from unicodedata import category, east_asian_width, normalize
+
+    cells: list[tuple[str, int]] = []
+    used = 0
+    for char in normalize("NFC", text):
+        kind = category(char)
+        if kind == "Zs":
+            shown = " "
+        elif char.isprintable() and kind not in {"Mn", "Me"} and char not in _BLANK:
+            shown = char
+        else:
+            shown = SUBSTITUTE
+        cells.append((shown, 2 if east_asian_width(shown) in "WF" else 1))
+        used += cells[-1][1]
+    if width is not None and used > width:
+        while cells and used > width - 1:
+            used -= cells.pop()[1]
+        cells += [(ELLIPSIS, 1)] if width > 0 else []
+    return "".join(shown for shown, _ in cells)

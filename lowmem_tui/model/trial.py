@@ -1,0 +1,86 @@
+"""The notice of a running trial that everybody may read: short lines, no JSON.
+
+`triage` reads it, so this module imports next to nothing.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+"""As of typing, which is half a megabyte."""
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lowmem_tui.model.change import Trial
+
+PATH = "/run/lowmem-tui/trial-public"
+"""Mode 0644; a reboot forgets it, as it forgets the trial."""
+
+_HEAD = "lowmem-tui trial"
+
+
+class TrialNotice:
+    """What the notice says."""
+
+    __slots__ = ("by", "deadline", "id", "monotonic", "note", "units")
+
+    def __init__(
+        self,
+        *,
+        number: str,
+        by: str,
+        note: str,
+        units: Sequence[str],
+        deadline: float,
+        monotonic: float,
+    ) -> None:
+        """``deadline`` in seconds since 1970, ``monotonic`` the same on CLOCK_MONOTONIC."""
+        self.id, self.by, self.note, self.units = number, by, note, tuple(units)
+        self.deadline, self.monotonic = deadline, monotonic
+
+    def left(self, now: float) -> float:
+        """Return the seconds left, now being on CLOCK_MONOTONIC; below 0 when it is over."""
+        return self.monotonic - now
+
+    def render(self) -> str:
+        """Return the text of the file."""
+        return (
+            f"{_HEAD}\nid {self.id}\nmonotonic {self.monotonic:.3f}\ndeadline {self.deadline:.3f}\n"
+            f"by {_line(self.by)}\nunits {' '.join(self.units)}\nnote {_line(self.note)}\n"
+        )
+
+
+def running(text: str | None, now: float) -> Trial | None:
+    """Return the trial that a notice tells of, unless it is over; now is on CLOCK_MONOTONIC."""
+    said = parse(text or "")
+    if said is None or said.left(now) <= 0:
+        return None
+    from lowmem_tui.model.change import Trial
+
+    return Trial(said.id, said.by, said.note, said.units, said.deadline, said.left(now))
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def parse(text: str) -> TrialNotice | None:
+    """Read the file; None for what is none."""
+    head, *lines = text.split("\n")
+    if head != _HEAD:
+        return None
+    said = {}
+    for line in lines:
+        key, _, value = line.partition(" ")
+        said[key] = value
+    try:
+        return TrialNotice(
+            number=said["id"],
+            by=said["by"],
+            note=said["note"],
+            units=said["units"].split(),
+            deadline=float(said["deadline"]),
+            monotonic=float(said["monotonic"]),
+        )
+    except (KeyError, ValueError):
+        return None

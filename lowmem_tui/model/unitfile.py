@@ -1,0 +1,164 @@
+"""systemd's unit file syntax, and which assignment of several files wins.
+
+As ``config_parse`` of systemd (src/shared/conf-parser.c, systemd.syntax(7)) reads it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from lowmem_tui.model.errors import InvalidValueError
+from lowmem_tui.model.quantity import parse_value
+from lowmem_tui.model.unit import MEMORY_KEYS, Key, UnitType, unit_type
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from lowmem_tui.model.snapshot import UnitFile
+
+MEMORY_LIMIT = "MemoryLimit"
+"""The deprecated name of MemoryMax: it counts where no newer memory setting stands."""
+
+_UNIFIED = ("MemoryMin", "MemoryLow", "MemoryHigh", "MemoryMax", "MemorySwapMax")
+
+_SECTIONS = {
+    UnitType.SERVICE: "Service",
+    UnitType.SCOPE: "Scope",
+    UnitType.SLICE: "Slice",
+    UnitType.SOCKET: "Socket",
+    UnitType.MOUNT: "Mount",
+    UnitType.SWAP: "Swap",
+}
+
+_SPACE = " \t\n\r"
+_BOM = "\ufeff"
+# read_line() of systemd ends a line at any of LF, CR and NUL, taking a pair such as CR LF as one.
+_LINE = re.compile(r"([^\n\r\0]*)(?:(?:\n\r?|\r\n?)?\0|\n\r?|\r\n?|\Z)")
+_LONGEST = 1 << 20
+"""LONG_LINE_MAX: at a longer line systemd stops reading the file."""
+
+_UNSAFE_HEADER = re.compile(r"[\x00-\x1f\x7f\"'\\]")
+
+
+class Assignment(NamedTuple):
+    """One ``key = value`` of a unit file."""
+
+    section: str
+    key: str
+    value: str
+    """Spaces around it taken away, continuation lines joined; not unquoted."""
+    line: int
+    """Of its last line, counted from 1, as systemd's own messages count."""
+
+
+class Winner(NamedTuple):
+    """The assignment that counts, and the file that it stands in."""
+
+    path: str
+    assignment: Assignment
+
+    @property
+    def value(self) -> str:
+        """The text as it stands there; "" where the file resets the setting to its default."""
+        return self.assignment.value
+
+
+def section_of(unit: str) -> str | None:
+    """Return the section that holds resource settings for a unit of this name.
+
+    None for a type that has none (a timer, a target…).
+    """
+    return _SECTIONS.get(unit_type(unit))
+
+
+def assignments(text: str) -> list[Assignment]:
+    """Return every assignment in a section, in order; never raises.
+
+    As systemd does, it stops at a broken section header and at a line that is not UTF-8 (a lone
+    surrogate in ``text``): what stands before them counts, what follows does not.
+    """
+    found: list[Assignment] = []
+    section = ""
+    for line, number in _logical_lines(text):
+        if any("\ud800" <= char <= "\udfff" for char in line):
+            break
+        if line[0] == "[":
+            if line[-1] != "]" or _UNSAFE_HEADER.search(line):
+                break
+            section = line[1:-1]
+            continue
+        key, equals, value = line.partition("=")
+        if section and equals and key:
+            found.append(Assignment(section, key.strip(_SPACE), value.strip(_SPACE), number))
+    return found
+
+
+def _logical_lines(text: str) -> Iterator[tuple[str, int]]:
+    """Yield non-empty lines with continuations joined, comments and the byte order mark gone."""
+    parts: list[str] = []
+    number = length = 0
+    bom = True
+    for match in _LINE.finditer(text):
+        if not match[0]:
+            break
+        number += 1
+        line = match[1]
+        if line.lstrip(_SPACE)[:1] in {"#", ";"}:
+            continue
+        if bom and line.startswith(_BOM):
+            line, bom = line[1:], False
+        length += len(line)
+        if length > _LONGEST:
+            return
+        if _escaped(line):
+            parts += (line[:-1], " ")
+            continue
+        if stripped := "".join([*parts, line]).strip(_SPACE):
+            yield stripped, number
+        parts.clear()
+        length = 0
+    if stripped := "".join(parts).strip(_SPACE):
+        yield stripped, number + 1
+
+
+def _escaped(line: str) -> bool:
+    """Tell whether the line ends in an odd number of backslashes."""
+    return (len(line) - len(line.rstrip("\\"))) % 2 == 1
+
+
+def accepted(key: str, value: str) -> bool:
+    """Tell whether systemd takes this value, or ignores it with a warning."""
+    try:
+        parse_value(Key.MEMORY_MAX if key == MEMORY_LIMIT else Key(key), value, 1 << 30)
+    except InvalidValueError:
+        return False
+    except ValueError:
+        return True
+    return True
+
+
+def winning(files: Sequence[UnitFile], section: str, key: Key) -> Winner | None:
+    """Return the assignment that decides a setting, None if no file sets it.
+
+    ``files`` are in systemd's order: ``FragmentPath``, then ``DropInPaths``. A value that systemd
+    refuses does not win. An empty value that resets wins, with the text "". For MemoryMax a
+    ``MemoryLimit=`` wins where no newer memory setting stands (until systemd 257).
+    """
+    last: dict[str, Winner] = {}
+    for file in files:
+        for assignment in assignments(file.text or ""):
+            name = assignment.key
+            if (
+                assignment.section == section
+                and (name == key or (key is Key.MEMORY_MAX and name in {MEMORY_LIMIT, *_UNIFIED}))
+                and accepted(name, assignment.value)
+            ):
+                last[name] = Winner(file.path, assignment)
+    if key in MEMORY_KEYS and not any(_limits(last.get(name)) for name in _UNIFIED):
+        return last.get(MEMORY_LIMIT) or last.get(key)
+    return last.get(key)
+
+
+def _limits(winner: Winner | None) -> bool:
+    return winner is not None and winner.value not in {"", "infinity"}

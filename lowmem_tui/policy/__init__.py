@@ -1,0 +1,1 @@
+"""What should be: pure functions over the model, standard library only."""

@@ -1,0 +1,372 @@
+"""What a plan warns of once all its edits are known: what a unit, and the server, come to; pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from lowmem_tui.model.plan import Notice
+from lowmem_tui.model.quantity import format_size, format_time_span, render_limit
+from lowmem_tui.model.text import plain
+from lowmem_tui.model.unit import Key, Tier, Unlimited
+from lowmem_tui.policy import budget, restart
+from lowmem_tui.policy.cases import UnitCase, unreclaimable
+from lowmem_tui.policy.classify import LARGE
+from lowmem_tui.policy.oom import kill_order
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from lowmem_tui.model.snapshot import Situation, Unit
+    from lowmem_tui.model.unit import Limit, Value
+    from lowmem_tui.model.usage import Process
+
+USUAL: dict[Key, Value] = {Key.RESTART_SEC: 100_000, Key.OOM_POLICY: "stop"}
+"""What a setting comes to that no file sets, as long as system.conf does not say otherwise."""
+
+STARTS_PER_MINUTE = 20
+"""What the policy's RestartSec=3s comes to: that many failing starts a minute are accepted."""
+
+SMALL = 1 / 8
+"""A limit of up to this share of RAM is a small one."""
+
+AT_ONCE = 10_000_000
+"""Microseconds; a shortage of memory lasts longer than that."""
+
+_SLOWER = (3, 5, 10, 30, 60)
+"""Seconds that are tried as a better RestartSec."""
+
+_PRE_FORK = ("gunicorn", "nginx", "php-fpm", "uwsgi", "apache2", "httpd", "unicorn", "puma")
+"""How the names of programs begin that serve with processes of their own making."""
+
+
+@dataclass(frozen=True, slots=True)
+class After:
+    """A unit as the plan leaves it."""
+
+    case: UnitCase
+    changed: Mapping[Key, Value]
+    """What systemd will have loaded of the settings that change."""
+    tier: Tier | None = None
+    """None: none, or not known."""
+
+    @property
+    def name(self) -> str:
+        """Its primary name."""
+        return self.case.name
+
+    def will(self, key: Key) -> Value | None:
+        """Return what systemd will have loaded."""
+        return self.changed.get(key, self.case.properties.loaded(key))
+
+    def touches(self, *keys: Key) -> bool:
+        """Tell whether one of these settings changes."""
+        return any(key in self.changed for key in keys)
+
+    @property
+    def limit(self) -> int | None:
+        """The finite MemoryMax that it will have, in bytes."""
+        limit = self.will(Key.MEMORY_MAX)
+        return limit if isinstance(limit, int) else None
+
+    @property
+    def processes(self) -> Sequence[Process]:
+        """What runs of it now."""
+        usage = self.case.known.unit.usage
+        return usage.processes if usage else ()
+
+
+def workers(after: After) -> list[Process]:
+    """Return the processes that are of the same program as the main one, and are not it."""
+    main = after.case.properties.main_pid
+    name = next((p.name for p in after.processes if p.pid == main), None)
+    return [p for p in after.processes if p.pid != main and p.name == name and not p.cgroup]
+
+
+def _pre_fork(after: After) -> str:
+    """Return the program of a unit that serves with several processes; "" for any other."""
+    if found := workers(after):
+        return found[0].name
+    if after.processes:
+        return ""
+    for argument in after.case.properties.exec_start[:3]:
+        program = argument.rpartition("/")[2]
+        if program.startswith(_PRE_FORK):
+            return program
+    return ""
+
+
+# --- memory -------------------------------------------------------------------------------------
+
+
+def _no_room(after: After) -> Notice | None:
+    """Warn of a limit below what the unit has needed, or needs while a worker is replaced."""
+    limit, held = after.limit, unreclaimable(after.case)
+    usage = after.case.known.unit.usage
+    if not after.touches(Key.MEMORY_MAX) or limit is None or usage is None:
+        return None
+    if held is not None and limit < held:
+        return None
+    largest = max((p.rss for p in workers(after)), default=0)
+    if held is not None and largest and held + largest > limit + _swap_left(after):
+        return Notice(
+            "no-room-for-worker",
+            after.name,
+            f"{after.name} holds {format_size(held)}, its largest worker {format_size(largest)}: "
+            f"{render_limit(limit)} leaves no room for another before that one ends, as a reload "
+            f"needs. Allow {_whole(held + largest)}, or run fewer workers.",
+        )
+    # The page cache of now may well have been in the peak, and a limit only pushes it out.
+    peak = usage.memory.peak
+    if peak is None or limit >= peak - max(0, (usage.memory.file or 0) - (usage.memory.shmem or 0)):
+        return None
+    then = "it swaps, or is killed," if after.case.situation.swap else "it is killed"
+    return Notice(
+        "memory-max-below-peak",
+        after.name,
+        f"{after.name} has held {format_size(peak)} since it started, more than "
+        f"{render_limit(limit)}: {then} when it needs that again. Allow more, or watch it for a "
+        "day first.",
+    )
+
+
+def _swap_left(after: After) -> int:
+    """Return the bytes of swap that the unit could still fill."""
+    host, usage = after.case.situation.snapshot.host, after.case.known.unit.usage
+    if not after.case.situation.swap:
+        return 0
+    most = after.will(Key.MEMORY_SWAP_MAX)
+    if isinstance(most, int) and usage:
+        return min(host.swap_free, max(0, most - (usage.swap or 0)))
+    return host.swap_free
+
+
+def _whole(size: int) -> str:
+    """Return a size as a limit to write, rounded up to 10M."""
+    step = 10 << 20
+    return f"{-(-size // step) * 10}M"
+
+
+def _high_without_swap(after: After) -> Notice | None:
+    if not after.touches(Key.MEMORY_HIGH, Key.MEMORY_SWAP_MAX):
+        return None
+    if not isinstance(after.will(Key.MEMORY_HIGH), int):
+        return None
+    if not after.case.situation.swap:
+        why, instead = "There is no swap", "make swap first"
+    elif after.will(Key.MEMORY_SWAP_MAX) == 0:
+        why, instead = "With MemorySwapMax=0 it has no swap", "allow it some swap"
+    else:
+        return None
+    return Notice(
+        "memory-high-without-swap",
+        after.name,
+        f"{why}: at MemoryHigh the kernel can only slow {after.name} down, perhaps for ever. Use "
+        f"MemoryMax with Restart=, or {instead}.",
+    )
+
+
+def _stops_all(after: After) -> Notice | None:
+    limited = after.touches(Key.MEMORY_MAX) and after.limit is not None
+    if not (limited or after.touches(Key.OOM_POLICY)) or after.will(Key.OOM_POLICY) != "stop":
+        return None
+    program = plain(_pre_fork(after), 30)
+    if not program:
+        return None
+    return Notice(
+        "oom-policy-stops-all",
+        after.name,
+        f"{after.name} serves with several {program} processes, and with OOMPolicy=stop the kill "
+        "of one stops them all. OOMPolicy=continue lets it replace the one.",
+    )
+
+
+def _gatekeeper(after: After) -> Notice | None:
+    if (
+        not after.touches(Key.MEMORY_MAX)
+        or after.limit is None
+        or after.tier is not Tier.GATEKEEPER
+    ):
+        return None
+    return Notice(
+        "limit-on-gatekeeper",
+        after.name,
+        f"{after.name} is a gatekeeper (tier 0): at a limit it is killed just when it is needed. "
+        "Limit what stands behind it instead.",
+    )
+
+
+# --- restarts -----------------------------------------------------------------------------------
+
+
+def _stays_dead(after: After) -> Notice | None:
+    """Warn of a limit whose kill nobody repairs."""
+    properties = after.case.properties
+    if not after.touches(Key.MEMORY_MAX, Key.RESTART) or after.limit is None:
+        return None
+    if properties.type == "oneshot" or properties.triggered_by or properties.delegate:
+        return None
+    policy = restart.policy_of(properties, after.changed)
+    if policy is None or restart.restarts(policy, restart.Death.OOM_KILL):
+        return None
+    if policy.oom_policy == "continue" and workers(after):
+        return None
+    return Notice(
+        "limit-without-restart",
+        after.name,
+        f"Killed at its limit, {after.name} stays down: Restart={policy.restart} does not start it "
+        "again. Set Restart=on-failure as well.",
+    )
+
+
+def _crash_loop(after: After) -> Notice | None:
+    if not after.touches(Key.RESTART, Key.RESTART_SEC):
+        return None
+    policy = restart.policy_of(after.case.properties, after.changed)
+    death = policy and next(
+        (d for d in (restart.Death.EXIT_CODE, restart.Death.SIGNAL) if restart.restarts(policy, d)),
+        None,
+    )
+    if policy is None or death is None:
+        return None
+    verdict = restart.dies_at_every_start(policy, death)
+    before = restart.policy_of(after.case.properties)
+    if before and restart.dies_at_every_start(before, death) == verdict:
+        return None  # no news
+    if verdict.fate is restart.Fate.LOOPS and verdict.per_minute > STARTS_PER_MINUTE:
+        return Notice(
+            "endless-crash-loop",
+            after.name,
+            f"If {after.name} dies at each start, systemd starts it {verdict.per_minute:.0f} times "
+            "a minute for ever, and each start takes memory and time from the rest. RestartSec=3s "
+            f"makes it {STARTS_PER_MINUTE}.",
+        )
+    if verdict.fate is not restart.Fate.GIVES_UP or verdict.after > AT_ONCE:
+        return None
+    for seconds in _SLOWER:
+        slower = policy._replace(delay=seconds * 1_000_000)
+        if restart.dies_at_every_start(slower, death).fate is restart.Fate.LOOPS:
+            break
+    else:
+        return None  # such a start limit is somebody's purpose
+    starts = "1 start" if verdict.starts == 1 else f"{verdict.starts} starts"
+    span = format_time_span(round(verdict.after, -5) or 100_000)
+    return Notice(
+        "gives-up-at-once",
+        after.name,
+        f"If {after.name} dies at each start, systemd gives up after {starts} in {span} and it "
+        f"stays down until 'systemctl reset-failed'. RestartSec={seconds}s keeps it trying.",
+    )
+
+
+UNIT_CHECKS: tuple[Callable[[After], Notice | None], ...] = (
+    _gatekeeper,
+    _no_room,
+    _high_without_swap,
+    _stops_all,
+    _stays_dead,
+    _crash_loop,
+)
+
+
+# --- the server ---------------------------------------------------------------------------------
+
+
+def _over_budget(situation: Situation, afters: Sequence[After]) -> Notice | None:
+    """Warn when limits that this plan makes or raises allow more than there is."""
+    snapshot, host = situation.snapshot, situation.snapshot.host
+    staged: dict[str, Limit] = {
+        a.name: limit
+        for a in afters
+        if isinstance(limit := a.changed.get(Key.MEMORY_MAX), int | Unlimited)
+    }
+    found, before = budget.limits(snapshot, staged), budget.limits(snapshot)
+    room, kept = host.mem_total, budget.reserve(host.mem_total)
+    total = sum(found.values())
+    if total + kept <= room:
+        return None
+    # A small limit where there was none is no reason to complain of the others.
+    crossed = sum(before.values()) + kept <= room
+    unit = next(
+        (
+            name
+            for name in staged
+            if name in found
+            and (
+                found[name] > before[name]
+                if name in before
+                else crossed or found[name] > SMALL * room
+            )
+        ),
+        None,
+    )
+    if unit is None:
+        return None
+    code, what, then = "limits-over-ram", f"{format_size(room)} of RAM", "they swap"
+    if total + kept > room + host.swap_total:
+        code, then = "limits-over-memory", "the kernel kills, limits or not"
+        if host.swap_total:
+            what = f"{format_size(room + host.swap_total)} of RAM and swap"
+    who = f"{unit}'s limit allows" if len(found) == 1 else f"{len(found)} units' limits allow"
+    return Notice(
+        code,
+        unit,
+        f"{who} {format_size(total)}; with {format_size(kept)} kept for the system that is more "
+        f"than {what}: filled together, {then}. {(room - kept) >> 20}M of limits would fit.",
+    )
+
+
+def _protects_largest(situation: Situation, afters: Sequence[After]) -> Notice | None:
+    """Warn when the unit that holds the most is put behind others in the kill order."""
+    snapshot = situation.snapshot
+    known = {after.name: after.case.known.unit for after in afters}
+    snapshot = replace(
+        snapshot, units=snapshot.units | {n: u for n, u in known.items() if n in snapshot.units}
+    )
+    largest = max(snapshot.units.values(), key=_held, default=None)
+    after = next((a for a in afters if largest and a.name == largest.name), None)
+    if after is None or largest is None or _held(largest) < LARGE * snapshot.host.mem_total:
+        return None
+    wanted = after.changed.get(Key.OOM_SCORE_ADJUST)
+    before = after.case.properties.oom_score_adjust
+    if not isinstance(wanted, int) or wanted >= min(0, before or 0):
+        return None
+    scores = {
+        a.name: score
+        for a in afters
+        if isinstance(score := a.changed.get(Key.OOM_SCORE_ADJUST), int)
+    }
+    first = next(iter(kill_order(snapshot, scores)), None)
+    if first is None or first.unit == after.name:
+        return None
+    return Notice(
+        "protects-largest",
+        after.name,
+        f"{after.name} holds the most, {format_size(_held(largest))}: with OOMScoreAdjust={wanted} "
+        f"the kernel kills {plain(first.unit, 60)} before it, for {format_size(first.rss)}. "
+        "Protect what is small; leave this at 0.",
+    )
+
+
+def _held(unit: Unit) -> int:
+    """Return the bytes of a unit's processes, swap included."""
+    if unit.usage is None or not unit.usage.processes:
+        return 0
+    return (unit.usage.rss or 0) + (unit.usage.swap or 0)
+
+
+SERVER_CHECKS: tuple[Callable[[Situation, Sequence[After]], Notice | None], ...] = (
+    _over_budget,
+    _protects_largest,
+)
+
+
+def warnings(situation: Situation, afters: Sequence[After]) -> Iterator[Notice]:
+    """Yield what a plan warns of as a whole; units that it does not change are left out."""
+    for after in afters:
+        for check in UNIT_CHECKS:
+            if after.changed and (notice := check(after)):
+                yield notice
+    for server_check in SERVER_CHECKS:
+        if notice := server_check(situation, afters):
+            yield notice

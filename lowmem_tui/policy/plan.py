@@ -1,0 +1,272 @@
+"""Edits + situation → plan: which files change, what that does and when, what speaks against it.
+
+Pure: nothing is read or written here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from lowmem_tui.model.errors import InvalidValueError
+from lowmem_tui.model.plan import Edit, Effect, FileChange, Notice, Plan, When
+from lowmem_tui.model.quantity import parse_value, render_value
+from lowmem_tui.model.snapshot import UnitFile
+from lowmem_tui.model.text import plain
+from lowmem_tui.model.unit import CGROUP_FILES, INFINITY, MEMORY_KEYS, Key
+from lowmem_tui.model.unitfile import MEMORY_LIMIT, section_of, winning
+from lowmem_tui.policy import dropin, outcome, preflight
+from lowmem_tui.policy.cases import EditCase, UnitCase
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from lowmem_tui.model.snapshot import Situation
+    from lowmem_tui.model.unit import Tier, Value
+
+DEFAULTS: dict[Key, Value] = {
+    Key.OOM_SCORE_ADJUST: 0,
+    Key.MEMORY_MAX: INFINITY,
+    Key.MEMORY_HIGH: INFINITY,
+    Key.MEMORY_SWAP_MAX: INFINITY,
+    Key.RESTART: "no",
+}
+"""What a setting is that no file sets; RestartSec and OOMPolicy depend on system.conf."""
+
+
+def parse_set(text: str) -> Edit:
+    """Return the edit of a ``--set UNIT:KEY=VALUE``; an empty VALUE drops our setting.
+
+    A UNIT without suffix is a service. Raises InvalidValueError. The value is checked later, by
+    ``plan``.
+    """
+    left, equals, value = text.partition("=")
+    # A unit's name may hold colons, a key cannot.
+    unit, colon, key = left.rpartition(":")
+    if not equals or not colon or not unit:
+        raise InvalidValueError(
+            f"'{plain(text, 60)}' is not UNIT:KEY=VALUE: write something like "
+            "ssh.service:OOMScoreAdjust=-200."
+        )
+    return Edit(dropin.full_name(unit), parse_key(key), value.strip() or None)
+
+
+def parse_key(text: str) -> Key:
+    """Return the setting of this name. Raises InvalidValueError."""
+    try:
+        return Key(text)
+    except ValueError:
+        meant = next((key for key in Key if key.lower() == text.lower()), None)
+        hint = f"did you mean {meant}?" if meant else f"write one of {', '.join(Key)}."
+        raise InvalidValueError(f"'{plain(text, 40)}' is not a setting: {hint}") from None
+
+
+def plan(
+    edits: Sequence[Edit], situation: Situation, tiers: Mapping[str, Tier | None] | None = None
+) -> Plan:
+    """Return what these edits would do; a later edit of the same setting replaces an earlier one.
+
+    ``tiers``, by primary name, add the advice that depends on them. An edit that can never be
+    carried out is refused and left out of the files; one that is only refused without force is in
+    them. Never raises: what is wrong is a refusal.
+    """
+    plans: list[_UnitPlan] = []
+    refused: list[Notice] = []
+    for unit, (asked, wishes) in _by_unit(edits, situation, refused).items():
+        known = situation.units[asked]
+        properties = known.unit.properties
+        if properties is None:
+            continue
+        drops_only = all(value is None for value in wishes.values())
+        case = UnitCase(asked, known, properties, situation, drops_only)
+        plans.append(_plan_unit(case, unit, wishes))
+    afters = [_after(p, tiers or {}) for p in plans if p.case.properties.exists]
+    return Plan(
+        edits=tuple(edit for p in plans for edit in p.edits),
+        files=tuple(p.file for p in plans if p.file),
+        effects=tuple(effect for p in plans for effect in p.effects),
+        warnings=(
+            *(warning for p in plans for warning in p.warnings),
+            *outcome.warnings(situation, afters),
+        ),
+        refusals=(*refused, *(refusal for p in plans for refusal in p.refusals)),
+    )
+
+
+def _after(made: _UnitPlan, tiers: Mapping[str, Tier | None]) -> outcome.After:
+    changed = {}
+    for effect in made.effects:
+        value = effect.loaded if effect.loaded is not None else outcome.USUAL.get(effect.key)
+        if value is not None and value != made.case.properties.loaded(effect.key):
+            changed[effect.key] = value
+    # What is refused needs no advice beside.
+    tier = None if made.refusals else tiers.get(made.case.name)
+    return outcome.After(made.case, changed, tier)
+
+
+def _by_unit(
+    edits: Iterable[Edit], situation: Situation, refused: list[Notice]
+) -> dict[str, tuple[str, dict[Key, str | None]]]:
+    """Group the edits by primary name, as (a name asked for, settings); refuse unknown units."""
+    wishes: dict[str, tuple[str, dict[Key, str | None]]] = {}
+    unknown: dict[str, Notice] = {}
+    for edit in edits:
+        known = situation.units.get(edit.unit)
+        if notice := preflight.unknown(edit.unit, known, drops=edit.value is None):
+            unknown[edit.unit] = notice
+        elif known and known.unit.properties:
+            primary = known.unit.properties.name
+            value = dropin.one_line(edit.value or "") or None
+            wishes.setdefault(primary, (edit.unit, {}))[1][edit.key] = value
+    refused += unknown.values()
+    return wishes
+
+
+class _UnitPlan(NamedTuple):
+    case: UnitCase
+    edits: tuple[Edit, ...]
+    file: FileChange | None
+    effects: list[Effect]
+    warnings: list[Notice]
+    refusals: list[Notice]
+
+
+def _plan_unit(case: UnitCase, unit: str, wishes: dict[Key, str | None]) -> _UnitPlan:
+    warnings = [n for check in preflight.UNIT_WARNINGS if (n := check(case))]
+    refusals = [n for check in preflight.UNIT_REFUSALS if (n := check(case))]
+    made = _UnitPlan(
+        case, tuple(Edit(unit, k, v) for k, v in wishes.items()), None, [], warnings, refusals
+    )
+    section = section_of(unit)
+    if section is None or any(not refusal.forceable for refusal in refusals):
+        return made
+
+    before = case.known.drop_in.text if case.known.drop_in else None
+    settings = dropin.ours(before or "")
+    changed: list[Key] = []
+    for key, value in wishes.items():
+        if value is None:
+            if settings.pop(key, None) is not None:
+                changed.append(key)
+            else:
+                made.warnings.append(_nothing(unit, key, "has no setting of ours to drop"))
+        elif _accept(case, key, value, made):
+            settings[key] = value
+            changed.append(key)
+    if not changed:
+        return made
+    path = dropin.path(unit)
+    after = dropin.render(unit, settings, section) if settings else None
+    files = dropin.with_file(case.known.files, UnitFile(path, after))
+    for key in changed:
+        made.effects.append(_effect(case, key, wishes[key], files, section))
+        if wishes[key] is not None and (notice := _later_file(unit, key, files, section)):
+            made.warnings.append(notice)
+    return made._replace(file=FileChange(path, before, after))
+
+
+def _accept(case: UnitCase, key: Key, value: str, made: _UnitPlan) -> bool:
+    """Add what speaks against a value; False if it is not to be written."""
+    refusals: list[Notice] = []
+    host = case.situation.snapshot.host
+    if notice := preflight.wrong_key(case.name, key):
+        refusals.append(notice)
+    else:
+        try:
+            wanted = parse_value(key, value, host.mem_total, host.page_size)
+        except InvalidValueError as error:
+            refusals.append(Notice("bad-value", case.name, str(error)))
+        else:
+            if _is_so(case, key, wanted):
+                made.warnings.append(_nothing(case.name, key, f"is {value} already"))
+                return False
+            edit = EditCase(case, key, wanted)
+            refusals += [n for check in preflight.EDIT_REFUSALS if (n := check(edit))]
+            made.warnings.extend(n for check in preflight.EDIT_WARNINGS if (n := check(edit)))
+    made.refusals.extend(refusals)
+    return all(refusal.forceable for refusal in refusals)
+
+
+def _nothing(unit: str, key: Key, words: str) -> Notice:
+    return Notice("no-op", unit, plain(f"{key} of {unit} {words}: nothing is changed."))
+
+
+def _is_so(case: UnitCase, key: Key, wanted: Value) -> bool:
+    """Tell whether files, systemd and kernel all have this value."""
+    found = [case.properties.loaded(key)]
+    setting = case.known.settings.get(key)
+    # oom_score_adj is no witness: programs set their own, as sshd does.
+    if setting and key in MEMORY_KEYS and setting.kernel is not None:
+        found.append(setting.kernel)
+    files = case.known.files
+    if case.known.drop_in:
+        files = tuple(dropin.with_file(files, case.known.drop_in))
+    section = section_of(case.name)
+    if section and (winner := winning(files, section, key)):
+        found.append(_parsed(case, key, winner.value))
+    return all(_same(case, key, value, wanted) for value in found)
+
+
+def _same(case: UnitCase, key: Key, one: Value | None, other: Value) -> bool:
+    if key in MEMORY_KEYS and isinstance(one, int) and isinstance(other, int):
+        # The kernel holds whole pages.
+        page = case.situation.snapshot.host.page_size
+        return one // page == other // page
+    return one == other
+
+
+def _effect(
+    case: UnitCase, key: Key, value: str | None, files: Sequence[UnitFile], section: str
+) -> Effect:
+    current = case.properties.loaded(key)
+    winner = winning(files, section, key)
+    comes = _parsed(case, key, winner.value) if winner else DEFAULTS.get(key)
+    when, live = _when(case, key, current, comes)
+    # systemd applies a MemoryLimit= as memory.max, and yet says that MemoryMax is infinity.
+    legacy = winner is not None and winner.assignment.key == MEMORY_LIMIT
+    loaded = INFINITY if legacy else comes
+    to = value or (render_value(key, comes) if comes is not None else "systemd's default")
+    setting = case.known.settings.get(key)
+    from_ = render_value(key, current)
+    if current is None and setting and setting.declared:
+        from_ = setting.declared
+    elif current is None and case.known.drop_in:
+        from_ = dropin.ours(case.known.drop_in.text or "").get(key, from_)
+    return Effect(case.name, key, plain(from_), plain(to), when, loaded, live)
+
+
+def _parsed(case: UnitCase, key: Key, text: str) -> Value:
+    host = case.situation.snapshot.host
+    return parse_value(key, text, host.mem_total, host.page_size)
+
+
+def _when(
+    case: UnitCase, key: Key, current: Value | None, loaded: Value | None
+) -> tuple[When, Value | None]:
+    """Return when a change counts, and what to write into the kernel for what runs now."""
+    usage = case.known.unit.usage
+    if not case.running:
+        return When.RESTART, None
+    if key in CGROUP_FILES:
+        # A service may be active without processes, and then has no group to write to.
+        return (When.LIVE, loaded) if usage else (When.RESTART, None)
+    if key is Key.OOM_SCORE_ADJUST:
+        processes = usage.processes if usage else ()
+        if any(p.oom_score_adj in {current, None} for p in processes):
+            return When.LIVE, loaded
+        return When.RESTART, None
+    if key is Key.OOM_POLICY and "kill" in {current, loaded} and current != loaded:
+        # memory.oom.group is written when systemd makes the control group.
+        return When.RESTART, None
+    return When.RELOAD, None
+
+
+def _later_file(unit: str, key: Key, files: Sequence[UnitFile], section: str) -> Notice | None:
+    winner = winning(files, section, key)
+    if winner is None or winner.path == dropin.path(unit):
+        return None
+    said = plain(f"{key}={winner.value}", 80)
+    text = (
+        f"{plain(winner.path)} is read after ours and sets {said}, which wins: remove the line "
+        "there, or change it there instead."
+    )
+    return Notice("later-file", unit, text)

@@ -1,0 +1,189 @@
+"""What systemd does when a service dies: does it come back, and what if it dies at every start.
+
+systemd.service(5) and systemd.unit(5); the arithmetic is that of ``service_restart_usec_next`` and
+``service_shall_restart`` (src/core/service.c) and ``ratelimit_below`` (src/basic/ratelimit.c).
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, NamedTuple
+
+from lowmem_tui.model.unit import INFINITY, Key, Unlimited
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lowmem_tui.model.unit import UnitProperties, Value
+
+LIFE = 20_000
+"""Microseconds that even the shortest start takes: a fork, an exec, an exit, systemd noticing."""
+
+_MINUTE = 60_000_000
+_MOST_STEPS = 10_000
+
+
+class Death(StrEnum):
+    """How a service ends; the names are those of its ``Result`` where it has one."""
+
+    CLEAN = "success"
+    EXIT_CODE = "exit-code"
+    SIGNAL = "signal"
+    OOM_KILL = "oom-kill"
+    """By the kernel, for memory; with OOMPolicy=continue it counts as a signal."""
+    TIMEOUT = "timeout"
+    WATCHDOG = "watchdog"
+
+
+_FAILURES = frozenset(Death) - {Death.CLEAN}
+_RESTARTS_AFTER: dict[str, frozenset[Death]] = {
+    "no": frozenset(),
+    "always": frozenset(Death),
+    "on-success": frozenset({Death.CLEAN}),
+    "on-failure": _FAILURES,
+    "on-abnormal": _FAILURES - {Death.EXIT_CODE},
+    "on-watchdog": frozenset({Death.WATCHDOG}),
+    "on-abort": frozenset({Death.SIGNAL}),
+}
+
+
+class Policy(NamedTuple):
+    """What decides over restarts. Times are microseconds."""
+
+    restart: str
+    delay: int | Unlimited
+    """``RestartSec=``."""
+    interval: int | Unlimited
+    """``StartLimitIntervalSec=``; 0 switches the limit off."""
+    burst: int
+    """``StartLimitBurst=``; 0 switches the limit off."""
+    steps: int = 0
+    """``RestartSteps=``, systemd 254 and later."""
+    max_delay: int | Unlimited = INFINITY
+    """``RestartMaxDelaySec=``, systemd 254 and later."""
+    oom_policy: str = "stop"
+
+
+def policy_of(
+    properties: UnitProperties, staged: Mapping[Key, Value] | None = None
+) -> Policy | None:
+    """Return what systemd has loaded of a service, staged values put over it.
+
+    None while not all of it is known.
+    """
+    now = staged or {}
+    restart = now.get(Key.RESTART, properties.restart)
+    delay = now.get(Key.RESTART_SEC, properties.restart_usec)
+    interval, burst = properties.start_limit_interval_usec, properties.start_limit_burst
+    if not isinstance(restart, str) or delay is None or isinstance(delay, str):
+        return None
+    if interval is None or burst is None:
+        return None
+    most = properties.restart_max_delay_usec
+    return Policy(
+        restart, delay, interval, burst,
+        properties.restart_steps or 0,
+        INFINITY if most is None else most,
+        str(now.get(Key.OOM_POLICY, properties.oom_policy)),
+    )  # fmt: skip
+
+
+class Fate(StrEnum):
+    """What becomes of a service."""
+
+    STAYS_DEAD = "stays-dead"
+    COMES_BACK = "comes-back"
+    LOOPS = "loops"
+    """It dies at each start and is started again, for ever."""
+    GIVES_UP = "gives-up"
+    """The start limit: it stays dead until ``systemctl reset-failed`` or a start by hand."""
+
+
+class Verdict(NamedTuple):
+    """What becomes of a service. Times are microseconds."""
+
+    fate: Fate
+    delay: int = 0
+    """COMES_BACK: from its end to the next start. LOOPS: the delay once it no longer grows."""
+    starts: int = 0
+    """GIVES_UP: how many starts there are, the first one included."""
+    after: int = 0
+    """GIVES_UP: from the first start to the one that is refused."""
+    per_minute: float = 0.0
+    """LOOPS: starts per minute, once the delay no longer grows."""
+
+
+_DEAD = Verdict(Fate.STAYS_DEAD)
+
+
+def restarts(policy: Policy, death: Death) -> bool:
+    """Tell whether systemd starts a service again after such an end."""
+    if death is Death.OOM_KILL and policy.oom_policy == "continue":
+        death = Death.SIGNAL
+    if isinstance(policy.delay, Unlimited):
+        return False
+    return death in _RESTARTS_AFTER.get(policy.restart, frozenset())
+
+
+def delay_before(policy: Policy, restart: int) -> int:
+    """Return the microseconds before a restart, counted from 1; 0 if there never is one."""
+    base, most = policy.delay, policy.max_delay
+    if isinstance(base, Unlimited):
+        return 0
+    if restart <= 1 or not policy.steps or not base or isinstance(most, Unlimited) or base >= most:
+        return base
+    if restart > policy.steps:
+        return most
+    growth = (most / base) ** ((restart - 1) / policy.steps)
+    return int(base * growth)
+
+
+def dies_once(policy: Policy, death: Death = Death.OOM_KILL) -> Verdict:
+    """Return what happens when a service that has run for long dies."""
+    if not restarts(policy, death):
+        return _DEAD
+    return Verdict(Fate.COMES_BACK, delay=delay_before(policy, 1))
+
+
+def dies_at_every_start(
+    policy: Policy, death: Death = Death.EXIT_CODE, life: int = LIFE
+) -> Verdict:
+    """Return what happens when a service dies ``life`` microseconds after each start."""
+    if not restarts(policy, death):
+        return _DEAD
+    steady = policy.steps if delay_before(policy, policy.steps + 1) != policy.delay else 0
+    steady = min(steady, _MOST_STEPS)
+    limited = policy.interval != 0 and policy.burst > 0
+    now = begin = 0
+    counted = starts = 1  # in the limit's window, and in all
+    while starts <= steady:
+        now += life + delay_before(policy, starts)
+        if limited and not _is_over(now - begin, policy.interval):
+            counted += 1
+            if counted > policy.burst:
+                return Verdict(Fate.GIVES_UP, starts=starts, after=now)
+        else:
+            begin, counted = now, 1
+        starts += 1
+    delay = delay_before(policy, policy.steps + 1 if steady else 1)
+    period = max(1, life + delay)
+    if limited:
+        # The window that is open, then a fresh one: from there on they are all alike.
+        for _ in range(2):
+            fit = _fit(policy.interval, now - begin, period)
+            if fit is None or counted + fit > policy.burst:
+                left = policy.burst - counted
+                return Verdict(Fate.GIVES_UP, starts=starts + left, after=now + (left + 1) * period)
+            now += (fit + 1) * period
+            starts += fit + 1
+            begin, counted = now, 1
+    return Verdict(Fate.LOOPS, delay=delay, per_minute=_MINUTE / period)
+
+
+def _is_over(elapsed: int, interval: int | Unlimited) -> bool:
+    return not isinstance(interval, Unlimited) and elapsed > interval
+
+
+def _fit(interval: int | Unlimited, elapsed: int, period: int) -> int | None:
+    """Return how many more starts fall into a window; None for no end of them."""
+    return None if isinstance(interval, Unlimited) else max(0, interval - elapsed) // period

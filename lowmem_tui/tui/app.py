@@ -1,0 +1,263 @@
+"""The application: it looks at the server once a tick, and holds what the screens share."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeVar, cast
+
+from textual import constants
+from textual.app import App
+from textual.binding import Binding, BindingType
+from textual.worker import WorkerFailed
+
+from lowmem_tui.model.errors import LowmemError
+from lowmem_tui.tui import css_path, glyphs
+from lowmem_tui.tui.history import history_of
+from lowmem_tui.tui.kills import Kills
+from lowmem_tui.tui.messages import NoticeChanged, SnapshotArrived, StagedChanged
+from lowmem_tui.tui.paint import Painter
+from lowmem_tui.tui.palette import COLOUR, PLAIN
+from lowmem_tui.tui.screens.main import MainScreen
+from lowmem_tui.tui.staged import Staged
+from lowmem_tui.tui.trials import Trials
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Future
+
+    from rich.console import RenderableType
+    from textual.driver import Driver
+    from textual.screen import Screen
+
+    from lowmem_tui.model.change import Trial
+    from lowmem_tui.model.ports import Backend
+    from lowmem_tui.model.snapshot import Snapshot
+    from lowmem_tui.policy.classify import Rules, Verdict
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+INTERRUPTED = 130
+"""The exit status after a signal, as cli/exit.py has it."""
+
+PATIENCE = 3.0
+"""Seconds without an answer after which the screen says so."""
+
+
+class LowmemApp(App[int]):
+    """The live screen."""
+
+    CSS_PATH: ClassVar[Any] = css_path("app.tcss")
+    TITLE = "lowmem-tui"
+    ENABLE_COMMAND_PALETTE = False
+    ALLOW_SELECT = False
+    AUTO_FOCUS = None
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("f10,q", "quit", "Quit", key_display="F10"),
+        # Before every widget: an operator in a hurry must get out of anything.
+        Binding("ctrl+l", "redraw", "Redraw", show=False),
+        Binding("ctrl+z", "suspend_process", "To the shell", show=False),
+        Binding("ctrl+c,ctrl+q", "quit", "Quit", show=False, priority=True),
+    ]
+
+    def __init__(
+        self,
+        backend: Backend,
+        *,
+        rules: Rules,
+        interval: float = 1.0,
+        read_only: bool = False,
+        ascii: bool = False,  # noqa: A002 - the option's own name
+    ) -> None:
+        super().__init__(ansi_color=True)
+        self.animation_level = "none"
+        self.backend = backend
+        self.interval = interval
+        self.read_only = read_only
+        self.glyphs = glyphs.choose(ascii_only=ascii, term=os.environ.get("TERM", ""))
+        self.palette = PLAIN if self.no_color else COLOUR
+        self.staged = Staged()
+        self.trials = Trials()
+        self.snapshot: Snapshot | None = None
+        self.notice = ""
+        """A sentence about the source of the figures; empty when all is well."""
+        self.kills = Kills()
+        self._rules = rules
+        self._verdicts: dict[str, tuple[object, Verdict]] = {}
+        self._painter = Painter(glyphs.translation(self.glyphs))
+        self._hands = ThreadPoolExecutor(1, "backend")
+        self._early: Future[tuple[Snapshot, Trial | None]] | None = None
+        """The first look: it is under way while Textual still starts."""
+
+    # What the screens share
+
+    def run_blocking(
+        self, fn: Callable[P, R], *args: P.args, **kwargs: P.kwargs
+    ) -> asyncio.Future[R]:
+        """Run a call of the backend in its thread: one at a time, never on the event loop."""
+        return asyncio.wrap_future(self._hands.submit(fn, *args, **kwargs))
+
+    def stage(self, staged: Staged) -> None:
+        """Replace the staged edits."""
+        self.staged = staged
+        for screen in self.screen_stack:
+            screen.post_message(StagedChanged())
+
+    def open_review(self) -> None:
+        """Show the trial, if one runs; else what the staged edits would do."""
+        if (running := self.trials.running) is not None:
+            from lowmem_tui.tui.screens.trial import TrialScreen
+
+            self.push_screen(TrialScreen(running))
+            return
+        from lowmem_tui.tui.screens.review import ReviewScreen
+
+        self.push_screen(ReviewScreen())
+
+    def verdict(self, unit_name: str) -> Verdict:
+        """Return the tier and group of a unit of the newest snapshot.
+
+        It is kept until systemd's side of the unit changes, so that rows do not wander between
+        groups with their size. Raises KeyError.
+        """
+        if self.snapshot is None:
+            raise KeyError(unit_name)
+        unit = self.snapshot.units[unit_name]
+        known = self._verdicts.get(unit_name)
+        if known is not None and known[0] is unit.properties:
+            return known[1]
+        verdict = self._rules.classify(unit, self.snapshot.host.mem_total)
+        self._verdicts[unit_name] = unit.properties, verdict
+        return verdict
+
+    # The tick
+
+    def get_driver_class(self) -> type[Driver]:
+        """Return the driver that sleeps while there are no keys, unless another is asked for."""
+        if constants.DRIVER:
+            return super().get_driver_class()
+        from lowmem_tui.tui.driver import PatientDriver
+
+        return PatientDriver
+
+    def get_default_screen(self) -> Screen[None]:
+        """Return the main screen: no other below it."""
+        return MainScreen()
+
+    def on_mount(self) -> None:
+        """Start looking."""
+        self.run_worker(self._watch(), name="watch", exit_on_error=True)
+        # The shell has had the terminal in between.
+        self.app_resume_signal.subscribe(self, lambda _: self.action_redraw())
+        # `systemctl stop`, `kill`: the terminal is given back as it was.
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.exit, INTERRUPTED)
+
+    async def _watch(self) -> None:
+        clock = asyncio.get_running_loop().time
+        while True:
+            started = clock()
+            await self.look()
+            # The next look begins after this one has ended: a slow server gets fewer, not a queue.
+            await asyncio.sleep(max(self.interval - (clock() - started), self.interval / 4))
+
+    async def look(self) -> None:
+        """Look at the server once, and hand the snapshot to the screen in front."""
+        if (early := self._early) is not None:
+            self._early, future = None, asyncio.wrap_future(early)
+        else:
+            future = self.run_blocking(self._see)
+        waited = 0.0
+        while not (await asyncio.wait((future,), timeout=PATIENCE))[0]:
+            waited += PATIENCE
+            self._notify_of(f"These figures are {waited:.0f} s old: the server has not answered.")
+        try:
+            snapshot, trial = future.result()
+        except (LowmemError, OSError) as error:
+            self._notify_of(f"No new figures: {error}")
+            return
+        self.snapshot, self.trials.running = snapshot, trial
+        self.kills.update(snapshot)
+        history_of(self).add(snapshot)
+        if len(self._verdicts) > 2 * len(snapshot.units):
+            self._verdicts = {n: v for n, v in self._verdicts.items() if n in snapshot.units}
+        self._notify_of(snapshot.notice)
+        self.screen.post_message(SnapshotArrived(snapshot))
+
+    def _see(self) -> tuple[Snapshot, Trial | None]:
+        return self.backend.look(), self.backend.trial()
+
+    def _notify_of(self, notice: str) -> None:
+        if notice != self.notice:
+            self.notice = notice
+            self.screen.post_message(NoticeChanged())
+
+    # Leaving
+
+    async def action_quit(self) -> None:
+        """Leave; ask first if there are staged edits."""
+        if not len(self.staged):
+            self.exit(0)
+            return
+        from lowmem_tui.tui.screens.ask import AskScreen
+
+        if isinstance(self.screen, AskScreen):
+            self.exit(0)  # asked once is enough: a second Ctrl-C means it
+            return
+        count = len(self.staged)
+        edits = "1 staged edit" if count == 1 else f"{count} staged edits"
+
+        def answered(leave: bool | None) -> None:
+            if leave:
+                self.exit(0)
+
+        question = f"Quit and forget {edits}?"
+        if self.trials.running is not None:
+            question = "Quit? The trial is taken back when its time is up."
+        self.push_screen(AskScreen(question), answered)
+
+    def run(self, *args: Any, **kwargs: Any) -> int | None:  # noqa: ANN401 - handed on
+        """Run until the operator leaves; raise what made the app end, if anything did."""
+        self._early = self._hands.submit(self._see)
+        try:
+            result = super().run(*args, **kwargs)
+        finally:
+            # A change that is under way is carried to its end.
+            self._hands.shutdown(wait=True, cancel_futures=True)
+        if self._exception is not None:
+            raise self._exception
+        return result
+
+    def action_redraw(self) -> None:
+        """Paint everything anew: something else has written to the terminal."""
+        self._painter.forget()
+        self.screen.refresh()
+
+    def on_resize(self) -> None:
+        """Take nothing for granted that was on the terminal: it may have moved the lines."""
+        self._painter.forget()
+
+    def on_unmount(self) -> None:
+        """Let the thread end with its present call."""
+        self._hands.shutdown(wait=False, cancel_futures=True)
+
+    # Textual's own
+
+    def _handle_exception(self, error: Exception) -> None:
+        # In place of a traceback with every local in it: `run` raises, the command line explains.
+        if isinstance(error, WorkerFailed):
+            error = cast("Exception", error.error)
+        self._return_code = 1
+        if self._exception is None:
+            self._exception = error
+            self._exception_event.set()
+        self._close_messages_no_wait()
+
+    def panic(self, *renderables: RenderableType) -> None:  # noqa: ARG002 - a traceback
+        """End because the terminal's input has failed: the one use Textual has for this."""
+        self._handle_exception(LowmemError("The terminal could not be read any more."))
+
+    def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
+        super()._display(screen, self._painter.trim(renderable))

@@ -1,0 +1,65 @@
+"""Reads the keys, and sleeps while there are none."""
+
+from __future__ import annotations
+
+import os
+import selectors
+from codecs import getincrementaldecoder
+
+from textual._xterm_parser import XTermParser
+from textual.drivers.linux_driver import LinuxDriver
+
+SHORT = 0.1
+"""Seconds: what Textual waits for input before it looks whether a key is complete."""
+
+ROUNDS = 5
+"""Short waits after the last input, within which a lone Escape is told from an arrow key."""
+
+
+class PatientDriver(LinuxDriver):
+    """Textual's driver wakes ten times a second, all day; that is what its hello world costs."""
+
+    def start_application_mode(self) -> None:
+        """Take the terminal."""
+        self._wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        super().start_application_mode()  # type: ignore[no-untyped-call]
+
+    def _get_terminal_size(self) -> tuple[int, int]:
+        # The terminal's own word: COLUMNS and LINES, where a shell exports them, do not follow it.
+        try:
+            return os.get_terminal_size(self.fileno)
+        except OSError:
+            return super()._get_terminal_size()
+
+    def disable_input(self) -> None:
+        """Stop reading."""
+        reading = self._key_thread is not None and self._key_thread.is_alive()
+        if reading:
+            os.write(self._wake[1], b"\0")
+        super().disable_input()
+        if reading:
+            for end in self._wake:
+                os.close(end)
+
+    def run_input_thread(self) -> None:
+        """Wait for input and hand on what it means, until ``disable_input``."""
+        parser = XTermParser(self._debug)
+        decode = getincrementaldecoder("utf-8")("replace").decode
+        rounds = 0
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.fileno, selectors.EVENT_READ)
+            selector.register(self._wake[0], selectors.EVENT_READ)
+            while True:
+                ready = {key.fd for key, _ in selector.select(SHORT if rounds else None)}
+                if self._wake[0] in ready:
+                    return
+                rounds = ROUNDS if ready else rounds - 1
+                if self.fileno in ready:
+                    data = os.read(self.fileno, 4096)
+                    if not data:
+                        # The terminal is gone: nothing more will come.
+                        selector.unregister(self.fileno)
+                    for event in parser.feed(decode(data)) if data else ():
+                        self.process_message(event)
+                for event in parser.tick():
+                    self.process_message(event)

@@ -1,0 +1,111 @@
+"""The figures of a unit that more than one place shows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from lowmem_tui.model.unit import INFINITY, Unlimited
+
+if TYPE_CHECKING:
+    from lowmem_tui.model.snapshot import Snapshot, Unit
+    from lowmem_tui.model.unit import Limit
+
+
+class Totals(NamedTuple):
+    """The sums of a group."""
+
+    rss: int | None
+    swap: int | None
+
+
+def adjust(unit: Unit) -> int | None:
+    """Return the oom_score_adj of the main process, or of the one most likely to be killed."""
+    if unit.usage is None or not unit.usage.processes:
+        return unit.properties.oom_score_adjust if unit.properties else None
+    main_pid = unit.properties.main_pid if unit.properties else 0
+    first = None
+    for process in unit.usage.processes:
+        if process.pid == main_pid:
+            return process.oom_score_adj
+        if first is None or (process.oom_score or 0) > (first.oom_score or 0):
+            first = process
+    return first.oom_score_adj if first else None
+
+
+def limit(unit: Unit) -> Limit | None:
+    """Return the kernel's memory.max, or what systemd would set if the unit ran."""
+    loaded = unit.properties.memory_max if unit.properties else None
+    if unit.usage is None:
+        # What does not run has no limit until systemd knows of one.
+        return INFINITY if loaded is None else loaded
+    return loaded if unit.usage.memory.max is None else unit.usage.memory.max
+
+
+def sort_limit(unit: Unit) -> int | None:
+    """Return the limit for sorting: those without one come last."""
+    value = limit(unit)
+    return None if isinstance(value, Unlimited) else value
+
+
+def held(unit: Unit) -> int | None:
+    """Return what only swap can take from the unit: anon and shmem; RSS where that is not known."""
+    if unit.usage is None:
+        return None
+    memory = unit.usage.memory
+    return unit.usage.rss if memory.anon is None else memory.anon + (memory.shmem or 0)
+
+
+def used(unit: Unit) -> float | None:
+    """Return the share of the limit that is held; None without a limit."""
+    most, holds = sort_limit(unit), held(unit)
+    if unit.usage is None or not most or holds is None:
+        return None
+    return holds / most
+
+
+def description(unit: Unit) -> str:
+    """Return the unit's description, or the command line of its first process."""
+    if unit.properties and unit.properties.description not in {"", unit.name}:
+        return unit.properties.description
+    if unit.usage and unit.usage.processes:
+        first = unit.usage.processes[0]
+        return first.command or first.name
+    return ""
+
+
+def differs(unit: Unit, page: int) -> bool:
+    """Whether files, systemd and kernel are seen to disagree about the unit."""
+    properties = unit.properties
+    if properties is None:
+        return False
+    if properties.need_daemon_reload:
+        return True
+    if unit.usage is None:
+        return False
+    memory = unit.usage.memory
+    pairs = (
+        (properties.memory_max, memory.max),
+        (properties.memory_high, memory.high),
+        (properties.memory_swap_max, memory.swap_max),
+    )
+    return any(_apart(loaded, kernel, page) for loaded, kernel in pairs)
+
+
+def _apart(loaded: Limit | None, kernel: Limit | None, page: int) -> bool:
+    if loaded is None or kernel is None or loaded == kernel:
+        return False
+    if isinstance(loaded, Unlimited) or isinstance(kernel, Unlimited):
+        return True
+    # The kernel keeps whole pages.
+    return loaded // page != kernel // page
+
+
+def limits(snapshot: Snapshot) -> int:
+    """Return the sum of the memory limits of what runs, slices left out: they hold the others."""
+    total = 0
+    for unit in snapshot.units.values():
+        most = INFINITY if unit.usage is None else unit.usage.memory.max
+        if most is None or isinstance(most, Unlimited) or unit.name.endswith(".slice"):
+            continue
+        total += most
+    return total

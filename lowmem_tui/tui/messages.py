@@ -1,0 +1,26 @@
+"""What the app tells the screen in front."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textual.message import Message
+
+if TYPE_CHECKING:
+    from lowmem_tui.model.snapshot import Snapshot
+
+
+class SnapshotArrived(Message, bubble=False):
+    """The server has been looked at; only the newest snapshot matters."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        super().__init__()
+        self.snapshot = snapshot
+
+
+class NoticeChanged(Message, bubble=False):
+    """``app.notice`` is another sentence than before."""
+
+
+class StagedChanged(Message, bubble=False):
+    """``app.staged`` is another value than before."""

@@ -1,0 +1,85 @@
+"""A plan and its outcome, as lines for a person."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from lowmem_tui.model.plan import When
+from lowmem_tui.model.text import plain
+from lowmem_tui.tui.facts import heading
+from lowmem_tui.tui.widgets.diff import difference
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lowmem_tui.model.plan import Effect, Notice, Outcome, Plan
+    from lowmem_tui.tui.palette import Palette
+
+UNCHANGED = "Nothing is changed: everything is as it was, and your edits are still staged."
+
+WHEN = {When.LIVE: "live, at once", When.RELOAD: "at reload", When.RESTART: "at its next start"}
+
+
+def of_plan(plan: Plan, width: int, palette: Palette) -> list[Text]:
+    """Return what would be done: refusals first, then warnings, effects and files."""
+    lines: list[Text] = []
+    if plan.refusals:
+        lines.append(heading("REFUSED", width, palette))
+        for r in plan.refusals:
+            how = "Apply asks for a word to do it all the same." if r.forceable else ""
+            lines.append(Text(f" ! {_about(r)} {how}", style="bold red"))
+    if plan.warnings:
+        lines.append(heading("WARNINGS", width, palette))
+        lines += [Text(f" ! {_about(w)}") for w in plan.warnings]
+    if plan.effects:
+        lines.append(heading("WHAT CHANGES, AND WHEN", width, palette))
+        lines += effects(plan.effects, width)
+    for change in plan.files:
+        lines.append(heading("FILE", width, palette))
+        lines += difference(change)
+    if plan.empty and not plan.refusals:
+        lines.append(Text(" Nothing to do: it is so already."))
+    return lines
+
+
+def _about(notice: Notice) -> str:
+    """Return the words, with the unit where they do not name it."""
+    if notice.unit in notice.text:
+        return plain(notice.text)
+    return f"{plain(notice.unit)}: {plain(notice.text)}"
+
+
+def effects(rows: tuple[Effect, ...], width: int) -> Iterator[Text]:
+    """Yield a table where there is room for one, else two lines for each."""
+    units = max((len(plain(e.unit)) for e in rows), default=0)
+    values = max((len(f"{plain(e.from_)} → {plain(e.to)}") for e in rows), default=0)
+    wide = units + 1 + 14 + 1 + values + 2 + len(max(WHEN.values(), key=len)) < width
+    for e in rows:
+        change = f"{plain(e.from_)} → {plain(e.to)}"
+        when = (WHEN[e.when], "bold" if e.when is When.RESTART else "")
+        if wide:
+            yield Text.assemble(
+                f" {plain(e.unit):<{units}} {e.key:<14} {change:<{values}}  ", when, no_wrap=True
+            )
+        else:
+            yield Text(f" {plain(e.unit)}")
+            yield Text.assemble(f"   {e.key} {change}, ", when)
+
+
+def of_outcome(outcome: Outcome, touched: str = "Written") -> list[Text]:
+    """Return what was done, what waits, and what is not as asked."""
+    lines: list[Text] = []
+    for m in outcome.mismatches:
+        lines.append(
+            Text(f" ! {plain(m.unit)} {m.key} is not {plain(m.wanted)}.", style="bold red")
+        )
+        values = f"file {m.declared}, systemd {m.loaded}, kernel {m.kernel}"
+        lines.append(Text(f"   {plain(m.cause)} Now: {plain(values)}."))
+    lines += [Text(f" {touched}: {plain(path)}") for path in outcome.files]
+    lines += [Text(f" Live: {plain(sentence)}") for sentence in outcome.live]
+    lines += [Text.assemble((" Waits: ", "bold"), plain(sentence)) for sentence in outcome.pending]
+    if not outcome.mismatches:
+        lines.append(Text(" Verified: the files, systemd and the kernel agree.", style="bold"))
+    return lines

@@ -1,0 +1,223 @@
+"""One change of the history: what it did to each file, and taking it back."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from enum import Enum
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.text import Text
+from textual.binding import Binding, BindingType
+
+from lowmem_tui.model.change import State
+from lowmem_tui.model.errors import LowmemError, RefusedError
+from lowmem_tui.model.plan import FileChange
+from lowmem_tui.model.text import plain
+from lowmem_tui.tui import report, trials
+from lowmem_tui.tui.facts import heading
+from lowmem_tui.tui.screens.sheet import MORE, Sheet
+from lowmem_tui.tui.widgets.change_list import why_not
+from lowmem_tui.tui.widgets.diff import difference
+from lowmem_tui.tui.widgets.keybar import Key
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lowmem_tui.model.change import Change
+    from lowmem_tui.model.plan import Outcome
+
+
+class Stage(Enum):
+    """Where it is."""
+
+    SHOWN = "shown"
+    ASKING = "asking"
+    """What undoing it would do is shown, and y does it."""
+    WORKING = "working"
+    DONE = "done"
+
+
+BACK = Key("escape", "Esc", "Back")
+KEYS = {
+    Stage.SHOWN: (Key("u", "u", "Undo it"), BACK, MORE),
+    Stage.ASKING: (Key("y", "y", "Undo it"), Key("n", "n", "No"), MORE),
+    Stage.WORKING: (),
+    Stage.DONE: (Key("enter", "Enter", "Back"), MORE),
+}
+
+
+class ChangeScreen(Sheet):
+    """Shows a change; asks before it is undone."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("u", "undo", "Undo it"),
+        Binding("y", "yes", "Yes"),
+        Binding("n", "no", "No"),
+        Binding("escape,q", "back", "Back"),
+        Binding("enter", "leave", "Back", show=False),
+    ]
+    ALLOWED: ClassVar[dict[str, set[Stage]]] = {
+        "undo": {Stage.SHOWN},
+        "yes": {Stage.ASKING},
+        "no": {Stage.ASKING},
+        "back": {Stage.SHOWN, Stage.ASKING, Stage.DONE},
+        "leave": {Stage.SHOWN, Stage.DONE},
+    }
+
+    def __init__(self, change: Change, changes: Sequence[Change], *, undo: bool) -> None:
+        super().__init__()
+        self.change = change
+        self.stage = Stage.SHOWN
+        self._changes = changes
+        self._undo = undo
+        self._files: Sequence[FileChange] | None = None
+        self._no_files = ""
+        """Why the files cannot be shown."""
+        self._outcome: Outcome | None = None
+
+    def on_mount(self) -> None:
+        """Ask for the files."""
+        self.repaint()
+        if self._undo:
+            self.action_undo()
+        self.run_worker(self._find_files())
+
+    async def _find_files(self) -> None:
+        app = self.lowmem
+        try:
+            self._files = await app.run_blocking(app.backend.files_of, self.change.id)
+        except LowmemError as error:
+            self._no_files = str(error)
+        self._page.repaint()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        """Let each key work only where it is meant to."""
+        return self.stage in self.ALLOWED.get(action, set(Stage))
+
+    def _enter(self, stage: Stage, said: str = "") -> None:
+        self.stage, self.said = stage, said
+        self.repaint()
+
+    # Keys
+
+    def action_undo(self) -> None:
+        """Show what undoing it would do, or say why it cannot be."""
+        number = plain(self.change.id, 20)
+        if why := why_not(self.change, self._changes):
+            self.say(why)
+        elif why := self.elsewhere():
+            self.say(f"{why} To undo it: sudo lowmem-tui undo {number}")
+        else:
+            self._enter(Stage.ASKING, f"Undo change {number}? y undoes it, n goes back.")
+
+    def action_yes(self) -> None:
+        """Undo it."""
+        self._work({})
+
+    def action_no(self) -> None:
+        """Do not."""
+        self._enter(Stage.SHOWN, "Nothing was undone.")
+
+    def _work(self, overruled: dict[str, bool]) -> None:
+        if self.stage is Stage.ASKING:
+            self._enter(Stage.WORKING)
+            # Never cancelled by a key: the thread carries it to its end anyway.
+            self.run_worker(self._carry_out(overruled))
+
+    async def _carry_out(self, overruled: dict[str, bool]) -> None:
+        app, number = self.lowmem, self.change.id
+        try:
+            self._outcome = await app.run_blocking(app.backend.undo, number, **overruled)
+        except RefusedError as error:
+            if error.way and error.way not in overruled:
+                self._ask_to_overrule(error, {**overruled, error.way: True})
+            else:
+                self._enter(Stage.SHOWN, str(error))
+            return
+        except LowmemError as error:
+            self._enter(Stage.SHOWN, str(error))
+            return
+        if self.change.state is State.TRIAL:
+            app.trials.told = number
+            await trials.ask(app)
+        self._enter(Stage.DONE)
+
+    def _ask_to_overrule(self, error: RefusedError, overruled: dict[str, bool]) -> None:
+        from lowmem_tui.tui.screens.confirm import ConfirmScreen
+
+        self._enter(Stage.ASKING)
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self._work(overruled)
+            else:
+                self.action_no()
+
+        self.app.push_screen(ConfirmScreen("This is refused:", [str(error)]), answered)
+
+    def action_back(self) -> None:
+        """Go back to the list."""
+        self.dismiss()
+
+    def action_leave(self) -> None:
+        """Go back to the list."""
+        self.dismiss()
+
+    # What is shown
+
+    def heading(self) -> str:
+        """Return the title."""
+        number = self.change.id
+        if self.stage is Stage.DONE:
+            apart = self._outcome is not None and self._outcome.mismatches
+            more = ", but not all is as it was before" if apart else ""
+            return f"Change {number} is undone{more}"
+        return {
+            Stage.SHOWN: f"Change {number}: {self.change.state}",
+            Stage.ASKING: f"Undo of change {number}: nothing is done yet",
+            Stage.WORKING: "Working… systemd is reloading. This may take some seconds.",
+        }[self.stage]
+
+    def lines(self, width: int) -> list[Text]:
+        """Return what it did, what undoing would do, or what that has done."""
+        change, palette = self.change, self.lowmem.palette
+        if self.stage is Stage.DONE and self._outcome is not None:
+            return report.of_outcome(self._outcome, touched="Restored")
+        back = self.stage in {Stage.ASKING, Stage.WORKING}
+        lines: list[Text] = []
+        effects = change.effects
+        if back:
+            effects = tuple(replace(e, from_=e.to, to=e.from_) for e in effects)
+        else:
+            when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(change.time))
+            lines.append(Text(f" {when} by {plain(change.by)}"))
+            if change.note:
+                lines.append(Text(f" Note: {plain(change.note)}"))
+            if change.trial is not None:
+                lines.append(Text(f" Applied as a trial of {change.trial} s"))
+            if change.said:
+                lines.append(Text(f" {plain(change.said)}"))
+        if effects:
+            lines.append(heading("WHAT GOES BACK" if back else "WHAT CHANGED", width, palette))
+            lines += report.effects(effects, width)
+        if self._files is None:
+            lines.append(heading("FILES", width, palette))
+            lines += [Text(f" {plain(path)}") for path in change.files]
+            if self._no_files:
+                lines.append(Text(f" {plain(self._no_files)}"))
+        for file in self._files or ():
+            lines.append(heading("FILE", width, palette))
+            seen = FileChange(file.path, file.after, file.before) if back else file
+            lines += difference(seen)
+        return lines
+
+    def waiting(self) -> str:
+        """Say that no key is needed."""
+        if self.stage is not Stage.WORKING:
+            return ""
+        return "No key is needed: it ends by itself, or everything is put back."
+
+    def offers(self) -> Sequence[Key]:
+        """Return the keys of this stage."""
+        return KEYS[self.stage]

@@ -1,0 +1,58 @@
+"""A question that one key must not answer: a whole word does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from rich.text import Text
+from textual.binding import Binding, BindingType
+from textual.containers import Container
+from textual.screen import ModalScreen
+
+from lowmem_tui.model.text import plain
+from lowmem_tui.tui import css_path
+from lowmem_tui.tui.widgets.prose import Prose
+from lowmem_tui.tui.widgets.typed import Typed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from textual.app import ComposeResult
+    from textual.widgets import Input
+
+WORD = "yes"
+
+
+class ConfirmScreen(ModalScreen[bool]):
+    """Says what would happen, and waits for the word."""
+
+    CSS_PATH: ClassVar[Any] = css_path("review.tcss")
+    AUTO_FOCUS = "Typed"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "back", "Back")]
+
+    def __init__(self, title: str, reasons: Sequence[str]) -> None:
+        super().__init__()
+        self._title_text = title
+        self._reasons = reasons
+
+    def compose(self) -> ComposeResult:
+        """Lay the question out."""
+        with Container(id="ask"):
+            yield Prose(self._paint, classes="reasons")
+            yield Typed(max_length=20)
+            yield Prose(lambda _: [Text(" Esc goes back, nothing is changed.")])
+
+    def _paint(self, _: int) -> list[Text]:
+        lines = [Text(f" {self._title_text}", style="bold")]
+        lines += [Text(f" ! {plain(reason)}") for reason in self._reasons]
+        lines.append(Text(f" Type {WORD} and Enter to do it all the same:", style="bold"))
+        return lines
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Take the word; anything else is no."""
+        event.stop()
+        self.dismiss(event.value.strip().lower() == WORD)
+
+    def action_back(self) -> None:
+        """Say no."""
+        self.dismiss(False)

@@ -1,0 +1,104 @@
+"""F1: every key, every column, every mark."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+from lowmem_tui import __version__
+from lowmem_tui.tui.columns import COLUMNS
+from lowmem_tui.tui.widgets.keybar import KeyBar, keys_of
+from lowmem_tui.tui.widgets.lines import line
+from lowmem_tui.tui.widgets.page import Page
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from textual.app import ComposeResult
+
+    from lowmem_tui.tui.app import LowmemApp
+    from lowmem_tui.tui.widgets.lines import Line
+
+LEFT = 18
+
+KEYS = (
+    ("Arrows  j k", "move; PgUp PgDn Ctrl-B Ctrl-F a page, Home g first, End G last"),
+    (
+        "Enter",
+        "open the unit: what it holds, its settings, and the form to edit them; fold a group",
+    ),
+    ("F3  /", "find: goes to the next unit with the text as you type, F3 again to the one after"),
+    ("F4  \\", "filter: shows only units with the text; Esc shows all again"),
+    ("F5  t", "show the processes below their units, or hide them"),
+    ("F6", "choose the column to sort by"),
+    ("<  >", "sort by the column to the left, to the right; , and . do the same"),
+    ("I", "turn the sort round"),
+    ("M  O  N", "sort by memory, by OOM score, by name"),
+    ("+  -", "unfold, fold the group; Right or l, and Left do the same"),
+    ("a", "show only what runs, or all"),
+    (
+        "F8",
+        "review the staged edits as a diff; a tries them, A applies for good; keep or undo a trial",
+    ),
+    ("H", "history: what was changed, when, by whom; u there undoes it"),
+    ("F9", "kills in htop; not here, this program sets limits"),
+    ("F10  q  Ctrl-C", "quit; asks first if there are staged edits"),
+    ("Ctrl-L  Ctrl-Z", "paint the screen anew; to the shell, and back with fg"),
+    ("F1  ?  h", "this page"),
+    ("Mouse", "click a row, a heading to sort by it, a group to fold it, a key; the wheel scrolls"),
+)
+"""Every key of the main screen; a test compares this with what is bound."""
+
+MARKS = (
+    ("*", "an edit is staged for this unit: F8 shows it; nothing is written before you apply"),
+    ("!", "its files, systemd and the kernel do not agree: open the unit to see where"),
+    ("killed 1x", "the kernel killed a process of it since you last opened its page"),
+    ("failed", "systemd calls it failed (also: starting, stopping, masked)"),
+    ("dim", "it does not run, and has no figures"),
+)
+
+TOP = (
+    ("Mem", "RAM that cannot be had without pushing something out (MemTotal - MemAvailable)"),
+    ("PSI", "the share of the last 10 s in which some tasks, or all, waited for memory"),
+    ("Next to die", "whom the kernel would choose now, if RAM and swap were used up"),
+    (
+        "Limits",
+        "the MemoryMax of all that runs, added up, against RAM: more than that is no promise",
+    ),
+)
+
+
+class HelpScreen(Screen[None]):
+    """One long page."""
+
+    AUTO_FOCUS = "Page"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,f1,enter", "dismiss", "Back", key_display="Esc"),
+    ]
+
+    def compose(self) -> ComposeResult:
+        """Lay it out."""
+        palette = cast("LowmemApp", self.app).palette
+        yield Page(lambda width: list(self._write(width)))
+        yield KeyBar(palette, keys_of(self.BINDINGS))
+
+    def _write(self, width: int) -> Iterator[str | Line]:
+        palette = cast("LowmemApp", self.app).palette
+        yield line((f" lowmem-tui {__version__}", palette.strong))
+        columns = tuple((column.title, column.help) for column in COLUMNS)
+        for title, entries in (
+            ("Keys", KEYS),
+            ("Marks", MARKS),
+            ("Columns (the last ones where there is room)", columns),
+            ("At the top", TOP),
+        ):
+            yield ""
+            yield line((f" {title}", palette.strong))
+            for name, text in entries:
+                room = max(20, width - LEFT - 1)
+                for index, part in enumerate(textwrap.wrap(text, room)):
+                    left = "" if index else name
+                    yield line((f" {left:<{LEFT - 1}}", palette.key), part)

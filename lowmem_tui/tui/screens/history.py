@@ -1,0 +1,132 @@
+"""The history: what was changed, when, by whom, and what has become of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from rich.text import Text
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+from lowmem_tui.model.errors import LowmemError
+from lowmem_tui.model.text import plain
+from lowmem_tui.tui.screens.change import ChangeScreen
+from lowmem_tui.tui.widgets.change_list import ChangeList, why_not
+from lowmem_tui.tui.widgets.keybar import KeyBar, keys_of
+from lowmem_tui.tui.widgets.prose import Prose
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from textual.app import ComposeResult
+
+    from lowmem_tui.model.change import Change
+    from lowmem_tui.tui.app import LowmemApp
+
+
+class HistoryScreen(Screen[None]):
+    """The newest first."""
+
+    AUTO_FOCUS = "ChangeList"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "open", "Details", key_display="Enter"),
+        Binding("u", "undo", "Undo it", key_display="u"),
+        Binding("r", "read", "Read again", key_display="r"),
+        Binding("escape,q,H", "dismiss", "Back", key_display="Esc"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._changes: Sequence[Change] | None = None
+        self._settled: Sequence[str] = ()
+        self._words = ""
+
+    @property
+    def lowmem(self) -> LowmemApp:
+        """The app, as what it is."""
+        return cast("LowmemApp", self.app)
+
+    def compose(self) -> ComposeResult:
+        """Lay it out."""
+        self._head = Prose(self._paint_head)
+        self._list = ChangeList()
+        self._said = Prose(self._paint_said)
+        yield self._head
+        yield self._list
+        yield self._said
+        yield KeyBar(self.lowmem.palette, keys_of(self.BINDINGS), drop=("r",))
+
+    def on_screen_resume(self) -> None:
+        """Read it: at the beginning, and after each look at a change."""
+        self.action_read()
+
+    def action_read(self) -> None:
+        """Read the history."""
+        self.run_worker(self._read(), exclusive=True)
+
+    async def _read(self) -> None:
+        app = self.lowmem
+
+        def find() -> tuple[Sequence[str], Sequence[Change]]:
+            # What was interrupted is finished or put back first, as the commands do.
+            return (() if app.read_only else app.backend.settle()), app.backend.history()
+
+        try:
+            settled, changes = await app.run_blocking(find)
+        except LowmemError as error:
+            self._say(str(error))
+            return
+        if settled:
+            self._say(" ".join(settled))
+        self._changes = changes
+        self._list.update(changes)
+        self._head.repaint()
+        self._said.repaint()
+
+    # Keys
+
+    def on_key(self) -> None:
+        """Take the last word back: the operator goes on."""
+        if self._words:
+            self._say("")
+
+    def action_open(self) -> None:
+        """Show what a change did to each file."""
+        if (change := self._list.chosen) is not None:
+            self._show(change, undo=False)
+
+    def action_undo(self) -> None:
+        """Ask whether to undo it, with what that would do; or say why not."""
+        change = self._list.chosen
+        if change is None:
+            return
+        if why := why_not(change, self._changes or ()):
+            self._say(why)
+        else:
+            self._show(change, undo=True)
+
+    def _show(self, change: Change, *, undo: bool) -> None:
+        if self.app.screen is self:
+            self.app.push_screen(ChangeScreen(change, self._changes or (), undo=undo))
+
+    def _say(self, words: str) -> None:
+        self._words = words
+        self._said.repaint()
+
+    # What is shown
+
+    def _paint_head(self, width: int) -> list[Text]:
+        demo = "DEMO " if self.lowmem.backend.demo else ""
+        if self._changes is None:
+            title = "History: reading…"
+        else:
+            count = len(self._changes)
+            title = "History: 1 change" if count == 1 else f"History: {count} changes"
+        return [Text(f"{f' {demo}{title}':<{width}}", style="bold reverse", no_wrap=True)]
+
+    def _paint_said(self, _: int) -> list[Text]:
+        if self._words:
+            return [Text(f" {plain(self._words, 2000)}", style="bold")]
+        if self._changes is not None and not self._changes:
+            return [Text(" Nothing was changed yet.")]
+        return []

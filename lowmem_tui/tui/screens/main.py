@@ -1,0 +1,326 @@
+"""The main screen: all units, by tier."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+from lowmem_tui.tui import rows
+from lowmem_tui.tui.figures import differs
+from lowmem_tui.tui.rows import Kind, View
+from lowmem_tui.tui.widgets.header import Header
+from lowmem_tui.tui.widgets.keybar import KeyBar, keys_of
+from lowmem_tui.tui.widgets.prompt import Prompt
+from lowmem_tui.tui.widgets.unit_table import NO_MARKS, Marks, UnitTable
+
+if TYPE_CHECKING:
+    from textual.app import ComposeResult
+
+    from lowmem_tui.model.snapshot import Unit
+    from lowmem_tui.tui.app import LowmemApp
+    from lowmem_tui.tui.rows import Row
+    from lowmem_tui.tui.widgets.trial_line import TrialLine
+
+FIND, FILTER = "Find", "Filter"
+
+STATES = {"activating": "starting", "deactivating": "stopping", "failed": "failed"}
+"""systemd's ActiveState, where it is worth a word."""
+
+LOAD_STATES = {"bad-setting": "bad file", "error": "bad file", "masked": "masked"}
+
+NO_KILL = "Nothing is killed from here: Enter opens the unit, where limits are set."
+
+
+class MainScreen(Screen[None]):
+    """All units."""
+
+    AUTO_FOCUS = "UnitTable"
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("f1,question_mark,h", "help", "Help", key_display="F1"),
+        Binding("enter", "open", "Open", show=False, key_display="Enter"),
+        # Before all others: what is typed right behind them, on a slow line, is for the prompt.
+        Binding("f3,slash", "find", "Find", key_display="F3", priority=True),
+        Binding("f4,backslash", "filter", "Filter", key_display="F4", priority=True),
+        Binding("f5,t", "tree", "Processes", key_display="F5"),
+        Binding("f6", "sort_menu", "Sort", key_display="F6"),
+        Binding("less_than_sign,comma", "sort_next(-1)", "Sort by the column before", show=False),
+        Binding("greater_than_sign,full_stop", "sort_next(1)", "Sort by the next", show=False),
+        Binding("I", "invert", "Turn the sort round", show=False),
+        Binding("M", "sort('rss')", "Sort by memory", show=False),
+        Binding("O", "sort('score')", "Sort by OOM score", show=False),
+        Binding("N", "sort('name')", "Sort by name", show=False),
+        Binding("a", "running_only", "Running units only, or all", show=False),
+        Binding("plus,equals_sign,right,l", "fold(False)", "Unfold the group", show=False),
+        Binding("minus,left", "fold(True)", "Fold the group", show=False),
+        Binding("f8", "review", "Review", key_display="F8"),
+        Binding("H", "history", "History", key_display="H"),
+        Binding("f9", "kill", "Kill (not here)", show=False),
+        Binding("escape", "clear", "Show all again", show=False),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._view = View()
+        self._staged: frozenset[str] = frozenset()
+        """The units with staged edits."""
+        self._said = ""
+        """A word to the operator, until the next key."""
+        self._trial: TrialLine | None = None
+
+    @property
+    def lowmem(self) -> LowmemApp:
+        """The app, as what it is."""
+        return cast("LowmemApp", self.app)
+
+    @property
+    def view(self) -> View:
+        """How the operator wants to see it."""
+        return self._view
+
+    def compose(self) -> ComposeResult:
+        """Lay it out."""
+        app = self.lowmem
+        badges = (*("DEMO",) * app.backend.demo, *("READ-ONLY",) * app.read_only)
+        self._header = Header(app.glyphs, app.palette, badges)
+        self._table = UnitTable(app.glyphs, app.palette)
+        self._prompt = Prompt(app.palette)
+        keys = keys_of([*self.BINDINGS, *app.BINDINGS])
+        self._keys = KeyBar(app.palette, keys, drop=("H", "f5", "f6", "f3", "f4", "f8"))
+        yield self._header
+        yield self._table
+        yield self._prompt
+        yield self._keys
+
+    # What there is to show
+
+    def on_snapshot_arrived(self) -> None:
+        """Show the newest snapshot."""
+        self._update()
+
+    def on_screen_resume(self) -> None:
+        """Show what has come while another screen was in front."""
+        self._update()
+
+    def on_notice_changed(self) -> None:
+        """Show or take away the notice."""
+        self._update_header()
+
+    def on_staged_changed(self) -> None:
+        """Mark the units with staged edits, and count them beside F8."""
+        count = len(self.lowmem.staged)
+        self._keys.label("f8", f"Review {count}" if count else "Review")
+        self._staged = frozenset(self.lowmem.staged.units)
+        self._update()
+
+    def on_resize(self) -> None:
+        """Fit the new width, once the widgets know it."""
+        self.call_after_refresh(self._update_header)
+
+    def _update(self) -> None:
+        self._update_header()
+        self._update_trial()
+        snapshot = self.lowmem.snapshot
+        if snapshot is not None:
+            groups = rows.members(snapshot, self.lowmem.verdict, self._view)
+            self._table.update(rows.build(groups, self._view), self._view, self._marks)
+
+    def _update_header(self) -> None:
+        self._header.update(self.lowmem.snapshot, self._said or self.lowmem.notice)
+
+    def _update_trial(self) -> None:
+        if self._trial is None:
+            if self.lowmem.trials.running is None:
+                return
+            from lowmem_tui.tui.widgets.trial_line import TrialLine
+
+            self._trial = TrialLine()
+            self.mount(self._trial, after=self._header)
+        self._trial.follow()
+
+    def _marks(self, row: Row) -> Marks:
+        app = self.lowmem
+        if row.kind is not Kind.UNIT or app.snapshot is None:
+            return NO_MARKS
+        unit = cast("Unit", row.of)
+        staged = row.unit in self._staged
+        apart = differs(unit, app.snapshot.host.page_size)
+        note = self._note(unit)
+        return Marks(staged, apart, note) if staged or apart or note else NO_MARKS
+
+    def _note(self, unit: Unit) -> str:
+        if killed := self.lowmem.kills.unseen(unit.name):
+            return f"killed {killed}{self.lowmem.glyphs.times}"
+        properties = unit.properties
+        if properties is None:
+            return ""
+        state = LOAD_STATES.get(properties.load_state, "")
+        return state or STATES.get(properties.active_state, "")
+
+    def _see(self, view: View) -> None:
+        self._view = view
+        self._update()
+
+    def _say(self, text: str) -> None:
+        self._said = text
+        self._update_header()
+
+    def on_key(self) -> None:
+        """Take the last word back: the operator goes on."""
+        if self._said:
+            self._say("")
+        if self._trial is not None:
+            self._trial.clear()
+
+    # Keys
+
+    def action_help(self) -> None:
+        """Explain the keys and columns."""
+        from lowmem_tui.tui.screens.help import HelpScreen
+
+        self.app.push_screen(HelpScreen())
+
+    def action_open(self) -> None:
+        """Open the unit under the cursor, or fold the group."""
+        row = self._table.row
+        if row is None:
+            return
+        if row.kind is Kind.GROUP:
+            self._see(self._view.fold(row.key))
+            return
+        from lowmem_tui.tui.screens.unit import UnitScreen
+
+        self.lowmem.kills.looked_at(row.unit)
+        self.app.push_screen(UnitScreen(row.unit))
+
+    def action_fold(self, folded: bool) -> None:
+        """Fold or unfold the group under the cursor, or the one that the row is in."""
+        row = self._table.row
+        if row is None:
+            return
+        key = row.key if row.kind is Kind.GROUP else self.lowmem.verdict(row.unit).group
+        self._see(self._view.fold(key, folded))
+        if folded:
+            self._table.select(key)
+
+    def action_tree(self) -> None:
+        """Show the processes below their units, or hide them."""
+        self._see(replace(self._view, tree=not self._view.tree))
+
+    def action_running_only(self) -> None:
+        """Hide what does not run, or show it."""
+        only = not self._view.running_only
+        self._see(replace(self._view, running_only=only))
+        self._say("Only what runs is shown; a shows all." if only else "")
+
+    def action_review(self) -> None:
+        """Review what is staged, or keep or undo the trial that runs."""
+        if not len(self.lowmem.staged) and self.lowmem.trials.running is None:
+            self._say("Nothing is staged: Enter opens a unit, where its settings can be edited.")
+            return
+        self.lowmem.open_review()
+
+    def action_history(self) -> None:
+        """Show what was changed, and by whom."""
+        from lowmem_tui.tui.screens.history import HistoryScreen
+
+        self.app.push_screen(HistoryScreen())
+
+    def action_kill(self) -> None:
+        """Say why F9 does not do what it does in htop."""
+        self._say(NO_KILL)
+
+    def action_clear(self) -> None:
+        """Take the filter away."""
+        if self._view.filter or self._view.running_only:
+            self._see(replace(self._view, filter="", running_only=False))
+
+    # Sorting
+
+    def action_sort(self, column: str) -> None:
+        """Sort by a column; by the same one again turns the direction."""
+        self._see(self._view.sorted_by(column))
+
+    def action_invert(self) -> None:
+        """Turn the direction of the sort."""
+        self._see(replace(self._view, inverted=not self._view.inverted))
+
+    def action_sort_next(self, by: int) -> None:
+        """Sort by the visible column beside the present one."""
+        keys = [place.column.key for place in self._table.columns]
+        at = keys.index(self._view.sort) if self._view.sort in keys else 0
+        self._see(replace(self._view, sort=keys[(at + by) % len(keys)], inverted=False))
+
+    def action_sort_menu(self) -> None:
+        """Choose the column to sort by from a list."""
+        from lowmem_tui.tui.columns import COLUMNS
+        from lowmem_tui.tui.screens.choose import ChooseScreen
+
+        def chosen(key: str | None) -> None:
+            if key is not None:
+                self._see(replace(self._view, sort=key, inverted=False))
+
+        options = [(column.key, column.title) for column in COLUMNS]
+        self.app.push_screen(ChooseScreen("Sort by", options, self._view.sort), chosen)
+
+    def on_unit_table_heading_clicked(self, message: UnitTable.HeadingClicked) -> None:
+        """Sort by the column that was clicked."""
+        self.action_sort(message.column)
+
+    def on_unit_table_chosen(self) -> None:
+        """Do as Enter does."""
+        self.action_open()
+
+    # Finding and filtering
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Leave a prompt's keys to it."""
+        if action in {"find", "filter"} and self._prompt.display:
+            return False
+        return super().check_action(action, parameters)
+
+    def action_find(self) -> None:
+        """Ask for a text, and go to the first unit with it while it is typed."""
+        self._keys.display = False
+        self._prompt.open(FIND, "F3 next, Enter done")
+
+    def action_filter(self) -> None:
+        """Ask for a text, and show only units with it while it is typed."""
+        self._keys.display = False
+        self._prompt.open(FILTER, "Enter keep, Esc show all", self._view.filter)
+
+    def on_prompt_changed(self, message: Prompt.Changed) -> None:
+        """Find or filter at once."""
+        if message.purpose == FILTER:
+            self._see(replace(self._view, filter=message.text))
+        elif message.text and not self._find(message.text, again=message.again):
+            self._say(f"No unit has '{message.text}' in its name or description.")
+        else:
+            self._say("")
+
+    def on_prompt_closed(self, message: Prompt.Closed) -> None:
+        """Give the line back to the keys."""
+        self._keys.display = True
+        self._table.focus()
+        self._say("")
+        if message.purpose == FILTER and not message.kept:
+            self._see(replace(self._view, filter=""))
+
+    def _find(self, text: str, *, again: bool) -> bool:
+        """Go to the next unit with a text, from the cursor on; unfold its group if need be."""
+        snapshot, row = self.lowmem.snapshot, self._table.row
+        if snapshot is None:
+            return False
+        groups = rows.members(snapshot, self.lowmem.verdict, self._view, all_sorted=True)
+        order = [(group, unit) for group, units in groups.items() for unit in units]
+        here = next((i for i, (_, u) in enumerate(order) if row and u.name == row.unit), 0)
+        start = here + 1 if again else here
+        for group, unit in order[start:] + order[:start]:
+            if rows.matches(unit, text.casefold()):
+                if group in self._view.folded:
+                    self._see(self._view.fold(group, folded=False))
+                return self._table.select(unit.name)
+        return False

@@ -1,0 +1,133 @@
+"""The base of screens that are a title, a page that scrolls, an answer, and keys."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from rich.text import Text
+from textual.binding import Binding, BindingType
+from textual.containers import Container
+from textual.screen import Screen
+
+from lowmem_tui.model.text import plain
+from lowmem_tui.tui import css_path
+from lowmem_tui.tui.widgets.keybar import Key, KeyBar
+from lowmem_tui.tui.widgets.prose import Prose
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from textual.app import ComposeResult
+
+    from lowmem_tui.tui.app import LowmemApp
+
+MORE = Key("pagedown", "PgDn", "More")
+
+
+class StageKeys(KeyBar):
+    """The keys of one stage."""
+
+    def offer(self, keys: Sequence[Key]) -> None:
+        """Show these keys."""
+        self._keys = list(keys)
+        self.paint()
+
+
+class Sheet(Screen[None]):
+    """A page about one thing, that goes through stages."""
+
+    CSS_PATH: ClassVar[Any] = css_path("review.tcss")
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "scroll(-1)", show=False),
+        Binding("down,j", "scroll(1)", show=False),
+        Binding("pageup", "scroll(-10)", show=False),
+        Binding("pagedown,space", "scroll(10)", show=False),
+        Binding("home,g", "edge(-1)", show=False),
+        Binding("end,G", "edge(1)", show=False),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said = ""
+        """The answer to the last key."""
+
+    @property
+    def lowmem(self) -> LowmemApp:
+        """The app, as what it is."""
+        return cast("LowmemApp", self.app)
+
+    # What each sheet says
+
+    def heading(self) -> str:
+        """Return the title."""
+        raise NotImplementedError
+
+    def lines(self, width: int) -> list[Text]:
+        """Return the page."""
+        raise NotImplementedError
+
+    def waiting(self) -> str:
+        """Return what is said as long as it works; or ""."""
+        return ""
+
+    def offers(self) -> Sequence[Key]:
+        """Return the keys of this stage."""
+        raise NotImplementedError
+
+    # Showing it
+
+    def compose(self) -> ComposeResult:
+        """Lay the page out."""
+        self._head = Prose(self._paint_head)
+        self._page = Prose(self.lines)
+        self._said = Prose(self._paint_said, classes="said")
+        self._keys = StageKeys(self.lowmem.palette, (), drop=("pagedown", "d", "A"))
+        yield self._head
+        with Container(id="page"):
+            yield self._page
+        yield self._said
+        yield self._keys
+
+    def repaint(self) -> None:
+        """Show what has changed."""
+        for prose in (self._head, self._page, self._said):
+            prose.repaint()
+        self._keys.offer(self.offers())
+        self.refresh_bindings()
+
+    def say(self, words: str) -> None:
+        """Answer a key."""
+        self.said = words
+        self._said.repaint()
+
+    def elsewhere(self) -> str:
+        """Return why nothing can be changed from here; or ""."""
+        app = self.lowmem
+        return app.backend.cannot_change or (
+            "This was started with --read-only." if app.read_only else ""
+        )
+
+    def _paint_head(self, width: int) -> list[Text]:
+        demo = "DEMO " if self.lowmem.backend.demo else ""
+        title = plain(f" {demo}{self.heading()}", width)
+        return [Text(f"{title:<{width}}", style="bold reverse", no_wrap=True)]
+
+    def _paint_said(self, _: int) -> list[Text]:
+        if words := self.waiting():
+            return [Text(f" {words}")]
+        return [Text(f" {plain(self.said)}", style="bold")] if self.said else []
+
+    # Moving in it
+
+    def action_scroll(self, lines: int) -> None:
+        """Scroll the page."""
+        page = self.query_one("#page", Container)
+        step = lines if abs(lines) == 1 else (page.size.height - 1) * (1 if lines > 0 else -1)
+        page.scroll_relative(y=step, animate=False, immediate=True, force=True)
+
+    def action_edge(self, end: int) -> None:
+        """Go to the first or the last line."""
+        page = self.query_one("#page", Container)
+        page.scroll_to(
+            y=0 if end < 0 else page.max_scroll_y, animate=False, immediate=True, force=True
+        )

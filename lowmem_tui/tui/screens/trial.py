@@ -1,0 +1,250 @@
+"""The trial that runs: how long yet, what it did, and the keys that keep it or take it back."""
+
+from __future__ import annotations
+
+import time
+from enum import Enum
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.text import Text
+from textual.binding import Binding, BindingType
+
+from lowmem_tui.model.errors import LowmemError
+from lowmem_tui.model.text import plain
+from lowmem_tui.tui import report, trials
+from lowmem_tui.tui.facts import heading
+from lowmem_tui.tui.screens.sheet import MORE, Sheet
+from lowmem_tui.tui.widgets.keybar import Key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lowmem_tui.model.change import Trial
+    from lowmem_tui.model.plan import Effect, Outcome
+
+
+class Stage(Enum):
+    """Where the trial is."""
+
+    RUNNING = "running"
+    WORKING = "working"
+    ENDED = "ended"
+
+
+KEYS = {
+    Stage.RUNNING: (
+        Key("y", "y", "Keep"),
+        Key("u", "u", "Undo now"),
+        Key("n", "n", "Leave it running"),
+        MORE,
+    ),
+    Stage.WORKING: (),
+    Stage.ENDED: (Key("enter", "Enter", "Back"), MORE),
+}
+AGAIN = Key("r", "r", "Review again")
+
+
+class TrialScreen(Sheet):
+    """One trial, from its beginning or from when the operator came, to its end."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("y", "keep", "Keep"),
+        Binding("u", "undo", "Undo now"),
+        Binding("n,escape,f8", "back", "Back"),
+        Binding("enter", "leave", "Back", show=False),
+        Binding("r", "again", "Review again"),
+    ]
+    ALLOWED: ClassVar[dict[str, set[Stage]]] = {
+        "keep": {Stage.RUNNING},
+        "undo": {Stage.RUNNING},
+        "back": {Stage.RUNNING, Stage.ENDED},
+        "leave": {Stage.ENDED},
+        "again": {Stage.ENDED},
+    }
+
+    def __init__(
+        self, trial: Trial, outcome: Outcome | None = None, effects: tuple[Effect, ...] = ()
+    ) -> None:
+        """``outcome`` is what applying it came to, where this screen did that."""
+        super().__init__()
+        self.stage = Stage.RUNNING
+        self.trial = trial
+        self.outcome = outcome
+        self._effects = effects
+        self._title = ""
+        """How it ended."""
+        self._end: list[str] = []
+
+    def on_mount(self) -> None:
+        """Follow it; ask what it changes if that is not known."""
+        self.repaint()
+        app = self.lowmem
+        if app.interval > 1:
+            self.set_interval(1, self._ask)
+        if not self._effects:
+            self.run_worker(self._find_effects())
+
+    async def _find_effects(self) -> None:
+        app = self.lowmem
+        try:
+            changes = await app.run_blocking(app.backend.history)
+        except LowmemError as error:
+            self.say(str(error))
+            return
+        for change in changes:
+            if change.id == self.trial.id:
+                self._effects = change.effects
+        self.repaint()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        """Let each key work only where it is meant to."""
+        return self.stage in self.ALLOWED.get(action, set(Stage))
+
+    def _enter(self, stage: Stage, said: str = "") -> None:
+        self.stage, self.said = stage, said
+        self.repaint()
+
+    # The countdown: what is left is asked, not counted
+
+    async def _ask(self) -> None:
+        if self.stage is Stage.RUNNING:
+            await trials.ask(self.lowmem)
+            self._follow()
+
+    def on_snapshot_arrived(self) -> None:
+        """Show how long yet."""
+        self._follow()
+
+    def on_screen_resume(self) -> None:
+        """Show how long yet."""
+        self._follow()
+
+    def _follow(self) -> None:
+        running = self.lowmem.trials.running
+        if self.stage is not Stage.RUNNING:
+            return
+        if running is not None and running.id == self.trial.id:
+            self.trial = running
+            self._head.repaint()
+        else:
+            self._enter(Stage.WORKING)
+            self.run_worker(self._find_end())
+
+    async def _find_end(self, said: str = "") -> None:
+        end = await trials.ended(self.lowmem, self.trial.id)
+        self._over("The trial is over", [end.sentence, *end.more], said)
+
+    def _over(self, title: str, end: list[str], said: str = "") -> None:
+        self._title, self._end = title, end
+        self.lowmem.trials.told = self.trial.id
+        self._enter(Stage.ENDED, said)
+
+    # Keys
+
+    def action_keep(self) -> None:
+        """Keep the change, or say why not."""
+        if why := self.elsewhere():
+            self.say(f"{why} To keep it: sudo lowmem-tui confirm")
+            return
+        self._work(self.lowmem.backend.confirm, self._kept)
+
+    def _kept(self) -> None:
+        self.lowmem.trials.kept(self.lowmem, self.trial.id)
+        self._over("Kept", ["The change is in force for good; H shows it, and can undo it."])
+
+    def action_undo(self) -> None:
+        """Take the change back now, or say why not."""
+        if why := self.elsewhere():
+            self.say(f"{why} To undo it: sudo lowmem-tui undo {plain(self.trial.id, 20)}")
+            return
+        number = self.trial.id
+        self._work(lambda: self.lowmem.backend.undo(number), self._undone)
+
+    def _undone(self) -> None:
+        staged = ["Your edits are still staged."] if len(self.lowmem.staged) else []
+        self._over("Undone", ["The change is taken back: all is as it was before.", *staged])
+
+    def _work(self, do: Callable[[], Outcome], then: Callable[[], None]) -> None:
+        self._enter(Stage.WORKING)
+        # Never cancelled by a key: the thread carries it to its end anyway.
+        self.run_worker(self._carry_out(do, then))
+
+    async def _carry_out(self, do: Callable[[], Outcome], then: Callable[[], None]) -> None:
+        app = self.lowmem
+        try:
+            self.outcome = await app.run_blocking(do)
+        except LowmemError as error:
+            running = await trials.ask(app)
+            if running is not None and running.id == self.trial.id:
+                self.trial = running
+                self._enter(Stage.RUNNING, str(error))
+            else:
+                await self._find_end(str(error))
+            return
+        await trials.ask(app)
+        then()
+
+    def action_back(self) -> None:
+        """Leave; a trial that runs goes on."""
+        self.dismiss()
+
+    def action_leave(self) -> None:
+        """Leave the result."""
+        self.dismiss()
+
+    def action_again(self) -> None:
+        """Review what is still staged."""
+        if not len(self.lowmem.staged):
+            self.say("Nothing is staged.")
+            return
+        from lowmem_tui.tui.screens.review import ReviewScreen
+
+        self.app.switch_screen(ReviewScreen())
+
+    # What is shown
+
+    def heading(self) -> str:
+        """Return the title, the seconds first: they are what counts."""
+        if self.stage is Stage.RUNNING:
+            return f"Trial: {self.trial.left:.0f} s left. y keeps it, u undoes it now"
+        return self._title if self.stage is Stage.ENDED else "Working… this may take some seconds."
+
+    def lines(self, width: int) -> list[Text]:
+        """Return who tries what, and what it came to."""
+        palette = self.lowmem.palette
+        if self.stage is Stage.ENDED:
+            lines = [Text(f" {plain(sentence)}") for sentence in self._end]
+            if self._title in {"Kept", "Undone"} and self.outcome is not None:
+                lines += report.of_outcome(self.outcome, touched="Touched")
+            return lines
+        trial = self.trial
+        until = time.strftime("%H:%M:%S", time.localtime(trial.deadline))
+        lines = [
+            Text(
+                f" Until {until}, then systemd takes it back by itself: even if this program ends, "
+                "the line is cut or the power fails."
+            ),
+            Text(f" Change {plain(trial.id)}, held by {plain(trial.by)}"),
+        ]
+        if trial.note:
+            lines.append(Text(f" Note: {plain(trial.note)}"))
+        if self._effects:
+            lines.append(heading("WHAT IS TRIED", width, palette))
+            lines += report.effects(self._effects, width)
+        else:
+            lines.append(Text(f" Units: {plain(' '.join(trial.units))}"))
+        if self.outcome is not None:
+            lines.append(heading("WHAT IT CAME TO", width, palette))
+            lines += report.of_outcome(self.outcome)
+        return lines
+
+    def waiting(self) -> str:
+        """Say that no key is needed."""
+        return "No key is needed." if self.stage is Stage.WORKING else ""
+
+    def offers(self) -> list[Key]:
+        """Return the keys of this stage."""
+        keys = list(KEYS[self.stage])
+        if self.stage is Stage.ENDED and len(self.lowmem.staged):
+            keys.insert(1, AGAIN)
+        return keys

@@ -1,0 +1,156 @@
+"""The three lines at the top: the server, its memory, who dies next (or what is wrong)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+from rich.cells import cell_len
+from rich.segment import Segment
+
+from lowmem_tui.model.quantity import format_size
+from lowmem_tui.model.text import plain
+from lowmem_tui.policy.oom import next_to_die
+from lowmem_tui.tui.figures import limits
+from lowmem_tui.tui.widgets.lines import Line, Lines
+from lowmem_tui.tui.widgets.meter import Meter, draw
+
+if TYPE_CHECKING:
+    from rich.style import Style
+
+    from lowmem_tui.model.snapshot import Snapshot
+    from lowmem_tui.model.usage import HostUsage
+    from lowmem_tui.tui.glyphs import Glyphs
+    from lowmem_tui.tui.palette import Palette
+
+
+NARROW = 60
+"""Cells below which words are saved."""
+
+LEAST_NAME = 14
+"""Cells of a unit's name that are worth more than what could stand beside it."""
+
+Part: TypeAlias = "tuple[str, Style]"
+
+
+class Header(Lines):
+    """What is always in sight."""
+
+    DEFAULT_CSS = "Header { height: 3; }"
+
+    def __init__(self, glyphs: Glyphs, palette: Palette, badges: tuple[str, ...]) -> None:
+        super().__init__(("", "", ""), id="header")
+        self._glyphs, self._palette, self._badges = glyphs, palette, badges
+
+    def update(self, snapshot: Snapshot | None, notice: str) -> None:
+        """Show the figures of a snapshot, and the notice in the place of the last line if any."""
+        width = self.size.width
+        if not width:
+            return
+        third = self._line_of([(plain(f" {notice}", width), self._palette.warn)], [])
+        if snapshot is None:
+            text = notice or "Reading the control groups ..."
+            badged = self._line_of(self._badged("lowmem-tui"), [])
+            self.show([badged, "", plain(f" {text}", width)])
+            return
+        host = snapshot.host
+        meters = draw(
+            (
+                Meter("Mem", host.mem_total - host.mem_available, host.mem_total, 2),
+                Meter("Swap", host.swap_used, host.swap_total, 1),
+            ),
+            width,
+            self._glyphs,
+            self._palette,
+        )
+        self.show(
+            [
+                self._title(host),
+                self._line_of(meters, []),
+                third if notice else self._fate(snapshot),
+            ]
+        )
+
+    def _badged(self, name: str) -> list[Part]:
+        parts: list[Part] = [(f" {name}", self._palette.strong)]
+        for badge in self._badges:
+            parts += [(" ", self._palette.plain), (f" {badge} ", self._palette.badge)]
+        return parts
+
+    def _title(self, host: HostUsage) -> Line:
+        """Put the most useful facts first: what does not fit is left out."""
+        parts = self._badged(plain(host.hostname, 24))
+        facts = [f"{format_size(host.mem_total)} RAM"]
+        facts.append(f"{format_size(host.swap_total)} swap" if host.swap_total else "no swap")
+        if host.uptime is not None:
+            facts.append(f"up {uptime(host.uptime)}")
+        if host.zram is not None and host.zram.stored:
+            facts.append(f"zram {format_size(host.zram.stored)} in {format_size(host.zram.used)}")
+        dot = self._glyphs.dot
+        room = self.size.width - _cells(parts)
+        pressure = self._pressure(host, room - len(f" {dot} {facts[0]}") - 1)
+        for fact in facts:
+            more = f" {dot} {fact}"
+            room -= len(more)
+            if room <= _cells(pressure):
+                break
+            parts.append((more, self._palette.plain))
+        return self._line_of(parts, pressure)
+
+    def _pressure(self, host: HostUsage, room: int) -> list[Part]:
+        if host.pressure is None:
+            return []
+        some, full = host.pressure.some, host.pressure.full
+        text = f"PSI some {some.avg10:.1f}%" + (f" full {full.avg10:.1f}% " if full else " ")
+        if len(text) > room:
+            text = f"PSI {some.avg10:.1f}% "
+        # A twentieth of the time lost to waiting is felt, a tenth is bad.
+        lost = some.avg10 / 10
+        return [(text, self._palette.level(lost) if lost >= 0.5 else self._palette.plain)]
+
+    def _fate(self, snapshot: Snapshot) -> Line:
+        narrow = self.size.width < NARROW
+        text = " Next: " if narrow else " Next to die: "
+        parts: list[Part] = [(text, self._palette.plain)]
+        total, ram = limits(snapshot), snapshot.host.mem_total
+        over = total > ram
+        right = [
+            (f"Limits {format_size(total)} of {format_size(ram)}, ", self._palette.plain),
+            ("too much " if over else "ok ", self._palette.bad if over else self._palette.good),
+        ]
+        doomed = next_to_die(snapshot)
+        if doomed is None:
+            return self._line_of([*parts, ("nobody can be killed", self._palette.plain)], right)
+        holds = "" if narrow else f", {format_size(doomed.rss)}"
+        who = f" ({plain(doomed.name, 16)} {doomed.pid}{holds})"
+        # The name makes room for both, as long as enough of it is left.
+        room = self.size.width - len(text) - len(who)
+        beside = room - _cells(right) - 1
+        unit = plain(doomed.unit, beside if beside >= LEAST_NAME else max(room, 8))
+        return self._line_of(
+            [*parts, (unit, self._palette.strong), (who, self._palette.plain)], right
+        )
+
+    def _line_of(self, left: list[Part], right: list[Part]) -> Line:
+        """Return a line; what stands at the right goes where there is no room for it."""
+        line = tuple(Segment(text, style) for text, style in left if text)
+        end = tuple(Segment(text, style) for text, style in right)
+        gap = self.size.width - _length(line) - _length(end)
+        if gap < 1:
+            end, gap = (), self.size.width - _length(line)
+        return (*line, Segment(" " * max(0, gap), self._palette.plain), *end)
+
+
+def _cells(parts: list[Part]) -> int:
+    return sum(cell_len(text) for text, _ in parts)
+
+
+def _length(line: Line) -> int:
+    return sum(segment.cell_length for segment in line)
+
+
+def uptime(seconds: float) -> str:
+    """Return a time span, coarse: ``12d``, ``5h``, ``3min``."""
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds // size:.0f}{unit}"
+    return f"{seconds:.0f}s"

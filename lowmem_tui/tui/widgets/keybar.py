@@ -1,0 +1,85 @@
+"""The last line: the function keys, and what each does here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from rich.segment import Segment
+from textual.binding import Binding
+
+from lowmem_tui.tui.widgets.lines import Lines
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from textual import events
+    from textual.binding import BindingType
+
+    from lowmem_tui.tui.palette import Palette
+
+
+class Key(NamedTuple):
+    """One key of the bar."""
+
+    name: str
+    """As Textual calls it: ``f8``."""
+    shown: str
+    label: str
+
+
+def keys_of(bindings: Iterable[BindingType]) -> list[Key]:
+    """Return the keys that bindings want to have shown."""
+    found: list[Key] = []
+    for binding in bindings:
+        if isinstance(binding, Binding) and binding.show:
+            name = binding.key.partition(",")[0]
+            found.append(Key(name, binding.key_display or name.capitalize(), binding.description))
+    return found
+
+
+class KeyBar(Lines):
+    """Clickable; where there is too little room, the keys named in ``drop`` go first."""
+
+    DEFAULT_CSS = "KeyBar { height: 1; }"
+
+    def __init__(self, palette: Palette, keys: Sequence[Key], drop: Sequence[str] = ()) -> None:
+        super().__init__(("",), id="keys")
+        self._palette, self._keys, self._drop = palette, list(keys), drop
+        self._ends: list[tuple[int, str]] = []
+
+    def label(self, name: str, label: str) -> None:
+        """Change what stands beside a key."""
+        self._keys = [key._replace(label=label) if key.name == name else key for key in self._keys]
+        self.paint()
+
+    def on_resize(self) -> None:
+        """Fit the new width."""
+        self.paint()
+
+    def paint(self) -> None:
+        """Choose what fits, and show it."""
+        keys = self._keys
+        for name in self._drop:
+            if sum(len(k.shown) + len(k.label) + 2 for k in keys) <= self.size.width:
+                break
+            keys = [key for key in keys if key.name != name]
+        line: list[Segment] = []
+        self._ends, x = [], 0
+        for key in keys:
+            line += [
+                Segment(f" {key.shown}", self._palette.key),
+                Segment(" ", self._palette.plain),
+                Segment(key.label, self._palette.label),
+            ]
+            x += len(key.shown) + len(key.label) + 2
+            self._ends.append((x, key.name))
+        blank = Segment(" " * max(0, self.size.width - x), self._palette.plain)
+        self.show([(*line, blank)])
+
+    def on_click(self, event: events.Click) -> None:
+        """Do as if the key had been pressed."""
+        event.stop()
+        for end, name in self._ends:
+            if event.x < end:
+                self.app.simulate_key(name)
+                return

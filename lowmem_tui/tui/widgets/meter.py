@@ -1,0 +1,66 @@
+"""A bar with a label and figures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from lowmem_tui.model.quantity import format_size
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.style import Style
+
+    from lowmem_tui.tui.glyphs import Glyphs
+    from lowmem_tui.tui.palette import Palette
+
+LEAST = 3
+"""Cells below which a bar tells nothing."""
+
+
+class Meter(NamedTuple):
+    """How much of something is used, both in bytes."""
+
+    label: str
+    used: int
+    total: int
+    share: int
+    """Its share of the room that all meters have."""
+
+    @property
+    def fraction(self) -> float | None:
+        """The share that is used; None of nothing."""
+        return self.used / self.total if self.total else None
+
+    @property
+    def figures(self) -> str:
+        """The figures, as wide whatever they are, so that nothing after them moves."""
+        if self.fraction is None:
+            return " none"
+        return f" {format_size(self.used):>5} {self.fraction:4.0%}"
+
+
+def draw(
+    meters: Sequence[Meter], width: int, glyphs: Glyphs, palette: Palette
+) -> list[tuple[str, Style]]:
+    """Return meters side by side; their bars share the room, or go where there is too little."""
+    fixed = sum(len(m.label) + 3 + len(m.figures) for m in meters)
+    barred = [m for m in meters if m.fraction is not None]
+    shares = sum(m.share for m in barred)
+    room = width - fixed - 2 * len(barred)
+    wide = {m.label: room * m.share // shares for m in barred} if shares else {}
+    if wide and min(wide.values()) < LEAST:
+        wide = {}
+    parts: list[tuple[str, Style]] = []
+    for meter in meters:
+        parts.append((f" {meter.label}", palette.strong))
+        cells = wide.get(meter.label, 0)
+        if cells and meter.fraction is not None:
+            bar = glyphs.bar(meter.fraction, cells)
+            parts += [
+                (f" {glyphs.left}", palette.plain),
+                (bar, palette.level(meter.fraction)),
+                (glyphs.right, palette.plain),
+            ]
+        parts.append((f"{meter.figures} ", palette.plain))
+    return parts

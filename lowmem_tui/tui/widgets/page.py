@@ -1,0 +1,62 @@
+"""A text that is longer than the screen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.binding import Binding, BindingType
+
+from lowmem_tui.tui.widgets.lines import Line, Lines
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from textual import events
+
+
+class Page(Lines):
+    """Lines, made for the width they get, that scroll."""
+
+    DEFAULT_CSS = "Page { height: 1fr; }"
+    can_focus = True
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "scroll(-1)", "Up", show=False),
+        Binding("down,j", "scroll(1)", "Down", show=False),
+        Binding("pageup,b", "page(-1)", "A page up", show=False),
+        Binding("pagedown,space", "page(1)", "A page down", show=False),
+        Binding("home,g", "scroll(-9999)", "Start", show=False),
+        Binding("end,G", "scroll(9999)", "End", show=False),
+    ]
+
+    def __init__(self, write: Callable[[int], Sequence[str | Line]]) -> None:
+        super().__init__()
+        self._write = write
+        self._text: Sequence[str | Line] = ()
+        self._top = 0
+
+    def on_resize(self) -> None:
+        """Write it anew for the new width."""
+        self._text = self._write(self.size.width)
+        self.action_scroll(0)
+
+    def action_scroll(self, by: int) -> None:
+        """Scroll by lines."""
+        height = self.size.height
+        self._top = max(0, min(self._top + by, len(self._text) - height))
+        seen = list(self._text[self._top : self._top + height])
+        self.show(seen + [""] * (height - len(seen)))
+
+    def action_page(self, by: int) -> None:
+        """Scroll by pages."""
+        self.action_scroll(by * max(1, self.size.height - 1))
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        """Scroll by three lines."""
+        event.stop()
+        self.action_scroll(3)
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        """Scroll by three lines."""
+        event.stop()
+        self.action_scroll(-3)

@@ -1,0 +1,117 @@
+"""One line in which a text is typed, in the place of the function keys."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.message import Message
+
+from lowmem_tui.model.text import plain
+from lowmem_tui.tui.widgets.lines import Lines, fit, line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from textual import events
+
+    from lowmem_tui.tui.palette import Palette
+
+LONGEST = 80
+
+
+class Prompt(Lines):
+    """Hidden until it is opened; tells of each change at once."""
+
+    DEFAULT_CSS = "Prompt { height: 1; display: none; }"
+    can_focus = True
+
+    class Changed(Message):
+        """The text is another one; ``again``: the same, look for the next."""
+
+        def __init__(self, purpose: str, text: str, *, again: bool = False) -> None:
+            super().__init__()
+            self.purpose, self.text, self.again = purpose, text, again
+
+    class Closed(Message):
+        """The operator is done with it."""
+
+        def __init__(self, purpose: str, text: str, *, kept: bool) -> None:
+            super().__init__()
+            self.purpose, self.text, self.kept = purpose, text, kept
+
+    def __init__(self, palette: Palette) -> None:
+        super().__init__(("",), id="prompt")
+        self._palette = palette
+        self._purpose = self._hint = self._text = ""
+
+    def open(self, purpose: str, hint: str, text: str = "") -> None:
+        """Ask for a text."""
+        self._purpose, self._hint, self._text = purpose, hint, text
+        self.display = True
+        # At once: `focus` comes after the keys that are on their way.
+        self.screen.set_focus(self)
+        self._paint()
+
+    def on_resize(self) -> None:
+        """Fit the new width."""
+        self._paint()
+
+    def _paint(self) -> None:
+        label = f" {self._purpose}: "
+        room = max(1, self.size.width - len(label) - len(self._text) - 1)
+        hint = fit(f"  {self._hint}", room)
+        self.show(
+            [
+                line(
+                    (label, self._palette.strong),
+                    (self._text, self._palette.plain),
+                    (" ", self._palette.badge),
+                    (hint, self._palette.faint),
+                )
+            ]
+        )
+
+    def _change(self, text: str) -> None:
+        if text != self._text:
+            self._text = text[:LONGEST]
+            self._paint()
+            self.post_message(self.Changed(self._purpose, self._text))
+
+    def on_key(self, event: events.Key) -> None:
+        """Take what can be printed, and what edits it.
+
+        Not by bindings: those are obeyed only after a way through the application, and of keys
+        that arrive together, Backspace would delete what was typed after it.
+        """
+        if not self.display:
+            return
+        act = self.KEYS.get(event.key)
+        if act is not None:
+            act(self)
+        elif event.is_printable and event.character:
+            self._change(self._text + plain(event.character))
+        else:
+            return
+        event.stop()
+        event.prevent_default()
+
+    def on_paste(self, event: events.Paste) -> None:
+        """Take the first line."""
+        event.stop()
+        self._change(self._text + plain((event.text.splitlines() or [""])[0]))
+
+    def _again(self) -> None:
+        self.post_message(self.Changed(self._purpose, self._text, again=True))
+
+    def _close(self, *, kept: bool) -> None:
+        self.display = False
+        self.post_message(self.Closed(self._purpose, self._text, kept=kept))
+
+    KEYS: ClassVar[dict[str, Callable[[Prompt], None]]] = {
+        "enter": lambda self: self._close(kept=True),
+        "escape": lambda self: self._close(kept=False),
+        "f3": _again,
+        "backspace": lambda self: self._change(self._text[:-1]),
+        "ctrl+h": lambda self: self._change(self._text[:-1]),
+        "ctrl+u": lambda self: self._change(""),
+    }

@@ -1,0 +1,114 @@
+"""Whole programs on a pty of their own: what they paint, and what they cost."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import re
+import selectors
+import signal
+import struct
+import termios
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+COLUMNS, ROWS = 120, 40
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True)
+class Program:
+    """What to start, and the text that tells that its first frame is there."""
+
+    name: str
+    argv: tuple[str, ...]
+    painted: re.Pattern[bytes]
+    env: dict[str, str] = field(default_factory=dict)
+
+
+class Running:
+    """One program on a pty; ``pump`` must be called for it to be able to write."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.started = time.perf_counter()
+        self.pid, self.master = pty.fork()
+        if self.pid == 0:  # pragma: no cover - the child
+            os.environ.update(
+                TERM="xterm-256color", LANG="C.UTF-8", LC_ALL="C.UTF-8", COLORTERM="", **program.env
+            )
+            size = struct.pack("HHHH", ROWS, COLUMNS, 0, 0)
+            fcntl.ioctl(0, termios.TIOCSWINSZ, size)
+            os.execvp(program.argv[0], program.argv)
+        os.set_blocking(self.master, False)
+        self.written = 0
+        self.first_frame: float | None = None
+        self._seen = b""
+
+    def pump(self) -> None:
+        """Read what has been written."""
+        while True:
+            try:
+                chunk = os.read(self.master, 65536)
+            except BlockingIOError:
+                return
+            except OSError:
+                return
+            if not chunk:
+                return
+            self.written += len(chunk)
+            if self.first_frame is None:
+                self._seen += chunk
+                if self.program.painted.search(self._seen):
+                    self.first_frame = time.perf_counter() - self.started
+                    self._seen = b""
+
+    def cpu(self) -> float:
+        """Return the seconds of processor used so far, its ended children included."""
+        fields = Path(f"/proc/{self.pid}/stat").read_bytes().rpartition(b")")[2].split()
+        return sum(int(fields[i]) for i in (11, 12, 13, 14)) / TICKS
+
+    def pss(self) -> int:
+        """Return the proportional set size, in bytes."""
+        text = Path(f"/proc/{self.pid}/smaps_rollup").read_text()
+        found = re.search(r"^Pss:\s+(\d+) kB", text, re.MULTILINE)
+        assert found is not None
+        return int(found[1]) * 1024
+
+    def stop(self) -> None:
+        """End it."""
+        os.kill(self.pid, signal.SIGKILL)
+        os.close(self.master)
+        os.waitpid(self.pid, 0)
+
+
+def pump_all(programs: Sequence[Running], seconds: float) -> None:
+    """Let programs run for a while, taking what they write."""
+    selector = selectors.DefaultSelector()
+    for program in programs:
+        selector.register(program.master, selectors.EVENT_READ, program)
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        for key, _ in selector.select(left):
+            key.data.pump()
+    selector.close()
+
+
+def first_frame(program: Program, limit: float = 20.0) -> float:
+    """Start a program, and return the seconds until its first frame is painted."""
+    running = Running(program)
+    end = time.monotonic() + limit
+    try:
+        while running.first_frame is None:
+            if time.monotonic() > end:
+                raise RuntimeError(f"{program.name} painted nothing in {limit} s")
+            pump_all([running], 0.005)
+        return running.first_frame
+    finally:
+        running.stop()

@@ -1,0 +1,225 @@
+"""A small server for tests of changes: the demo's systemd and kernel, on real files in a folder."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+from unittest import mock
+
+from lowmem_tui.change import files as files_module
+from lowmem_tui.change import places
+from lowmem_tui.change import store as store_module
+from lowmem_tui.change.files import EtcFiles
+from lowmem_tui.change.live import restore
+from lowmem_tui.change.script import Roots
+from lowmem_tui.change.site import Site
+from lowmem_tui.change.situation import situation
+from lowmem_tui.change.steps import Hands
+from lowmem_tui.change.store import FolderStore
+from lowmem_tui.change.who import By
+from lowmem_tui.host.demo import DemoServer, roster
+from lowmem_tui.host.demo.loading import load
+from lowmem_tui.host.watcher import Watcher
+from lowmem_tui.model.errors import ManagerError
+from lowmem_tui.model.unit import CGROUP_FILES, Unlimited
+from lowmem_tui.policy.plan import parse_set, plan
+
+from .faults import FaultyOs, tree
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from lowmem_tui.model.plan import Plan
+    from lowmem_tui.model.snapshot import Situation
+
+REDIS, CHAT = "redis-server.service", "cloudchat.service"
+UNITS = (REDIS, CHAT)
+DROP_INS = ("/etc/systemd/system", "/run/systemd/system")
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class TreeFiles(EtcFiles):
+    """Drop-ins are real files; what the distribution ships is the demo's."""
+
+    def __init__(self, root: str, demo: DemoServer) -> None:
+        super().__init__(root, owner=os.getuid())
+        self._demo = demo
+
+    def read(self, path: str) -> str | None:
+        if path.startswith("/usr/"):
+            return self._demo.files.read(path)
+        return super().read(path)
+
+
+class Counted:
+    """Stands before the manager or the kernel: its calls count as system calls do."""
+
+    def __init__(self, real: Any, faulty: FaultyOs, *, manager: bool) -> None:  # noqa: ANN401
+        self._real, self._faulty, self._manager = real, faulty, manager
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        real = getattr(self._real, name)
+
+        def call(*arguments: object) -> object:
+            try:
+                return self._faulty.call(name, real, *arguments)
+            except OSError as error:
+                if self._manager and error.errno == self._faulty.error:
+                    raise ManagerError("systemd did not answer: try again.") from error
+                raise
+
+        return call
+
+
+class Box:
+    """The server. What it has in memory is as lasting as the kernel's, its files are real."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        for folder in (*DROP_INS, "/var/lib", "/var/log"):
+            (root / folder[1:]).mkdir(parents=True, exist_ok=True)
+        self.clock = Clock()
+        self.demo = DemoServer(0, self.clock)
+        for path, entry in self.demo.disk.entries.items():
+            if path.startswith("/etc/systemd/system/"):
+                (root / path[1:]).parent.mkdir(parents=True, exist_ok=True)
+                (root / path[1:]).write_text(entry.text)
+        self.etc = TreeFiles(str(root), self.demo)
+        self.connection = self.demo.connect()
+        self.boot = "boot 1"
+        self.planned: Plan
+        self.connection.reload = self.reload  # type: ignore[method-assign]
+        self._watcher: Watcher | None = None
+        self.known: Situation | None = None
+        """Seen before on a server like this one; to make anew what is the same takes long."""
+
+    def close(self) -> None:
+        if self._watcher is not None:
+            self._watcher.close()
+
+    def reload(self) -> None:
+        """Show the demo's systemd the drop-ins that lie in the folder."""
+        disk = self.demo.disk
+        wanted: dict[str, str] = {}
+        for place in DROP_INS:
+            for path in (self.root / place[1:]).glob("*/*lowmem-tui*.conf"):
+                text = path.read_bytes().decode("utf-8", "surrogateescape")
+                wanted["/" + str(path.relative_to(self.root))] = text
+        for gone in [p for p in disk.entries if "lowmem-tui" in p and p not in wanted]:
+            disk.remove(gone)
+        for name, text in wanted.items():
+            if disk.read(name) != text:
+                disk.write(name, text)
+        # To read the others anew, too, would take nearly all of the time of a test.
+        with self.demo.lock:
+            for unit in UNITS:
+                self.demo.init.loaded[unit] = load(disk, unit, roster.RAM)
+            self.demo.init.reloaded = True
+
+    def site(self, faulty: FaultyOs | None = None) -> Site:
+        hands = Hands(self.connection, self.etc, self.demo.kernel)
+        if faulty is not None:
+            hands = Hands(
+                Counted(self.connection, faulty, manager=True),
+                self.etc,
+                Counted(self.demo.kernel, faulty, manager=False),
+            )
+        return Site(
+            hands=hands,
+            store=FolderStore(str(self.root), owner=os.getuid()),
+            lock=self.etc.exclusive,
+            wall=lambda: 1_700_000_000.0 + self.clock.now,
+            monotonic=lambda: 1000.0 + self.clock.now,
+            boot_id=self.boot,
+            by=lambda: By(0, "root", "op", "192.0.2.7"),
+        )
+
+    def situation(self, names: Iterable[str]) -> Situation:
+        if self.known is not None:
+            return self.known
+        if self._watcher is None:
+            self._watcher = Watcher(self.demo.sampler, self.demo.connect)
+            self._watcher.wait_ready(10)
+        return situation(names, self.connection, self.etc, self.demo.kernel, self._watcher.look())
+
+    def plan(self, *sets: str) -> Plan:
+        edits = [parse_set(text) for text in sets]
+        return plan(edits, self.situation(dict.fromkeys(edit.unit for edit in edits)))
+
+    def state(self) -> dict[str, object]:
+        """All that a change changes: the files, what systemd has loaded, what the kernel has."""
+        found: dict[str, object] = {}
+        for place in DROP_INS:
+            for name, what in tree(str(self.root / place[1:])).items():
+                found[f"{place}/{name}"] = what
+        for unit, properties in self.demo.connect().properties(UNITS).items():
+            group = properties.control_group
+            found[unit] = (
+                properties.memory_max,
+                properties.memory_high,
+                properties.oom_score_adjust,
+                properties.restart,
+                [self.demo.kernel.limit(group, file) for file in CGROUP_FILES.values()],
+                [
+                    self.demo.kernel.oom_score_adj(pid, start)
+                    for pid, start in self.demo.kernel.processes(group)
+                ],
+            )
+        return found
+
+    def match(self) -> None:
+        """Give what runs what systemd has loaded, as if it had just been started."""
+        for unit in self.demo.connect().properties(UNITS).values():
+            for key, file in CGROUP_FILES.items():
+                loaded = unit.loaded(key)
+                if isinstance(loaded, int | Unlimited):
+                    self.demo.kernel.set_limit(unit.control_group, file, loaded)
+            for pid, start in self.demo.kernel.processes(unit.control_group):
+                self.demo.kernel.set_oom_score_adj(pid, start, unit.oom_score_adjust or 0)
+
+    def scripted(self) -> None:
+        """Do what the script's systemctl and its writes below /sys and /proc come to here.
+
+        There they are the demo's, which no shell can reach; test_work.py tries those.
+        """
+        store = FolderStore(str(self.root), owner=os.getuid())
+        if store.read(places.RESULT) is None:
+            return
+        self.connection.reload()
+        for record in self.site().journal.records():
+            if f"id {record.id}\n" in (store.read(places.DATA) or ""):
+                restore(record, self.site().hands, same_boot=True)
+
+    def half_files(self) -> list[str]:
+        return [str(p) for p in self.root.rglob("*") if p.name.startswith(".")]
+
+    def room(self) -> list[str]:
+        return FolderStore(str(self.root), owner=os.getuid()).names(places.ROOM)
+
+    def roots(self, tools: Path) -> Roots:
+        at = str(self.root)
+        return Roots(
+            room=at + places.ROOM,
+            notice=at + places.NOTICE,
+            lock=at + files_module.LOCK,
+            drop_ins=at + files_module.RUN_PLACE,
+            cgroup=f"{at}/cgroup",
+            proc=f"{at}/proc",
+            PATH=f"{tools}:/usr/bin:/bin",
+        )
+
+
+def faults(faulty: FaultyOs) -> ExitStack:
+    """Let the modules that write see this os."""
+    held = ExitStack()
+    for module in (files_module, store_module):
+        held.enter_context(mock.patch.object(module, "os", faulty))
+    return held

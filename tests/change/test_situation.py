@@ -1,0 +1,148 @@
+"""What is declared, loaded and done, and in words why they differ. On the demo server."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from lowmem_tui.change.compare import Declared, Machine, expected, near, not_loaded, same
+from lowmem_tui.change.situation import SettingsReader, situation
+from lowmem_tui.host.demo import DemoServer
+from lowmem_tui.model.snapshot import Setting, Snapshot
+from lowmem_tui.model.unit import INFINITY, Key, UnitProperties
+from lowmem_tui.policy import dropin
+
+if TYPE_CHECKING:
+    from lowmem_tui.model.ports import Files
+    from lowmem_tui.model.snapshot import Situation
+
+REDIS = "redis-server.service"
+OURS = dropin.path(REDIS)
+MIB = 1 << 20
+
+
+@pytest.fixture
+def server() -> DemoServer:
+    return DemoServer(0, lambda: 0.0)
+
+
+def look(server: DemoServer, *names: str, files: Files | None = None) -> Situation:
+    sample = server.sampler.sample()
+    snapshot = Snapshot(sample.time, sample.monotonic, sample.host, {})
+    files = files or server.files
+    return situation(names, server.connect(), files, server.kernel, snapshot)
+
+
+def setting(server: DemoServer, key: Key, unit: str = REDIS) -> Setting:
+    return look(server, unit).units[unit].settings[key]
+
+
+def test_nothing_differs_but_what_sets_its_own(server: DemoServer) -> None:
+    names = [u.name for u in server.connect().list_units()]
+    differs = {
+        (name, key)
+        for name, found in look(server, *names).units.items()
+        for key, each in found.settings.items()
+        if each.differs
+    }
+    assert differs <= {("ssh.service", Key.OOM_SCORE_ADJUST)}
+
+
+def test_on_disk_then_loaded_then_done(server: DemoServer) -> None:
+    server.files.write(OURS, "[Service]\nMemoryMax=333M\n")
+    found = setting(server, Key.MEMORY_MAX)
+    assert (found.declared, found.source) == ("333M", OURS)
+    assert found.differs.startswith("Changed on disk, not reloaded")
+    server.connect().reload()
+    found = setting(server, Key.MEMORY_MAX)
+    assert found.loaded == 333 * MIB
+    assert found.kernel != found.loaded
+    assert "memory.max of what runs is" in found.differs
+    group = server.connect().properties([REDIS])[REDIS].control_group
+    server.kernel.set_limit(group, "memory.max", 333 * MIB)
+    assert setting(server, Key.MEMORY_MAX).differs == ""
+    server.files.remove(OURS)
+    assert setting(server, Key.MEMORY_MAX).differs != ""
+
+
+def test_ours_takes_its_place_among_those_loaded(server: DemoServer) -> None:
+    late = f"/etc/systemd/system/{REDIS}.d/zzz-late.conf"
+    server.files.write(late, "[Service]\nMemoryMax=1G\n")
+    server.connect().reload()
+    server.files.write(OURS, "[Service]\nMemoryMax=333M\nRestart=no\n")
+    assert setting(server, Key.MEMORY_MAX).source == late
+    assert setting(server, Key.RESTART).source == OURS
+
+
+def test_a_parent_caps(server: DemoServer) -> None:
+    server.kernel.set_limit("/system.slice", "memory.max", 100 * MIB)
+    found = setting(server, Key.MEMORY_MAX)
+    assert found.effective == 100 * MIB
+    assert found.capped_by == "system.slice"
+    assert "system.slice above it allows only 100M" in found.differs
+    free = setting(server, Key.MEMORY_MAX, "nginx.service")
+    assert (free.effective, free.capped_by, free.differs) == (100 * MIB, "system.slice", "")
+
+
+def test_names(server: DemoServer) -> None:
+    found = look(server, "nosuch.service", "ssh.service", "x y", "")
+    assert list(found.units) == ["nosuch.service", "ssh.service", "x y", ""]
+    assert found.units["nosuch.service"].settings == {}
+    assert found.units["ssh.service"].drop_in is None
+    assert found.swap
+
+
+class Unreadable:
+    def __init__(self, files: Files, path: str) -> None:
+        self._files = files
+        self._path = path
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        return getattr(self._files, name)
+
+    def read(self, path: str) -> str | None:
+        if path == self._path:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        return self._files.read(path)
+
+    def obstacle(self, path: str) -> str:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), path)
+
+
+def test_what_cannot_be_read_is_not_known(server: DemoServer) -> None:
+    server.files.write(OURS, "[Service]\nMemoryMax=333M\n")
+    server.connect().reload()
+    server.files.write(OURS, "[Service]\nMemoryMax=334M\n")
+    files: Any = Unreadable(server.files, OURS)
+    found = look(server, REDIS, files=files).units[REDIS]
+    assert found.files[-1].path == OURS
+    assert found.files[-1].text is None
+    assert "reloaded" not in found.settings[Key.MEMORY_MAX].differs
+    assert "cannot be looked at" in found.obstacle
+    strict = SettingsReader(files, server.kernel, Machine(), strict=True)
+    with pytest.raises(PermissionError):
+        strict.settings(server.connect().properties([REDIS])[REDIS])
+
+
+def test_pages_and_shares() -> None:
+    assert same(Key.MEMORY_MAX, 100_000_001, 100_000_001 // 4096 * 4096)
+    assert not same(Key.MEMORY_MAX, 8192, 4096)
+    assert not same(Key.OOM_SCORE_ADJUST, 1, 2)
+    assert not same(Key.MEMORY_MAX, 4096, INFINITY)
+    assert near(Key.MEMORY_MAX, 8192, 4096)
+    assert not near(Key.RESTART_SEC, 2, 1)
+    assert expected(Key.MEMORY_MAX, "50%", Machine()) is None
+    assert expected(Key.MEMORY_MAX, "50%", Machine(8192 << 10, 4096)) == 4096 << 10
+    assert expected(Key.MEMORY_MAX, "banana", Machine()) is None
+    assert expected(Key.MEMORY_MAX, "", Machine()) is INFINITY
+
+
+def test_memory_limit_is_loaded_as_infinity() -> None:
+    properties = UnitProperties("a.service", memory_max=INFINITY)
+    legacy = Declared("100M", "/etc/systemd/system/a.service", legacy=True)
+    assert not_loaded(Key.MEMORY_MAX, legacy, properties, Machine(1 << 30)) == ""
+    current = Declared("100M", "/etc/systemd/system/a.service")
+    assert "systemctl status" in not_loaded(Key.MEMORY_MAX, current, properties, Machine(1 << 30))

@@ -1,0 +1,252 @@
+"""Recorded changes on real files: history, undo, trials; nothing goes wrong here."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lowmem_tui.change import past, places
+from lowmem_tui.change.script import script
+from lowmem_tui.change.work import apply, confirm, settled, undo
+from lowmem_tui.model.change import State
+from lowmem_tui.model.errors import RefusedError
+from lowmem_tui.model.trial import running
+
+from .box import CHAT, REDIS, Box
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from lowmem_tui.model.plan import Outcome
+
+FILE = f"/etc/systemd/system/{REDIS}.d/zz-lowmem-tui.conf"
+SETS = (f"{REDIS}:MemoryMax=300M", f"{REDIS}:OOMScoreAdjust=-300", f"{CHAT}:MemoryHigh=500M")
+
+
+@pytest.fixture
+def box(tmp_path: Path) -> Iterator[Box]:
+    made = Box(tmp_path / "root")
+    yield made
+    made.close()
+
+
+def states(box: Box, *, everything: bool = True) -> dict[str, State]:
+    site = box.site()
+    trial = running(site.store.read(places.NOTICE), site.monotonic())
+    found = past.history(site.store, everything=everything, trial=trial)
+    return {change.id: change.state for change in reversed(found)}
+
+
+def do(box: Box, *sets: str, seconds: int | None = None) -> Outcome:
+    return apply(box.site(), box.plan(*sets), seconds=seconds, note="a reason")
+
+
+def test_records_and_their_modes(box: Box) -> None:
+    do(box, *SETS)
+    found = past.history(box.site().store, everything=True, trial=None)
+    assert found == past.history(box.site().store, everything=False, trial=None)
+    (change,) = found
+    assert (change.id, change.note, change.state) == ("1", "a reason", State.APPLIED)
+    assert change.by == "op with sudo, from 192.0.2.7"
+    modes = {
+        path: (box.root / path[1:]).stat().st_mode & 0o777
+        for path in (places.RECORDS, f"{places.RECORDS}/1.json", places.SUMMARY)
+    }
+    assert list(modes.values()) == [0o700, 0o600, 0o644]
+    assert "MemoryMax=" not in (box.root / places.SUMMARY[1:]).read_text()
+
+
+def test_undo_restores_the_bytes_and_undo_of_undo_the_change(box: Box) -> None:
+    before = box.state()
+    do(box, *SETS)
+    after = box.state()
+    undo(box.site(), box.situation)
+    assert box.state() == before
+    assert states(box) == {"1": State.UNDONE, "2": State.APPLIED}
+    undo(box.site(), box.situation, "2")
+    assert box.state() == after
+    assert states(box) == {"1": State.APPLIED, "2": State.UNDONE, "3": State.APPLIED}
+    assert states(box, everything=False) == states(box)
+
+
+def test_undo_restores_a_file_that_others_wrote_byte_for_byte(box: Box) -> None:
+    path = box.root / FILE[1:]
+    path.parent.mkdir(exist_ok=True)
+    odd = b"# Written by lowmem-tui.\n\n[Service]\nMemoryMax=110M\n# odd \xff\xfe bytes\r\n\n"
+    path.write_bytes(odd)
+    box.connection.reload()
+    do(box, f"{REDIS}:MemoryMax=300M")
+    assert path.read_bytes() != odd
+    undo(box.site(), box.situation)
+    assert path.read_bytes() == odd
+
+
+def test_undo_refuses_a_file_that_was_edited(box: Box) -> None:
+    before = box.state()
+    do(box, *SETS)
+    path = box.root / FILE[1:]
+    path.write_text("[Service]\nMemoryMax=222M\nOOMScoreAdjust=-300\n")
+    with pytest.raises(RefusedError, match=r"zz-lowmem-tui\.conf was edited since"):
+        undo(box.site(), box.situation)
+    box.connection.reload()
+    undo(box.site(), box.situation, force=True)
+    assert box.state() == before
+
+
+def test_undo_of_an_earlier_change(box: Box) -> None:
+    before = box.state()
+    do(box, f"{REDIS}:MemoryMax=300M")
+    do(box, f"{CHAT}:MemoryHigh=500M")
+    do(box, f"{REDIS}:MemoryMax=310M")
+    with pytest.raises(RefusedError, match=r"Change 3 came later .* --with-later"):
+        undo(box.site(), box.situation, "1")
+    undo(box.site(), box.situation, "1", with_later=True)
+    assert states(box) == {
+        "1": State.UNDONE,
+        "2": State.APPLIED,
+        "3": State.UNDONE,
+        "4": State.APPLIED,
+    }
+    with pytest.raises(RefusedError, match=r"undone already, by 4"):
+        undo(box.site(), box.situation, "1")
+    undo(box.site(), box.situation)
+    assert box.state() == before
+    with pytest.raises(RefusedError, match=r"no change to undo"):
+        undo(box.site(), box.situation)
+
+
+def test_a_trial_that_is_kept(box: Box) -> None:
+    before = box.state()
+    do(box, *SETS, seconds=60)
+    assert states(box) == {"1": State.TRIAL}
+    assert box.room() == ["data", "revert"]
+    assert not (box.root / FILE[1:]).exists()
+    with pytest.raises(RefusedError, match=r"op with sudo.*tries a change of .*60 s left"):
+        do(box, *SETS)
+    with pytest.raises(RefusedError, match=r"tries a change"):
+        undo(box.site(), box.situation, "7")
+    outcome = confirm(box.site())
+    assert outcome.mismatches == ()
+    assert states(box) == {"1": State.CONFIRMED}
+    assert box.room() == []
+    assert not list((box.root / "run/systemd/system").iterdir())
+    with pytest.raises(RefusedError, match=r"No trial runs"):
+        confirm(box.site())
+    undo(box.site(), box.situation)
+    assert box.state() == before
+
+
+def test_a_trial_that_is_undone(box: Box) -> None:
+    before = box.state()
+    do(box, *SETS, seconds=60)
+    assert undo(box.site(), box.situation).mismatches == ()
+    assert box.state() == before
+    assert states(box) == {"1": State.UNDONE}
+    assert box.room() == []
+
+
+@pytest.mark.parametrize("rebooted", [False, True])
+def test_a_trial_that_is_over(box: Box, rebooted: bool) -> None:
+    before = box.state()
+    do(box, *SETS, seconds=60)
+    if rebooted:
+        box.boot = "boot 2"
+        for path in (box.root / "run").rglob("*lowmem*/*"):
+            if path.is_file():
+                path.unlink()
+    else:
+        box.clock.now += 61
+        assert states(box) == {"1": State.EXPIRED}
+        assert states(box, everything=False) == {"1": State.EXPIRED}
+    (sentence,) = settled(box.site())
+    assert "is over and was taken back" in sentence
+    assert states(box) == {"1": State.EXPIRED}
+    if not rebooted:
+        assert box.state() == before
+    with pytest.raises(RefusedError, match=r"that of change 1 is over"):
+        confirm(box.site())
+
+
+def test_trial_of_a_setting_that_is_dropped(box: Box) -> None:
+    do(box, f"{REDIS}:MemoryMax=300M", f"{REDIS}:Restart=no")
+    kept = box.state()
+    do(box, f"{REDIS}:MemoryMax=", f"{REDIS}:Restart=", seconds=60)
+    trial = (box.root / f"run/systemd/system/{REDIS}.d/zzz-lowmem-tui-trial.conf").read_text()
+    assert "MemoryMax=256M" in trial
+    assert "Restart=always" in trial
+    undo(box.site(), box.situation)
+    assert box.state() == kept
+
+
+def test_the_script_takes_a_trial_back(box: Box, tmp_path: Path) -> None:
+    """The script itself, run by dash, on a tree in a folder."""
+    do(box, f"{REDIS}:OOMScoreAdjust=-300", f"{REDIS}:MemoryMax=300M", seconds=60)
+    (scores,) = box.site().journal.records()[0].live.scores
+    group = box.root / "cgroup" / scores.cgroup[1:]
+    group.mkdir(parents=True)
+    (group / "memory.max").write_text("314572800\n")
+    ((pid, start, was),) = scores.processes
+    procs = {
+        pid: (start, -300, scores.cgroup),  # ours
+        91: (start + 5, -300, scores.cgroup),  # forked since
+        92: (start, -300, "/user.slice"),  # somebody else's
+        93: (start + 6, -17, scores.cgroup),  # set its own
+    }
+    for number, (began, score, cgroup) in procs.items():
+        folder = box.root / "proc" / str(number)
+        folder.mkdir(parents=True)
+        fields = " ".join(["S", "1", *["0"] * 17, str(began), "0"])
+        (folder / "stat").write_text(f"{number} (a ) b\n(c) {fields}\n")
+        (folder / "oom_score_adj").write_text(f"{score}\n")
+        (folder / "cgroup").write_text(f"0::{cgroup}\n")
+    (group / "cgroup.procs").write_text("".join(f"{number}\n" for number in procs))
+    run_script(box, tmp_path)
+    scored = {n: int((box.root / f"proc/{n}/oom_score_adj").read_text()) for n in procs}
+    assert scored == {pid: was, 91: scores.before, 92: -300, 93: -17}
+    assert (group / "memory.max").read_text().strip() == str(256 << 20)
+    assert not list((box.root / "run/systemd/system").iterdir())
+    assert "result" in box.room()
+    assert not (box.root / places.NOTICE[1:]).exists()
+    assert (tmp_path / "asked").read_text().count("daemon-reload") == 1
+    run_script(box, tmp_path)
+    assert (tmp_path / "asked").read_text().count("daemon-reload") == 1
+    (sentence,) = settled(box.site())
+    assert "nobody confirmed it" in sentence
+    assert f"{REDIS} failed meanwhile (oom-kill) and was started again." in sentence
+    assert states(box) == {"1": State.EXPIRED}
+    assert box.room() == []
+
+
+@pytest.mark.parametrize("missing", ["data", "confirming"])
+def test_the_script_leaves_alone_what_is_kept(box: Box, tmp_path: Path, missing: str) -> None:
+    do(box, *SETS, seconds=60)
+    room = box.root / places.ROOM[1:]
+    if missing == "data":
+        (room / "data").unlink()
+    else:
+        (room / "confirming").touch()
+    trial = box.state()
+    run_script(box, tmp_path)
+    assert box.state() == trial
+    assert not (tmp_path / "asked").exists()
+
+
+def run_script(box: Box, tmp_path: Path) -> None:
+    tools = tmp_path / "tools"
+    tools.mkdir(exist_ok=True)
+    (tools / "systemctl").write_text(
+        f'#!/bin/sh\necho "$@" >>{tmp_path}/asked\n'
+        '[ "$1" = show ] && printf "%s\\n" Result=oom-kill ActiveState=failed SubState=failed\n'
+        "exit 0\n"
+    )
+    (tools / "systemctl").chmod(0o755)
+    path = tmp_path / "revert"
+    path.write_text(script(box.roots(tools)))
+    done = subprocess.run(
+        ["/bin/sh", str(path)], capture_output=True, text=True, timeout=60, env={**os.environ}
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

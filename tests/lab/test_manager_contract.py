@@ -1,0 +1,51 @@
+"""Both D-Bus clients do the same on a real systemd (the tests are in guest/)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from . import recipe
+from .guest.run import run_there
+
+if TYPE_CHECKING:
+    from .machine import Machine
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("bus", "venv"), [("jeepney", recipe.VENV), ("pydbus", recipe.VENV_PYDBUS)]
+)
+def test_the_contract(machine: Machine, bus: str, venv: str) -> None:
+    run_there(machine, venv, "manager_contract.py", bus=bus)
+
+
+def test_both_say_the_same(machine: Machine) -> None:
+    """Every property of every unit, to the last one."""
+    ask = """
+import sys
+if sys.argv[1] == "pydbus":
+    from lowmem_tui.host.bus_pydbus import PydbusManager as Manager
+else:
+    from lowmem_tui.host.bus_jeepney import JeepneyManager as Manager
+manager = Manager()
+names = [u.name for u in manager.list_units() if not u.name.endswith((".scope", ".device"))]
+found = manager.properties([*names, "worker@.service", "nosuch.service"])
+for name, found in sorted(found.items()):
+    print(name, found)
+"""
+    said = [
+        machine.run([f"{venv}/bin/python", "-c", ask, bus]).stdout
+        for bus, venv in (("jeepney", recipe.VENV), ("pydbus", recipe.VENV_PYDBUS))
+    ]
+    assert len(said[0].splitlines()) > 100
+    assert said[0] == said[1]
+
+
+def test_pydbus_missing_is_told(machine: Machine) -> None:
+    ask = "from lowmem_tui.host.bus_pydbus import PydbusManager as M; M()"
+    done = machine.run([f"{recipe.VENV}/bin/python", "-c", ask], check=False)
+    assert done.returncode == 1
+    assert "UnsupportedError: The pydbus client needs" in done.stderr
+    assert "apt install python3-pydbus" in done.stderr

@@ -1,0 +1,175 @@
+"""The program on a real server: what it shows is so, what is edited on it comes true."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from .conftest import Boot, OpenScreen
+    from .machine import Machine
+
+AGREE = Path(__file__).parent / "guest" / "agree.py"
+DROP_IN = "/etc/systemd/system/cron.service.d/zz-lowmem-tui.conf"
+
+
+@pytest.fixture
+def script(machine: Machine) -> str:
+    machine.put(AGREE, "/root/agree.py")
+    return "/root/agree.py"
+
+
+def test_list_agrees_with_systemctl_proc_and_cgroupfs(machine: Machine, script: str) -> None:
+    said = machine.run(["python3", script, "lowmem-tui"], timeout=900).stdout
+    assert said.strip() == ""
+
+
+def test_list_as_an_ordinary_user_knows_as_much(machine: Machine) -> None:
+    root = json.loads(machine.run("lowmem-tui list --json").stdout)
+    other = json.loads(machine.run("lowmem-tui list --json", user="op").stdout)
+    (ours,) = (u for u in root["units"] if u["name"] == "redis-server.service")
+    (theirs,) = (u for u in other["units"] if u["name"] == "redis-server.service")
+    assert theirs["settings"] == ours["settings"]
+    assert theirs["rss"] == pytest.approx(ours["rss"], rel=0.2)
+
+
+def test_triage_names_the_fattest_units(machine: Machine) -> None:
+    page = machine.run("lowmem-tui triage").stdout
+    assert all(len(line) <= 80 for line in page.splitlines())
+    listed = json.loads(machine.run("lowmem-tui list --json").stdout)["units"]
+    fattest = max(
+        (u for u in listed if u["name"].endswith(".service")),
+        key=lambda u: (u["rss"] or 0) + (u["swap"] or 0),
+    )
+    assert fattest["name"] in page
+
+
+def test_triage_and_list_need_neither_textual_nor_a_bus(machine: Machine) -> None:
+    loaded = machine.run(
+        [
+            "/opt/lowmem-tui/bin/python",
+            "-X",
+            "importtime",
+            "-m",
+            "lowmem_tui",
+            "triage",
+        ]
+    ).stderr
+    assert not re.search(
+        r"\| +(textual|rich|jeepney|asyncio|dataclasses|argparse)$", loaded, re.MULTILINE
+    )
+
+
+def show(machine: Machine, unit: str, *properties: str) -> list[str]:
+    words = ["systemctl", "show", "--value", *(f"-p{name}" for name in properties), unit]
+    return [line for line in machine.run(words).stdout.splitlines() if line]
+
+
+def test_an_edit_made_with_keystrokes_comes_true_and_survives_a_reboot(boot: Boot) -> None:
+    from .screen import Screen
+
+    machine = boot()
+    group = show(machine, "cron.service", "ControlGroup")[0]
+    with Screen(machine, width=80, height=24) as screen:
+        screen.wait_for_text(r"cron\.service .* on-failure")
+        screen.type("/cron.service")
+        screen.wait_for_text("Find.*cron.service")
+        screen.send("Enter")
+        screen.wait_for_text("F8 Review")
+        screen.send("Enter")
+        screen.wait_for_text(r"^ *MemoryMax +infinity")
+        screen.type("250")  # OOMScoreAdjust is the first field
+        screen.send("Down")
+        screen.type("64M")
+        screen.send("Enter")
+        screen.wait_for_text(r"F8 Review 2")
+        screen.send("F8")
+        screen.wait_for_text(r"\+ MemoryMax=64M")
+        screen.send("a")
+        screen.wait_for_text(r"Trial: \d+ s left")
+        screen.send("y")
+        screen.wait_for_text("in force for good", timeout=300)
+        assert "MemoryMax=64M" in machine.get(DROP_IN)
+        assert show(machine, "cron.service", "MemoryMax", "OOMScoreAdjust") == ["67108864", "250"]
+        assert machine.get(f"/sys/fs/cgroup{group}/memory.max") == "67108864\n"
+        pid = show(machine, "cron.service", "MainPID")[0]
+        assert machine.get(f"/proc/{pid}/oom_score_adj") == "250\n"
+        screen.send("F10")
+        assert screen.wait_for_exit() == 0
+    assert (
+        machine.run(
+            "ls /etc/systemd/system.control /run/systemd/system.control 2>/dev/null", check=False
+        ).stdout
+        == ""
+    )
+    machine.reboot()
+    assert show(machine, "cron.service", "MemoryMax", "OOMScoreAdjust") == ["67108864", "250"]
+    assert machine.get(f"/sys/fs/cgroup{group}/memory.max") == "67108864\n"
+    pid = show(machine, "cron.service", "MainPID")[0]
+    assert machine.get(f"/proc/{pid}/oom_score_adj") == "250\n"
+    machine.run(
+        "lowmem-tui apply --yes --set cron.service:MemoryMax= --set cron.service:OOMScoreAdjust="
+    )
+    assert machine.run(["test", "-e", DROP_IN], check=False).returncode == 1
+    assert machine.get(f"/sys/fs/cgroup{group}/memory.max") == "max\n"
+
+
+REFUSED = [
+    ("no-such.service:MemoryMax=64M", 3),
+    ("cron.service:MemoryMax=banana", 3),
+    ("cron.service:OOMScoreAdjust=5000", 3),
+    ("cron.service:OOMScoreAdjust=-1000", 3),
+    ("certbot.service:Restart=always", 3),
+    ("worker@.service:MemoryMax=64M", 3),
+    ("cloudchat.service:MemoryMax=8M", 3),
+    ("cron.service:Nonsense=1", 2),
+    ("../../etc/passwd:MemoryMax=1M", 2),
+]
+
+
+@pytest.mark.parametrize(("asked", "status"), REFUSED, ids=[asked for asked, _ in REFUSED])
+def test_a_refusal_writes_nothing(machine: Machine, asked: str, status: int) -> None:
+    tree = "cd /etc/systemd/system && find . -exec ls -lid --time-style=full-iso {} + | sort"
+    before = machine.run(tree).stdout
+    ended = machine.run(["lowmem-tui", "apply", "--yes", "--set", asked], check=False)
+    assert (ended.returncode, machine.run(tree).stdout) == (status, before)
+    assert "Traceback" not in ended.stderr
+
+
+def test_an_ordinary_user_sees_and_is_told_what_to_run(
+    machine: Machine, screen: OpenScreen
+) -> None:
+    opened = screen("lowmem-tui", width=80, height=24, user="op")
+    opened.wait_for_text(r"redis-server\.service .* always")
+    ended = machine.run(
+        ["lowmem-tui", "apply", "--yes", "--set", "cron.service:OOMScoreAdjust=100"],
+        user="op",
+        check=False,
+    )
+    assert ended.returncode == 4
+    assert "sudo" in ended.stderr
+    assert machine.run(["test", "-e", DROP_IN], check=False).returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("term", "width", "height"),
+    [
+        ("linux", 80, 24),
+        ("xterm-256color", 80, 24),
+        ("screen-256color", 80, 24),
+        ("tmux-256color", 40, 12),
+        ("xterm-256color", 200, 60),
+    ],
+)
+def test_the_screen_stands_on_every_terminal(
+    screen: OpenScreen, term: str, width: int, height: int
+) -> None:
+    opened = screen("lowmem-tui", width=width, height=height, term=term)
+    text = opened.wait_for_text(r"redis-server|networkd")
+    assert max(len(line) for line in text.splitlines()) <= width
+    opened.send("q")
+    assert opened.wait_for_exit() == 0

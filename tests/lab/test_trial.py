@@ -1,0 +1,214 @@
+"""Trials on a real systemd: whatever happens to us, the server is as it was before."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .conftest import Boot
+    from .machine import Machine
+
+REDIS = "redis-server.service"
+HOG = "lab-hog.service"
+GROUP = f"/sys/fs/cgroup/system.slice/{REDIS}"
+ETC = f"/etc/systemd/system/{REDIS}.d/zz-lowmem-tui.conf"
+RUN = f"/run/systemd/system/{REDIS}.d"
+SETS = (
+    f"--set {REDIS}:MemoryMax=200M --set {REDIS}:MemoryHigh=190M --set {REDIS}:OOMScoreAdjust=-150"
+)
+LONG, SHORT = 900, 30
+"""Seconds: long enough for the slowest machine, and as short as can be waited for."""
+
+
+def values(machine: Machine) -> dict[str, str]:
+    """What is declared, loaded, and in the kernel."""
+    return json.loads(  # type: ignore[no-any-return]
+        machine.run(
+            "pid=$(systemctl show -P MainPID redis-server); cat <<END\n"
+            f'{{"loaded": "$(systemctl show -p MemoryMax,MemoryHigh,OOMScoreAdjust {REDIS} |'
+            " tr '\\n' ' ')\","
+            f' "max": "$(cat {GROUP}/memory.max)", "high": "$(cat {GROUP}/memory.high)",'
+            ' "score": "$(cat /proc/$pid/oom_score_adj)",'
+            f' "run": "$(ls {RUN} 2>&1)", "etc": "$(cat {ETC} 2>&1 | tr "\\n" " ")"}}\nEND'
+        ).stdout
+    )
+
+
+def states(machine: Machine, *, user: str = "root") -> list[str]:
+    """The states in the history, the newest first."""
+    shown = machine.run("lowmem-tui history --json", user=user, timeout=300).stdout
+    return [change["state"] for change in json.loads(shown)["changes"]]
+
+
+def begin(machine: Machine, seconds: int, sets: str = SETS) -> None:
+    machine.run(f"lowmem-tui apply {sets} --yes --trial {seconds} --note lab", timeout=600)
+
+
+def over(machine: Machine) -> None:
+    """Wait until the timer's script has taken the trial back."""
+    machine.wait_for("test -e /run/lowmem-tui/trial/result", timeout=900)
+
+
+@pytest.fixture
+def before(machine: Machine) -> Iterator[dict[str, str]]:
+    yield values(machine)
+    machine.run("lowmem-tui undo || :; rm -rf /var/lib/lowmem-tui /var/log/lowmem-tui", timeout=600)
+
+
+def test_nobody_confirms(machine: Machine, before: dict[str, str]) -> None:
+    begin(machine, 60)
+    over(machine)
+    assert values(machine) == before
+    # Without root nothing is settled, and yet nothing wrong is said.
+    assert states(machine, user="op")[0] == "expired"
+    assert states(machine)[0] == "expired"
+    late = machine.run("lowmem-tui confirm", check=False, timeout=300)
+    assert late.returncode == 3
+    assert "is over" in late.stderr
+    assert values(machine) == before
+
+
+@pytest.mark.long
+def test_confirmed_from_another_login_then_undone(machine: Machine, before: dict[str, str]) -> None:
+    begin(machine, LONG)
+    tried = values(machine)
+    assert (tried["max"], tried["high"], tried["score"]) == ("209715200", "199229440", "-150")
+    assert "zzz-lowmem-tui-trial.conf" in tried["run"]
+    for command in ("lowmem-tui triage", "lowmem-tui list"):
+        shown = machine.run(command, user="op", timeout=300).stdout
+        assert "On trial until" in shown
+        assert REDIS in shown
+    second = machine.run(
+        "lowmem-tui apply --set nginx.service:MemoryMax=300M --yes --trial 60",
+        check=False,
+        timeout=300,
+    )
+    assert second.returncode == 3
+    assert "root" in second.stderr
+    assert "confirm" in second.stderr
+    # Every `run` is a login of its own.
+    machine.run("lowmem-tui confirm", timeout=600)
+    kept = values(machine)
+    assert {**kept, "run": "", "etc": ""} == {**tried, "run": "", "etc": ""}
+    assert "MemoryMax=200M" in kept["etc"]
+    assert kept["run"] == before["run"]
+    assert states(machine)[0] == "confirmed"
+    timers = machine.run("systemctl list-timers --all --no-legend").stdout
+    assert "lowmem-tui" not in timers
+    machine.run("lowmem-tui undo", timeout=600)
+    assert values(machine) == before
+    assert states(machine)[:2] == ["applied", "undone"]
+
+
+@pytest.mark.long
+def test_killed_in_the_trial(machine: Machine, before: dict[str, str]) -> None:
+    """Killed as soon as the timer is armed, in the midst of the change."""
+    machine.run(
+        f"lowmem-tui apply {SETS} --yes --trial {SHORT} >/dev/null 2>&1 & pid=$!\n"
+        "while kill -0 $pid && ! systemctl -q is-active 'lowmem-tui-trial-*.timer'; do :; done\n"
+        "kill -9 $pid",
+        timeout=600,
+    )
+    over(machine)
+    assert values(machine) == before
+    said = machine.run("lowmem-tui history", timeout=300)
+    assert "was interrupted as it began and is taken back" in said.stderr
+    assert states(machine)[0] == "failed"
+
+
+@pytest.mark.long
+def test_the_line_is_cut(machine: Machine, before: dict[str, str]) -> None:
+    """Whoever began the trial is gone in the middle of it, with the shell."""
+    line = machine.connection
+    assert line is not None
+    script = f"lowmem-tui apply {SETS} --yes --trial {SHORT}; sleep 9999"
+    with subprocess.Popen(
+        [*line.words("root"), "-tt", "--", script],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as client:
+        machine.wait_for("pgrep -f '^sleep 9999'", timeout=600)
+        client.kill()
+    over(machine)
+    assert values(machine) == before
+    assert states(machine)[0] == "expired"
+
+
+@pytest.mark.long
+def test_what_the_trial_kills_runs_again(machine: Machine) -> None:
+    """A limit below what the unit holds kills it; afterwards it is started again."""
+    hold = (
+        "import time; x = bytearray(80 << 20); x[::4096] = b'x' * len(x[::4096]); time.sleep(9**6)"
+    )
+    machine.write(
+        f"/etc/systemd/system/{HOG}",
+        f'[Service]\nExecStart=/usr/bin/python3 -c "{hold}"\nMemorySwapMax=0\nRestart=no\n',
+    )
+    full = f"test $(cat /sys/fs/cgroup/system.slice/{HOG}/memory.current) -gt 80000000"
+    try:
+        machine.run(f"systemctl daemon-reload && systemctl start {HOG}")
+        machine.wait_for(full)
+        # It is refused without --force, and systemd's answer comes when the unit is dead.
+        machine.run(
+            f"lowmem-tui apply --set {HOG}:MemoryMax=20M --yes --force --trial {SHORT}",
+            check=False,
+            timeout=600,
+        )
+        machine.wait_for(f"systemctl is-failed {HOG} || test -e /run/lowmem-tui/trial/result")
+        over(machine)
+        machine.wait_for(full)
+        shown = machine.run(f"systemctl show -P MemoryMax -P ActiveState {HOG}").stdout.split()
+        assert shown == ["infinity", "active"]
+        assert f"{HOG} failed meanwhile (oom-kill)" in machine.run("lowmem-tui history").stdout
+    finally:
+        machine.run(f"systemctl stop {HOG}; rm /etc/systemd/system/{HOG}; systemctl daemon-reload")
+        machine.run("rm -rf /var/lib/lowmem-tui /var/log/lowmem-tui")
+
+
+@pytest.mark.long
+def test_a_reused_pid_is_not_touched(machine: Machine, before: dict[str, str]) -> None:
+    """A process of the data that has ended, its number now somebody else's."""
+    begin(machine, LONG)
+    out = machine.run(
+        "sleep 1000 & pid=$!; echo -150 >/proc/$pid/oom_score_adj\n"
+        "room=/run/lowmem-tui/trial\n"
+        'sed -i "s/^score [0-9]* /score $pid /" $room/data && /bin/sh $room/revert\n'
+        "cat /proc/$pid/oom_score_adj; kill $pid",
+        timeout=600,
+    ).stdout
+    assert out.split() == ["-150"]
+    # Redis's own was no longer in the data, and is known by its control group.
+    assert values(machine) == before
+
+
+@pytest.mark.long
+def test_the_other_bus_client_arms_and_stops_the_timer(
+    machine: Machine, before: dict[str, str]
+) -> None:
+    pydbus = "lowmem-tui-pydbus --bus pydbus"
+    machine.run(f"{pydbus} apply {SETS} --yes --trial {LONG}", timeout=600)
+    assert values(machine)["max"] == "209715200"
+    armed = machine.run("systemctl list-timers --all --no-legend").stdout
+    assert "lowmem-tui-trial-1.timer" in armed
+    machine.run(f"{pydbus} undo", timeout=600)
+    assert values(machine) == before
+    assert "lowmem-tui" not in machine.run("systemctl list-timers --all --no-legend").stdout
+
+
+@pytest.mark.long
+def test_reboot_in_the_trial(boot: Boot) -> None:
+    machine = boot()
+    before = values(machine)
+    begin(machine, LONG)
+    machine.reboot()
+    after = values(machine)
+    assert after == before
+    assert states(machine, user="op")[0] == "expired"
+    assert states(machine)[0] == "expired"

@@ -1,0 +1,174 @@
+"""The whole program on a terminal of its own: what is sent, and how it leaves."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import sys
+import termios
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LEFT = b"\x1b[?1049l"
+"""The other screen is left."""
+
+
+SEQUENCE = re.compile(r"\x1b\[([?>]?)([\d;]*)([A-Za-z])|\x1b\[\?\d+\$p|([^\x1b])")
+
+
+def screen(sent: bytes) -> list[str]:
+    """Return what a terminal shows after all that, as far as we use what it can do."""
+    cells: dict[tuple[int, int], str] = {}
+    x = y = 0
+    for private, numbers, command, character in SEQUENCE.findall(sent.decode("utf-8", "replace")):
+        given = [int(n or 1) for n in numbers.split(";")] if numbers else [1]
+        if character:
+            cells[y, x] = character
+            x += 1
+        elif command == "H" and not private:
+            y, x = given[0] - 1, (given[1] if len(given) > 1 else 1) - 1
+        elif command == "G":
+            x = given[0] - 1
+        elif private and command in "hl" and given == [1049]:
+            cells.clear()
+    height = max((at[0] for at in cells), default=0) + 1
+    width = max((at[1] for at in cells), default=0) + 1
+    return ["".join(cells.get((at, to), " ") for to in range(width)) for at in range(height)]
+
+
+class Terminal:
+    def __init__(self, *options: str, **environment: str) -> None:
+        self.sent = b""
+        self.pid, self.master = pty.fork()
+        if self.pid == 0:  # pragma: no cover - the child
+            os.environ.update(TERM="xterm-256color", LC_ALL="C.UTF-8", **environment)
+            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+            os.execv(sys.executable, [sys.executable, "-m", "lowmem_tui", "--demo", *options])
+
+    def read(self, seconds: float) -> bytes:
+        """Take what is sent within a time."""
+        start, end = len(self.sent), time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            if select.select([self.master], [], [], left)[0]:
+                try:
+                    self.sent += os.read(self.master, 65536)
+                except OSError:
+                    break
+        return self.sent[start:]
+
+    def until(self, text: str, limit: float = 60) -> None:
+        """Wait until this can be read on the screen."""
+        end = time.monotonic() + limit
+        while text not in "\n".join(shown := screen(self.sent)):
+            assert time.monotonic() < end, f"{text!r} did not come:\n" + "\n".join(shown)
+            self.read(0.1)
+
+    def type(self, keys: bytes, answer: str) -> None:
+        os.write(self.master, keys)
+        self.until(answer)
+
+    def ended(self) -> int:
+        """Wait for the end; return the exit status."""
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
+            self.read(0.05)
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self.pid = 0
+                return os.waitstatus_to_exitcode(status)
+        raise AssertionError("it does not end")
+
+    def switches(self) -> int:
+        """How often its threads were woken."""
+        total = 0
+        for thread in os.listdir(f"/proc/{self.pid}/task"):
+            with open(f"/proc/{self.pid}/task/{thread}/status") as status:
+                total += sum(
+                    int(line.split()[1]) for line in status if line.startswith("voluntary")
+                )
+        return total
+
+    def close(self) -> None:
+        if self.pid:
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+        os.close(self.master)
+
+
+@pytest.fixture
+def terminal() -> Iterator[Terminal]:
+    found = Terminal()
+    found.until("cloudchat.service")
+    yield found
+    found.close()
+
+
+def test_keys_resize_and_leaving(terminal: Terminal) -> None:
+    terminal.type(b"/", " Find: ")
+    terminal.type(b"redis", " Find: redis ")
+    terminal.type(b"\x1b", "F1 Help")
+    terminal.type(b"\x1bOR\xff\xc3", " Find: ")  # F3, and bytes that are no UTF-8
+    terminal.type(b"\x1b", "F1 Help")
+    terminal.type(b"\x1b[17~", "Sort by")  # F6
+    terminal.type(b"\x1b", " Next to die")
+    fcntl.ioctl(terminal.master, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
+    os.kill(terminal.pid, signal.SIGWINCH)
+    terminal.until("PEAK")
+    assert len(screen(terminal.sent)) == 40
+    os.write(terminal.master, b"q")
+    assert terminal.ended() == 0
+    assert LEFT in terminal.sent
+    assert b"Traceback" not in terminal.sent
+
+
+def test_a_signal_gives_the_terminal_back(terminal: Terminal) -> None:
+    os.kill(terminal.pid, signal.SIGTERM)
+    assert terminal.ended() == 130
+    assert LEFT in terminal.sent
+
+
+def test_to_the_shell_and_back(terminal: Terminal) -> None:
+    os.kill(terminal.pid, signal.SIGTSTP)
+    while LEFT not in terminal.sent:
+        terminal.read(0.1)
+    terminal.read(0.5)
+    assert "cloudchat.service" not in "\n".join(screen(terminal.sent))
+    os.kill(terminal.pid, signal.SIGCONT)
+    terminal.until("cloudchat.service")
+    terminal.until("F1 Help")
+    terminal.type(b"/", " Find: ")
+    os.write(terminal.master, b"\x03")
+    assert terminal.ended() == 0
+
+
+def test_little_is_sent_and_nobody_is_woken_for_nothing(terminal: Terminal) -> None:
+    terminal.read(3)
+    before, started = terminal.switches(), time.monotonic()
+    sent = terminal.read(6)
+    lasted = time.monotonic() - started
+    assert len(sent) / lasted < 1000
+    assert (terminal.switches() - before) / lasted < 15, "wake-ups a second, of all threads"
+
+
+def test_ascii() -> None:
+    terminal = Terminal("--ascii", NO_COLOR="1")
+    try:
+        terminal.until("cloudchat.service")
+        terminal.read(1)
+        assert terminal.sent.isascii()
+        styles = {
+            n for found in re.findall(rb"\x1b\[([\d;]*)m", terminal.sent) for n in found.split(b";")
+        }
+        assert styles <= {b"", b"0", b"1", b"2", b"4", b"7"}
+    finally:
+        terminal.close()

@@ -1,0 +1,290 @@
+"""Trials on the screen, on the demo server: its clock is the test's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
+
+import pytest
+
+from lowmem_tui.cli.demo import demo_backend, serve
+from lowmem_tui.host.demo import DemoServer
+from lowmem_tui.model.change import State, Trial
+from lowmem_tui.model.errors import ManagerError
+from lowmem_tui.model.plan import Edit
+from lowmem_tui.model.unit import Key
+from lowmem_tui.policy.plan import plan
+from lowmem_tui.tui.screens.main import MainScreen
+from lowmem_tui.tui.screens.review import ReviewScreen
+from lowmem_tui.tui.screens.review import Stage as ReviewStage
+from lowmem_tui.tui.screens.trial import Stage, TrialScreen
+from lowmem_tui.tui.screens.unit import UnitScreen
+from lowmem_tui.tui.widgets.keybar import KeyBar
+from lowmem_tui.tui.widgets.prose import Prose
+from lowmem_tui.tui.widgets.trial_line import TrialLine
+from tests.tui.conftest import Clock, Front, opened
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from lowmem_tui.cli.backend import ServerBackend
+
+REDIS = "redis-server.service"
+MIB = 1 << 20
+EDIT = Edit(REDIS, Key.MEMORY_MAX, "300M")
+EVIL = "evil \x1b[2J[bold]x[/]\n\u202e"
+
+
+def says(front: Front) -> str:
+    screen = front.app.screen
+    keys = [bar.render_line(0).text for bar in screen.query(KeyBar)]
+    return " ".join(" ".join([*(p.text for p in screen.query(Prose)), *keys]).split())
+
+
+def line(front: Front) -> str:
+    found = list(front.main.query(TrialLine))
+    return found[0].render_line(0).text.strip() if found and found[0].display else ""
+
+
+def limit(front: Front) -> object:
+    return front.app.backend.situation([REDIS]).units[REDIS].settings[Key.MEMORY_MAX].kernel
+
+
+def stage_of(front: Front) -> Stage:
+    assert isinstance(front.app.screen, TrialScreen), says(front)
+    return front.app.screen.stage
+
+
+async def reviewed(front: Front) -> None:
+    front.app.stage(front.app.staged.with_edit(EDIT))
+    await front.press("f8")
+    screen = front.app.screen
+    assert isinstance(screen, ReviewScreen)
+    await front.until(lambda: screen.stage is ReviewStage.SHOWN)
+
+
+async def tried(front: Front) -> None:
+    await reviewed(front)
+    await front.press("a")
+    await front.until(lambda: front.shows(TrialScreen))
+    await front.settle()
+
+
+async def ended(front: Front) -> None:
+    await front.until(lambda: stage_of(front) is Stage.ENDED)
+    await front.settle()
+
+
+def begun(backend: ServerBackend, note: str = "") -> None:
+    """Begin a trial elsewhere."""
+    backend.apply(plan([EDIT], backend.situation([REDIS])), trial=120, note=note)
+
+
+@pytest.fixture
+async def trial() -> AsyncIterator[Front]:
+    async with opened() as front:
+        await tried(front)
+        yield front
+
+
+async def test_it_says_what_it_does_and_counts_down(trial: Front) -> None:
+    assert "DEMO Trial: 120 s left" in says(trial)
+    assert "held by you" in says(trial)
+    assert "256M → 300M" in says(trial)
+    assert "zzz-lowmem-tui-trial.conf" in says(trial)
+    assert "Verified" in says(trial)
+    assert "y Keep u Undo now n Leave it running" in says(trial)
+    assert limit(trial) == 300 * MIB
+    assert trial.app.staged.edits == (EDIT,)
+    await trial.tick(33)
+    assert "Trial: 87 s left" in says(trial)
+
+
+async def test_y_keeps_it(trial: Front) -> None:
+    await trial.press("y")
+    await ended(trial)
+    assert "Kept" in says(trial)
+    assert "zz-lowmem-tui.conf" in says(trial)
+    assert len(trial.app.staged) == 0
+    await trial.press("enter")
+    await trial.tick(300)
+    assert trial.shows(MainScreen)
+    assert line(trial) == ""
+    assert limit(trial) == 300 * MIB
+    assert trial.app.backend.history()[0].state is State.CONFIRMED
+
+
+async def test_u_undoes_it_and_the_edits_stay(trial: Front) -> None:
+    await trial.press("u")
+    await ended(trial)
+    assert "Undone" in says(trial)
+    assert "still staged" in says(trial)
+    assert limit(trial) == 256 * MIB
+    assert trial.app.staged.edits == (EDIT,)
+    await trial.press("r")
+    await trial.until(lambda: "nothing is written yet" in says(trial))
+    assert "+ MemoryMax=300M" in says(trial)
+
+
+async def test_the_time_is_up(trial: Front) -> None:
+    await trial.tick(121)
+    await ended(trial)
+    assert "The time is up: the change was taken back" in says(trial)
+    assert "still staged" in says(trial)
+    assert limit(trial) == 256 * MIB
+    assert trial.app.staged.edits == (EDIT,)
+    await trial.press("y", "u")
+    assert trial.app.backend.history()[0].state is State.EXPIRED
+    await trial.press("escape")
+    assert line(trial) == "", "it was read already"
+
+
+@pytest.mark.parametrize("key", ["n", "escape", "f8"])
+async def test_leaving_it_running(trial: Front, key: str) -> None:
+    await trial.press(key)
+    assert trial.shows(MainScreen)
+    await trial.tick(20)
+    await trial.until(lambda: line(trial) == "Trial: 100 s left. F8: y keep, u undo. By you")
+    await trial.press("down", "y", "u", "enter", "escape")
+    assert line(trial).startswith("Trial: 100 s left")
+    await trial.press("f8")
+    assert "Trial: 100 s left" in says(trial)
+    assert "256M → 300M" in says(trial)
+    await trial.press("y")
+    await ended(trial)
+    assert len(trial.app.staged) == 0
+
+
+async def test_it_ends_while_the_main_screen_is_in_front(trial: Front) -> None:
+    await trial.press("n")
+    await trial.tick(125)
+    await trial.until(lambda: "The time is up" in line(trial))
+    assert "Your edits are still staged." in line(trial)
+    await trial.press("down")
+    assert line(trial) == ""
+    assert trial.units[0].startswith(" UNIT")
+    await trial.press("f8")
+    assert trial.shows(ReviewScreen)
+
+
+@pytest.mark.parametrize("word", ["kept", "undone"])
+async def test_it_is_ended_from_another_login(trial: Front, word: str) -> None:
+    backend = trial.app.backend
+    if word == "kept":
+        backend.confirm()
+    else:
+        backend.undo()
+    await trial.tick()
+    await ended(trial)
+    assert f"{word} from elsewhere" in says(trial)
+    assert len(trial.app.staged) == (word == "undone")
+
+
+async def test_wrong_keys_do_no_harm(trial: Front) -> None:
+    await trial.press("a", "A", "d", "r", "enter", "x", "Y", "U", "f5", "space", "end", "home")
+    assert stage_of(trial) is Stage.RUNNING
+    assert trial.app.backend.trial() is not None
+
+
+async def test_confirm_comes_too_late(trial: Front) -> None:
+    trial.clock.now += 130
+    await trial.press("y")
+    await ended(trial)
+    assert "No trial runs any more" in says(trial)
+    assert "The time is up" in says(trial)
+    assert trial.app.staged.edits == (EDIT,)
+
+
+async def test_an_error_is_one_sentence_and_the_trial_goes_on(trial: Front) -> None:
+    backend = trial.app.backend
+    with patch.object(backend, "confirm", side_effect=ManagerError(f"It said {EVIL}.")):
+        await trial.press("y")
+        await trial.until(lambda: "It said evil ·[2J[bold]x[/]··." in says(trial))
+    assert stage_of(trial) is Stage.RUNNING
+    await trial.press("u")
+    await ended(trial)
+
+
+async def test_of_somebody_else_from_before_the_start() -> None:
+    clock = Clock()
+    backend = demo_backend(clock=clock)
+    backend.wait_ready()
+    begun(backend, EVIL)
+    held = backend.trial()
+    assert held is not None
+    other = Trial(held.id, EVIL, EVIL, held.units, held.deadline, held.left)
+    with patch.object(backend, "trial", lambda: other):
+        async with opened(backend) as front:
+            await front.settle()
+            await front.until(
+                lambda: (
+                    line(front) == "Trial: 120 s left. F8: y keep, u undo. By evil ·[2J[bold]x[/]··"
+                )
+            )
+            await front.press("f8")
+            assert "held by evil ·[2J[bold]x[/]··" in says(front)
+            assert "Note: evil ·[2J" in says(front)
+            await front.until(lambda: "256M → 300M" in says(front))
+
+
+async def test_a_second_one_is_refused() -> None:
+    async with opened() as front:
+        await reviewed(front)
+        begun(front.app.backend)  # type: ignore[arg-type]
+        await front.press("a")
+        screen: Any = front.app.screen
+        await front.until(lambda: screen.stage is ReviewStage.FAILED)
+        assert "you tries a change of redis-server.service" in says(front)
+        assert "Nothing is changed" in says(front)
+        await front.press("n")
+        await front.tick()
+        await front.until(lambda: line(front).startswith("Trial: "))
+
+
+async def test_read_only_is_told_what_to_run() -> None:
+    server = DemoServer(0, Clock())
+    begun(serve(server))
+    backend = serve(server, read_only=True)
+    backend.wait_ready()
+    async with opened(backend, read_only=True) as front:
+        await front.settle()
+        await front.press("f8", "y")
+        assert "--read-only" in says(front)
+        assert "To keep it: sudo lowmem-tui confirm" in says(front)
+        await front.press("u")
+        assert "To undo it: sudo lowmem-tui undo 1" in says(front)
+        assert stage_of(front) is Stage.RUNNING
+
+
+async def test_the_page_of_a_unit_opens_it_too(trial: Front) -> None:
+    await trial.press("n", "f3", *"redis", "enter", "enter")
+    assert trial.shows(UnitScreen)
+    await trial.press("f8")
+    await trial.until(lambda: trial.shows(TrialScreen))
+
+
+async def test_quitting_tells_of_it(trial: Front) -> None:
+    await trial.press("f10")
+    text = trial.app.screen.query_one("Lines").render_line(0).text
+    assert "The trial is taken back when its time is up" in text
+    await trial.press("n")
+    assert stage_of(trial) is Stage.RUNNING
+
+
+async def test_it_begins_behind_a_question() -> None:
+    async with opened() as front:
+        await reviewed(front)
+        await front.press("a", "f10")
+        await front.press("n")
+        await front.until(lambda: front.shows(TrialScreen))
+
+
+@pytest.mark.parametrize("size", [(40, 12), (200, 50)])
+async def test_other_sizes(size: tuple[int, int]) -> None:
+    async with opened(size=size) as front:
+        await tried(front)
+        assert "120 s left" in says(front)
+        assert "y Keep" in says(front)
+        await front.press("end", "home", "n")
+        await front.until(lambda: line(front).startswith("Trial: 120 s left. F8: y keep, u undo"))
+        assert len(front.units) >= 5

@@ -1,0 +1,90 @@
+"""The house's rules: which room may look into which, and who may import what."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PACKAGE = Path(__file__).parents[2] / "lowmem_tui"
+MODULES = sorted(p for p in PACKAGE.rglob("*.py"))
+
+MAY_LOOK_INTO = {
+    "model": set[str](),
+    "policy": {"model"},
+    "host": {"model"},
+    "change": {"model", "policy", "host"},
+    "tui": {"model", "policy"},
+    "cli": {"model", "policy", "host", "change", "tui"},
+    "": {"cli"},
+}
+
+STANDARD_LIBRARY_ALONE = {"model", "policy", "host", "change"}
+
+# (library, the only places below lowmem_tui/ that may import it)
+LIBRARIES = [
+    ("textual", ("tui/", "cli/screen.py")),
+    ("rich", ("tui/",)),
+    ("jeepney", ("host/bus_jeepney.py",)),
+    ("pydbus", ("host/bus_pydbus.py",)),
+    ("gi", ("host/bus_pydbus.py",)),
+    ("psutil", ("host/facts.py",)),
+]
+
+
+def name_of(module: Path) -> str:
+    return module.relative_to(PACKAGE).as_posix()
+
+
+def room_of(name: str) -> str:
+    return name.split("/")[0] if "/" in name else ""
+
+
+def imports(module: Path) -> Iterator[tuple[str, int]]:
+    for node in ast.walk(ast.parse(module.read_text())):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, node.lineno
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module}:{node.lineno} imports relatively"
+            assert node.module is not None
+            yield node.module, node.lineno
+            for alias in node.names:
+                yield f"{node.module}.{alias.name}", node.lineno
+
+
+@pytest.mark.parametrize("module", MODULES, ids=name_of)
+def test_looks_only_into_the_rooms_it_may(module: Path) -> None:
+    room = room_of(name_of(module))
+    wrong = [
+        f"line {line}: {imported}"
+        for imported, line in imports(module)
+        if imported.startswith("lowmem_tui.")
+        and (PACKAGE / (target := imported.split(".")[1])).is_dir()
+        and target not in MAY_LOOK_INTO[room] | {room}
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("module", MODULES, ids=name_of)
+@pytest.mark.parametrize(("library", "places"), LIBRARIES, ids=[name for name, _ in LIBRARIES])
+def test_a_library_stays_in_its_place(module: Path, library: str, places: tuple[str, ...]) -> None:
+    if name_of(module).startswith(places):
+        return
+    assert [i for i, _ in imports(module) if i.split(".")[0] == library] == []
+
+
+@pytest.mark.parametrize("module", MODULES, ids=name_of)
+def test_a_file_is_one_room(module: Path) -> None:
+    assert len(module.read_text().splitlines()) <= 420
+
+
+def test_every_rule_names_a_room_that_exists() -> None:
+    assert {room for room in MAY_LOOK_INTO if room} == {
+        p.parent.name for p in PACKAGE.glob("*/__init__.py")
+    }
