@@ -17,6 +17,7 @@ from lowmem_tui.tui.widgets.header import Header
 from lowmem_tui.tui.widgets.keybar import KeyBar
 from lowmem_tui.tui.widgets.prompt import Prompt
 from lowmem_tui.tui.widgets.unit_table import UnitTable
+from tests.tui.settle import settle
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -92,9 +93,7 @@ class Front:
         return found[0]
 
     async def settle(self) -> None:
-        # Textual's own pause goes by the processor's time, and errs where the machine is busy.
-        for _ in range(6):
-            await self.pilot._wait_for_screen(timeout=30)
+        await settle(self.pilot)
 
     async def press(self, *keys: str) -> None:
         for key in keys:

@@ -18,6 +18,7 @@ from lowmem_tui.tui.staged import Staged
 from lowmem_tui.tui.widgets.field import Entry
 from lowmem_tui.tui.widgets.keybar import KeyBar
 from lowmem_tui.tui.widgets.prose import Prose
+from tests.tui.settle import settle
 from tests.tui.small import REDIS, SmallServer
 
 if TYPE_CHECKING:
@@ -97,12 +98,7 @@ class Desk:
             self.app.post_message(Key_(key, " " if key == " " else None))
 
     async def settle(self) -> None:
-        """Wait until each message, and those that it led to, has been dealt with.
-
-        Textual's own pause goes by the processor's time, and errs where the machine is busy.
-        """
-        for _ in range(6):
-            await self.pilot._wait_for_screen(timeout=30)
+        await settle(self.pilot)
 
     async def press(self, *keys: str) -> None:
         for key in keys:
