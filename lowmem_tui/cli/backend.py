@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from contextlib import AbstractContextManager
 
-    from lowmem_tui.change.files import EtcFiles
     from lowmem_tui.change.site import Site
     from lowmem_tui.change.who import By
     from lowmem_tui.model.change import Change, Trial
@@ -68,19 +67,20 @@ class ServerBackend:
         self,
         watcher: Looking,
         connect: Callable[[], Manager] | None,
-        files: Files,
-        kernel: Kernel,
+        tools: Callable[[], tuple[Files, Kernel]],
         memory: Memory,
         *,
         demo: bool,
         cannot_change: str,
     ) -> None:
-        """``connect`` opens a connection to systemd of our own; None where there is no bus."""
+        """``connect`` opens a connection to systemd of our own; None where there is no bus.
+
+        ``tools`` is asked only when something is to be changed.
+        """
         self._watcher = watcher
         self._connect = connect
         self._manager: Manager | None = None
-        self._files = files
-        self._kernel = kernel
+        self._tools = tools
         self._memory = memory
         self.demo = demo
         self.cannot_change = cannot_change
@@ -104,7 +104,7 @@ class ServerBackend:
         """
         from lowmem_tui.change.situation import situation
 
-        return situation(names, self._bus(), self._files, self._kernel, self.look())
+        return situation(names, self._bus(), *self._tools(), self.look())
 
     def apply(
         self, plan: Plan, *, force: bool = False, trial: int | None = None, note: str = ""
@@ -174,7 +174,7 @@ class ServerBackend:
 
         memory = self._memory
         return Site(
-            hands=Hands(self._bus(), self._files, self._kernel),
+            hands=Hands(self._bus(), *self._tools()),
             store=memory.store(),
             lock=memory.lock,
             wall=memory.wall,
@@ -223,25 +223,27 @@ def local_backend(
     """
     if bus is not None:
         _check(cgroup_root)
-    from lowmem_tui.change.files import EtcFiles
-    from lowmem_tui.change.kernel import KernelValues
     from lowmem_tui.host.sampler import ProcSampler
     from lowmem_tui.host.watcher import Watcher
 
+    def tools() -> tuple[Files, Kernel]:
+        from lowmem_tui.change.files import EtcFiles
+        from lowmem_tui.change.kernel import KernelValues
+
+        return EtcFiles(), KernelValues(proc_root, cgroup_root)
+
     connect = _connector(bus) if bus is not None else None
-    files = EtcFiles()
     return ServerBackend(
         Watcher(ProcSampler(proc_root, cgroup_root), connect),
         connect,
-        files,
-        KernelValues(proc_root, cgroup_root),
-        _memory(files),
+        tools,
+        _memory(),
         demo=False,
         cannot_change=_cannot_change(read_only),
     )
 
 
-def _memory(files: EtcFiles) -> Memory:
+def _memory() -> Memory:
     def store() -> Store:
         from lowmem_tui.change.store import FolderStore
 
@@ -264,7 +266,12 @@ def _memory(files: EtcFiles) -> Memory:
     def whole() -> bool:
         return os.geteuid() == 0
 
-    return Memory(store, whole, notice, files.exclusive, time.time, time.monotonic, boot_id, by)
+    def lock() -> AbstractContextManager[None]:
+        from lowmem_tui.change.files import EtcFiles
+
+        return EtcFiles().exclusive()
+
+    return Memory(store, whole, notice, lock, time.time, time.monotonic, boot_id, by)
 
 
 def _check(cgroup_root: str) -> None:

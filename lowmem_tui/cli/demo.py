@@ -57,8 +57,7 @@ def serve(server: DemoServer, *, read_only: bool = False) -> ServerBackend:
     backend = ServerBackend(
         Watcher(server.sampler, server.connect),
         server.connect,
-        server.files,
-        server.kernel,
+        lambda: (server.files, server.kernel),
         memory,
         demo=True,
         cannot_change=(
