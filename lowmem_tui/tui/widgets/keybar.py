@@ -52,15 +52,19 @@ class KeyBar(Lines):
         self._keys = [key._replace(label=label) if key.name == name else key for key in self._keys]
         self.paint()
 
+    def on_mount(self) -> None:
+        """Be there in the very first frame, before there is a layout."""
+        self.paint()
+
     def on_resize(self) -> None:
         """Fit the new width."""
         self.paint()
 
     def paint(self) -> None:
         """Choose what fits, and show it."""
-        keys = self._keys
+        keys, width = self._keys, self.size.width or self.app.size.width
         for name in self._drop:
-            if sum(len(k.shown) + len(k.label) + 2 for k in keys) <= self.size.width:
+            if sum(len(k.shown) + len(k.label) + 2 for k in keys) <= width:
                 break
             keys = [key for key in keys if key.name != name]
         line: list[Segment] = []
@@ -73,7 +77,7 @@ class KeyBar(Lines):
             ]
             x += len(key.shown) + len(key.label) + 2
             self._ends.append((x, key.name))
-        blank = Segment(" " * max(0, self.size.width - x), self._palette.plain)
+        blank = Segment(" " * max(0, width - x), self._palette.plain)
         self.show([(*line, blank)])
 
     def on_click(self, event: events.Click) -> None:
