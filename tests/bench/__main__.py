@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import compileall
 import re
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from shutil import which
 from statistics import median
 from typing import TYPE_CHECKING
 
+import lowmem_tui
 from tests.bench.programs import Program, Running, first_frame, pump_all
 from tests.bench.tree import MIB, Box, Mutator, make_tree
 
@@ -59,6 +61,9 @@ def main() -> int:
     options.add_argument("--seconds", type=float, default=60.0)
     options.add_argument("--growth", type=float, default=0.0, help="also watch one for SECONDS")
     chosen = options.parse_args()
+    # As pip does when it installs: what is measured is not the compiler of Python.
+    compileall.compile_dir(Path(lowmem_tui.__file__).parent, quiet=1)
+    compileall.compile_dir(HERE, quiet=1)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lowmem-bench-")))
         box = make_tree(_folder(folder / "changing"), units=UNITS, processes=PROCESSES, seed=0)
