@@ -1,4 +1,4 @@
-"""What units have held in the last minutes: the history line's few bytes per unit and tick."""
+"""What units have held in the last minutes: the history line's few bytes per unit."""
 
 from __future__ import annotations
 
@@ -14,48 +14,59 @@ if TYPE_CHECKING:
 SPAN = 240.0
 """Seconds that are kept."""
 
-TICKS = 240
-"""Looks that are kept at most."""
+SPANS = 60
+"""Equal spans of these; as many as the history line has room for at most."""
 
-_SLACK = 60
+STEP = SPAN / SPANS
+
 _UNKNOWN = 0xFFFFFFFF
+_EMPTY = array("I", (_UNKNOWN,)) * SPANS
 
 
 class History:
-    """A ring of the newest looks, in KiB, for every unit: about 1 KiB of memory for each."""
+    """A ring of spans for every unit, the most it held in each, in KiB: 240 bytes a unit.
+
+    A ring is made whole when its unit is first seen, so that the program does not grow.
+    """
 
     def __init__(self) -> None:
-        self._times = array("d")
+        self._last = float("-inf")
+        self._span = 0
+        """The newest, counted from the machine's start."""
         self._rows: dict[str, array[int]] = {}
 
     def add(self, snapshot: Snapshot) -> None:
         """Take one look; one that has been taken is not taken twice."""
-        times = self._times
-        if times and snapshot.monotonic <= times[-1]:
+        if snapshot.monotonic <= self._last:
             return
-        length = len(times)
-        times.append(snapshot.monotonic)
+        self._last = snapshot.monotonic
+        span = int(snapshot.monotonic / STEP)
+        if span != self._span:
+            self._turn(span)
+        place, rows = span % SPANS, self._rows
         for name, unit in snapshot.units.items():
             if unit.usage is None:
                 continue
             held = unit.usage.memory.current
             if held is None:
                 held = unit.usage.rss
-            row = self._rows.get(name)
+            if held is None:
+                continue
+            row = rows.get(name)
             if row is None:
-                row = self._rows[name] = array("I", (_UNKNOWN,)) * length
-            row.append(_UNKNOWN if held is None else min(held >> 10, _UNKNOWN - 1))
-        for row in self._rows.values():
-            if len(row) == length:
-                row.append(_UNKNOWN)
-        if len(times) > TICKS + _SLACK:
-            self._forget(len(times) - TICKS)
+                row = rows[name] = _EMPTY[:]
+            held = min(held >> 10, _UNKNOWN - 1)
+            if row[place] == _UNKNOWN or row[place] < held:
+                row[place] = held
 
-    def _forget(self, count: int) -> None:
-        del self._times[:count]
+    def _turn(self, span: int) -> None:
+        """Forget what the ring has no room for any more, and whoever is not in it any more."""
+        stale = [number % SPANS for number in range(max(self._span, span - SPANS) + 1, span + 1)]
+        self._span = span
         for name, row in list(self._rows.items()):
-            del row[:count]
-            if all(held == _UNKNOWN for held in row):
+            for place in stale:
+                row[place] = _UNKNOWN
+            if row == _EMPTY:
                 del self._rows[name]
 
     def of(self, name: str, bins: int) -> tuple[Sequence[int | None], float]:
@@ -64,14 +75,15 @@ class History:
         Bytes, oldest first, None where nothing is known. A span begins at a fixed moment, so that
         the picture moves by whole spans and does not waver.
         """
-        step = max(1.0, SPAN / max(bins, 1))
+        step = max(STEP, SPAN / max(bins, 1))
         row = self._rows.get(name)
         result: list[int | None] = [None] * bins
         if row is None or bins < 1:
             return result, step
-        last = int(self._times[-1] / step)
-        for time, held in zip(self._times, row, strict=True):
-            place = bins - 1 - (last - int(time / step))
+        last = int(self._span * STEP / step)
+        for number in range(self._span - SPANS + 1, self._span + 1):
+            held = row[number % SPANS]
+            place = bins - 1 - (last - int(number * STEP / step))
             if held != _UNKNOWN and place >= 0:
                 result[place] = max(result[place] or 0, held << 10)
         return result, step
