@@ -16,7 +16,7 @@ $(VENV)/bin/python:
 	@python3 -c 'import ensurepip' 2>/dev/null || { \
 	  echo "python3-venv is missing: installing it with apt-get"; \
 	  if [ "$$(id -u)" = 0 ]; then SUDO=; else SUDO=sudo; fi; \
-	  { $$SUDO apt-get install -qq -y python3-venv || \
+	  { $$SUDO apt-get install -qq -y python3-venv 2>/dev/null || \
 	    { $$SUDO apt-get update -qq && $$SUDO apt-get install -qq -y python3-venv; }; } >/dev/null; }
 	@python3 -m venv $(VENV)
 

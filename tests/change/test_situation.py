@@ -40,7 +40,7 @@ def setting(server: DemoServer, key: Key, unit: str = REDIS) -> Setting:
     return look(server, unit).units[unit].settings[key]
 
 
-def test_nothing_differs_but_what_sets_its_own(server: DemoServer) -> None:
+def test_nothing_differs_on_a_fresh_server(server: DemoServer) -> None:
     names = [u.name for u in server.connect().list_units()]
     differs = {
         (name, key)
@@ -48,7 +48,7 @@ def test_nothing_differs_but_what_sets_its_own(server: DemoServer) -> None:
         for key, each in found.settings.items()
         if each.differs
     }
-    assert differs <= {("ssh.service", Key.OOM_SCORE_ADJUST)}
+    assert differs == set()
 
 
 def test_on_disk_then_loaded_then_done(server: DemoServer) -> None:
