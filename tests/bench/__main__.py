@@ -197,7 +197,10 @@ def growth(program: Program, seconds: float) -> None:
     print(f"\n{program.name} over time:")
     for _ in range(10):
         pump_all([running], seconds / 10)
-        print(f"  PSS {running.pss() / MB:.2f} MB", flush=True)
+        print(
+            f"  PSS {running.pss() / MB:.2f} MB, its own {running.anonymous() / MB:.2f} MB",
+            flush=True,
+        )
     running.stop()
 
 

@@ -76,10 +76,17 @@ class Running:
 
     def pss(self) -> int:
         """Return the proportional set size, in bytes."""
+        return self._rollup("Pss")
+
+    def anonymous(self) -> int:
+        """Return what no other process shares, in bytes: PSS moves with who else runs Python."""
+        return self._rollup("Anonymous")
+
+    def _rollup(self, name: str) -> int:
         text = Path(f"/proc/{self.pid}/smaps_rollup").read_text()
-        found = re.search(r"^Pss:\s+(\d+) kB", text, re.MULTILINE)
-        assert found is not None
-        return int(found[1]) * 1024
+        return next(
+            int(line.split()[1]) << 10 for line in text.splitlines() if line.startswith(f"{name}:")
+        )
 
     def stop(self) -> None:
         """End it."""
