@@ -131,6 +131,24 @@ def test_keys_resize_and_leaving(terminal: Terminal) -> None:
     assert b"Traceback" not in terminal.sent
 
 
+@pytest.mark.parametrize(
+    ("keys", "answer"),
+    [
+        (b"/redis", " Find: redis "),
+        (b"\\redis", " Filter: redis "),
+        (b"/redis\r\r", "Advanced key-value store"),  # the page of the unit that was found
+        (b"/q\x1b", "F1 Help"),  # q is for the prompt, not for leaving
+    ],
+)
+def test_keys_that_come_in_one_burst_are_taken_in_order(
+    terminal: Terminal, keys: bytes, answer: str
+) -> None:
+    """As on a slow line, where a second's typing arrives at once."""
+    terminal.type(keys, answer)
+    terminal.read(0.3)
+    assert terminal.pid and os.waitpid(terminal.pid, os.WNOHANG) == (0, 0)
+
+
 def test_a_signal_gives_the_terminal_back(terminal: Terminal) -> None:
     os.kill(terminal.pid, signal.SIGTERM)
     assert terminal.ended() == 130
