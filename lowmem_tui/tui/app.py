@@ -86,7 +86,7 @@ class LowmemApp(App[int]):
         self.notice = ""
         """A sentence about the source of the figures; empty when all is well."""
         self.kills = Kills()
-        self._rules = rules
+        self.rules = rules
         self._verdicts: dict[str, tuple[object, Verdict]] = {}
         self._painter = Painter(glyphs.translation(self.glyphs))
         self._hands = ThreadPoolExecutor(1, "backend")
@@ -130,7 +130,7 @@ class LowmemApp(App[int]):
         known = self._verdicts.get(unit_name)
         if known is not None and known[0] is unit.properties:
             return known[1]
-        verdict = self._rules.classify(unit, self.snapshot.host.mem_total)
+        verdict = self.rules.classify(unit, self.snapshot.host.mem_total)
         self._verdicts[unit_name] = unit.properties, verdict
         return verdict
 

@@ -209,7 +209,8 @@ class UnitScreen(Screen[None]):
 
         def ask(staged: Staged, names: list[str]) -> tuple[Situation, Plan | None]:
             situation = app.backend.situation(names)
-            return situation, plan(staged.edits, situation) if staged.edits else None
+            tiers = app.rules.tiers(situation)
+            return situation, plan(staged.edits, situation, tiers) if staged.edits else None
 
         try:
             while self._ask_again:
