@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from lowmem_tui.model.snapshot import Unit
     from lowmem_tui.tui.app import LowmemApp
     from lowmem_tui.tui.rows import Row
+    from lowmem_tui.tui.widgets.news import News
     from lowmem_tui.tui.widgets.trial_line import TrialLine
 
 FIND, FILTER = "Find", "Filter"
@@ -70,6 +71,7 @@ class MainScreen(Screen[None]):
         self._said = ""
         """A word to the operator, until the next key."""
         self._trial: TrialLine | None = None
+        self._news: News | None = None
 
     @property
     def lowmem(self) -> LowmemApp:
@@ -106,8 +108,9 @@ class MainScreen(Screen[None]):
         self._update()
 
     def on_notice_changed(self) -> None:
-        """Show or take away the notice."""
+        """Show or take away the notice, and the news."""
         self._update_header()
+        self._update_news()
 
     def on_staged_changed(self) -> None:
         """Mark the units with staged edits, and count them beside F8."""
@@ -123,6 +126,7 @@ class MainScreen(Screen[None]):
     def _update(self) -> None:
         self._update_header()
         self._update_trial()
+        self._update_news()
         snapshot = self.lowmem.snapshot
         if snapshot is not None:
             groups = rows.members(snapshot, self.lowmem.verdict, self._view)
@@ -140,6 +144,16 @@ class MainScreen(Screen[None]):
             self._trial = TrialLine()
             self.mount(self._trial, after=self._header)
         self._trial.follow()
+
+    def _update_news(self) -> None:
+        if self._news is None:
+            if not self.lowmem.news:
+                return
+            from lowmem_tui.tui.widgets.news import News
+
+            self._news = News()
+            self.mount(self._news, after=self._header)
+        self._news.follow()
 
     def _marks(self, row: Row) -> Marks:
         app = self.lowmem
@@ -234,8 +248,10 @@ class MainScreen(Screen[None]):
         self._say(NO_KILL)
 
     def action_clear(self) -> None:
-        """Take the filter away."""
-        if self._view.filter or self._view.running_only:
+        """Take away what was told; then the filter."""
+        if self.lowmem.news:
+            self.lowmem.tell(())
+        elif self._view.filter or self._view.running_only:
             self._see(replace(self._view, filter="", running_only=False))
 
     # Sorting
