@@ -57,8 +57,9 @@ async def test_space_tags_and_goes_down_and_untags(front: Front) -> None:
     assert front.cursor == B
     assert tagged(front) == [A]
     assert "UNIT (1 tagged)" in front.units[0]
-    assert "1 tagged: Enter edits them together, U untags all." in front.header[2]
+    assert "1 tagged: Enter opens it, U untags all." in front.header[2]
     await front.press("space")
+    assert "2 tagged: Enter edits them together, U untags all." in front.header[2]
     assert tagged(front) == [A, B]
     await front.tick()
     assert tagged(front) == [A, B]

@@ -243,7 +243,8 @@ class MainScreen(Screen[None]):
             else:
                 self._tags[row.unit] = None
             count = len(self._tags)
-            self._say(f"{count} tagged: Enter edits them together, U untags all." if count else "")
+            what = "opens it" if count == 1 else "edits them together"
+            self._say(f"{count} tagged: Enter {what}, U untags all." if count else "")
             self._update()
         self._table.pass_unit()
 
