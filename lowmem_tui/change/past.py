@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from lowmem_tui.change.journal import OPEN, Journal, shown, summary
-from lowmem_tui.change.places import DATA
+from lowmem_tui.change.journal import Journal, shown, summary
 from lowmem_tui.change.transaction import in_words
 from lowmem_tui.model.change import State
-from lowmem_tui.model.errors import InvalidValueError, NotPermittedError, PutBackError, RefusedError
+from lowmem_tui.model.errors import NotPermittedError, PutBackError, RefusedError
 from lowmem_tui.model.text import plain
 
 if TYPE_CHECKING:
@@ -58,19 +57,3 @@ def files_of(store: Store, change: str) -> Sequence[FileChange]:
     except OSError as error:
         raise PutBackError(f"The history cannot be read: {in_words(error)}.") from error
     raise RefusedError(f"Of change {plain(change, 20)} there is no record any more.")
-
-
-def interrupted(store: Store) -> bool:
-    """Tell whether there is something to settle. PutBackError."""
-    try:
-        if store.read(DATA) is not None:
-            return True
-        records = Journal(store).records()
-        # A record may have been written, and the summary not any more.
-        return any(record.state in OPEN for record in records) or (
-            bool(records) and summary(store)[::-1] != shown(records)
-        )
-    except InvalidValueError:
-        return True
-    except OSError as error:
-        raise PutBackError(f"The history cannot be read: {in_words(error)}.") from error

@@ -60,7 +60,7 @@ def _agreed() -> bool:
 
 
 def say_settled(backend: Backend) -> None:
-    """Finish or put back what was interrupted, and tell of it on standard error."""
+    """Finish or put back what was interrupted, or only tell of it, on standard error."""
     for sentence in backend.settle():
         print(plain(sentence, 2000), file=sys.stderr)
 

@@ -149,12 +149,13 @@ class ServerBackend:
 
     def settle(self) -> Sequence[str]:
         """See ``Backend``."""
-        if self.cannot_change:
-            return ()
-        from lowmem_tui.change.past import interrupted
+        from lowmem_tui.change import unended
 
+        store = self._memory.store()
+        if self.cannot_change:
+            return unended.told(store)
         # Nothing is asked of systemd where there is nothing to settle.
-        if not interrupted(self._memory.store()):
+        if not unended.interrupted(store):
             return ()
         from lowmem_tui.change.work import settled
 

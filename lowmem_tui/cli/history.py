@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from lowmem_tui.cli.apply import say_settled
 from lowmem_tui.cli.backend import open_backend
 from lowmem_tui.cli.exit import Exit
-from lowmem_tui.model.change import State
+from lowmem_tui.model.change import UNENDED, State
 from lowmem_tui.model.text import plain
 
 if TYPE_CHECKING:
@@ -21,17 +21,13 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 
-_UNENDED = {
-    State.APPLYING: "being made, or interrupted: then the next start as root puts it back",
-    State.CONFIRMING: "being kept, or interrupted: then the next start as root finishes it",
-}
-
 
 def run(options: argparse.Namespace) -> Exit:
     """Print the history, the newest first. As root, what was interrupted is settled before."""
     backend = open_backend(options)
     try:
-        say_settled(backend)
+        if not backend.cannot_change:  # else the list itself tells what is not ended
+            say_settled(backend)
         changes = backend.history()
     finally:
         backend.close()
@@ -78,5 +74,5 @@ def lines(change: Change) -> Iterator[str]:
         yield plain(f"    {change.note}", 1000)
     for e in change.effects:
         yield plain(f"    {e.unit}: {e.key} {e.from_} -> {e.to}")
-    if said := change.said or _UNENDED.get(change.state, ""):
+    if said := change.said or UNENDED.get(change.state, ""):
         yield plain(f"    {said}", 2000)

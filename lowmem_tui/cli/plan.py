@@ -66,9 +66,7 @@ def make(backend: ServerBackend, options: argparse.Namespace) -> Plan:
         edits = list(asked.edits)
         rules = rules.with_config(asked.tiers + rules.config)
     situation = backend.situation(dict.fromkeys(edit.unit for edit in edits))
-    ram = situation.snapshot.host.mem_total
-    units = [known.unit for known in situation.units.values()]
-    return plan(edits, situation, {unit.name: rules.classify(unit, ram).tier for unit in units})
+    return plan(edits, situation, rules.tiers(situation))
 
 
 def as_json(made: Plan) -> dict[str, object]:

@@ -27,6 +27,12 @@ class State(StrEnum):
     """Put back as it was; ``said`` tells why."""
 
 
+UNENDED = {
+    State.APPLYING: "being made, or interrupted: then the next start as root puts it back",
+    State.CONFIRMING: "being kept, or interrupted: then the next start as root finishes it",
+}
+"""The states of a change that somebody is at, or was, in words."""
+
 KEPT = frozenset({State.APPLIED, State.CONFIRMED})
 """The states of a change that is in force, and can be undone."""
 

@@ -231,7 +231,8 @@ class Backend(Protocol):
     def settle(self) -> Sequence[str]:
         """Finish or put back what was interrupted; return sentences on what was done.
 
-        Called once at the start; does nothing where nothing can be changed. Raises as ``apply``.
+        Called once at the start; where nothing can be changed, it only says what there is. Raises
+        as ``apply``.
         """
 
     def close(self) -> None:

@@ -15,7 +15,7 @@ from lowmem_tui.policy import toml
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from lowmem_tui.model.snapshot import Unit
+    from lowmem_tui.model.snapshot import Situation, Unit
 
 
 class Group(StrEnum):
@@ -125,6 +125,12 @@ class Rules:
                 return Verdict(None, Group.SESSIONS, "the services of a logged-in user")
             return self._service(unit, names, ram)
         return _no_service(unit.name, kind)
+
+    def tiers(self, situation: Situation) -> dict[str, Tier | None]:
+        """Return the tier of each unit of a situation, by primary name, as a plan wants them."""
+        ram = situation.snapshot.host.mem_total
+        units = [known.unit for known in situation.units.values()]
+        return {unit.name: self.classify(unit, ram).tier for unit in units}
 
     def _service(self, unit: Unit, names: tuple[str, ...], ram: int) -> Verdict:
         properties = unit.properties

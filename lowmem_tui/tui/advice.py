@@ -8,6 +8,8 @@ from lowmem_tui.model.quantity import OOM_POLICY_WORDS, RESTART_WORDS, format_si
 from lowmem_tui.model.unit import Key, Tier, UnitType, unit_type
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from lowmem_tui.model.unit import Value
 
 CHOICES = {Key.RESTART: RESTART_WORDS, Key.OOM_POLICY: OOM_POLICY_WORDS}
@@ -91,6 +93,12 @@ _KEYS: dict[UnitType, tuple[Key, ...]] = {
 def keys_of(unit: str) -> tuple[Key, ...]:
     """Return the settings that a unit of this name's type has."""
     return _KEYS.get(unit_type(unit), ())
+
+
+def common_keys(units: Iterable[str]) -> tuple[Key, ...]:
+    """Return the settings that all these units have."""
+    each = [keys_of(unit) for unit in units]
+    return tuple(key for key in each[0] if all(key in keys for keys in each))
 
 
 def advice(key: Key, tier: Tier | None, peak: int | None, kernel: Value | None = None) -> str:

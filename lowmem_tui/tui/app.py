@@ -26,7 +26,7 @@ from lowmem_tui.tui.staged import Staged
 from lowmem_tui.tui.trials import Trials
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from concurrent.futures import Future
 
     from rich.console import RenderableType
@@ -85,8 +85,10 @@ class LowmemApp(App[int]):
         self.snapshot: Snapshot | None = None
         self.notice = ""
         """A sentence about the source of the figures; empty when all is well."""
+        self.news: tuple[str, ...] = ()
+        """What was found at the start and done about it, until the operator has read it."""
         self.kills = Kills()
-        self._rules = rules
+        self.rules = rules
         self._verdicts: dict[str, tuple[object, Verdict]] = {}
         self._painter = Painter(glyphs.translation(self.glyphs))
         self._hands = ThreadPoolExecutor(1, "backend")
@@ -130,7 +132,7 @@ class LowmemApp(App[int]):
         known = self._verdicts.get(unit_name)
         if known is not None and known[0] is unit.properties:
             return known[1]
-        verdict = self._rules.classify(unit, self.snapshot.host.mem_total)
+        verdict = self.rules.classify(unit, self.snapshot.host.mem_total)
         self._verdicts[unit_name] = unit.properties, verdict
         return verdict
 
@@ -158,12 +160,17 @@ class LowmemApp(App[int]):
 
     async def _watch(self) -> None:
         clock = asyncio.get_running_loop().time
+        settling = False
         while True:
             started = clock()
             first = self.snapshot is None
             await self.look()
             if first:
                 self.call_after_refresh(_settle_memory)
+            if not settling:
+                settling = True
+                # Behind the first figures, which must not wait for it.
+                self.screen.call_after_refresh(self.run_worker, self._settle_changes, name="settle")
             # The next look begins after this one has ended: a slow server gets fewer, not a queue.
             await asyncio.sleep(max(self.interval - (clock() - started), self.interval / 4))
 
@@ -189,6 +196,20 @@ class LowmemApp(App[int]):
             self._verdicts = {n: v for n, v in self._verdicts.items() if n in snapshot.units}
         self._notify_of(snapshot.notice)
         self.screen.post_message(SnapshotArrived(snapshot))
+
+    async def _settle_changes(self) -> None:
+        """Have what was interrupted finished or put back, as the commands do, and tell of it."""
+        try:
+            news = await self.run_blocking(self.backend.settle)
+        except LowmemError as error:
+            news = (str(error),)
+        self.tell(news)
+
+    def tell(self, news: Sequence[str]) -> None:
+        """Show these sentences until they are read; none takes them away."""
+        if tuple(news) != self.news:
+            self.news = tuple(news)
+            self.screen.post_message(NoticeChanged())
 
     def _see(self) -> tuple[Snapshot, Trial | None]:
         return self.backend.look(), self.backend.trial()

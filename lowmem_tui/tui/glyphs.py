@@ -33,6 +33,7 @@ class Glyphs(NamedTuple):
     last: str
     """Before a process below its unit."""
     times: str
+    tag: str
 
     def bar(self, fraction: float, width: int) -> str:
         """Return a bar of that width; anything above nothing shows, and only the whole is full."""
@@ -66,6 +67,7 @@ UNICODE = Glyphs(
     branch="├",
     last="└",
     times="×",
+    tag="■",
 )
 
 CONSOLE = UNICODE._replace(
@@ -89,6 +91,7 @@ ASCII = Glyphs(
     branch="|",
     last="`",
     times="x",
+    tag="#",
 )
 
 
@@ -97,7 +100,7 @@ _PLAINER = {
     "←": "<", "↑": "^", "↓": "v", "─": "-", "━": "-", "│": "|", "┃": "|", "├": "|", "└": "`",
     "┌": "+", "┐": "+", "┘": "+", "┤": "|", "█": "#", "▁": "_", "▂": "_", "▃": "-", "▄": "-",
     "▅": "=", "▆": "=", "▇": "#", "░": ".", "▾": "-", "▸": "+", "▼": "v", "▲": "^", "’": "'",
-    "“": '"', "”": '"', "±": "~", "µ": "u",
+    "“": '"', "”": '"', "±": "~", "µ": "u", "■": "#",
 }  # fmt: skip
 """What stands for a character that a terminal cannot show."""
 

@@ -19,7 +19,7 @@ class SnapshotArrived(Message, bubble=False):
 
 
 class NoticeChanged(Message, bubble=False):
-    """``app.notice`` is another sentence than before."""
+    """``app.notice`` or ``app.news`` is another than before."""
 
 
 class StagedChanged(Message, bubble=False):

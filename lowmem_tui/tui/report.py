@@ -8,13 +8,13 @@ from rich.text import Text
 
 from lowmem_tui.model.plan import When
 from lowmem_tui.model.text import plain
-from lowmem_tui.tui.facts import heading
+from lowmem_tui.tui.facts import about, heading
 from lowmem_tui.tui.widgets.diff import difference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lowmem_tui.model.plan import Effect, Notice, Outcome, Plan
+    from lowmem_tui.model.plan import Effect, Outcome, Plan
     from lowmem_tui.tui.palette import Palette
 
 UNCHANGED = "Nothing is changed: everything is as it was, and your edits are still staged."
@@ -29,10 +29,10 @@ def of_plan(plan: Plan, width: int, palette: Palette) -> list[Text]:
         lines.append(heading("REFUSED", width, palette))
         for r in plan.refusals:
             how = "Apply asks for a word to do it all the same." if r.forceable else ""
-            lines.append(Text(f" ! {_about(r)} {how}", style="bold red"))
+            lines.append(Text(f" ! {about(r)} {how}", style="bold red"))
     if plan.warnings:
         lines.append(heading("WARNINGS", width, palette))
-        lines += [Text(f" ! {_about(w)}") for w in plan.warnings]
+        lines += [Text(f" ! {about(w)}") for w in plan.warnings]
     if plan.effects:
         lines.append(heading("WHAT CHANGES, AND WHEN", width, palette))
         lines += effects(plan.effects, width)
@@ -42,13 +42,6 @@ def of_plan(plan: Plan, width: int, palette: Palette) -> list[Text]:
     if plan.empty and not plan.refusals:
         lines.append(Text(" Nothing to do: it is so already."))
     return lines
-
-
-def _about(notice: Notice) -> str:
-    """Return the words, with the unit where they do not name it."""
-    if notice.unit in notice.text:
-        return plain(notice.text)
-    return f"{plain(notice.unit)}: {plain(notice.text)}"
 
 
 def effects(rows: tuple[Effect, ...], width: int) -> Iterator[Text]:

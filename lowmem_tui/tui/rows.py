@@ -126,13 +126,9 @@ def members(
     for name, unit in snapshot.units.items():
         runs = unit.usage is not None
         if not runs:
-            if view.running_only or not name.endswith(".service"):
+            if view.running_only or not listed(unit):
                 continue
-            properties = unit.properties
-            if properties is not None:
-                if not properties.exists:
-                    continue
-                runs = properties.active_state == "active"
+            runs = unit.properties is not None and unit.properties.active_state == "active"
         if wanted and not matches(unit, wanted):
             continue
         group = found[verdict(name).group]
@@ -144,6 +140,13 @@ def members(
             _sort(group.running, view)
             _sort(group.idle, view)
     return {key: group for key, group in found.items() if group.running or group.idle}
+
+
+def listed(unit: Unit) -> bool:
+    """Whether a unit has a row at all: it runs, or is a service that could."""
+    if unit.usage is not None:
+        return True
+    return unit.name.endswith(".service") and (unit.properties is None or unit.properties.exists)
 
 
 def matches(unit: Unit, wanted: str) -> bool:

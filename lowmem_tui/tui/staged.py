@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from lowmem_tui.model.plan import Edit
     from lowmem_tui.model.unit import Key
 
@@ -26,6 +28,15 @@ class Staged:
                 tuple(edit if (e.unit, e.key) == (edit.unit, edit.key) else e for e in self.edits)
             )
         return Staged((*self.edits, edit))
+
+    def asking(self, units: Iterable[str], key: Key, edits: Iterable[Edit]) -> Staged:
+        """Return it with these edits of a setting, and with none of it for the other units."""
+        asked = {edit.unit: edit for edit in edits}
+        staged = self
+        for unit in units:
+            edit = asked.get(unit)
+            staged = staged.with_edit(edit) if edit else staged.without(unit, key)
+        return staged
 
     def without(self, unit: str, key: Key | None = None) -> Staged:
         """Return it without the edit of a setting, or without any of the unit."""

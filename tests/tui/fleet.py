@@ -71,6 +71,9 @@ class Fleet:
     def trial(self) -> None:
         return None
 
+    def settle(self) -> tuple[str, ...]:
+        return ()
+
     def watch(self, unit: str | None) -> None:
         pass
 

@@ -12,7 +12,9 @@ from textual.screen import Screen
 
 from lowmem_tui.cli.rules import load_rules
 from lowmem_tui.tui.app import LowmemApp
+from lowmem_tui.tui.screens.edit import EditScreen
 from lowmem_tui.tui.screens.review import ReviewScreen, Stage
+from lowmem_tui.tui.screens.tagged import TaggedScreen
 from lowmem_tui.tui.screens.unit import UnitScreen
 from lowmem_tui.tui.staged import Staged
 from lowmem_tui.tui.widgets.field import Entry
@@ -43,8 +45,8 @@ class Desk:
         self.server = server
 
     @property
-    def unit(self) -> UnitScreen:
-        assert isinstance(self.app.screen, UnitScreen)
+    def unit(self) -> EditScreen:
+        assert isinstance(self.app.screen, EditScreen)
         return self.app.screen
 
     @property
@@ -122,7 +124,7 @@ async def desk(
     """Start the app on the small server, with nothing in front."""
     with (
         patch("lowmem_tui.tui.app.MainScreen", Blank),
-        patch("lowmem_tui.tui.screens.unit.CALM", 0.01),
+        patch("lowmem_tui.tui.screens.edit.CALM", 0.01),
     ):
         app = LowmemApp(
             server,
@@ -149,6 +151,20 @@ async def unit_page(
 ) -> AsyncIterator[Desk]:
     async with desk(server, size, ascii_only=ascii_only, staged=staged) as found:
         await found.app.push_screen(UnitScreen(name))
+        await found.settle()
+        await found.until(lambda: "Asking" not in found.text)
+        yield found
+
+
+@asynccontextmanager
+async def tagged_page(
+    server: SmallServer,
+    *names: str,
+    size: tuple[int, int] = (80, 24),
+    staged: tuple[Edit, ...] = (),
+) -> AsyncIterator[Desk]:
+    async with desk(server, size, staged=staged) as found:
+        await found.app.push_screen(TaggedScreen(names))
         await found.settle()
         await found.until(lambda: "Asking" not in found.text)
         yield found

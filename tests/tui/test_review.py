@@ -49,6 +49,11 @@ async def test_the_review_shows_files_effects_and_warnings(server: SmallServer) 
         assert server.applied == []
 
 
+async def test_the_tier_is_known_to_the_warnings(server: SmallServer) -> None:
+    async with review_page(server, Edit(SSH, Key.MEMORY_MAX, "64M")) as desk:
+        assert "ssh.service is a gatekeeper (tier 0): at a limit it is killed" in desk.words
+
+
 async def test_refusals_come_first(server: SmallServer) -> None:
     async with review_page(server, NEVER, SEC) as desk:
         assert desk.text.splitlines()[1].strip() == "REFUSED"

@@ -34,3 +34,11 @@ def test_without() -> None:
 def test_empty_is_false() -> None:
     assert not Staged()
     assert Staged((MAX,))
+
+
+def test_asking_is_for_all_the_units_named() -> None:
+    staged = Staged((MAX, ADJ, OTHER))
+    new = Edit("b.service", Key.MEMORY_MAX, "50M")
+    asked = staged.asking(("a.service", "b.service"), Key.MEMORY_MAX, (new,))
+    assert asked.edits == (ADJ, new)
+    assert staged.asking((), Key.MEMORY_MAX, ()) == staged

@@ -272,6 +272,12 @@ async def test_warnings_and_refusals_come_while_typing(server: SmallServer) -> N
         await desk.until(lambda: "REFUSED" not in desk.words)
 
 
+async def test_the_tier_is_known_to_the_warnings(server: SmallServer) -> None:
+    async with unit_page(server, name=SSH) as desk:
+        await desk.into(Key.MEMORY_MAX, "64M")
+        await desk.until(lambda: "Warning: ssh.service is a gatekeeper" in desk.words)
+
+
 async def test_notices_of_other_units_are_not_shown(server: SmallServer) -> None:
     async with unit_page(server, name=SSH, staged=(Edit(REDIS, Key.MEMORY_MAX, "10M"),)) as desk:
         await desk.until(lambda: (SSH, REDIS) in server.asked)

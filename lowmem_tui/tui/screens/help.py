@@ -30,6 +30,8 @@ KEYS = (
         "Enter",
         "open the unit: what it holds, its settings, and the form to edit them; fold a group",
     ),
+    ("Space", "tag the unit, or untag it; Enter then opens one form for all that are tagged"),
+    ("U", "untag all"),
     ("F3  /", "find: goes to the next unit with the text as you type, F3 again to the one after"),
     ("F4  \\", "filter: shows only units with the text; Esc shows all again"),
     ("F5  t", "show the processes below their units, or hide them"),
@@ -55,6 +57,7 @@ KEYS = (
 MARKS = (
     ("*", "an edit is staged for this unit: F8 shows it; nothing is written before you apply"),
     ("!", "its files, systemd and the kernel do not agree: open the unit to see where"),
+    ("■", "tagged with Space: Enter edits all that are tagged, together"),
     ("killed 1x", "the kernel killed a process of it since you last opened its page"),
     ("failed", "systemd calls it failed (also: starting, stopping, masked)"),
     ("dim", "it does not run, and has no figures"),

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from lowmem_tui.model.snapshot import Unit
     from lowmem_tui.tui.app import LowmemApp
     from lowmem_tui.tui.rows import Row
+    from lowmem_tui.tui.widgets.news import News
     from lowmem_tui.tui.widgets.trial_line import TrialLine
 
 FIND, FILTER = "Find", "Filter"
@@ -56,6 +57,8 @@ class MainScreen(Screen[None]):
         Binding("a", "running_only", "Running units only, or all", show=False),
         Binding("plus,equals_sign,right,l", "fold(False)", "Unfold the group", show=False),
         Binding("minus,left", "fold(True)", "Fold the group", show=False),
+        Binding("space", "tag", "Tag", key_display="Space"),
+        Binding("U", "untag", "Untag all", show=False),
         Binding("f8", "review", "Review", key_display="F8"),
         Binding("H", "history", "History", key_display="H"),
         Binding("f9", "kill", "Kill (not here)", show=False),
@@ -67,9 +70,12 @@ class MainScreen(Screen[None]):
         self._view = View()
         self._staged: frozenset[str] = frozenset()
         """The units with staged edits."""
+        self._tags: dict[str, None] = {}
+        """The tagged units, in the order of tagging."""
         self._said = ""
         """A word to the operator, until the next key."""
         self._trial: TrialLine | None = None
+        self._news: News | None = None
 
     @property
     def lowmem(self) -> LowmemApp:
@@ -89,7 +95,7 @@ class MainScreen(Screen[None]):
         self._table = UnitTable(app.glyphs, app.palette)
         self._prompt = Prompt(app.palette)
         keys = keys_of([*self.BINDINGS, *app.BINDINGS])
-        self._keys = KeyBar(app.palette, keys, drop=("H", "f5", "f6", "f3", "f4", "f8"))
+        self._keys = KeyBar(app.palette, keys, drop=("space", "H", "f5", "f6", "f3", "f4", "f8"))
         yield self._header
         yield self._table
         yield self._prompt
@@ -106,8 +112,9 @@ class MainScreen(Screen[None]):
         self._update()
 
     def on_notice_changed(self) -> None:
-        """Show or take away the notice."""
+        """Show or take away the notice, and the news."""
         self._update_header()
+        self._update_news()
 
     def on_staged_changed(self) -> None:
         """Mark the units with staged edits, and count them beside F8."""
@@ -123,10 +130,14 @@ class MainScreen(Screen[None]):
     def _update(self) -> None:
         self._update_header()
         self._update_trial()
+        self._update_news()
         snapshot = self.lowmem.snapshot
         if snapshot is not None:
             groups = rows.members(snapshot, self.lowmem.verdict, self._view)
-            self._table.update(rows.build(groups, self._view), self._view, self._marks)
+            found = (snapshot.units.get(name) for name in self._tags)
+            self._tags = {unit.name: None for unit in found if unit and rows.listed(unit)}
+            built = rows.build(groups, self._view)
+            self._table.update(built, self._view, self._marks, len(self._tags))
 
     def _update_header(self) -> None:
         self._header.update(self.lowmem.snapshot, self._said or self.lowmem.notice)
@@ -141,6 +152,16 @@ class MainScreen(Screen[None]):
             self.mount(self._trial, after=self._header)
         self._trial.follow()
 
+    def _update_news(self) -> None:
+        if self._news is None:
+            if not self.lowmem.news:
+                return
+            from lowmem_tui.tui.widgets.news import News
+
+            self._news = News()
+            self.mount(self._news, after=self._header)
+        self._news.follow()
+
     def _marks(self, row: Row) -> Marks:
         app = self.lowmem
         if row.kind is not Kind.UNIT or app.snapshot is None:
@@ -148,8 +169,8 @@ class MainScreen(Screen[None]):
         unit = cast("Unit", row.of)
         staged = row.unit in self._staged
         apart = differs(unit, app.snapshot.host.page_size)
-        note = self._note(unit)
-        return Marks(staged, apart, note) if staged or apart or note else NO_MARKS
+        marks = Marks(staged, apart, self._note(unit), row.unit in self._tags)
+        return NO_MARKS if marks == NO_MARKS else marks
 
     def _note(self, unit: Unit) -> str:
         if killed := self.lowmem.kills.unseen(unit.name):
@@ -184,17 +205,54 @@ class MainScreen(Screen[None]):
         self.app.push_screen(HelpScreen())
 
     def action_open(self) -> None:
-        """Open the unit under the cursor, or fold the group."""
+        """Open the tagged units, or the unit under the cursor; or fold the group."""
+        row = self._table.row
+        units = tuple(self._tags)
+        # Tagging the last unit of a group leaves the cursor on the next heading.
+        if not units:
+            if row is None:
+                return
+            if row.kind is Kind.GROUP:
+                self._see(self._view.fold(row.key))
+                return
+            units = (row.unit,)
+        if len(units) > 1:
+            from lowmem_tui.tui.screens.tagged import TaggedScreen
+
+            self.app.push_screen(TaggedScreen(units))
+            return
+        from lowmem_tui.tui.screens.unit import UnitScreen
+
+        self.lowmem.kills.looked_at(units[0])
+        self.app.push_screen(UnitScreen(units[0]))
+
+    def action_tag(self) -> None:
+        """Tag the unit under the cursor, or untag it, and go on to the next."""
+        from lowmem_tui.tui.advice import keys_of
+
         row = self._table.row
         if row is None:
             return
         if row.kind is Kind.GROUP:
-            self._see(self._view.fold(row.key))
-            return
-        from lowmem_tui.tui.screens.unit import UnitScreen
+            self._say("Space tags a unit, and this is a heading.")
+        elif not keys_of(row.unit):
+            self._say(f"{row.unit} has no memory settings, so it is not tagged.")
+        else:
+            if row.unit in self._tags:
+                del self._tags[row.unit]
+            else:
+                self._tags[row.unit] = None
+            count = len(self._tags)
+            what = "opens it" if count == 1 else "edits them together"
+            self._say(f"{count} tagged: Enter {what}, U untags all." if count else "")
+            self._update()
+        self._table.pass_unit()
 
-        self.lowmem.kills.looked_at(row.unit)
-        self.app.push_screen(UnitScreen(row.unit))
+    def action_untag(self) -> None:
+        """Untag all units."""
+        self._say("No unit is tagged any more." if self._tags else "No unit is tagged: Space does.")
+        self._tags = {}
+        self._update()
 
     def action_fold(self, folded: bool) -> None:
         """Fold or unfold the group under the cursor, or the one that the row is in."""
@@ -234,8 +292,10 @@ class MainScreen(Screen[None]):
         self._say(NO_KILL)
 
     def action_clear(self) -> None:
-        """Take the filter away."""
-        if self._view.filter or self._view.running_only:
+        """Take away what was told; then the filter."""
+        if self.lowmem.news:
+            self.lowmem.tell(())
+        elif self._view.filter or self._view.running_only:
             self._see(replace(self._view, filter="", running_only=False))
 
     # Sorting
@@ -271,8 +331,12 @@ class MainScreen(Screen[None]):
         self.action_sort(message.column)
 
     def on_unit_table_chosen(self) -> None:
-        """Do as Enter does."""
-        self.action_open()
+        """Open the unit that was clicked, or the tagged ones; fold the group."""
+        row = self._table.row
+        if row is not None and row.kind is Kind.GROUP:
+            self._see(self._view.fold(row.key))
+        else:
+            self.action_open()
 
     # Finding and filtering
 

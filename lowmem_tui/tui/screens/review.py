@@ -119,7 +119,7 @@ class ReviewScreen(Sheet):
 
         def make() -> tuple[Situation, Plan]:
             situation = app.backend.situation(staged.units)
-            return situation, plan(staged.edits, situation)
+            return situation, plan(staged.edits, situation, app.rules.tiers(situation))
 
         self.plan, self.trouble = None, ""
         if not staged:

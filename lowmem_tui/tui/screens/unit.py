@@ -2,336 +2,46 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING
 
 from rich.text import Text
-from textual.binding import Binding, BindingType
-from textual.containers import Container
-from textual.screen import Screen
 
-from lowmem_tui.model.errors import LowmemError
-from lowmem_tui.model.snapshot import Unit
 from lowmem_tui.model.text import plain
-from lowmem_tui.policy import dropin
-from lowmem_tui.tui import css_path, facts
-from lowmem_tui.tui.advice import advice, keys_of
+from lowmem_tui.tui import facts
 from lowmem_tui.tui.history import history_of
-from lowmem_tui.tui.widgets.field import Entry
-from lowmem_tui.tui.widgets.form import Beside, Form
-from lowmem_tui.tui.widgets.keybar import Key, KeyBar
-from lowmem_tui.tui.widgets.prose import Prose
+from lowmem_tui.tui.screens.edit import SHORT, EditScreen
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from textual.app import ComposeResult
-
-    from lowmem_tui.model.plan import Edit, Plan
-    from lowmem_tui.model.snapshot import Situation, Snapshot, UnitSituation
-    from lowmem_tui.model.unit import Key as Setting
+    from lowmem_tui.model.snapshot import Unit
     from lowmem_tui.policy.classify import Verdict
-    from lowmem_tui.tui.app import LowmemApp
-    from lowmem_tui.tui.messages import SnapshotArrived
-    from lowmem_tui.tui.staged import Staged
-
-CALM = 0.3
-"""Seconds without a key before the plan is made again."""
-
-SHORT = 18
-"""Below this height the first lines are the two that matter most."""
-
-PATIENCE = 5.0
-"""Seconds after a failed question to systemd before it is asked again."""
-
-WIDE = 140
-"""From this width on, the form and the facts stand side by side."""
 
 
-KEYS = (
-    Key("escape", "Esc", "Back"),
-    Key("f8", "F8", "Review"),
-    Key("tab", "Tab", "Next"),
-    Key("enter", "Enter", "Stage"),
-    Key("ctrl+u", "^U", "Take back"),
-    Key("pagedown", "PgDn", "More"),
-    Key("f10", "F10", "Quit"),
-)
-
-
-class UnitScreen(Screen[None]):
+class UnitScreen(EditScreen):
     """One unit."""
 
-    CSS_PATH: ClassVar[Any] = css_path("unit.tcss")
-    AUTO_FOCUS: ClassVar[str | None] = ""
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (50, "-middle"), (70, "-normal"), (WIDE, "-wide")]  # noqa: RUF012
-    BINDINGS: ClassVar[list[BindingType]] = [
-        # Before the field's own: the keys typed after them must find the next field already there,
-        # also where a slow line brings all of them at once.
-        Binding("tab,down", "field(1)", "Next", priority=True),
-        Binding("shift+tab,up", "field(-1)", "Before", show=False, priority=True),
-        Binding("f8", "review", "Review", priority=True),
-        Binding("pageup", "page(-1)", "Up"),
-        Binding("pagedown", "page(1)", "More"),
-        Binding("escape", "back", "Back", priority=True),
-    ]
+    NO_SETTINGS = "This is no unit with memory settings: it can only be looked at."
 
     def __init__(self, unit_name: str) -> None:
-        super().__init__()
+        super().__init__((unit_name,))
         self.unit_name = unit_name
-        self._situation: UnitSituation | None = None
-        self._plan: Plan | None = None
-        self._trouble = ""
-        self._asking = self._ask_again = False
-        self._warned = False
-        self._left: Entry | None = None
-        """The field that the cursor was in when the page was left."""
-        self._calm: asyncio.TimerHandle | None = None
-        self._loaded: object = None
-        self._asked_at = 0.0
-
-    @property
-    def lowmem(self) -> LowmemApp:
-        """The app, as what it is."""
-        return cast("LowmemApp", self.app)
-
-    def compose(self) -> ComposeResult:
-        """Lay the page out."""
-        app = self.lowmem
-        ram = app.snapshot.host.mem_total if app.snapshot else 0
-        self._head = Prose(self._paint_head, classes="head")
-        staged = app.staged.of(self.unit_name)
-        keys = keys_of(self.unit_name)
-        self._form = Form(self.unit_name, keys, staged, ram, app.palette, self._decided)
-        self._notices = Prose(self._paint_notices)
-        self._facts = Prose(self._paint_facts)
-        self._keys = KeyBar(app.palette, KEYS, drop=("f10", "pagedown", "enter", "ctrl+u", "tab"))
-        yield self._head
-        with Container(id="body"):
-            with Container(id="left"):
-                yield self._form
-                yield self._notices
-            with Container(id="right"):
-                yield self._facts
-        yield self._keys
 
     def on_mount(self) -> None:
-        """Have this unit read whole, and ask systemd about it."""
-        if self.lowmem.snapshot is not None:
-            history_of(self.app).add(self.lowmem.snapshot)
-        self._describe()
-        self._label()
-        self.set_focus(self._form.first, scroll_visible=False)
+        """Have this unit read whole."""
         self.lowmem.run_blocking(self.lowmem.backend.watch, self.unit_name)
-        self._ask()
 
-    def on_unmount(self) -> None:
-        """Ask nothing any more."""
-        self._stop_waiting()
-
-    def on_screen_resume(self) -> None:
-        """Ask again: a change may have been applied meanwhile."""
-        if self.focused is None:
-            self.set_focus(self._left or self._form.first)
-        if self._situation is not None:
-            self._ask()
-
-    # The unit
+    def _back(self) -> None:
+        self.lowmem.run_blocking(self.lowmem.backend.watch, None)
+        super()._back()
 
     @property
     def unit(self) -> Unit:
         """The unit as it was last seen."""
-        snapshot = self.lowmem.snapshot
-        seen = snapshot.units.get(self.unit_name) if snapshot else None
-        if seen is not None:
-            return seen
-        if self._situation is not None:
-            return Unit(self.unit_name, None, self._situation.unit.properties)
-        return Unit(self.unit_name, None, None)
+        return self.unit_of(self.unit_name)
 
     @property
     def verdict(self) -> Verdict | None:
         """Its tier, if it is known."""
-        snapshot = self.lowmem.snapshot
-        if snapshot is None or self.unit_name not in snapshot.units:
-            return None
-        return self.lowmem.verdict(self.unit_name)
-
-    def on_snapshot_arrived(self, message: SnapshotArrived) -> None:
-        """Show the new figures; what is being typed stays."""
-        history_of(self.app).add(message.snapshot)
-        self._follow(message.snapshot)
-        self._describe()
-        self._head.repaint()
-        self._facts.repaint()
-
-    def _follow(self, snapshot: Snapshot) -> None:
-        """Ask for the settings again when systemd has something new about the unit."""
-        unit = snapshot.units.get(self.unit_name)
-        loaded = unit.properties if unit else None
-        stale = self._trouble and snapshot.monotonic - self._asked_at > PATIENCE
-        if stale or (loaded != self._loaded and self._loaded is not None):
-            self._ask()
-        self._loaded = loaded
-
-    def on_notice_changed(self) -> None:
-        """Show the sentence about the source of the figures."""
-        self._head.repaint()
-
-    def _describe(self) -> None:
-        unit, verdict, app = self.unit, self.verdict, self.lowmem
-        known = self._situation.settings if self._situation else {}
-        peak = unit.usage.memory.peak if unit.usage else None
-        tier = verdict.tier if verdict else None
-        beside = {}
-        for key in keys_of(self.unit_name):
-            setting = known.get(key)
-            words = advice(key, tier, peak, setting.kernel if setting else None)
-            beside[key] = Beside(facts.now(key, setting, unit.properties), words)
-        self._form.describe(beside, app.snapshot.host.mem_total if app.snapshot else 0)
-
-    # Asking, in the worker
-
-    def _ask(self) -> None:
-        """Ask for the situation and make the plan; one question at a time, the newest counts."""
-        if not keys_of(self.unit_name):
-            return
-        self._asked_at = self.lowmem.snapshot.monotonic if self.lowmem.snapshot else 0.0
-        self._ask_again = True
-        if not self._asking:
-            self._asking = True
-            self.run_worker(self._answer(), exit_on_error=True)
-
-    async def _answer(self) -> None:
-        from lowmem_tui.policy.plan import plan
-
-        app = self.lowmem
-
-        def ask(staged: Staged, names: list[str]) -> tuple[Situation, Plan | None]:
-            situation = app.backend.situation(names)
-            return situation, plan(staged.edits, situation) if staged.edits else None
-
-        try:
-            while self._ask_again:
-                self._ask_again = False
-                wanted = self._wanted()
-                names = list(dict.fromkeys((self.unit_name, *wanted.units)))
-                try:
-                    situation, self._plan = await app.run_blocking(ask, wanted, names)
-                except LowmemError as error:
-                    self._plan, self._trouble = None, str(error)
-                else:
-                    self._trouble = ""
-                    self._take(situation.units.get(self.unit_name))
-                self._notices.repaint()
-                self._facts.repaint()
-        finally:
-            self._asking = False
-
-    def _wanted(self) -> Staged:
-        """Return what is staged, and what stands valid in the form."""
-        staged = self.lowmem.staged
-        for key, wish in self._form.wishes():
-            if wish.edit is not None:
-                staged = staged.with_edit(wish.edit)
-            elif not wish.error:
-                staged = staged.without(self.unit_name, key)
-        return staged
-
-    def _take(self, situation: UnitSituation | None) -> None:
-        self._situation = situation
-        if situation is None:
-            return
-        text = situation.drop_in.text if situation.drop_in else None
-        self._form.learn(dropin.ours(text or ""))
-        self._describe()
-        self._head.repaint()
-
-    # The form
-
-    def on_form_changed(self, event: Form.Changed) -> None:
-        """Make the plan again once the fingers rest."""
-        event.stop()
-        self._warned = False
-        self._stop_waiting()
-        # Not Textual's timer, which never goes off when the server is so busy that it starts late.
-        self._calm = asyncio.get_running_loop().call_later(CALM, self._ask)
-
-    def _stop_waiting(self) -> None:
-        if self._calm is not None:
-            self._calm.cancel()
-
-    def _decided(self, key: Setting, edit: Edit | None) -> None:
-        staged = self.lowmem.staged
-        staged = staged.with_edit(edit) if edit else staged.without(self.unit_name, key)
-        self.lowmem.stage(staged)
-
-    def on_staged_changed(self) -> None:
-        """Follow what was staged."""
-        self._form.sync(self.lowmem.staged.of(self.unit_name))
-        self._label()
-        self._ask()
-
-    def _label(self) -> None:
-        count = len(self.lowmem.staged)
-        self._keys.label("f8", f"Review {count}" if count else "Review")
-
-    # Keys
-
-    def _leave(self, go: Callable[[], object]) -> None:
-        """Stage what stands in the form and go; stay once where it is not understood.
-
-        What was typed before this key may be on its way into its field, so that is waited for; what
-        is typed after it must no longer go there.
-        """
-        field = self.focused
-
-        def settled() -> None:
-            self._form.settle()
-            if not self._form.errors or self._warned:
-                go()
-                return
-            self._warned = True
-            self._notices.repaint()
-            self.set_focus(field)
-
-        if isinstance(field, Entry):
-            self._left = field
-            self.set_focus(None)
-            field.call_later(self.call_later, settled)
-        elif field is None:
-            self.call_later(settled)
-
-    def action_back(self) -> None:
-        """Go back; staged edits stay staged."""
-        self._leave(self._back)
-
-    def _back(self) -> None:
-        self.lowmem.run_blocking(self.lowmem.backend.watch, None)
-        self.dismiss()
-
-    def action_review(self) -> None:
-        """Review all staged edits."""
-        self._leave(self._review)
-
-    def _review(self) -> None:
-        self.lowmem.open_review()
-
-    def action_field(self, step: int) -> None:
-        """Go to the next field, or the one before; what stands in this one is staged."""
-        if step > 0:
-            self.focus_next(Entry)
-        else:
-            self.focus_previous(Entry)
-
-    def action_page(self, step: int) -> None:
-        """Scroll the facts; the cursor stays in its field."""
-        self._warned = False
-        wide = self.has_class("-wide")
-        area = self.query_one("#right" if wide else "#body", Container)
-        (area.scroll_page_down if step > 0 else area.scroll_page_up)(animate=False)
-
-    # What is shown
+        return self.verdict_of(self.unit_name)
 
     def _paint_head(self, width: int) -> list[Text]:
         app = self.lowmem
@@ -347,41 +57,16 @@ class UnitScreen(Screen[None]):
             lines.append(Text(f" {plain(app.notice)}", style="bold"))
         return lines
 
-    def _paint_notices(self, _: int) -> list[Text]:
-        lines: list[Text] = []
-        if self._warned and self._form.errors:
-            words = (
-                "What is marked ! is not staged: correct it, or press the key again to leave it."
-            )
-            lines.append(Text(f" {words}", style="bold"))
-        if not keys_of(self.unit_name):
-            return [Text(" This is no unit with memory settings: it can only be looked at.")]
-        if self._trouble:
-            lines.append(Text(f" {plain(self._trouble)}", style="bold red"))
-        elif self._situation is None:
-            lines.append(Text(" Asking systemd for the settings…"))
-        if self._plan is not None and self._situation is not None:
-            mine = {self.unit_name, self._situation.unit.name}
-            refusals = [r for r in self._plan.refusals if r.unit in mine]
-            for r in refusals:
-                word = "REFUSED, unless forced" if r.forceable else "REFUSED"
-                lines.append(Text(f" {word}: {plain(r.text)}", style="bold red"))
-            lines.extend(
-                Text.assemble((" Warning: ", "bold"), plain(w.text))
-                for w in self._plan.warnings
-                if w.unit in mine
-            )
-        return lines
-
     def _paint_facts(self, width: int) -> list[Text]:
         unit, glyphs, palette = self.unit, self.lowmem.glyphs, self.lowmem.palette
         lines = []
         if self.app.size.height < SHORT:
             lines += facts.identity(unit, self.verdict, glyphs)
         lines += [facts.heading("MEMORY", width, palette), *facts.memory(unit, glyphs)]
-        if self._situation is not None and self._situation.settings:
+        known = self._known.get(self.unit_name)
+        if known is not None and known.settings:
             lines.append(facts.heading("SETTINGS AND THE FILES THEY STAND IN", width, palette))
-            lines += facts.settings(self._situation.settings, width)
+            lines += facts.settings(known.settings, width)
         if unit.usage is not None:
             count = len(unit.usage.processes)
             lines.append(facts.heading(f"PROCESSES ({count})", width, palette))

@@ -1,4 +1,4 @@
-"""The form: what this unit's settings are to be, checked as it is typed."""
+"""The form: what the settings of a unit, or of several, are to be, checked as it is typed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lowmem_tui.tui.widgets.field import NAME_WIDTH, NOW_WIDTH, Field
 from lowmem_tui.tui.widgets.prose import Prose
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from textual.app import ComposeResult
 
@@ -29,13 +29,23 @@ ROOM_FOR_ADVICE = 65
 
 NOT_YET = "nothing is written yet"
 
+DIFFER = "(differ)"
+"""Stands in a field where the units do not agree: each is left as it is."""
+
 
 class Wish(NamedTuple):
     """What a field asks for."""
 
-    edit: Edit | None = None
-    """None where it asks for nothing: it is as our file has it."""
+    edits: tuple[Edit, ...] = ()
+    """None where it asks for nothing: it is as our files have it."""
     error: str = ""
+    differs: bool = False
+    """Whether what is staged for each unit, or not, is to stay so."""
+
+    @property
+    def decides(self) -> bool:
+        """Whether the edits are what is to be staged."""
+        return not (self.error or self.differs)
 
 
 class Beside(NamedTuple):
@@ -45,32 +55,38 @@ class Beside(NamedTuple):
     advice: str = ""
 
 
+def one_of(values: Iterable[str]) -> str:
+    """Return what all these values are, or that they differ."""
+    found = set(values)
+    return found.pop() if len(found) == 1 else DIFFER
+
+
 class Form(Widget):
-    """Fields for the settings that a unit of this type has."""
+    """Fields for the settings that the units have in common."""
 
     class Changed(Message):
         """What the form asks for may be something else now."""
 
     def __init__(
         self,
-        unit: str,
+        units: tuple[str, ...],
         keys: tuple[Key, ...],
-        staged: Mapping[Key, str | None],
+        staged: Mapping[str, Mapping[Key, str | None]],
         ram: int,
         palette: Palette,
-        decided: Callable[[Key, Edit | None], None],
+        decided: Callable[[Key, tuple[Edit, ...]], None],
     ) -> None:
-        """``decided`` stages a setting, or takes it back where there is no edit."""
+        """``decided`` stages a setting, or takes it back for the units that have no edit of it."""
         super().__init__()
         self._decided = decided
         self._palette = palette
-        self._unit = unit
-        self._staged = dict(staged)
-        self._ours: dict[Key, str] = {}
+        self._units = units
+        self._staged = {unit: dict(staged[unit]) for unit in units}
+        self._ours: dict[str, Mapping[Key, str]] = {}
         self._beside: dict[Key, Beside] = {}
         self._ram = ram
         self._here: Key | None = None
-        self._fields = {key: Field(key, staged.get(key) or "") for key in keys}
+        self._fields = {key: Field(key, self._stands(key)) for key in keys}
         self._hint = Prose(self._paint_hint, classes="hint")
 
     def compose(self) -> ComposeResult:
@@ -83,13 +99,13 @@ class Form(Widget):
 
     # What others tell it
 
-    def learn(self, ours: Mapping[Key, str]) -> None:
-        """Take in what our file sets; a field that nobody has touched shows it."""
-        for key, field in self._fields.items():
-            before, now = self._ours.get(key, ""), ours.get(key, "")
-            if key not in self._staged and field.text == before:
-                field.put(now)
+    def learn(self, ours: Mapping[str, Mapping[Key, str]]) -> None:
+        """Take in what our files set; a field that nobody has touched shows it."""
+        before = {key: self._stands(key) for key in self._fields}
         self._ours = dict(ours)
+        for key, field in self._fields.items():
+            if field.text == before[key]:
+                field.put(self._stands(key))
         self._show()
 
     def describe(self, beside: Mapping[Key, Beside], ram: int) -> None:
@@ -98,15 +114,13 @@ class Form(Widget):
         self._beside = dict(beside)
         self._show()
 
-    def sync(self, staged: Mapping[Key, str | None]) -> None:
+    def sync(self, staged: Mapping[str, Mapping[Key, str | None]]) -> None:
         """Follow what was staged or taken back elsewhere."""
+        before = {key: self._asked(key) for key in self._fields}
+        self._staged = {unit: dict(staged[unit]) for unit in self._units}
         for key, field in self._fields.items():
-            known = key in staged, staged.get(key)
-            if known != (key in self._staged, self._staged.get(key)):
-                text = (staged[key] or "") if key in staged else self._ours.get(key, "")
-                if field.text != text:
-                    field.put(text)
-        self._staged = dict(staged)
+            if self._asked(key) != before[key] and field.text != self._stands(key):
+                field.put(self._stands(key))
         self._show()
 
     # What it tells others
@@ -114,15 +128,15 @@ class Form(Widget):
     def wish(self, key: Key) -> Wish:
         """Return what a field asks for."""
         text = self._fields[key].text
-        if text == self._ours.get(key, ""):
-            return Wish()
-        if not text:
-            return Wish(Edit(self._unit, key, None))
-        try:
-            parse_value(key, text, self._ram)
-        except InvalidValueError as error:
-            return Wish(error=str(error))
-        return Wish(Edit(self._unit, key, text))
+        if text == DIFFER and len(self._units) > 1:
+            return Wish(differs=True)
+        others = [unit for unit in self._units if self._our(unit, key) != text]
+        if others and text:
+            try:
+                parse_value(key, text, self._ram)
+            except InvalidValueError as error:
+                return Wish(error=str(error))
+        return Wish(tuple(Edit(unit, key, text or None) for unit in others))
 
     def wishes(self) -> Iterator[tuple[Key, Wish]]:
         """Return what all fields ask for, staged or not."""
@@ -145,14 +159,38 @@ class Form(Widget):
 
     def _decide(self, key: Key) -> None:
         wish = self.wish(key)
-        asked = (wish.edit is not None, wish.edit and wish.edit.value)
-        if not wish.error and asked != (key in self._staged, self._staged.get(key)):
-            if wish.edit is None:
-                self._staged.pop(key, None)
-            else:
-                self._staged[key] = wish.edit.value
-            self._decided(key, wish.edit)
+        if wish.decides:
+            self._ask(key, wish.edits)
         self._show()
+
+    def _ask(self, key: Key, edits: tuple[Edit, ...]) -> None:
+        asked = {edit.unit: edit.value for edit in edits}
+        if asked == self._asked(key):
+            return
+        for unit, staged in self._staged.items():
+            staged.pop(key, None)
+            if unit in asked:
+                staged[key] = asked[unit]
+        self._decided(key, edits)
+
+    # What is known of a setting
+
+    def _asked(self, key: Key) -> dict[str, str | None]:
+        """Return what is staged, by unit."""
+        return {unit: staged[key] for unit, staged in self._staged.items() if key in staged}
+
+    def _our(self, unit: str, key: Key) -> str:
+        """Return what our file sets."""
+        return self._ours.get(unit, {}).get(key, "")
+
+    def _stands(self, key: Key) -> str:
+        """Return what is asked for as it is now: staged, or in our files."""
+        asked = self._asked(key)
+        return one_of(
+            (asked[unit] or "") if unit in asked else self._our(unit, key) for unit in self._units
+        )
+
+    # What the fields tell
 
     def on_field_typed(self, event: Field.Typed) -> None:
         """Check what is typed."""
@@ -176,8 +214,9 @@ class Form(Widget):
         """Take back what was asked for here."""
         event.stop()
         key = event.field.key
-        event.field.put(self._ours.get(key, ""))
-        self._decide(key)
+        event.field.put(one_of(self._our(unit, key) for unit in self._units))
+        self._ask(key, ())
+        self._show()
         self.post_message(self.Changed())
 
     # What it shows
@@ -185,7 +224,7 @@ class Form(Widget):
     def _show(self) -> None:
         errors = self.errors
         for key, field in self._fields.items():
-            mark = "!" if key in errors else "*" if key in self._staged else " "
+            mark = "!" if key in errors else "*" if self._asked(key) else " "
             now, advice = self._beside.get(key, Beside())
             field.describe(now=now, mark=mark, advice=advice)
         self._hint.repaint()
@@ -211,17 +250,22 @@ class Form(Widget):
         return lines
 
     def _say(self, key: Key) -> str:
-        wish = self.wish(key)
+        wish, asked = self.wish(key), self._asked(key)
         text = self._fields[key].text
-        staged = key in self._staged
-        if wish.edit is None:
-            if staged:
+        if wish.differs:
+            return f"each unit keeps its own. What is typed here is for all {len(self._units)}."
+        if not wish.edits:
+            if asked:
                 return "as our file has it. Enter takes the staged edit back."
             return f"{ABOUT[key]}."
-        done = staged and self._staged[key] == wish.edit.value
+        done = asked == {edit.unit: edit.value for edit in wish.edits}
         then = f"Staged, {NOT_YET}: F8 reviews." if done else f"Enter stages it; {NOT_YET}."
-        if wish.edit.value is None:
-            return f"empty: ours ({plain(self._ours[key])}) is dropped, other files count. {then}"
+        if len(self._units) > 1:
+            then = f"For {len(wish.edits)} of {len(self._units)} units. {then}"
+        if not text:
+            ours = one_of(self._our(edit.unit, key) for edit in wish.edits)
+            ours = ours if ours == DIFFER else f"({plain(ours)})"
+            return f"empty: ours {ours} is dropped, other files count. {then}"
         return f"{self._meaning(key, text)}. {then}"
 
     def _meaning(self, key: Key, text: str) -> str:

@@ -36,6 +36,7 @@ class Marks(NamedTuple):
     differs: bool = False
     note: str = ""
     """In the place of Restart=: "killed 1×", "failed"."""
+    tagged: bool = False
 
 
 NO_MARKS = Marks()
@@ -73,6 +74,7 @@ class UnitTable(Lines):
         self._rows: Sequence[Row] = ()
         self._view = View()
         self._marks: Callable[[Row], Marks] = lambda _row: NO_MARKS
+        self._tagged = 0
         self._index = self._top = 0
         self._width = 0
         """The width that the columns were laid out for."""
@@ -100,10 +102,15 @@ class UnitTable(Lines):
     def _page(self) -> int:
         return max(1, self.size.height - 1)
 
-    def update(self, rows: Sequence[Row], view: View, marks: Callable[[Row], Marks]) -> int:
-        """Show these rows; the cursor stays on its unit, and its unit on its line of the screen."""
+    def update(
+        self, rows: Sequence[Row], view: View, marks: Callable[[Row], Marks], tagged: int = 0
+    ) -> int:
+        """Show these rows; the cursor stays on its unit, and its unit on its line of the screen.
+
+        ``tagged`` units there are, in sight or not.
+        """
         before, line = self.row, self._index - self._top
-        self._rows, self._view, self._marks = rows, view, marks
+        self._rows, self._view, self._marks, self._tagged = rows, view, marks, tagged
         if before is not None and self._index < len(rows) and rows[self._index].key == before.key:
             pass
         elif before is not None:
@@ -120,6 +127,15 @@ class UnitTable(Lines):
                 self.paint()
                 return True
         return False
+
+    def pass_unit(self) -> None:
+        """Move the cursor down, past the processes of its unit."""
+        unit = self._rows[self._index].unit
+        for index in range(self._index + 1, len(self._rows)):
+            if self._rows[index].kind is not Kind.PROCESS or self._rows[index].unit != unit:
+                self._index = index
+                break
+        self.paint()
 
     def paint(self) -> int:
         """Make the visible lines; return how many had to be drawn again."""
@@ -145,8 +161,10 @@ class UnitTable(Lines):
         texts = []
         for column, _, width in self._places:
             title = column.title
+            if column is NAME and self._tagged:
+                title += f" ({self._tagged} tagged)"
             if column is NAME and self._view.filter:
-                title = f"UNIT with '{self._view.filter}'"
+                title += f" with '{self._view.filter}'"
             if column.key == self._view.sort:
                 title += self._glyphs.down if self._view.descending else self._glyphs.up
             texts.append(_cell(title, width, column.left, self._glyphs.more))
@@ -195,12 +213,16 @@ class UnitTable(Lines):
             return [(fit(f"{'':5}{row.name}", width, more), base)]
         if marks is NO_MARKS:
             return [(fit(f"{'':{GUTTER}}{row.name}", width, more), base)]
-        gutter = " " + ("*" if marks.staged else " ") + ("!" if marks.differs else " ")
+        tag = self._glyphs.tag if marks.tagged else " "
+        gutter = tag + ("*" if marks.staged else " ") + ("!" if marks.differs else " ")
         # Where there is no column that could say it, the name makes room.
         note = f" {marks.note}" if marks.note and not self._noted else ""
         return [
             (gutter, self._palette.mark),
-            (fit(row.name, width - GUTTER - len(note), more), base),
+            (
+                fit(row.name, width - GUTTER - len(note), more),
+                self._palette.mark if marks.tagged else base,
+            ),
             (note, self._palette.bad),
         ]
 

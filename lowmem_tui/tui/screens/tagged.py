@@ -1,0 +1,70 @@
+"""The page of the tagged units: one form, and what is set in it is staged for each of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from lowmem_tui.model.quantity import UNKNOWN, format_size
+from lowmem_tui.model.text import plain
+from lowmem_tui.model.unit import Key
+from lowmem_tui.tui import facts
+from lowmem_tui.tui.advice import keys_of
+from lowmem_tui.tui.screens.edit import SHORT, EditScreen
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NAME_WIDTH = 27
+
+COLUMNS = (
+    (Key.OOM_SCORE_ADJUST, "ADJ", 6),
+    (Key.MEMORY_MAX, "MAX", 9),
+    (Key.MEMORY_HIGH, "HIGH", 9),
+    (Key.MEMORY_SWAP_MAX, "SWAPMAX", 9),
+    (Key.RESTART, "RESTART", 12),
+)
+"""What is shown of each unit, as it counts now."""
+
+
+class TaggedScreen(EditScreen):
+    """Several units."""
+
+    NO_SETTINGS = "These units have no setting in common."
+
+    def _paint_head(self, _: int) -> list[Text]:
+        app = self.lowmem
+        names = ", ".join(plain(name) for name in self.units)
+        first = Text(f" {len(self.units)} tagged units: ", style="bold", no_wrap=True)
+        first.append(names, style="not bold")
+        lines = [first]
+        if app.backend.demo:
+            lines[0] = Text(no_wrap=True).append(" DEMO ", "bold reverse").append_text(first)
+        if app.size.height >= SHORT:
+            lines.append(Text(" What is set here is staged for each of them."))
+            if any(set(keys_of(name)) != set(self._settings) for name in self.units):
+                lines.append(Text(" Only the settings that all of them have are here."))
+        if app.notice:
+            lines.append(Text(f" {plain(app.notice)}", style="bold"))
+        return lines
+
+    def _paint_facts(self, width: int) -> list[Text]:
+        return [
+            facts.heading("THESE UNITS, AND WHAT COUNTS NOW", width, self.lowmem.palette),
+            *self._table(),
+        ]
+
+    def _table(self) -> Iterator[Text]:
+        heads = "".join(f" {title:>{width - 1}}" for _, title, width in COLUMNS)
+        yield Text(f" {'':{NAME_WIDTH}}{'RSS':>6}{heads}", style="bold", no_wrap=True)
+        for name in self.units:
+            unit = self.unit_of(name)
+            known = self._known[name].settings if name in self._known else {}
+            rss = unit.usage.rss if unit.usage else None
+            text = Text(no_wrap=True)
+            text.append(f" {plain(name, NAME_WIDTH - 1):<{NAME_WIDTH}}")
+            text.append(f"{UNKNOWN if rss is None else format_size(rss):>6}")
+            for key, _, width in COLUMNS:
+                text.append(f" {facts.now(key, known.get(key), unit.properties):>{width - 1}}")
+            yield text

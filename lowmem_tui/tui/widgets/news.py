@@ -1,0 +1,38 @@
+"""What the operator must know of what was found at the start: it stays until it is read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from rich.text import Text
+
+from lowmem_tui.model.text import plain
+from lowmem_tui.tui.widgets.prose import Prose
+
+if TYPE_CHECKING:
+    from lowmem_tui.tui.app import LowmemApp
+
+TITLE = "Found at the start. Esc takes this away; H shows the history."
+
+
+class News(Prose):
+    """``app.news`` below the header; it takes no room when there is none."""
+
+    DEFAULT_CSS = "News { height: auto; max-height: 40%; }"
+
+    def __init__(self) -> None:
+        super().__init__(self._write)
+
+    def follow(self) -> None:
+        """Show what is there now."""
+        self.display = bool(self._lowmem.news)
+        self.repaint()
+
+    @property
+    def _lowmem(self) -> LowmemApp:
+        return cast("LowmemApp", self.app)
+
+    def _write(self, _: int) -> list[Text]:
+        palette, news = self._lowmem.palette, self._lowmem.news
+        sentences = (Text(f" ! {plain(sentence, 2000)}", style=palette.strong) for sentence in news)
+        return [Text(f" {TITLE}", style=palette.badge), *sentences]
