@@ -65,7 +65,8 @@ def not_loaded(
     if loaded is None or (declared and declared.legacy):
         return ""
     if declared is None:
-        if properties.need_daemon_reload and not same(key, loaded, _default(key)):
+        usual = _default(key)
+        if properties.need_daemon_reload and usual is not None and not same(key, loaded, usual):
             return _unread(key, "no file sets it any more", loaded)
         return ""
     wanted = expected(key, declared.text, machine)
@@ -88,6 +89,9 @@ def _unread(key: Key, says: str, loaded: Value) -> str:
 
 
 def _default(key: Key) -> Value | None:
+    """What is loaded where no file sets it; None where that is for system.conf to say."""
+    if key is Key.RESTART:
+        return "no"
     try:
         return parse_value(key, "", 0)
     except InvalidValueError:

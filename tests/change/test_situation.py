@@ -146,3 +146,23 @@ def test_memory_limit_is_loaded_as_infinity() -> None:
     assert not_loaded(Key.MEMORY_MAX, legacy, properties, Machine(1 << 30)) == ""
     current = Declared("100M", "/etc/systemd/system/a.service")
     assert "systemctl status" in not_loaded(Key.MEMORY_MAX, current, properties, Machine(1 << 30))
+
+
+@pytest.mark.parametrize(
+    ("key", "loaded", "told"),
+    [
+        (Key.MEMORY_MAX, {"memory_max": INFINITY}, False),
+        (Key.MEMORY_MAX, {"memory_max": 100 * MIB}, True),
+        (Key.OOM_SCORE_ADJUST, {"oom_score_adjust": 0}, False),
+        (Key.OOM_SCORE_ADJUST, {"oom_score_adjust": 5}, True),
+        (Key.RESTART, {"restart": "no"}, False),
+        (Key.RESTART, {"restart": "always"}, True),
+        # system.conf may say what these are where no file sets them.
+        (Key.RESTART_SEC, {"restart_usec": 3_000_000}, False),
+        (Key.OOM_POLICY, {"oom_policy": "continue"}, False),
+    ],
+)
+def test_what_no_file_sets_any_more(key: Key, loaded: dict[str, Any], told: bool) -> None:
+    properties = UnitProperties("a.service", need_daemon_reload=True, **loaded)
+    said = not_loaded(key, None, properties, Machine(1 << 30))
+    assert ("no file sets it any more" in said) is told

@@ -128,6 +128,7 @@ def test_a_late_command_says_so(machine: Machine) -> None:
     machine.wait_for("pkill -x -f 'late 1000'")
 
 
+@pytest.mark.long
 def test_screen_shows_types_and_resizes(screen: OpenScreen) -> None:
     shell = screen("PS1='ready> ' exec sh", width=70, height=20, term="xterm-256color")
     shell.wait_for_text(r"^ready>")
@@ -143,6 +144,7 @@ def test_screen_shows_types_and_resizes(screen: OpenScreen) -> None:
     assert shell.wait_for_exit() == 7
 
 
+@pytest.mark.long
 def test_source_can_be_refreshed(machine: Machine) -> None:
     machine.run(f"touch $(echo {recipe.VENV}/lib/*/site-packages/lowmem_tui)/stale.py")
     machine.refresh()
@@ -153,6 +155,7 @@ def test_source_can_be_refreshed(machine: Machine) -> None:
         assert machine.run(stale, check=False).returncode != 0
 
 
+@pytest.mark.long
 def test_disk_survives_a_power_cut_and_a_reboot(machine: Machine) -> None:
     first = machine.get("/proc/sys/kernel/random/boot_id")
     machine.run("echo kept > /root/kept && sync /root/kept /root")
@@ -171,6 +174,7 @@ def test_disk_survives_a_power_cut_and_a_reboot(machine: Machine) -> None:
     machine.run(["rm", "/root/kept"])
 
 
+@pytest.mark.long
 def test_machine_can_be_small_and_without_swap(wheel: Path) -> None:
     with Machine.boot(prepared(SUITES[-1], wheel), memory=512, swap=False) as machine:
         assert machine.run("swapon --show --noheadings").stdout == ""
