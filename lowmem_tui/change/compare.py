@@ -89,7 +89,7 @@ def _unread(key: Key, says: str, loaded: Value) -> str:
 
 
 def _default(key: Key) -> Value | None:
-    """What is loaded where no file sets it; None where that is for system.conf to say."""
+    """Return what is loaded where no file sets it; None where system.conf may say so."""
     if key is Key.RESTART:
         return "no"
     try:

@@ -291,7 +291,10 @@ class LowmemApp(App[int]):
 def _settle_memory() -> None:
     """Take what the start has made out of the collector's sight: it stays to the end.
 
-    The rounds over what is young are cheap then and come often, so that less waits for them.
+    What is left is so little that rounds over all of it cost nothing and can come often: what
+    waits for them is what the program would grow by (docs/performance.md).
     """
     gc.collect()
     gc.freeze()
+    gc.collect()  # counts what is left, by which the next whole round is timed
+    gc.set_threshold(700, 3, 3)
