@@ -12,6 +12,9 @@ from textual.drivers.linux_driver import LinuxDriver
 SHORT = 0.1
 """Seconds: what Textual waits for input before it looks whether a key is complete."""
 
+INTERRUPTED = 130
+"""The exit status after a signal, as cli/exit.py has it."""
+
 ROUNDS = 5
 """Short waits after the last input, within which a lone Escape is told from an arrow key."""
 
@@ -20,7 +23,9 @@ class PatientDriver(LinuxDriver):
     """Textual's driver wakes ten times a second, all day; that is what its hello world costs."""
 
     def start_application_mode(self) -> None:
-        """Take the terminal."""
+        """Take the terminal, unless we have it: a SIGCONT comes also to whom nobody stopped."""
+        if self._reading():
+            return
         self._wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         super().start_application_mode()  # type: ignore[no-untyped-call]
 
@@ -31,9 +36,12 @@ class PatientDriver(LinuxDriver):
         except OSError:
             return super()._get_terminal_size()
 
+    def _reading(self) -> bool:
+        return self._key_thread is not None and self._key_thread.is_alive()
+
     def disable_input(self) -> None:
         """Stop reading."""
-        reading = self._key_thread is not None and self._key_thread.is_alive()
+        reading = self._reading()
         if reading:
             os.write(self._wake[1], b"\0")
         super().disable_input()
@@ -57,8 +65,10 @@ class PatientDriver(LinuxDriver):
                 if self.fileno in ready:
                     data = os.read(self.fileno, 4096)
                     if not data:
-                        # The terminal is gone: nothing more will come.
+                        # The terminal is gone, and whoever started us did not want SIGHUP to
+                        # end us (nohup): not to stay for ever with nobody there.
                         selector.unregister(self.fileno)
+                        self._loop.call_soon_threadsafe(self._app.exit, INTERRUPTED)
                     for event in parser.feed(decode(data)) if data else ():
                         self.process_message(event)
                 for event in parser.tick():

@@ -155,6 +155,18 @@ def test_a_signal_gives_the_terminal_back(terminal: Terminal) -> None:
     assert LEFT in terminal.sent
 
 
+def test_it_does_not_outlive_its_terminal() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    terminal = Terminal()
+    signal.signal(signal.SIGHUP, before)
+    terminal.until("cloudchat.service")
+    os.close(terminal.master)
+    end = time.monotonic() + 60
+    while not os.waitpid(terminal.pid, os.WNOHANG)[0]:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
 def test_to_the_shell_and_back(terminal: Terminal) -> None:
     os.kill(terminal.pid, signal.SIGTSTP)
     while LEFT not in terminal.sent:
