@@ -129,7 +129,13 @@ def perform(
         failure = run.put_back(error)
         book.failed(failure)
         raise failure from (None if failure is error else error)
-    return Outcome(tuple(change.path for change in changes), live, pending, mismatches)
+    return Outcome(
+        tuple(change.path for change in changes),
+        live,
+        pending,
+        mismatches,
+        removed=tuple(change.path for change in changes if change.after is None),
+    )
 
 
 def _units(plan: Plan) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lowmem_tui.change import trial
@@ -78,7 +79,8 @@ def confirm(site: Site) -> Outcome:
         book = trial.ConfirmBook(site, record)
         outcome = perform(record.plan, site.hands, files, check, book)
         trial.clear(site, record.id)
-        return Outcome(record.paths, outcome.live, outcome.pending, outcome.mismatches)
+        gone = tuple(file.path for file in record.plan.files if file.after is None)
+        return replace(outcome, files=record.paths, removed=gone)
 
 
 def undo(
@@ -182,4 +184,4 @@ def _end_trial(site: Site, record: Record) -> Outcome:
     trial.clear(site, record.id)
     site.journal.publish()
     files = tuple(file.path for file in record.trial.files) if record.trial else ()
-    return Outcome(files, tuple(said), (), mismatches)
+    return Outcome(files, tuple(said), (), mismatches, removed=files)

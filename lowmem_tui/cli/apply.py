@@ -46,7 +46,9 @@ def run(options: argparse.Namespace) -> Exit:
         backend.close()
     for line in report(outcome):
         print(line)
-    if trial is not None:
+    if options.demo:
+        print("That was the demo server, which ends with this command and remembers nothing.")
+    elif trial is not None:
         print(trial_line(trial))
     return Exit.FINDINGS if outcome.mismatches else Exit.DONE
 
@@ -80,7 +82,7 @@ def report(outcome: Outcome) -> Iterator[str]:
     """Yield what was done, and what is not as asked, for a person."""
     yield ""
     for path in outcome.files:
-        yield plain(f"written: {path}")
+        yield plain(f"{'removed' if path in outcome.removed else 'written'}: {path}")
     for sentence in outcome.live:
         yield plain(sentence)
     for sentence in outcome.pending:

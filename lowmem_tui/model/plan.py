@@ -112,3 +112,5 @@ class Outcome:
     pending: tuple[str, ...]
     """Sentences: what waits for a restart."""
     mismatches: tuple[Mismatch, ...]
+    removed: tuple[str, ...] = ()
+    """Those of ``files`` that were taken away."""

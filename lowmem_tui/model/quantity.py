@@ -41,6 +41,8 @@ SCORE_MIN, SCORE_MAX = -1000, 1000
 
 _SPACE = " \t\n\r"
 _SIZE_PART = re.compile(r"[ \t\n\r]*\+?([0-9]+)(\.([0-9]*))?[ \t\n\r]*([EPTGMKB]?)")
+_MEANT = re.compile(r"([0-9]+(?:\.[0-9]+)?)[ \t]*([kmgtKMGT])i?[bB]?")
+"""A size as people write it."""
 _INTEGER = re.compile(
     r"(?P<bin>0[bB][01]+)|(?P<oct8>0[oO][0-7]+)"
     r"|(?P<sign>[+-]?)(?:(?P<hex>0[xX][0-9a-fA-F]+)|(?P<oct>0[0-7]+)|(?P<dec>0|[1-9][0-9]*))"
@@ -112,6 +114,8 @@ def parse_limit(text: str, ram: int, page_size: int = 4096) -> Limit:
             size = parse_size(body)
         except InvalidValueError as error:
             hint = "write a size like 256M, a share of RAM like 25%, or infinity."
+            if meant := _MEANT.fullmatch(body):
+                hint = f"systemd writes it {meant[1]}{meant[2].upper()}."
             raise InvalidValueError(f"{_quote(text)} is not a limit: {hint}") from error
         if size >= UINT64_MAX:
             raise InvalidValueError(f"{_quote(text)} is too large: write infinity for no limit.")

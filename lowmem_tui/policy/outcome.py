@@ -196,6 +196,29 @@ def _gatekeeper(after: After) -> Notice | None:
     )
 
 
+def _unguarded(after: After) -> Notice | None:
+    """Warn of a gatekeeper that is offered to the kernel, or that nothing starts again."""
+    if after.tier is not Tier.GATEKEEPER:
+        return None
+    score = after.will(Key.OOM_SCORE_ADJUST)
+    if after.touches(Key.OOM_SCORE_ADJUST) and isinstance(score, int) and score > 0:
+        return Notice(
+            "gatekeeper-offered",
+            after.name,
+            f"{after.name} is a gatekeeper (tier 0): {score} offers it to the kernel before what "
+            "it guards. Use -200 to -500.",
+        )
+    again = after.will(Key.RESTART) != "no" or after.case.properties.type == "oneshot"
+    if after.touches(Key.RESTART) and not again:
+        return Notice(
+            "gatekeeper-stays-dead",
+            after.name,
+            f"{after.name} is a gatekeeper (tier 0): with Restart=no nothing starts it again when "
+            "it ends. Use on-failure, or always.",
+        )
+    return None
+
+
 # --- restarts -----------------------------------------------------------------------------------
 
 
@@ -261,6 +284,7 @@ def _crash_loop(after: After) -> Notice | None:
 
 UNIT_CHECKS: tuple[Callable[[After], Notice | None], ...] = (
     _gatekeeper,
+    _unguarded,
     _no_room,
     _high_without_swap,
     _stops_all,

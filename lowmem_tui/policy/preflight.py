@@ -215,10 +215,11 @@ def _oneshot(case: EditCase) -> Notice | None:
 def _forgotten_suffix(case: EditCase) -> Notice | None:
     if case.limit is None or case.limit >= LEAST_LIMIT or case.key is Key.MEMORY_SWAP_MAX:
         return None
+    text = render_limit(case.limit)
     return case.notice(
         "limit-too-small",
-        f"{case.key}={render_limit(case.limit)} is {case.limit} bytes, and nothing runs in that: "
-        f"write {case.limit}M if megabytes are meant.",
+        f"{case.key}={text} is {case.limit} bytes, and nothing runs in that: "
+        f"write {text.rstrip('K')}M if megabytes are meant.",
         forceable=True,
     )
 

@@ -70,7 +70,9 @@ def of_outcome(outcome: Outcome, touched: str = "Written") -> list[Text]:
         )
         values = f"file {m.declared}, systemd {m.loaded}, kernel {m.kernel}"
         lines.append(Text(f"   {plain(m.cause)} Now: {plain(values)}."))
-    lines += [Text(f" {touched}: {plain(path)}") for path in outcome.files]
+    for path in outcome.files:
+        did = "Removed" if path in outcome.removed else touched
+        lines.append(Text(f" {did}: {plain(path)}"))
     lines += [Text(f" Live: {plain(sentence)}") for sentence in outcome.live]
     lines += [Text.assemble((" Waits: ", "bold"), plain(sentence)) for sentence in outcome.pending]
     if not outcome.mismatches:

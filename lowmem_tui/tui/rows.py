@@ -150,10 +150,19 @@ def listed(unit: Unit) -> bool:
 
 
 def matches(unit: Unit, wanted: str) -> bool:
-    """Whether a unit's name or description has this casefolded text in it."""
+    """Whether a name of the unit or of its processes, or its description, has this in it.
+
+    ``wanted`` is casefolded.
+    """
     if wanted in unit.name.casefold():
         return True
-    return unit.properties is not None and wanted in unit.properties.description.casefold()
+    known = unit.properties
+    if known is not None and any(
+        wanted in text.casefold() for text in (known.description, *known.names)
+    ):
+        return True
+    usage = unit.usage
+    return usage is not None and any(wanted in p.name.casefold() for p in usage.processes)
 
 
 def _sort(units: list[Unit], view: View) -> None:

@@ -260,7 +260,7 @@ async def test_find_next_and_a_folded_group(front: Front) -> None:
     assert front.cursor == "certbot.service"
     assert "certbot.service" in front.text
     await front.press("backspace", *"nothing-of-the-kind")
-    assert "No unit has" in front.header[2]
+    assert "No unit, description" in front.header[2]
     await front.press("escape")
     assert "Next to die" in front.header[2]
 

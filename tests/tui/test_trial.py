@@ -93,7 +93,7 @@ async def test_it_says_what_it_does_and_counts_down(trial: Front) -> None:
     assert "256M → 300M" in says(trial)
     assert "zzz-lowmem-tui-trial.conf" in says(trial)
     assert "Verified" in says(trial)
-    assert "y Keep u Undo now n Leave it running" in says(trial)
+    assert "y Keep u Undo now n Back, it goes on" in says(trial)
     assert limit(trial) == 300 * MIB
     assert trial.app.staged.edits == (EDIT,)
     await trial.tick(33)

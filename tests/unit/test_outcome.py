@@ -141,6 +141,27 @@ def test_a_gatekeeper_is_not_limited(tier: Tier | None) -> None:
     assert [n.code for n in found] == expected
 
 
+@pytest.mark.parametrize(
+    ("edit", "before", "code"),
+    [
+        ("a:OOMScoreAdjust=1000", {}, "gatekeeper-offered"),
+        ("a:OOMScoreAdjust=1", {}, "gatekeeper-offered"),
+        ("a:OOMScoreAdjust=0", {"oom_score_adjust": -200}, None),
+        ("a:Restart=no", {"restart": "on-failure"}, "gatekeeper-stays-dead"),
+        ("a:Restart=no", {"restart": "on-failure", "type": "oneshot"}, None),
+        ("a:Restart=on-failure", {"restart": "no"}, None),
+    ],
+)
+@pytest.mark.parametrize("tier", [Tier.GATEKEEPER, Tier.BUSINESS, None])
+def test_a_gatekeeper_is_kept_safe(
+    tier: Tier | None, edit: str, before: dict[str, Any], code: str | None
+) -> None:
+    tiers = {"a": tier} if tier is not None else {}
+    found = [n.code for n in warned(situation(known(serving((9,), **before))), edit, **tiers)]
+    expected = code if tier is Tier.GATEKEEPER else None
+    assert [c for c in found if c.startswith("gatekeeper")] == ([expected] if expected else [])
+
+
 # what is set, MemoryHigh before, whether the server has swap, words
 HIGH: dict[str, tuple[tuple[str, ...], int | None, bool, str]] = {
     "no swap": (("a:MemoryHigh=256M",), None, False, "or make swap first"),

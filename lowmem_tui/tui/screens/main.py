@@ -32,6 +32,8 @@ STATES = {"activating": "starting", "deactivating": "stopping", "failed": "faile
 
 LOAD_STATES = {"bad-setting": "bad file", "error": "bad file", "masked": "masked"}
 
+NOTHING = "No unit, description or process has '{}' in it."
+
 NO_KILL = "Nothing is killed from here: Enter opens the unit, where limits are set."
 
 
@@ -360,8 +362,10 @@ class MainScreen(Screen[None]):
         """Find or filter at once."""
         if message.purpose == FILTER:
             self._see(replace(self._view, filter=message.text))
+            nothing = message.text and self._table.row is None
+            self._say(NOTHING.format(message.text) if nothing else "")
         elif message.text and not self._find(message.text, again=message.again):
-            self._say(f"No unit has '{message.text}' in its name or description.")
+            self._say(NOTHING.format(message.text))
         else:
             self._say("")
 

@@ -35,7 +35,7 @@ KEYS = {
     Stage.RUNNING: (
         Key("y", "y", "Keep"),
         Key("u", "u", "Undo now"),
-        Key("n", "n", "Leave it running"),
+        Key("n", "n", "Back, it goes on"),
         MORE,
     ),
     Stage.WORKING: (),
