@@ -163,52 +163,62 @@ class Advice(NamedTuple):
 _STEP = 10 << 20
 """Advice is given in tens of MiB."""
 
-_SPARE = 2
-"""A unit that is not the largest gets so many times what it has needed: a fork's copy, a reload."""
+_SMALL = 32
+"""What needs less than one part in so many of RAM lives within the reserve."""
+
+_SPARE, _LEAST_SPARE = 2.0, 1.1
+"""Whoever is not the largest gets so many times what it has needed: a fork's copy, a reload; and
+where there is little, hardly more than that."""
 
 
 def advise(snapshot: Snapshot, tiers: Mapping[str, Tier | None]) -> list[Advice]:
-    """Return a MemoryMax for each business unit that runs, the largest first.
+    """Return a MemoryMax for each business unit that runs and is not small, the largest first.
 
     The guide's rule, scaled: keep three eighths of RAM for the system (some 400 MiB of 1 GiB),
-    give the small ones twice what they have needed, and the largest the rest. Units of the other
+    give the lesser ones up to twice what they have needed, and the largest the rest. Together with
+    the reserve that is never more than RAM, unless the needs themselves are. Units of the other
     tiers get no limit: gatekeepers must not be killed, short-lived ones end by themselves.
     """
+    ram = snapshot.host.mem_total
     names = [name for name, tier in tiers.items() if tier is Tier.BUSINESS]
     units = [snapshot.units[name] for name in names if name in snapshot.units]
-    units = [u for u in units if u.usage and unit_type(u.name) is UnitType.SERVICE and need(u)]
+    units = [u for u in units if unit_type(u.name) is UnitType.SERVICE and need(u) * _SMALL > ram]
     units.sort(key=lambda u: (-need(u), u.name))
     if not units:
         return []
-    ram = snapshot.host.mem_total
-    kept = reserve(ram)
-    largest, small = units[0], units[1:]
-    given = {u.name: _up(_SPARE * need(u)) for u in small}
-    rest = (ram - kept - sum(given.values())) // _STEP * _STEP
-    share = f"{format_size(ram)} of RAM less {format_size(kept)} kept for the system"
-    if small:
-        others = "1 other" if len(small) == 1 else f"{len(small)} others"
-        share += f" and {format_size(sum(given.values()))} for {others}"
-    name, peak = plain(largest.name, 60), format_size(need(largest))
-    if rest < need(largest):
-        sentence = (
-            f"{name} has needed {peak}, and {share} leaves {format_size(max(0, rest))}: it would "
-            "swap or be killed. Give it less to do, or the server more RAM."
+    room = ram - reserve(ram)
+    spare = min(_SPARE, max(_LEAST_SPARE, room / sum(need(u) for u in units)))
+    given = {u.name: _up(round(spare * need(u))) for u in units[1:]}
+    found = [_rest(snapshot, units[0], room, given)]
+    for unit in units[1:]:
+        size = given[unit.name]
+        found.append(
+            Advice(
+                unit.name,
+                size,
+                f"{plain(unit.name, 60)}: {size >> 20}M. It has needed "
+                f"{format_size(need(unit))}, and a fork or a reload needs more.",
+            )
         )
-        found = [Advice(largest.name, max(rest, _STEP), sentence)]
-    else:
-        sentence = f"{name}: {rest >> 20}M, that is {share}; it has needed {peak}."
-        found = [Advice(largest.name, rest, sentence)]
-    found += [
-        Advice(
-            unit.name,
-            given[unit.name],
-            f"{plain(unit.name, 60)}: {given[unit.name] >> 20}M, twice the "
-            f"{format_size(need(unit))} that it has needed: room for a fork or a reload.",
-        )
-        for unit in small
-    ]
     return found
+
+
+def _rest(snapshot: Snapshot, unit: Unit, room: int, given: Mapping[str, int]) -> Advice:
+    """Return what is left for the largest."""
+    rest = max(_STEP, (room - sum(given.values())) // _STEP * _STEP)
+    ram = snapshot.host.mem_total
+    why = f"{format_size(ram)} of RAM less {format_size(reserve(ram))} kept for the system"
+    if given:
+        others = "1 other" if len(given) == 1 else f"{len(given)} others"
+        why += f" and {format_size(sum(given.values()))} for {others}"
+    needed = need(unit)
+    end = "."
+    if rest < needed:
+        beyond = "it swaps beyond that" if snapshot.host.swap_total else "it is killed beyond that"
+        end = f", so {beyond}: give it less to do, or the server more RAM."
+    name, size = plain(unit.name, 60), f"{rest >> 20}M"
+    text = f"{name}: {size}, that is {why}. It has needed {format_size(needed)}{end}"
+    return Advice(unit.name, rest, text)
 
 
 def _up(size: int) -> int:

@@ -83,7 +83,8 @@ def killed_now(found: Outlook) -> str:
     if found.unloadable:
         return "does not start again: Restart= is refused for Type=oneshot"
     if found.now.fate is Fate.COMES_BACK:
-        return f"comes back in {span(found.now.delay)}"
+        delay = found.now.delay
+        return f"comes back in {span(delay)}" if delay else "comes back at once"
     return f"stays dead{_until(found)}"
 
 
@@ -113,7 +114,7 @@ def _until(found: Outlook) -> str:
 
 
 def span(usec: int) -> str:
-    """Return a time span, not finer than it is known: ``at once``'s 0 is ``0 s``."""
+    """Return a time span, not finer than it is known."""
     if usec >= 10_000_000:
         usec = round(usec, -6)
     elif usec >= 100_000:

@@ -100,7 +100,7 @@ def _loaded(properties: UnitProperties, settings: Mapping[Key, Value]) -> UnitPr
 
 def sentences(now: Snapshot, then: Snapshot) -> list[str]:
     """Return what the change does to who dies, the most important first; never empty."""
-    changed = [name for name, unit in then.units.items() if now.units.get(name) != unit]
+    changed = differing(now, then)
     said = [*_order(now, then, changed), *_limits(now, then, changed)]
     said += _together(now, then, changed)
     first = _ranks(then)
@@ -108,6 +108,11 @@ def sentences(now: Snapshot, then: Snapshot) -> list[str]:
         who = f": {plain(first[0], 60)} goes first" if first else ""
         said.append(f"The order of kills stays as it is{who}.")
     return said
+
+
+def differing(now: Snapshot, then: Snapshot) -> list[str]:
+    """Return the units that a change makes other than they are."""
+    return [name for name, unit in then.units.items() if now.units.get(name) != unit]
 
 
 def _ranks(snapshot: Snapshot) -> list[str]:

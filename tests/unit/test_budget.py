@@ -62,12 +62,13 @@ def test_what_was_needed_is_the_peak_without_page_cache() -> None:
 # RAM, what each unit has needed → MemoryMax advised, MiB
 ADVICE: dict[str, tuple[int, dict[str, int], dict[str, int]]] = {
     "the guide's server": (1024, {"app": 500}, {"app": 640}),
-    "with redis": (1024, {"app": 400, "redis": 60}, {"app": 520, "redis": 120}),
+    "with redis": (1024, {"app": 400, "redis": 60}, {"app": 550, "redis": 90}),
     "512 MiB": (512, {"app": 200}, {"app": 320}),
     "2 GiB": (2048, {"app": 500, "redis": 100}, {"app": 1080, "redis": 200}),
     "too small a box": (512, {"app": 400}, {"app": 320}),
-    "rounded up": (1024, {"app": 400, "b": 7}, {"app": 620, "b": 20}),
-    "others get none": (1024, {"gate": 900, "job": 900, "app": 10}, {"app": 640}),
+    "room for all": (1024, {"app": 200, "b": 37}, {"app": 560, "b": 80}),
+    "what is small lives in the reserve": (1024, {"app": 400, "b": 31}, {"app": 640}),
+    "others get none": (1024, {"gate": 900, "job": 900, "app": 40}, {"app": 640}),
     "nobody": (1024, {}, {}),
 }
 
@@ -87,14 +88,15 @@ def test_advice_says_why() -> None:
     tiers: dict[str, Tier | None] = dict.fromkeys(server.units, Tier.BUSINESS)
     app, redis = (a.sentence for a in advise(server, tiers))
     assert app == (
-        "app.service: 520M, that is 1G of RAM less 384M kept for the system and 120M for 1 other; "
-        "it has needed 400M."
+        "app.service: 550M, that is 1G of RAM less 384M kept for the system and 90M for 1 other. "
+        "It has needed 400M."
     )
-    assert redis == (
-        "redis.service: 120M, twice the 60M that it has needed: room for a fork or a reload."
-    )
+    assert redis == "redis.service: 90M. It has needed 60M, and a fork or a reload needs more."
 
 
-def test_what_does_not_fit_is_said() -> None:
-    (found,) = advise(snapshot(of("app", 900)), {"app.service": Tier.BUSINESS})
-    assert "would swap or be killed" in found.sentence
+@pytest.mark.parametrize(("swap", "words"), [(0, "it is killed"), (1024, "it swaps")])
+def test_what_does_not_fit_is_said(swap: int, words: str) -> None:
+    server = snapshot(of("app", 900), swap_total=swap * M, swap_free=swap * M)
+    (found,) = advise(server, {"app.service": Tier.BUSINESS})
+    assert f"{words} beyond that" in found.sentence
+    assert found.limit == 640 * M

@@ -52,7 +52,7 @@ FATES: dict[str, tuple[dict[str, Any], str, str]] = {
     "a delay without end": (THREE | {"restart_usec": INFINITY}, DEAD, DEAD),
     "no delay": (
         THREE | {"restart_usec": 0},
-        "comes back in 0s", f"gives up after 5 starts within 100ms, {RESET}",
+        "comes back at once", f"gives up after 5 starts within 100ms, {RESET}",
     ),
     "growing": (
         THREE | {"restart_steps": 4, "restart_max_delay_usec": 300 * S},
