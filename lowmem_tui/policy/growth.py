@@ -103,9 +103,9 @@ def in_words(reach: Reach) -> str:
     if reach.held >= reach.limit:
         return "at its limit now"
     if way is Way.UNKNOWN:
-        return "when: not known, watched for less than a minute"
+        return "not known yet, it takes a minute"
     if way is Way.UNEVEN:
-        return "when: not known, it goes up and down"
+        return "not known, it goes up and down"
     if way is Way.STEADY:
         return "steady, not in sight"
     if way is Way.SHRINKS:

@@ -12,8 +12,9 @@ from lowmem_tui.model.quantity import format_size
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import UnitType, unit_type
 from lowmem_tui.policy import budget, growth
-from lowmem_tui.policy.fate import killed_now, outlook
+from lowmem_tui.policy.fate import outlook, span
 from lowmem_tui.policy.kills import BOX, Goes
+from lowmem_tui.policy.restart import Fate
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from lowmem_tui.policy.others import Other
 
 LEAST_WIDTH = 60
-NARROW = 80
+NARROW = 76
 """Cells from which on it is told what goes with a victim, and whether it comes back."""
 
 _FIGURES = 29
@@ -34,6 +35,8 @@ _FIGURES = 29
 _TAIL = 17
 _PROCESS, _MOST_PROCESS = 14, 24
 _MOST_UNIT = 40
+_DISTANT = 26
+"""Cells of a unit's name where it is told how far its limit is."""
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
@@ -83,15 +86,16 @@ def _with(kill: Kill, snapshot: Snapshot) -> str:
         return "?"
     if kill.goes is Goes.ALONE:
         return "it alone"
-    what = "group" if kill.goes is Goes.GROUP else "unit"
+    what = "all" if kill.goes is Goes.GROUP else "unit"
     if unit_type(kill.group) is UnitType.SLICE:
         return "the whole slice"
     properties = snapshot.units[kill.group].properties
     found = outlook(properties) if properties else None
-    if found is None:
-        return f"whole {what}"
-    then = killed_now(found).partition(",")[0].replace("at once", "in 0s")
-    return f"{what}, {then.removeprefix('comes ')}" if len(then) < 25 else f"whole {what}"
+    if found is None or found.unloadable:
+        return "the whole unit"
+    if found.now.fate is Fate.COMES_BACK:
+        return f"{what}, back {span(found.now.delay)}"
+    return f"{what}, stays dead"
 
 
 def side_by_side(
@@ -130,11 +134,9 @@ def distances(reaches: Sequence[Reach]) -> Iterator[str]:
     for reach in reaches:
         share = 100 * reach.held // reach.limit if reach.limit else 100
         words = growth.in_words(reach)
-        mark = " (the first)" if first is not None and reach == first else ""
-        yield (
-            f"{plain(reach.unit, 60) or 'RAM and swap'}: {format_size(reach.held)} of "
-            f"{format_size(reach.limit)}, {share}%; {words}{mark}"
-        )
+        mark = ": the first" if first is not None and reach == first else ""
+        name = _fit(reach.unit or "RAM and swap", _DISTANT)
+        yield f"{name} {share:>3}% of {format_size(reach.limit):>5}  {words}{mark}"
 
 
 # --- the budget ---------------------------------------------------------------------------------

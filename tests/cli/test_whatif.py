@@ -65,7 +65,7 @@ def test_a_new_limit_is_a_new_domain(capsys: Capture) -> None:
 def test_for_a_person(capsys: Capture) -> None:
     said = text_of(capsys)
     assert "When the machine's 967M of RAM and 2G of swap are used up:" in said
-    assert "back in 3s" in said
+    assert "back 3s" in said
     assert "The budget:" in said
     assert "Advice for MemoryMax:" in said
 

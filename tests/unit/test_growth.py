@@ -60,8 +60,8 @@ WORDS: dict[str, tuple[int, Growth, str]] = {
     "days": (10, Growth(Way.GROWS, 100.0), "not within a day at +5.9K a min"),
     "steady": (70, Growth(Way.STEADY), "steady, not in sight"),
     "shrinks": (70, Growth(Way.SHRINKS, -5.0), "shrinks, not in sight"),
-    "uneven": (70, Growth(Way.UNEVEN), "when: not known, it goes up and down"),
-    "new": (70, Growth(Way.UNKNOWN), "when: not known, watched for less than a minute"),
+    "uneven": (70, Growth(Way.UNEVEN), "not known, it goes up and down"),
+    "new": (70, Growth(Way.UNKNOWN), "not known yet, it takes a minute"),
 }
 
 

@@ -41,7 +41,7 @@ def test_a_table() -> None:
     assert telling.title(found) == ("When b.service has filled its limit of 90M and 1G of swap:")
     assert list(telling.kills(found, SERVER, 80)) == [
         "  # UNIT                 PROCESS        SCORE  BACK  SWAP  LEFT WITH IT",
-        "  1 b.service            a-lon… 4194304   690   40M     0     0 whole unit",
+        "  1 b.service            a-lon… 4194304   690   40M     0     0 the whole unit",
     ]
 
 
@@ -84,6 +84,6 @@ def test_distances_name_the_first() -> None:
     far = Reach("far.service", 10 * M, 100 * M, Growth(Way.UNKNOWN))
     near = Reach("near.service", 40 * M, 100 * M, Growth(Way.GROWS, M / 60))
     assert list(telling.distances([far, near])) == [
-        "far.service: 10M of 100M, 10%; when: not known, watched for less than a minute",
-        "near.service: 40M of 100M, 40%; in about 60 min at +1M a min (the first)",
+        "far.service                 10% of  100M  not known yet, it takes a minute",
+        "near.service                40% of  100M  in about 60 min at +1M a min: the first",
     ]
