@@ -14,6 +14,7 @@ from lowmem_tui.policy.oom import (
     OOM_SCORE_ADJ_MIN,
     Candidate,
     cgroup_kill_order,
+    cgroup_total,
     kill_order,
     limited,
     members,
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lowmem_tui.model.snapshot import Snapshot, Unit
-    from lowmem_tui.model.unit import Limit
     from lowmem_tui.model.usage import Process
 
 BOX = ""
@@ -89,7 +89,8 @@ def predict(snapshot: Snapshot, domain: str = BOX, most: int | None = None) -> P
         memory = unit.usage.memory if unit and unit.usage else None
         if unit is None or unit.usage is None or memory is None or not isinstance(memory.max, int):
             return None
-        limit, swap = memory.max, _swap_allowed(memory.swap_max, host.swap_total)
+        limit, page = memory.max, host.page_size
+        swap = cgroup_total(host, limit, memory.swap_max) * page - limit // page * page
         current = memory.current if memory.current is not None else unit.usage.rss
         held = (current or 0) + (unit.usage.swap or 0)
         order = cgroup_kill_order(snapshot, domain)
@@ -102,10 +103,6 @@ def predictions(snapshot: Snapshot, most: int | None = None) -> list[Prediction]
     found.sort(key=lambda p: (p.limit - _pinned(snapshot.units[p.domain]), p.domain))
     box = predict(snapshot, BOX, most)
     return [box, *found] if box else found
-
-
-def _swap_allowed(swap_max: Limit | None, total: int) -> int:
-    return min(swap_max, total) if isinstance(swap_max, int) else total
 
 
 def _pinned(unit: Unit) -> int:

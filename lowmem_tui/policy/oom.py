@@ -92,9 +92,9 @@ def cgroup_total(host: HostUsage, limit: int, swap_max: Limit | None) -> int:
     """Return ``mem_cgroup_get_max``, pages: the limit, and the swap that the group may use.
 
     Of its own files alone: neither RAM nor a parent's limit bounds it. None for ``swap_max`` (not
-    known) is taken for infinity.
+    known) is taken for infinity. With vm.swappiness=0 no swap counts.
     """
-    swap = host.swap_total
+    swap = host.swap_total if host.swappiness != 0 else 0
     if isinstance(swap_max, int):
         swap = min(swap, swap_max)
     return limit // host.page_size + swap // host.page_size

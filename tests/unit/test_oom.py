@@ -87,6 +87,11 @@ def test_the_total_of_a_group_is_its_limit_and_the_swap_it_may_use(
     assert cgroup_total(host(), limit, swap_max) == pages
 
 
+def test_with_a_swappiness_of_0_a_group_s_swap_is_none() -> None:
+    assert cgroup_total(host(swappiness=0), 100 * M, 50 * M) == 25600
+    assert cgroup_total(host(swappiness=10), 100 * M, 50 * M) == 38400
+
+
 def pids(candidates: list[Candidate]) -> list[int]:
     return [candidate.pid for candidate in candidates]
 
