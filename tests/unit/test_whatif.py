@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lowmem_tui.model.snapshot import Snapshot, Unit
 from lowmem_tui.model.unit import INFINITY, Key, Value
 from lowmem_tui.policy.kills import Goes, predict
+from lowmem_tui.policy.oom import kill_order
 from lowmem_tui.policy.whatif import after, sentences
 
 from .servers import M, process, properties, service, snapshot
@@ -116,6 +121,33 @@ def test_what_has_a_score_of_its_own_keeps_it() -> None:
     assert usage_ is not None
     assert [p.oom_score_adj for p in usage_.processes] == [300, 7]
     assert now == snapshot(service("a.service", process(10), process(11, oom_score_adj=7)))
+
+
+NAMES = [f"{letter}.service" for letter in "abcde"]
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 300), st.integers(-999, 999)), min_size=5, max_size=5),
+    st.dictionaries(st.sampled_from(NAMES), st.integers(-1000, 1000), max_size=3),
+)
+def test_what_is_said_is_so(sizes: list[tuple[int, int]], wanted: dict[str, int]) -> None:
+    now = snapshot(
+        *(
+            service(name, process(10 + n, mib * M, oom_score_adj=adj), oom_score_adjust=adj)
+            for n, (name, (mib, adj)) in enumerate(zip(NAMES, sizes, strict=True))
+        )
+    )
+    then = after(now, {name: {ADJ: adj} for name, adj in wanted.items()})
+    was, will = ([c.unit for c in kill_order(server)] for server in (now, then))
+    said = sentences(now, then)
+    assert (said[0].startswith("The order of kills stays")) is (was == will)
+    for text in said:
+        if not (pair := re.fullmatch(r"With this change (.*) dies? before (.*)\.", text)):
+            continue
+        for first in re.findall(r"[a-e]\.service", pair[1]):
+            for second in re.findall(r"[a-e]\.service", pair[2]):
+                assert was.index(first) > was.index(second)
+                assert will.index(first) < will.index(second)
 
 
 def test_hostile_names_are_harmless() -> None:
