@@ -25,11 +25,14 @@ if TYPE_CHECKING:
     from lowmem_tui.policy.kills import Kill, Prediction
     from lowmem_tui.policy.others import Other
 
-LEAST_WIDTH = 60
-NARROW = 76
-"""Cells from which on it is told what goes with a victim, and whether it comes back."""
+LEAST_WIDTH = 40
+COMPACT = 60
+"""Cells below which only the figures that matter most are told, and"""
 
-_FIGURES = 29
+NARROW = 76
+"""below which it is not told what goes with a victim, and whether it comes back."""
+
+_FIGURES, _FEWER_FIGURES = 29, 22
 """Cells of a kill's rank and figures, and of the blanks between."""
 
 _TAIL = 17
@@ -54,24 +57,24 @@ def title(found: Prediction) -> str:
 def kills(found: Prediction, snapshot: Snapshot, width: int) -> Iterator[str]:
     """Yield a table of kills, in their order."""
     width = max(width, LEAST_WIDTH)
-    tail = _TAIL if width >= NARROW else 0
-    room = width - _FIGURES - tail
-    unit = min(_MOST_UNIT, room - _PROCESS)
-    process = min(_MOST_PROCESS, room - unit)
-    yield (
-        f" {'#':>2} {'UNIT':<{unit}} {'PROCESS':<{process}} SCORE  BACK  SWAP  LEFT"
-        f"{' WITH IT' if tail else ''}"
-    )
+    narrow, tail = width < COMPACT, _TAIL if width >= NARROW else 0
+    room = width - (_FEWER_FIGURES if narrow else _FIGURES + tail)
+    unit = room if narrow else min(_MOST_UNIT, room - _PROCESS)
+    process = 0 if narrow else min(_MOST_PROCESS, room - unit)
+    title = f" {'#':>2} {'UNIT':<{unit}}"
+    title += " SCORE  BACK  LEFT" if narrow else f" {'PROCESS':<{process}} SCORE  BACK  SWAP  LEFT"
+    yield f"{title} WITH IT" if tail else title
     if not found.kills:
         yield "    nobody can be killed"
     for rank, kill in enumerate(found.kills, 1):
         victim = kill.victim
-        pid = str(victim.pid)
-        name = f"{plain(victim.name, max(1, process - len(pid) - 1))} {pid}"
-        row = (
-            f" {rank:>2} {_fit(victim.unit, unit)} {name:<{process}} {victim.score:>5}"
-            f" {format_size(kill.ram):>5} {format_size(kill.swap):>5} {format_size(kill.left):>5}"
-        )
+        row = f" {rank:>2} {_fit(victim.unit, unit)}"
+        back, swap, left = map(format_size, (kill.ram, kill.swap, kill.left))
+        if narrow:
+            yield f"{row} {victim.score:>5} {back:>5} {left:>5}"
+            continue
+        name = f"{plain(victim.name, max(1, process - len(str(victim.pid)) - 1))} {victim.pid}"
+        row += f" {name:<{process}} {victim.score:>5} {back:>5} {swap:>5} {left:>5}"
         yield plain(f"{row} {_with(kill, snapshot)}" if tail else row, width)
 
 
@@ -95,6 +98,8 @@ def _with(kill: Kill, snapshot: Snapshot) -> str:
         return "the whole unit"
     if found.now.fate is Fate.COMES_BACK:
         return f"{what}, back {span(found.now.delay)}"
+    if found.triggers:
+        return f"{what}, by {found.triggers[0].rpartition('.')[2]}"
     return f"{what}, stays dead"
 
 
@@ -102,7 +107,7 @@ def side_by_side(
     now: Prediction, then: Prediction, changed: Collection[str], width: int, most: int
 ) -> Iterator[str]:
     """Yield two kill orders beside each other; ``*`` marks the units that are changed."""
-    half = (max(width, LEAST_WIDTH) - 3) // 2
+    half = (max(width, COMPACT) - 3) // 2
     left = [_half(k, n, half, changed) for n, k in enumerate(now.kills[:most], 1)]
     right = [_half(k, n, half, changed) for n, k in enumerate(then.kills[:most], 1)]
     yield f"{_head('NOW', half)} │ {_head('THEN', half)}".rstrip()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,11 +26,13 @@ SERVER = snapshot(
 )
 
 
-@pytest.mark.parametrize("width", [0, 59, 60, 79, 80, 81, 120, 200])
+@pytest.mark.parametrize("width", [0, 40, 59, 60, 75, 76, 80, 120, 200])
 def test_no_line_is_too_wide_and_none_is_harmful(width: int) -> None:
     lines: list[str] = []
     for found in predictions(SERVER):
         lines += telling.kills(found, SERVER, width)
+    assert max(map(len, lines)) <= max(width, 40)
+    for found in predictions(SERVER):
         lines += telling.side_by_side(found, found, {"b.service"}, width, 9)
     assert max(map(len, lines)) <= max(width, 60)
     lines += telling.other_killers(others(SERVER))
@@ -43,6 +47,25 @@ def test_a_table() -> None:
         "  # UNIT                 PROCESS        SCORE  BACK  SWAP  LEFT WITH IT",
         "  1 b.service            a-lon… 4194304   690   40M     0     0 the whole unit",
     ]
+
+
+# what systemd has loaded → what is told of a victim's unit
+WITH_IT: dict[str, tuple[dict[str, Any], str]] = {
+    "back": ({"restart": "always", "restart_usec": 3_000_000}, "unit, back 3s"),
+    "dead": ({"restart": "no"}, "unit, stays dead"),
+    "a timer": ({"restart": "no", "triggered_by": ("a.timer",)}, "unit, by timer"),
+    "refused": ({"restart": "always", "type": "oneshot"}, "the whole unit"),
+    "only one": ({"oom_policy": "continue"}, "it alone"),
+}
+
+
+@pytest.mark.parametrize(("loaded", "words"), WITH_IT.values(), ids=WITH_IT)
+def test_what_goes_with_it(loaded: dict[str, Any], words: str) -> None:
+    limits = {"start_limit_interval_usec": 10_000_000, "start_limit_burst": 5}
+    server = snapshot(service("a.service", process(10), **(limits | loaded)))
+    found = predict(server)
+    assert found is not None
+    assert list(telling.kills(found, server, 80))[1].endswith(f" {words}")
 
 
 def test_where_nobody_can_be_killed() -> None:
