@@ -10,6 +10,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
+from lowmem_tui.policy import budget
 from lowmem_tui.policy.oom import (
     OOM_SCORE_ADJ_MIN,
     Candidate,
@@ -100,17 +101,9 @@ def predict(snapshot: Snapshot, domain: str = BOX, most: int | None = None) -> P
 def predictions(snapshot: Snapshot, most: int | None = None) -> list[Prediction]:
     """Return the whole machine's kills, then those of every unit with a limit, fullest first."""
     found = [p for name in limited(snapshot) if (p := predict(snapshot, name, most))]
-    found.sort(key=lambda p: (p.limit - _pinned(snapshot.units[p.domain]), p.domain))
+    found.sort(key=lambda p: (p.limit - budget.held(snapshot.units[p.domain]), p.domain))
     box = predict(snapshot, BOX, most)
     return [box, *found] if box else found
-
-
-def _pinned(unit: Unit) -> int:
-    """Return the bytes of a unit that no file takes back."""
-    if unit.usage is None:
-        return 0
-    memory = unit.usage.memory
-    return (unit.usage.rss or 0) if memory.anon is None else memory.anon + (memory.shmem or 0)
 
 
 def _kills(
