@@ -62,6 +62,7 @@ def parser() -> argparse.ArgumentParser:
     listing = commands.add_parser("list", help="every unit by tier, what it uses, its settings")
     _server(listing, inherit=True)
     _json(listing)
+    _whatif(commands)
     for name, text in (
         ("plan", "show the drop-ins that would be written, and what they would do"),
         ("apply", "write them, reload systemd once, set the kernel's values, verify"),
@@ -98,6 +99,24 @@ def parser() -> argparse.ArgumentParser:
             command.add_argument("--note", default="", help="why, for the history")
     _past(commands)
     return top
+
+
+def _whatif(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = "who is killed, in which order, now and after changes; nothing is written"
+    command = commands.add_parser("whatif", help=text, description=text.capitalize() + ".")
+    _server(command, inherit=True)
+    command.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        dest="sets",
+        metavar="UNIT:KEY=VALUE",
+        help="may be repeated; an empty VALUE drops our setting",
+    )
+    command.add_argument(
+        "--force", action="store_true", help="count what a check refuses and can be overruled"
+    )
+    _json(command)
 
 
 def _past(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

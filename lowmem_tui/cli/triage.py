@@ -144,11 +144,12 @@ def _units(
 ) -> tuple[list[Row], tuple[int, int, int, Row] | None, int]:
     """Return the units, the fattest first; the next victim; how many processes are unreadable.
 
-    The victim is the process of the highest score: (score, pages, pid, unit).
+    The victim is the process of the highest score: (score, pages, pid, unit); of those with the
+    same, the one that the kernel's finer count says.
     """
     rows: dict[str, Row] = {}
     owners: dict[bytes, Row] = {}
-    victim: tuple[int, int, int, Row] | None = None
+    best: list[tuple[int, int, int, Row]] = []
     unseen = 0
     swapped: dict[str, list[str]] = {}
     for pid in os.listdir(proc):
@@ -172,8 +173,10 @@ def _units(
         score = each(procfs.parse_int, read(f"{base}/oom_score"))
         if score is not None:
             row.score = max(score, row.score or 0)
-            if score and (victim is None or (score, pages) > victim[:2]):
-                victim = score, pages, int(pid), row
+            if score and (not best or score >= best[0][0]):
+                if best and score > best[0][0]:
+                    best.clear()
+                best.append((score, pages, int(pid), row))
     for row in rows.values():
         folder = cgroup + row.cgroup
         row.swap = each(cgroupfs.parse_size, read(f"{folder}/memory.swap.current"))
@@ -182,7 +185,29 @@ def _units(
     units = sorted(rows.values(), key=lambda u: (-u.size, u.name))
     for row in units[:FATTEST]:
         row.limit = each(procfs.parse_int, read(f"{cgroup}{row.cgroup}/memory.max"))
-    return units, victim, unseen
+    return units, _first(best, proc, page_size), unseen
+
+
+def _first(
+    best: list[tuple[int, int, int, Row]], proc: str, page_size: int
+) -> tuple[int, int, int, Row] | None:
+    """Return whom the kernel chooses of those with the highest score (as policy/oom has it)."""
+    if len(best) < 2:
+        return best[0] if best else None
+    raw = read(f"{proc}/meminfo", size=16384)
+    memory = procfs.parse_meminfo(raw) if raw else None
+    step = (memory[0] // page_size + memory[3] // page_size) // 1000 if memory else 0
+
+    def badness(one: tuple[int, int, int, Row]) -> tuple[int, int, int]:
+        _, pages, pid, _ = one
+        status, stat = read(f"{proc}/{pid}/status"), read(f"{proc}/{pid}/stat")
+        adj = each(procfs.parse_int, read(f"{proc}/{pid}/oom_score_adj")) or 0
+        _, swap, tables = procfs.parse_status(status) if status else (None, None, None)
+        found = procfs.parse_stat(stat) if stat else None
+        points = pages + (swap or 0) // page_size + (tables or 0) // page_size + adj * step
+        return points, found[3] if found else 0, pid
+
+    return max(best, key=badness)
 
 
 def _process_swap(proc: str, pids: list[str]) -> int | None:

@@ -23,8 +23,12 @@ def pressure(raw: bytes) -> Pressure | None:
     return Pressure(Stall(*some), None if full is None else Stall(*full))
 
 
-def read_host(proc: str, devices: list[str], page_size: int) -> HostUsage:
+def read_host(
+    proc: str, devices: list[str], page_size: int, swappiness: int | None = None
+) -> HostUsage:
     """Return the machine's own figures; ``devices`` are the paths of zram devices.
+
+    ``swappiness`` hardly ever changes: whoever calls has read it.
 
     Raises UnsupportedError when there is no meminfo: without it nothing here means anything.
     """
@@ -49,4 +53,5 @@ def read_host(proc: str, devices: list[str], page_size: int) -> HostUsage:
         zram=None if zram is None else Zram(*zram),
         pressure=pressure(stalls) if stalls else None,
         oom_kills=parse_oom_kills(vmstat) if vmstat else None,
+        swappiness=swappiness,
     )

@@ -125,6 +125,8 @@ class HostUsage(NamedTuple):
     pressure: Pressure | None
     oom_kills: int | None
     """``oom_kill`` of /proc/vmstat, since boot."""
+    swappiness: int | None = None
+    """/proc/sys/vm/swappiness: at 0 no control group swaps at its limit."""
 
     @property
     def swap_used(self) -> int:

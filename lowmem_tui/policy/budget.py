@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from enum import StrEnum
+from typing import TYPE_CHECKING, NamedTuple
+
+from lowmem_tui.model.quantity import format_size
+from lowmem_tui.model.text import plain
+from lowmem_tui.model.unit import Tier, UnitType, unit_type
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lowmem_tui.model.snapshot import Snapshot
+    from lowmem_tui.model.snapshot import Snapshot, Unit
     from lowmem_tui.model.unit import Limit
 
 MOST_KEPT = 768 << 20
@@ -47,3 +52,174 @@ def limits(snapshot: Snapshot, staged: Mapping[str, Limit] | None = None) -> dic
         for name, (path, limit) in found.items()
         if not any(path.startswith(above) for above in paths)
     }
+
+
+class Verdict(StrEnum):
+    """What happens when every limit is filled at the same time."""
+
+    FITS = "fits"
+    SWAPS = "swaps"
+    """More than RAM, but not more than RAM and swap."""
+    KILLS = "kills"
+    """More than there is at all: the kernel kills, limits or not."""
+
+
+class Part(NamedTuple):
+    """A unit with a limit. Bytes."""
+
+    unit: str
+    used: int
+    """What no file takes back (anon + shmem), else the resident memory."""
+    allowed: int
+
+
+class Budget(NamedTuple):
+    """What is promised, and what there is. Bytes."""
+
+    ram: int
+    swap: int
+    reserve: int
+    parts: tuple[Part, ...]
+    """The largest limit first."""
+
+    @property
+    def promised(self) -> int:
+        """The reserve and all limits."""
+        return self.reserve + sum(part.allowed for part in self.parts)
+
+    @property
+    def free(self) -> int:
+        """What of RAM is not promised; below 0 where too much is."""
+        return self.ram - self.promised
+
+    @property
+    def verdict(self) -> Verdict:
+        """What happens when all is filled."""
+        if self.promised <= self.ram:
+            return Verdict.FITS
+        return Verdict.SWAPS if self.promised <= self.ram + self.swap else Verdict.KILLS
+
+
+def budget(snapshot: Snapshot, staged: Mapping[str, Limit] | None = None) -> Budget:
+    """Return the budget of a server."""
+    host = snapshot.host
+    parts = [
+        Part(name, held(snapshot.units[name]), limit)
+        for name, limit in limits(snapshot, staged).items()
+    ]
+    parts.sort(key=lambda part: (-part.allowed, part.unit))
+    return Budget(host.mem_total, host.swap_total, reserve(host.mem_total), tuple(parts))
+
+
+def in_words(found: Budget) -> str:
+    """Return one sentence on it."""
+    kept, ram = format_size(found.reserve), format_size(found.ram)
+    total = format_size(found.promised - found.reserve)
+    if not found.parts:
+        return (
+            f"No unit has a limit: {kept} of {ram} is kept for the system, the rest is anybody's."
+        )
+    sums = f"{kept} kept for the system and {total} of limits"
+    if found.verdict is Verdict.FITS:
+        return f"{sums} fit into {ram} of RAM; {format_size(found.free)} is left to give."
+    over = format_size(-found.free)
+    if found.verdict is Verdict.SWAPS:
+        return f"{sums} are {over} more than {ram} of RAM: filled together, they swap."
+    return (
+        f"{sums} are more than RAM and swap ({format_size(found.ram + found.swap)}): filled "
+        "together, the kernel kills, limits or not."
+    )
+
+
+def held(unit: Unit) -> int:
+    """Return the bytes that a limit cannot push out to files: anon + shmem, else the RSS."""
+    if unit.usage is None:
+        return 0
+    memory = unit.usage.memory
+    return (unit.usage.rss or 0) if memory.anon is None else memory.anon + (memory.shmem or 0)
+
+
+def need(unit: Unit) -> int:
+    """Return the bytes of RAM that a unit has needed at most, page cache apart; 0: not known.
+
+    The page cache of now may well have been in the peak, and a limit only pushes it out.
+    """
+    if unit.usage is None:
+        return 0
+    memory = unit.usage.memory
+    cache = max(0, (memory.file or 0) - (memory.shmem or 0))
+    return max(held(unit), (memory.peak or 0) - cache)
+
+
+class Advice(NamedTuple):
+    """A MemoryMax for a unit."""
+
+    unit: str
+    limit: int | None
+    """Bytes; None for no limit."""
+    sentence: str
+
+
+_STEP = 10 << 20
+"""Advice is given in tens of MiB."""
+
+_SMALL = 32
+"""What needs less than one part in so many of RAM lives within the reserve."""
+
+_SPARE, _LEAST_SPARE = 2.0, 1.1
+"""Whoever is not the largest gets so many times what it has needed: a fork's copy, a reload; and
+where there is little, hardly more than that."""
+
+
+def advise(snapshot: Snapshot, tiers: Mapping[str, Tier | None]) -> list[Advice]:
+    """Return a MemoryMax for each business unit that runs and is not small, the largest first.
+
+    The guide's rule, scaled: keep three eighths of RAM for the system (some 400 MiB of 1 GiB),
+    give the lesser ones up to twice what they have needed, and the largest the rest. Together with
+    the reserve that is never more than RAM, unless the needs themselves are. Units of the other
+    tiers get no limit: gatekeepers must not be killed, short-lived ones end by themselves.
+    """
+    ram = snapshot.host.mem_total
+    names = [name for name, tier in tiers.items() if tier is Tier.BUSINESS]
+    units = [snapshot.units[name] for name in names if name in snapshot.units]
+    units = [u for u in units if unit_type(u.name) is UnitType.SERVICE and need(u) * _SMALL > ram]
+    units.sort(key=lambda u: (-need(u), u.name))
+    if not units:
+        return []
+    room = ram - reserve(ram)
+    spare = min(_SPARE, max(_LEAST_SPARE, room / sum(need(u) for u in units)))
+    given = {u.name: _up(round(spare * need(u))) for u in units[1:]}
+    found = [_rest(snapshot, units[0], room, given)]
+    for unit in units[1:]:
+        size = given[unit.name]
+        found.append(
+            Advice(
+                unit.name,
+                size,
+                f"{plain(unit.name, 60)}: {size >> 20}M. It has needed "
+                f"{format_size(need(unit))}, and a fork or a reload needs more.",
+            )
+        )
+    return found
+
+
+def _rest(snapshot: Snapshot, unit: Unit, room: int, given: Mapping[str, int]) -> Advice:
+    """Return what is left for the largest."""
+    rest = max(_STEP, (room - sum(given.values())) // _STEP * _STEP)
+    ram = snapshot.host.mem_total
+    why = f"{format_size(ram)} of RAM less {format_size(reserve(ram))} kept for the system"
+    if given:
+        others = "1 other" if len(given) == 1 else f"{len(given)} others"
+        why += f" and {format_size(sum(given.values()))} for {others}"
+    needed = need(unit)
+    end = "."
+    if rest < needed:
+        beyond = "it swaps beyond that" if snapshot.host.swap_total else "it is killed beyond that"
+        end = f", so {beyond}: give it less to do, or the server more RAM."
+    name, size = plain(unit.name, 60), f"{rest >> 20}M"
+    text = f"{name}: {size}, that is {why}. It has needed {format_size(needed)}{end}"
+    return Advice(unit.name, rest, text)
+
+
+def _up(size: int) -> int:
+    return -(-size // _STEP) * _STEP

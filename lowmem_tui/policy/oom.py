@@ -1,7 +1,7 @@
 """Whom the kernel kills next: its own arithmetic (mm/oom_kill.c, Linux 5.9 and later), pure.
 
 ``oom_badness`` is counted in pages; the total is RAM + swap for a global kill, and the limit
-(+ its swap) for a kill inside a control group.
+(+ its swap) for a kill inside a control group. The rules and what is not known: docs/prediction.md.
 """
 
 from __future__ import annotations
@@ -70,6 +70,19 @@ def oom_score(points: int, total: int) -> int:
     return max(0, (1000 + (scaled if points >= 0 else -scaled)) * 2 // 3)
 
 
+def score_of(process: Process, host: HostUsage) -> int:
+    """Return /proc/PID/oom_score, recomputed from the other files of /proc (``proc_oom_score``).
+
+    0 for whom the kernel never chooses. What is not known of the process counts as nothing.
+    """
+    adj = process.oom_score_adj or 0
+    if adj == OOM_SCORE_ADJ_MIN or not killable(process):
+        return 0
+    page, total = host.page_size, global_total(host)
+    swap, tables = (process.swap or 0) // page, (process.page_tables or 0) // page
+    return oom_score(badness(process.rss // page, swap, tables, adj, total), total)
+
+
 def global_total(host: HostUsage) -> int:
     """Return the pages of RAM + swap."""
     return host.mem_total // host.page_size + host.swap_total // host.page_size
@@ -78,9 +91,10 @@ def global_total(host: HostUsage) -> int:
 def cgroup_total(host: HostUsage, limit: int, swap_max: Limit | None) -> int:
     """Return ``mem_cgroup_get_max``, pages: the limit, and the swap that the group may use.
 
-    None for ``swap_max`` (not known) is taken for infinity.
+    Of its own files alone: neither RAM nor a parent's limit bounds it. None for ``swap_max`` (not
+    known) is taken for infinity. With vm.swappiness=0 no swap counts.
     """
-    swap = host.swap_total
+    swap = host.swap_total if host.swappiness != 0 else 0
     if isinstance(swap_max, int):
         swap = min(swap, swap_max)
     return limit // host.page_size + swap // host.page_size
@@ -160,14 +174,42 @@ def cgroup_kill_order(
     swap = unit.usage.memory.swap_max if swap_max is None else swap_max
     total = cgroup_total(snapshot.host, bound, swap)
     found = [
-        (f"{member.usage.cgroup}/{candidate.process.cgroup}", candidate)
+        candidate
         for member in members(snapshot, unit)
-        if member.usage
         for candidate in _candidates(snapshot, member, total, adjustments or {})
     ]
-    # mem_cgroup_scan_tasks walks the groups from the top down; of equals the last one is chosen.
-    found.sort(key=lambda f: (f[1].points, f[0], *_by_age(f[1])[1:]), reverse=True)
-    return [candidate for _, candidate in found]
+    paths = {c.pid: _path(snapshot, c) for c in found}
+    born = _births((paths[c.pid], c.process) for c in found)
+    # mem_cgroup_scan_tasks walks the groups from the top down, of siblings the oldest first; of
+    # equals the last one is chosen.
+    found.sort(
+        key=lambda c: (c.points, [born[p] for p in _upwards(paths[c.pid])], *_by_age(c)[1:]),
+        reverse=True,
+    )
+    return found
+
+
+def _path(snapshot: Snapshot, candidate: Candidate) -> str:
+    """Return the control group that a process is in, the one below its unit's included."""
+    usage = snapshot.units[candidate.unit].usage
+    return f"{usage.cgroup if usage else ''}/{candidate.process.cgroup}".rstrip("/")
+
+
+def _upwards(path: str) -> list[str]:
+    """Return a path and all above it, the root first."""
+    parts = path.split("/")
+    return ["/".join(parts[: n + 1]) for n in range(len(parts))]
+
+
+def _births(members: Iterable[tuple[str, Process]]) -> dict[str, tuple[int, int, str]]:
+    """Return, for each control group, the start of its oldest process: about when it was made."""
+    born: dict[str, tuple[int, int, str]] = {}
+    for path, process in members:
+        for above in _upwards(path):
+            birth = process.start, process.pid, above
+            if above not in born or birth < born[above]:
+                born[above] = birth
+    return born
 
 
 def members(snapshot: Snapshot, unit: Unit) -> Iterable[Unit]:

@@ -9,7 +9,7 @@ from lowmem_tui.model.plan import Notice
 from lowmem_tui.model.quantity import format_size, format_time_span, render_limit
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import Key, Tier, Unlimited
-from lowmem_tui.policy import budget, restart
+from lowmem_tui.policy import budget, fate, restart
 from lowmem_tui.policy.cases import UnitCase, unreclaimable
 from lowmem_tui.policy.classify import LARGE
 from lowmem_tui.policy.oom import kill_order
@@ -282,6 +282,25 @@ def _crash_loop(after: After) -> Notice | None:
     )
 
 
+def _gives_up_at_limit(after: After) -> Notice | None:
+    """Warn of a limit that may kill it at each start, where systemd soon gives up."""
+    if after.touches(Key.RESTART, Key.RESTART_SEC) or not after.touches(Key.MEMORY_MAX):
+        return None
+    needed = budget.need(after.case.known.unit)
+    policy = restart.policy_of(after.case.properties, after.changed)
+    if after.limit is None or policy is None or after.limit >= needed:
+        return None
+    verdict = restart.dies_at_every_start(policy, restart.Death.OOM_KILL)
+    if verdict.fate is not restart.Fate.GIVES_UP:
+        return None
+    return Notice(
+        "gives-up-at-limit",
+        after.name,
+        f"If {after.name} needs that at its start already, it is killed at each: systemd "
+        f"{fate.gives_up(verdict)}. RestartSec=3s keeps it trying.",
+    )
+
+
 UNIT_CHECKS: tuple[Callable[[After], Notice | None], ...] = (
     _gatekeeper,
     _unguarded,
@@ -290,6 +309,7 @@ UNIT_CHECKS: tuple[Callable[[After], Notice | None], ...] = (
     _stops_all,
     _stays_dead,
     _crash_loop,
+    _gives_up_at_limit,
 )
 
 

@@ -138,11 +138,15 @@ def delay_before(policy: Policy, restart: int) -> int:
     return int(base * growth)
 
 
-def dies_once(policy: Policy, death: Death = Death.OOM_KILL) -> Verdict:
-    """Return what happens when a service that has run for long dies."""
+def dies_once(policy: Policy, death: Death = Death.OOM_KILL, already: int = 0) -> Verdict:
+    """Return what happens when a service that has run for long dies.
+
+    ``already`` is how often systemd has restarted it (``NRestarts``): with RestartSteps= the delay
+    has grown with that, and nothing but a start by hand takes it back.
+    """
     if not restarts(policy, death):
         return _DEAD
-    return Verdict(Fate.COMES_BACK, delay=delay_before(policy, 1))
+    return Verdict(Fate.COMES_BACK, delay=delay_before(policy, already + 1))
 
 
 def dies_at_every_start(

@@ -1,4 +1,4 @@
-"""What units have held in the last minutes: the history line's few bytes per unit."""
+"""What units have held in the last minutes: a few bytes per unit, for the line and the growth."""
 
 from __future__ import annotations
 
@@ -23,10 +23,16 @@ _UNKNOWN = 0xFFFFFFFF
 _EMPTY = array("I", (_UNKNOWN,)) * SPANS
 
 
+BOX = ""
+"""The name under which RAM and swap of the whole machine are kept, with the units' limits."""
+
+
 class History:
     """A ring of spans for every unit, the most it held in each, in KiB: 240 bytes a unit.
 
-    A ring is made whole when its unit is first seen, so that the program does not grow.
+    A second one for units with a limit: what of it no file takes back (anon + shmem), for that is
+    what grows against a limit. A ring is made whole when its unit is first seen, so that the
+    program does not grow.
     """
 
     def __init__(self) -> None:
@@ -34,6 +40,12 @@ class History:
         self._span = 0
         """The newest, counted from the machine's start."""
         self._rows: dict[str, array[int]] = {}
+        self._pinned: dict[str, array[int]] = {}
+
+    @property
+    def span(self) -> int:
+        """The number of the newest span: nothing older changes until it does."""
+        return self._span
 
     def add(self, snapshot: Snapshot) -> None:
         """Take one look; one that has been taken is not taken twice."""
@@ -43,31 +55,41 @@ class History:
         span = int(snapshot.monotonic / STEP)
         if span != self._span:
             self._turn(span)
-        place, rows = span % SPANS, self._rows
+        place, rows, pinned = span % SPANS, self._rows, self._pinned
+        host = snapshot.host
+        _put(pinned, BOX, place, host.mem_total - host.mem_available + host.swap_used)
         for name, unit in snapshot.units.items():
             if unit.usage is None:
                 continue
-            held = unit.usage.memory.current
+            memory = unit.usage.memory
+            held = memory.current
             if held is None:
                 held = unit.usage.rss
             if held is None:
                 continue
-            row = rows.get(name)
-            if row is None:
-                row = rows[name] = _EMPTY[:]
-            held = min(held >> 10, _UNKNOWN - 1)
-            if row[place] == _UNKNOWN or row[place] < held:
-                row[place] = held
+            _put(rows, name, place, held)
+            if isinstance(memory.max, int) and memory.anon is not None:
+                _put(pinned, name, place, memory.anon + (memory.shmem or 0))
 
     def _turn(self, span: int) -> None:
         """Forget what the ring has no room for any more, and whoever is not in it any more."""
         stale = [number % SPANS for number in range(max(self._span, span - SPANS) + 1, span + 1)]
         self._span = span
-        for name, row in list(self._rows.items()):
-            for place in stale:
-                row[place] = _UNKNOWN
-            if row == _EMPTY:
-                del self._rows[name]
+        for rows in (self._rows, self._pinned):
+            for name, row in list(rows.items()):
+                for place in stale:
+                    row[place] = _UNKNOWN
+                if row == _EMPTY:
+                    del rows[name]
+
+    def pinned(self, name: str) -> list[int | None]:
+        """Return what a unit with a limit held that no file takes back: bytes, one each ``STEP``.
+
+        Oldest first, None where nothing is known. ``BOX``: RAM and swap of the machine.
+        """
+        row = self._pinned.get(name, _EMPTY)
+        numbers = range(self._span - SPANS + 1, self._span + 1)
+        return [None if (h := row[n % SPANS]) == _UNKNOWN else h << 10 for n in numbers]
 
     def of(self, name: str, bins: int) -> tuple[Sequence[int | None], float]:
         """Return the most that was held in each of so many equal spans of time, and their length.
@@ -87,6 +109,15 @@ class History:
             if held != _UNKNOWN and place >= 0:
                 result[place] = max(result[place] or 0, held << 10)
         return result, step
+
+
+def _put(rows: dict[str, array[int]], name: str, place: int, held: int) -> None:
+    row = rows.get(name)
+    if row is None:
+        row = rows[name] = _EMPTY[:]
+    held = min(held >> 10, _UNKNOWN - 1)
+    if row[place] == _UNKNOWN or row[place] < held:
+        row[place] = held
 
 
 _kept: WeakKeyDictionary[object, History] = WeakKeyDictionary()

@@ -12,7 +12,7 @@ from lowmem_tui.tui.facts import about, heading
 from lowmem_tui.tui.widgets.diff import difference
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from lowmem_tui.model.plan import Effect, Outcome, Plan
     from lowmem_tui.tui.palette import Palette
@@ -22,8 +22,11 @@ UNCHANGED = "Nothing is changed: everything is as it was, and your edits are sti
 WHEN = {When.LIVE: "live, at once", When.RELOAD: "at reload", When.RESTART: "at its next start"}
 
 
-def of_plan(plan: Plan, width: int, palette: Palette) -> list[Text]:
-    """Return what would be done: refusals first, then warnings, effects and files."""
+def of_plan(plan: Plan, width: int, palette: Palette, fates: Sequence[Text] = ()) -> list[Text]:
+    """Return what would be done: refusals first, then warnings, effects and files.
+
+    ``fates`` say who dies first then.
+    """
     lines: list[Text] = []
     if plan.refusals:
         lines.append(heading("REFUSED", width, palette))
@@ -36,6 +39,8 @@ def of_plan(plan: Plan, width: int, palette: Palette) -> list[Text]:
     if plan.effects:
         lines.append(heading("WHAT CHANGES, AND WHEN", width, palette))
         lines += effects(plan.effects, width)
+    if fates:
+        lines += [heading("WHO DIES FIRST", width, palette), *fates]
     for change in plan.files:
         lines.append(heading("FILE", width, palette))
         lines += difference(change)

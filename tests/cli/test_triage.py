@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -92,6 +92,26 @@ def test_swap_without_swap_accounting(box: Box) -> None:
     (box.cgroup / "system.slice/redis.service/memory.swap.current").unlink()
     box.set_status(100, swap=7 * MIB)
     assert row(box, "redis.service")[1] == "7.0M"
+
+
+# swap, page tables, adjustment, age of two processes that have the same score → who goes
+SAME_SCORE: dict[str, tuple[dict[str, Any], dict[str, Any], int]] = {
+    "swap": ({"swap": 2 * MIB}, {}, 300),
+    "page tables": ({"page_tables": 2 * MIB}, {}, 300),
+    "an adjustment": ({"adjust": 1}, {"rss": 9 * MIB}, 300),
+    "age": ({"start": 9000}, {"start": 8000}, 300),
+    "size": ({}, {"rss": 9 * MIB}, 301),
+    "the pid": ({"start": 9000}, {"start": 9000}, 301),
+}
+
+
+@pytest.mark.parametrize(("one", "other", "pid"), SAME_SCORE.values(), ids=SAME_SCORE)
+def test_of_the_same_score_the_kernel_s_finer_count_decides(
+    box: Box, one: dict[str, Any], other: dict[str, Any], pid: int
+) -> None:
+    box.add_process(300, WEB, score=900, **one)
+    box.add_process(301, WEB, score=900, **other)
+    assert f"Next to die: worker ({pid})" in page(box)
 
 
 def test_who_dies_next(box: Box) -> None:

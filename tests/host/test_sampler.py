@@ -41,6 +41,16 @@ def settle(sampler: ProcSampler, clock: Clock, seconds: float) -> dict[str, Unit
 # What a sample holds
 
 
+@pytest.mark.parametrize(("text", "value"), [("10\n", 10), ("0\n", 0), ("", None), (None, None)])
+def test_the_machine_s_swappiness(
+    box: Box, sampler: ProcSampler, text: str | None, value: int | None
+) -> None:
+    if text is not None:
+        (box.proc / "sys" / "vm").mkdir(parents=True)
+        (box.proc / "sys" / "vm" / "swappiness").write_text(text)
+    assert sampler.sample().host.swappiness == value
+
+
 def test_memory_of_a_unit(box: Box, sampler: ProcSampler) -> None:
     box.add_group(REDIS, current=30 * MIB, swap=5 * MIB, memory_max=str(256 * MIB))
     memory = sampler.sample().units["redis.service"].memory

@@ -42,7 +42,9 @@ async def test_the_picture(front: Front) -> None:
         r"   cloudchat\.service +\d+M +\d+M +\d+ +0 +600M █.*░ +\d\d% always", front.line(CHAT)
     )
     assert re.search(r" ▸ Tier 2 short-lived \(\d+\)", front.text)
-    assert front.keys.startswith(" F1 Help F3 Find F4 Filter F5 Processes F6 Sort F8 Review ")
+    assert front.keys.startswith(
+        " F1 Help F3 Find F4 Filter F5 Processes F6 Sort F7 What if F8 Review "
+    )
 
 
 async def test_every_line_is_as_wide_as_the_screen() -> None:

@@ -127,3 +127,13 @@ async def test_the_review() -> None:
         await front.until(lambda: all(has(front, "zz-lowmem-tui.conf", "MemoryHigh=540M")))
         await front.settle()
         compare(front, "review.svg")
+
+
+async def test_who_dies_next() -> None:
+    async with opened(size=(100, 36)) as front:
+        await front.tick(20)
+        await pass_time(front)
+        await front.press("f7")
+        await front.until(lambda: all(has(front, "Who dies next", "How far it is")))
+        await front.settle()
+        compare(front, "forecast.svg")

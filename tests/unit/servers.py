@@ -85,6 +85,13 @@ def unit(name: str, *processes: Process, **changes: Any) -> Unit:
     return Unit(name, usage(name, *(processes or (process(),))), properties(name, **changes))
 
 
+def service(
+    name: str, *processes: Process, memory: dict[str, Any] | None = None, **changes: Any
+) -> Unit:
+    """A running service with exactly these processes; ``memory`` are fields of its group."""
+    return Unit(name, usage(name, *processes, **(memory or {})), properties(name, **changes))
+
+
 def snapshot(*units: Unit, **changes: Any) -> Snapshot:
     return Snapshot(0.0, 0.0, host(**changes), {u.name: u for u in units})
 

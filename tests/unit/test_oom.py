@@ -20,6 +20,7 @@ from lowmem_tui.policy.oom import (
     limited,
     next_to_die,
     oom_score,
+    score_of,
 )
 
 from .servers import PAGE, M, host, process, properties, snapshot, unit, usage
@@ -84,6 +85,11 @@ def test_the_total_of_a_group_is_its_limit_and_the_swap_it_may_use(
     limit: int, swap_max: Limit | None, pages: int
 ) -> None:
     assert cgroup_total(host(), limit, swap_max) == pages
+
+
+def test_with_a_swappiness_of_0_a_group_s_swap_is_none() -> None:
+    assert cgroup_total(host(swappiness=0), 100 * M, 50 * M) == 25600
+    assert cgroup_total(host(swappiness=10), 100 * M, 50 * M) == 38400
 
 
 def pids(candidates: list[Candidate]) -> list[int]:
@@ -253,11 +259,32 @@ def test_a_staged_adjustment_counts_inside_a_group() -> None:
     assert pids(found) == [7, 5, 6]
 
 
-def test_of_equals_in_nested_groups_the_last_group_is_chosen() -> None:
-    first, second = process(9, cgroup="a"), process(5, cgroup="b")
-    held = usage("d.service", first, second, max=100 * M)
+def test_of_equals_in_nested_groups_the_group_made_last_is_chosen() -> None:
+    # By their oldest processes "b" was made first, and its second process does not change that.
+    processes = [process(9, cgroup="a"), process(5, cgroup="b"), process(12, cgroup="b")]
+    held = usage("d.service", *processes, max=100 * M)
+    server = snapshot(Unit("d.service", held, None))
+    assert pids(cgroup_kill_order(server, "d.service")) == [9, 12, 5]
+
+
+def test_of_equals_a_group_s_own_come_before_those_of_the_groups_below() -> None:
+    held = usage("d.service", process(9), process(5, cgroup="b"), max=100 * M)
     server = snapshot(Unit("d.service", held, None))
     assert pids(cgroup_kill_order(server, "d.service")) == [5, 9]
+
+
+RECOMPUTED = {
+    "as the kernel": (process(5, 100 * M, swap=20 * M, page_tables=M), 706),
+    "adjusted": (process(5, 100 * M, oom_score_adj=500), 1032),
+    "never PID 1": (process(1, 100 * M), 0),
+    "never -1000": (process(5, 100 * M, oom_score_adj=-1000), 0),
+    "no memory": (process(5, 0), 0),
+}
+
+
+@pytest.mark.parametrize(("one", "score"), RECOMPUTED.values(), ids=RECOMPUTED)
+def test_oom_score_recomputed(one: Process, score: int) -> None:
+    assert score_of(one, host()) == score
 
 
 @pytest.mark.parametrize(

@@ -276,6 +276,28 @@ def test_its_workers_die_and_it_lives() -> None:
     assert codes(situation(known(one)), "a:MemoryMax=300M") == []
 
 
+# what is loaded and set → whether giving up at the limit is warned of
+GIVES_UP: dict[str, tuple[dict[str, object], tuple[str, ...], bool]] = {
+    "below what it has needed": ({}, ("a:MemoryMax=200M",), True),
+    "above it": ({}, ("a:MemoryMax=400M",), False),
+    "the policy's delay": ({"restart_usec": 3 * S}, ("a:MemoryMax=200M",), False),
+    "no restart": ({"restart": "no"}, ("a:MemoryMax=200M",), False),
+    "the loop is told of": ({}, ("a:MemoryMax=200M", "a:RestartSec=200ms"), False),
+    "no limit": ({}, ("a:MemoryMax=infinity",), False),
+}
+
+
+@pytest.mark.parametrize(("loaded", "sets", "expected"), GIVES_UP.values(), ids=GIVES_UP)
+def test_a_limit_at_which_systemd_gives_up(
+    loaded: dict[str, object], sets: tuple[str, ...], expected: bool
+) -> None:
+    usual: dict[str, Any] = {"restart_usec": S // 10}
+    one = serving((160,), memory={"peak": 300 * M}, **(usual | loaded))
+    found = [n for n in warned(situation(known(one)), *sets) if n.code == "gives-up-at-limit"]
+    assert bool(found) is expected
+    assert all("gives up after 5 starts within 600ms" in n.text for n in found)
+
+
 # --- the budget ---------------------------------------------------------------------------------
 
 

@@ -14,7 +14,7 @@ from lowmem_tui.model.errors import LowmemError
 from lowmem_tui.model.snapshot import Unit
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy import dropin
-from lowmem_tui.tui import css_path, facts
+from lowmem_tui.tui import css_path, facts, forecast
 from lowmem_tui.tui.advice import advice, common_keys
 from lowmem_tui.tui.history import history_of
 from lowmem_tui.tui.widgets.field import Entry
@@ -88,6 +88,8 @@ class EditScreen(Screen[None]):
         self._known: dict[str, UnitSituation] = {}
         """What systemd has told of the units."""
         self._plan: Plan | None = None
+        self._order = ""
+        """What the plan does to the kill order, in one sentence."""
         self._trouble = ""
         self._asking = self._ask_again = False
         self._warned = False
@@ -231,10 +233,11 @@ class EditScreen(Screen[None]):
 
         app = self.lowmem
 
-        def ask(staged: Staged, names: list[str]) -> tuple[Situation, Plan | None]:
+        def ask(staged: Staged, names: list[str]) -> tuple[Situation, Plan | None, str]:
             situation = app.backend.situation(names)
             tiers = app.rules.tiers(situation)
-            return situation, plan(staged.edits, situation, tiers) if staged.edits else None
+            made = plan(staged.edits, situation, tiers) if staged.edits else None
+            return situation, made, forecast.in_short(situation, made)
 
         try:
             while self._ask_again:
@@ -242,9 +245,9 @@ class EditScreen(Screen[None]):
                 wanted = self._wanted()
                 names = list(dict.fromkeys((*self.units, *wanted.units)))
                 try:
-                    situation, self._plan = await app.run_blocking(ask, wanted, names)
+                    situation, self._plan, self._order = await app.run_blocking(ask, wanted, names)
                 except LowmemError as error:
-                    self._plan, self._trouble = None, str(error)
+                    self._plan, self._order, self._trouble = None, "", str(error)
                 else:
                     self._trouble = ""
                     self._take(situation)
@@ -377,6 +380,8 @@ class EditScreen(Screen[None]):
                 for w in self._plan.warnings
                 if w.unit in mine
             )
+            if self._order:
+                lines.append(Text.assemble((" Kill order: ", "bold"), self._order))
         return lines
 
     def _about(self, notice: Notice) -> str:

@@ -42,6 +42,10 @@ KEYS = (
     ("+  -", "unfold, fold the group; Right or l, and Left do the same"),
     ("a", "show only what runs, or all"),
     (
+        "F7",
+        "who dies next, in which order, what goes with it and comes back; each limit; the budget",
+    ),
+    (
         "F8",
         "review the staged edits as a diff; a tries them, A applies for good; keep or undo a trial",
     ),

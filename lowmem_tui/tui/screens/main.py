@@ -61,6 +61,7 @@ class MainScreen(Screen[None]):
         Binding("minus,left", "fold(True)", "Fold the group", show=False),
         Binding("space", "tag", "Tag", key_display="Space"),
         Binding("U", "untag", "Untag all", show=False),
+        Binding("f7", "forecast", "What if", key_display="F7"),
         Binding("f8", "review", "Review", key_display="F8"),
         Binding("H", "history", "History", key_display="H"),
         Binding("f9", "kill", "Kill (not here)", show=False),
@@ -97,7 +98,8 @@ class MainScreen(Screen[None]):
         self._table = UnitTable(app.glyphs, app.palette)
         self._prompt = Prompt(app.palette)
         keys = keys_of([*self.BINDINGS, *app.BINDINGS])
-        self._keys = KeyBar(app.palette, keys, drop=("space", "H", "f5", "f6", "f3", "f4", "f8"))
+        drop = ("space", "H", "f5", "f6", "f3", "f4", "f7", "f8")
+        self._keys = KeyBar(app.palette, keys, drop)
         yield self._header
         yield self._table
         yield self._prompt
@@ -275,6 +277,12 @@ class MainScreen(Screen[None]):
         only = not self._view.running_only
         self._see(replace(self._view, running_only=only))
         self._say("Only what runs is shown; a shows all." if only else "")
+
+    def action_forecast(self) -> None:
+        """Show who dies next, and the memory budget."""
+        from lowmem_tui.tui.screens.forecast import ForecastScreen
+
+        self.app.push_screen(ForecastScreen())
 
     def action_review(self) -> None:
         """Review what is staged, or keep or undo the trial that runs."""

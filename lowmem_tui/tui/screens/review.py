@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 
 from lowmem_tui.model.errors import HalfDoneError, LowmemError
 from lowmem_tui.model.text import plain
-from lowmem_tui.tui import report
+from lowmem_tui.tui import forecast, report
 from lowmem_tui.tui.screens.sheet import MORE, Sheet
 from lowmem_tui.tui.staged import Staged
 from lowmem_tui.tui.widgets.keybar import Key
@@ -78,6 +78,7 @@ class ReviewScreen(Sheet):
         super().__init__()
         self.stage = Stage.PLANNING
         self.plan: Plan | None = None
+        self._situation: Situation | None = None
         self.outcome: Outcome | None = None
         self.trouble = ""
         """One sentence on what failed."""
@@ -126,7 +127,7 @@ class ReviewScreen(Sheet):
             self._enter(Stage.SHOWN)
             return
         try:
-            _, self.plan = await app.run_blocking(make)
+            self._situation, self.plan = await app.run_blocking(make)
         except LowmemError as error:
             self.trouble = str(error)
             self._enter(Stage.FAILED)
@@ -273,7 +274,10 @@ class ReviewScreen(Sheet):
         if self.trouble:
             lines.append(Text(f" {plain(self.trouble)}", style="bold red"))
         if self.plan is not None:
-            lines += report.of_plan(self.plan, width, self.lowmem.palette)
+            fates: list[Text] = []
+            if self._situation is not None and self.plan.effects:
+                fates += forecast.compared(self._situation, self.plan, width)
+            lines += report.of_plan(self.plan, width, self.lowmem.palette, fates)
         elif self.stage is Stage.SHOWN:
             lines.append(Text(" Nothing is staged. Enter on a unit opens its form."))
         return lines

@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from lowmem_tui.model.text import plain
-from lowmem_tui.tui import facts
+from lowmem_tui.policy import whatif
+from lowmem_tui.tui import facts, forecast
 from lowmem_tui.tui.history import history_of
 from lowmem_tui.tui.screens.edit import SHORT, EditScreen
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from lowmem_tui.model.snapshot import Unit
+    from lowmem_tui.model.unit import Key, Value
     from lowmem_tui.policy.classify import Verdict
 
 
@@ -43,6 +47,11 @@ class UnitScreen(EditScreen):
         """Its tier, if it is known."""
         return self.verdict_of(self.unit_name)
 
+    @property
+    def changes(self) -> Mapping[Key, Value]:
+        """What the settings will be, as far as they change."""
+        return whatif.changes(self._plan.effects).get(self.unit.name, {}) if self._plan else {}
+
     def _paint_head(self, width: int) -> list[Text]:
         app = self.lowmem
         unit = self.unit
@@ -63,6 +72,8 @@ class UnitScreen(EditScreen):
         if self.app.size.height < SHORT:
             lines += facts.identity(unit, self.verdict, glyphs)
         lines += [facts.heading("MEMORY", width, palette), *facts.memory(unit, glyphs)]
+        if fates := list(forecast.fates(unit, history_of(self.app), self.changes)):
+            lines += [facts.heading("IF IT DIES", width, palette), *fates]
         known = self._known.get(self.unit_name)
         if known is not None and known.settings:
             lines.append(facts.heading("SETTINGS AND THE FILES THEY STAND IN", width, palette))

@@ -1,0 +1,184 @@
+"""`lowmem-tui whatif`: who is killed, in which order, now and after changes; nothing is written."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import textwrap
+from typing import TYPE_CHECKING
+
+from lowmem_tui.cli.backend import open_backend
+from lowmem_tui.cli.exit import Exit
+from lowmem_tui.cli.plan import say
+from lowmem_tui.cli.rules import load_rules
+from lowmem_tui.model.text import plain
+from lowmem_tui.policy import telling, whatif
+from lowmem_tui.policy.budget import advise, budget
+from lowmem_tui.policy.kills import BOX, Goes, predict, predictions
+from lowmem_tui.policy.oom import cgroup_kill_order, kill_order, limited
+from lowmem_tui.policy.others import others
+from lowmem_tui.policy.plan import parse_set, plan
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from lowmem_tui.cli.backend import ServerBackend
+    from lowmem_tui.model.plan import Notice
+    from lowmem_tui.model.snapshot import Snapshot
+    from lowmem_tui.policy.classify import Rules
+    from lowmem_tui.policy.oom import Candidate
+
+SCHEMA = 1
+
+MOST = 10
+"""Kills that are told of each domain; JSON has them all."""
+
+
+def run(options: argparse.Namespace) -> Exit:
+    """Print the kill order, and with ``--set`` the one after; REFUSED if a check refuses."""
+    backend = open_backend(options, read_only=True)
+    try:
+        rules = load_rules(config=None) if backend.demo else load_rules()
+        backend.wait_ready()
+        now, then, refused = _look(backend, options.sets, force=options.force)
+    finally:
+        backend.close()
+    if now.notice:
+        print(plain(now.notice), file=sys.stderr)
+    if options.json:
+        json.dump(as_json(now, then), sys.stdout, indent=2)
+        print()
+    else:
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 80
+        changed = bool(options.sets)
+        for line in describe(now, then if changed else None, rules, min(max(width, 60), 120)):
+            print(line)
+    say(refused)
+    return Exit.REFUSED if refused else Exit.DONE
+
+
+def _look(
+    backend: ServerBackend, sets: Sequence[str], *, force: bool
+) -> tuple[Snapshot, Snapshot, tuple[Notice, ...]]:
+    """Return the server now and after; what a check refuses is left out.
+
+    Raises InvalidValueError, ManagerError, UnsupportedError.
+    """
+    edits = [parse_set(text) for text in sets]
+    if not edits:
+        now = backend.look()
+        return now, now, ()
+    situation = backend.situation(dict.fromkeys(edit.unit for edit in edits))
+    made = plan(edits, situation)
+    now = whatif.known(situation)
+    refused = made.refused(force)
+    barred = {notice.unit for notice in refused}
+    effects = [e for e in made.effects if e.unit not in barred]
+    return now, whatif.after(now, whatif.changes(effects)), refused
+
+
+def as_json(now: Snapshot, then: Snapshot) -> dict[str, object]:
+    """Return the orders as cli.md's contract has it."""
+    names = dict.fromkeys((*limited(now), *limited(then)))
+    return {
+        "schema": SCHEMA,
+        "global": {
+            "now": _entries(now, BOX, kill_order(now)),
+            "then": _entries(then, BOX, kill_order(then)),
+        },
+        "cgroup": {
+            name: {
+                "now": _entries(now, name, cgroup_kill_order(now, name)),
+                "then": _entries(then, name, cgroup_kill_order(then, name)),
+            }
+            for name in names
+        },
+        "others": [{"name": o.name, "unit": o.unit or None, "pid": o.pid} for o in others(now)],
+        "sentences": whatif.sentences(now, then) if now is not then else [],
+    }
+
+
+def _entries(
+    snapshot: Snapshot, domain: str, order: Iterable[Candidate]
+) -> list[dict[str, object]]:
+    """Return every candidate in kill order, with what its death would mean.
+
+    ``goes``, ``back`` and ``with`` are of those that would be the next victim when their turn
+    comes; for the others ``with_pid`` is the victim that takes them along.
+    """
+    found = predict(snapshot, domain)
+    kills = {k.victim.pid: k for k in found.kills} if found else {}
+    taken = {p.pid: k.victim.pid for k in kills.values() for p in k.others}
+    entries: list[dict[str, object]] = []
+    for one in order:
+        entry: dict[str, object] = {
+            "pid": one.pid,
+            "unit": one.unit,
+            "name": one.name,
+            "score": one.score,
+            "rss": one.rss,
+            "swap": one.swap,
+            "adj": one.adj,
+            "points": one.points,
+        }
+        if (kill := kills.get(one.pid)) is not None:
+            entry |= {
+                "goes": None if kill.goes is Goes.UNKNOWN else kill.goes,
+                "group": kill.group,
+                "back": kill.ram,
+                "back_swap": kill.swap,
+                "left": kill.left,
+            }
+        else:
+            entry["with_pid"] = taken.get(one.pid)
+        entries.append(entry)
+    return entries
+
+
+def describe(now: Snapshot, then: Snapshot | None, rules: Rules, width: int) -> Iterator[str]:
+    """Yield it for a person."""
+    if then is not None:
+        for sentence in whatif.sentences(now, then):
+            yield from _wrapped(sentence, width)
+        yield ""
+        yield from _compared(now, then, width)
+    else:
+        for found in predictions(now, MOST):
+            yield telling.title(found)
+            yield from telling.kills(found, now, width)
+            yield ""
+    for sentence in telling.other_killers(others(now)):
+        yield from _wrapped(sentence, width)
+        yield ""
+    after = then or now
+    tiers = {
+        name: rules.classify(unit, now.host.mem_total).tier
+        for name, unit in after.units.items()
+        if unit.usage
+    }
+    yield "The budget" + (" after the change:" if then is not None else ":")
+    for line in telling.budget_lines(budget(after), advise(after, tiers), width):
+        yield from _wrapped(line, width)
+
+
+def _compared(now: Snapshot, then: Snapshot, width: int) -> Iterator[str]:
+    names = dict.fromkeys((BOX, *limited(now), *limited(then)))
+    changed = frozenset(whatif.differing(now, then))
+    for name in names:
+        before, after = predict(now, name, MOST), predict(then, name, MOST)
+        if before is not None and after is not None:
+            yield telling.title(after)
+            yield from telling.side_by_side(before, after, changed, width, MOST)
+        elif after is not None:
+            yield f"New: {telling.title(after)}"
+            yield from telling.kills(after, then, width)
+        elif before is not None:
+            yield f"{plain(name, 60)} has no limit then."
+        yield ""
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    lines = textwrap.wrap(text, width, subsequent_indent="  ", break_on_hyphens=False)
+    return lines or [""]

@@ -1,0 +1,97 @@
+"""Who dies next, what a change does to that, and the budget: as lines of the screens."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from lowmem_tui.model.quantity import format_size
+from lowmem_tui.policy import budget, growth, telling, whatif
+from lowmem_tui.policy.fate import at_every_start, killed_now, outlook
+from lowmem_tui.policy.growth import Reach
+from lowmem_tui.policy.kills import BOX, Goes, Prediction, predict
+from lowmem_tui.policy.oom import limited
+from lowmem_tui.tui.history import STEP
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from lowmem_tui.model.plan import Plan
+    from lowmem_tui.model.snapshot import Situation, Snapshot, Unit
+    from lowmem_tui.model.unit import Key, Value
+    from lowmem_tui.tui.history import History
+
+BESIDE = 6
+"""Kills that the review compares."""
+
+
+def row(text: str) -> Text:
+    """Return a line of a table, which is cut where there is too little room."""
+    return Text(text, no_wrap=True)
+
+
+def in_short(situation: Situation, plan: Plan | None) -> str:
+    """Return the most important thing that a plan does to the kill order; "" for no plan."""
+    if plan is None or not plan.effects:
+        return ""
+    now = whatif.known(situation)
+    said = whatif.sentences(now, whatif.after(now, whatif.changes(plan.effects)))[0]
+    return said.removeprefix("With this change ").removeprefix("The order of kills ")
+
+
+def compared(situation: Situation, plan: Plan, width: int) -> Iterator[Text]:
+    """Yield what a plan does to the kill order: in words, and side by side."""
+    return changed(whatif.known(situation), whatif.changes(plan.effects), width)
+
+
+def changed(now: Snapshot, wanted: Mapping[str, Mapping[Key, Value]], width: int) -> Iterator[Text]:
+    """Yield what settings do to the kill order: in words, and side by side if it is another."""
+    then = whatif.after(now, wanted)
+    for sentence in whatif.sentences(now, then):
+        yield Text(f" {sentence}")
+    before, after = predict(now, BOX, BESIDE), predict(then, BOX, BESIDE)
+    if before is not None and after is not None and _order(before) != _order(after):
+        marked = frozenset(whatif.differing(now, then))
+        yield from map(row, telling.side_by_side(before, after, marked, width, BESIDE))
+
+
+def _order(found: Prediction) -> list[tuple[int, Goes]]:
+    return [(kill.victim.pid, kill.goes) for kill in found.kills]
+
+
+def reach(unit: Unit, history: History) -> Reach | None:
+    """Return how far a unit is from its limit; None without one."""
+    limit = unit.usage.memory.max if unit.usage else None
+    if not isinstance(limit, int):
+        return None
+    return Reach(
+        unit.name, budget.held(unit), limit, growth.growth(history.pinned(unit.name), STEP)
+    )
+
+
+def reaches(snapshot: Snapshot, history: History) -> list[Reach]:
+    """Return how far the machine and each limited unit are from their limits, nearest first."""
+    found = [r for name in limited(snapshot) if (r := reach(snapshot.units[name], history))]
+    found.sort(key=lambda r: (-r.held / max(1, r.limit), r.unit))
+    host = snapshot.host
+    held = host.mem_total - host.mem_available + host.swap_used
+    whole = host.mem_total + host.swap_total
+    return [Reach(BOX, held, whole, growth.growth(history.pinned(BOX), STEP)), *found]
+
+
+def fates(
+    unit: Unit, history: History, staged: Mapping[Key, Value] | None = None
+) -> Iterator[Text]:
+    """Yield what becomes of a unit that dies, now and with what is staged, and how far that is."""
+    if unit.properties is not None and (found := outlook(unit.properties)) is not None:
+        yield Text(f" Killed    now: {killed_now(found)}")
+        yield Text(f" Failing   at every start: {at_every_start(found)}")
+        then = outlook(unit.properties, staged) if staged else None
+        if then is not None and then != found:
+            words = f"killed: {killed_now(then)}; failing at every start: {at_every_start(then)}"
+            yield Text(f" Staged    {words}", style="bold")
+    if (far := reach(unit, history)) is not None:
+        share = 100 * far.held // max(1, far.limit)
+        words = f"{share}% of {format_size(far.limit)}; {growth.in_words(far)}"
+        yield Text(f" Limit     {words}")

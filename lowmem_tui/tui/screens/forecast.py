@@ -1,0 +1,152 @@
+"""F7: who dies next, in the whole machine and inside each limit, and the memory budget."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.text import Text
+from textual.binding import Binding, BindingType
+
+from lowmem_tui.model.errors import LowmemError
+from lowmem_tui.model.text import plain
+from lowmem_tui.policy import telling, whatif
+from lowmem_tui.policy.budget import advise, budget
+from lowmem_tui.policy.kills import predictions
+from lowmem_tui.policy.others import others
+from lowmem_tui.tui import forecast
+from lowmem_tui.tui.facts import heading
+from lowmem_tui.tui.history import history_of
+from lowmem_tui.tui.screens.sheet import MORE, Sheet
+from lowmem_tui.tui.widgets.keybar import Key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lowmem_tui.model.plan import Plan
+    from lowmem_tui.model.snapshot import Situation, Snapshot
+    from lowmem_tui.model.unit import Key as Setting
+    from lowmem_tui.model.unit import Value
+    from lowmem_tui.policy.growth import Reach
+
+MOST = 12
+"""Kills that are told of the whole machine, and"""
+
+INSIDE = 5
+"""of each limit."""
+
+
+class ForecastScreen(Sheet):
+    """The kill order, lived along: it is made anew at each look, as long as it is in front."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,f7", "dismiss", "Back"),
+        Binding("f8", "review", "Review"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._wanted: dict[str, dict[Setting, Value]] | None = None
+        """What the staged edits make of the settings; None while systemd is asked."""
+        self._trouble = ""
+        self._reaches: list[Reach] = []
+        self._span = -1
+
+    def on_mount(self) -> None:
+        """Ask what the staged edits would do."""
+        self.on_staged_changed()
+
+    def on_screen_resume(self) -> None:
+        """Show what has come while another screen was in front."""
+        self.repaint()
+
+    def on_snapshot_arrived(self) -> None:
+        """Show the newest figures."""
+        self.repaint()
+
+    def on_staged_changed(self) -> None:
+        """Ask again."""
+        self._wanted, self._trouble = None, ""
+        if self.lowmem.staged:
+            self.run_worker(self._ask(), exclusive=True)
+        self.repaint()
+
+    async def _ask(self) -> None:
+        from lowmem_tui.policy.plan import plan
+
+        app = self.lowmem
+        staged = app.staged
+
+        def make() -> tuple[Situation, Plan]:
+            situation = app.backend.situation(staged.units)
+            return situation, plan(staged.edits, situation)
+
+        try:
+            _, made = await app.run_blocking(make)
+        except LowmemError as error:
+            self._trouble = str(error)
+        else:
+            self._wanted = whatif.changes(made.effects)
+        self.repaint()
+
+    def action_review(self) -> None:
+        """Review what is staged."""
+        if len(self.lowmem.staged) or self.lowmem.trials.running is not None:
+            self.lowmem.open_review()
+        else:
+            self.say("Nothing is staged: Enter on a unit opens its form.")
+
+    # What is shown
+
+    def heading(self) -> str:
+        """Return the title."""
+        return "Who dies next, and what is left then"
+
+    def offers(self) -> list[Key]:
+        """Return the keys."""
+        return [Key("escape", "Esc", "Back"), Key("f8", "F8", "Review"), MORE]
+
+    def lines(self, width: int) -> list[Text]:
+        """Return the page."""
+        snapshot = self.lowmem.snapshot
+        if snapshot is None:
+            return [Text(" Reading the control groups …")]
+        return list(self._lines(snapshot, width))
+
+    def _lines(self, snapshot: Snapshot, width: int) -> Iterator[Text]:
+        palette = self.lowmem.palette
+        yield from self._staged(snapshot, width)
+        for found in predictions(snapshot, MOST):
+            shown = found._replace(kills=found.kills[: MOST if not found.domain else INSIDE])
+            yield heading(telling.title(shown), width, palette)
+            yield from map(forecast.row, telling.kills(shown, snapshot, width))
+        yield from (Text(f" {said}") for said in telling.other_killers(others(snapshot)))
+        yield heading("How far it is, by the last minutes' growth:", width, palette)
+        yield from (Text(f" {said}") for said in telling.distances(self._distances(snapshot)))
+        yield heading("The budget: what the limits allow together", width, palette)
+        tiers = {
+            name: self.lowmem.verdict(name).tier for name, u in snapshot.units.items() if u.usage
+        }
+        made = telling.budget_lines(budget(snapshot), advise(snapshot, tiers), width - 2)
+        for n, line in enumerate(made):
+            yield Text(f" {line}", no_wrap=not n)
+
+    def _distances(self, snapshot: Snapshot) -> list[Reach]:
+        """Return the distances; the slopes are made anew only when a span of time has ended."""
+        history = history_of(self.app)
+        if history.span != self._span:
+            self._span = history.span
+            self._reaches = forecast.reaches(snapshot, history)
+        return self._reaches
+
+    def _staged(self, snapshot: Snapshot, width: int) -> Iterator[Text]:
+        count = len(self.lowmem.staged)
+        if not count:
+            return
+        edits = "the staged edit" if count == 1 else f"the {count} staged edits"
+        yield heading(f"What {edits} would do", width, self.lowmem.palette)
+        if self._trouble:
+            yield Text(f" {plain(self._trouble)}", style="bold red")
+        elif self._wanted is None:
+            yield Text(" Asking systemd …")
+        else:
+            yield from forecast.changed(snapshot, self._wanted, width)

@@ -1,0 +1,149 @@
+"""F7: who dies next, what the staged edits do to that, how far each limit is, the budget."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lowmem_tui.cli.demo import demo_backend
+from lowmem_tui.model.plan import Edit
+from lowmem_tui.model.unit import Key
+from lowmem_tui.tui import forecast
+from lowmem_tui.tui.history import BOX, SPANS, STEP, History
+from lowmem_tui.tui.screens.forecast import ForecastScreen
+from lowmem_tui.tui.screens.main import MainScreen
+from lowmem_tui.tui.screens.review import ReviewScreen
+from lowmem_tui.tui.widgets.prose import Prose
+from tests.tui.conftest import Clock, Front
+from tests.tui.pages import unit_page
+from tests.tui.small import SmallServer, properties
+
+if TYPE_CHECKING:
+    from lowmem_tui.model.snapshot import Snapshot
+
+CHAT, REDIS = "cloudchat.service", "redis-server.service"
+
+
+def words(front: Front) -> str:
+    return " ".join(" ".join(p.text for p in front.app.screen.query(Prose)).split())
+
+
+async def test_the_order_of_the_machine_and_of_each_limit(front: Front) -> None:
+    await front.press("f7")
+    assert front.shows(ForecastScreen)
+    said = words(front)
+    assert said.startswith("DEMO Who dies next, and what is left then When the machine's 967M")
+    assert f"1 {CHAT} gunicorn 912" in said
+    assert "unit, back 3s" in said
+    assert f"When {REDIS} has filled its limit of 256M" in said
+    assert "A 600M allowed" in said
+    assert "Advice for MemoryMax" in said
+    await front.press("escape")
+    assert front.shows(MainScreen)
+
+
+async def test_it_follows_the_figures(front: Front) -> None:
+    await front.press("f7")
+    before = words(front)
+    await front.tick(30)
+    assert words(front) != before
+
+
+async def test_staged_edits_are_compared(front: Front) -> None:
+    front.app.stage(front.app.staged.with_edit(Edit(REDIS, Key.OOM_SCORE_ADJUST, "400")))
+    await front.press("f7")
+    await front.until(lambda: "Asking systemd" not in words(front))
+    said = words(front)
+    assert "What the staged edit would do" in said
+    assert f"With this change {REDIS} dies before {CHAT}" in said
+    assert f"1*{REDIS}" in said
+    await front.press("f8")
+    await front.until(lambda: "WHO DIES FIRST" in words(front))
+    assert front.shows(ReviewScreen)
+    assert f"Next to die is then {REDIS}, not {CHAT}." in words(front)
+
+
+async def test_where_nothing_is_staged_there_is_nothing_to_review(front: Front) -> None:
+    await front.press("f7", "f8")
+    assert front.shows(ForecastScreen)
+    assert "Nothing is staged" in words(front)
+
+
+async def test_the_distance_is_told_after_a_minute(front: Front) -> None:
+    await front.press("f7")
+    assert "not known yet, it takes a minute" in words(front)
+    for _ in range(25):
+        await front.tick(4)
+    said = words(front)
+    assert f"{CHAT} " in said
+    assert "not known yet" not in said
+    # It leaks.
+    assert "M a min: the first" in said
+
+
+def server() -> SmallServer:
+    small = SmallServer()
+    small.properties[REDIS] = properties(
+        REDIS, start_limit_interval_usec=10_000_000, start_limit_burst=5
+    )
+    return small
+
+
+async def test_the_page_of_a_unit_tells_what_becomes_of_it() -> None:
+    async with unit_page(server()) as desk:
+        assert "IF IT DIES" in desk.words
+        assert "Killed now: comes back in 100ms" in desk.words
+
+
+async def test_while_typing_it_is_told_who_dies_before_whom() -> None:
+    async with unit_page(server()) as desk:
+        await desk.into(Key.OOM_SCORE_ADJUST, "900")
+        await desk.until(lambda: "Kill order: " in desk.words)
+        await desk.into(Key.RESTART, "no")
+        await desk.until(lambda: "Staged killed: stays dead" in desk.words)
+
+
+# --- what is kept for it ------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def looked() -> Snapshot:
+    backend = demo_backend(clock=Clock())
+    backend.wait_ready()
+    snapshot = backend.look()
+    backend.close()
+    return snapshot
+
+
+def at(looked: Snapshot, seconds: float, anon: int | None) -> Snapshot:
+    unit = looked.units[REDIS]
+    assert unit.usage is not None
+    memory = unit.usage.memory._replace(anon=anon, shmem=1 << 20)
+    unit = replace(unit, usage=unit.usage._replace(memory=memory))
+    return replace(looked, monotonic=seconds, units={REDIS: unit, CHAT: looked.units[CHAT]})
+
+
+def test_what_is_pinned_is_kept_of_limited_units(looked: Snapshot) -> None:
+    history = History()
+    for n in range(3):
+        history.add(at(looked, 4000 + n * STEP, n << 20))
+    assert history.pinned(REDIS)[-3:] == [1 << 20, 2 << 20, 3 << 20]
+    assert history.pinned(REDIS)[:-3] == [None] * (SPANS - 3)
+    assert history.pinned("nginx.service") == [None] * SPANS
+    host = looked.host
+    assert (history.pinned(BOX)[-1] or 0) >> 10 == (
+        host.mem_total - host.mem_available + host.swap_used
+    ) >> 10
+
+
+def test_what_is_old_is_forgotten(looked: Snapshot) -> None:
+    history = History()
+    history.add(at(looked, 4000, 5 << 20))
+    history.add(replace(at(looked, 9000, None), units={}))
+    assert history.pinned(REDIS) == [None] * SPANS
+
+
+def test_a_unit_without_a_limit_has_no_distance(looked: Snapshot) -> None:
+    assert forecast.reach(looked.units["nginx.service"], History()) is None

@@ -1,0 +1,102 @@
+"""What is promised, what there is, and which limit to advise."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from lowmem_tui.model.unit import Tier
+from lowmem_tui.policy.budget import Verdict, advise, budget, in_words, need, reserve
+
+from .servers import M, process, service, snapshot
+
+if TYPE_CHECKING:
+    from lowmem_tui.model.snapshot import Unit
+
+TIERS = {"gate": Tier.GATEKEEPER, "job": Tier.SHORT_LIVED}
+
+
+@pytest.mark.parametrize(("ram", "kept"), [(512, 192), (1024, 384), (2048, 768), (8192, 768)])
+def test_the_reserve_is_the_guide_s_400_of_1024_scaled(ram: int, kept: int) -> None:
+    assert reserve(ram * M) == kept * M
+
+
+def of(name: str, held: int, limit: int | None = None, **memory: Any) -> Unit:  # noqa: ANN401
+    memory["anon"] = held * M
+    if limit is not None:
+        memory["max"] = limit * M
+    return service(f"{name}.service", process(hash(name) % 9999 + 9, held * M), memory=memory)
+
+
+# limits in MiB, swap → verdict, what it says
+BUDGETS: dict[str, tuple[list[int], int, Verdict, str]] = {
+    "none": ([], 1024, Verdict.FITS, "No unit has a limit: 384M of 1G is kept"),
+    "fits": ([300, 100], 1024, Verdict.FITS, "fit into 1G of RAM; 240M is left to give."),
+    "the guide's own": ([600, 256], 1024, Verdict.SWAPS, "are 216M more than 1G of RAM"),
+    "without swap": ([600, 256], 0, Verdict.KILLS, "the kernel kills, limits or not."),
+    "far too much": ([2000], 1024, Verdict.KILLS, "more than RAM and swap (2G)"),
+}
+
+
+@pytest.mark.parametrize(("limits", "swap", "verdict", "words"), BUDGETS.values(), ids=BUDGETS)
+def test_budgets(limits: list[int], swap: int, verdict: Verdict, words: str) -> None:
+    units = [of(f"u{i}", 50, limit) for i, limit in enumerate(limits)]
+    found = budget(snapshot(*units, swap_total=swap * M, swap_free=swap * M))
+    assert found.verdict is verdict
+    assert words in in_words(found)
+    assert [p.allowed // M for p in found.parts] == sorted(limits, reverse=True)
+    assert {p.used for p in found.parts} <= {50 * M}
+
+
+def test_a_staged_limit_is_counted() -> None:
+    found = budget(snapshot(of("a", 50)), {"a.service": 100 * M})
+    assert [(p.unit, p.allowed) for p in found.parts] == [("a.service", 100 * M)]
+
+
+def test_what_was_needed_is_the_peak_without_page_cache() -> None:
+    assert need(of("a", 50, peak=200 * M, file=80 * M, shmem=10 * M)) == 130 * M
+    assert need(of("a", 50)) == 50 * M
+
+
+# RAM, what each unit has needed → MemoryMax advised, MiB
+ADVICE: dict[str, tuple[int, dict[str, int], dict[str, int]]] = {
+    "the guide's server": (1024, {"app": 500}, {"app": 640}),
+    "with redis": (1024, {"app": 400, "redis": 60}, {"app": 550, "redis": 90}),
+    "512 MiB": (512, {"app": 200}, {"app": 320}),
+    "2 GiB": (2048, {"app": 500, "redis": 100}, {"app": 1080, "redis": 200}),
+    "too small a box": (512, {"app": 400}, {"app": 320}),
+    "room for all": (1024, {"app": 200, "b": 37}, {"app": 560, "b": 80}),
+    "what is small lives in the reserve": (1024, {"app": 400, "b": 31}, {"app": 640}),
+    "others get none": (1024, {"gate": 900, "job": 900, "app": 40}, {"app": 640}),
+    "nobody": (1024, {}, {}),
+}
+
+
+@pytest.mark.parametrize(("ram", "needs", "limits"), ADVICE.values(), ids=ADVICE)
+def test_advice(ram: int, needs: dict[str, int], limits: dict[str, int]) -> None:
+    server = snapshot(*(of(n, held) for n, held in needs.items()), mem_total=ram * M)
+    tiers = {f"{n}.service": TIERS.get(n, Tier.BUSINESS) for n in needs}
+    found = advise(server, tiers)
+    assert {a.unit: (a.limit or 0) // M for a in found} == {
+        f"{n}.service": limit for n, limit in limits.items()
+    }
+
+
+def test_advice_says_why() -> None:
+    server = snapshot(of("app", 400), of("redis", 60))
+    tiers: dict[str, Tier | None] = dict.fromkeys(server.units, Tier.BUSINESS)
+    app, redis = (a.sentence for a in advise(server, tiers))
+    assert app == (
+        "app.service: 550M, that is 1G of RAM less 384M kept for the system and 90M for 1 other. "
+        "It has needed 400M."
+    )
+    assert redis == "redis.service: 90M. It has needed 60M, and a fork or a reload needs more."
+
+
+@pytest.mark.parametrize(("swap", "words"), [(0, "it is killed"), (1024, "it swaps")])
+def test_what_does_not_fit_is_said(swap: int, words: str) -> None:
+    server = snapshot(of("app", 900), swap_total=swap * M, swap_free=swap * M)
+    (found,) = advise(server, {"app.service": Tier.BUSINESS})
+    assert f"{words} beyond that" in found.sentence
+    assert found.limit == 640 * M

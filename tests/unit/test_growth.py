@@ -1,0 +1,79 @@
+"""How far a unit is from its limit: the robust slope, and when it is not known."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lowmem_tui.policy.growth import Growth, Reach, Way, first, growth, in_words
+
+from .servers import M
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+STEP = 4.0
+LINE = [100 * M + i * M for i in range(30)]
+
+# what was seen every 4 s → which way, MiB a minute
+WAYS: dict[str, tuple[Sequence[int | None], Way, float]] = {
+    "nothing": ([], Way.UNKNOWN, 0),
+    "one": ([M], Way.UNKNOWN, 0),
+    "less than a minute": (LINE[:15], Way.UNKNOWN, 0),
+    "few points in a long time": ([M, *[None] * 30, 9 * M], Way.UNKNOWN, 0),
+    "a line": (LINE, Way.GROWS, 15),
+    "a line with holes": ([v if i % 3 else None for i, v in enumerate(LINE)], Way.GROWS, 15),
+    "a line with one leap": ([900 * M if i == 9 else v for i, v in enumerate(LINE)], Way.GROWS, 15),
+    "down": (LINE[::-1], Way.SHRINKS, -15),
+    "flat": ([100 * M] * 30, Way.STEADY, 0),
+    "flat with a spike": ([900 * M if i == 9 else 100 * M for i in range(30)], Way.STEADY, 0),
+    "noise": ([100 * M + i % 3 * 4096 for i in range(30)], Way.STEADY, 0),
+    "a saw": ([100 * M + i % 10 * 9 * M for i in range(60)], Way.UNEVEN, 0),
+    "growth of a kilobyte a minute": ([100 * M + i * 68 for i in range(60)], Way.STEADY, 0),
+}
+
+
+@pytest.mark.parametrize(("values", "way", "rate"), WAYS.values(), ids=WAYS)
+def test_ways(values: Sequence[int | None], way: Way, rate: float) -> None:
+    found = growth(values, STEP)
+    assert found.way is way
+    assert found.rate * 60 / M == pytest.approx(rate, abs=0.01)
+
+
+@given(st.lists(st.none() | st.integers(0, 1 << 40), max_size=60), st.floats(0.5, 60))
+def test_anything_that_was_seen_will_do(values: list[int | None], step: float) -> None:
+    found = growth(values, step)
+    if found.way is Way.GROWS:
+        assert found.rate > 0
+    text = in_words(Reach("a.service", 5, 10 * M, found))
+    assert text
+
+
+WORDS: dict[str, tuple[int, Growth, str]] = {
+    "there": (100, Growth(Way.GROWS, M / 60), "at its limit now"),
+    "minutes": (70, Growth(Way.GROWS, M / 60), "in about 30 min at +1M a min"),
+    "seconds": (99, Growth(Way.GROWS, M), "in about 1 s at +60M a min"),
+    "hours": (10, Growth(Way.GROWS, M / 120), "in about 3 h at +512K a min"),
+    "days": (10, Growth(Way.GROWS, 100.0), "not within a day at +5.9K a min"),
+    "steady": (70, Growth(Way.STEADY), "steady, not in sight"),
+    "shrinks": (70, Growth(Way.SHRINKS, -5.0), "shrinks, not in sight"),
+    "uneven": (70, Growth(Way.UNEVEN), "not known, it goes up and down"),
+    "new": (70, Growth(Way.UNKNOWN), "not known yet, it takes a minute"),
+}
+
+
+@pytest.mark.parametrize(("held", "found", "words"), WORDS.values(), ids=WORDS)
+def test_words(held: int, found: Growth, words: str) -> None:
+    assert in_words(Reach("a.service", held * M, 100 * M, found)) == words
+
+
+def test_the_first_is_the_soonest_not_the_fullest() -> None:
+    fast = Reach("fast.service", 10 * M, 100 * M, Growth(Way.GROWS, M))
+    full = Reach("full.service", 90 * M, 100 * M, Growth(Way.GROWS, 1000.0))
+    rests = Reach("rests.service", 99 * M, 100 * M, Growth(Way.STEADY))
+    assert first([rests, full, fast]) == fast
+    assert first([rests]) is None
+    assert first([]) is None

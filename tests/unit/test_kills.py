@@ -1,0 +1,204 @@
+"""Kill by kill: what goes with a victim, what comes back, and whom others would choose."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lowmem_tui.model.snapshot import Unit
+from lowmem_tui.model.unit import INFINITY
+from lowmem_tui.policy.kills import BOX, Goes, predict, predictions
+from lowmem_tui.policy.others import EARLYOOM, OOMD, others
+
+from .servers import M, process, properties, service, snapshot, unit, usage
+
+A = process(10, 50 * M), process(11, 40 * M)
+B = service("b.service", process(20, 45 * M))
+
+
+# oom_policy, main_pid, memory.oom.group → what goes, the pids that are killed in order
+GOES: dict[str, tuple[dict[str, Any], bool | None, Goes, list[int]]] = {
+    "continue": ({"oom_policy": "continue"}, False, Goes.ALONE, [10, 20, 11]),
+    "continue, the main process": (
+        {"oom_policy": "continue", "main_pid": 10}, False, Goes.UNIT, [10, 20],
+    ),
+    "stop": ({"oom_policy": "stop"}, False, Goes.UNIT, [10, 20]),
+    "kill": ({"oom_policy": "kill"}, True, Goes.GROUP, [10, 20]),
+    "kill, not yet in the kernel": ({"oom_policy": "kill"}, False, Goes.UNIT, [10, 20]),
+    "the kernel's word goes first": ({"oom_policy": "continue"}, True, Goes.GROUP, [10, 20]),
+    "no policy": ({"oom_policy": None}, None, Goes.ALONE, [10, 20, 11]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("loaded", "group", "goes", "order"), GOES.values(), ids=GOES)
+def test_what_goes_with_a_victim(
+    loaded: dict[str, Any], group: bool | None, goes: Goes, order: list[int]
+) -> None:
+    server = snapshot(service("a.service", *A, memory={"oom_group": group}, **loaded), B)
+    found = predict(server)
+    assert found is not None
+    assert [kill.victim.pid for kill in found.kills] == order
+    assert found.kills[0].goes is goes
+    assert found.kills[0].group == "a.service"
+
+
+def test_without_systemd_s_word_only_the_victim_is_counted() -> None:
+    server = snapshot(Unit("a.service", usage("a.service", process(10), process(11)), None))
+    found = predict(server)
+    assert found is not None
+    assert [(k.victim.pid, k.goes) for k in found.kills] == [
+        (11, Goes.UNKNOWN),
+        (10, Goes.UNKNOWN),
+    ]
+
+
+def test_a_group_is_killed_up_to_the_highest_one_within_the_domain() -> None:
+    inner = usage(
+        "a.service", process(10, 9 * M), process(11), process(12, oom_score_adj=-1000),
+        cgroup="/x.slice/a.service", oom_group=True, max=50 * M,
+    )  # fmt: skip
+    outer = usage("x.slice", cgroup="/x.slice", oom_group=True, max=INFINITY)
+    other = usage("b.service", process(20), cgroup="/x.slice/b.service")
+    server = snapshot(*(Unit(u.name, u, properties(u.name)) for u in (inner, outer, other)))
+    box, own = predict(server), predict(server, "a.service")
+    assert box is not None
+    assert own is not None
+    # A process of -1000 is spared by the kernel's kill of a group.
+    assert [(k.group, {p.pid for p in k.others}) for k in box.kills] == [("x.slice", {10, 11})]
+    assert [(k.group, {p.pid for p in k.others}) for k in own.kills] == [("a.service", {10})]
+
+
+def test_what_a_kill_gives_back_and_what_is_left() -> None:
+    server = snapshot(
+        service("a.service", process(10, 50 * M, swap=20 * M), oom_policy="continue"),
+        service("b.service", process(20, 30 * M), oom_policy="continue"),
+        mem_available=924 * M,
+        swap_free=1004 * M,
+    )
+    found = predict(server)
+    assert found is not None
+    assert (found.limit, found.swap, found.held) == (1024 * M, 1024 * M, 120 * M)
+    assert [(k.ram, k.swap, k.left) for k in found.kills] == [
+        (50 * M, 20 * M, 50 * M),
+        (30 * M, 0, 20 * M),
+    ]
+
+
+def test_what_the_processes_of_a_unit_share_comes_back_once() -> None:
+    server = snapshot(
+        service("a.service", process(10, 50 * M), process(11, 50 * M), memory={"current": 60 * M})
+    )
+    found = predict(server)
+    assert found is not None
+    assert found.kills[0].ram == 60 * M
+
+
+def test_only_so_many_are_told() -> None:
+    found = predict(snapshot(service("a.service", *A, oom_policy="continue"), B), BOX, 2)
+    assert found is not None
+    assert [k.victim.pid for k in found.kills] == [10, 20]
+
+
+def test_each_limit_is_a_domain_the_fullest_first() -> None:
+    near = {"anon": 90 * M, "max": 100 * M, "swap_max": 0}
+    server = snapshot(
+        service("far.service", process(10), memory={"anon": 10 * M, "max": 100 * M}),
+        service("near.service", process(11), memory=near),
+        service("none.service", process(12), memory={"anon": 90 * M, "max": INFINITY}),
+    )
+    found = predictions(server)
+    assert [p.domain for p in found] == [BOX, "near.service", "far.service"]
+    assert [p.swap for p in found] == [1024 * M, 0, 1024 * M]
+    assert predict(server, "none.service") is None
+    assert predict(server, "nobody.service") is None
+
+
+MANY = st.lists(
+    st.builds(
+        process,
+        st.integers(2, 40),
+        st.integers(0, 50 * M),
+        swap=st.none() | st.integers(0, M),
+        oom_score_adj=st.sampled_from([0, 0, -1000, -500, 300]),
+    ),
+    unique_by=lambda p: p.pid,
+    max_size=12,
+)
+
+
+@given(MANY, st.sampled_from(["stop", "continue", "kill"]), st.booleans(), st.integers(2, 40))
+def test_nobody_dies_twice(processes: list[Any], policy: str, group: bool, main: int) -> None:
+    server = snapshot(
+        service("a.service", *processes[::2], memory={"oom_group": group}, oom_policy=policy),
+        service("b.service", *processes[1::2], oom_policy=policy, main_pid=main),
+    )
+    found = predict(server)
+    assert found is not None
+    pids = [p.pid for k in found.kills for p in (k.victim.process, *k.others)]
+    assert len(pids) == len(set(pids))
+    lefts = [k.left for k in found.kills]
+    assert lefts == sorted(lefts, reverse=True)
+    assert all(left >= 0 for left in lefts)
+
+
+# --- the other killers --------------------------------------------------------------------------
+
+
+def killer(name: str, command: str = "") -> Unit:
+    return service(name, process(900, M, command=command, oom_score=1))
+
+
+BIG = service("big.service", process(10, 50 * M, oom_score=700))
+HIGH = service("high.service", process(20, 5 * M, oom_score=900))
+
+EARLY: dict[str, tuple[str, str, int | None]] = {
+    "by oom_score": ("/usr/bin/earlyoom -r 3600", "10% of RAM is available and 10% of swap", 20),
+    "its own bounds": ("earlyoom -m 5,2 -s 100", "5% of RAM is available and 100% of swap", 20),
+    "joined": ("earlyoom -m7", "7% of RAM", 20),
+    "not understood": ("earlyoom -m x", "10% of RAM", 20),
+    "by size": ("earlyoom --sort-by-rss", "most resident memory", 10),
+    "with patterns": ("earlyoom --avoid '^big'", "10% of RAM", None),
+    "dry": ("earlyoom --dryrun", "10% of RAM", None),
+    "sizes": ("earlyoom -M 1000", "-M or -S", 20),
+}
+
+
+@pytest.mark.parametrize(("command", "rule", "pid"), EARLY.values(), ids=EARLY)
+def test_earlyoom(command: str, rule: str, pid: int | None) -> None:
+    found = others(snapshot(killer(EARLYOOM, command), BIG, HIGH))
+    assert len(found) == 1
+    assert rule in found[0].rule
+    assert found[0].pid == pid
+
+
+@given(st.text(max_size=40))
+def test_any_command_line_of_earlyoom_will_do(command: str) -> None:
+    found = others(snapshot(killer(EARLYOOM, command), BIG))
+    text = found[0].rule + found[0].choice
+    assert text.isprintable()
+
+
+def test_oomd_takes_who_has_most_swap() -> None:
+    light = replace(BIG, usage=BIG.usage and BIG.usage._replace(swap=10 * M))
+    heavy = replace(HIGH, usage=HIGH.usage and HIGH.usage._replace(swap=100 * M))
+    found = others(snapshot(killer(OOMD), light, heavy))
+    assert (found[0].unit, found[0].pid) == ("high.service", None)
+    assert "if it is watched" in found[0].choice
+
+
+@pytest.mark.parametrize(
+    ("host", "words"),
+    [({}, "no unit holds more than 5%"), ({"swap_total": 0, "swap_free": 0}, "without swap")],
+)
+def test_oomd_where_nobody_is_to_be_taken(host: dict[str, int], words: str) -> None:
+    found = others(snapshot(killer(OOMD), BIG, **host))
+    assert words in found[0].choice
+    assert found[0].unit == ""
+
+
+def test_who_does_not_run_is_not_named() -> None:
+    assert others(snapshot(unit("a.service"), Unit(OOMD, None, properties(OOMD)))) == []

@@ -1,0 +1,112 @@
+"""Predictions as lines: as wide as asked, harmless, and the bar adds up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lowmem_tui.model.unit import INFINITY
+from lowmem_tui.policy import telling
+from lowmem_tui.policy.budget import Budget, Part, budget
+from lowmem_tui.policy.growth import Growth, Reach, Way
+from lowmem_tui.policy.kills import predict, predictions
+from lowmem_tui.policy.others import EARLYOOM, others
+
+from .servers import M, process, service, snapshot
+
+NASTY = "x\x1b]0;owned\x07\u202e漢"
+SERVER = snapshot(
+    service("a-service-with-quite-a-long-name@instance.service", process(10, 50 * M, name=NASTY)),
+    service("b.service", process(4194304, 40 * M, name="a-long-program"), memory={"max": 90 * M}),
+    service("c.slice", process(12), memory={"max": INFINITY, "oom_group": True}),
+    service(EARLYOOM, process(900, M, command=f"earlyoom --prefer={NASTY}")),
+)
+
+
+@pytest.mark.parametrize("width", [0, 40, 59, 60, 75, 76, 80, 120, 200])
+def test_no_line_is_too_wide_and_none_is_harmful(width: int) -> None:
+    lines: list[str] = []
+    for found in predictions(SERVER):
+        lines += telling.kills(found, SERVER, width)
+    assert max(map(len, lines)) <= max(width, 40)
+    for found in predictions(SERVER):
+        lines += telling.side_by_side(found, found, {"b.service"}, width, 9)
+    assert max(map(len, lines)) <= max(width, 60)
+    lines += telling.other_killers(others(SERVER))
+    assert all(line.isprintable() for line in lines)
+
+
+def test_a_table() -> None:
+    found = predict(SERVER, "b.service")
+    assert found is not None
+    assert telling.title(found) == ("When b.service has filled its limit of 90M and 1G of swap:")
+    assert list(telling.kills(found, SERVER, 80)) == [
+        "  # UNIT                 PROCESS        SCORE  BACK  SWAP  LEFT WITH IT",
+        "  1 b.service            a-lon… 4194304   690   40M     0     0 the whole unit",
+    ]
+
+
+# what systemd has loaded → what is told of a victim's unit
+WITH_IT: dict[str, tuple[dict[str, Any], str]] = {
+    "back": ({"restart": "always", "restart_usec": 3_000_000}, "unit, back 3s"),
+    "dead": ({"restart": "no"}, "unit, stays dead"),
+    "a timer": ({"restart": "no", "triggered_by": ("a.timer",)}, "unit, by timer"),
+    "refused": ({"restart": "always", "type": "oneshot"}, "the whole unit"),
+    "only one": ({"oom_policy": "continue"}, "it alone"),
+}
+
+
+@pytest.mark.parametrize(("loaded", "words"), WITH_IT.values(), ids=WITH_IT)
+def test_what_goes_with_it(loaded: dict[str, Any], words: str) -> None:
+    limits = {"start_limit_interval_usec": 10_000_000, "start_limit_burst": 5}
+    server = snapshot(service("a.service", process(10), **(limits | loaded)))
+    found = predict(server)
+    assert found is not None
+    assert list(telling.kills(found, server, 80))[1].endswith(f" {words}")
+
+
+def test_where_nobody_can_be_killed() -> None:
+    server = snapshot()
+    found = predict(server)
+    assert found is not None
+    assert list(telling.kills(found, server, 80))[1] == "    nobody can be killed"
+
+
+PARTS = st.lists(st.builds(Part, st.just("a"), st.integers(0, M), st.integers(0, M)), max_size=40)
+
+
+@given(st.integers(1, M), st.integers(0, M), PARTS, st.integers(0, 200))
+def test_a_bar_is_as_wide_as_asked(ram: int, kept: int, parts: list[Part], width: int) -> None:
+    made = Budget(ram, 0, min(kept, ram), tuple(parts))
+    drawn = telling.bar(made, width)
+    assert len(drawn) == max(20, width)
+    assert ("|" in drawn) is (made.promised > ram)
+    assert list(telling.legend(made))
+
+
+BARS = {
+    "half and half": ([(100, 320)], "[===============AAAaaaaaaaaa.............]"),
+    "two": ([(320, 320), (0, 200)], "[===============AAAAAAAAAAAAbbbbbbbb.....]"),
+    "too much": ([(320, 640), (100, 256)], "[============AAAAAAAAAAaaaaaaaaaa|BBbbbbb]"),
+}
+
+
+@pytest.mark.parametrize(("parts", "drawn"), BARS.values(), ids=BARS)
+def test_bars(parts: list[tuple[int, int]], drawn: str) -> None:
+    units = [
+        service(f"u{n}.service", process(10 + n), memory={"anon": used * M, "max": most * M})
+        for n, (used, most) in enumerate(parts)
+    ]
+    assert telling.bar(budget(snapshot(*units)), 42) == drawn
+
+
+def test_distances_name_the_first() -> None:
+    far = Reach("far.service", 10 * M, 100 * M, Growth(Way.UNKNOWN))
+    near = Reach("near.service", 40 * M, 100 * M, Growth(Way.GROWS, M / 60))
+    assert list(telling.distances([far, near])) == [
+        "far.service                 10% of  100M  not known yet, it takes a minute",
+        "near.service                40% of  100M  in about 60 min at +1M a min: the first",
+    ]

@@ -1,0 +1,156 @@
+"""The server after a change, and what that means in words."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lowmem_tui.model.snapshot import Snapshot, Unit
+from lowmem_tui.model.unit import INFINITY, Key, Value
+from lowmem_tui.policy.kills import Goes, predict
+from lowmem_tui.policy.oom import kill_order
+from lowmem_tui.policy.whatif import after, sentences
+
+from .servers import M, process, properties, service, snapshot
+
+
+def server() -> Snapshot:
+    return snapshot(
+        service("big.service", process(10, 300 * M), process(11, 100 * M)),
+        service("mid.service", process(20, 200 * M)),
+        service("small.service", process(30, 20 * M)),
+        service("gate.service", process(40, 30 * M, oom_score_adj=-1000), oom_score_adjust=-1000),
+        Unit("idle.service", None, properties("idle.service")),
+    )
+
+
+Wanted = dict[str, dict[Key, Value]]
+ADJ, MAX, POLICY = Key.OOM_SCORE_ADJUST, Key.MEMORY_MAX, Key.OOM_POLICY
+
+AT_ONCE = "At 250M in mid.service the kernel kills p20 20, and all of mid.service with it at once."
+
+SAID: dict[str, tuple[Wanted, list[str]]] = {
+    "nothing": ({}, ["The order of kills stays as it is: big.service goes first."]),
+    "a small step": (
+        {"small.service": {ADJ: 1}},
+        ["The order of kills stays as it is: big.service goes first."],
+    ),
+    "past one": (
+        {"small.service": {ADJ: 110}},
+        ["With this change small.service dies before mid.service."],
+    ),
+    "past all": (
+        {"small.service": {ADJ: 500}},
+        [
+            "With this change small.service dies before big.service and mid.service.",
+            "Next to die is then small.service, not big.service.",
+        ],
+    ),
+    "protected": (
+        {"big.service": {ADJ: -500}},
+        [
+            "With this change mid.service and small.service die before big.service.",
+            "Next to die is then mid.service, not big.service.",
+        ],
+    ),
+    "never": (
+        {"mid.service": {ADJ: -1000}},
+        ["With this change the kernel never chooses mid.service."],
+    ),
+    "no longer never": (
+        {"gate.service": {ADJ: 0}},
+        ["With this change the kernel may choose gate.service."],
+    ),
+    "a limit": (
+        {"mid.service": {MAX: 250 * M}},
+        ["At 250M in mid.service the kernel kills p20 20, and systemd stops mid.service."],
+    ),
+    "a limit and its policy": (
+        {"mid.service": {MAX: 250 * M, POLICY: "kill"}},
+        [
+            AT_ONCE,
+            "When one process of mid.service is chosen, the kernel kills them all.",
+        ],
+    ),
+    "what does not run": (
+        {"idle.service": {ADJ: 500}},
+        ["The order of kills stays as it is: big.service goes first."],
+    ),
+    "what is not there": (
+        {"nobody.service": {ADJ: 500}},
+        ["The order of kills stays as it is: big.service goes first."],
+    ),
+}
+
+
+@pytest.mark.parametrize(("wanted", "said"), SAID.values(), ids=SAID)
+def test_sentences(wanted: Wanted, said: list[str]) -> None:
+    now = server()
+    assert sentences(now, after(now, wanted)) == said
+
+
+def test_a_limit_taken_away() -> None:
+    now = snapshot(service("a.service", process(10), memory={"max": 100 * M}))
+    then = after(now, {"a.service": {MAX: INFINITY}})
+    assert sentences(now, then) == ["a.service has no limit of its own then."]
+    assert predict(then, "a.service") is None
+
+
+def test_two_changed_units_are_told_once() -> None:
+    now = server()
+    then = after(now, {"big.service": {ADJ: -500}, "mid.service": {ADJ: 100}})
+    told = [s for s in sentences(now, then) if "mid.service" in s and "before" in s]
+    assert told == ["With this change mid.service and small.service die before big.service."]
+
+
+def test_a_policy_counts_at_once_in_what_if() -> None:
+    now = server()
+    then = after(now, {"big.service": {POLICY: "kill"}})
+    found = predict(then)
+    assert found is not None
+    assert found.kills[0].goes is Goes.GROUP
+
+
+def test_what_has_a_score_of_its_own_keeps_it() -> None:
+    now = snapshot(service("a.service", process(10), process(11, oom_score_adj=7)))
+    then = after(now, {"a.service": {ADJ: 300}})
+    usage_ = then.units["a.service"].usage
+    assert usage_ is not None
+    assert [p.oom_score_adj for p in usage_.processes] == [300, 7]
+    assert now == snapshot(service("a.service", process(10), process(11, oom_score_adj=7)))
+
+
+NAMES = [f"{letter}.service" for letter in "abcde"]
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 300), st.integers(-999, 999)), min_size=5, max_size=5),
+    st.dictionaries(st.sampled_from(NAMES), st.integers(-1000, 1000), max_size=3),
+)
+def test_what_is_said_is_so(sizes: list[tuple[int, int]], wanted: dict[str, int]) -> None:
+    now = snapshot(
+        *(
+            service(name, process(10 + n, mib * M, oom_score_adj=adj), oom_score_adjust=adj)
+            for n, (name, (mib, adj)) in enumerate(zip(NAMES, sizes, strict=True))
+        )
+    )
+    then = after(now, {name: {ADJ: adj} for name, adj in wanted.items()})
+    was, will = ([c.unit for c in kill_order(server)] for server in (now, then))
+    said = sentences(now, then)
+    assert (said[0].startswith("The order of kills stays")) is (was == will)
+    for text in said:
+        if not (pair := re.fullmatch(r"With this change (.*) dies? before (.*)\.", text)):
+            continue
+        for first in re.findall(r"[a-e]\.service", pair[1]):
+            for second in re.findall(r"[a-e]\.service", pair[2]):
+                assert was.index(first) > was.index(second)
+                assert will.index(first) < will.index(second)
+
+
+def test_hostile_names_are_harmless() -> None:
+    now = snapshot(service("a.service", process(10, name="x\x1b[2J"), memory={"max": INFINITY}))
+    text = " ".join(sentences(now, after(now, {"a.service": {MAX: 50 * M}})))
+    assert text.isprintable()
