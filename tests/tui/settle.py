@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 ROUNDS = 6
 """A message leads to a message: a key to an action, that to a change, that to a layout."""
 
-LIMIT = 200
+LIMIT = 1000
 """A test may have taken the painting away: then there is no end to wait for."""
 
 
@@ -28,8 +28,11 @@ async def settle(pilot: Pilot[Any]) -> None:
     """Wait until each message, and those that it led to, has been dealt with and painted."""
     quiet = 0
     for _ in range(LIMIT):
-        if quiet == ROUNDS or pilot.app._exit:
+        if quiet == ROUNDS or not pilot.app.is_running:
             return
+        if pilot.app._exit:
+            await asyncio.sleep(0.005)
+            continue
         await pilot._wait_for_screen(timeout=30)
         quiet += 1
         screen = pilot.app.screen
