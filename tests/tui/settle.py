@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 ROUNDS = 6
 """A message leads to a message: a key to an action, that to a change, that to a layout."""
 
-LIMIT = 1000
+LIMIT = 400
 """A test may have taken the painting away: then there is no end to wait for."""
 
 
