@@ -260,7 +260,12 @@ class Machine:
             self._leash = writing
 
     def _greeted(self, deadline: float) -> bool:
-        """Wait for ssh; False when the port was taken by somebody else in between."""
+        """Wait for ssh; False when it is to be switched on again.
+
+        That is so when somebody else has taken the port in between, and when the kernel has
+        panicked: under tcg with several threads it does once in a hundred boots, where it
+        patches its own code (an int3 that nobody has asked for).
+        """
         assert self.connection is not None
         while not (self.running and self.connection.answers()):
             if not self.running:
@@ -269,6 +274,11 @@ class Machine:
                 if "host forwarding" in said:
                     return False
                 raise LabError(f"The lab's machine ended while booting: {said}")
+            if "Kernel panic - not syncing" in self.console_tail():
+                self._off()
+                if time.monotonic() < deadline:
+                    return False
+                raise LabError(f"The lab's kernel panics:\n{self.console_tail()}")
             if time.monotonic() > deadline:
                 tail = self.console_tail()
                 self._off()
