@@ -1,0 +1,266 @@
+"""From reports and messages to incidents: one for each kill, with what came of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lowmem_tui.model.incident import (
+    Cause,
+    Ending,
+    EventKind,
+    Evidence,
+    Incident,
+    OomReport,
+    UnitEvent,
+    Victim,
+)
+from lowmem_tui.policy import incident_words
+from lowmem_tui.policy.incidents import join
+
+A, B = "a.service", "b.service"
+MEMCG, NONE = "CONSTRAINT_MEMCG", "CONSTRAINT_NONE"
+K = EventKind
+MIB = 1 << 20
+
+
+def kill(time: float, unit: str = A, boot: str = "now", **more: Any) -> OomReport:  # noqa: ANN401
+    values = {"constraint": MEMCG, "limit_unit": unit, "limit": 100 * MIB, **more}
+    return OomReport(time, boot, Victim(int(time) + 10, "hog", 0, MIB), unit=unit, **values)
+
+
+def say(
+    time: float, kind: EventKind, detail: str = "", unit: str = A, boot: str = "now"
+) -> UnitEvent:
+    return UnitEvent(time, boot, unit, kind, detail)
+
+
+def found(
+    *things: OomReport | UnitEvent,
+    running: tuple[str, ...] = (),
+    **more: Any,  # noqa: ANN401
+) -> list[Incident]:
+    evidence = Evidence(
+        "now",
+        tuple(t for t in things if isinstance(t, OomReport)),
+        tuple(t for t in things if isinstance(t, UnitEvent)),
+        running=frozenset(running),
+        **more,
+    )
+    return list(join(evidence).incidents)[::-1]
+
+
+def stopped(time: float) -> tuple[UnitEvent, ...]:
+    return say(time, K.OOM), say(time + 1, K.RESULT, "oom-kill")
+
+
+RESTARTED = (*stopped(100), say(104, K.RESTART, "3"), say(105, K.STARTED))
+
+CASES: dict[str, tuple[tuple[Any, ...], list[tuple[Cause, Ending, str, float | None]]]] = {
+    "stopped and restarted": (
+        (kill(100), *RESTARTED),
+        [(Cause.LIMIT, Ending.BACK, "oom-kill", 5.0)],
+    ),
+    "systemd's word comes first": (
+        (*stopped(99), kill(100), say(105, K.STARTED)),
+        [(Cause.LIMIT, Ending.BACK, "oom-kill", 6.0)],
+    ),
+    "still dead": ((kill(100), *stopped(100)), [(Cause.LIMIT, Ending.DEAD, "oom-kill", None)]),
+    "a restart is due": (
+        (kill(100), *stopped(100), say(102, K.RESTART, "1")),
+        [(Cause.LIMIT, Ending.WAITING, "oom-kill", None)],
+    ),
+    "OOMPolicy=continue, the main process": (
+        (kill(100), say(100, K.OOM), say(101, K.RESULT, "signal"), say(104, K.STARTED)),
+        [(Cause.LIMIT, Ending.BACK, "signal", 4.0)],
+    ),
+    "it loops until it is refused": (
+        (
+            kill(100), *stopped(100), say(103, K.STARTED),
+            kill(104), *stopped(104), say(107, K.RESTART, "2"),
+            say(107, K.TOO_OFTEN), say(107, K.RESULT, "oom-kill"),
+        ),
+        [
+            (Cause.LIMIT, Ending.BACK, "oom-kill", 3.0),
+            (Cause.LIMIT, Ending.GAVE_UP, "oom-kill", None),
+        ],
+    ),
+    "a failure much later is another matter": (
+        (kill(100), say(100, K.OOM), say(900, K.RESULT, "exit-code"), say(903, K.STARTED)),
+        [(Cause.LIMIT, Ending.LIVED, "", None)],
+    ),
+    "two kills, then the end": (
+        (kill(100), kill(102), say(103, K.RESULT, "oom-kill"), say(106, K.STARTED)),
+        [
+            (Cause.LIMIT, Ending.BACK, "oom-kill", 6.0),
+            (Cause.LIMIT, Ending.BACK, "oom-kill", 4.0),
+        ],
+    ),
+    "the machine is out of memory": (
+        (kill(100, constraint=NONE), *RESTARTED),
+        [(Cause.RAM, Ending.BACK, "oom-kill", 5.0)],
+    ),
+    "no report": (stopped(100), [(Cause.OOM, Ending.DEAD, "oom-kill", None)]),
+    "a result alone": (
+        (say(100, K.RESULT, "oom-kill"), say(103, K.STARTED)),
+        [(Cause.OOM, Ending.BACK, "oom-kill", 3.0)],
+    ),
+    "watchdog": (
+        (say(100, K.RESULT, "watchdog"), say(103, K.STARTED)),
+        [(Cause.WATCHDOG, Ending.BACK, "watchdog", 3.0)],
+    ),
+    "failed at every start": (
+        (say(99, K.RESULT, "exit-code"), say(100, K.TOO_OFTEN), say(100, K.RESULT, "exit-code")),
+        [(Cause.START_LIMIT, Ending.GAVE_UP, "", None)],
+    ),
+    "start-limit-hit": (
+        (say(100, K.TOO_OFTEN), say(100, K.RESULT, "start-limit-hit")),
+        [(Cause.START_LIMIT, Ending.GAVE_UP, "", None)],
+    ),
+    "systemd-oomd": (
+        (say(100, K.OOMD), say(101, K.RESULT, "oom-kill"), say(104, K.STARTED)),
+        [(Cause.OOMD, Ending.BACK, "oom-kill", 4.0)],
+    ),
+    "a slice counts what is told of its unit": (
+        (kill(100, limit_unit="x.slice"), *stopped(100), say(100, K.OOM, unit="x.slice")),
+        [(Cause.LIMIT, Ending.DEAD, "oom-kill", None)],
+    ),
+    "an ordinary failure is no incident": (
+        (say(100, K.RESULT, "exit-code"), say(103, K.STARTED)),
+        [],
+    ),
+    "a scope ends with its process": (
+        (kill(100), say(101, K.ENDED)),
+        [(Cause.LIMIT, Ending.DEAD, "", None)],
+    ),
+    "stopped by hand later": (
+        (kill(100), say(200, K.ENDED)),
+        [(Cause.LIMIT, Ending.LIVED, "", None)],
+    ),
+    "not back before the reboot": (
+        (kill(100, boot="old"), say(101, K.RESULT, "oom-kill", boot="old"), say(200, K.STARTED)),
+        [(Cause.LIMIT, Ending.REBOOT, "oom-kill", None)],
+    ),
+    "the machine went down with it": (
+        (kill(100, boot="old"),),
+        [(Cause.LIMIT, Ending.UNKNOWN, "", None)],
+    ),
+    "it went on until the reboot": (
+        (kill(100, boot="old"), say(100, K.OOM, boot="old")),
+        [(Cause.LIMIT, Ending.LIVED, "", None)],
+    ),
+    "an unknown constraint": (
+        (kill(100, constraint="CONSTRAINT_NEW"),),
+        [(Cause.OTHER, Ending.DEAD, "", None)],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_came_of_it(case: str) -> None:
+    things, wanted = CASES[case]
+    assert [(i.cause, i.ending, i.result, i.back_after) for i in found(*things)] == wanted
+
+
+def test_what_runs_now_counts() -> None:
+    (lived,) = found(kill(100), running=(A,))
+    assert lived.ending is Ending.LIVED
+    (back,) = found(kill(100), *stopped(100), running=(A,))
+    assert back.ending is Ending.RUNS
+    (unread,) = found(kill(100), running=(A,), outcomes=False)
+    assert unread.ending is Ending.RUNS
+    (old,) = found(kill(100, boot="old"), outcomes=False)
+    assert old.ending is Ending.UNKNOWN
+    (early,) = found(
+        kill(100, boot="old"), say(101, K.RESULT, "signal", boot="old"), events_since=500.0
+    )
+    assert early.ending is Ending.UNKNOWN
+
+
+def test_units_are_kept_apart() -> None:
+    first, second = found(
+        kill(100), kill(101, B), say(102, K.RESULT, "oom-kill"), say(103, K.STARTED, unit=B),
+        running=(B,),
+    )  # fmt: skip
+    assert (first.unit, first.ending) == (A, Ending.DEAD)
+    assert (second.unit, second.ending) == (B, Ending.LIVED)
+
+
+def test_a_report_without_a_unit_gets_the_one_that_systemd_names() -> None:
+    incidents = found(
+        kill(100), say(100, K.OOM), kill(101, ""), say(102, K.OOM, unit=B), kill(400, "")
+    )
+    assert [i.unit for i in incidents] == [A, B, ""]
+    assert incidents[2].ending is Ending.UNKNOWN
+
+
+def test_kills_that_only_a_counter_knows() -> None:
+    evidence = Evidence(
+        "now",
+        (kill(100, also=(Victim(1, "x"),)), kill(5, B, boot="old")),
+        counters={A: 5, B: 1, "c.service": 0},
+    )
+    assert join(evidence).untold == {A: 2, B: 1}
+
+
+EVENTS = st.builds(
+    UnitEvent,
+    st.floats(0, 500),
+    st.sampled_from(["now", "old"]),
+    st.sampled_from([A, B]),
+    st.sampled_from(EventKind),
+    st.sampled_from(["", "oom-kill", "signal", "watchdog", "7", "\x1b[2J"]),
+)
+KILLS = st.builds(
+    kill,
+    st.floats(0, 500),
+    st.sampled_from([A, B, ""]),
+    st.sampled_from(["now", "old"]),
+    constraint=st.sampled_from([MEMCG, NONE, "", "X\x1b[2J"]),
+    asked_by=st.text(max_size=8),
+    cgroup=st.text(max_size=8),
+    limit_cgroup=st.text(max_size=8),
+)
+
+
+@given(st.lists(KILLS, max_size=8), st.lists(EVENTS, max_size=20), st.booleans())
+def test_every_report_is_one_incident_and_can_be_told(
+    kills: list[OomReport], events: list[UnitEvent], outcomes: bool
+) -> None:
+    incidents = found(*kills, *events, running=(A,), outcomes=outcomes)
+    assert sum(i.report is not None for i in incidents) == len(kills)
+    for incident in incidents:
+        for words in (
+            incident_words.whom(incident),
+            incident_words.short(incident),
+            incident_words.why(incident),
+            incident_words.what_next(incident),
+        ):
+            assert words
+            assert words.isprintable()
+
+
+def test_in_words() -> None:
+    (incident,) = found(kill(100, asked_by="nginx", asked_pid=7, swap_used=MIB), *RESTARTED)
+    assert incident_words.short(incident) == "hog 1M, limit 100M, back after 5s"
+    assert incident_words.why(incident) == (
+        "The kernel killed hog (pid 110, 1M in RAM): the unit's own limit of 100M was reached, "
+        "with 1M in swap, when nginx (pid 7) asked for more."
+    )
+    assert incident_words.what_next(incident) == (
+        "Outcome: back after 5s (systemd's result: oom-kill), its automatic restart number 3."
+    )
+    (incident,) = found(kill(100, limit_unit="system.slice"), *stopped(100))
+    assert incident_words.short(incident) == "hog 1M, system.slice limit 100M, still dead"
+    assert "systemctl start a.service" in incident_words.what_next(incident)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(0.0, "0s"), (0.44, "0.4s"), (5.0, "5s"), (9.96, "10s"), (90.2, "1min 30s")],
+)
+def test_spans(seconds: float, shown: str) -> None:
+    assert incident_words.span(seconds) == shown
