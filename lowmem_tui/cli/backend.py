@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lowmem_tui.change.who import By
     from lowmem_tui.model.change import Change, Trial
     from lowmem_tui.model.plan import FileChange, Outcome, Plan
-    from lowmem_tui.model.ports import Files, Kernel, Manager, Store
+    from lowmem_tui.model.ports import Files, Kernel, Manager, Store, Witness
     from lowmem_tui.model.snapshot import Situation, Snapshot
 
 PROC = "/proc"
@@ -72,6 +72,7 @@ class ServerBackend:
         *,
         demo: bool,
         cannot_change: str,
+        witness: Callable[[], Witness],
     ) -> None:
         """``connect`` opens a connection to systemd of our own; None where there is no bus.
 
@@ -82,6 +83,7 @@ class ServerBackend:
         self._manager: Manager | None = None
         self._tools = tools
         self._memory = memory
+        self._witness = witness
         self.demo = demo
         self.cannot_change = cannot_change
 
@@ -146,6 +148,11 @@ class ServerBackend:
         from lowmem_tui.change.past import files_of
 
         return files_of(self._memory.store(), change)
+
+    @property
+    def witness(self) -> Witness:
+        """See ``Backend``."""
+        return self._witness()
 
     def settle(self) -> Sequence[str]:
         """See ``Backend``."""
@@ -241,7 +248,15 @@ def local_backend(
         _memory(),
         demo=False,
         cannot_change=_cannot_change(read_only),
+        witness=lambda: local_witness(proc_root, cgroup_root),
     )
+
+
+def local_witness(proc_root: str = PROC, cgroup_root: str = CGROUP) -> Witness:
+    """Return what remembers this machine's kills."""
+    from lowmem_tui.host.witness import LocalWitness
+
+    return LocalWitness(proc_root, cgroup_root)
 
 
 def _memory() -> Memory:

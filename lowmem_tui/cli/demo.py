@@ -65,6 +65,7 @@ def serve(server: DemoServer, *, read_only: bool = False) -> ServerBackend:
             if read_only
             else ""
         ),
+        witness=lambda: server.witness,
     )
 
     def revert(command: Sequence[str]) -> None:

@@ -56,6 +56,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--ascii", action="store_true", help="draw with ASCII characters only")
 
     commands = top.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    _incidents(commands)
     commands.add_parser(
         "triage", help="one plain page: memory, the fattest units, who dies next", add_help=False
     )
@@ -115,6 +116,18 @@ def _whatif(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     )
     command.add_argument(
         "--force", action="store_true", help="count what a check refuses and can be overruled"
+    )
+    _json(command)
+
+
+def _incidents(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = "what was killed, when and why, and what came of it"
+    command = commands.add_parser("incidents", help=text, description=text.capitalize() + ".")
+    _server(command, inherit=True)
+    command.add_argument(
+        "--since",
+        metavar="WHEN",
+        help="a time ago (2h, 3d), a date or time (2026-01-31, '2026-01-31 03:00'), or boot",
     )
     _json(command)
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from lowmem_tui.model.change import Change, Trial
+    from lowmem_tui.model.incident import Evidence, ReportText
     from lowmem_tui.model.plan import FileChange, Outcome, Plan
     from lowmem_tui.model.snapshot import Situation, Snapshot
     from lowmem_tui.model.unit import Limit, UnitProperties
@@ -166,6 +167,26 @@ class Kernel(Protocol):
         """Write it; False if that process is gone. OSError as the kernel gives it."""
 
 
+class Witness(Protocol):
+    """What remembers kills: the logs and counters of a machine. Blocking, seconds perhaps.
+
+    Both methods raise NotPermittedError where this user may not read them, UnsupportedError where
+    there are none, LowmemError when they cannot be read.
+    """
+
+    def evidence(self, since: float | None = None) -> Evidence:
+        """Return all that tells of kills and of what came of them; ``since`` in seconds of 1970.
+
+        It is bounded: of a long log the newest part.
+        """
+
+    def report(self, reference: str) -> ReportText:
+        """Return the kernel's report that ``OomReport.reference`` names.
+
+        Raises RefusedError if it is no longer there.
+        """
+
+
 class Backend(Protocol):
     """What the screens and commands are handed: one server, seen and changed."""
 
@@ -227,6 +248,10 @@ class Backend(Protocol):
         Raises NotPermittedError for an ordinary user, RefusedError if there is no such change,
         PutBackError.
         """
+
+    @property
+    def witness(self) -> Witness:
+        """What remembers kills."""
 
     def settle(self) -> Sequence[str]:
         """Finish or put back what was interrupted; return sentences on what was done.

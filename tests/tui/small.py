@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from lowmem_tui.model.errors import UnsupportedError
 from lowmem_tui.model.plan import Outcome
 from lowmem_tui.model.snapshot import Setting, Situation, Snapshot, Unit, UnitFile, UnitSituation
 from lowmem_tui.model.unit import CGROUP_FILES, INFINITY, Key, UnitProperties, Value
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from lowmem_tui.model.change import Change, Trial
     from lowmem_tui.model.plan import FileChange, Plan
+    from lowmem_tui.model.ports import Witness
 
 M = 1 << 20
 REDIS = "redis-server.service"
@@ -175,6 +177,10 @@ class SmallServer:
 
     def files_of(self, change: str) -> Sequence[FileChange]:
         return ()
+
+    @property
+    def witness(self) -> Witness:
+        raise UnsupportedError("Nothing is remembered here.")
 
     def settle(self) -> Sequence[str]:
         return ()

@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING
 
 from lowmem_tui.host.demo import roster
 from lowmem_tui.host.demo.loading import Loaded, load
+from lowmem_tui.host.demo.log import Log, report_of
 from lowmem_tui.host.demo.memory import STEP, Cgroup, Memory, Task
 from lowmem_tui.host.demo.roster import MIB, Crew, Program
 from lowmem_tui.model.errors import ManagerError
+from lowmem_tui.model.incident import EventKind
 from lowmem_tui.model.unit import CGROUP_FILES, Key, Unlimited, unit_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from lowmem_tui.host.demo.disk import Disk
+    from lowmem_tui.host.demo.memory import Decision
 
 STOPPING = 2
 """Steps between SIGTERM and the end of a unit."""
@@ -67,7 +70,8 @@ class Init:
         self._execute = execute
         self.armed: dict[str, tuple[int, tuple[str, ...]]] = {}
         """Transient timers: the step at which each ends, and its command."""
-        self.memory = Memory(self._killed)
+        self.log = Log()
+        self.memory = Memory(self._killed, self._report)
         self.loaded: dict[str, Loaded] = {}
         self.services: dict[str, Service] = {}
         self.step = 0
@@ -223,9 +227,12 @@ class Init:
         elif self._too_often(service, config):
             service.sub = "failed"
             service.result = "start-limit-hit"
+            self._say(service, EventKind.TOO_OFTEN)
+            self._say(service, EventKind.RESULT, service.result)
         else:
             service.n_restarts = count
             self._begin(service)
+            self._say(service, EventKind.STARTED)
         self.changed.add(service.name)
 
     def _too_often(self, service: Service, config: Loaded) -> bool:
@@ -308,6 +315,7 @@ class Init:
         config = self.config(service.name)
         failed = service.result != "success"
         stopped, service.stopped = service.stopped, False
+        self._say(service, EventKind.RESULT if failed else EventKind.ENDED, service.result)
         if service.wanted:
             service.wanted = False
             self._start(service, count=0)
@@ -315,6 +323,7 @@ class Init:
         delay = config.settings.get(Key.RESTART_SEC, 0)
         if not stopped and self._shall_restart(service, config) and isinstance(delay, int):
             service.sub = "auto-restart"
+            self._say(service, EventKind.RESTART, str(service.n_restarts + 1))
             service.until = self.step + max(1, math.ceil(delay / 1_000_000 / STEP))
         elif not failed and config.remain:
             service.sub = "exited"
@@ -335,6 +344,7 @@ class Init:
     def _killed(self, group: Cgroup, task: Task) -> None:
         """Follow what the OOM killer has done."""
         service = self.services[group.name]
+        self._say(service, EventKind.OOM)
         if service.sub in {"running", "start"}:
             policy = self.config(service.name).settings.get(Key.OOM_POLICY, "continue")
             if policy != "continue":
@@ -344,6 +354,12 @@ class Init:
             elif not group.tasks:
                 self._stop(service, "success")
         self.changed.add(service.name)
+
+    def _report(self, decision: Decision) -> None:
+        self.log.kernel(self.wall_usec() / 1_000_000, report_of(self.memory, decision))
+
+    def _say(self, service: Service, kind: EventKind, detail: str = "") -> None:
+        self.log.event(self.wall_usec() / 1_000_000, service.name, kind, detail)
 
     # Control groups
 

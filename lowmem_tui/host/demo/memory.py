@@ -15,7 +15,7 @@ from lowmem_tui.model.unit import INFINITY, Unlimited
 from lowmem_tui.model.usage import Pressure, Process, Stall
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from lowmem_tui.model.unit import Limit
 
@@ -184,15 +184,35 @@ class Cgroup:
         return Sizes(anon, file, shmem, 96 * KIB + kernel if self.tasks else 0, swap)
 
 
+class Decision(NamedTuple):
+    """A decision of the OOM killer, before it is carried out."""
+
+    limited: Cgroup | None
+    """The group whose limit is reached; None for the machine."""
+    groups: Sequence[Cgroup]
+    """Where it looked for a victim."""
+    group: Cgroup
+    victim: Task
+    victims: Sequence[Task]
+    """All who die: the victim, or its whole group."""
+
+
 class Memory:
     """All groups, and who gets which memory."""
 
-    def __init__(self, killed: Callable[[Cgroup, Task], None]) -> None:
-        """``killed`` is told of each process that the OOM killer has taken."""
+    def __init__(
+        self,
+        killed: Callable[[Cgroup, Task], None],
+        decided: Callable[[Decision], None] = lambda _: None,
+    ) -> None:
+        """``killed`` is told of each process that the OOM killer has taken.
+
+        ``decided`` of whom it has chosen, before that.
+        """
         self.groups: dict[str, Cgroup] = {}
         self.gauge = Gauge()
         self.oom_kills = 0
-        self._killed = killed
+        self._killed, self._decided = killed, decided
         self._stall = 0.0
 
     def below(self, path: str) -> list[Cgroup]:
@@ -272,7 +292,7 @@ class Memory:
                 return
             bound = group.limits["memory.swap.max"]
             swap = SWAP if isinstance(bound, Unlimited) else min(bound, SWAP)
-            if not self._kill(self.below(path), (limit + swap) // PAGE):
+            if not self._kill(self.below(path), (limit + swap) // PAGE, group):
                 return
 
     def _hold_machine(self) -> None:
@@ -333,7 +353,7 @@ class Memory:
 
     # The OOM killer
 
-    def _kill(self, groups: Iterable[Cgroup], total: int) -> bool:
+    def _kill(self, groups: Sequence[Cgroup], total: int, limited: Cgroup | None = None) -> bool:
         """Kill the process of the highest badness; False if there is none to kill."""
         worst: tuple[int, int, Cgroup, Task] | None = None
         for group in groups:
@@ -346,6 +366,7 @@ class Memory:
             return False
         _, _, group, victim = worst
         victims = [t for t in group.tasks if t.adj != -1000] if group.oom_group else [victim]
+        self._decided(Decision(limited, groups, group, victim, victims))
         for task in victims:
             if task in group.tasks:
                 self.oom_kills += 1

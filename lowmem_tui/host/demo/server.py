@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from lowmem_tui.host.demo.disk import Disk
 from lowmem_tui.host.demo.init import Init
 from lowmem_tui.host.demo.life import live
+from lowmem_tui.host.demo.log import DemoWitness
 from lowmem_tui.host.demo.memory import STEP
 from lowmem_tui.host.demo.ports import DemoFiles, DemoKernel, DemoManager, DemoSampler, DemoStore
 from lowmem_tui.model.ports import Changes
@@ -44,6 +45,7 @@ class DemoServer:
         self.files = DemoFiles(self)
         self.kernel = DemoKernel(self)
         self.store = DemoStore(self)
+        self.witness = DemoWitness(self)
 
     def advance(self) -> float:
         """Bring the machine up to its clock, in whole steps; return the seconds it has run.

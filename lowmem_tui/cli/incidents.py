@@ -1,0 +1,151 @@
+"""`lowmem-tui incidents`: what was killed, when and why, and what came of it.
+
+Neither the screen's library nor a D-Bus client is loaded: it must run where memory is short.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from lowmem_tui.cli.exit import Exit
+from lowmem_tui.model.errors import InvalidValueError
+from lowmem_tui.model.quantity import parse_time_span
+from lowmem_tui.model.text import plain
+from lowmem_tui.policy import incident_words
+from lowmem_tui.policy.incidents import join
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from lowmem_tui.model.incident import Incident, Incidents, OomReport, Victim
+    from lowmem_tui.model.ports import Witness
+
+SCHEMA = 1
+
+_FORMS = ("%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S%z")
+
+
+def run(options: argparse.Namespace) -> Exit:
+    """Print the incidents, the newest first."""
+    witness, now, booted = _witness(options)
+    since = booted if options.since == "boot" else None
+    if options.since is not None and since is None:
+        since = parse_when(options.since, now)
+    found = join(witness.evidence(since))
+    incidents = [i for i in found.incidents if since is None or i.time >= since]
+    if options.json:
+        json.dump(as_json(incidents, found), sys.stdout, indent=2)
+        print()
+    else:
+        for line in lines(incidents, found):
+            print(line)
+    for note in found.notes:
+        print(plain(note), file=sys.stderr)
+    return Exit.DONE
+
+
+def _witness(options: argparse.Namespace) -> tuple[Witness, float, float]:
+    """Return who knows, what time it is there, and when that machine was booted."""
+    if options.demo:
+        from lowmem_tui.host.demo import DemoServer
+        from lowmem_tui.host.demo.roster import BOOTED
+
+        server = DemoServer()
+        return server.witness, server.sampler.sample().time, BOOTED
+    from lowmem_tui.host.witness import LocalWitness
+
+    now = time.time()
+    return LocalWitness(), now, now - time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def parse_when(text: str, now: float) -> float:
+    """Return the time that a user means, in seconds since 1970. Raises InvalidValueError."""
+    words = text.strip()
+    for form in _FORMS:
+        try:
+            return datetime.strptime(words, form).astimezone().timestamp()
+        except (ValueError, OverflowError, OSError):
+            continue
+    if words[:1].isdigit():
+        try:
+            usec = parse_time_span(words.removesuffix("ago"))
+        except InvalidValueError:
+            usec = None
+        if isinstance(usec, int):
+            return max(0.0, now - usec / 1_000_000)
+    raise InvalidValueError(
+        f"'{plain(text, 40)}' is not a time: write 2h, 3d, 2026-01-31, '2026-01-31 03:00' or boot."
+    )
+
+
+def lines(incidents: list[Incident], found: Incidents) -> Iterator[str]:
+    """Yield one line for each, and one for each unit whose counter tells of more."""
+    if not incidents and not found.untold:
+        yield "No incidents: nothing was killed for memory, as far as the logs go back."
+    width = max((len(incident_words.whom(i)) for i in incidents), default=0)
+    for incident in incidents:
+        when = datetime.fromtimestamp(incident.time).astimezone()
+        yield (
+            f"{when:%Y-%m-%d %H:%M:%S}  {incident_words.whom(incident):<{width}}  "
+            + incident_words.short(incident)
+        )
+    for unit, kills in found.untold.items():
+        yield incident_words.untold(unit, kills)
+
+
+def as_json(incidents: list[Incident], found: Incidents) -> dict[str, object]:
+    """Return the incidents as data."""
+    return {
+        "schema": SCHEMA,
+        "incidents": [_incident(incident) for incident in incidents],
+        "untold": found.untold,
+        "notes": list(found.notes),
+    }
+
+
+def _incident(incident: Incident) -> dict[str, object]:
+    return {
+        "time": _time(incident.time),
+        "this_boot": incident.this_boot,
+        "unit": incident.unit or None,
+        "cause": incident.cause,
+        "why": incident_words.why(incident),
+        "result": incident.result or None,
+        "outcome": incident.ending,
+        "back_after": None if incident.back_after is None else round(incident.back_after, 3),
+        "restarts": incident.restarts,
+        "report": None if incident.report is None else _report(incident.report),
+    }
+
+
+def _report(report: OomReport) -> dict[str, object]:
+    return {
+        "constraint": report.constraint or None,
+        "cgroup": report.cgroup or None,
+        "limit_cgroup": report.limit_cgroup or None,
+        "limit_unit": report.limit_unit or None,
+        "limit": report.limit,
+        "swap_used": report.swap_used,
+        "asked_by": {"name": report.asked_by, "pid": report.asked_pid} if report.asked_by else None,
+        "victim": _victim(report.victim),
+        "also_killed": [_victim(victim) for victim in report.also],
+    }
+
+
+def _victim(victim: Victim) -> dict[str, object]:
+    return {
+        "pid": victim.pid,
+        "name": victim.name,
+        "uid": victim.uid,
+        "rss": victim.rss,
+        "oom_score_adj": victim.adj,
+    }
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
