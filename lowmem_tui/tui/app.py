@@ -103,6 +103,12 @@ class LowmemApp(App[int]):
         """Run a call of the backend in its thread: one at a time, never on the event loop."""
         return asyncio.wrap_future(self._hands.submit(fn, *args, **kwargs))
 
+    def run_aside(self, fn: Callable[[], R]) -> asyncio.Future[R]:
+        """Run what only reads and may take seconds in a thread of its own; nobody waits for it."""
+        from lowmem_tui.tui.aside import run_aside
+
+        return run_aside(fn)
+
     def stage(self, staged: Staged) -> None:
         """Replace the staged edits."""
         self.staged = staged

@@ -50,6 +50,7 @@ KEYS = (
         "review the staged edits as a diff; a tries them, A applies for good; keep or undo a trial",
     ),
     ("H", "history: what was changed, when, by whom; u there undoes it"),
+    ("K", "what was killed, when and why, and what came of it; Enter there shows who ran then"),
     ("F9", "kills in htop; not here, this program sets limits"),
     ("F10  q  Ctrl-C", "quit; asks first if there are staged edits"),
     ("Ctrl-L  Ctrl-Z", "paint the screen anew; to the shell, and back with fg"),
@@ -62,7 +63,7 @@ MARKS = (
     ("*", "an edit is staged for this unit: F8 shows it; nothing is written before you apply"),
     ("!", "its files, systemd and the kernel do not agree: open the unit to see where"),
     ("■", "tagged with Space: Enter edits all that are tagged, together"),
-    ("killed 1x", "the kernel killed a process of it since you last opened its page"),
+    ("killed 1x", "the kernel killed a process of it since you last opened its page; K tells more"),
     ("failed", "systemd calls it failed (also: starting, stopping, masked)"),
     ("dim", "it does not run, and has no figures"),
 )

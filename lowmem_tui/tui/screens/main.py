@@ -64,6 +64,7 @@ class MainScreen(Screen[None]):
         Binding("f7", "forecast", "What if", key_display="F7"),
         Binding("f8", "review", "Review", key_display="F8"),
         Binding("H", "history", "History", key_display="H"),
+        Binding("K", "incidents", "Killed", key_display="K"),
         Binding("f9", "kill", "Kill (not here)", show=False),
         Binding("escape", "clear", "Show all again", show=False),
     ]
@@ -98,7 +99,7 @@ class MainScreen(Screen[None]):
         self._table = UnitTable(app.glyphs, app.palette)
         self._prompt = Prompt(app.palette)
         keys = keys_of([*self.BINDINGS, *app.BINDINGS])
-        drop = ("space", "H", "f5", "f6", "f3", "f4", "f7", "f8")
+        drop = ("space", "K", "H", "f5", "f6", "f3", "f4", "f7", "f8")
         self._keys = KeyBar(app.palette, keys, drop)
         yield self._header
         yield self._table
@@ -296,6 +297,12 @@ class MainScreen(Screen[None]):
         from lowmem_tui.tui.screens.history import HistoryScreen
 
         self.app.push_screen(HistoryScreen())
+
+    def action_incidents(self) -> None:
+        """Show what was killed, and what came of it."""
+        from lowmem_tui.tui.screens.incidents import IncidentsScreen
+
+        self.app.push_screen(IncidentsScreen())
 
     def action_kill(self) -> None:
         """Say why F9 does not do what it does in htop."""

@@ -1,0 +1,131 @@
+"""One incident: why, what came of it, who ran then; and the kernel's report as it wrote it."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.text import Text
+from textual.binding import Binding, BindingType
+
+from lowmem_tui.model.errors import LowmemError
+from lowmem_tui.model.quantity import format_size
+from lowmem_tui.model.text import plain
+from lowmem_tui.policy import incident_words
+from lowmem_tui.tui.facts import heading
+from lowmem_tui.tui.screens.sheet import MORE, Sheet
+from lowmem_tui.tui.widgets.keybar import Key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from lowmem_tui.model.incident import Incident, ReportText, TaskRow
+
+MOST_TASKS = 500
+BACK = Key("escape", "Esc", "Back")
+
+
+class IncidentScreen(Sheet):
+    """Shows it; ``r`` turns to the report's own text and back."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("r", "raw", "Report"),
+        Binding("escape,q,enter", "dismiss", "Back"),
+    ]
+
+    def __init__(self, incident: Incident) -> None:
+        super().__init__()
+        self._incident = incident
+        self._report: ReportText | None = None
+        self._raw = False
+        self._reading = incident.report is not None and bool(incident.report.reference)
+
+    def on_mount(self) -> None:
+        """Read the kernel's report, if there is one."""
+        self.repaint()
+        if self._reading:
+            self.run_worker(self._read())
+
+    async def _read(self) -> None:
+        report = self._incident.report
+        if report is None:
+            return
+        backend, reference = self.lowmem.backend, report.reference
+
+        def find() -> ReportText:
+            return backend.witness.report(reference)
+
+        try:
+            self._report = await self.lowmem.run_aside(find)
+        except LowmemError as error:
+            self.said = str(error)
+        self._reading = False
+        self.repaint()
+
+    def action_raw(self) -> None:
+        """Show the report as the kernel wrote it, or the table made of it."""
+        if self._report is not None:
+            self._raw = not self._raw
+            self.action_edge(-1)
+            self.repaint()
+
+    # What is shown
+
+    def heading(self) -> str:
+        """Return when and whom."""
+        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self._incident.time))
+        return f"{when}  {incident_words.whom(self._incident)}"
+
+    def waiting(self) -> str:
+        """Say that the report is being read."""
+        return "Reading the kernel's report…" if self._reading else ""
+
+    def offers(self) -> Sequence[Key]:
+        """Return the keys."""
+        if self._report is None:
+            return (BACK, MORE)
+        return (Key("r", "r", "Table" if self._raw else "Kernel's text"), BACK, MORE)
+
+    def lines(self, width: int) -> list[Text]:
+        """Return the page."""
+        if self._raw and self._report is not None:
+            return [Text(plain(line), no_wrap=False) for line in self._report.lines]
+        palette = self.lowmem.palette
+        incident = self._incident
+        lines = [
+            Text(f" {incident_words.why(incident)}"),
+            Text(f" {incident_words.what_next(incident)}"),
+        ]
+        report = incident.report
+        if report is not None:
+            lines.append(heading("THE KERNEL'S REPORT", width, palette))
+            for name, value in (
+                ("Group", report.cgroup),
+                ("Limit of", report.limit_cgroup),
+                ("Asked by", incident_words.asker(report)),
+                ("Kind", report.constraint),
+                ("Boot", "this one" if incident.this_boot else "an earlier one"),
+            ):
+                if value:
+                    lines.append(Text(f" {name:<9} {plain(value)}"))
+        if self._report is not None and self._report.tasks:
+            count = len(self._report.tasks)
+            lines.append(heading(f"PROCESSES BEFORE THE KILL ({count})", width, palette))
+            lines += self._table(self._report.tasks)
+        return lines
+
+    def _table(self, tasks: Sequence[TaskRow]) -> Iterator[Text]:
+        report = self._incident.report
+        dead = {v.pid for v in (report.victim, *report.also)} if report else set()
+        title = f"   {'PID':>8} {'UID':>5} {'RSS':>5} {'SWAP':>5} {'ADJ':>5} NAME"
+        yield Text(title, style="bold", no_wrap=True)
+        ranked = sorted(tasks, key=lambda t: t.rss + t.swap, reverse=True)
+        for t in ranked[:MOST_TASKS]:
+            mark = "x" if t.pid in dead else " "
+            row = (
+                f" {mark} {t.pid:>8} {t.uid:>5} {format_size(t.rss):>5} {format_size(t.swap):>5}"
+                f" {t.adj:>5} {plain(t.name)}"
+            )
+            yield Text(row, style="bold" if t.pid in dead else "", no_wrap=True)
+        if len(ranked) > MOST_TASKS:
+            yield Text(f"   and {len(ranked) - MOST_TASKS} smaller ones")

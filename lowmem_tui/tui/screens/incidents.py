@@ -1,0 +1,149 @@
+"""The incidents: what was killed, when and why, and what came of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from rich.text import Text
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+from lowmem_tui.model.errors import LowmemError
+from lowmem_tui.model.text import plain
+from lowmem_tui.policy import incident_words
+from lowmem_tui.policy.incidents import join
+from lowmem_tui.tui.screens.incident import IncidentScreen
+from lowmem_tui.tui.widgets.incident_list import IncidentList
+from lowmem_tui.tui.widgets.keybar import KeyBar, keys_of
+from lowmem_tui.tui.widgets.prose import Prose
+
+if TYPE_CHECKING:
+    from textual.app import ComposeResult
+
+    from lowmem_tui.model.incident import Incident, Incidents
+    from lowmem_tui.tui.app import LowmemApp
+
+MOST_UNTOLD = 4
+"""Units whose counters are told of below the list."""
+
+NONE = "Nothing was killed for memory, as far as the logs go back."
+
+
+class IncidentsScreen(Screen[None]):
+    """The newest first. Read when the screen opens and when asked for, never by the tick."""
+
+    AUTO_FOCUS = "IncidentList"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "open", "Report", key_display="Enter"),
+        Binding("u", "unit", "Unit", key_display="u"),
+        Binding("r", "read", "Read again", key_display="r"),
+        Binding("escape,q,K", "dismiss", "Back", key_display="Esc"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._found: Incidents | None = None
+        self._trouble = self._words = ""
+
+    @property
+    def lowmem(self) -> LowmemApp:
+        """The app, as what it is."""
+        return cast("LowmemApp", self.app)
+
+    def compose(self) -> ComposeResult:
+        """Lay it out."""
+        self._head = Prose(self._paint_head)
+        self._list = IncidentList()
+        self._said = Prose(self._paint_said)
+        yield self._head
+        yield self._list
+        yield self._said
+        yield KeyBar(self.lowmem.palette, keys_of(self.BINDINGS), drop=("r",))
+
+    def on_mount(self) -> None:
+        """Read them."""
+        self.action_read()
+
+    def action_read(self) -> None:
+        """Read the logs."""
+        self._words = "" if self._found is None else "Reading again…"
+        self._said.repaint()
+        self.run_worker(self._read(), exclusive=True)
+
+    async def _read(self) -> None:
+        backend = self.lowmem.backend
+
+        def find() -> Incidents:
+            return join(backend.witness.evidence())
+
+        try:
+            # Not in the thread that looks at the server: a journal may take seconds.
+            found = await self.lowmem.run_aside(find)
+        except LowmemError as error:
+            self._trouble = str(error)
+        else:
+            self._found, self._trouble = found, ""
+            self._list.update(found.incidents)
+        self._words = ""
+        self._head.repaint()
+        self._said.repaint()
+
+    # Keys
+
+    def on_key(self) -> None:
+        """Take the last word back: the operator goes on."""
+        if self._words:
+            self._say("")
+
+    def _chosen(self) -> Incident | None:
+        return self._list.chosen if self.app.screen is self else None
+
+    def action_open(self) -> None:
+        """Show all that is known of an incident, the kernel's report with it."""
+        if (incident := self._chosen()) is not None:
+            self.app.push_screen(IncidentScreen(incident))
+
+    def action_unit(self) -> None:
+        """Open the page of the unit."""
+        incident = self._chosen()
+        if incident is None:
+            return
+        snapshot = self.lowmem.snapshot
+        if snapshot is None or incident.unit not in snapshot.units:
+            self._say(f"There is no {incident_words.whom(incident)} any more.")
+            return
+        from lowmem_tui.tui.screens.unit import UnitScreen
+
+        self.lowmem.kills.looked_at(incident.unit)
+        self.app.push_screen(UnitScreen(incident.unit))
+
+    def _say(self, words: str) -> None:
+        self._words = words
+        self._said.repaint()
+
+    # What is shown
+
+    def _paint_head(self, width: int) -> list[Text]:
+        demo = "DEMO " if self.lowmem.backend.demo else ""
+        if self._found is None:
+            title = "not known" if self._trouble else "reading…"
+        else:
+            here = sum(i.this_boot for i in self._found.incidents)
+            title = f"{len(self._found.incidents)}, {here} since boot"
+        title = f" {demo}Incidents: {title}"
+        return [Text(f"{title:<{width}}", style="bold reverse", no_wrap=True)]
+
+    def _paint_said(self, _: int) -> list[Text]:
+        lines: list[Text] = []
+        if self._words:
+            lines.append(Text(f" {plain(self._words, 2000)}", style="bold"))
+        if self._trouble:
+            lines.append(Text(f" {plain(self._trouble, 2000)}", style="bold red"))
+        if self._found is None:
+            return lines
+        if not self._found.incidents:
+            lines.append(Text(f" {NONE}"))
+        for unit, kills in list(self._found.untold.items())[:MOST_UNTOLD]:
+            lines.append(Text(f" {incident_words.untold(unit, kills)}"))
+        lines += [Text(f" {plain(note)}") for note in self._found.notes]
+        return lines
