@@ -73,7 +73,9 @@ def not_loaded(
     if wanted is None or same(key, wanted, loaded, machine.page_size):
         return ""
     says = f"{plain(declared.path)} says {key}={plain(declared.text)}"
-    if properties.need_daemon_reload:
+    # systemd 252 does not see that a UNIT.d is new, and says that nothing needs a reload.
+    known = {properties.fragment_path, *properties.drop_in_paths}
+    if properties.need_daemon_reload or (known != {""} and declared.path not in known):
         return _unread(key, says, loaded)
     return (
         f"{says}, but systemd has loaded {render_value(key, loaded)}: see `systemctl status "
