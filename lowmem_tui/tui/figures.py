@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from lowmem_tui.model.unit import INFINITY, Unlimited
 
 if TYPE_CHECKING:
-    from lowmem_tui.model.snapshot import Snapshot, Unit
+    from lowmem_tui.model.snapshot import Unit
     from lowmem_tui.model.unit import Limit
 
 
@@ -98,14 +98,3 @@ def _apart(loaded: Limit | None, kernel: Limit | None, page: int) -> bool:
         return True
     # The kernel keeps whole pages.
     return loaded // page != kernel // page
-
-
-def limits(snapshot: Snapshot) -> int:
-    """Return the sum of the memory limits of what runs, slices left out: they hold the others."""
-    total = 0
-    for unit in snapshot.units.values():
-        most = INFINITY if unit.usage is None else unit.usage.memory.max
-        if most is None or isinstance(most, Unlimited) or unit.name.endswith(".slice"):
-            continue
-        total += most
-    return total

@@ -354,10 +354,15 @@ def test_a_container_that_may_not_lower_scores(box: Box) -> None:
 @pytest.mark.parametrize(
     ("number", "every"), [(signal.SIGINT, 1), (signal.SIGTERM, 9), (signal.SIGHUP, 9)]
 )
-def test_a_signal_in_the_middle(number: signal.Signals, every: int) -> None:
+def test_a_signal_in_the_middle(
+    number: signal.Signals, every: int, request: pytest.FixtureRequest
+) -> None:
     """It is put back at whatever call the signal comes, and the program goes on to say so."""
     edits = EDITS[:3]
     calls = count_calls(fresh(), *edits)
+    if signal.getsignal(number) is signal.SIG_IGN:  # as nohup leaves it, to us as well
+        request.addfinalizer(lambda: signal.signal(number, signal.SIG_IGN))
+        signal.signal(number, signal.SIG_DFL)
     handler = signal.getsignal(number)
     for n in range(0, len(calls), every):
         box = fresh()

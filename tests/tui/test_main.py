@@ -35,7 +35,9 @@ async def test_the_picture(front: Front) -> None:
     assert re.match(r" web-1  DEMO  · 967M RAM · 2G swap · up 12d +PSI some \d\.\d% full", title)
     assert re.match(r" Mem ▕█+[▏▎▍▌▋▊▉]?░+▏ +\d+M +\d\d%  Swap ▕.*▏ +\d+M +\d+%", meters)
     assert re.match(r" Next to die: cloudchat.service \(gunicorn \d+, \d+M\) +Limits 856M of", fate)
-    assert re.match(r" UNIT +RSS▼ +SWAP +SCORE +ADJ +MAX +USED +RESTART", front.units[0])
+    assert re.match(
+        r" UNIT \(3 below\) +RSS▼ +SWAP +SCORE +ADJ +MAX +USED +RESTART", front.units[0]
+    )
     assert re.match(r" ▾ Tier 0 gatekeepers +\S+M ", front.units[1])
     assert re.match(r"   ssh\.service +\S+M +0 +0 +-1000 +— +on-failure", front.line("   ssh.serv"))
     assert re.match(

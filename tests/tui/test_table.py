@@ -268,10 +268,22 @@ async def test_no_units_at_all() -> None:
         assert front.app.is_running
 
 
-async def test_limits_over_ram_are_said_in_words() -> None:
-    server = Fleet(unit("a.service", max=600 * M), unit("b.service", max=600 * M))
+@pytest.mark.parametrize(
+    ("each", "swap", "words"),
+    [
+        (300, 0, "Limits 600M of 967M, ok "),
+        # With what is kept for the system it is more than RAM.
+        (400, 0, "Limits 800M of 967M, too much "),
+        (400, 2048, "Limits 800M of 967M, swaps "),
+        (600, 2048, "Limits 1.2G of 967M, swaps "),
+        (1500, 2048, "Limits 2.9G of 967M, too much "),
+    ],
+)
+async def test_what_the_limits_come_to(each: int, swap: int, words: str) -> None:
+    server = Fleet(unit("a.service", max=each * M), unit("b.service", max=each * M))
+    server.host = HOST._replace(swap_total=swap * M, swap_free=swap * M)
     async with opened(server, (100, 12)) as front:
-        assert front.header[2].endswith("Limits 1.2G of 967M, too much ")
+        assert front.header[2].endswith(words)
 
 
 # --- a server that is slow, or gone ------------------------------------------------------------

@@ -9,8 +9,8 @@ from rich.segment import Segment
 
 from lowmem_tui.model.quantity import format_size
 from lowmem_tui.model.text import plain
+from lowmem_tui.policy.budget import Verdict, budget
 from lowmem_tui.policy.oom import next_to_die
-from lowmem_tui.tui.figures import limits
 from lowmem_tui.tui.widgets.lines import Line, Lines
 from lowmem_tui.tui.widgets.meter import Meter, draw
 
@@ -111,12 +111,14 @@ class Header(Lines):
         narrow = self.size.width < NARROW
         text = " Next: " if narrow else " Next to die: "
         parts: list[Part] = [(text, self._palette.plain)]
-        total, ram = limits(snapshot), snapshot.host.mem_total
-        over = total > ram
-        right = [
-            (f"Limits {format_size(total)} of {format_size(ram)}, ", self._palette.plain),
-            ("too much " if over else "ok ", self._palette.bad if over else self._palette.good),
-        ]
+        found = budget(snapshot)
+        limits = f"{format_size(found.promised - found.reserve)} of {format_size(found.ram)}"
+        word, style = {
+            Verdict.FITS: ("ok ", self._palette.good),
+            Verdict.SWAPS: ("swaps ", self._palette.warn),
+            Verdict.KILLS: ("too much ", self._palette.bad),
+        }[found.verdict]
+        right = [(f"Limits {limits}, ", self._palette.plain), (word, style)]
         doomed = next_to_die(snapshot)
         if doomed is None:
             return self._line_of([*parts, ("nobody can be killed", self._palette.plain)], right)

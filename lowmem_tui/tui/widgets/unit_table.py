@@ -161,14 +161,19 @@ class UnitTable(Lines):
         texts = []
         for column, _, width in self._places:
             title = column.title
-            if column is NAME and self._tagged:
-                title += f" ({self._tagged} tagged)"
-            if column is NAME and self._view.filter:
-                title += f" with '{self._view.filter}'"
             if column.key == self._view.sort:
                 title += self._glyphs.down if self._view.descending else self._glyphs.up
+            if column is NAME and (notes := self._out_of_sight()):
+                title += f" ({', '.join(notes)})"
+            if column is NAME and self._view.filter:
+                title += f" with '{self._view.filter}'"
             texts.append(_cell(title, width, column.left, self._glyphs.more))
         return (Segment("".join(texts), self._palette.header),)
+
+    def _out_of_sight(self) -> list[str]:
+        below = len(self._rows) - self._top - self._page
+        counts = ((self._tagged, "tagged"), (self._top, "above"), (below, "below"))
+        return [f"{count} {word}" for count, word in counts if count > 0]
 
     def _line_of(self, index: int) -> Drawn:
         """Return the line of a row: that of the last tick, if the row is as it was."""
