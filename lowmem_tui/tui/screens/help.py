@@ -74,10 +74,7 @@ TOP = (
     ("Next to die", "whom the kernel would choose now, if RAM and swap were used up"),
     (
         "Limits",
-        (
-            "the MemoryMax of all that runs, added up, of RAM. Beside what the system itself needs, "
-            "all of it fits (ok), needs swap (swaps), or is more than there is (too much)"
-        ),
+        "MemoryMax of all that runs, of RAM: beside the system it fits (ok), swaps or is too much",
     ),
 )
 
