@@ -40,16 +40,26 @@ def in_short(situation: Situation, plan: Plan | None) -> str:
     return said.removeprefix("With this change ").removeprefix("The order of kills ")
 
 
-def compared(situation: Situation, plan: Plan, width: int) -> Iterator[Text]:
-    """Yield what a plan does to the kill order: in words, and side by side."""
-    return changed(whatif.known(situation), whatif.changes(plan.effects), width)
+def compared(situation: Situation, plan: Plan, width: int) -> tuple[list[Text], list[Text]]:
+    """Return what a plan does to the kill order: in words; side by side if it is another."""
+    now = whatif.known(situation)
+    then = whatif.after(now, whatif.changes(plan.effects))
+    return list(_in_words(now, then)), list(_beside(now, then, width))
 
 
 def changed(now: Snapshot, wanted: Mapping[str, Mapping[Key, Value]], width: int) -> Iterator[Text]:
     """Yield what settings do to the kill order: in words, and side by side if it is another."""
     then = whatif.after(now, wanted)
+    yield from _in_words(now, then)
+    yield from _beside(now, then, width)
+
+
+def _in_words(now: Snapshot, then: Snapshot) -> Iterator[Text]:
     for sentence in whatif.sentences(now, then):
         yield Text(f" {sentence}")
+
+
+def _beside(now: Snapshot, then: Snapshot, width: int) -> Iterator[Text]:
     before, after = predict(now, BOX, BESIDE), predict(then, BOX, BESIDE)
     if before is not None and after is not None and _order(before) != _order(after):
         marked = frozenset(whatif.differing(now, then))

@@ -22,10 +22,17 @@ UNCHANGED = "Nothing is changed: everything is as it was, and your edits are sti
 WHEN = {When.LIVE: "live, at once", When.RELOAD: "at reload", When.RESTART: "at its next start"}
 
 
-def of_plan(plan: Plan, width: int, palette: Palette, fates: Sequence[Text] = ()) -> list[Text]:
+def of_plan(
+    plan: Plan,
+    width: int,
+    palette: Palette,
+    fates: Sequence[Text] = (),
+    beside: Sequence[Text] = (),
+) -> list[Text]:
     """Return what would be done: refusals first, then warnings, effects and files.
 
-    ``fates`` say who dies first then.
+    ``fates`` say who dies first then; ``beside`` is the kill order now and then: the files, which
+    are what is being agreed to, come before it.
     """
     lines: list[Text] = []
     if plan.refusals:
@@ -44,6 +51,8 @@ def of_plan(plan: Plan, width: int, palette: Palette, fates: Sequence[Text] = ()
     for change in plan.files:
         lines.append(heading("FILE", width, palette))
         lines += difference(change)
+    if beside:
+        lines += [heading("THE KILL ORDER, NOW AND THEN", width, palette), *beside]
     if plan.empty and not plan.refusals:
         lines.append(Text(" Nothing to do: it is so already."))
     return lines

@@ -88,6 +88,8 @@ def test_an_edit_made_with_keystrokes_comes_true_and_survives_a_reboot(boot: Boo
         screen.send("Enter")
         screen.wait_for_text(r"F8 Review 2")
         screen.send("F8")
+        screen.wait_for_text("WHAT CHANGES, AND WHEN")
+        screen.send("NPage")
         screen.wait_for_text(r"\+ MemoryMax=64M")
         screen.send("a")
         screen.wait_for_text(r"Trial: \d+ s left")

@@ -274,10 +274,10 @@ class ReviewScreen(Sheet):
         if self.trouble:
             lines.append(Text(f" {plain(self.trouble)}", style="bold red"))
         if self.plan is not None:
-            fates: list[Text] = []
+            fates: tuple[list[Text], list[Text]] = [], []
             if self._situation is not None and self.plan.effects:
-                fates += forecast.compared(self._situation, self.plan, width)
-            lines += report.of_plan(self.plan, width, self.lowmem.palette, fates)
+                fates = forecast.compared(self._situation, self.plan, width)
+            lines += report.of_plan(self.plan, width, self.lowmem.palette, *fates)
         elif self.stage is Stage.SHOWN:
             lines.append(Text(" Nothing is staged. Enter on a unit opens its form."))
         return lines
