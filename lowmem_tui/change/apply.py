@@ -7,10 +7,10 @@ import errno
 from typing import TYPE_CHECKING, Protocol
 
 from lowmem_tui.change.compare import Machine, near, same
-from lowmem_tui.change.files import EtcFiles
+from lowmem_tui.change.files import EtcFiles, is_unit_file
 from lowmem_tui.change.signals import Interruptions
 from lowmem_tui.change.situation import SettingsReader
-from lowmem_tui.change.steps import Hands, Reload, SetLimit, SetScore, WriteFile
+from lowmem_tui.change.steps import Act, Hands, Reload, SetLimit, SetScore, WriteFile
 from lowmem_tui.change.transaction import Transaction, in_words
 from lowmem_tui.change.trial_files import our_files
 from lowmem_tui.change.verify import to_be_live, verify
@@ -21,7 +21,7 @@ from lowmem_tui.model.errors import (
     PutBackError,
     RefusedError,
 )
-from lowmem_tui.model.plan import Outcome
+from lowmem_tui.model.plan import ActionKind, Outcome, Phase
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import CGROUP_FILES, Key, Unlimited
 
@@ -114,13 +114,16 @@ def perform(
         raise PutBackError(f"Nothing was touched: {in_words(error)}.") from error
     run = Transaction(hands, check)
     try:
+        _act(plan, Phase.EARLY, run, check)
         for change in changes:
             run.do(WriteFile(change.path, change.before, change.after))
-        if changes:
+        _act(plan, Phase.FILES, run, check)
+        if needs_reload(plan, changes):
             run.do(Reload())
         after = hands.manager.properties(_units(plan))
         _still_loads(before, after)
         live = _set_what_runs(plan, run, hands, before, after)
+        done = _act(plan, Phase.LATE, run, check)
         check()
         mismatches, pending = verify(plan, hands)
         check()
@@ -131,11 +134,26 @@ def perform(
         raise failure from (None if failure is error else error)
     return Outcome(
         tuple(change.path for change in changes),
-        live,
+        live + done,
         pending,
         mismatches,
         removed=tuple(change.path for change in changes if change.after is None),
     )
+
+
+def needs_reload(plan: Plan, changes: Iterable[FileChange]) -> bool:
+    """Tell whether systemd must read its files anew."""
+    return any(is_unit_file(change.path) for change in changes) or any(
+        action.kind is ActionKind.LINK for action in plan.actions
+    )
+
+
+def _act(plan: Plan, phase: Phase, run: Transaction, check: Callable[[], None]) -> tuple[str, ...]:
+    """Do the actions of a phase; returns sentences on them."""
+    done = [action for action in plan.actions if action.phase is phase]
+    for action in done:
+        run.do(Act(action, check))
+    return tuple(f"done: {Act(action).doing}" for action in done)
 
 
 def _units(plan: Plan) -> list[str]:

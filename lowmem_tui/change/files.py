@@ -22,8 +22,31 @@ TRIAL_DROP_IN: Final = "zzz-lowmem-tui-trial.conf"
 
 RUN_PLACE: Final = "/run/systemd/system"
 
-PLACES: Final = {dropin.FOLDER: dropin.OUR_NAME, RUN_PLACE: TRIAL_DROP_IN}
-"""The only folders below which we write, and the only name that we write there."""
+PLACES: Final = {
+    dropin.FOLDER: frozenset({dropin.OUR_NAME, *dropin.OTHERS}),
+    RUN_PLACE: frozenset({TRIAL_DROP_IN}),
+}
+"""The folders below which we write drop-ins, and the only names that we write there."""
+
+OWN: Final = frozenset(
+    {
+        "/etc/sysctl.d/zz-lowmem-tui.conf",
+        "/etc/systemd/journald.conf.d/zz-lowmem-tui.conf",
+        "/etc/systemd/zram-generator.conf.d/zz-lowmem-tui.conf",
+        "/etc/systemd/system/swapfile.swap",
+        "/etc/systemd/system/lowmem-tui-zram.service",
+        "/etc/tmpfiles.d/zz-lowmem-tui.conf",
+        "/etc/nginx/conf.d/zz-lowmem-tui.conf",
+        "/etc/lowmem-tui/config.toml",
+    }
+)
+"""The other files that are ours."""
+
+FOREIGN: Final = "/etc/nginx/"
+"""Below it a line is put into files that are there already and belong to somebody else."""
+
+MADE_BY_US: Final = frozenset({"journald.conf.d", "zram-generator.conf.d", "lowmem-tui"})
+"""Folders that are removed with the last file in them, as a ``UNIT.d`` is."""
 
 LOCK: Final = "/run/lowmem-tui.lock"
 """Held (flock(2)) by whoever changes the server."""
@@ -43,9 +66,10 @@ def temporary(name: str) -> str:
 class EtcFiles:
     """``Files`` (model.ports) of this machine.
 
-    It writes and removes nothing but ``zz-lowmem-tui.conf`` in a ``UNIT.d`` of
-    /etc/systemd/system and ``zzz-lowmem-tui-trial.conf`` in one of /run/systemd/system. No
-    symbolic link below these two folders is followed for that.
+    It writes and removes nothing but our drop-ins in a ``UNIT.d`` of /etc/systemd/system,
+    ``zzz-lowmem-tui-trial.conf`` in one of /run/systemd/system, and what ``OWN`` names; and it
+    changes, but never makes or removes, what is below ``FOREIGN``. No symbolic link at a file or
+    at its folder is followed for that.
     """
 
     def __init__(self, root: str = "/", *, owner: int = 0) -> None:
@@ -149,16 +173,24 @@ class EtcFiles:
                     if made:
                         os.fchmod(inside, 0o755)
                         os.fsync(above)
-                    replace(name, data, inside)
+                    replace(name, data, inside, self._mode(path, name, inside))
             except BaseException:
                 if made:
                     with contextlib.suppress(OSError):
                         os.rmdir(folder, dir_fd=above)
                 raise
 
+    def _mode(self, path: str, name: str, inside: int) -> int:
+        """Return the mode to give: that of somebody else's file stays."""
+        if not path.startswith(FOREIGN) or path in OWN:
+            return 0o644
+        return stat.S_IMODE(os.stat(name, dir_fd=inside, follow_symlinks=False).st_mode)
+
     def remove(self, path: str) -> None:
         """See ``Files``. A file that is gone already is no error."""
         place, folder, name = _parts(path)
+        if path.startswith(FOREIGN) and path not in OWN:
+            raise PermissionError(errno.EPERM, "it is no file of lowmem-tui", path)
         with self._open(place) as above:
             try:
                 with self._inside(folder, above) as inside:
@@ -167,6 +199,8 @@ class EtcFiles:
                             os.unlink(each, dir_fd=inside)
                     os.fsync(inside)
             except FileNotFoundError:
+                return
+            if not _ours(place, folder):
                 return
             try:
                 os.rmdir(folder, dir_fd=above)
@@ -186,8 +220,9 @@ class EtcFiles:
                     contextlib.suppress(FileNotFoundError),
                 ):
                     os.unlink(temporary(name), dir_fd=inside)
-                with contextlib.suppress(OSError):
-                    os.rmdir(folder, dir_fd=above)
+                if _ours(place, folder):
+                    with contextlib.suppress(OSError):
+                        os.rmdir(folder, dir_fd=above)
         except (FileNotFoundError, NotADirectoryError):
             return
 
@@ -211,15 +246,37 @@ class EtcFiles:
             os.close(fd)
 
 
+def is_unit_file(path: str) -> bool:
+    """Tell whether systemd must reload to take notice of this file."""
+    return path.startswith((f"{dropin.FOLDER}/", f"{RUN_PLACE}/"))
+
+
+def _ours(place: str, folder: str) -> bool:
+    return place in PLACES or folder in MADE_BY_US
+
+
 def _parts(path: str) -> tuple[str, str, str]:
     """Return the place, the folder and the name of a path that we may write."""
     above, _, name = path.rpartition("/")
     place, _, folder = above.rpartition("/")
-    if PLACES.get(place) != name or not (
+    drop_in = name in PLACES.get(place, ()) and (
         folder.endswith(".d") and is_unit_name(folder.removesuffix(".d"))
-    ):
-        raise PermissionError(errno.EPERM, "it is no drop-in of lowmem-tui", path)
-    return place, folder, name
+    )
+    if drop_in or path in OWN or _is_foreign(path, (folder, name)):
+        return place, folder, name
+    raise PermissionError(errno.EPERM, "it is no file of lowmem-tui", path)
+
+
+def _is_foreign(path: str, names: tuple[str, str]) -> bool:
+    """Tell whether this is a file below ``FOREIGN``, by a path that goes straight to it."""
+    return (
+        path.startswith(FOREIGN)
+        and path.isprintable()
+        and "//" not in path
+        and not any(part in {".", ".."} for part in path.split("/"))
+        and all(names)
+        and not names[1].startswith(".")
+    )
 
 
 def _make(folder: str, above: int) -> bool:

@@ -9,8 +9,17 @@ from typing import TYPE_CHECKING, Any
 from lowmem_tui.change.who import By
 from lowmem_tui.model.change import Change, State
 from lowmem_tui.model.errors import InvalidValueError
-from lowmem_tui.model.plan import Edit, Effect, FileChange, Plan, When
-from lowmem_tui.model.unit import INFINITY, Key, Unlimited
+from lowmem_tui.model.plan import (
+    Action,
+    ActionKind,
+    Edit,
+    Effect,
+    FileChange,
+    Phase,
+    Plan,
+    When,
+)
+from lowmem_tui.model.unit import INFINITY, Key, Unlimited, is_unit_name
 
 if TYPE_CHECKING:
     from lowmem_tui.model.unit import Limit, Value
@@ -85,8 +94,9 @@ class Record:
     @property
     def units(self) -> tuple[str, ...]:
         """The units that it changes."""
-        folders = (file.path.rpartition("/")[0] for file in self.plan.files)
-        found = [folder.rpartition("/")[2].removesuffix(".d") for folder in folders]
+        folders = [file.path.rpartition("/")[0] for file in self.plan.files]
+        names = [f.rpartition("/")[2].removesuffix(".d") for f in folders if f.endswith(".d")]
+        found = [name for name in names if is_unit_name(name)]
         return tuple(dict.fromkeys([*found, *(e.unit for e in self.plan.effects)]))
 
     @property
@@ -147,6 +157,7 @@ def load(text: str) -> Record:
                     tuple(effect_from(each) for each in plan["effects"]),
                     (),
                     (),
+                    tuple(_action(each) for each in plan.get("actions", ())),
                 ),
                 "live": _live(live),
                 "trial": trial and _trial(trial),
@@ -156,6 +167,12 @@ def load(text: str) -> Record:
         if isinstance(error, InvalidValueError):
             raise
         raise InvalidValueError(f"This is no record of a change ({error}).") from error
+
+
+def _action(made: dict[str, Any]) -> Action:
+    return Action(
+        **{**made, "kind": ActionKind(made["kind"]), "phase": Phase(made["phase"])},
+    )
 
 
 def effect_from(made: dict[str, Any]) -> Effect:

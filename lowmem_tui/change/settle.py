@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from lowmem_tui.change import places
 from lowmem_tui.change.journal import OPEN
 from lowmem_tui.change.live import catch_up, restore
+from lowmem_tui.change.steps import Act
 from lowmem_tui.change.transaction import in_words
 from lowmem_tui.change.trial import ROOM_FILES, clear, kept_files, take_back
 from lowmem_tui.model.change import State
@@ -120,8 +121,15 @@ def _end(site: Site, record: Record, state: State, sentence: str) -> str:
 def _put_back(site: Site, record: Record) -> str:
     """Write each file as it was, unless somebody has edited it since; returns what is left."""
     hands = site.hands
+    actions = [Act(action) for action in reversed(record.plan.actions)]
+    once = [act for act in actions if not act.action.kind.repeats]
+    for act in once:
+        act.undo(hands)
     left = list(_write(site, ((f, f.after, f.before) for f in record.plan.files)))
     hands.manager.reload()
+    for act in actions:
+        if act not in once:
+            act.undo(hands)
     restore(record, hands, same_boot=_same_boot(site, record))
     return " ".join(["", *left])
 

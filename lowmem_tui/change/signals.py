@@ -23,7 +23,9 @@ class Interruptions:
     whoever runs the main thread waits for the change before it ends.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, cancelled: threading.Event | None = None) -> None:
+        """Take another thread's way to say so, too."""
+        self._cancelled = cancelled
         self._came: signal.Signals | None = None
         self._before: dict[signal.Signals, object] = {}
 
@@ -32,6 +34,8 @@ class Interruptions:
         came, self._came = self._came, None
         if came is not None:
             raise Interruption(came.name)
+        if self._cancelled is not None and self._cancelled.is_set():
+            raise Interruption("by you")
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():

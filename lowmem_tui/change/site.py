@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from lowmem_tui.change.journal import Journal
@@ -33,6 +34,8 @@ class Site:
     """CLOCK_MONOTONIC: systemd's timers run on it."""
     boot_id: str
     by: Callable[[], By]
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    """Set from any thread: the change that is under way is put back."""
 
     @property
     def journal(self) -> Journal:

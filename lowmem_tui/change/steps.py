@@ -11,15 +11,33 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from lowmem_tui.change.compare import same
-from lowmem_tui.model.errors import ChangedError
+from lowmem_tui.model.errors import ChangedError, UnsupportedError
 from lowmem_tui.model.quantity import render_limit
 from lowmem_tui.model.text import plain
 
 if TYPE_CHECKING:
-    from lowmem_tui.model.ports import Files, Kernel, Manager
+    from collections.abc import Callable
+
+    from lowmem_tui.model.plan import Action, ActionKind
+    from lowmem_tui.model.ports import Files, Kernel, Manager, System
     from lowmem_tui.model.unit import Key, Limit
 
 _GROUP_GONE = (errno.ENOENT, errno.ENODEV)
+
+
+class Nothing:
+    """``System`` where there is none: units alone can be changed."""
+
+    progress = None
+
+    def get(self, kind: ActionKind, what: str) -> str:
+        """See ``System``."""
+        raise UnsupportedError(f"There is no {kind} {what} here.")
+
+    def put(self, kind: ActionKind, what: str, value: str, check: Callable[[], None]) -> None:
+        """See ``System``."""
+        del check
+        raise UnsupportedError(f"There is no {kind} {what} here to make {value}.")
 
 
 class Hands(NamedTuple):
@@ -28,6 +46,7 @@ class Hands(NamedTuple):
     manager: Manager
     files: Files
     kernel: Kernel
+    system: System = Nothing()
 
 
 class Step(Protocol):
@@ -98,6 +117,36 @@ class Reload:
         hands.manager.reload()
 
     undo = do
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Do one of a plan's actions."""
+
+    action: Action
+    check: Callable[[], None] = lambda: None
+    """Raises when it is time to stop in the middle of a long one."""
+
+    @property
+    def doing(self) -> str:
+        """See ``Step``."""
+        return plain(self.action.told, 200)
+
+    @property
+    def left(self) -> str:
+        """See ``Step``."""
+        action = self.action
+        if action.kind.repeats:
+            return plain(action.told, 200)
+        return plain(f"make {action.kind} {action.what} {action.before or 'none'} again", 200)
+
+    def do(self, hands: Hands) -> None:
+        """See ``Step``."""
+        hands.system.put(self.action.kind, self.action.what, self.action.after, self.check)
+
+    def undo(self, hands: Hands) -> None:
+        """See ``Step``."""
+        hands.system.put(self.action.kind, self.action.what, self.action.before, lambda: None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from lowmem_tui.change.signals import Interruption
-from lowmem_tui.change.steps import Reload
+from lowmem_tui.change.steps import Act, Reload
 from lowmem_tui.model.errors import (
     HalfDoneError,
     LowmemError,
@@ -48,6 +48,10 @@ def in_words(error: BaseException, doing: str = "") -> str:
     if isinstance(error, LowmemError):
         return str(error).rstrip(".")
     return f"{at}{type(error).__name__}: {plain(str(error))}"
+
+
+def _repeats(step: Step) -> bool:
+    return isinstance(step, Act) and step.action.kind.repeats
 
 
 class Transaction:
@@ -92,8 +96,9 @@ class Transaction:
     def _undo_all(self) -> list[str]:
         """Undo, last first; systemd is reloaded when the files are back. Returns what is left."""
         reloads = [step for step in self._begun if isinstance(step, Reload)]
-        others = [step for step in reversed(self._begun) if not isinstance(step, Reload)]
-        return [left for step in (*others, *reloads[:1]) if (left := self._undo(step))]
+        again = [step for step in self._begun if _repeats(step)]
+        others = [s for s in reversed(self._begun) if not isinstance(s, Reload) and not _repeats(s)]
+        return [left for step in (*others, *reloads[:1], *again) if (left := self._undo(step))]
 
     def _undo(self, step: Step) -> str:
         for _ in range(TRIES):

@@ -63,8 +63,13 @@ def plan_undo(
         _unchanged(records, back, now, found)
     changes = tuple(FileChange(path, found[path], then[path]) for path in then)
     undoes = tuple(each.id for each in back)
+    actions = [a.inverse for each in back for a in reversed(each.plan.actions)]
+    # What is done again is done once, and after all else.
+    again = dict.fromkeys(a for a in actions if a.kind.repeats)
+    ordered = (*(a for a in actions if not a.kind.repeats), *reversed(again))
     text = " and ".join(f"{number}" for number in undoes)
-    return Undo(_plan(changes, back, situation), undoes, f"undoes {text}")
+    made = replace(_plan(changes, back, situation), actions=ordered)
+    return Undo(made, undoes, f"undoes {text}")
 
 
 def _chosen(records: Sequence[Record], change: str | None) -> Record:
@@ -172,6 +177,9 @@ def _reversed(record: Record) -> Iterator[Effect]:
 
 def _edits(file: FileChange) -> list[Edit]:
     """Return the edits that a change of one of our files is."""
-    unit = file.path.rpartition("/")[0].rpartition("/")[2].removesuffix(".d")
+    folder, _, name = file.path.rpartition("/")
+    if name != dropin.OUR_NAME or not folder.startswith(dropin.FOLDER):
+        return []
+    unit = folder.rpartition("/")[2].removesuffix(".d")
     now, then = dropin.ours(file.before or ""), dropin.ours(file.after or "")
     return [Edit(unit, key, then.get(key)) for key in now | then if now.get(key) != then.get(key)]

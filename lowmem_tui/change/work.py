@@ -24,6 +24,7 @@ from lowmem_tui.model.errors import (
     RefusedError,
 )
 from lowmem_tui.model.plan import Outcome
+from lowmem_tui.policy import dropin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
@@ -51,6 +52,11 @@ def apply(
         raise InvalidValueError(
             f"A trial of {seconds} s is not possible: write {SHORTEST} to {LONGEST} seconds."
         )
+    if seconds is not None and not _triable(plan):
+        raise RefusedError(
+            "A trial is for the settings of units alone: apply the rest without --trial, and take "
+            "it back with `lowmem-tui undo`."
+        )
     not_refused(plan, force=force)
     with _begun(site) as check:
         _no_trial(site)
@@ -64,6 +70,12 @@ def apply(
             raise PutBackError(f"Nothing was touched: {in_words(error)}.") from error
         book = trial.TrialBook(site, plan, note, seconds, files)
         return perform(plan, site.hands, files, check, book)
+
+
+def _triable(plan: Plan) -> bool:
+    """Tell whether a reboot would forget all of it: what a trial can be made of."""
+    ours = {dropin.path(effect.unit) for effect in plan.effects}
+    return not plan.actions and all(file.path in ours for file in plan.files)
 
 
 def confirm(site: Site) -> Outcome:
@@ -135,7 +147,8 @@ def expire(site: Site) -> None:
 @contextlib.contextmanager
 def _begun(site: Site) -> Generator[Callable[[], None], None, None]:
     """Hold signals and the lock, and settle what was interrupted."""
-    with Interruptions() as interruptions, site.exclusive():
+    site.cancelled.clear()
+    with Interruptions(site.cancelled) as interruptions, site.exclusive():
         settle(site)
         yield interruptions.check
 

@@ -19,8 +19,19 @@ if TYPE_CHECKING:
     from lowmem_tui.change.who import By
     from lowmem_tui.model.change import Change, Trial
     from lowmem_tui.model.plan import FileChange, Outcome, Plan
-    from lowmem_tui.model.ports import Files, Kernel, Manager, Store, Witness
+    from lowmem_tui.model.ports import (
+        Files,
+        Inspector,
+        Kernel,
+        Manager,
+        Step,
+        Store,
+        System,
+        Witness,
+    )
+    from lowmem_tui.model.setup import Progress
     from lowmem_tui.model.snapshot import Situation, Snapshot
+    from lowmem_tui.policy.classify import Rules
 
 PROC = "/proc"
 CGROUP = "/sys/fs/cgroup"
@@ -60,6 +71,14 @@ class Memory(NamedTuple):
     by: Callable[[], By]
 
 
+class Beside(NamedTuple):
+    """What a server has besides units; nothing is loaded before it is asked for."""
+
+    system: Callable[[], System]
+    inspector: Callable[[], Inspector]
+    rules: Callable[[], Rules]
+
+
 class ServerBackend:
     """One server, seen and changed (model.ports.Backend)."""
 
@@ -73,6 +92,7 @@ class ServerBackend:
         demo: bool,
         cannot_change: str,
         witness: Callable[[], Witness],
+        beside: Beside,
     ) -> None:
         """``connect`` opens a connection to systemd of our own; None where there is no bus.
 
@@ -84,6 +104,9 @@ class ServerBackend:
         self._tools = tools
         self._memory = memory
         self._witness = witness
+        self._beside = beside
+        self._system: System | None = None
+        self._site_in_use: Site | None = None
         self.demo = demo
         self.cannot_change = cannot_change
 
@@ -154,6 +177,42 @@ class ServerBackend:
         """See ``Backend``."""
         return self._witness()
 
+    def steps(self) -> Sequence[Step]:
+        """See ``Backend``."""
+        from lowmem_tui.setup.ground import Ground
+        from lowmem_tui.setup.steps import steps
+
+        def snapshot() -> Snapshot:
+            self.wait_ready()
+            return self.look()
+
+        return steps(
+            Ground(
+                snapshot=snapshot,
+                situation=self.situation,
+                unit_files=self.unit_files,
+                files=self._tools()[0],
+                system=self._systems(),
+                inspector=self._beside.inspector(),
+                rules=self._beside.rules(),
+                now=self._memory.wall,
+            )
+        )
+
+    def _systems(self) -> System:
+        if self._system is None:
+            self._system = self._beside.system()
+        return self._system
+
+    def progress(self) -> Progress | None:
+        """See ``Backend``."""
+        return self._system.progress if self._system is not None else None
+
+    def cancel(self) -> None:
+        """See ``Backend``."""
+        if self._site_in_use is not None:
+            self._site_in_use.cancelled.set()
+
     def settle(self) -> Sequence[str]:
         """See ``Backend``."""
         from lowmem_tui.change import unended
@@ -181,8 +240,8 @@ class ServerBackend:
         from lowmem_tui.change.steps import Hands
 
         memory = self._memory
-        return Site(
-            hands=Hands(self._bus(), *self._tools()),
+        self._site_in_use = Site(
+            hands=Hands(self._bus(), *self._tools(), self._systems()),
             store=memory.store(),
             lock=memory.lock,
             wall=memory.wall,
@@ -190,6 +249,7 @@ class ServerBackend:
             boot_id=memory.boot_id(),
             by=memory.by,
         )
+        return self._site_in_use
 
     def unit_files(self) -> dict[str, str]:
         """Return the state of each unit file, by name. Raises ManagerError, UnsupportedError."""
@@ -249,7 +309,26 @@ def local_backend(
         demo=False,
         cannot_change=_cannot_change(read_only),
         witness=lambda: local_witness(proc_root, cgroup_root),
+        beside=Beside(_local_system, _local_inspector, _local_rules),
     )
+
+
+def _local_system() -> System:
+    from lowmem_tui.change.system import LocalSystem
+
+    return LocalSystem()
+
+
+def _local_inspector() -> Inspector:
+    from lowmem_tui.host.facts import LocalInspector
+
+    return LocalInspector()
+
+
+def _local_rules() -> Rules:
+    from lowmem_tui.cli.rules import load_rules
+
+    return load_rules()
 
 
 def local_witness(proc_root: str = PROC, cgroup_root: str = CGROUP) -> Witness:

@@ -7,7 +7,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from lowmem_tui.cli.backend import Memory, ServerBackend
+from lowmem_tui.cli.backend import Beside, Memory, ServerBackend
 from lowmem_tui.host.demo import DemoServer
 from lowmem_tui.host.demo.roster import UPTIME
 from lowmem_tui.host.watcher import Watcher
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
     from lowmem_tui.change.who import By
+    from lowmem_tui.policy.classify import Rules
 
 
 def demo_backend(
@@ -66,6 +67,7 @@ def serve(server: DemoServer, *, read_only: bool = False) -> ServerBackend:
             else ""
         ),
         witness=lambda: server.witness,
+        beside=Beside(lambda: server.system, lambda: server.inspector, _rules),
     )
 
     def revert(command: Sequence[str]) -> None:
@@ -78,6 +80,12 @@ def serve(server: DemoServer, *, read_only: bool = False) -> ServerBackend:
 
     server.execute = revert
     return backend
+
+
+def _rules() -> Rules:
+    from lowmem_tui.cli.rules import load_rules
+
+    return load_rules(config=None)
 
 
 def _you() -> By:

@@ -78,6 +78,10 @@ def as_json(made: Plan) -> dict[str, object]:
             {"unit": e.unit, "key": e.key, "from": e.from_, "to": e.to, "when": e.when}
             for e in made.effects
         ],
+        "actions": [
+            {"kind": a.kind, "what": a.what, "from": a.before, "to": a.after, "words": a.words}
+            for a in made.actions
+        ],
         "warnings": [_notice(n) for n in made.warnings],
         "refusals": [_notice(n) for n in made.refusals],
     }
@@ -97,6 +101,8 @@ def describe(made: Plan) -> Iterator[str]:
         yield ""
     for e in made.effects:
         yield plain(f"{e.unit}: {e.key} {e.from_} -> {e.to}, {_WHEN[e.when]}")
+    for action in made.actions:
+        yield plain(f"then: {action.told}", 200)
     for notice in made.warnings:
         yield _told(f"warning ({notice.code}): {notice.text}", sys.stdout)
 

@@ -67,6 +67,75 @@ class Notice:
     """For a refusal: ``--force`` turns it into a warning."""
 
 
+class Phase(StrEnum):
+    """When an action is done, seen from the files of its plan."""
+
+    EARLY = "early"
+    """Before any file is written: a swap file, ahead of the unit that uses it."""
+    FILES = "files"
+    """With the files, ahead of the reload."""
+    LATE = "late"
+    """When the files are there and systemd has reloaded."""
+
+    @property
+    def inverse(self) -> Phase:
+        """When the inverse of such an action is done."""
+        return {Phase.EARLY: Phase.LATE, Phase.LATE: Phase.EARLY}.get(self, self)
+
+
+class ActionKind(StrEnum):
+    """What can be changed besides files and the kernel's values of units."""
+
+    LINK = "link"
+    """A symbolic link of /etc/systemd/system; the value is its target, "" for none."""
+    RUN = "run"
+    """Whether a unit runs: ``active`` or ``inactive``."""
+    SYSCTL = "sysctl"
+    """A value below /proc/sys, by its dotted name (sysctl(8))."""
+    SWAP_FILE = "swap-file"
+    """A file prepared as swap space; the value is its size in bytes, "" for none."""
+    REDIS = "redis"
+    """``UNIT DIRECTIVE`` of a running Redis (CONFIG GET and CONFIG SET)."""
+    SERVICE = "service"
+    """``restart`` or ``reload`` of a unit: the same in both directions."""
+    TEST = "test"
+    """A program's own check of its files (``nginx``): the same in both directions."""
+
+    @property
+    def repeats(self) -> bool:
+        """Whether its inverse is to do it again, when the files are back."""
+        return self in {ActionKind.SERVICE, ActionKind.TEST}
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One change besides files: what is to have another value; plain data, with its inverse."""
+
+    kind: ActionKind
+    what: str
+    before: str
+    after: str
+    phase: Phase = Phase.LATE
+    words: str = ""
+    """The command an administrator would type for it, or a sentence."""
+
+    @property
+    def told(self) -> str:
+        """The action in words; not safe to print as it is."""
+        if self.words:
+            return self.words
+        if self.kind.repeats:
+            return f"{self.after} {self.what}"
+        return f"{self.kind} {self.what}: {self.before or 'none'} -> {self.after or 'none'}"
+
+    @property
+    def inverse(self) -> Action:
+        """Return what takes it back."""
+        if self.kind.repeats:
+            return self
+        return Action(self.kind, self.what, self.after, self.before, self.phase.inverse)
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What would be done, decided before anything is touched."""
@@ -77,11 +146,13 @@ class Plan:
     effects: tuple[Effect, ...]
     warnings: tuple[Notice, ...]
     refusals: tuple[Notice, ...]
+    actions: tuple[Action, ...] = ()
+    """In the order in which they are done, within each phase."""
 
     @property
     def empty(self) -> bool:
-        """Whether nothing would be written."""
-        return not self.files
+        """Whether nothing would be done."""
+        return not (self.files or self.actions)
 
     def refused(self, force: bool) -> tuple[Notice, ...]:
         """Return the refusals that stand."""

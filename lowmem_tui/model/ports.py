@@ -9,11 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from lowmem_tui.model.change import Change, Trial
     from lowmem_tui.model.incident import Evidence, ReportText
-    from lowmem_tui.model.plan import FileChange, Outcome, Plan
+    from lowmem_tui.model.plan import ActionKind, FileChange, Outcome, Plan
+    from lowmem_tui.model.setup import FolderUsage, HostFacts, Look, Progress
     from lowmem_tui.model.snapshot import Situation, Snapshot
     from lowmem_tui.model.unit import Limit, UnitProperties
     from lowmem_tui.model.usage import Sample
@@ -167,6 +168,67 @@ class Kernel(Protocol):
         """Write it; False if that process is gone. OSError as the kernel gives it."""
 
 
+class System(Protocol):
+    """What else of a server can be changed, one value at a time (model.plan.ActionKind)."""
+
+    def get(self, kind: ActionKind, what: str) -> str:
+        """Return the value now; "" for none. OSError, LowmemError."""
+
+    def put(self, kind: ActionKind, what: str, value: str, check: Callable[[], None]) -> None:
+        """Make it so; done already is no error. ``check`` raises when it is time to stop.
+
+        OSError, LowmemError.
+        """
+
+    @property
+    def progress(self) -> Progress | None:
+        """How far a long action is; None while there is none. From any thread."""
+
+
+class Inspector(Protocol):
+    """What the set-up looks at besides units; blocking, not for the tick."""
+
+    def facts(self) -> HostFacts:
+        """Return what machine this is."""
+
+    def names(self, folder: str) -> Sequence[str]:
+        """Return the names in a folder, sorted; none if it is not there or may not be read."""
+
+    def real_path(self, path: str) -> str:
+        """Return the path with every symbolic link resolved."""
+
+    def usage(self, folder: str) -> FolderUsage | None:
+        """Return what lies below a folder; None if it is not there or may not be read."""
+
+    def pss(self, pid: int) -> int | None:
+        """Return the proportional set size in bytes (smaps_rollup); None for an ordinary user."""
+
+
+class Step(Protocol):
+    """One step of the guided set-up; the screen and the commands show all of them alike."""
+
+    @property
+    def name(self) -> str:
+        """The name of its section in a policy file: ``swap``."""
+
+    @property
+    def title(self) -> str:
+        """A few words: ``Swap``."""
+
+    @property
+    def about(self) -> str:
+        """Two or three sentences: what this is, and why it matters on a small server."""
+
+    def look(self) -> Look:
+        """Look at the server; blocking, asks systemd. Raises LowmemError."""
+
+    def plan(self, wishes: Mapping[str, str]) -> Plan:
+        """Return what makes these wishes (item's key → value) so; the empty plan if they are.
+
+        Raises InvalidValueError for a key or a value that is none, LowmemError.
+        """
+
+
 class Witness(Protocol):
     """What remembers kills: the logs and counters of a machine. Blocking, seconds perhaps.
 
@@ -252,6 +314,15 @@ class Backend(Protocol):
     @property
     def witness(self) -> Witness:
         """What remembers kills."""
+
+    def steps(self) -> Sequence[Step]:
+        """Return the steps of the guided set-up, in their order."""
+
+    def progress(self) -> Progress | None:
+        """Return how far a long action of ``apply`` is; from any thread."""
+
+    def cancel(self) -> None:
+        """Have the change that is under way put back, if it is not at its end; from any thread."""
 
     def settle(self) -> Sequence[str]:
         """Finish or put back what was interrupted; return sentences on what was done.

@@ -116,12 +116,20 @@ def test_under_run_too(files: EtcFiles, root: Path) -> None:
         "/usr/lib/systemd/system/a.service.d/zz-lowmem-tui.conf",
         "etc/systemd/system/a.service.d/zz-lowmem-tui.conf",
         "/etc/systemd/system.control/a.service.d/zz-lowmem-tui.conf",
+        "/etc/sysctl.d/99-sysctl.conf",
+        "/etc/sysctl.d/zz-lowmem-tui.conf/x",
+        "/etc/systemd/system/other.swap",
+        "/etc/nginx/../passwd",
+        "/etc/nginx/sites-enabled/../../passwd",
+        "/etc/nginx//site",
+        "/etc/nginx/sites-enabled/.hidden",
+        "/etc/nginx/sites-enabled/a\nb",
         "",
     ],
 )
 def test_nothing_else_can_be_written_or_removed(files: EtcFiles, root: Path, path: str) -> None:
     before = tree(str(root))
-    with pytest.raises(PermissionError, match="no drop-in of lowmem-tui"):
+    with pytest.raises(PermissionError, match="no file of lowmem-tui"):
         files.write(path, NEW)
     with pytest.raises(PermissionError, match="no drop-in of lowmem-tui"):
         files.remove(path)

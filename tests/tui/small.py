@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from lowmem_tui.model.change import Change, Trial
     from lowmem_tui.model.plan import FileChange, Plan
-    from lowmem_tui.model.ports import Witness
+    from lowmem_tui.model.ports import Step, Witness
+    from lowmem_tui.model.setup import Progress
 
 M = 1 << 20
 REDIS = "redis-server.service"
@@ -181,6 +182,15 @@ class SmallServer:
     @property
     def witness(self) -> Witness:
         raise UnsupportedError("Nothing is remembered here.")
+
+    def steps(self) -> Sequence[Step]:
+        return ()
+
+    def progress(self) -> Progress | None:
+        return None
+
+    def cancel(self) -> None:
+        pass
 
     def settle(self) -> Sequence[str]:
         return ()

@@ -19,8 +19,9 @@ MAY_LOOK_INTO = {
     "policy": {"model"},
     "host": {"model"},
     "change": {"model", "policy", "host"},
+    "setup": {"model", "policy", "host", "change"},
     "tui": {"model", "policy"},
-    "cli": {"model", "policy", "host", "change", "tui"},
+    "cli": {"model", "policy", "host", "change", "setup", "tui"},
     "": {"cli"},
 }
 

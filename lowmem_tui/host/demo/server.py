@@ -9,6 +9,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from lowmem_tui.host.demo.beside import DemoInspector, DemoSystem
 from lowmem_tui.host.demo.disk import Disk
 from lowmem_tui.host.demo.init import Init
 from lowmem_tui.host.demo.life import live
@@ -46,6 +47,8 @@ class DemoServer:
         self.kernel = DemoKernel(self)
         self.store = DemoStore(self)
         self.witness = DemoWitness(self)
+        self.system = DemoSystem(self)
+        self.inspector = DemoInspector(self)
 
     def advance(self) -> float:
         """Bring the machine up to its clock, in whole steps; return the seconds it has run.

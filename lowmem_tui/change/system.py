@@ -1,0 +1,235 @@
+"""What is changed besides files and units' kernel values (model.ports.System), on this machine."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+from lowmem_tui.change.swap_file import SwapFiles
+from lowmem_tui.model.errors import InvalidValueError, ManagerError, NotPermittedError
+from lowmem_tui.model.plan import ActionKind
+from lowmem_tui.model.text import plain
+from lowmem_tui.model.unit import is_unit_name
+from lowmem_tui.policy import dropin
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from lowmem_tui.model.setup import Progress
+
+PATIENCE = 90.0
+"""Seconds that a program is waited for: systemd's own time to start a unit."""
+
+SETTLE = 3.0
+"""Seconds that a unit must run on after a restart to count as running."""
+
+_SYSCTL = re.compile(r"vm\.[a-z_]+\Z")
+_LINK = re.compile(
+    rf"{re.escape(dropin.FOLDER)}/(?:([^/]+)\.(?:wants|requires|upholds)/)?([^/]+)\Z"
+)
+_REDIS = frozenset({"maxmemory", "maxmemory-policy", "save", "appendonly"})
+_TESTS = {"nginx": ("nginx", "-t", "-q")}
+
+
+class LocalSystem:
+    """This machine."""
+
+    def __init__(self, root: str = "/") -> None:
+        """Take the tree below `root` for files and links; programs are this machine's."""
+        self._root = root.rstrip("/")
+        self._swap = SwapFiles(self._root)
+        self._get: dict[ActionKind, Callable[[str], str]] = {
+            ActionKind.LINK: self._link,
+            ActionKind.RUN: _runs,
+            ActionKind.SYSCTL: _sysctl,
+            ActionKind.SWAP_FILE: self._swap.get,
+            ActionKind.REDIS: _redis_value,
+        }
+        self._put: dict[ActionKind, Callable[[str, str], None]] = {
+            ActionKind.LINK: self._set_link,
+            ActionKind.RUN: _set_running,
+            ActionKind.SYSCTL: _set_sysctl,
+            ActionKind.REDIS: _set_redis_value,
+            ActionKind.SERVICE: _again,
+            ActionKind.TEST: _test,
+        }
+
+    @property
+    def progress(self) -> Progress | None:
+        """See ``System``."""
+        return self._swap.progress
+
+    def get(self, kind: ActionKind, what: str) -> str:
+        """See ``System``."""
+        return self._get[kind](what) if kind in self._get else ""
+
+    def put(self, kind: ActionKind, what: str, value: str, check: Callable[[], None]) -> None:
+        """See ``System``."""
+        if kind is ActionKind.SWAP_FILE:
+            self._swap.put(what, value, check)
+        else:
+            self._put[kind](what, value)
+
+    # Links
+
+    def _link(self, what: str) -> str:
+        try:
+            return os.readlink(self._root + _link_path(what))
+        except OSError as error:
+            if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.EINVAL}:
+                return ""
+            raise
+
+    def _set_link(self, what: str, target: str) -> None:
+        path = self._root + _link_path(what)
+        folder, name = os.path.split(path)
+        if self._link(what) == target:
+            return
+        if not target:
+            os.unlink(path)
+        else:
+            if not os.path.isdir(folder):
+                os.mkdir(folder, 0o755)
+                os.chmod(folder, 0o755)  # noqa: S103 - as systemctl enable leaves it
+            new = f"{folder}/.{name}.new"
+            if os.path.lexists(new):
+                os.unlink(new)
+            os.symlink(target, new)
+            os.rename(new, path)
+        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        # systemctl disable removes a folder that is empty then, too.
+        if not target and not folder.endswith("/system") and not os.listdir(folder):
+            os.rmdir(folder)
+
+
+def _unit(name: str) -> str:
+    if not is_unit_name(name):
+        raise InvalidValueError(f"'{plain(name, 60)}' is not a unit's name.")
+    return name
+
+
+def _link_path(what: str) -> str:
+    found = _LINK.match(what)
+    if not found or not all(is_unit_name(name) for name in found.groups() if name is not None):
+        raise PermissionError(errno.EPERM, "it is no link of a unit", what)
+    return what
+
+
+def _sysctl_path(what: str) -> str:
+    if not _SYSCTL.match(what):
+        raise InvalidValueError(f"'{plain(what, 60)}' is no vm.* setting.")
+    return "/proc/sys/" + what.replace(".", "/")
+
+
+def _sysctl(what: str) -> str:
+    try:
+        with open(_sysctl_path(what), encoding="ascii") as file:
+            return file.read().strip()
+    except FileNotFoundError:
+        return ""
+
+
+def _set_sysctl(what: str, value: str) -> None:
+    if _sysctl(what) != value:
+        with open(_sysctl_path(what), "w", encoding="ascii") as file:
+            file.write(value)
+
+
+def _runs(unit: str) -> str:
+    state = _output(("systemctl", "is-active", "--", _unit(unit))).strip()
+    return "active" if state in {"active", "reloading", "activating"} else "inactive"
+
+
+def _set_running(unit: str, value: str) -> None:
+    if _runs(unit) != value:
+        _systemctl("start" if value == "active" else "stop", unit)
+
+
+def _test(what: str, _: str) -> None:
+    _run(_TESTS[what])
+
+
+def _again(unit: str, verb: str) -> None:
+    """Restart or reload what runs, and see it run on. What does not run needs neither."""
+    if _runs(unit) != "active":
+        return
+    _systemctl(verb, unit)
+    until = time.monotonic() + SETTLE
+    while time.monotonic() < until:
+        time.sleep(0.25)
+        if _runs(unit) != "active":
+            raise ManagerError(f"{unit} does not run after its {verb}: see `journalctl -u {unit}`.")
+
+
+def _systemctl(verb: str, unit: str) -> None:
+    _run(("systemctl", verb, "--", _unit(unit)))
+
+
+def _redis(unit: str, *words: str) -> str:
+    """Ask a running Redis; the unit's own instance is where its file says (policy: port 6379)."""
+    if words[2] not in _REDIS:
+        raise InvalidValueError(f"'{plain(words[2], 40)}' is no directive that is changed here.")
+    answer = _run(("redis-cli", "--no-auth-warning", "--raw", *words)).strip()
+    if answer.startswith(("ERR", "NOAUTH", "NOPERM")):
+        raise ManagerError(f"{unit} refuses to be asked ({plain(answer, 80)}): set it by hand.")
+    return answer
+
+
+def _redis_value(what: str) -> str:
+    unit, _, directive = what.partition(" ")
+    lines = _redis(unit, "CONFIG", "GET", directive).split("\n")
+    return lines[1] if len(lines) > 1 else ""
+
+
+def _set_redis_value(what: str, value: str) -> None:
+    if _redis_value(what) != value:
+        unit, _, directive = what.partition(" ")
+        _redis(unit, "CONFIG", "SET", directive, value)
+
+
+def _output(words: Sequence[str]) -> str:
+    """Run a program and return what it prints, whatever its exit status."""
+    return _started(words).stdout
+
+
+def _run(words: Sequence[str]) -> str:
+    """Run a program; raises ManagerError with its own words if it fails."""
+    done = _started(words)
+    if done.returncode != 0:
+        said = (done.stderr or done.stdout).strip().replace("\n", " ")
+        kind = NotPermittedError if "ccess denied" in said else ManagerError
+        raise kind(
+            f"`{plain(' '.join(words), 80)}` failed: {plain(said, 300) or 'no reason given'}."
+        )
+    return done.stdout
+
+
+def _started(words: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "LC_ALL": "C.UTF-8", "SYSTEMD_PAGER": "", "SYSTEMD_COLORS": "0"}
+    try:
+        return subprocess.run(
+            words,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            env=environment,
+            timeout=PATIENCE,
+            check=False,
+        )
+    except FileNotFoundError as error:
+        raise ManagerError(
+            f"There is no {words[0]} here: install it, or do this by hand."
+        ) from error
+    except subprocess.TimeoutExpired as error:
+        raise ManagerError(
+            f"`{plain(' '.join(words), 80)}` has not ended after {PATIENCE:.0f} s."
+        ) from error

@@ -1,0 +1,124 @@
+"""What the demo server has besides units: the machine itself, its settings, its other files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lowmem_tui.host.demo import roster
+from lowmem_tui.model.errors import InvalidValueError
+from lowmem_tui.model.plan import ActionKind
+from lowmem_tui.model.setup import FolderUsage, HostFacts, Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lowmem_tui.host.demo.server import DemoServer
+
+VALUES = {
+    (ActionKind.SYSCTL, "vm.swappiness"): "60",
+    (ActionKind.SYSCTL, "vm.dirty_ratio"): "20",
+    (ActionKind.SYSCTL, "vm.dirty_background_ratio"): "10",
+    (ActionKind.SYSCTL, "vm.vfs_cache_pressure"): "100",
+    (ActionKind.SYSCTL, "vm.overcommit_memory"): "0",
+    (ActionKind.REDIS, "redis-server.service maxmemory"): "0",
+    (ActionKind.REDIS, "redis-server.service maxmemory-policy"): "noeviction",
+    (ActionKind.REDIS, "redis-server.service save"): "3600 1 300 100 60 10000",
+    (ActionKind.REDIS, "redis-server.service appendonly"): "no",
+}
+
+
+class DemoSystem:
+    """model.ports.System."""
+
+    progress: Progress | None = None
+
+    def __init__(self, server: DemoServer) -> None:
+        self._server = server
+        self._values = dict(VALUES)
+
+    def get(self, kind: ActionKind, what: str) -> str:
+        """Return the value now."""
+        with self._server.lock:
+            if kind is ActionKind.LINK:
+                return self._server.disk.links.get(what, "")
+            if kind is ActionKind.RUN:
+                self._server.advance()
+                state = self._server.connect().properties([what])[what].active_state
+                return "active" if state in {"active", "reloading"} else "inactive"
+            return self._values.get((kind, what), "")
+
+    def put(self, kind: ActionKind, what: str, value: str, check: Callable[[], None]) -> None:
+        """Make it so."""
+        check()
+        with self._server.lock:
+            if kind is ActionKind.LINK:
+                if value:
+                    self._server.disk.links[what] = value
+                else:
+                    self._server.disk.links.pop(what, None)
+            elif kind is ActionKind.RUN:
+                manager = self._server.connect()
+                if value == self.get(kind, what):
+                    return
+                if value == "active":
+                    manager.restart_unit(what)
+                else:
+                    manager.stop_unit(what)
+            elif kind is ActionKind.SERVICE:
+                if value == "restart":
+                    self._server.connect().restart_unit(what)
+            elif kind is not ActionKind.TEST:
+                if kind is ActionKind.SYSCTL and not value.lstrip("-").isdigit():
+                    raise InvalidValueError(f"{value} is no number.")
+                self._values[kind, what] = value
+
+
+class DemoInspector:
+    """model.ports.Inspector."""
+
+    def __init__(self, server: DemoServer) -> None:
+        self._server = server
+
+    def facts(self) -> HostFacts:
+        """Return what machine this is."""
+        return HostFacts(
+            distribution="Debian GNU/Linux 13 (trixie)",
+            kernel="6.12.48+deb13-amd64",
+            systemd=257,
+            container="",
+            processors=1,
+            root_filesystem="ext4",
+            root_free=9 << 30,
+            root_total=20 << 30,
+            root_writable=True,
+            zram=True,
+            unified=True,
+        )
+
+    def names(self, folder: str) -> list[str]:
+        """Return the names in a folder."""
+        with self._server.lock:
+            disk = self._server.disk
+            paths = (*disk.entries, *disk.links)
+            below = folder.rstrip("/") + "/"
+            return sorted({p[len(below) :].split("/")[0] for p in paths if p.startswith(below)})
+
+    def real_path(self, path: str) -> str:
+        """Return the path with its link resolved."""
+        with self._server.lock:
+            return self._server.disk.links.get(path, path)
+
+    def usage(self, folder: str) -> FolderUsage | None:
+        """Return what lies below a folder: old sessions of the application."""
+        if folder.rstrip("/") == "/srv/cloudchat/flask_session":
+            return FolderUsage(18_211, 143 << 20, roster.BOOTED - 90 * 86_400)
+        return None
+
+    def pss(self, pid: int) -> int | None:
+        """Return the proportional set size in bytes."""
+        with self._server.lock:
+            for unit in self._server.sampler.sample().units.values():
+                for process in unit.processes:
+                    if process.pid == pid:
+                        return process.rss * 9 // 10
+        return None

@@ -1,0 +1,1 @@
+"""The guided first hour: one file per step, all of one shape (model.ports.Step)."""

@@ -1,0 +1,20 @@
+"""The steps, in the order in which they are gone through."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lowmem_tui.model.ports import Step
+    from lowmem_tui.setup.ground import Ground
+
+STEPS: dict[str, str] = {}
+"""The section of each step, and the module in this room whose ``make`` builds it."""
+
+
+def steps(ground: Ground) -> tuple[Step, ...]:
+    """Return every step, standing on one server."""
+    return tuple(
+        import_module(f"lowmem_tui.setup.{module}").make(ground) for module in STEPS.values()
+    )
