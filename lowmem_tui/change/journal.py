@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from lowmem_tui.change import places
-from lowmem_tui.change.record import SCHEMA, dump, effect_from, load
+from lowmem_tui.change.record import SCHEMA, action_from, dump, effect_from, load
 from lowmem_tui.model.change import KEPT, Change, State
 from lowmem_tui.model.errors import InvalidValueError
 
@@ -122,4 +122,6 @@ def _change(made: dict[str, object]) -> Change:
     for key in ("files", "undoes"):
         made[key] = tuple(made[key])  # type: ignore[arg-type]
     made["effects"] = tuple(effect_from(each) for each in made["effects"])  # type: ignore[attr-defined]
+    # An older summary has none.
+    made["actions"] = tuple(action_from(each) for each in made.get("actions", ()))  # type: ignore[attr-defined]
     return Change(**made)  # type: ignore[arg-type]

@@ -121,6 +121,7 @@ class Record:
             trial=self.trial.seconds if self.trial else None,
             undoes=tuple(map(str, self.undoes)),
             said=self.said,
+            actions=self.plan.actions,
         )
 
 
@@ -157,7 +158,7 @@ def load(text: str) -> Record:
                     tuple(effect_from(each) for each in plan["effects"]),
                     (),
                     (),
-                    tuple(_action(each) for each in plan.get("actions", ())),
+                    tuple(action_from(each) for each in plan.get("actions", ())),
                 ),
                 "live": _live(live),
                 "trial": trial and _trial(trial),
@@ -169,7 +170,8 @@ def load(text: str) -> Record:
         raise InvalidValueError(f"This is no record of a change ({error}).") from error
 
 
-def _action(made: dict[str, Any]) -> Action:
+def action_from(made: dict[str, Any]) -> Action:
+    """Read an action back."""
     return Action(
         **{**made, "kind": ActionKind(made["kind"]), "phase": Phase(made["phase"])},
     )

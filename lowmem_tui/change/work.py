@@ -24,7 +24,7 @@ from lowmem_tui.model.errors import (
     RefusedError,
 )
 from lowmem_tui.model.plan import Outcome
-from lowmem_tui.policy import dropin
+from lowmem_tui.policy.plan import is_triable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
@@ -52,7 +52,7 @@ def apply(
         raise InvalidValueError(
             f"A trial of {seconds} s is not possible: write {SHORTEST} to {LONGEST} seconds."
         )
-    if seconds is not None and not _triable(plan):
+    if seconds is not None and not is_triable(plan):
         raise RefusedError(
             "A trial is for the settings of units alone: apply the rest without --trial, and take "
             "it back with `lowmem-tui undo`."
@@ -70,12 +70,6 @@ def apply(
             raise PutBackError(f"Nothing was touched: {in_words(error)}.") from error
         book = trial.TrialBook(site, plan, note, seconds, files)
         return perform(plan, site.hands, files, check, book)
-
-
-def _triable(plan: Plan) -> bool:
-    """Tell whether a reboot would forget all of it: what a trial can be made of."""
-    ours = {dropin.path(effect.unit) for effect in plan.effects}
-    return not plan.actions and all(file.path in ours for file in plan.files)
 
 
 def confirm(site: Site) -> Outcome:

@@ -57,6 +57,10 @@ def as_json(change: Change) -> dict[str, object]:
             {"unit": e.unit, "key": e.key, "from": e.from_, "to": e.to, "when": e.when}
             for e in change.effects
         ],
+        "actions": [
+            {"kind": a.kind, "what": a.what, "from": a.before, "to": a.after, "words": a.words}
+            for a in change.actions
+        ],
         "trial": change.trial,
         "undoes": list(change.undoes),
         "said": change.said,
@@ -74,5 +78,7 @@ def lines(change: Change) -> Iterator[str]:
         yield plain(f"    {change.note}", 1000)
     for e in change.effects:
         yield plain(f"    {e.unit}: {e.key} {e.from_} -> {e.to}")
+    for action in change.actions:
+        yield plain(f"    then: {action.told}", 200)
     if said := change.said or UNENDED.get(change.state, ""):
         yield plain(f"    {said}", 2000)

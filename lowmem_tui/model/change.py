@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lowmem_tui.model.plan import Effect
+    from lowmem_tui.model.plan import Action, Effect
 
 
 class State(StrEnum):
@@ -58,6 +58,8 @@ class Change:
     """The changes that this one takes back."""
     said: str = ""
     """What else there is to say: why it failed, what was left."""
+    actions: tuple[Action, ...] = ()
+    """What it changed besides files, in the order in which that was done."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,12 @@ def parse_set(text: str) -> Edit:
     return Edit(dropin.full_name(unit), parse_key(key), value.strip() or None)
 
 
+def is_triable(plan: Plan) -> bool:
+    """Tell whether a reboot would forget all of it: what a trial can be made of."""
+    ours = {dropin.path(effect.unit) for effect in plan.effects}
+    return not plan.actions and all(file.path in ours for file in plan.files)
+
+
 def parse_key(text: str) -> Key:
     """Return the setting of this name. Raises InvalidValueError."""
     try:

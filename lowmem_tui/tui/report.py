@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from lowmem_tui.model.plan import When
+from lowmem_tui.model.plan import Phase, When
 from lowmem_tui.model.text import plain
 from lowmem_tui.tui.facts import about, heading
 from lowmem_tui.tui.widgets.diff import difference
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from lowmem_tui.model.plan import Effect, Outcome, Plan
+    from lowmem_tui.model.plan import Action, Effect, Outcome, Plan
     from lowmem_tui.tui.palette import Palette
 
 UNCHANGED = "Nothing is changed: everything is as it was, and your edits are still staged."
@@ -46,6 +46,9 @@ def of_plan(
     if plan.effects:
         lines.append(heading("WHAT CHANGES, AND WHEN", width, palette))
         lines += effects(plan.effects, width)
+    if plan.actions:
+        lines.append(heading("WHAT IS DONE, IN THIS ORDER", width, palette))
+        lines += actions(plan.actions, len(plan.files))
     if fates:
         lines += [heading("WHO DIES FIRST", width, palette), *fates]
     for change in plan.files:
@@ -56,6 +59,16 @@ def of_plan(
     if plan.empty and not plan.refusals:
         lines.append(Text(" Nothing to do: it is so already."))
     return lines
+
+
+def actions(rows: Iterable[Action], files: int) -> Iterator[Text]:
+    """Yield what is done besides the files, and where among it their turn comes."""
+    done = sorted(rows, key=lambda action: list(Phase).index(action.phase))
+    early = [action.told for action in done if action.phase is Phase.EARLY]
+    later = [action.told for action in done if action.phase is not Phase.EARLY]
+    written = ["change the file below" if files == 1 else f"change the {files} files below"]
+    for number, words in enumerate([*early, *(written if files else ()), *later], 1):
+        yield Text(f" {number:>2}  {plain(words)}")
 
 
 def effects(rows: tuple[Effect, ...], width: int) -> Iterator[Text]:
@@ -87,7 +100,11 @@ def of_outcome(outcome: Outcome, touched: str = "Written") -> list[Text]:
     for path in outcome.files:
         did = "Removed" if path in outcome.removed else touched
         lines.append(Text(f" {did}: {plain(path)}"))
-    lines += [Text(f" Live: {plain(sentence)}") for sentence in outcome.live]
+    for sentence in outcome.live:
+        # An action's is not the kernel's value of something that runs.
+        action = sentence.removeprefix("done: ")
+        label = "Done" if action != sentence else "Live"
+        lines.append(Text(f" {label}: {plain(action)}"))
     lines += [Text.assemble((" Waits: ", "bold"), plain(sentence)) for sentence in outcome.pending]
     if not outcome.mismatches:
         lines.append(Text(" Verified: the files, systemd and the kernel agree.", style="bold"))

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 from unittest.mock import patch
 
 import pytest
 
+from lowmem_tui.change import places
+from lowmem_tui.change.journal import summary
 from lowmem_tui.cli.demo import demo_backend, serve
 from lowmem_tui.host.demo import DemoServer
 from lowmem_tui.model.change import Change, State
-from lowmem_tui.model.errors import NotPermittedError, PutBackError
-from lowmem_tui.model.plan import Edit
+from lowmem_tui.model.errors import InvalidValueError, NotPermittedError, PutBackError
+from lowmem_tui.model.plan import Action, ActionKind, Edit, FileChange, Plan
 from lowmem_tui.model.unit import Key
 from lowmem_tui.policy import dropin
 from lowmem_tui.policy.plan import plan
@@ -263,3 +266,40 @@ async def test_many_at_any_size(size: tuple[int, int]) -> None:
             await front.press("home", "pagedown", "pageup", "j", "enter")
             assert "Change 199" in says(front)
             assert "u Undo it" in says(front)
+
+
+async def test_what_a_change_did_besides_files() -> None:
+    server = DemoServer(0, Clock())
+    backend = ready(server)
+    path = "/etc/sysctl.d/zz-lowmem-tui.conf"
+    words = f"sysctl -w vm.swappiness=10 {EVIL}"
+    action = Action(ActionKind.SYSCTL, "vm.swappiness", "60", "10", words=words)
+    file = FileChange(path, None, "vm.swappiness = 10\n")
+    backend.apply(Plan((), (file,), (), (), (), (action,)))
+    async with opened(backend) as front:
+        await history(front)
+        assert listed(front)[1].strip().startswith("sysctl -w vm.swappiness=10 evil ·[2J[bold]x")
+        await front.press("enter")
+        await front.until(lambda: "+ vm.swappiness = 10" in says(front))
+        assert "WHAT WAS DONE 1 change the file below 2 sysctl -w vm.swa" in says(front)
+        await front.press("u")
+        back = "AND WHAT IS DONE 1 sysctl vm.swappiness: 10 -> 60 2 change the file below"
+        assert back in says(front)
+        await front.press("y")
+        await undone(front)
+        assert "Done: sysctl vm.swappiness: 10 -> 60" in says(front)
+        assert server.system.get(ActionKind.SYSCTL, "vm.swappiness") == "60"
+
+
+def test_a_summary_of_an_older_version_is_readable() -> None:
+    server = DemoServer(0, Clock())
+    made(ready(server), "300M")
+    text = server.store.read(places.SUMMARY)
+    assert text is not None
+    server.store.write(places.SUMMARY, text.replace('"actions": []', '"newer": []'))
+    with pytest.raises(InvalidValueError):
+        summary(server.store)
+    old = re.sub(r',\s*"actions": \[\]', "", text)
+    assert "actions" not in old
+    server.store.write(places.SUMMARY, old)
+    assert [c.actions for c in summary(server.store)] == [()]

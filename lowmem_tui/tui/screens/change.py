@@ -186,8 +186,9 @@ class ChangeScreen(Sheet):
             return report.of_outcome(self._outcome, touched="Restored")
         back = self.stage in {Stage.ASKING, Stage.WORKING}
         lines: list[Text] = []
-        effects = change.effects
+        effects, actions = change.effects, change.actions
         if back:
+            actions = tuple(a.inverse for a in reversed(actions))
             effects = tuple(replace(e, from_=e.to, to=e.from_) for e in effects)
         else:
             when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(change.time))
@@ -201,6 +202,9 @@ class ChangeScreen(Sheet):
         if effects:
             lines.append(heading("WHAT GOES BACK" if back else "WHAT CHANGED", width, palette))
             lines += report.effects(effects, width)
+        if actions:
+            lines.append(heading("AND WHAT IS DONE" if back else "WHAT WAS DONE", width, palette))
+            lines += report.actions(actions, len(change.files))
         if self._files is None:
             lines.append(heading("FILES", width, palette))
             lines += [Text(f" {plain(path)}") for path in change.files]

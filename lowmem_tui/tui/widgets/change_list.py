@@ -128,7 +128,9 @@ def did(change: Change) -> str:
     for effect in change.effects:
         settings = units.setdefault(effect.unit, [])
         settings.append(f"{effect.key} {effect.from_} → {effect.to}")
-    return start + "; ".join(f"{unit} {', '.join(all_)}" for unit, all_ in units.items())
+    done = [f"{unit} {', '.join(all_)}" for unit, all_ in units.items()]
+    done += [action.told for action in change.actions]
+    return start + "; ".join(done or change.files)
 
 
 def why_not(change: Change, changes: Sequence[Change]) -> str:
