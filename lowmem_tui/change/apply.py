@@ -114,16 +114,16 @@ def perform(
         raise PutBackError(f"Nothing was touched: {in_words(error)}.") from error
     run = Transaction(hands, check)
     try:
-        _act(plan, Phase.EARLY, run, check)
+        done = _act(plan, Phase.EARLY, run, check)
         for change in changes:
             run.do(WriteFile(change.path, change.before, change.after))
-        _act(plan, Phase.FILES, run, check)
+        done += _act(plan, Phase.FILES, run, check)
         if needs_reload(plan, changes):
             run.do(Reload())
         after = hands.manager.properties(_units(plan))
         _still_loads(before, after)
         live = _set_what_runs(plan, run, hands, before, after)
-        done = _act(plan, Phase.LATE, run, check)
+        done += _act(plan, Phase.LATE, run, check)
         check()
         mismatches, pending = verify(plan, hands)
         check()
