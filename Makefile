@@ -15,9 +15,10 @@ run: $(READY)
 $(VENV)/bin/python:
 	@python3 -c 'import ensurepip' 2>/dev/null || { \
 	  echo "python3-venv is missing: installing it with apt-get"; \
-	  if [ "$$(id -u)" = 0 ]; then SUDO=; else SUDO=sudo; fi; \
-	  { $$SUDO apt-get install -qq -y python3-venv 2>/dev/null || \
-	    { $$SUDO apt-get update -qq && $$SUDO apt-get install -qq -y python3-venv; }; } >/dev/null; }
+	  if [ "$$(id -u)" = 0 ]; then APT=apt-get; else APT="sudo env DEBIAN_FRONTEND=noninteractive apt-get"; fi; \
+	  export DEBIAN_FRONTEND=noninteractive; \
+	  { $$APT install -qq -y python3-venv 2>/dev/null || \
+	    { $$APT update -qq && $$APT install -qq -y python3-venv; }; } >/dev/null </dev/null; }
 	@python3 -m venv $(VENV)
 
 $(READY): $(VENV)/bin/python pyproject.toml

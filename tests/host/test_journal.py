@@ -169,7 +169,7 @@ def test_a_report_that_is_gone(answer: Callable[..., Path], witness: LocalWitnes
 
 
 def test_it_stops_when_it_has_enough(answer: Callable[..., Path]) -> None:
-    answer(NIGHT, more="import time; time.sleep(60)")
+    answer(NIGHT, more="sys.stdout.flush(); import time; time.sleep(60)")
     entries, cut = read(most=3)
     assert cut
     assert [e.time for e in entries] == [105.5, 104.0, 101.0]
