@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from lowmem_tui.change.compare import same
 from lowmem_tui.model.errors import ChangedError, UnsupportedError
+from lowmem_tui.model.plan import ActionKind
 from lowmem_tui.model.quantity import render_limit
 from lowmem_tui.model.text import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lowmem_tui.model.plan import Action, ActionKind
+    from lowmem_tui.model.plan import Action
     from lowmem_tui.model.ports import Files, Kernel, Manager, System
     from lowmem_tui.model.unit import Key, Limit
 
@@ -145,8 +146,9 @@ class Act:
         hands.system.put(self.action.kind, self.action.what, self.action.after, self.check)
 
     def undo(self, hands: Hands) -> None:
-        """See ``Step``."""
-        hands.system.put(self.action.kind, self.action.what, self.action.before, lambda: None)
+        """See ``Step``. A test has changed nothing, and need not pass for the files to be back."""
+        if self.action.kind is not ActionKind.TEST:
+            hands.system.put(self.action.kind, self.action.what, self.action.before, lambda: None)
 
 
 @dataclass(frozen=True, slots=True)

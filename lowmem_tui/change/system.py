@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import re
+import shlex
+import shutil
 import subprocess
 import time
 from typing import TYPE_CHECKING
@@ -17,12 +19,15 @@ from lowmem_tui.model.unit import is_unit_name
 from lowmem_tui.policy import dropin
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from lowmem_tui.model.setup import Progress
 
 PATIENCE = 90.0
 """Seconds that a program is waited for: systemd's own time to start a unit."""
+
+REDIS_PATIENCE = 15.0
+"""Seconds that a Redis is waited for: one that is swapping answers late."""
 
 SETTLE = 3.0
 """Seconds that a unit must run on after a restart to count as running."""
@@ -32,7 +37,20 @@ _LINK = re.compile(
     rf"{re.escape(dropin.FOLDER)}/(?:([^/]+)\.(?:wants|requires|upholds)/)?([^/]+)\Z"
 )
 _REDIS = frozenset({"maxmemory", "maxmemory-policy", "save", "appendonly"})
-_TESTS = {"nginx": ("nginx", "-t", "-q")}
+_REDIS_OPTIONS = {
+    "-h": re.compile(r"[0-9A-Za-z][0-9A-Za-z.:-]*\Z"),
+    "-p": re.compile(r"\d{1,5}\Z"),
+    "-s": re.compile(r"/[^\s]+\Z"),
+    "@": re.compile(r"/[^\s]+\Z"),
+}
+_REDIS_FIGURES = frozenset({"used_memory"})
+_REDIS_CLIENTS = ("redis-cli", "valkey-cli")
+
+TMPFILES = "/etc/tmpfiles.d/zz-lowmem-tui.conf"
+_TESTS = {
+    "nginx": ("nginx", "-t", "-q"),
+    "tmpfiles": ("systemd-tmpfiles", "--dry-run", "--create", TMPFILES),
+}
 
 
 class LocalSystem:
@@ -48,6 +66,7 @@ class LocalSystem:
             ActionKind.SYSCTL: _sysctl,
             ActionKind.SWAP_FILE: self._swap.get,
             ActionKind.REDIS: _redis_value,
+            ActionKind.TEST: _tested,
         }
         self._put: dict[ActionKind, Callable[[str, str], None]] = {
             ActionKind.LINK: self._set_link,
@@ -154,7 +173,31 @@ def _set_running(unit: str, value: str) -> None:
 
 
 def _test(what: str, _: str) -> None:
-    _run(_TESTS[what])
+    if what == "tmpfiles":
+        _test_tmpfiles()
+    else:
+        _run(_TESTS[what])
+
+
+def _test_tmpfiles() -> None:
+    """Have systemd-tmpfiles read our file, and do nothing; before 256 it has no such mode."""
+    if not os.path.exists(TMPFILES):
+        return  # it was taken away
+    done = _started(_TESTS["tmpfiles"])
+    said = done.stderr + done.stdout
+    if "--dry-run" in said and "nrecognized option" in said:
+        return
+    if done.returncode != 0:
+        raise ManagerError(f"systemd-tmpfiles does not take {TMPFILES}: {plain(said, 300)}.")
+
+
+def _tested(what: str) -> str:
+    """Return what a program says is wrong with its files now; "" too where it may not read them."""
+    done = _started(_TESTS[what])
+    said = done.stderr.strip()
+    if done.returncode == 0 or "ermission denied" in said:
+        return ""
+    return plain(next((line for line in said.splitlines() if "[emerg]" in line), said), 300)
 
 
 def _again(unit: str, verb: str) -> None:
@@ -173,26 +216,73 @@ def _systemctl(verb: str, unit: str) -> None:
     _run(("systemctl", verb, "--", _unit(unit)))
 
 
-def _redis(unit: str, *words: str) -> str:
-    """Ask a running Redis; the unit's own instance is where its file says (policy: port 6379)."""
-    if words[2] not in _REDIS:
-        raise InvalidValueError(f"'{plain(words[2], 40)}' is no directive that is changed here.")
-    answer = _run(("redis-cli", "--no-auth-warning", "--raw", *words)).strip()
-    if answer.startswith(("ERR", "NOAUTH", "NOPERM")):
-        raise ManagerError(f"{unit} refuses to be asked ({plain(answer, 80)}): set it by hand.")
-    return answer
+def _redis_words(what: str) -> tuple[str, tuple[str, ...], str]:
+    """Return the directive, the options of redis-cli, and the file with the password or "".
+
+    ``UNIT DIRECTIVE`` and, where it is not at 127.0.0.1:6379, ``-h HOST``, ``-p PORT``,
+    ``-s SOCKET`` as redis-cli has them; ``@ FILE`` is a configuration with a ``requirepass``.
+    """
+    unit, directive, *rest = what.split(" ")
+    pairs = [*zip(rest[::2], rest[1::2], strict=False)]
+    if (
+        directive not in _REDIS | _REDIS_FIGURES
+        or len(rest) % 2
+        or not all(o in _REDIS_OPTIONS and _REDIS_OPTIONS[o].match(v) for o, v in pairs)
+    ):
+        raise InvalidValueError(f"'{plain(what, 80)}' is nothing that is changed here.")
+    _unit(unit)
+    options = tuple(word for pair in pairs if pair[0] != "@" for word in pair)
+    return directive, options, dict(pairs).get("@", "")
+
+
+def _redis(what: str, *words: str) -> list[str]:
+    """Ask a running Redis; returns the lines of its answer. Raises ManagerError."""
+    _, options, secret = _redis_words(what)
+    client = next((c for c in _REDIS_CLIENTS if shutil.which(c)), _REDIS_CLIENTS[0])
+    environment = {"REDISCLI_AUTH": password} if (password := _password(secret)) else {}
+    command = (client, *options, "--raw", *words)
+    lines = _run(command, REDIS_PATIENCE, environment).rstrip("\n").split("\n")
+    # Its errors are an answer like any other, with exit status 0.
+    if (words[1] == "SET" and lines != ["OK"]) or (words[1] == "GET" and lines[0] != words[2]):
+        unit = what.partition(" ")[0]
+        raise ManagerError(
+            f"{plain(unit)} does not do `{' '.join(words[:3])}` ({plain(lines[0], 80)}): set it by "
+            "hand."
+        )
+    return lines
+
+
+def _password(path: str) -> str:
+    """Return the ``requirepass`` of a configuration: the last one counts."""
+    if not path:
+        return ""
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            lines = [shlex.split(line) for line in file if line.startswith("requirepass ")]
+    except (OSError, ValueError):
+        return ""
+    return lines[-1][1] if lines and len(lines[-1]) == 2 else ""
 
 
 def _redis_value(what: str) -> str:
-    unit, _, directive = what.partition(" ")
-    lines = _redis(unit, "CONFIG", "GET", directive).split("\n")
+    directive = _redis_words(what)[0]
+    if directive in _REDIS_FIGURES:
+        lines = _redis(what, "INFO", "memory")
+        return next(
+            (x.strip().partition(":")[2] for x in lines if x.startswith(f"{directive}:")), ""
+        )
+    lines = _redis(what, "CONFIG", "GET", directive)
     return lines[1] if len(lines) > 1 else ""
 
 
 def _set_redis_value(what: str, value: str) -> None:
+    if _runs(what.partition(" ")[0]) != "active":
+        return  # what does not run takes its values when it starts
     if _redis_value(what) != value:
-        unit, _, directive = what.partition(" ")
-        _redis(unit, "CONFIG", "SET", directive, value)
+        directive = _redis_words(what)[0]
+        if directive in _REDIS_FIGURES:
+            raise InvalidValueError(f"{directive} is a figure: it cannot be set.")
+        _redis(what, "CONFIG", "SET", directive, value)
 
 
 def _output(words: Sequence[str]) -> str:
@@ -200,9 +290,11 @@ def _output(words: Sequence[str]) -> str:
     return _started(words).stdout
 
 
-def _run(words: Sequence[str]) -> str:
+def _run(
+    words: Sequence[str], patience: float = PATIENCE, environment: Mapping[str, str] | None = None
+) -> str:
     """Run a program; raises ManagerError with its own words if it fails."""
-    done = _started(words)
+    done = _started(words, patience, environment)
     if done.returncode != 0:
         said = (done.stderr or done.stdout).strip().replace("\n", " ")
         kind = NotPermittedError if "ccess denied" in said else ManagerError
@@ -212,8 +304,16 @@ def _run(words: Sequence[str]) -> str:
     return done.stdout
 
 
-def _started(words: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "LC_ALL": "C.UTF-8", "SYSTEMD_PAGER": "", "SYSTEMD_COLORS": "0"}
+def _started(
+    words: Sequence[str], patience: float = PATIENCE, more: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    environment = {
+        **os.environ,
+        "LC_ALL": "C.UTF-8",
+        "SYSTEMD_PAGER": "",
+        "SYSTEMD_COLORS": "0",
+        **(more or {}),
+    }
     try:
         return subprocess.run(
             words,
@@ -222,7 +322,7 @@ def _started(words: Sequence[str]) -> subprocess.CompletedProcess[str]:
             text=True,
             errors="replace",
             env=environment,
-            timeout=PATIENCE,
+            timeout=patience,
             check=False,
         )
     except FileNotFoundError as error:
@@ -231,5 +331,5 @@ def _started(words: Sequence[str]) -> subprocess.CompletedProcess[str]:
         ) from error
     except subprocess.TimeoutExpired as error:
         raise ManagerError(
-            f"`{plain(' '.join(words), 80)}` has not ended after {PATIENCE:.0f} s."
+            f"`{plain(' '.join(words), 80)}` has not ended after {patience:.0f} s."
         ) from error

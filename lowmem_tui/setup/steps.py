@@ -9,7 +9,9 @@ if TYPE_CHECKING:
     from lowmem_tui.model.ports import Step
     from lowmem_tui.setup.ground import Ground
 
-STEPS: dict[str, str] = {}
+STEPS: dict[str, str] = {
+    "nginx": "nginx",
+}
 """The section of each step, and the module in this room whose ``make`` builds it."""
 
 

@@ -35,6 +35,7 @@ LIBRARIES = [
     ("pydbus", ("host/bus_pydbus.py",)),
     ("gi", ("host/bus_pydbus.py",)),
     ("psutil", ("host/facts.py",)),
+    ("crossplane", ("setup/nginx_config.py",)),
 ]
 
 

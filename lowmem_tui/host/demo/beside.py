@@ -24,6 +24,7 @@ VALUES = {
     (ActionKind.REDIS, "redis-server.service maxmemory-policy"): "noeviction",
     (ActionKind.REDIS, "redis-server.service save"): "3600 1 300 100 60 10000",
     (ActionKind.REDIS, "redis-server.service appendonly"): "no",
+    (ActionKind.REDIS, "redis-server.service used_memory"): str(58 << 20),
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from lowmem_tui.host.demo import texts
+from lowmem_tui.host.demo import programs, texts
 from lowmem_tui.model.unit import is_template
 
 if TYPE_CHECKING:
@@ -45,8 +45,9 @@ class Disk:
     """Files and symbolic links, by absolute path."""
 
     def __init__(self) -> None:
-        self.entries = {path: Entry(text, 0) for path, text in texts.files().items()}
-        self.links = dict(texts.LINKS)
+        found = {**texts.files(), **programs.FILES}
+        self.entries = {path: Entry(text, 0) for path, text in found.items()}
+        self.links = {**texts.LINKS, **programs.LINKS}
         self._writes = 0
         self._folders: dict[str, list[str]] = {}
         """The files of each folder: systemd looks into many, most of them not there."""
@@ -126,7 +127,8 @@ class Disk:
             for path in sorted(self._folders.get(directory, ())):
                 states.setdefault(path.rpartition("/")[2], self.state(path))
         for path in self.links:
-            states[path.rpartition("/")[2]] = self.state(path)
+            if path.rpartition("/")[0] in DIRECTORIES:
+                states[path.rpartition("/")[2]] = self.state(path)
         return states
 
     def state(self, path: str) -> str:

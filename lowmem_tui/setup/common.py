@@ -1,0 +1,110 @@
+"""What several steps do alike: reading files, finding services, checking wishes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lowmem_tui.model.errors import InvalidValueError
+from lowmem_tui.model.plan import Action, ActionKind, FileChange, Plan
+from lowmem_tui.model.text import plain
+from lowmem_tui.model.unit import UnitType, unit_type
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from lowmem_tui.model.plan import Notice
+    from lowmem_tui.model.ports import Files
+    from lowmem_tui.model.snapshot import Snapshot, Unit
+
+MIB = 1 << 20
+
+
+def remedy(step: str) -> str:
+    """Return the command that goes through one step."""
+    return f"sudo lowmem-tui setup --step {step}"
+
+
+def read(files: Files, path: str) -> tuple[str | None, str]:
+    """Return a file's text (None: no such file, or unreadable), and why it cannot be read."""
+    try:
+        return files.read(path), ""
+    except PermissionError:
+        return None, f"{plain(path)} cannot be read by this user"
+    except OSError as error:
+        return None, f"{plain(path)} cannot be read ({error.strerror})"
+
+
+def obstacle(files: Files, path: str) -> str:
+    """Return why a file must not be written by us, or ""."""
+    try:
+        return files.obstacle(path)
+    except OSError as error:
+        return f"{plain(path)} cannot be changed from here ({error.strerror})."
+
+
+def services(snapshot: Snapshot, wanted: Callable[[Unit], bool]) -> list[str]:
+    """Return the names of the services that are wanted, sorted."""
+    return sorted(
+        name
+        for name, unit in snapshot.units.items()
+        if unit_type(name) is UnitType.SERVICE
+        and unit.properties is not None
+        and unit.properties.exists
+        and wanted(unit)
+    )
+
+
+def program(unit: Unit) -> str:
+    """Return the file name of the program that a service starts; "" if that is not known."""
+    if unit.properties is None or not unit.properties.exec_start:
+        return ""
+    return unit.properties.exec_start[0].rpartition("/")[2]
+
+
+def unknown(step: str, key: str, known: Iterable[str]) -> InvalidValueError:
+    """Return the error for a wish that is none."""
+    listed = ", ".join(f"'{plain(each)}'" for each in known)
+    what = f"there is {listed}" if listed else "there is nothing to wish for here"
+    return InvalidValueError(f"[{step}] knows no '{plain(key, 80)}': {what}.")
+
+
+def wrong(step: str, key: str, value: str, say: str) -> InvalidValueError:
+    """Return the error for a value that is none."""
+    return InvalidValueError(
+        f"[{step}] '{plain(key, 80)}' cannot be '{plain(value, 60)}': write {say}."
+    )
+
+
+def plan_of(
+    files: Iterable[FileChange], actions: Iterable[Action] = (), warnings: Iterable[Notice] = ()
+) -> Plan:
+    """Return the plan of these files and actions; what changes nothing is left out."""
+    return Plan(
+        edits=(),
+        files=tuple(file for file in files if file.before != file.after),
+        effects=(),
+        warnings=tuple(warnings),
+        refusals=(),
+        actions=tuple(actions),
+    )
+
+
+def again(verb: str, unit: str) -> Action:
+    """Return the action that restarts or reloads a unit that runs."""
+    return Action(ActionKind.SERVICE, unit, verb, verb, words=f"systemctl {verb} {plain(unit)}")
+
+
+def tested(what: str, words: str) -> Action:
+    """Return the action that has a program check its own files."""
+    return Action(ActionKind.TEST, what, "", "", words=words)
+
+
+def percent(part: int, whole: int) -> str:
+    """Return a share in words: ``12 %``."""
+    return f"{round(100 * part / whole)} %" if whole else "?"
+
+
+def listed(names: Sequence[str], most: int = 4) -> str:
+    """Return names as a list in a sentence, the many cut short."""
+    shown = ", ".join(plain(name, 60) for name in names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
