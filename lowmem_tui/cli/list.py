@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from lowmem_tui.model.snapshot import Setting, Situation, Snapshot, Unit
     from lowmem_tui.model.unit import Value
-    from lowmem_tui.model.usage import HostUsage, Pressure
+    from lowmem_tui.model.usage import HostUsage, Pressure, UnitUsage
     from lowmem_tui.policy.classify import Verdict
 
 SCHEMA = 1
@@ -116,7 +116,7 @@ def _unit(unit: Unit, verdict: Verdict, situation: Situation) -> dict[str, objec
         "anon": memory.anon if memory else None,
         "file": memory.file if memory else None,
         "peak": memory.peak if memory else None,
-        "processes": len(usage.processes) if usage else 0,
+        "processes": _processes(usage),
         "main_pid": (properties.main_pid or None) if properties else None,
         "oom_score": usage.oom_score if usage else None,
         "oom_score_adj": main_adjust(unit),
@@ -124,6 +124,13 @@ def _unit(unit: Unit, verdict: Verdict, situation: Situation) -> dict[str, objec
         "restarts": properties.n_restarts if properties else None,
         "settings": {key: _setting(setting) for key, setting in settings.items()},
     }
+
+
+def _processes(usage: UnitUsage | None) -> int | None:
+    """Return how many there are; None where they are hidden from this user (hidepid)."""
+    if usage is None:
+        return 0
+    return len(usage.processes) or (None if usage.rss is None else 0)
 
 
 def _setting(setting: Setting) -> dict[str, object]:

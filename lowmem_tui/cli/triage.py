@@ -76,6 +76,8 @@ def page(proc: str, cgroup: str, block: str = procfs.BLOCK, notice: str = trial.
             "use `ps` and `free` here."
         )
     units, victim, unseen = _units(proc, cgroup, os.sysconf("SC_PAGE_SIZE"))
+    # PID 1 is always there: without it /proc hides the processes of others (hidepid).
+    hidden = not os.path.exists(f"{proc}/1")
     lines = _machine(proc, block)
     lines += ["", "     RSS     SWAP  SCORE    LIMIT  UNIT"]
     lines += [
@@ -83,9 +85,13 @@ def page(proc: str, cgroup: str, block: str = procfs.BLOCK, notice: str = trial.
         f"{_text(u.name, WIDTH - 36)}"
         for u in units[:FATTEST]
     ]
-    if unseen:
+    if hidden:
+        lines.append("Processes of other users are hidden from this one: run it as root.")
+    elif unseen:
         lines.append(f"Processes that this user may not see: {unseen}.")
     lines += ["", _next(victim, proc, cgroup), _kills(proc, units, cgroup)]
+    if victim and (hidden or unseen):
+        lines[-2] = lines[-2].replace("Next to die:", "Next to die, of those seen:", 1)
     lines += _trial(notice)
     return "\n".join(lines) + "\n"
 

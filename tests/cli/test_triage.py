@@ -28,7 +28,13 @@ def box(tmp_path: Path) -> Box:
     box.add_process(100, REDIS, name="redis-server", rss=20 * MIB, score=700)
     box.add_process(200, WEB, name="gunicorn", rss=10 * MIB, score=890)
     box.add_process(201, WEB, name="gunicorn", rss=12 * MIB, score=667)
+    add_init(box)
     return box
+
+
+def add_init(box: Box) -> None:
+    box.add_group("/init.scope")
+    box.add_process(1, "/init.scope", name="systemd", rss=MIB, score=0)
 
 
 def page(box: Box) -> str:
@@ -83,6 +89,7 @@ def test_the_fattest_comes_first(box: Box) -> None:
 
 def test_at_most_ten_units(tmp_path: Path) -> None:
     box = make_tree(tmp_path / "tree", units=40, processes=60)
+    add_init(box)
     lines = page(box).splitlines()
     start = next(i for i, line in enumerate(lines) if line.endswith("UNIT"))
     assert lines.index("", start) - start - 1 == 10
@@ -152,7 +159,17 @@ def test_kernel_threads_are_left_out(box: Box) -> None:
 
 def test_processes_that_may_not_be_seen(box: Box) -> None:
     (box.proc / "100/statm").unlink()
-    assert "Processes that this user may not see: 1." in page(box)
+    text = page(box)
+    assert "Processes that this user may not see: 1." in text
+    assert "Next to die, of those seen: gunicorn (200)" in text
+
+
+def test_processes_that_are_hidden(box: Box) -> None:
+    # /proc mounted with hidepid=2: not even PID 1 is there.
+    box.end_process(1)
+    text = page(box)
+    assert "Processes of other users are hidden from this one: run it as root." in text
+    assert "Next to die, of those seen: gunicorn (200)" in text
 
 
 @pytest.mark.parametrize(

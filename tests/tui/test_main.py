@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from textual.binding import Binding
 
 from lowmem_tui.model.plan import Edit
+from lowmem_tui.model.snapshot import Unit
 from lowmem_tui.model.unit import Key
 from lowmem_tui.tui.app import LowmemApp
 from lowmem_tui.tui.screens.ask import AskScreen
@@ -22,8 +23,10 @@ from lowmem_tui.tui.widgets.keybar import KeyBar
 from lowmem_tui.tui.widgets.page import Page
 from lowmem_tui.tui.widgets.unit_table import UnitTable
 from tests.tui.conftest import opened
+from tests.tui.small import SSH, SmallServer
 
 if TYPE_CHECKING:
+    from lowmem_tui.model.ports import Backend
     from tests.tui.conftest import Front
 
 CHAT = "cloudchat.service"
@@ -47,6 +50,23 @@ async def test_the_picture(front: Front) -> None:
     assert front.keys.startswith(
         " F1 Help F3 Find F4 Filter F5 Processes F6 Sort F7 What if F8 Review "
     )
+
+
+class Hiding(SmallServer):
+    """A server whose /proc is mounted with hidepid."""
+
+    def units(self) -> dict[str, Unit]:
+        units = super().units()
+        ssh = units[SSH]
+        assert ssh.usage
+        hidden = ssh.usage._replace(processes=(), rss=None)
+        return {**units, SSH: Unit(SSH, hidden, ssh.properties)}
+
+
+async def test_hidden_processes_make_the_next_to_die_less_certain() -> None:
+    for width, words in ((80, "Next, of those seen: "), (40, "Next seen: ")):
+        async with opened(cast("Backend", Hiding()), size=(width, 24)) as front:
+            assert front.header[2].startswith(f" {words}redis")
 
 
 async def test_every_line_is_as_wide_as_the_screen() -> None:

@@ -110,6 +110,8 @@ class Header(Lines):
     def _fate(self, snapshot: Snapshot) -> Line:
         narrow = self.size.width < NARROW
         text = " Next: " if narrow else " Next to die: "
+        if any(u.usage and u.usage.rss is None for u in snapshot.units.values()):
+            text = " Next seen: " if narrow else " Next, of those seen: "  # hidepid
         parts: list[Part] = [(text, self._palette.plain)]
         found = budget(snapshot)
         limits = f"{format_size(found.promised - found.reserve)} of {format_size(found.ram)}"

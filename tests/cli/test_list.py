@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from lowmem_tui.cli import list as listing
+from lowmem_tui.cli import main
+from lowmem_tui.model.usage import Memory, UnitUsage
+
+Capture = pytest.CaptureFixture[str]
+
+UNIT = {
+    "name", "tier", "reason", "state", "rss", "swap", "memory", "anon", "file", "peak", "processes",
+    "main_pid", "oom_score", "oom_score_adj", "oom_kills", "restarts", "settings",
+}  # fmt: skip
+STALL = {"avg10", "avg60", "avg300"}
+SETTINGS = {
+    "MemoryMax": {"declared", "source", "loaded", "kernel", "effective"},
+    "MemoryHigh": {"declared", "source", "loaded", "kernel"},
+    "MemorySwapMax": {"declared", "source", "loaded", "kernel"},
+    "OOMScoreAdjust": {"declared", "source", "loaded", "kernel"},
+    "Restart": {"declared", "source", "loaded"},
+    "RestartSec": {"declared", "source", "loaded"},
+    "OOMPolicy": {"declared", "source", "loaded"},
+}
+
+
+def listed(capsys: Capture) -> dict[str, Any]:
+    assert main.run_command(["list", "--demo", "--json"]) == 0
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return found
+
+
+def test_the_contract(capsys: Capture) -> None:
+    """The keys of cli.md, all of them and no others."""
+    found = listed(capsys)
+    assert set(found) == {"schema", "time", "host", "units"}
+    assert found["schema"] == 1
+    assert set(found["host"]) == {
+        "mem_total", "mem_available", "swap_total", "swap_used", "pressure"
+    }  # fmt: skip
+    assert {name: set(line) for name, line in found["host"]["pressure"].items()} == {
+        "some": STALL,
+        "full": STALL,
+    }
+    assert len(found["units"]) > 20
+    for unit in found["units"]:
+        assert set(unit) == UNIT, unit["name"]
+        for key, setting in unit["settings"].items():
+            assert set(setting) - {"differs"} == SETTINGS[key], (unit["name"], key)
+
+
+def test_a_service(capsys: Capture) -> None:
+    (redis,) = (u for u in listed(capsys)["units"] if u["name"] == "redis-server.service")
+    assert (redis["tier"], redis["state"], redis["processes"]) == (1, "active", 1)
+    assert redis["settings"]["MemoryMax"] == {
+        "declared": "256M",
+        "source": "/etc/systemd/system/redis.service.d/override.conf",
+        "loaded": 256 << 20,
+        "kernel": 256 << 20,
+        "effective": 256 << 20,
+    }
+    assert redis["settings"]["MemoryHigh"]["loaded"] is None, "infinity"
+    assert set(redis["settings"]) == set(SETTINGS)
+
+
+def test_what_does_not_run_uses_nothing_known(capsys: Capture) -> None:
+    (unit,) = (u for u in listed(capsys)["units"] if u["name"] == "certbot.service")
+    assert (unit["tier"], unit["state"], unit["processes"]) == (2, "inactive", 0)
+    for key in ("rss", "swap", "memory", "anon", "file", "peak", "main_pid", "oom_score"):
+        assert unit[key] is None, key
+
+
+@pytest.mark.parametrize(
+    ("rss", "count"),
+    [pytest.param(0, 0, id="none there"), pytest.param(None, None, id="hidden")],
+)
+def test_processes_that_are_hidden_are_not_counted(rss: int | None, count: int | None) -> None:
+    memory = Memory(*[None] * len(Memory._fields))
+    usage = UnitUsage("a.service", "/a.service", memory, (), rss, None)
+    assert listing._processes(usage) == count
