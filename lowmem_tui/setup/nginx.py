@@ -34,8 +34,8 @@ RATE = "5r/s"
 RATES = ("2r/s", "5r/s", "10r/s", "20r/s", "50r/s")
 BURSTS = ("burst=5 nodelay", "burst=10 nodelay", "burst=20 nodelay", "burst=40 nodelay")
 
-_RATE = re.compile(r"[1-9]\d{0,5}r/[sm]\Z")
-_BURST = re.compile(r"burst=[1-9]\d{0,5}(?: nodelay| delay=[1-9]\d{0,5})?\Z")
+_RATE = re.compile(r"[1-9][0-9]{0,5}r/[sm]\Z")
+_BURST = re.compile(r"burst=[1-9][0-9]{0,5}(?: nodelay| delay=[1-9][0-9]{0,5})?\Z")
 
 
 class NginxStep:

@@ -24,7 +24,7 @@ REQUEST = 4096 + 1024
 MOST = 0.25
 """The share of RAM that a full nginx may come to."""
 
-_SIZE = re.compile(r"(\d{1,9})([kKmM]?)\Z")
+_SIZE = re.compile(r"([0-9]{1,9})([kKmM]?)\Z")
 
 
 class Room(NamedTuple):

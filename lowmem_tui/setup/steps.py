@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 STEPS: dict[str, str] = {
     "nginx": "nginx",
+    "redis": "redis",
 }
 """The section of each step, and the module in this room whose ``make`` builds it."""
 

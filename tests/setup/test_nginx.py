@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lowmem_tui.model.errors import (
@@ -307,6 +307,7 @@ _PIECE = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(_PIECE, max_size=40).map("".join))
 def test_any_text_is_read_or_told_broken(text: str) -> None:
     found, wrong = statements(text, "/etc/nginx/x")
@@ -328,6 +329,7 @@ _BLOCKS = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(_BLOCKS, min_size=1, max_size=3).map("\n".join))
 def test_a_line_put_in_changes_nothing_else(body: str) -> None:
     text = f"server {{\n{body}\n}}\n"

@@ -1,0 +1,247 @@
+"""Redis: a bound for its data, what goes when it is reached, and what that means for a fork."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lowmem_tui.model.errors import RefusedError
+from lowmem_tui.model.plan import Action, ActionKind, FileChange, Notice
+from lowmem_tui.model.quantity import format_size
+from lowmem_tui.model.setup import Item, Look
+from lowmem_tui.model.text import plain
+from lowmem_tui.setup import common
+from lowmem_tui.setup.common import MIB
+from lowmem_tui.setup.redis_config import bytes_of
+from lowmem_tui.setup.redis_seen import DEFAULTS, OPTIONS, render, same, see
+from lowmem_tui.setup.redis_words import (
+    OFF,
+    OWN,
+    POLICY,
+    bound_of,
+    by_hand,
+    facts,
+    findings,
+    hindrance,
+    persistence,
+    warnings,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from lowmem_tui.model.plan import Plan
+    from lowmem_tui.setup.ground import Ground
+    from lowmem_tui.setup.redis_seen import Redis
+
+LADDER = tuple(f"{size}mb" for size in (16, 32, 64, 128, 256, 512, 1024, 2048))
+SHARE = 16
+"""The bound is a sixteenth of RAM, on the ladder: 64mb on 1 GiB, as the guide has it."""
+MOST = 4
+"""And a quarter of RAM at most."""
+
+POLICIES = (
+    "allkeys-lru",
+    "allkeys-lfu",
+    "volatile-lru",
+    "volatile-lfu",
+    "volatile-ttl",
+    "noeviction",
+)
+OTHER_POLICIES = ("allkeys-random", "volatile-random")
+PERSISTENCE = "persistence"
+KEYS = ("maxmemory", "maxmemory-policy", PERSISTENCE)
+
+
+class RedisStep:
+    """See ``Step``."""
+
+    name = "redis"
+    title = "Redis: a bound for its data"
+    about = (
+        "Redis holds all its data in memory and takes more until something stops it: without a "
+        "bound of its own that is MemoryMax, which kills it, or the whole machine. When it saves "
+        "it forks, and the pages that change meanwhile are held twice."
+    )
+
+    def __init__(self, ground: Ground) -> None:
+        self._ground = ground
+
+    def look(self) -> Look:
+        """See ``Step``."""
+        found = see(self._ground)
+        if not found:
+            return Look(absent="There is no Redis.")
+        ram = self._ground.snapshot().host.mem_total
+        return Look(
+            facts=tuple(fact for redis in found for fact in facts(redis)),
+            items=tuple(item for redis in found for item in _items(redis, ram)),
+            findings=tuple(each for redis in found for each in findings(redis)),
+            by_hand=tuple(each for redis in found for each in by_hand(redis)),
+        )
+
+    def plan(self, wishes: Mapping[str, str]) -> Plan:
+        """See ``Step``."""
+        wanted = {key: value.strip() for key, value in wishes.items() if value.strip()}
+        if not wanted:
+            return common.plan_of(())
+        found = {redis.name: redis for redis in see(self._ground)}
+        known = [f"{name} {key}" for name in found for key in KEYS]
+        options: dict[str, dict[str, str]] = {}
+        for key, value in wanted.items():
+            unit, _, what = key.rpartition(" ")
+            name = self._name(unit, found)
+            if name is None or what not in KEYS:
+                raise common.unknown("redis", key, known)
+            options.setdefault(name, {}).update(_directives(key, what, value))
+        files: list[FileChange] = []
+        actions: list[Action] = []
+        notices: list[Notice] = []
+        for name, asked in options.items():
+            redis = found[name]
+            before = len(files) + len(actions)
+            files += self._drop_in(redis, asked)
+            actions += _live(redis, asked)
+            if len(files) + len(actions) == before:
+                continue
+            notices += warnings(redis, asked)
+        return common.plan_of(files, actions, notices)
+
+    def _name(self, unit: str, found: Mapping[str, Redis]) -> str | None:
+        """Return the primary name of a unit that may be asked for by another."""
+        for name, redis in found.items():
+            properties = redis.situation.unit.properties
+            if unit == name or (properties is not None and unit in properties.names):
+                return name
+        return None
+
+    def _drop_in(self, redis: Redis, asked: Mapping[str, str]) -> Iterator[FileChange]:
+        wanted = {
+            name: value
+            for name, value in asked.items()
+            if not same(name, redis.starts_with(name), value)
+        }
+        if not wanted and not (redis.stale and redis.ours):
+            return
+        if sentence := hindrance(redis):
+            raise RefusedError(f"{plain(redis.name)}: {sentence}")
+        if sentence := common.obstacle(self._ground.files, redis.path):
+            raise RefusedError(sentence)
+        text = render(redis.base, {**redis.ours, **(asked if redis.stale else wanted)})
+        yield FileChange(redis.path, redis.text, text)
+
+
+def make(ground: Ground) -> RedisStep:
+    """Return the step."""
+    return RedisStep(ground)
+
+
+def _directives(key: str, what: str, value: str) -> dict[str, str]:
+    """Return the directives that a wish is. Raises InvalidValueError."""
+    if what == "maxmemory":
+        size = bytes_of(value)
+        if not size or size < MIB:
+            raise common.wrong("redis", key, value, "a size such as 64mb")
+        return {what: value.lower()}
+    if what == "maxmemory-policy":
+        if value not in POLICIES + OTHER_POLICIES:
+            raise common.wrong("redis", key, value, f"one of {', '.join(POLICIES)}")
+        return {what: value}
+    if value != OFF:
+        raise common.wrong("redis", key, value, f"{OFF}, or leave it out")
+    return {"save": "", "appendonly": "no"}
+
+
+def _live(redis: Redis, asked: Mapping[str, str]) -> Iterator[Action]:
+    """Yield what sets the running server, without a restart."""
+    if not redis.running:
+        return
+    for name in reversed(OPTIONS):  # the policy before the bound: nothing is refused in between
+        if name in asked and not same(name, redis.running[name], asked[name]):
+            value = asked[name]
+            if name == "maxmemory":
+                value = str(bytes_of(value))
+            yield Action(
+                ActionKind.REDIS,
+                f"{redis.name} {name}{redis.address}",
+                redis.running[name],
+                value,
+                words=f"redis-cli CONFIG SET {name} {asked[name] or chr(34) * 2}",
+            )
+
+
+def _proposed(redis: Redis, ram: int) -> tuple[str, tuple[str, ...], bool]:
+    """Return the bound to propose, the choices, and whether all data that is there fits."""
+    now = bytes_of(redis.now("maxmemory")) or 0
+    cap = ram // MOST
+    if redis.limit is not None:
+        cap = min(cap, (redis.limit - OWN) // 2)
+    choices = [each for each in LADDER if (bytes_of(each) or 0) <= cap] or [LADDER[0]]
+    if 0 < now <= cap:
+        shown = f"{now // MIB}mb" if now % MIB == 0 else str(now)
+        return shown, tuple(dict.fromkeys((shown, *choices))), True
+    # Rounded: a server of 1 GiB has some 960 MiB.
+    start = next(
+        (each for each in reversed(choices) if (bytes_of(each) or 0) <= ram / SHARE * 1.15),
+        choices[0],
+    )
+    used = redis.used or 0
+    fits = [each for each in choices if (bytes_of(each) or 0) >= used * 1.2]
+    value = start if start in fits or not fits else fits[0]
+    return value, tuple(choices), used < (bytes_of(value) or 0)
+
+
+def _items(redis: Redis, ram: int) -> Iterator[Item]:
+    if hindrance(redis):
+        return
+    value, choices, fits = _proposed(redis, ram)
+    used = f" It holds {format_size(redis.used)} now." if redis.used is not None else ""
+    loses = "" if fits else " That is more than the bound: keys would be thrown out at once."
+    room = (
+        f"MemoryMax={format_size(redis.limit)} has room for twice that, which a fork that saves "
+        "may take."
+        if redis.limit is not None
+        else "It has no MemoryMax: this is the only bound."
+    )
+    yield Item(
+        f"{redis.name} maxmemory",
+        f"{redis.name}: at most so much data",
+        bound_of(redis),
+        value,
+        f"{common.percent(bytes_of(value) or 0, ram)} of RAM; {room}{used}{loses}",
+        choices,
+        taken=fits,
+        done=_done(redis, {"maxmemory": value}),
+    )
+    policy = redis.now("maxmemory-policy")
+    chosen = policy if policy != DEFAULTS["maxmemory-policy"] else POLICY
+    yield Item(
+        f"{redis.name} maxmemory-policy",
+        f"{redis.name}: what goes at the bound",
+        policy,
+        chosen,
+        "allkeys-lru throws out what was not used for longest: right for a cache, wrong for a "
+        "queue or the only copy of something. volatile-lru throws out only what has an expiry; "
+        "noeviction answers writes with an error instead.",
+        tuple(dict.fromkeys((chosen, *POLICIES))),
+        done=_done(redis, {"maxmemory-policy": chosen}),
+    )
+    off = {"save": "", "appendonly": "no"}
+    yield Item(
+        f"{redis.name} {PERSISTENCE}",
+        f"{redis.name}: nothing kept on disk",
+        persistence(redis),
+        OFF,
+        "Saves the fork and its memory. All data is lost at every restart, crash or kill: only for "
+        "a cache that can be filled anew, never for sessions, queues or the only copy.",
+        (OFF,),
+        taken=False,
+        done=_done(redis, off),
+    )
+
+
+def _done(redis: Redis, wanted: Mapping[str, str]) -> bool:
+    """Tell whether it runs and starts with these values."""
+    return not redis.stale and all(
+        same(name, redis.starts_with(name), value) and same(name, redis.now(name), value)
+        for name, value in wanted.items()
+    )

@@ -1,0 +1,329 @@
+"""The step `redis`: what a server starts with and runs with, and what is done about it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lowmem_tui.model.errors import InvalidValueError, ManagerError, RefusedError
+from lowmem_tui.model.plan import ActionKind
+from lowmem_tui.setup import redis_config, redis_seen, unit_text
+from lowmem_tui.setup.redis_config import address, bytes_of, config_of
+
+from .box import Box, codes, defaults, goes_through, items
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+UNIT = "redis-server.service"
+CONF = "/etc/redis/redis.conf"
+OURS = f"/etc/systemd/system/{UNIT}.d/zz-lowmem-tui-redis.conf"
+VENDOR = f"/usr/lib/systemd/system/{UNIT}"
+START = "/usr/bin/redis-server /etc/redis/redis.conf --supervised systemd --daemonize no"
+MAX, POLICY, KEEP = (f"{UNIT} {key}" for key in ("maxmemory", "maxmemory-policy", "persistence"))
+
+
+def start(text: str) -> str:
+    return f"[Service]\nExecStart=\nExecStart={text}\n"
+
+
+def ours_starts(box: Box) -> str:
+    text = box.read(OURS)
+    assert text is not None
+    return text.splitlines()[-1].removeprefix("ExecStart=")
+
+
+def value(box: Box, name: str) -> str:
+    return box.server.system.get(ActionKind.REDIS, f"{UNIT} {name}")
+
+
+def test_the_demo_server_goes_through() -> None:
+    box = Box()
+    plan = goes_through(box, "redis")
+    assert [file.path for file in plan.files] == [OURS]
+    text = plan.files[0].after or ""
+    assert text.endswith(
+        f"\nExecStart=\nExecStart={START} --maxmemory 64mb --maxmemory-policy allkeys-lru\n"
+    )
+    # The policy first: no write is refused between the two.
+    assert [(a.what, a.after) for a in plan.actions] == [
+        (POLICY, "allkeys-lru"),
+        (MAX, str(64 << 20)),
+    ]
+    assert (value(box, "maxmemory"), value(box, "maxmemory-policy")) == ("0", "noeviction")
+
+
+def test_it_is_never_proposed_to_keep_nothing() -> None:
+    box = Box()
+    assert KEEP not in defaults(box.step("redis").look())
+    plan = box.step("redis").plan({KEEP: "off"})
+    assert (plan.files[0].after or "").endswith(f'{START} --save ""\n')
+    assert [a.what for a in plan.actions] == [f"{UNIT} save"]
+    assert "redis-not-kept" in [w.code for w in plan.warnings]
+    box.backend.apply(plan)
+    assert items(box.step("redis").look())[KEEP] == "off"
+    assert box.step("redis").plan({KEEP: "off"}).empty
+    # What is there of ours stays when more is wished for.
+    box.backend.apply(box.step("redis").plan({MAX: "32mb"}))
+    assert ours_starts(box) == f'{START} --maxmemory 32mb --save ""'
+
+
+def test_an_alias_is_its_unit() -> None:
+    plan = Box().step("redis").plan({"redis.service maxmemory": "32mb"})
+    assert [file.path for file in plan.files] == [OURS]
+
+
+def test_no_redis() -> None:
+    box = Box()
+    box.write(f"/etc/systemd/system/{UNIT}.d/x.conf", start("/bin/sleep 1"))
+    assert box.step("redis").look().absent == "There is no Redis."
+    assert box.step("redis").plan({}).empty
+    with pytest.raises(InvalidValueError, match="nothing to wish for"):
+        box.step("redis").plan({MAX: "64mb"})
+
+
+def test_a_newer_command_that_is_hidden_is_found_and_mended() -> None:
+    box = Box()
+    box.backend.apply(box.step("redis").plan({MAX: "32mb", POLICY: "volatile-lru"}))
+    newer = START.replace("--daemonize no", "--daemonize no --new yes")
+    box.write(VENDOR, (box.read(VENDOR) or "").replace(START, newer))
+    look = box.step("redis").look()
+    assert "redis-command-hidden" in codes(look)
+    assert not any(item.done for item in look.items if item.key in {MAX, POLICY})
+    box.backend.apply(box.step("redis").plan({MAX: "32mb"}))
+    assert ours_starts(box) == f"{newer} --maxmemory 32mb --maxmemory-policy volatile-lru"
+    assert "redis-command-hidden" not in codes(box.step("redis").look())
+
+
+def test_a_bound_in_redis_conf_is_one() -> None:
+    box = Box()
+    box.write(CONF, (box.read(CONF) or "") + "maxmemory 48mb\nmaxmemory-policy volatile-ttl\n")
+    box.server.system.put(ActionKind.REDIS, MAX, str(48 << 20), lambda: None)
+    box.server.system.put(ActionKind.REDIS, POLICY, "volatile-ttl", lambda: None)
+    look = box.step("redis").look()
+    assert codes(look) == []
+    assert [item.done for item in look.items] == [True, True, False]
+    assert box.step("redis").plan(defaults(look)).empty
+
+
+def test_a_bound_that_a_restart_forgets_is_none() -> None:
+    box = Box()
+    box.server.system.put(ActionKind.REDIS, MAX, str(48 << 20), lambda: None)
+    look = box.step("redis").look()
+    assert codes(look) == ["redis-unbounded"]
+    assert "after its next start" in look.findings[0].text
+    plan = box.step("redis").plan({MAX: "48mb"})
+    assert (len(plan.files), plan.actions) == (1, ())
+
+
+def test_a_fork_must_fit_into_the_limit() -> None:
+    box = Box()
+    box.server.system.put(ActionKind.REDIS, MAX, str(200 << 20), lambda: None)
+    look = box.step("redis").look()
+    assert "redis-fork-over-limit" in codes(look)
+    choices = next(item.choices for item in look.items if item.key == MAX)
+    assert all((bytes_of(each) or 0) * 2 + (16 << 20) <= 256 << 20 for each in choices)
+
+
+@pytest.mark.parametrize(
+    ("used", "limit", "proposed", "taken"),
+    [
+        (1, 256, "64mb", True),
+        (50, 256, "64mb", True),
+        (60, 256, "64mb", True),  # nothing larger would fit
+        (70, 256, "64mb", False),
+        (70, 400, "128mb", True),
+        (70, 64, "16mb", False),
+        (8, 64, "16mb", True),
+    ],
+)
+def test_what_is_proposed(used: int, limit: int, proposed: str, taken: bool) -> None:
+    box = Box()
+    box.server.system.put(ActionKind.REDIS, f"{UNIT} used_memory", str(used << 20), lambda: None)
+    box.write(f"/etc/systemd/system/{UNIT}.d/x.conf", f"[Service]\nMemoryMax={limit}M\n")
+    box.server.kernel.set_limit(f"/system.slice/{UNIT}", "memory.max", limit << 20)
+    item = next(item for item in box.step("redis").look().items if item.key == MAX)
+    assert (item.value, item.taken) == (proposed, taken)
+
+
+def test_what_is_thrown_out_is_told() -> None:
+    box = Box()
+    step = box.step("redis")
+    told = {w.code: w.text for w in step.plan({MAX: "32mb", POLICY: "allkeys-lru"}).warnings}
+    assert "thrown out" in told["redis-over-bound"]
+    told = {w.code: w.text for w in step.plan({MAX: "32mb"}).warnings}
+    assert "refused" in told["redis-over-bound"]
+
+
+def test_one_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    box = Box()
+
+    def refuse(kind: ActionKind, what: str) -> str:
+        raise ManagerError("redis-server.service does not do `CONFIG GET maxmemory` (NOAUTH).")
+
+    monkeypatch.setattr(box.server.system, "get", refuse)
+    look = box.step("redis").look()
+    assert any("NOAUTH" in fact for fact in look.facts)
+    assert any("redis-cli" in line for line in look.by_hand)
+    plan = box.step("redis").plan(defaults(look))
+    assert (len(plan.files), plan.actions) == (1, ())
+    assert "redis-not-asked" in [w.code for w in plan.warnings]
+
+
+HINDERED: dict[str, Callable[[Box], None]] = {
+    "a later drop-in": lambda box: box.write(
+        f"/etc/systemd/system/{UNIT}.d/zzz.conf", start(START)
+    ),
+    "two commands": lambda box: box.write(
+        f"/etc/systemd/system/{UNIT}.d/x.conf", f"[Service]\nExecStart={START}\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("case", HINDERED)
+def test_what_cannot_be_done_is_told(case: str) -> None:
+    box = Box()
+    HINDERED[case](box)
+    look = box.step("redis").look()
+    assert look.items == ()
+    assert look.by_hand
+    assert look.findings[0].remedy.startswith("by hand")
+    with pytest.raises(RefusedError, match="ExecStart"):
+        box.step("redis").plan({MAX: "64mb"})
+
+
+WRONG = {
+    "a key": ({"maxmemory": "64mb"}, "knows no 'maxmemory'"),
+    "a unit": ({"nginx.service maxmemory": "64mb"}, "knows no"),
+    "no size": ({MAX: "much"}, "cannot be 'much'"),
+    "nothing": ({MAX: "0"}, "cannot be '0'"),
+    "options": ({MAX: "64mb --loadmodule /tmp/x"}, "cannot be"),
+    "a line break": ({MAX: "64mb\nUser=root"}, "cannot be"),
+    "a policy": ({POLICY: "all"}, "one of allkeys-lru"),
+    "on": ({KEEP: "on"}, "write off"),
+}
+
+
+@pytest.mark.parametrize(("wishes", "message"), WRONG.values(), ids=WRONG)
+def test_wrong_wishes(wishes: dict[str, str], message: str) -> None:
+    with pytest.raises(InvalidValueError, match=message):
+        Box().step("redis").plan(wishes)
+
+
+SIZES = {
+    "64mb": 64 << 20,
+    "64MB": 64 << 20,
+    "64m": 64_000_000,
+    "1gb": 1 << 30,
+    "1024": 1024,
+    "5k": 5000,
+    "5kb": 5120,
+    "": None,
+    "mb": None,
+    "-1": None,
+    "1.5gb": None,
+    "64mib": None,
+    "٣mb": None,
+}
+
+
+@pytest.mark.parametrize(("text", "size"), SIZES.items())
+def test_sizes(text: str, size: int | None) -> None:
+    assert bytes_of(text) == size
+
+
+BOX = Box()
+
+
+def configured(text: str, *options: str) -> redis_config.RedisConfig:
+    box = BOX
+    box.write(CONF, text)
+    box.write("/etc/redis/more.conf", "maxmemory 5mb\n")
+    return config_of(["/usr/bin/redis-server", CONF, *options], box.server.files)
+
+
+CONFIGS = {
+    "the last one counts": ("maxmemory 1mb\nmaxmemory 2mb\n", (), "maxmemory", "2mb"),
+    "the command line over it": ("maxmemory 1mb\n", ("--maxmemory", "3mb"), "maxmemory", "3mb"),
+    "small letters": ("MAXMEMORY 1mb\n", (), "maxmemory", "1mb"),
+    "comments": ("# maxmemory 1mb\n  # x\n", (), "maxmemory", ""),
+    "includes": ("include /etc/redis/more.conf\n", (), "maxmemory", "5mb"),
+    "saves add up": ("save 900 1\nsave 300 10\n", (), "save", "900 1 300 10"),
+    "save nothing": ('save 900 1\nsave ""\n', (), "save", ""),
+    "saves of the command line": ("save 900 1\n", ("--save", ""), "save", ""),
+    "quotes": ('requirepass "a b"\n', (), "requirepass", "a b"),
+    "CR": ("maxmemory 1mb\r\n", (), "maxmemory", "1mb"),
+}
+
+
+@pytest.mark.parametrize(("text", "options", "name", "found"), CONFIGS.values(), ids=CONFIGS)
+def test_configurations(text: str, options: tuple[str, ...], name: str, found: str) -> None:
+    config = configured(text, *options)
+    assert config.get(name) == found
+    assert config.trouble == ""
+
+
+TROUBLES = {
+    "a quote": 'requirepass "a\n',
+    "circle": f"include {CONF}\n",
+    "a pattern": "include /etc/redis/*.conf\n",
+    "no such file": "include /none\n",
+}
+
+
+@pytest.mark.parametrize("text", TROUBLES.values(), ids=TROUBLES)
+def test_configurations_that_are_not_known_whole(text: str) -> None:
+    assert configured(text).trouble
+
+
+ADDRESSES = {
+    "": "",
+    "port 6380": " -p 6380",
+    "bind 127.0.0.1 -::1": "",
+    "bind 10.0.0.5": " -h 10.0.0.5",
+    "bind * -::*": "",
+    "bind ::1\nport 7000": " -h ::1 -p 7000",
+    "port 0\nunixsocket /run/redis/redis.sock": " -s /run/redis/redis.sock",
+    "port 0": None,
+    "port 0\nunixsocket '/run/a b.sock'": None,
+    "port 0\ntls-port 6379": None,
+    "requirepass x": f" @ {CONF}",
+    "requirepass x\nport 6380": f" -p 6380 @ {CONF}",
+}
+
+
+@pytest.mark.parametrize(("text", "where"), ADDRESSES.items())
+def test_where_it_is_asked(text: str, where: str | None) -> None:
+    assert address(configured(text)) == where
+
+
+@settings(deadline=None)
+@given(st.text(max_size=200))
+def test_any_configuration_is_read(text: str) -> None:
+    config = configured(text)
+    assert isinstance(config.trouble, str)
+    address(config)
+
+
+_VALUE = st.sampled_from(["64mb", "allkeys-lru", "", "no", "5mb"])
+
+
+@given(
+    st.sampled_from([START, f"{START} --maxmemory 9mb", "-/usr/bin/redis-server", '!/a "b c"']),
+    st.dictionaries(st.sampled_from(redis_seen.OPTIONS), _VALUE, min_size=1),
+)
+def test_our_drop_in_is_read_back(base: str, options: dict[str, str]) -> None:
+    text = redis_seen.render(base, options)
+    assert redis_seen._options(text, base) == (options, False)
+    assert redis_seen._options(text, f"{base} --new yes")[1]
+    assert redis_seen._options(text, f"{base} --new yes")[0].items() >= options.items()
+
+
+def test_the_order_of_drop_ins() -> None:
+    box = Box()
+    files = box.backend.situation([UNIT]).units[UNIT].files
+    names = [f.path.rpartition("/")[2] for f in unit_text.with_file(files, OURS, "[Service]\n")]
+    assert names == [UNIT, "override.conf", "zz-lowmem-tui-redis.conf"]
