@@ -104,13 +104,18 @@ def _with(kill: Kill, snapshot: Snapshot) -> str:
 
 
 def side_by_side(
-    now: Prediction, then: Prediction, changed: Collection[str], width: int, most: int
+    now: Prediction,
+    then: Prediction,
+    changed: Collection[str],
+    width: int,
+    most: int,
+    heads: tuple[str, str] = ("NOW", "THEN"),
 ) -> Iterator[str]:
     """Yield two kill orders beside each other; ``*`` marks the units that are changed."""
     half = (max(width, COMPACT) - 3) // 2
     left = [_half(k, n, half, changed) for n, k in enumerate(now.kills[:most], 1)]
     right = [_half(k, n, half, changed) for n, k in enumerate(then.kills[:most], 1)]
-    yield f"{_head('NOW', half)} │ {_head('THEN', half)}".rstrip()
+    yield f"{_head(heads[0], half)} │ {_head(heads[1], half)}".rstrip()
     for one, other in zip_longest(left, right, fillvalue=" " * half):
         yield f"{one} │ {other}".rstrip()
 

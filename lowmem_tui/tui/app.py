@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from lowmem_tui.model.ports import Backend
     from lowmem_tui.model.snapshot import Snapshot
     from lowmem_tui.policy.classify import Rules, Verdict
+    from lowmem_tui.tui.guide import Guide
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -72,7 +73,9 @@ class LowmemApp(App[int]):
         interval: float = 1.0,
         read_only: bool = False,
         ascii: bool = False,  # noqa: A002 - the option's own name
+        start: str = "",
     ) -> None:
+        """``start`` is the screen to begin with: "setup"; "" for the main screen."""
         super().__init__(ansi_color=True)
         self.animation_level = "none"
         self.backend = backend
@@ -90,6 +93,11 @@ class LowmemApp(App[int]):
         self.kills = Kills()
         self.rules = rules
         self._verdicts: dict[str, tuple[object, Verdict]] = {}
+        self.guide: Guide | None = None
+        """The guided set-up, once it was opened."""
+        self.interrupt: Callable[[], None] | None = None
+        """What a wish to leave does as long as a change is made that can be stopped."""
+        self._start = start
         self._painter = Painter(glyphs.translation(self.glyphs))
         self._hands = ThreadPoolExecutor(1, "backend")
         self._early: Future[tuple[Snapshot, Trial | None]] | None = None
@@ -126,6 +134,12 @@ class LowmemApp(App[int]):
 
         self.push_screen(ReviewScreen())
 
+    def open_setup(self) -> None:
+        """Show the guided set-up."""
+        from lowmem_tui.tui.screens.setup import SetupScreen
+
+        self.push_screen(SetupScreen())
+
     def verdict(self, unit_name: str) -> Verdict:
         """Return the tier and group of a unit of the newest snapshot.
 
@@ -159,6 +173,8 @@ class LowmemApp(App[int]):
     def on_mount(self) -> None:
         """Start looking."""
         self.run_worker(self._watch(), name="watch", exit_on_error=True)
+        if self._start == "setup":
+            self.open_setup()
         # The shell has had the terminal in between.
         self.app_resume_signal.subscribe(self, lambda _: self.action_redraw())
         # `systemctl stop`, `kill`: the terminal is given back as it was.
@@ -228,7 +244,10 @@ class LowmemApp(App[int]):
     # Leaving
 
     async def action_quit(self) -> None:
-        """Leave; ask first if there are staged edits."""
+        """Leave; ask first if there are staged edits, and stop a change that can be stopped."""
+        if self.interrupt is not None:
+            self.interrupt()
+            return
         if not len(self.staged):
             self.exit(0)
             return

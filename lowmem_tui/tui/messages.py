@@ -22,5 +22,9 @@ class NoticeChanged(Message, bubble=False):
     """``app.notice`` or ``app.news`` is another than before."""
 
 
+class StepLooked(Message, bubble=False):
+    """A step of the guided set-up has been looked at, or is going to be."""
+
+
 class StagedChanged(Message, bubble=False):
     """``app.staged`` is another value than before."""

@@ -48,7 +48,7 @@ async def test_the_picture(front: Front) -> None:
     )
     assert re.search(r" ▸ Tier 2 short-lived \(\d+\)", front.text)
     assert front.keys.startswith(
-        " F1 Help F3 Find F4 Filter F5 Processes F6 Sort F7 What if F8 Review "
+        " F1 Help F2 Setup F3 Find F4 Filter F6 Sort F7 What if F8 Review F10 Quit "
     )
 
 

@@ -190,10 +190,14 @@ def test_little_is_sent_and_nobody_is_woken_for_nothing(terminal: Terminal) -> N
     assert (terminal.switches() - before) / lasted < 15, "wake-ups a second, of all threads"
 
 
-def test_ascii() -> None:
+@pytest.mark.parametrize("keys", ["", "setup"])
+def test_ascii(keys: str) -> None:
     terminal = Terminal("--ascii", NO_COLOR="1")
     try:
         terminal.until("cloudchat.service")
+        if keys:
+            terminal.type(b"\x1bOQ", "Guided set-up")  # F2
+            terminal.until("R Report")
         terminal.read(1)
         assert terminal.sent.isascii()
         styles = {

@@ -32,6 +32,10 @@ KEYS = (
     ),
     ("Space", "tag the unit, or untag it; Enter then opens one form for all that are tagged"),
     ("U", "untag all"),
+    (
+        "F2",
+        "the guided set-up: what a small server needs, step by step; shows each change first",
+    ),
     ("F3  /", "find: goes to the next unit with the text as you type, F3 again to the one after"),
     ("F4  \\", "filter: shows only units with the text; Esc shows all again"),
     ("F5  t", "show the processes below their units, or hide them"),

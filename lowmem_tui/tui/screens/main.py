@@ -45,6 +45,7 @@ class MainScreen(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f1,question_mark,h", "help", "Help", key_display="F1"),
         Binding("enter", "open", "Open", show=False, key_display="Enter"),
+        Binding("f2", "setup", "Setup", key_display="F2"),
         # Before all others: what is typed right behind them, on a slow line, is for the prompt.
         Binding("f3,slash", "find", "Find", key_display="F3", priority=True),
         Binding("f4,backslash", "filter", "Filter", key_display="F4", priority=True),
@@ -278,6 +279,10 @@ class MainScreen(Screen[None]):
         only = not self._view.running_only
         self._see(replace(self._view, running_only=only))
         self._say("Only what runs is shown; a shows all." if only else "")
+
+    def action_setup(self) -> None:
+        """Go through the guided set-up, from the beginning or where it was left."""
+        self.lowmem.open_setup()
 
     def action_forecast(self) -> None:
         """Show who dies next, and the memory budget."""

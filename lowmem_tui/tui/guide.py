@@ -1,0 +1,259 @@
+"""The guided set-up of one session: what each step has found, and what the operator wants of it."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from lowmem_tui.model.errors import LowmemError
+from lowmem_tui.model.setup import Severity
+from lowmem_tui.tui.messages import StepLooked
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lowmem_tui.model.change import Change
+    from lowmem_tui.model.ports import Step
+    from lowmem_tui.model.setup import Finding, Item, Look, Wishes
+    from lowmem_tui.model.snapshot import Snapshot
+    from lowmem_tui.tui.app import LowmemApp
+
+
+class Stand(Enum):
+    """How a step stands."""
+
+    WAITING = "not looked at"
+    LOOKING = "looking…"
+    TROUBLE = "not known"
+    ABSENT = "nothing here"
+    SKIPPED = "skipped"
+    TODO = "to do"
+    BY_HAND = "by hand"
+    """Nothing that the program does itself is left, but something that it cannot do."""
+    DONE = "done"
+
+
+OVER = frozenset({Stand.ABSENT, Stand.SKIPPED, Stand.DONE})
+"""Nothing has to be decided any more."""
+
+WORTH_A_WORD = frozenset({Severity.ADVICE, Severity.WARNING, Severity.PROBLEM})
+
+
+@dataclass
+class Part:
+    """One step, and what is to become of it."""
+
+    step: Step
+    look: Look | None = None
+    trouble: str = ""
+    """Why it could not be looked at."""
+    looking: bool = False
+    skipped: bool = False
+    values: dict[str, str] = field(default_factory=dict)
+    """What the operator has chosen in place of what is proposed, by the item's key."""
+    takes: dict[str, bool] = field(default_factory=dict)
+    """Which items the operator has taken or left."""
+    kept: Wishes = field(default_factory=dict)
+    """What is in force, if all that is wished for is: a value of the operator's own, too."""
+
+    @property
+    def items(self) -> Sequence[Item]:
+        """What is proposed."""
+        return self.look.items if self.look is not None else ()
+
+    def value(self, item: Item) -> str:
+        """Return what the item is to be."""
+        return self.values.get(item.key, item.value)
+
+    def is_so(self, item: Item) -> bool:
+        """Tell whether it is that already."""
+        value = self.value(item)
+        return (item.done and value == item.value) or self.kept.get(item.key) == value
+
+    def taken(self, item: Item) -> bool:
+        """Tell whether it is to be made so."""
+        return self.takes.get(item.key, item.taken) and self.value(item) != ""
+
+    def to_do(self) -> list[Item]:
+        """Return the items that would be changed."""
+        return [item for item in self.items if self.taken(item) and not self.is_so(item)]
+
+    def left(self) -> list[Item]:
+        """Return the items that are left as they are, though something is proposed."""
+        return [i for i in self.items if not self.taken(i) and not self.is_so(i)]
+
+    def wishes(self) -> Wishes:
+        """Return what is wished for: all that is taken, what is so already, too."""
+        return {item.key: self.value(item) for item in self.items if self.taken(item)}
+
+    def take(self, item: Item, taken: bool) -> None:
+        """Take an item or leave it."""
+        self.takes[item.key] = taken
+
+    def choose(self, item: Item, value: str) -> None:
+        """Wish for this value; that takes the item."""
+        self.values[item.key] = value
+        self.takes[item.key] = True
+
+    def next_value(self, item: Item, by: int) -> str:
+        """Return the choice so many places on."""
+        choices, value = item.choices, self.value(item)
+        at = choices.index(value) if value in choices else 0
+        return choices[(at + by) % len(choices)]
+
+    @property
+    def stand(self) -> Stand:
+        """How it stands; what is done is found by looking."""
+        if self.looking and self.look is None:
+            return Stand.LOOKING
+        if self.trouble:
+            return Stand.TROUBLE
+        if self.look is None:
+            return Stand.WAITING
+        if self.look.absent:
+            return Stand.ABSENT
+        if self.skipped:
+            return Stand.SKIPPED
+        if self.to_do():
+            return Stand.TODO
+        return Stand.BY_HAND if self._by_hand() else Stand.DONE
+
+    def _by_hand(self) -> bool:
+        return self.look is not None and bool(self.look.by_hand)
+
+    @property
+    def words(self) -> str:
+        """How it stands, in a word or two."""
+        stand = self.stand
+        if stand is Stand.TODO:
+            return f"to do {len(self.to_do())}"
+        if stand is Stand.DONE and (left := len(self.left())):
+            return f"done, {left} left"
+        return str(stand.value)
+
+    @property
+    def found(self) -> str:
+        """What was found, in a sentence; not safe to print as it is."""
+        if self.trouble:
+            return self.trouble
+        if self.look is None:
+            return ""
+        if self.look.absent:
+            return self.look.absent
+        worst = self.worst()
+        if worst is not None and self.stand is Stand.TODO:
+            return worst.text
+        return self.look.facts[0] if self.look.facts else worst.text if worst else ""
+
+    def worst(self) -> Finding | None:
+        """Return the finding that matters most."""
+        found = [f for f in (self.look.findings if self.look else ()) if f.severity in WORTH_A_WORD]
+        rank = list(Severity).index
+        return max(found, key=lambda finding: rank(finding.severity), default=None)
+
+
+class Guide:
+    """All steps; they are looked at one after the other, in the backend's thread."""
+
+    def __init__(self, app: LowmemApp) -> None:
+        self._app = app
+        self.parts: list[Part] = []
+        self.trouble = ""
+        """Why there are no steps."""
+        self.begun = False
+        self.before: Snapshot | None = None
+        """The server as it was when the set-up was opened first."""
+        self.go_on = False
+        """Whether the operator wants the step that comes after the present one."""
+        self._earlier: frozenset[str] = frozenset()
+        """The changes that were there before."""
+        self._queue: list[Part] = []
+        self._working = False
+
+    async def begin(self) -> None:
+        """Get the steps, and look at each."""
+        app = self._app
+        backend = app.backend
+        try:
+            self.before = app.snapshot or await app.run_blocking(backend.look)
+            self.parts = [Part(step) for step in await app.run_blocking(backend.steps)]
+        except (LowmemError, OSError) as error:
+            self.trouble = str(error)
+        # Where the history cannot be read, nothing can be added to it either.
+        with contextlib.suppress(LowmemError):
+            changes = await app.run_blocking(backend.history)
+            self._earlier = frozenset(change.id for change in changes)
+        self.begun = True
+        self._tell()
+        self.want(*self.parts)
+
+    # Looking
+
+    def want(self, *parts: Part, first: bool = False) -> None:
+        """Have these looked at, again if they were; ``first`` before all that wait."""
+        waiting = [part for part in self._queue if part not in parts]
+        self._queue = [*parts, *waiting] if first else [*waiting, *parts]
+        if self._queue and not self._working:
+            self._working = True
+            self._app.run_worker(self._work(), name="setup")
+
+    async def _work(self) -> None:
+        try:
+            while self._queue:
+                await self.look(self._queue.pop(0))
+        finally:
+            self._working = False
+
+    async def look(self, part: Part) -> None:
+        """Look at a step now."""
+        part.looking = True
+        self._tell()
+        try:
+            part.look, part.trouble = await self._app.run_blocking(part.step.look), ""
+            part.kept = await self._kept(part)
+        except (LowmemError, OSError) as error:
+            part.look, part.trouble = None, str(error)
+        part.looking = False
+        self._tell()
+
+    async def _kept(self, part: Part) -> Wishes:
+        """Return the wishes if all of them are so: a look knows only of what it proposes itself."""
+        wishes = part.wishes()
+        if all(part.value(item) == item.value for item in part.items):
+            return {}
+        try:
+            left = await self._app.run_blocking(part.step.plan, wishes)
+        except LowmemError:
+            return {}
+        return wishes if left.empty else {}
+
+    def _tell(self) -> None:
+        self._app.screen.post_message(StepLooked())
+
+    # Going through them
+
+    def after(self, part: Part) -> Part | None:
+        """Return the next step that has something to decide, or is not looked at yet."""
+        at = self.parts.index(part) + 1
+        return next((p for p in self.parts[at:] if p.stand not in OVER), None)
+
+    def counts(self) -> dict[Stand, int]:
+        """Return how many steps stand how."""
+        found: dict[Stand, int] = {}
+        for part in self.parts:
+            found[part.stand] = found.get(part.stand, 0) + 1
+        return found
+
+    def ours(self, changes: Sequence[Change]) -> list[Change]:
+        """Return the changes that were made since the set-up was opened, the oldest first."""
+        return [change for change in reversed(changes) if change.id not in self._earlier]
+
+
+def guide_of(app: LowmemApp) -> Guide:
+    """Return the guide of this session; the first time it begins to look."""
+    if app.guide is None:
+        app.guide = Guide(app)
+        app.run_worker(app.guide.begin(), name="guide")
+    return app.guide

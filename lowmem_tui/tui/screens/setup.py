@@ -1,0 +1,201 @@
+"""The guided set-up: every step, how it stands, and what was found."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from rich.text import Text
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+from lowmem_tui.model.text import plain
+from lowmem_tui.tui import guide_rows
+from lowmem_tui.tui.guide import OVER, Stand, guide_of
+from lowmem_tui.tui.widgets.keybar import KeyBar, keys_of
+from lowmem_tui.tui.widgets.picker import Picker
+from lowmem_tui.tui.widgets.prose import Prose
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from textual.app import ComposeResult
+
+    from lowmem_tui.tui.app import LowmemApp
+    from lowmem_tui.tui.guide import Part
+    from lowmem_tui.tui.widgets.picker import Row
+
+TALL = 18
+"""Lines of the screen from which on it tells what the step below the cursor is about."""
+
+PROMISE = (
+    "Each step shows first what it would change; nothing is changed before you say so, and "
+    "all of it can be undone. Leave and come back whenever you like."
+)
+
+
+class SetupScreen(Screen[None]):
+    """The steps; it can be left and taken up again at any time."""
+
+    AUTO_FOCUS = "Picker"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "open", "Open", key_display="Enter"),
+        Binding("s", "skip", "Skip", key_display="s"),
+        Binding("r", "look", "Look again", key_display="r"),
+        Binding("R", "report", "Report", key_display="R"),
+        Binding("escape,q,f2", "dismiss", "Leave", key_display="Esc"),
+        Binding("space", "open", show=False),
+        Binding("f8", "trial", "The trial", show=False),
+        Binding("f1,question_mark,h", "help", "Help", show=False),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._words = ""
+
+    @property
+    def lowmem(self) -> LowmemApp:
+        """The app, as what it is."""
+        return cast("LowmemApp", self.app)
+
+    def compose(self) -> ComposeResult:
+        """Lay it out."""
+        self._guide = guide_of(self.lowmem)
+        self._head = Prose(self._paint_head)
+        self._list = Picker(self._rows)
+        self._about = Prose(self._paint_about)
+        yield self._head
+        yield self._list
+        yield self._about
+        yield KeyBar(self.lowmem.palette, keys_of(self.BINDINGS), drop=("r",))
+
+    def on_mount(self) -> None:
+        """Begin at the first step that has something to decide."""
+        first = (i for i, p in enumerate(self._guide.parts) if p.stand not in OVER)
+        self._list.index = next(first, 0)
+
+    def on_screen_resume(self) -> None:
+        """Show what has come while another screen was in front."""
+        self._repaint()
+
+    def on_snapshot_arrived(self) -> None:
+        """Show how long the trial runs yet."""
+        self._head.repaint()
+
+    def on_step_looked(self) -> None:
+        """Show what was found."""
+        self._repaint()
+
+    def on_picker_moved(self) -> None:
+        """Tell what this step is about."""
+        self._about.repaint()
+
+    def on_picker_chosen(self) -> None:
+        """Open what was clicked twice."""
+        self.action_open()
+
+    def on_resize(self) -> None:
+        """Fit the new height."""
+        self.call_after_refresh(self._about.repaint)
+
+    def on_key(self) -> None:
+        """Take the last word back: the operator goes on."""
+        if self._words:
+            self._say("")
+
+    def _repaint(self) -> None:
+        for widget in (self._head, self._list, self._about):
+            widget.repaint()
+
+    def _say(self, words: str) -> None:
+        self._words = words
+        self._about.repaint()
+
+    @property
+    def chosen(self) -> Part | None:
+        """The step below the cursor."""
+        parts = self._guide.parts
+        return parts[self._list.index] if self._list.index < len(parts) else None
+
+    # Keys
+
+    def action_open(self) -> None:
+        """Show a step whole."""
+        part = self.chosen
+        if part is None or self.app.screen is not self:
+            return
+        from lowmem_tui.tui.screens.setup_step import StepScreen
+
+        self.app.push_screen(StepScreen(part))
+
+    def action_skip(self) -> None:
+        """Leave a step as it is, for this session; or take it up again."""
+        part = self.chosen
+        if part is None:
+            return
+        part.skipped = not part.skipped
+        self._repaint()
+        self._say("Skipped; s takes it up again." if part.skipped else "")
+        if part.skipped:
+            self._list.action_move(1)
+
+    def action_look(self) -> None:
+        """Look at every step again."""
+        self._guide.want(*self._guide.parts)
+        self._say("Looking again…")
+
+    def action_report(self) -> None:
+        """Show what was changed, and what came of it."""
+        from lowmem_tui.tui.screens.setup_report import SetupReportScreen
+
+        self.app.push_screen(SetupReportScreen())
+
+    def action_trial(self) -> None:
+        """Keep the trial that runs, or undo it."""
+        if self.lowmem.trials.running is not None:
+            self.lowmem.open_review()
+
+    def action_help(self) -> None:
+        """Explain the keys."""
+        from lowmem_tui.tui.screens.help import HelpScreen
+
+        self.app.push_screen(HelpScreen())
+
+    # What is shown
+
+    def _paint_head(self, width: int) -> list[Text]:
+        demo = "DEMO " if self.lowmem.backend.demo else ""
+        trial = guide_rows.trial(self.lowmem.trials.running)
+        title = plain(f" {demo}Guided set-up: {self._summary()}{trial}", width)
+        return [Text(f"{title:<{width}}", style="bold reverse", no_wrap=True)]
+
+    def _summary(self) -> str:
+        guide = self._guide
+        if not guide.begun:
+            return "reading…"
+        counts = guide.counts()
+        todo = sum(len(part.to_do()) for part in guide.parts if part.stand is Stand.TODO)
+        coming = counts.get(Stand.WAITING, 0) + counts.get(Stand.LOOKING, 0)
+        if coming:
+            return f"looking, {coming} of {len(guide.parts)} steps yet"
+        if todo:
+            return f"{todo} to do in {counts[Stand.TODO]} of {len(guide.parts)} steps"
+        return "nothing is left to do" if guide.parts else "there are no steps"
+
+    def _rows(self, width: int) -> Iterable[Row]:
+        return guide_rows.steps(self._guide.parts, width, self.lowmem.palette)
+
+    def _paint_about(self, _: int) -> list[Text]:
+        if self._guide.trouble:
+            return [Text(f" {plain(self._guide.trouble, 2000)}", style="bold red")]
+        lines: list[Text] = []
+        tall = self.lowmem.size.height >= TALL
+        part = self.chosen
+        if tall and part is not None:
+            lines.append(Text(f" {plain(part.step.about, 1000)}"))
+            if part.found:
+                lines.append(Text(f" - {plain(part.found, 1000)}"))
+        if self._words:
+            lines.append(Text(f" {plain(self._words)}", style="bold"))
+        elif tall:
+            lines.append(Text(f" {PROMISE}", style="dim"))
+        return lines

@@ -1,0 +1,168 @@
+"""The end of the set-up: what was changed, what that gained, who dies first now and before."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.text import Text
+from textual.binding import Binding, BindingType
+
+from lowmem_tui.model.change import KEPT
+from lowmem_tui.model.errors import LowmemError
+from lowmem_tui.model.quantity import format_size
+from lowmem_tui.model.text import plain
+from lowmem_tui.policy import telling
+from lowmem_tui.policy.kills import BOX, predict
+from lowmem_tui.tui import forecast
+from lowmem_tui.tui.facts import heading
+from lowmem_tui.tui.guide import Stand, guide_of
+from lowmem_tui.tui.screens.sheet import MORE, Sheet
+from lowmem_tui.tui.widgets.change_list import did
+from lowmem_tui.tui.widgets.keybar import Key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from lowmem_tui.model.change import Change
+    from lowmem_tui.model.snapshot import Snapshot
+
+KILLS = 6
+"""Kills that are compared."""
+
+STEADY = 1 << 20
+"""Bytes below which memory is the same as before."""
+
+KEYS = (Key("escape", "Esc", "Back"), Key("H", "H", "History, undo"), MORE)
+
+
+class SetupReportScreen(Sheet):
+    """What this session of the set-up came to, lived along."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,enter", "dismiss", "Back"),
+        Binding("H", "history", "History"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._changes: Sequence[Change] | None = None
+        self._trouble = ""
+
+    def on_screen_resume(self) -> None:
+        """Read what was changed: something may have been undone meanwhile."""
+        self.repaint()
+        self.run_worker(self._read(), exclusive=True)
+
+    def on_snapshot_arrived(self) -> None:
+        """Show the newest figures."""
+        self.repaint()
+
+    def on_step_looked(self) -> None:
+        """Show what is left."""
+        self.repaint()
+
+    async def _read(self) -> None:
+        app = self.lowmem
+        try:
+            self._changes = await app.run_blocking(app.backend.history)
+            self._trouble = ""
+        except LowmemError as error:
+            self._trouble = str(error)
+        self.repaint()
+
+    def action_history(self) -> None:
+        """Show all changes, where each can be undone."""
+        from lowmem_tui.tui.screens.history import HistoryScreen
+
+        self.app.push_screen(HistoryScreen())
+
+    # What is shown
+
+    def heading(self) -> str:
+        """Return the title."""
+        return "Set-up: what was changed, and what came of it"
+
+    def offers(self) -> Sequence[Key]:
+        """Return the keys."""
+        return KEYS
+
+    def lines(self, width: int) -> list[Text]:
+        """Return the page."""
+        return list(self._lines(width))
+
+    def _lines(self, width: int) -> Iterator[Text]:
+        palette = self.lowmem.palette
+        before, now = guide_of(self.lowmem).before, self.lowmem.snapshot
+        yield heading("WHAT WAS CHANGED SINCE THE SET-UP WAS OPENED", width, palette)
+        yield from self._changed()
+        if before is None or now is None:
+            return
+        yield heading("MEMORY, BEFORE AND NOW", width, palette)
+        yield from _memory(before, now)
+        yield heading("WHO DIES FIRST, BEFORE AND NOW", width, palette)
+        yield from _kills(before, now, width)
+        yield heading("WHAT IS LEFT", width, palette)
+        yield from self._left()
+
+    def _changed(self) -> Iterator[Text]:
+        if self._trouble:
+            yield Text(f" {plain(self._trouble, 2000)}", style="bold red")
+        elif self._changes is None:
+            yield Text(" Reading the history…")
+        else:
+            ours = guide_of(self.lowmem).ours(self._changes)
+            if not ours:
+                yield Text(" Nothing yet.")
+            for change in ours:
+                style = "bold" if change.state in KEPT else "dim"
+                note = f"{plain(change.note)}: " if change.note else ""
+                yield Text(f" {change.id:>3}  {note}{plain(change.state)}", style=style)
+                yield Text(f"      {plain(did(change), 2000)}", style="dim")
+
+    def _left(self) -> Iterator[Text]:
+        parts = guide_of(self.lowmem).parts
+        told = {Stand.TODO, Stand.SKIPPED, Stand.TROUBLE, Stand.BY_HAND, Stand.WAITING}
+        left = [part for part in parts if part.stand in told]
+        if not left:
+            yield Text(" Nothing.")
+        for part in left:
+            yield Text(f" - {plain(part.step.title)}: {part.words}")
+            for words in part.look.by_hand if part.look else ():
+                for line in words.splitlines():
+                    yield Text(f"     {plain(line, 2000)}")
+
+
+def _memory(before: Snapshot, now: Snapshot) -> Iterator[Text]:
+    one, other = before.host, now.host
+    gained = other.mem_available - one.mem_available
+    words = "as much as before"
+    if abs(gained) >= STEADY:
+        words = f"{format_size(abs(gained))} {'more' if gained > 0 else 'less'}"
+    yield Text(
+        f" Available  {format_size(one.mem_available)}, now {format_size(other.mem_available)} of "
+        f"{format_size(one.mem_total)}: {words}. It goes up and down by itself, too."
+    )
+    swap = f"{format_size(one.swap_total)}, now {format_size(other.swap_total)}"
+    yield Text(f" Swap       {swap if one.swap_total != other.swap_total else 'as before'}")
+    limited = _limited(before), _limited(now)
+    yield Text(f" Limits     {limited[0]} units had a MemoryMax, {limited[1]} have one now")
+
+
+def _limited(snapshot: Snapshot) -> int:
+    return sum(
+        unit.usage is not None and isinstance(unit.usage.memory.max, int)
+        for unit in snapshot.units.values()
+    )
+
+
+def _kills(before: Snapshot, now: Snapshot, width: int) -> Iterator[Text]:
+    was, found = predict(before, BOX, KILLS), predict(now, BOX, KILLS)
+    first, then = was.first if was else None, found.first if found else None
+    if first is None or then is None or was is None or found is None:
+        yield Text(" Not known.")
+        return
+    old, new = plain(first.victim.unit, 60), plain(then.victim.unit, 60)
+    yield Text(f" {old} as before." if old == new else f" {new}; it was {old}.", style="bold")
+    heads = ("BEFORE", "NOW")
+    rows = telling.side_by_side(was, found, frozenset(), width, KILLS, heads)
+    yield from map(forecast.row, rows)

@@ -1,0 +1,390 @@
+"""What a step of the set-up would change, exactly; doing it, stopping it, and what came of it."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.text import Text
+from textual.binding import Binding, BindingType
+
+from lowmem_tui.model.errors import HalfDoneError, LowmemError, PutBackError
+from lowmem_tui.model.text import plain
+from lowmem_tui.policy.plan import is_triable
+from lowmem_tui.tui import forecast, report
+from lowmem_tui.tui.facts import heading
+from lowmem_tui.tui.guide import guide_of
+from lowmem_tui.tui.screens.review import FOR_GOOD, TRIAL
+from lowmem_tui.tui.screens.sheet import MORE, Sheet
+from lowmem_tui.tui.widgets.keybar import Key
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from textual.timer import Timer
+
+    from lowmem_tui.model.change import Change, Trial
+    from lowmem_tui.model.plan import Outcome, Plan
+    from lowmem_tui.model.setup import Look, Progress, Wishes
+    from lowmem_tui.model.snapshot import Situation
+    from lowmem_tui.tui.guide import Part
+    from lowmem_tui.tui.screens.trial import TrialScreen
+
+POLL = 0.2
+"""Seconds between two looks at how far it is."""
+
+AT_ONCE = "Apply this at once? (u undoes it afterwards)"
+
+BY_YOU = "interrupted (by you)"
+"""What ``Backend.cancel`` makes a change end with."""
+
+UNCHANGED = "Nothing is changed: everything is as it was."
+
+
+class Stage(Enum):
+    """Where it is."""
+
+    PLANNING = "planning"
+    SHOWN = "shown"
+    WORKING = "working"
+    STOPPING = "stopping"
+    DONE = "done"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+
+AT_WORK = frozenset({Stage.WORKING, Stage.STOPPING})
+BACK = Key("escape", "Esc", "Back, change nothing")
+KEYS: dict[Stage, tuple[Key, ...]] = {
+    Stage.PLANNING: (BACK,),
+    Stage.SHOWN: (Key("a", "a", "Apply"), BACK, MORE),
+    Stage.WORKING: (Key("escape", "Esc", "Stop, and put everything back"),),
+    Stage.STOPPING: (),
+    Stage.DONE: (Key("enter", "Enter", "Next step"), Key("u", "u", "Undo"), BACK, MORE),
+    Stage.STOPPED: (Key("r", "r", "Plan again"), BACK, MORE),
+    Stage.FAILED: (Key("r", "r", "Plan again"), BACK, MORE),
+}
+TRY = (Key("a", "a", f"Try {TRIAL} s"), Key("A", "A", "For good"))
+
+
+class SetupReviewScreen(Sheet):
+    """One step's change, from the plan to the proof that it is in force."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("a", "apply(True)", "Apply"),
+        Binding("A", "apply(False)", "Apply for good"),
+        Binding("escape,n,q", "back", "Back"),
+        Binding("enter", "next", "Next step"),
+        Binding("u", "undo", "Undo"),
+        Binding("r", "again", "Plan again"),
+    ]
+    ALLOWED: ClassVar[dict[str, set[Stage]]] = {
+        "apply": {Stage.SHOWN},
+        "back": set(Stage) - {Stage.STOPPING},
+        "next": {Stage.DONE},
+        "undo": {Stage.DONE},
+        "again": {Stage.SHOWN, Stage.STOPPED, Stage.FAILED},
+    }
+
+    def __init__(self, part: Part) -> None:
+        super().__init__()
+        self.part = part
+        self.stage = Stage.PLANNING
+        self.plan: Plan | None = None
+        self.outcome: Outcome | None = None
+        self.trouble = ""
+        """One sentence on what failed."""
+        self._wishes: Wishes = {}
+        self._situation: Situation | None = None
+        self._progress: Progress | None = None
+        self._poll: Timer | None = None
+        self._next: TrialScreen | None = None
+        self._changes: Sequence[Change] = ()
+        """The history, with what was done here as its newest."""
+        self._is_so = False
+        """Whether the step, looked at again, has nothing to change any more."""
+        self._look: Look | None = None
+
+    def on_mount(self) -> None:
+        """Make the plan."""
+        self.action_again()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        """Let each key work only where it is meant to."""
+        return self.stage in self.ALLOWED.get(action, set(Stage))
+
+    def _enter(self, stage: Stage, said: str = "") -> None:
+        self.stage, self.said = stage, said
+        self.lowmem.interrupt = self._stop if stage in AT_WORK else None
+        if self._poll is not None and stage not in AT_WORK:
+            self._poll.stop()
+            self._poll = None
+        self.repaint()
+
+    def on_screen_resume(self) -> None:
+        """Go on to the trial that began while a question was in front."""
+        self._go_on()
+        if self.stage is Stage.DONE:
+            self.run_worker(self._read_again())
+
+    # Planning
+
+    def action_again(self) -> None:
+        """Make the plan, from what the server is now."""
+        self.plan, self.trouble = None, ""
+        self._enter(Stage.PLANNING)
+        self.run_worker(self._make_plan(), exclusive=True)
+
+    async def _make_plan(self) -> None:
+        app = self.lowmem
+        self._wishes = self.part.wishes()
+
+        def make() -> tuple[Plan, Situation | None]:
+            plan = self.part.step.plan(self._wishes)
+            units = dict.fromkeys(effect.unit for effect in plan.effects)
+            return plan, app.backend.situation(units) if units else None
+
+        try:
+            self.plan, self._situation = await app.run_blocking(make)
+        except (LowmemError, OSError) as error:
+            self.trouble = str(error)
+            self._enter(Stage.FAILED, UNCHANGED)
+        else:
+            self._enter(Stage.SHOWN)
+
+    @property
+    def _triable(self) -> bool:
+        return self.plan is not None and not self.plan.empty and is_triable(self.plan)
+
+    # Applying
+
+    def action_apply(self, trial: bool) -> None:
+        """Apply the plan, as a trial where that can be; or say why not."""
+        plan = self.plan
+        if plan is None or plan.empty:
+            self.say("There is nothing to apply: Esc goes back.")
+        elif why := self.elsewhere():
+            self.say(f"{why} To go through the set-up: sudo lowmem-tui setup")
+        elif any(not r.forceable for r in plan.refusals):
+            self.say("Refused, see above: go back and leave those out. Nothing was written.")
+        elif self.app.screen is not self:
+            pass  # the question is there already
+        elif self.lowmem.trials.running is not None:
+            self.lowmem.open_review()
+            self.say("A trial was running: it must be kept or undone first. Then a applies this.")
+        elif plan.refusals:
+            self._confirm(plan, trial=trial and self._triable)
+        elif trial and self._triable:
+            self._work(plan, trial=True, force=False)
+        else:
+            self._ask(plan)
+
+    def _confirm(self, plan: Plan, *, trial: bool) -> None:
+        from lowmem_tui.tui.screens.confirm import ConfirmScreen
+
+        def answered(force: bool | None) -> None:
+            if force:
+                self._work(plan, trial=trial, force=True)
+            else:
+                self.say("Nothing was written.")
+
+        title = "A check refuses this change:" if len(plan.refusals) == 1 else "Checks refuse this:"
+        self.app.push_screen(ConfirmScreen(title, [r.text for r in plan.refusals]), answered)
+
+    def _ask(self, plan: Plan) -> None:
+        from lowmem_tui.tui.screens.ask import AskScreen
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self._work(plan, trial=False, force=False)
+            else:
+                self.say("Nothing was written.")
+
+        self.app.push_screen(AskScreen(FOR_GOOD if self._triable else AT_ONCE), answered)
+
+    def _work(self, plan: Plan, *, trial: bool, force: bool) -> None:
+        if self.stage is not Stage.SHOWN:
+            return
+        self._progress = None
+        self._enter(Stage.WORKING)
+        self._poll = self.set_interval(POLL, self._follow)
+        self.run_worker(self._apply(plan, trial=trial, force=force))
+
+    def _follow(self) -> None:
+        """Show how far it is; a wish to stop is told again, for it may have come too early."""
+        backend = self.lowmem.backend
+        self._progress = backend.progress()
+        if self.stage is Stage.STOPPING:
+            backend.cancel()
+        self._said.repaint()
+
+    def _stop(self) -> None:
+        """Have everything put back; a second wish to leave is granted when that is done."""
+        if self.stage is Stage.WORKING:
+            self._enter(Stage.STOPPING)
+            self.lowmem.backend.cancel()
+        elif self.stage is Stage.STOPPING:
+            self.lowmem.interrupt = None
+            self.app.exit(0)
+
+    async def _apply(self, plan: Plan, *, trial: bool, force: bool) -> None:
+        app, backend = self.lowmem, self.lowmem.backend
+        note = f"set-up: {self.part.step.title}"
+
+        def work() -> tuple[Outcome, Trial | None, Sequence[Change]]:
+            outcome = backend.apply(plan, force=force, trial=TRIAL if trial else None, note=note)
+            return outcome, backend.trial() if trial else None, backend.history()
+
+        try:
+            self.outcome, running, self._changes = await app.run_blocking(work)
+        except LowmemError as error:
+            if BY_YOU in str(error) and isinstance(error, PutBackError):
+                self._enter(Stage.STOPPED, UNCHANGED)
+                return
+            self.trouble = str(error)
+            self._enter(Stage.FAILED, "" if isinstance(error, HalfDoneError) else UNCHANGED)
+            return
+        if running is not None:
+            from lowmem_tui.tui.screens.trial import TrialScreen
+
+            self._enter(Stage.DONE)
+            app.trials.began(running, ())
+            self._next = TrialScreen(running, self.outcome, plan.effects)
+            self._go_on()
+            return
+        too_late = self.stage is Stage.STOPPING
+        await self._look_again()
+        said = "It was done before it could be stopped: u undoes it." if too_late else ""
+        self._enter(Stage.DONE, said)
+
+    async def _look_again(self) -> None:
+        """Look whether the step finds it done."""
+        app, part = self.lowmem, self.part
+        await guide_of(app).look(part)
+        try:
+            left = await app.run_blocking(part.step.plan, self._wishes)
+        except (LowmemError, OSError) as error:
+            self.trouble, self._is_so = str(error), False
+            return
+        self.trouble, self._is_so = "", left.empty
+
+    async def _read_again(self) -> None:
+        """Find out whether it was undone meanwhile."""
+        app = self.lowmem
+        try:
+            self._changes = await app.run_blocking(app.backend.history)
+        except LowmemError as error:
+            self.say(str(error))
+            return
+        await self._look_again()
+        self.repaint()
+
+    def _go_on(self) -> None:
+        if self._next is not None and self.app.screen is self:
+            following, self._next = self._next, None
+            self.app.switch_screen(following)
+
+    # The other keys
+
+    def action_back(self) -> None:
+        """Stop what is under way; else go back."""
+        if self.stage is Stage.WORKING:
+            self._stop()
+        else:
+            self.dismiss()
+
+    def action_next(self) -> None:
+        """Go on to the next step."""
+        guide_of(self.lowmem).go_on = True
+        self.dismiss()
+
+    def action_undo(self) -> None:
+        """Show what undoing it would do, and ask."""
+        from lowmem_tui.tui.screens.change import ChangeScreen
+
+        if self._changes and self.app.screen is self:
+            self.app.push_screen(ChangeScreen(self._changes[0], self._changes, undo=True))
+
+    # What is shown
+
+    def heading(self) -> str:
+        """Return the title."""
+        title = self.part.step.title
+        if self.stage is Stage.DONE and self._undone:
+            return f"{title}: undone"
+        if self.stage is Stage.DONE and self.outcome and self.outcome.mismatches:
+            return f"{title}: done, but not all is as asked"
+        return {
+            Stage.PLANNING: f"{title}: working out what would be changed…",
+            Stage.SHOWN: f"{title}: this would be changed. Nothing is written yet",
+            Stage.WORKING: f"{title}: working…",
+            Stage.STOPPING: f"{title}: stopping, and putting everything back…",
+            Stage.DONE: f"{title}: done",
+            Stage.STOPPED: f"{title}: stopped, as you wished",
+            Stage.FAILED: f"{title}: this did not work",
+        }[self.stage]
+
+    @property
+    def _undone(self) -> bool:
+        return bool(self._changes) and bool(self._changes[0].undoes)
+
+    def lines(self, width: int) -> list[Text]:
+        """Return the plan, or what it did."""
+        lines: list[Text] = []
+        if self.trouble:
+            lines.append(Text(f" {plain(self.trouble, 2000)}", style="bold red"))
+        if self.stage is Stage.DONE and self.outcome is not None:
+            return [*lines, *self._result(self.outcome, width)]
+        if self.plan is not None:
+            fates: tuple[list[Text], list[Text]] = [], []
+            if self._situation is not None and self.plan.effects:
+                fates = forecast.compared(self._situation, self.plan, width)
+            lines += report.of_plan(self.plan, width, self.lowmem.palette, *fates)
+        return lines
+
+    def _result(self, outcome: Outcome, width: int) -> list[Text]:
+        if self._undone:
+            return [Text(" It is taken back: everything is as it was before. H tells of both.")]
+        palette = self.lowmem.palette
+        lines = report.of_outcome(outcome)
+        lines.append(heading("LOOKED AT AGAIN", width, palette))
+        if self._is_so:
+            lines.append(Text(" The step finds everything as it was wished for.", style="bold"))
+        for item in self.part.items:
+            if item.key not in self._wishes:
+                continue
+            so = self.part.is_so(item)
+            words = f" {'=' if so else '!'} {plain(item.title)}: {plain(item.now)}"
+            lines.append(Text(words if so else f"{words}, not {plain(self._wishes[item.key])}"))
+        return lines
+
+    def waiting(self) -> str:
+        """Say how far it is, and that no key is needed."""
+        if self.stage is Stage.STOPPING:
+            return "One moment: what was begun is put back."
+        if self.stage is not Stage.WORKING:
+            return ""
+        progress = self._progress
+        if progress is None or not progress.total:
+            return "No key is needed: it ends by itself, or everything is put back."
+        glyphs = self.lowmem.glyphs
+        share = min(1.0, progress.done / progress.total)
+        room = max(10, min(40, self.size.width - 40))
+        bar = f"{glyphs.left}{glyphs.bar(share, room)}{glyphs.right}"
+        return f"{bar} {share:4.0%} {plain(progress.words, 100)}"
+
+    def offers(self) -> Sequence[Key]:
+        """Return the keys of this stage."""
+        keys = list(KEYS[self.stage])
+        if self.stage is Stage.SHOWN:
+            if self.plan is None or self.plan.empty:
+                return keys[1:]
+            if self.elsewhere():
+                keys[0] = Key("a", "a", "What to run")
+            elif self._triable:
+                keys[:1] = TRY
+        if self.stage is Stage.DONE:
+            keys[2] = Key("escape", "Esc", "The step")
+            if self._undone:
+                del keys[1]
+        return keys

@@ -1,0 +1,267 @@
+"""One step of the guided set-up: what was found, what is proposed, and what the operator wants."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from rich.text import Text
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+from lowmem_tui.model.text import plain
+from lowmem_tui.tui import guide_rows
+from lowmem_tui.tui.guide import Stand, guide_of
+from lowmem_tui.tui.screens.sheet import StageKeys
+from lowmem_tui.tui.widgets.keybar import Key
+from lowmem_tui.tui.widgets.picker import Picker
+from lowmem_tui.tui.widgets.prose import Prose, hang
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from textual.app import ComposeResult
+
+    from lowmem_tui.model.setup import Item
+    from lowmem_tui.tui.app import LowmemApp
+    from lowmem_tui.tui.guide import Part
+    from lowmem_tui.tui.widgets.picker import Row
+
+DIGITS = "0123456789"
+
+
+class StepScreen(Screen[None]):
+    """A step; nothing is changed from here, Enter shows what would be."""
+
+    AUTO_FOCUS = "Picker"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter,p", "forward", "Preview"),
+        Binding("space", "take", "Take it or leave it"),
+        Binding("left,minus", "choose(-1)", "The choice before"),
+        Binding("right,plus,equals_sign", "choose(1)", "The next choice"),
+        *(Binding(digit, f"digit('{digit}')", "This choice") for digit in DIGITS),
+        Binding("s", "skip", "Skip"),
+        Binding("n", "next", "Next step"),
+        Binding("r", "look", "Look again"),
+        Binding("f8", "trial", "The trial"),
+        Binding("escape,q", "dismiss", "Back"),
+    ]
+
+    def __init__(self, part: Part) -> None:
+        super().__init__()
+        self.part = part
+        self._words = ""
+        self._shown = False
+
+    @property
+    def lowmem(self) -> LowmemApp:
+        """The app, as what it is."""
+        return cast("LowmemApp", self.app)
+
+    def compose(self) -> ComposeResult:
+        """Lay it out."""
+        self._guide = guide_of(self.lowmem)
+        self._head = Prose(self._paint_head)
+        self.page = Picker(self._rows)
+        self._why = Prose(self._paint_why)
+        drop = ("n", "r", "left", "space", "s")
+        self._keys = StageKeys(self.lowmem.palette, self._offers(), drop=drop)
+        yield self._head
+        yield self.page
+        yield self._why
+        yield self._keys
+
+    def on_mount(self) -> None:
+        """Have it looked at before all others, if it was not yet."""
+        if self.part.look is None:
+            self._guide.want(self.part, first=True)
+
+    def on_screen_resume(self) -> None:
+        """Show what has come; or go on to the next step, as was wished for behind this screen."""
+        if self._guide.go_on:
+            self._guide.go_on = False
+            self.call_next(self.action_next)
+            return
+        if self._shown:
+            # From the preview or a trial: the server may be another.
+            self._guide.want(self.part, first=True)
+        self._shown = True
+        self._repaint()
+
+    def on_snapshot_arrived(self) -> None:
+        """Show how long the trial runs yet."""
+        self._head.repaint()
+
+    def on_step_looked(self) -> None:
+        """Show what was found."""
+        self._repaint()
+
+    def on_picker_moved(self) -> None:
+        """Say why this item is proposed."""
+        self._words = ""
+        self._why.repaint()
+        self._keys.offer(self._offers())
+
+    def on_picker_chosen(self) -> None:
+        """Take what was clicked twice, or leave it."""
+        self.action_take()
+
+    def on_resize(self) -> None:
+        """Fit the new size."""
+        self.call_after_refresh(self._why.repaint)
+
+    def on_key(self) -> None:
+        """Take the last word back: the operator goes on."""
+        if self._words:
+            self._say("")
+
+    def _repaint(self) -> None:
+        for widget in (self._head, self.page, self._why):
+            widget.repaint()
+        self._keys.offer(self._offers())
+
+    def _say(self, words: str) -> None:
+        self._words = words
+        self._why.repaint()
+
+    @property
+    def item(self) -> Item | None:
+        """The item below the cursor."""
+        items = self.part.items
+        return items[self.page.index] if self.page.index < len(items) else None
+
+    # What the operator wants
+
+    def action_take(self) -> None:
+        """Take an item, or leave it as it is."""
+        item = self.item
+        if item is None:
+            self._say("There is nothing to take here.")
+            return
+        self.page.follow()
+        if self.part.is_so(item) and self.part.taken(item):
+            self._say("This is so already: there is nothing to take.")
+            return
+        if not self.part.taken(item) and self.part.value(item) == "":
+            self._say("Nothing is proposed here: Left and Right go through what it may be.")
+            return
+        self.part.take(item, taken=not self.part.taken(item))
+        self._repaint()
+
+    def action_choose(self, by: int) -> None:
+        """Go through an item's choices."""
+        item = self.item
+        if item is None:
+            return
+        self.page.follow()
+        if len(item.choices) < 2:
+            self._say("There is no other choice here: Space takes it or leaves it.")
+            return
+        self.part.choose(item, self.part.next_value(item, by))
+        self._repaint()
+
+    def action_digit(self, digit: str) -> None:
+        """Choose the value that this digit is."""
+        item = self.item
+        if item is None or digit not in item.choices:
+            return
+        self.page.follow()
+        self.part.choose(item, digit)
+        self._repaint()
+
+    # The other keys
+
+    def action_forward(self) -> None:
+        """Show what would be changed; or go on, if nothing would be."""
+        part = self.part
+        if self.app.screen is not self:
+            return
+        if part.look is None and not part.trouble:
+            self._say("It is being looked at: wait a moment.")
+        elif part.to_do():
+            from lowmem_tui.tui.screens.setup_review import SetupReviewScreen
+
+            part.skipped = False
+            self.app.push_screen(SetupReviewScreen(part))
+        else:
+            self.action_next()
+
+    def action_next(self) -> None:
+        """Go to the next step that has something to decide; behind the last, to the report."""
+        if self.app.screen is not self:
+            return
+        following = self._guide.after(self.part)
+        if following is not None:
+            self.app.switch_screen(StepScreen(following))
+            return
+        from lowmem_tui.tui.screens.setup_report import SetupReportScreen
+
+        self.app.switch_screen(SetupReportScreen())
+
+    def action_skip(self) -> None:
+        """Leave the step as it is, for this session, and go on."""
+        self.part.skipped = True
+        self.action_next()
+
+    def action_trial(self) -> None:
+        """Keep the trial that runs, or undo it."""
+        if self.lowmem.trials.running is not None:
+            self.lowmem.open_review()
+
+    def action_look(self) -> None:
+        """Look again."""
+        self._guide.want(self.part, first=True)
+        self._say("Looking again…")
+
+    # What is shown
+
+    def _paint_head(self, width: int) -> list[Text]:
+        demo = "DEMO " if self.lowmem.backend.demo else ""
+        parts = self._guide.parts
+        number = parts.index(self.part) + 1
+        title = f" {demo}{number}/{len(parts)} {self.part.step.title}: {self.part.words}"
+        title += guide_rows.trial(self.lowmem.trials.running)
+        return [Text(f"{plain(title, width):<{width}}", style="bold reverse", no_wrap=True)]
+
+    def _rows(self, width: int) -> Iterable[Row]:
+        return guide_rows.page(self.part, width, self.lowmem.palette)
+
+    def _paint_why(self, width: int) -> list[Text]:
+        """Return the reason of the item below the cursor, as high as the longest of all."""
+        app = self.lowmem
+        if not self.part.items:
+            return [Text(f" {plain(self._words)}", style="bold")] if self._words else []
+        most = max(2, (app.size.height - 2) // 2)
+        heights = (len(self._reason(at, width)) for at in range(len(self.part.items)))
+        height = min(most, max(heights))
+        if self._words:
+            lines = hang(Text(f" {plain(self._words)}", style="bold"), width, app.console)
+        else:
+            lines = self._reason(self.page.index, width)
+        if len(lines) > height:
+            lines = [*lines[: height - 1], Text(f" {app.glyphs.more}")]
+        lines += [Text("")] * (height - len(lines))
+        rule = Text(f"{' WHY':<{width}}", style=app.palette.header, no_wrap=True)
+        return [rule, *lines]
+
+    def _reason(self, index: int, width: int) -> list[Text]:
+        app = self.lowmem
+        said = guide_rows.why(self.part, index, app.glyphs)
+        return [line for text in said for line in hang(text, width, app.console)]
+
+    def _offers(self) -> Sequence[Key]:
+        part, item = self.part, self.item if self.is_mounted else None
+        keys: list[Key] = []
+        if part.to_do():
+            keys.append(Key("enter", "Enter", "Preview"))
+        elif part.look is not None or part.trouble:
+            keys.append(Key("enter", "Enter", "Next step"))
+        if item is not None:
+            keys.append(Key("space", "Space", "Take/leave"))
+            if len(item.choices) > 1:
+                shown = "/".join(item.choices)
+                digits = all(choice in DIGITS for choice in item.choices)
+                keys.append(Key("right", f"+- {shown}" if digits else "+ -", "Choose"))
+        if part.stand is Stand.TODO:
+            keys.append(Key("s", "s", "Skip"))
+        keys += [Key("r", "r", "Look"), Key("escape", "Esc", "Back")]
+        return keys

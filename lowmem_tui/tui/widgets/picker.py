@@ -1,0 +1,187 @@
+"""Lines that scroll, some of them items that a cursor goes to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, cast
+
+from rich.segment import Segment
+from textual.binding import Binding, BindingType
+from textual.message import Message
+
+from lowmem_tui.tui.widgets.lines import Lines, fit
+from lowmem_tui.tui.widgets.prose import hang
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from rich.text import Text
+    from textual import events
+
+    from lowmem_tui.tui.app import LowmemApp
+    from lowmem_tui.tui.widgets.lines import Line
+
+
+class Row(NamedTuple):
+    """A paragraph, or a line (``no_wrap``); one item may have several."""
+
+    text: Text
+    item: int | None = None
+    """The item's number, counted from 0; None for what is only read."""
+
+
+class Picker(Lines):
+    """Draws only what is in sight; moves through the items, and scrolls where there are none."""
+
+    DEFAULT_CSS = "Picker { height: 1fr; }"
+    can_focus = True
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "move(-1)", "Up", show=False),
+        Binding("down,j", "move(1)", "Down", show=False),
+        Binding("pageup,ctrl+b", "page(-1)", "A page up", show=False),
+        Binding("pagedown,ctrl+f", "page(1)", "A page down", show=False),
+        Binding("home,g", "edge(-1)", "First", show=False),
+        Binding("end,G", "edge(1)", "Last", show=False),
+    ]
+
+    class Moved(Message):
+        """The cursor is on another item."""
+
+    class Chosen(Message):
+        """The item below the cursor was clicked."""
+
+    def __init__(self, write: Callable[[int], Iterable[Row]]) -> None:
+        """``write`` makes the rows for a width."""
+        super().__init__()
+        self._write = write
+        self._rows: list[Row] = []
+        """Each as it is on the screen."""
+        self._top = 0
+        self.index = 0
+        """The item that the cursor is on."""
+
+    @property
+    def count(self) -> int:
+        """How many items there are."""
+        return max((row.item for row in self._rows if row.item is not None), default=-1) + 1
+
+    def on_resize(self) -> None:
+        """Write it anew for the new width."""
+        self.repaint()
+        self.follow()
+
+    def repaint(self) -> None:
+        """Write it anew."""
+        width = self.size.width
+        if not width:
+            return
+        before = len(self._rows)
+        self._rows = [
+            row._replace(text=line)
+            for row in self._write(width)
+            for line in (
+                [row.text] if row.text.no_wrap else hang(row.text, width, self.app.console)
+            )
+        ]
+        self.index = max(0, min(self.index, self.count - 1))
+        # Whoever has scrolled away from the cursor reads on.
+        if len(self._rows) == before:
+            self._paint()
+        else:
+            self.follow()
+
+    def _span(self, item: int) -> tuple[int, int]:
+        """Return the first line of an item, and the one after its last."""
+        at = [y for y, row in enumerate(self._rows) if row.item == item]
+        return (at[0], at[-1] + 1) if at else (0, 0)
+
+    def follow(self) -> None:
+        """Keep the cursor in sight."""
+        first, end = self._span(self.index)
+        if self.count:
+            self._top = min(max(self._top, end - self.size.height), first)
+        self._paint()
+
+    def _paint(self) -> None:
+        width, height = self.size
+        self._top = max(0, min(self._top, len(self._rows) - height))
+        seen = self._rows[self._top : self._top + height]
+        drawn = [self._draw(row, width) for row in seen]
+        blank: Line = (Segment(" " * width),)
+        self.show([*drawn, *[blank] * (height - len(drawn))])
+
+    def _draw(self, row: Row, width: int) -> Line:
+        app = cast("LowmemApp", self.app)
+        if row.item is not None and row.item == self.index:
+            return (Segment(fit(row.text.plain, width, app.glyphs.more), app.palette.cursor),)
+        text = row.text.copy()
+        text.end = ""
+        text.stylize_before(text.style)
+        if text.cell_len > width:
+            text.truncate(width - 1, overflow="crop")
+            text.append(app.glyphs.more)
+        else:
+            text.pad_right(width - text.cell_len)
+        return tuple(text.render(app.console))
+
+    # Moving
+
+    def action_move(self, by: int) -> None:
+        """Move the cursor; beyond the first and the last item, scroll."""
+        to = self.index + by
+        if not 0 <= to < self.count:
+            self._scroll(by)
+            return
+        self._to(to)
+
+    def _to(self, item: int) -> None:
+        if item != self.index:
+            self.index = item
+            self.post_message(self.Moved())
+        self.follow()
+
+    def _scroll(self, by: int) -> None:
+        self._top += by
+        self._paint()
+
+    def action_page(self, by: int) -> None:
+        """Move by a page."""
+        height = max(1, self.size.height - 1)
+        if not self.count:
+            self._scroll(by * height)
+            return
+        line = self._span(self.index)[0] + by * height
+        near = [
+            (abs(y - line), row.item) for y, row in enumerate(self._rows) if row.item is not None
+        ]
+        item = min(near)[1]
+        if item == self.index:
+            self._scroll(by * height)
+        else:
+            self._to(item)
+
+    def action_edge(self, end: int) -> None:
+        """Go to the first or the last item, and to the text's edge."""
+        self._to(0 if end < 0 else max(0, self.count - 1))
+        self._scroll(end * len(self._rows))
+
+    def on_click(self, event: events.Click) -> None:
+        """Move the cursor to what was clicked; choose it if it is there."""
+        event.stop()
+        y = self._top + event.y
+        item = self._rows[y].item if y < len(self._rows) else None
+        if item is None:
+            return
+        if item == self.index:
+            self.post_message(self.Chosen())
+        else:
+            self._to(item)
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        """Scroll."""
+        event.stop()
+        self._scroll(3)
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        """Scroll."""
+        event.stop()
+        self._scroll(-3)
