@@ -57,6 +57,7 @@ def parser() -> argparse.ArgumentParser:
 
     commands = top.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     _incidents(commands)
+    _setup(commands)
     commands.add_parser(
         "triage", help="one plain page: memory, the fattest units, who dies next", add_help=False
     )
@@ -118,6 +119,23 @@ def _whatif(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         "--force", action="store_true", help="count what a check refuses and can be overruled"
     )
     _json(command)
+
+
+def _setup(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the guided first hour, and the same as findings."""
+    text = "what is wrong with this server for its memory, each with its remedy"
+    command = commands.add_parser("check", help=text, description=text.capitalize() + ".")
+    _server(command, inherit=True)
+    _json(command)
+    text = "the guided first hour: from a fresh server to the policy, step by step"
+    command = commands.add_parser("setup", help=text, description=text.capitalize() + ".")
+    _server(command, inherit=True)
+    command.add_argument(
+        "--print",
+        action="store_true",
+        help="write the policy file that the defaults would make, for `apply --policy`",
+    )
+    command.add_argument("--step", metavar="NAME", help="begin with this step; with --print: alone")
 
 
 def _incidents(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

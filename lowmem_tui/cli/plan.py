@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 from lowmem_tui.cli.backend import open_backend
 from lowmem_tui.cli.exit import Exit
-from lowmem_tui.cli.policy import read_policy
+from lowmem_tui.cli.policy import read_policy, step_plans
 from lowmem_tui.cli.rules import load_rules
 from lowmem_tui.model.plan import When
 from lowmem_tui.model.text import plain
+from lowmem_tui.policy.merge import merged
 from lowmem_tui.policy.plan import parse_set, plan
 
 if TYPE_CHECKING:
@@ -59,14 +60,16 @@ def make(backend: ServerBackend, options: argparse.Namespace) -> Plan:
     Raises InvalidValueError, ManagerError.
     """
     rules = load_rules(config=None) if backend.demo else load_rules()
+    others: list[Plan] = []
     if options.policy is None:
         edits = [parse_set(text) for text in options.sets]
     else:
         asked = read_policy(backend, options.policy)
-        edits = list(asked.edits)
-        rules = rules.with_config(asked.tiers + rules.config)
+        edits = list(asked.policy.edits)
+        rules = rules.with_config(asked.policy.tiers + rules.config)
+        others = step_plans(backend, asked)
     situation = backend.situation(dict.fromkeys(edit.unit for edit in edits))
-    return plan(edits, situation, rules.tiers(situation))
+    return merged([plan(edits, situation, rules.tiers(situation)), *others])
 
 
 def as_json(made: Plan) -> dict[str, object]:

@@ -3,37 +3,80 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from lowmem_tui.model.errors import InvalidValueError
 from lowmem_tui.model.text import plain
+from lowmem_tui.policy import toml
 from lowmem_tui.policy.policy_file import parse_policy
+from lowmem_tui.setup.steps import STEPS
 
 if TYPE_CHECKING:
     from lowmem_tui.cli.backend import ServerBackend
+    from lowmem_tui.model.plan import Plan
+    from lowmem_tui.model.ports import Step
+    from lowmem_tui.model.setup import Wishes
     from lowmem_tui.policy.policy_file import PolicyFile
 
 STANDARD_INPUT = "-"
 LONGEST = 1 << 20
 """Bytes; a policy file is a page or two."""
 
+NAMED_OTHERWISE = frozenset({"tiers", "units"})
+"""Steps whose sections have a form of their own (policy.policy_file)."""
 
-def read_policy(backend: ServerBackend, path: str) -> PolicyFile:
+
+class Asked(NamedTuple):
+    """A policy file, and what is needed to name a line of it."""
+
+    policy: PolicyFile
+    shown: str
+    text: str
+
+    def wrong(self, path: tuple[str, ...], sentence: str) -> InvalidValueError:
+        """Return the error that names the file and the line where ``path`` is set."""
+        return InvalidValueError(f"{self.shown}: {toml.wrong(self.text, path, sentence)}")
+
+
+def read_policy(backend: ServerBackend, path: str) -> Asked:
     """Return what a policy file asks for.
 
     Raises InvalidValueError, naming the file and the line; ManagerError, UnsupportedError.
     """
     shown = "standard input" if path == STANDARD_INPUT else plain(path)
     try:
-        policy = parse_policy(_text(path), unit_names(backend))
+        text = _text(path)
+        sections = frozenset(STEPS) - NAMED_OTHERWISE
+        return Asked(parse_policy(text, unit_names(backend), sections), shown, text)
     except InvalidValueError as error:
         raise InvalidValueError(f"{shown}: {error}") from error
-    if policy.tiers:
-        print(
-            f"[tiers] of {shown} counts for the advice of this plan; it is not kept.",
-            file=sys.stderr,
-        )
-    return policy
+
+
+def step_plans(backend: ServerBackend, asked: Asked) -> list[Plan]:
+    """Return what the steps of the set-up make of their sections.
+
+    Raises InvalidValueError, naming the file and the line; LowmemError.
+    """
+    wishes = dict(asked.policy.wishes)
+    if asked.policy.tiers and "tiers" in STEPS:
+        wishes["tiers"] = {name: str(int(tier)) for name, tier in asked.policy.tiers}
+    if not wishes:
+        return []
+    steps = {step.name: step for step in backend.steps() if step.name in wishes}
+    return [_step_plan(step, wishes[name], asked) for name, step in steps.items()]
+
+
+def _step_plan(step: Step, wishes: Wishes, asked: Asked) -> Plan:
+    try:
+        return step.plan(wishes)
+    except InvalidValueError as error:
+        # Which of them it is, is found out by asking for each alone.
+        for key, value in wishes.items():
+            try:
+                step.plan({key: value})
+            except InvalidValueError as found:
+                raise asked.wrong((step.name, key), str(found)) from found
+        raise asked.wrong((step.name,), str(error)) from error
 
 
 def _text(path: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lowmem_tui.cli.exit import Exit
 from lowmem_tui.model.errors import InvalidValueError, UnsupportedError
@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from lowmem_tui.model.ports import Backend
 
 
-def run(options: argparse.Namespace) -> Exit:
+def run(options: argparse.Namespace, *, start: str = "") -> Exit:
     """Open the screen and stay until the operator leaves.
+
+    ``start`` is where: "setup" is the wizard, "setup/swap" one step of it.
 
     Raises UnsupportedError where there is no systemd with cgroup v2, InvalidValueError without a
     terminal.
@@ -37,12 +39,14 @@ def run(options: argparse.Namespace) -> Exit:
         import_textual()
         from lowmem_tui.tui.app import LowmemApp
 
+        begin: dict[str, Any] = {"start": start} if start else {}
         app = LowmemApp(
             backend,
             rules=rules,
             interval=options.interval,
             read_only=options.read_only,
             ascii=options.ascii or not _utf8(),
+            **begin,
         )
         return Exit(app.run() or Exit.DONE)
     finally:

@@ -16,6 +16,7 @@ from lowmem_tui.policy.plan import parse_key
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from lowmem_tui.model.setup import Wishes
     from lowmem_tui.policy.classify import Config
 
 SCHEMA = 1
@@ -28,6 +29,8 @@ class PolicyFile(NamedTuple):
 
     edits: tuple[Edit, ...]
     tiers: Config
+    wishes: Mapping[str, Wishes] = {}
+    """What the other sections ask of the steps of the set-up, by section."""
 
 
 def parse_policy(
@@ -36,8 +39,8 @@ def parse_policy(
     """Return a policy file's edits, in the order of the file; patterns stand for ``names``.
 
     ``names`` are the units that exist, aliases included, each with its primary name; one without
-    suffix in the file is a service. ``sections`` are those that belong to somebody else and are
-    passed over. Raises InvalidValueError, naming the line.
+    suffix in the file is a service. ``sections`` are those of the set-up's steps. Raises
+    InvalidValueError, naming the line.
     """
     document = toml.parse(text)
     if document.get("schema") != SCHEMA or isinstance(document["schema"], bool):
@@ -45,7 +48,8 @@ def parse_policy(
     for section in document:
         if section in {"schema", "units", "tiers"} | sections:
             continue
-        sentence = f"section '{plain(section, 40)}' is unknown: [units.\"NAME\"] and [tiers] are."
+        known = ", ".join(f"[{name}]" for name in sorted({"tiers"} | sections))
+        sentence = f"section '{plain(section, 40)}' is unknown: [units.\"NAME\"] and {known} are."
         raise toml.wrong(text, (section,), sentence)
     edits = _edits(text, document.get("units", {}), names)
     given = document.get("tiers", {})
@@ -53,7 +57,24 @@ def parse_policy(
     for unit in given if isinstance(given, dict) else ():
         if not _units(unit, names):
             raise _no_unit(text, ("tiers", unit))
-    return PolicyFile(edits, tiers)
+    wishes = {name: _wishes(text, name, document[name]) for name in document if name in sections}
+    return PolicyFile(edits, tiers, wishes)
+
+
+def _wishes(text: str, section: str, given: object) -> Wishes:
+    if not isinstance(given, dict):
+        raise toml.wrong(text, (section,), f"write [{section}] with lines such as key = 1.")
+    found: Wishes = {}
+    for key, value in given.items():
+        shown = plain(key, 60)
+        if isinstance(value, dict):
+            sentence = f'put the name in quotes, like "{shown}.{plain(next(iter(value), ""), 40)}".'
+            raise toml.wrong(text, (section, key), sentence)
+        if isinstance(value, bool) or not isinstance(value, int | str):
+            sentence = f'write the value of {shown} as a number or a "text".'
+            raise toml.wrong(text, (section, key), sentence)
+        found[key] = str(value)
+    return found
 
 
 def _edits(text: str, units: object, names: Mapping[str, str]) -> tuple[Edit, ...]:

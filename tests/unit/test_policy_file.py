@@ -45,8 +45,26 @@ Restart = ""
     )
 
 
-def test_sections_of_others_are_passed_over() -> None:
-    assert parse_policy("schema = 1\n[swap]\nsize = 1\n", NAMES, frozenset({"swap"})).edits == ()
+def test_sections_of_the_steps_become_wishes() -> None:
+    text = 'schema = 1\n[swap]\nsize = 1\n"a b" = "x"\n[journal]\n'
+    made = parse_policy(text, NAMES, frozenset({"swap", "journal", "nginx"}))
+    assert made == PolicyFile((), (), {"swap": {"size": "1", "a b": "x"}, "journal": {}})
+
+
+WRONG_WISHES = {
+    "a truth": ("[swap]\nsize = true\n", "Line 3: write the value of size"),
+    "a float": ("[swap]\n\nsize = 1.5\n", "Line 4: write the value of size"),
+    "a list": ("[swap]\nsize = [1]\n", "Line 3: write the value of size"),
+    "no quotes": ("[swap]\nvm.swappiness = 1\n", "Line 3: put the name in quotes"),
+    "no table": ("swap = 1\n", "Line 2: write [swap] with lines"),
+}
+
+
+@pytest.mark.parametrize(("text", "message"), WRONG_WISHES.values(), ids=WRONG_WISHES)
+def test_wrong_wishes_are_named_with_their_line(text: str, message: str) -> None:
+    with pytest.raises(InvalidValueError) as caught:
+        parse_policy("schema = 1\n" + text, NAMES, frozenset({"swap"}))
+    assert str(caught.value).startswith(message)
 
 
 # the name in the file → the units

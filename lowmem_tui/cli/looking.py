@@ -1,0 +1,46 @@
+"""What `check` and `setup --print` share: a look by every step of the set-up."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, NamedTuple
+
+from lowmem_tui.model.errors import LowmemError
+from lowmem_tui.model.text import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from lowmem_tui.model.ports import Backend, Step
+    from lowmem_tui.model.setup import Look
+
+
+class Looked(NamedTuple):
+    """A step, and what it sees."""
+
+    step: Step
+    look: Look | None
+    trouble: str
+    """Why it could not look; "" if it could."""
+
+
+def look(backend: Backend) -> list[Looked]:
+    """Return what every step sees; what cannot be looked at is told on standard error.
+
+    Raises LowmemError where not even the steps can be made.
+    """
+    found = list(_look(backend.steps()))
+    for each in found:
+        if each.trouble:
+            print(f"{each.step.name} could not look: {plain(each.trouble, 2000)}", file=sys.stderr)
+    return found
+
+
+def _look(steps: Sequence[Step]) -> Iterator[Looked]:
+    for step in steps:
+        try:
+            yield Looked(step, step.look(), "")
+        except LowmemError as error:
+            yield Looked(step, None, str(error))
+        except OSError as error:
+            yield Looked(step, None, f"{error.strerror or error}: see `dmesg`.")

@@ -1,0 +1,56 @@
+"""`lowmem-tui setup`: the guided first hour, as screens, as a policy file, as a report."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from lowmem_tui.cli.backend import open_backend
+from lowmem_tui.cli.exit import Exit
+from lowmem_tui.cli.looking import look
+from lowmem_tui.model.errors import InvalidValueError
+from lowmem_tui.model.quantity import format_size
+from lowmem_tui.model.text import plain
+from lowmem_tui.policy.policy_text import Part, render
+from lowmem_tui.setup.steps import STEPS
+
+if TYPE_CHECKING:
+    import argparse
+
+    from lowmem_tui.cli.backend import ServerBackend
+
+
+def run(options: argparse.Namespace) -> Exit:
+    """Open the wizard, or print the policy file that the defaults would make.
+
+    Raises InvalidValueError for a step that is none, and as the screen does.
+    """
+    if options.step is not None and options.step not in STEPS:
+        known = ", ".join(STEPS)
+        raise InvalidValueError(f"There is no step '{plain(options.step, 40)}': write {known}.")
+    if options.print:
+        return _print(options)
+    from lowmem_tui.cli import screen
+
+    return screen.run(options, start=f"setup/{options.step}" if options.step else "setup")
+
+
+def _print(options: argparse.Namespace) -> Exit:
+    backend = open_backend(options, read_only=True)
+    try:
+        sys.stdout.write(proposal(backend, options.step))
+    finally:
+        backend.close()
+    return Exit.DONE
+
+
+def proposal(backend: ServerBackend, only: str | None = None) -> str:
+    """Return the policy file that the defaults of the steps (of one alone) would make."""
+    parts = [
+        Part(each.step.name, each.step.title, each.look, each.trouble)
+        for each in look(backend)
+        if only in {None, each.step.name}
+    ]
+    host = backend.look().host
+    ram, swap = format_size(host.mem_total), format_size(host.swap_total)
+    return render(parts, f"{plain(host.hostname, 60)} ({ram} of RAM, {swap} of swap)")

@@ -1,0 +1,174 @@
+"""`check` and `setup --print` on the demo server, and `setup --print | apply --policy -`."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import time
+import tomllib
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from lowmem_tui.cli import check, plan, setup
+from lowmem_tui.cli.demo import serve
+from lowmem_tui.cli.exit import Exit
+from lowmem_tui.cli.looking import look
+from lowmem_tui.cli.main import run_command
+from lowmem_tui.host.demo import DemoServer
+from lowmem_tui.model.errors import NotPermittedError
+from lowmem_tui.model.setup import Finding, Look, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from lowmem_tui.cli.backend import ServerBackend
+    from lowmem_tui.model.plan import Plan
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def backend() -> Iterator[ServerBackend]:
+    made = serve(DemoServer(0, time.monotonic))
+    yield made
+    made.close()
+
+
+def planned(backend: ServerBackend, text: str, monkeypatch: pytest.MonkeyPatch) -> Plan:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+    return plan.make(backend, argparse.Namespace(policy="-", sets=[]))
+
+
+def test_what_setup_prints_apply_takes_and_a_second_time_there_is_nothing(
+    backend: ServerBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = setup.proposal(backend)
+    made = planned(backend, text, monkeypatch)
+    assert made.refusals == ()
+    assert made.files
+    assert backend.apply(made).mismatches == ()
+    again = planned(backend, text, monkeypatch)
+    assert again.empty
+    assert again.refusals == ()
+    # And what it would propose now is nothing at all.
+    document = tomllib.loads(setup.proposal(backend))
+    assert document == {"schema": 1}
+    backend.undo()
+    assert setup.proposal(backend).count("\n[") == text.count("\n[")
+
+
+def test_check_finds_what_setup_would_do_and_nothing_afterwards(
+    backend: ServerBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert {told.step for told in check.worst_first(look(backend))} >= {"nginx"}
+    backend.apply(planned(backend, setup.proposal(backend), monkeypatch))
+    assert check.worst_first(look(backend)) == []
+
+
+def test_one_step_alone(capsys: Capture) -> None:
+    assert run_command(["setup", "--print", "--step", "nginx", "--demo"]) == Exit.DONE
+    assert set(tomllib.loads(capsys.readouterr().out)) == {"schema", "nginx"}
+    assert run_command(["setup", "--step", "zork", "--demo"]) == Exit.USAGE
+    assert "There is no step 'zork': write " in capsys.readouterr().err
+
+
+def test_the_wizard_needs_a_terminal(capsys: Capture) -> None:
+    assert run_command(["setup", "--demo"]) == Exit.USAGE
+    assert "needs a terminal" in capsys.readouterr().err
+
+
+def test_check_prints_the_remedy(capsys: Capture) -> None:
+    assert run_command(["check", "--demo"]) == Exit.FINDINGS
+    said = capsys.readouterr().out
+    assert "warning (nginx): " in said
+    assert "\n  -> sudo lowmem-tui setup --step nginx\n" in said
+
+
+def test_check_as_json(capsys: Capture) -> None:
+    assert run_command(["check", "--json", "--demo"]) == Exit.FINDINGS
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    assert found["schema"] == 1
+    keys = {"step", "code", "severity", "subject", "text", "remedy"}
+    assert all(set(each) == keys for each in found["findings"])
+    ranks = [list(Severity).index(each["severity"]) for each in found["findings"]]
+    assert ranks == sorted(ranks, reverse=True)
+    assert min(ranks) >= 1
+
+
+# --- steps of other kinds
+
+
+class Fake:
+    title = about = "x"
+
+    def __init__(self, name: str, found: Look | Exception) -> None:
+        self.name = name
+        self._found = found
+
+    def look(self) -> Look:
+        if isinstance(self._found, Exception):
+            raise self._found
+        return self._found
+
+    def plan(self, wishes: object) -> Plan:
+        raise NotImplementedError
+
+
+def finding(severity: Severity, code: str) -> Finding:
+    return Finding(code, severity, "a\x1bb", "Text.", "do this\nthen that")
+
+
+def told(monkeypatch: pytest.MonkeyPatch, *steps: Fake) -> int:
+    def of(_: object) -> Sequence[Fake]:
+        return steps
+
+    monkeypatch.setattr("lowmem_tui.cli.backend.ServerBackend.steps", of)
+    return run_command(["check", "--demo"])
+
+
+def test_nothing_found(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    note = Look(findings=(finding(Severity.NOTE, "n"),))
+    assert told(monkeypatch, Fake("a", note), Fake("b", Look(absent="None."))) == Exit.DONE
+    assert capsys.readouterr().out == "Nothing is wrong that lowmem-tui looks for.\n"
+
+
+def test_the_worst_comes_first(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    a = Look(findings=(finding(Severity.ADVICE, "1"), finding(Severity.PROBLEM, "2")))
+    b = Look(findings=(finding(Severity.WARNING, "3"), finding(Severity.PROBLEM, "4")))
+    assert told(monkeypatch, Fake("a", a), Fake("b", b)) == Exit.FINDINGS
+    assert capsys.readouterr().out.splitlines() == [
+        "problem (a): a·b: Text.",
+        "  -> do this",
+        "  -> then that",
+        "problem (b): a·b: Text.",
+        "  -> do this",
+        "  -> then that",
+        "warning (b): a·b: Text.",
+        "  -> do this",
+        "  -> then that",
+        "advice (a): a·b: Text.",
+        "  -> do this",
+        "  -> then that",
+        "",
+        "2 problems, 1 warning, 1 piece of advice. `sudo lowmem-tui setup` goes through all of it.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (NotPermittedError("Only root may\x1b."), "b could not look: Only root may·."),
+        (PermissionError(13, "Permission denied"), "b could not look: Permission denied"),
+    ],
+    ids=["ours", "the kernel's"],
+)
+def test_a_step_that_cannot_look_says_so(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch, error: Exception, words: str
+) -> None:
+    found = Look(findings=(finding(Severity.ADVICE, "1"),))
+    assert told(monkeypatch, Fake("b", error), Fake("a", found)) == Exit.FINDINGS
+    said = capsys.readouterr()
+    assert said.err.startswith(words)
+    assert said.out.startswith("advice (a)")
