@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
@@ -9,7 +10,8 @@ import stat
 import subprocess
 from typing import TYPE_CHECKING, Final
 
-from lowmem_tui.model.errors import InvalidValueError, ManagerError
+from lowmem_tui.model.errors import InvalidValueError, ManagerError, RefusedError
+from lowmem_tui.model.quantity import format_size
 from lowmem_tui.model.setup import Progress
 from lowmem_tui.model.text import plain
 
@@ -20,7 +22,22 @@ PATH: Final = re.compile(r"/swapfile\Z")
 """The only path: ``swapfile.swap`` is named after it."""
 
 PIECE: Final = 1 << 20
-"""Bytes written at once."""
+"""Bytes written at once; between two pieces it can be stopped."""
+
+SYNC_EVERY: Final = 32 * PIECE
+"""Bytes after which they are put on the disk, not to fill a small server's page cache."""
+
+MARGIN: Final = 64 << 20
+"""Bytes that are left free on the disk at least, for everybody else."""
+
+LABEL: Final = "lowmem-tui"
+"""The label (mkswap -L) that tells our swap file from anybody else's."""
+
+_LABEL_AT, _LABEL_SIZE = 1024 + 12 + 16, 16
+"""Where the label is in a swap header (``union swap_header`` of include/linux/swap.h)."""
+
+_MAGIC = b"SWAPSPACE2"
+"""At the end of the first page."""
 
 
 class SwapFiles:
@@ -32,15 +49,29 @@ class SwapFiles:
         self.progress: Progress | None = None
 
     def get(self, what: str) -> str:
-        """Return the size of a swap file in bytes, as text; "" if there is none."""
+        """Return the size of a swap file in bytes, as text; "" if there is none.
+
+        "foreign" for anything there that we did not make.
+        """
+        path = self._path(what)
         try:
-            found = os.lstat(self._path(what))
+            found = os.lstat(path)
         except FileNotFoundError:
             return ""
-        return str(found.st_size) if stat.S_ISREG(found.st_mode) else "0"
+        if not stat.S_ISREG(found.st_mode):
+            return "foreign"
+        try:
+            return str(found.st_size) if _is_ours(path) else "foreign"
+        except PermissionError:
+            # An ordinary user sees its size alone.
+            return str(found.st_size)
 
     def put(self, what: str, value: str, check: Callable[[], None]) -> None:
-        """Make a swap file of this many bytes, or remove it ("")."""
+        """Make a swap file of this many bytes, or remove it ("").
+
+        What is there and not ours is never touched: to remove our file it is no obstacle, to make
+        one it is. Raises RefusedError for that, and where it does not fit.
+        """
         path = self._path(what)
         if not value:
             self._remove(path)
@@ -54,19 +85,24 @@ class SwapFiles:
             )
         return self._root + what
 
-    @staticmethod
-    def _remove(path: str) -> None:
-        for each in (f"{path}.new", path):
-            try:
-                os.unlink(each)
-            except FileNotFoundError:
-                continue
+    def _remove(self, path: str) -> None:
+        """Remove our file, and what a crash has left of writing one."""
+        gone = _unlink(temporary(path))
+        try:
+            ours = _is_ours(path)
+        except FileNotFoundError:
+            ours = False
+        if ours:
+            gone |= _unlink(path)
+        if gone:
+            _sync_folder(path)
 
     def _make(self, path: str, size: int, check: Callable[[], None]) -> None:
-        new = f"{path}.new"
-        self._remove(new)
+        new = temporary(path)
+        _unlink(new)
         if os.path.lexists(path):
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
+            raise _in_the_way(path)
+        _fits(path, size)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         fd = os.open(new, flags, 0o600)
         try:
@@ -76,30 +112,109 @@ class SwapFiles:
                 os.fsync(fd)
             finally:
                 os.close(fd)
-            made = subprocess.run(
-                ["mkswap", new],
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            if made.returncode != 0:
-                raise ManagerError(f"mkswap failed: {plain(made.stderr.strip(), 200)}.")
-            os.rename(new, path)
+            _mkswap(new)
+            check()
+            # Unlike a rename, a link replaces nothing that has come meanwhile.
+            try:
+                os.link(new, path, follow_symlinks=False)
+            except FileExistsError as error:
+                raise _in_the_way(path) from error
+            os.unlink(new)
+            _sync_folder(path)
         except BaseException:
-            self._remove(new)
+            with contextlib.suppress(OSError):
+                _unlink(new)
             raise
         finally:
             self.progress = None
 
     def _fill(self, fd: int, size: int, check: Callable[[], None]) -> None:
-        zeros = bytes(PIECE)
-        done = 0
+        zeros = memoryview(bytes(PIECE))
+        done = synced = 0
         while done < size:
             check()
             done += os.write(fd, zeros[: min(PIECE, size - done)])
             self.progress = Progress("writing the swap file", done, size)
-            if done % (32 * PIECE) == 0:
-                # Not to fill the page cache of a small server with it.
+            if done - synced >= SYNC_EVERY or done == size:
                 os.fdatasync(fd)
-                os.posix_fadvise(fd, 0, done, os.POSIX_FADV_DONTNEED)
+                os.posix_fadvise(fd, synced, done - synced, os.POSIX_FADV_DONTNEED)
+                synced = done
+
+
+def temporary(path: str) -> str:
+    """Return the name under which a swap file is written: hidden, and nobody else's."""
+    folder, _, name = path.rpartition("/")
+    return f"{folder}/.{name}.lowmem-tui"
+
+
+def _is_ours(path: str) -> bool:
+    """Tell whether it is an ordinary file that holds our label. OSError."""
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            return False
+        head = os.pread(fd, os.sysconf("SC_PAGE_SIZE"), 0)
+    finally:
+        os.close(fd)
+    label = head[_LABEL_AT : _LABEL_AT + _LABEL_SIZE].rstrip(b"\0")
+    return head.endswith(_MAGIC) and label == LABEL.encode()
+
+
+def _in_the_way(path: str) -> RefusedError:
+    return RefusedError(
+        f"{plain(path)} is there already and was not made by lowmem-tui: move it away, or switch "
+        "it on yourself (`swapon`)."
+    )
+
+
+def _fits(path: str, size: int) -> None:
+    folder = os.path.dirname(path)
+    disk = os.statvfs(folder)
+    if disk.f_flag & os.ST_RDONLY:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), folder)
+    free = disk.f_bavail * disk.f_frsize
+    if free < size + MARGIN:
+        raise RefusedError(
+            f"A swap file of {format_size(size)} does not fit: the disk has {format_size(free)} "
+            f"free, and {format_size(MARGIN)} of that must stay; free some, or make it smaller."
+        )
+
+
+def _mkswap(path: str) -> None:
+    path_of_programs = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+    try:
+        made = subprocess.run(
+            ["mkswap", "--label", LABEL, path],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            env={**os.environ, "LC_ALL": "C.UTF-8", "PATH": path_of_programs},
+            check=False,
+        )
+    except FileNotFoundError as error:
+        raise ManagerError("There is no mkswap here: install the package util-linux.") from error
+    if made.returncode != 0:
+        raise ManagerError(f"mkswap failed: {plain(made.stderr.strip(), 200)}.")
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _unlink(path: str) -> bool:
+    """Remove a file; tell whether there was one. OSError: the kernel keeps one that is in use."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _sync_folder(path: str) -> None:
+    fd = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

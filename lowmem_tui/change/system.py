@@ -11,6 +11,7 @@ import subprocess
 import time
 from typing import TYPE_CHECKING
 
+from lowmem_tui.change import swap_unit
 from lowmem_tui.change.swap_file import SwapFiles
 from lowmem_tui.model.errors import InvalidValueError, ManagerError, NotPermittedError
 from lowmem_tui.model.plan import ActionKind
@@ -157,9 +158,12 @@ def _sysctl(what: str) -> str:
 
 
 def _set_sysctl(what: str, value: str) -> None:
-    if _sysctl(what) != value:
-        with open(_sysctl_path(what), "w", encoding="ascii") as file:
-            file.write(value)
+    if _sysctl(what) == value:
+        return
+    with open(_sysctl_path(what), "w", encoding="ascii") as file:
+        file.write(value)
+    if (now := _sysctl(what)) != value:
+        raise ManagerError(f"The kernel made {what} {plain(now, 40)} of {plain(value, 40)}.")
 
 
 def _runs(unit: str) -> str:
@@ -168,8 +172,16 @@ def _runs(unit: str) -> str:
 
 
 def _set_running(unit: str, value: str) -> None:
-    if _runs(unit) != value:
+    if _runs(unit) == value:
+        return
+    space = swap_unit.space_of(unit)
+    if value == "active" or not space:
         _systemctl("start" if value == "active" else "stop", unit)
+        return
+    swap_unit.check_room(space)
+    # Whether it could be is seen by the kernel's list: systemd calls both an end.
+    _started(("systemctl", "stop", "--", unit), swap_unit.PATIENCE)
+    swap_unit.check_off(space)
 
 
 def _test(what: str, _: str) -> None:

@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from lowmem_tui.setup.ground import Ground
 
 STEPS: dict[str, str] = {
+    "box": "box",
+    "swap": "swap",
+    "sysctl": "sysctl",
+    "journal": "journal",
     "nginx": "nginx",
     "redis": "redis",
 }

@@ -1,0 +1,63 @@
+"""Switching swap off: what it holds must go somewhere."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from lowmem_tui.host.reading import read, read_whole
+from lowmem_tui.host.swaps import parse_swaps
+from lowmem_tui.model.errors import ManagerError, RefusedError
+from lowmem_tui.model.quantity import format_size
+from lowmem_tui.model.text import plain
+
+if TYPE_CHECKING:
+    from lowmem_tui.host.swaps import Swap
+
+ZRAM_UNIT: Final = "lowmem-tui-zram.service"
+ZRAM_DEVICE: Final = "/dev/zram0"
+
+PATIENCE: Final = 1000.0
+"""Seconds that switching swap off may take: a full one is read back page by page."""
+
+KEPT: Final = 32 << 20
+"""Bytes of RAM that are to be left: reading swap back needs some itself."""
+
+
+def space_of(unit: str) -> str:
+    """Return the path of the swap space that a unit of ours switches on; "" for other units."""
+    return {"swapfile.swap": "/swapfile", ZRAM_UNIT: ZRAM_DEVICE}.get(unit, "")
+
+
+def check_room(space: str, proc: str = "/proc") -> None:
+    """Raise RefusedError if what a swap space holds does not fit into RAM and other swap.
+
+    The kernel would begin all the same, and kill for it.
+    """
+    swaps = _swaps(proc)
+    used = sum(swap.used for swap in swaps if swap.path == space)
+    others = sum(swap.size - swap.used for swap in swaps if swap.path != space)
+    raw = read(f"{proc}/meminfo", size=16384) or b""
+    found = re.search(rb"^MemAvailable:\s+(\d+) kB", raw, re.MULTILINE)
+    if not used or not found:
+        return
+    room = int(found[1]) * 1024 + others - KEPT
+    if used > room:
+        raise RefusedError(
+            f"{plain(space)} cannot be switched off now: it holds {format_size(used)}, and RAM and "
+            f"other swap have room for {format_size(max(0, room))}; stop what uses the most, and "
+            "try again."
+        )
+
+
+def check_off(space: str, proc: str = "/proc") -> None:
+    """Raise ManagerError if a swap space is still on."""
+    if any(swap.path == space for swap in _swaps(proc)):
+        raise ManagerError(
+            f"{plain(space)} could not be switched off: see `journalctl -b -n 20`, stop what uses "
+            "the most, and try again."
+        )
+
+
+def _swaps(proc: str) -> list[Swap]:
+    return parse_swaps((read_whole(f"{proc}/swaps") or b"").decode("utf-8", "surrogateescape"))

@@ -1,0 +1,74 @@
+"""Files of settings in several folders, and which of them wins (systemd's ``NAME.d``)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from lowmem_tui.model.errors import InvalidValueError
+from lowmem_tui.model.plan import FileChange
+from lowmem_tui.model.snapshot import UnitFile
+from lowmem_tui.model.text import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from lowmem_tui.model.ports import Files, Inspector
+
+FOLDERS: Final = ("/etc", "/run", "/usr/local/lib", "/usr/lib")
+"""Between files of the same name the first folder wins (CONF_PATHS of systemd)."""
+
+OUR_NAME: Final = "zz-lowmem-tui.conf"
+
+MARK: Final = "# Written by lowmem-tui"
+
+
+class Declared(NamedTuple):
+    """A value that a file gives a setting."""
+
+    value: str
+    path: str
+
+
+def conf_files(files: Files, inspector: Inspector, name: str) -> list[UnitFile]:
+    """Return the files of ``sysctl.d``, ``systemd/journald.conf.d``…, the last one wins.
+
+    They are read in the order of their names, whatever folder they are in. A file that cannot be
+    read has no text.
+    """
+    paths: dict[str, str] = {}
+    for folder in FOLDERS:
+        for each in inspector.names(f"{folder}/{name}"):
+            if each.endswith(".conf") and not each.startswith("."):
+                paths.setdefault(each, f"{folder}/{name}/{each}")
+    return [read_file(files, paths[each]) for each in sorted(paths)]
+
+
+def read_file(files: Files, path: str) -> UnitFile:
+    """Return a file; without a text if there is none, or it cannot be read."""
+    try:
+        return UnitFile(path, files.read(path))
+    except OSError:
+        return UnitFile(path, None)
+
+
+def rewritten(
+    files: Files, path: str, settings: Mapping[str, str], head: str
+) -> tuple[FileChange, ...]:
+    """Return the change that makes our file say these settings alone; no file for no settings.
+
+    ``head`` is the text ahead of them, with its line ends. A setting of "" is left out. OSError.
+    """
+    lines = [f"{key}={value}\n" for key, value in settings.items() if value]
+    text = head + "".join(lines) if lines else None
+    before = files.read(path)
+    return () if before == text else (FileChange(path, before, text),)
+
+
+def known(step: str, wishes: Mapping[str, str], keys: Iterable[str]) -> None:
+    """Raise InvalidValueError for a key that is none of a step's."""
+    names = sorted(keys)
+    for key in wishes:
+        if key not in names:
+            raise InvalidValueError(
+                f"'{plain(key, 60)}' is no key of [{step}]: write one of {', '.join(names)}."
+            )

@@ -1,0 +1,377 @@
+"""The step `sysctl`: how willingly the kernel swaps, and how much it holds back from the disk."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from lowmem_tui.host.swaps import parse_swaps
+from lowmem_tui.model.errors import InvalidValueError
+from lowmem_tui.model.plan import Action, ActionKind, Notice, Phase, Plan
+from lowmem_tui.model.quantity import format_size
+from lowmem_tui.model.setup import Finding, Item, Look, Severity
+from lowmem_tui.model.text import plain
+from lowmem_tui.setup.conf import (
+    MARK,
+    OUR_NAME,
+    Declared,
+    conf_files,
+    known,
+    read_file,
+    rewritten,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from lowmem_tui.model.snapshot import UnitFile
+    from lowmem_tui.setup.ground import Ground
+
+PATH: Final = f"/etc/sysctl.d/{OUR_NAME}"
+SYSCTL_CONF: Final = "/etc/sysctl.conf"
+"""Read last by `sysctl --system`, and at boot only where /etc/sysctl.d has a link to it."""
+
+HEAD: Final = (
+    f"{MARK}. `lowmem-tui setup --step sysctl` changes it, `lowmem-tui undo` takes it back;\n"
+    "# without this file the values are the distribution's again at the next boot.\n"
+)
+
+REMEDY: Final = "sudo lowmem-tui setup --step sysctl"
+
+SWAPPINESS, OVERCOMMIT = "vm.swappiness", "vm.overcommit_memory"
+DIRTY, DIRTY_BACKGROUND = "vm.dirty_ratio", "vm.dirty_background_ratio"
+CACHE_PRESSURE = "vm.vfs_cache_pressure"
+
+REDIS: Final = ("redis-server", "redis", "valkey-server", "valkey")
+
+
+class Value(NamedTuple):
+    """What is known of a setting (Documentation/admin-guide/sysctl/vm.rst)."""
+
+    title: str
+    least: int
+    most: int
+    """What the kernel takes at most."""
+    default: int
+    """The kernel's own."""
+    good: range
+    """Values that are left as they are."""
+    choices: tuple[str, ...]
+
+
+VALUES: Final[dict[str, Value]] = {
+    SWAPPINESS: Value(
+        "how willingly it swaps", 0, 200, 60, range(1, 21), ("1", "10", "20", "60", "100")
+    ),
+    DIRTY: Value(
+        "unwritten data at which writers wait", 1, 100, 20, range(3, 11), ("5", "10", "20")
+    ),
+    DIRTY_BACKGROUND: Value(
+        "unwritten data at which writing begins", 1, 100, 10, range(1, 6), ("2", "5", "10")
+    ),
+    CACHE_PRESSURE: Value(
+        "how soon names of files are forgotten", 0, 1000, 100, range(40, 61), ("50", "100")
+    ),
+    OVERCOMMIT: Value("whether memory may be promised twice", 0, 2, 0, range(1, 2), ("0", "1")),
+}
+
+_ZRAM_GOOD = range(60, 201)
+
+
+class Seen(NamedTuple):
+    """What the server says of each setting."""
+
+    live: dict[str, str]
+    """What the kernel has; nothing for what it does not know, or does not tell."""
+    boot: dict[str, Declared]
+    """What the files say: the value that the next boot sets."""
+    others: dict[str, Declared]
+    """The same without our file."""
+    after: dict[str, Declared]
+    """What is said by files that are read after ours."""
+    ours: dict[str, str]
+    """What our file says."""
+    redis: str
+    """The unit of a Redis that is installed, or ""."""
+    zram: bool
+    """Whether all swap is in RAM."""
+    ram: int
+    """Bytes."""
+
+    def at_boot(self, key: str) -> str:
+        """Return the value after the next boot."""
+        found = self.boot.get(key)
+        return found.value if found else str(VALUES[key].default)
+
+
+class SysctlStep:
+    """See ``Step``."""
+
+    name = "sysctl"
+    title = "Kernel values"
+    about = (
+        "A few values decide whether a small server pages its programs out to keep files in "
+        "memory, and how much unwritten data may pile up. They are set at once, and kept in one "
+        "file of our own."
+    )
+
+    def __init__(self, ground: Ground) -> None:
+        """Look at one server."""
+        self._ground = ground
+
+    def look(self) -> Look:
+        """See ``Step``."""
+        if container := self._ground.inspector.facts().container:
+            return Look(absent=_not_here(container))
+        seen = self._see()
+        items = tuple(_item(key, seen) for key in VALUES if _offered(key, seen))
+        facts = [
+            f"{key} is {plain(seen.live[key], 20)} now, and {said} at boot."
+            for key in VALUES
+            if key in seen.live and (said := _boot_in_words(key, seen))
+        ]
+        if "0" in {seen.live.get(DIRTY), seen.live.get(DIRTY_BACKGROUND)}:
+            facts.append(
+                "vm.dirty_bytes or vm.dirty_background_bytes is in force here: the ratio beside it "
+                "is not."
+            )
+        return Look(tuple(facts), items, tuple(_findings(items, seen)), self._by_hand(seen))
+
+    def plan(self, wishes: Mapping[str, str]) -> Plan:
+        """See ``Step``."""
+        known(self.name, wishes, VALUES)
+        for key, value in wishes.items():
+            _validate(key, value)
+        container = self._ground.inspector.facts().container
+        if container and any(wishes.values()):
+            return Plan((), (), (), (), (Notice("sysctl-container", "", _not_here(container)),))
+        seen = self._see()
+        settings, live = dict(seen.ours), {}
+        for key, value in wishes.items():
+            if value:
+                live[key] = value
+                if seen.at_boot(key) != value or key not in seen.boot:
+                    settings[key] = value
+            elif settings.pop(key, None):
+                other = seen.others.get(key)
+                live[key] = other.value if other else str(VALUES[key].default)
+        return Plan(
+            (),
+            rewritten(self._ground.files, PATH, _in_order(settings), HEAD),
+            (),
+            tuple(_warnings(wishes, seen)),
+            (),
+            tuple(
+                Action(
+                    ActionKind.SYSCTL, key, seen.live[key], value, Phase.LATE,
+                    f"sysctl -w {key}={value}  (it was {plain(seen.live[key], 20)})",
+                )
+                for key, value in live.items()
+                if key in seen.live and seen.live[key] != value
+            ),
+        )  # fmt: skip
+
+    def _see(self) -> Seen:
+        ground = self._ground
+        files = conf_files(ground.files, ground.inspector, "sysctl.d")
+        ours = read_file(ground.files, PATH)
+        host = ground.snapshot().host
+        live = {key: ground.system.get(ActionKind.SYSCTL, key) for key in VALUES}
+        swaps = parse_swaps(read_file(ground.files, "/proc/swaps").text or "")
+        return Seen(
+            live={key: value for key, value in live.items() if value},
+            boot=declared(files),
+            others=declared(f for f in files if f.path != PATH),
+            after=declared(f for f in files if f.path.rpartition("/")[2] > OUR_NAME),
+            ours={key: found.value for key, found in declared([ours]).items()},
+            redis=_redis(ground.unit_files()),
+            zram=bool(swaps) and all(swap.path.startswith("/dev/zram") for swap in swaps),
+            ram=host.mem_total,
+        )
+
+    def _by_hand(self, seen: Seen) -> tuple[str, ...]:
+        """Tell of /etc/sysctl.conf, which `sysctl --system` reads last."""
+        conf = declared([read_file(self._ground.files, SYSCTL_CONF)])
+        return tuple(
+            f"{SYSCTL_CONF} says {key}={plain(found.value, 20)}, which `sysctl --system` sets "
+            "whatever our file says: take the line out."
+            for key, found in conf.items()
+            if key in seen.ours and seen.ours[key] != found.value
+        )
+
+
+def declared(files: Iterable[UnitFile]) -> dict[str, Declared]:
+    """Return what files say of each setting; a later file wins (sysctl.d(5)).
+
+    Patterns (``vm.*``) are not looked at: they do not win over a name.
+    """
+    found: dict[str, Declared] = {}
+    for file in files:
+        for line in (file.text or "").splitlines():
+            name, equals, value = line.strip().partition("=")
+            if not equals or name[:1] in {"#", ";"}:
+                continue
+            name = name.strip().removeprefix("-").strip()
+            # Where the first separator is a slash, a dot is a part of a name.
+            first = next((char for char in name if char in "./"), ".")
+            if first == "/":
+                name = name.translate(str.maketrans("./", "/."))
+            found[name] = Declared(value.strip(), file.path)
+    return found
+
+
+def _offered(key: str, seen: Seen) -> bool:
+    if key not in seen.live:
+        return False
+    if key in {DIRTY, DIRTY_BACKGROUND}:
+        return seen.live[key] != "0"
+    # Somebody who forbids to promise more than there is (2) knows why.
+    return key != OVERCOMMIT or (bool(seen.redis) and seen.live[key] != "2")
+
+
+def _item(key: str, seen: Seen) -> Item:
+    value, why = _proposed(key, seen)
+    now = seen.live[key]
+    good = _ZRAM_GOOD if key == SWAPPINESS and seen.zram else VALUES[key].good
+    if now.isdecimal() and int(now) in good and seen.at_boot(key) == now:
+        value = now
+    ready = now == value and value in {seen.at_boot(key), seen.ours.get(key)}
+    choices = dict.fromkeys((*VALUES[key].choices, value, now))
+    return Item(
+        key=key,
+        title=f"{key}: {VALUES[key].title}",
+        now=plain(now, 20),
+        value=value,
+        why=why,
+        choices=tuple(sorted(choices, key=lambda each: int(each) if each.isdecimal() else -1)),
+        done=ready,
+    )
+
+
+def _proposed(key: str, seen: Seen) -> tuple[str, str]:
+    """Return the policy's value, and why."""
+    if key == SWAPPINESS and seen.zram:
+        return "100", (
+            "All swap here is compressed RAM, far faster than any file: pages of programs "
+            "and of files are given up alike."
+        )
+    if key == SWAPPINESS:
+        return "10", (
+            "The disk is the slowest part of a small server: programs are swapped out only when "
+            "there is little else to give up. 0 would keep control groups from swapping at all."
+        )
+    if key in {DIRTY, DIRTY_BACKGROUND}:
+        value = "10" if key == DIRTY else "5"
+        now = seen.live[key]
+        many = int(now) if now.isdecimal() else 0
+        return value, (
+            f"Of {format_size(seen.ram)} at most {format_size(seen.ram * int(value) // 100)} "
+            f"instead of {format_size(seen.ram * many // 100)} "
+            + (
+                "wait for the disk before a writer must wait, too."
+                if key == DIRTY
+                else "pile up before writing begins: many small writes in place of a stall."
+            )
+        )
+    if key == CACHE_PRESSURE:
+        return "50", (
+            "The names and attributes of files are kept twice as long: reading them again costs "
+            "the slow disk more than they cost RAM."
+        )
+    return "1", (
+        f"{plain(seen.redis, 60)} forks to save and shares its memory with the child; at 0 the "
+        "kernel may refuse that as if it would need all of it twice, and the save fails."
+    )
+
+
+def _findings(items: Iterable[Item], seen: Seen) -> Iterable[Finding]:
+    for item in items:
+        if not item.done:
+            text = f"{item.key} is {item.now}, and {item.value} serves a small server better."
+            if item.now == item.value:
+                text = (
+                    f"{item.key} is {item.now} only until the next boot, which makes it "
+                    f"{plain(seen.at_boot(item.key), 20)}."
+                )
+            yield Finding(
+                f"sysctl-{item.key.partition('.')[2].replace('_', '-')}",
+                Severity.WARNING if item.key == OVERCOMMIT else Severity.ADVICE,
+                item.key,
+                text,
+                REMEDY,
+            )
+    for key, value in seen.ours.items():
+        other = seen.after.get(key)
+        if other and other.value != value:
+            yield Finding(
+                "sysctl-overruled",
+                Severity.WARNING,
+                other.path,
+                _overruled(key, value, other),
+                f"take {key} out of {plain(other.path)}",
+            )
+
+
+def _warnings(wishes: Mapping[str, str], seen: Seen) -> Iterable[Notice]:
+    for key, value in wishes.items():
+        other = seen.after.get(key)
+        if value and other and other.value != value:
+            yield Notice("sysctl-overruled", "", _overruled(key, value, other))
+        if key == OVERCOMMIT and value == "1" and not seen.redis:
+            yield Notice(
+                "sysctl-overcommit",
+                "",
+                "vm.overcommit_memory=1 is what Redis asks for, and there is none here: without it "
+                "the kernel still refuses what can never fit.",
+            )
+
+
+def _overruled(key: str, value: str, other: Declared) -> str:
+    return (
+        f"{plain(other.path)} is read after {PATH} and makes {key} {plain(other.value, 20)} again "
+        f"at boot, not {value}."
+    )
+
+
+def _boot_in_words(key: str, seen: Seen) -> str:
+    found = seen.boot.get(key)
+    if found is None:
+        return f"{VALUES[key].default}, the kernel's own," if _offered(key, seen) else ""
+    return f"{plain(found.value, 20)} (by {plain(found.path)})"
+
+
+def _validate(key: str, value: str) -> None:
+    known_ = VALUES[key]
+    if value and not (value.isascii() and value.isdecimal()):
+        raise InvalidValueError(
+            f"'{plain(value, 40)}' is no value of {key}: write a whole number, "
+            f"{known_.least} to {known_.most}."
+        )
+    if value and not known_.least <= int(value) <= known_.most:
+        raise InvalidValueError(
+            f"{key}={value} is out of range: write {known_.least} to {known_.most}."
+        )
+
+
+def _in_order(settings: Mapping[str, str]) -> dict[str, str]:
+    keys = [*(key for key in VALUES if key in settings), *(k for k in settings if k not in VALUES)]
+    return {key: settings[key] for key in keys}
+
+
+def _redis(unit_files: Mapping[str, str]) -> str:
+    for stem in REDIS:
+        name = f"{stem}.service"
+        if unit_files.get(name) in {"enabled", "enabled-runtime", "static", "generated"}:
+            return name
+    return ""
+
+
+def _not_here(container: str) -> str:
+    return (
+        f"This is a container ({plain(container, 20)}): vm.* are values of the host's kernel, and "
+        "only the host can set them."
+    )
+
+
+def make(ground: Ground) -> SysctlStep:
+    """Return the step."""
+    return SysctlStep(ground)
