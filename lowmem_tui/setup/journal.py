@@ -240,7 +240,7 @@ def _item(key: str, seen: Seen) -> Item:
         now=plain(found.value, 20) if found and found.value else "no bound of its own",
         value=value,
         why=why,
-        choices=choices if value in choices else (value, *choices),
+        choices=tuple(sorted({*choices, value}, key=lambda each: _parse(key, each, least=0) or 0)),
         done=ready,
     )
 

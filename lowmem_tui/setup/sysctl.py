@@ -125,10 +125,10 @@ class SysctlStep:
         seen = self._see()
         items = tuple(_item(key, seen) for key in VALUES if _offered(key, seen))
         facts = [
-            f"{key} is {plain(seen.live[key], 20)} now, and {said} at boot."
+            f"{key} is set by {plain(found.path)} to {plain(found.value, 20)}."
             for key in VALUES
-            if key in seen.live and (said := _boot_in_words(key, seen))
-        ]
+            if key in seen.live and (found := seen.boot.get(key))
+        ] or ["No file sets any of these: the values are the kernel's own."]
         if "0" in {seen.live.get(DIRTY), seen.live.get(DIRTY_BACKGROUND)}:
             facts.append(
                 "vm.dirty_bytes or vm.dirty_background_bytes is in force here: the ratio beside it "
@@ -262,10 +262,11 @@ def _proposed(key: str, seen: Seen) -> tuple[str, str]:
     if key in {DIRTY, DIRTY_BACKGROUND}:
         value = "10" if key == DIRTY else "5"
         now = seen.live[key]
-        many = int(now) if now.isdecimal() else 0
+        many = int(now) if now.isdecimal() and now != value else 0
+        instead = f"instead of {format_size(seen.ram * many // 100)} " if many else ""
         return value, (
             f"Of {format_size(seen.ram)} at most {format_size(seen.ram * int(value) // 100)} "
-            f"instead of {format_size(seen.ram * many // 100)} "
+            f"{instead}"
             + (
                 "wait for the disk before a writer must wait, too."
                 if key == DIRTY
@@ -287,6 +288,11 @@ def _findings(items: Iterable[Item], seen: Seen) -> Iterable[Finding]:
     for item in items:
         if not item.done:
             text = f"{item.key} is {item.now}, and {item.value} serves a small server better."
+            if item.key == OVERCOMMIT:
+                text = (
+                    f"{plain(seen.redis, 60)} forks to save, which the kernel may refuse while "
+                    f"{item.key} is {item.now}: the save fails then."
+                )
             if item.now == item.value:
                 text = (
                     f"{item.key} is {item.now} only until the next boot, which makes it "
@@ -330,13 +336,6 @@ def _overruled(key: str, value: str, other: Declared) -> str:
         f"{plain(other.path)} is read after {PATH} and makes {key} {plain(other.value, 20)} again "
         f"at boot, not {value}."
     )
-
-
-def _boot_in_words(key: str, seen: Seen) -> str:
-    found = seen.boot.get(key)
-    if found is None:
-        return f"{VALUES[key].default}, the kernel's own," if _offered(key, seen) else ""
-    return f"{plain(found.value, 20)} (by {plain(found.path)})"
 
 
 def _validate(key: str, value: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lowmem_tui.host.demo import roster
+from lowmem_tui.host.demo.swap import UNIT, DemoSwap
 from lowmem_tui.model.errors import InvalidValueError
 from lowmem_tui.model.plan import ActionKind
 from lowmem_tui.model.setup import FolderUsage, HostFacts, Progress
@@ -31,17 +32,29 @@ VALUES = {
 class DemoSystem:
     """model.ports.System."""
 
-    progress: Progress | None = None
-
     def __init__(self, server: DemoServer) -> None:
         self._server = server
         self._values = dict(VALUES)
+        self.swap = DemoSwap(server.init.memory)
+
+    @property
+    def progress(self) -> Progress | None:
+        """How far a long action is."""
+        return self.swap.progress
+
+    def swaps(self) -> str:
+        """Return /proc/swaps; the caller holds the lock."""
+        return self.swap.table()
 
     def get(self, kind: ActionKind, what: str) -> str:
         """Return the value now."""
         with self._server.lock:
             if kind is ActionKind.LINK:
                 return self._server.disk.links.get(what, "")
+            if kind is ActionKind.SWAP_FILE:
+                return str(self.swap.size or "")
+            if kind is ActionKind.RUN and what == UNIT:
+                return "active" if self.swap.on else "inactive"
             if kind is ActionKind.RUN:
                 self._server.advance()
                 state = self._server.connect().properties([what])[what].active_state
@@ -51,12 +64,17 @@ class DemoSystem:
     def put(self, kind: ActionKind, what: str, value: str, check: Callable[[], None]) -> None:
         """Make it so."""
         check()
+        if kind is ActionKind.SWAP_FILE:
+            self.swap.make(int(value or 0), check)
+            return
         with self._server.lock:
             if kind is ActionKind.LINK:
                 if value:
                     self._server.disk.links[what] = value
                 else:
                     self._server.disk.links.pop(what, None)
+            elif kind is ActionKind.RUN and what == UNIT:
+                self.swap.switch(on=value == "active")
             elif kind is ActionKind.RUN:
                 manager = self._server.connect()
                 if value == self.get(kind, what):
@@ -89,7 +107,7 @@ class DemoInspector:
             container="",
             processors=1,
             root_filesystem="ext4",
-            root_free=9 << 30,
+            root_free=(9 << 30) - self._server.system.swap.size,
             root_total=20 << 30,
             root_writable=True,
             zram=True,
@@ -110,7 +128,9 @@ class DemoInspector:
             return self._server.disk.links.get(path, path)
 
     def usage(self, folder: str) -> FolderUsage | None:
-        """Return what lies below a folder: old sessions of the application."""
+        """Return what lies below a folder: the journal, old sessions of the application."""
+        if folder == "/var/log/journal":
+            return FolderUsage(31, 1_431 << 20, roster.BOOTED - 190 * 86_400)
         if folder.rstrip("/") == "/srv/cloudchat/flask_session":
             return FolderUsage(18_211, 143 << 20, roster.BOOTED - 90 * 86_400)
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from lowmem_tui.host.demo import programs, texts
+from lowmem_tui.host.demo import programs, settings, texts
 from lowmem_tui.model.unit import is_template
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Disk:
     """Files and symbolic links, by absolute path."""
 
     def __init__(self) -> None:
-        found = {**texts.files(), **programs.FILES}
+        found = {**texts.files(), **programs.FILES, **settings.FILES}
         self.entries = {path: Entry(text, 0) for path, text in found.items()}
         self.links = {**texts.LINKS, **programs.LINKS}
         self._writes = 0

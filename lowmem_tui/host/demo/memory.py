@@ -71,9 +71,12 @@ class Task:
         """What the OOM killer weighs."""
         return (self.rss + (self.swap & WHOLE) + self.page_tables) // PAGE
 
-    def process(self) -> Process:
-        """Return it as the sampler shows it; the same object while nothing has changed."""
-        score = 0 if self.pid == 1 else oom_score(self.pages, self.adj, (RAM + SWAP) // PAGE)
+    def process(self, total: int) -> Process:
+        """Return it as the sampler shows it; the same object while nothing has changed.
+
+        ``total`` is the pages of RAM and swap.
+        """
+        score = 0 if self.pid == 1 else oom_score(self.pages, self.adj, total)
         new = Process(
             self.pid, self.start, self.ppid, self.name, self.uid, self.rss, self.swap & WHOLE,
             self.page_tables, score, self.adj, self.command, self.below,
@@ -212,6 +215,8 @@ class Memory:
         self.groups: dict[str, Cgroup] = {}
         self.gauge = Gauge()
         self.oom_kills = 0
+        self.swap_total = SWAP
+        """Bytes: all that is on."""
         self._killed, self._decided = killed, decided
         self._stall = 0.0
 
@@ -225,7 +230,7 @@ class Memory:
 
     def free_swap(self) -> int:
         """SwapFree."""
-        return max(0, SWAP - sum([group.sizes().swap for group in self.groups.values()]))
+        return max(0, self.swap_total - sum([group.sizes().swap for group in self.groups.values()]))
 
     def total(self) -> Sizes:
         """Return the sums over all groups."""
@@ -291,7 +296,9 @@ class Memory:
             if freed >= over:
                 return
             bound = group.limits["memory.swap.max"]
-            swap = SWAP if isinstance(bound, Unlimited) else min(bound, SWAP)
+            swap = self.swap_total
+            if not isinstance(bound, Unlimited):
+                swap = min(bound, swap)
             if not self._kill(self.below(path), (limit + swap) // PAGE, group):
                 return
 
@@ -311,7 +318,7 @@ class Memory:
             if used - freed < RAM - 14 * MIB:
                 self._stall = max(self._stall, 0.2)
                 return
-            if not self._kill(groups, (RAM + SWAP) // PAGE):
+            if not self._kill(groups, (RAM + self.swap_total) // PAGE):
                 return
 
     def _peopled(self) -> list[Cgroup]:

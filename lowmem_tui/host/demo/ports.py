@@ -48,7 +48,7 @@ class DemoSampler:
                 mem_total=roster.RAM,
                 mem_free=free,
                 mem_available=available,
-                swap_total=roster.SWAP,
+                swap_total=memory.swap_total,
                 swap_free=memory.free_swap(),
                 zram=None,
                 pressure=memory.gauge.pressure(),
@@ -168,6 +168,8 @@ class DemoFiles:
     def read(self, path: str) -> str | None:
         """Return the text, None if there is no such file."""
         with _Held(self._server) as server:
+            if path == "/proc/swaps":
+                return server.system.swaps()
             return server.disk.read(path)
 
     def obstacle(self, path: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lowmem_tui.host.demo import roster, texts
-from lowmem_tui.host.demo.memory import Sizes
+from lowmem_tui.host.demo.memory import PAGE, Sizes
 from lowmem_tui.model.unit import INFINITY, Key, UnitProperties, UnitType, Unlimited, unit_type
 from lowmem_tui.model.unitfile import assignments
 from lowmem_tui.model.usage import Memory, UnitUsage
@@ -111,10 +111,11 @@ def usages(memory: kernel.Memory) -> dict[str, UnitUsage]:
     """Return what the files of every control group say, by the units' names; the root first."""
     sums: dict[str, list[int]] = {}
     processes: dict[str, tuple[Process, ...]] = {}
+    total = (roster.RAM + memory.swap_total) // PAGE
     for path, group in memory.groups.items():
         # Slices come before what is in them.
         sums[path] = [0] * (len(Sizes._fields) + 1)
-        processes[path] = tuple(t.process() for t in sorted(group.tasks, key=lambda t: t.pid))
+        processes[path] = tuple(t.process(total) for t in sorted(group.tasks, key=lambda t: t.pid))
         if not group.inner:
             row = (*group.sizes(), sum(p.rss for p in processes[path]))
             for above in group.line:

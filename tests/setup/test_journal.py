@@ -1,0 +1,200 @@
+"""The step `journal`: what counts in journald's files, what is proposed, what is written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lowmem_tui.model.errors import InvalidValueError
+from lowmem_tui.model.plan import ActionKind
+from lowmem_tui.setup import journal
+
+from .tree import Tree, codes, items, proposed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from lowmem_tui.model.ports import Step
+
+D = "/etc/systemd/journald.conf.d"
+OURS = f"{D}/zz-lowmem-tui.conf"
+ALL = {"journal-disk", "journal-ram", "journal-age"}
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    made = Tree(tmp_path)
+    made.write("/etc/systemd/journald.conf", "[Journal]\n#SystemMaxUse=\n")
+    made.write("/var/log/journal/0123/system.journal", "x" * 5_000_000)
+    return made
+
+
+@pytest.fixture
+def step(tree: Tree) -> Step:
+    return journal.make(tree.ground())
+
+
+def test_proposes_the_policy_and_finds_nothing_afterwards(tree: Tree, step: Step) -> None:
+    look = step.look()
+    assert codes(look) == ALL
+    assert "4.8M now" in look.facts[0]
+    wishes = proposed(step)
+    assert wishes == {"SystemMaxUse": "100M", "RuntimeMaxUse": "32M", "MaxRetentionSec": "7day"}
+    plan = step.plan(wishes)
+    (file,) = plan.files
+    assert file.path == OURS
+    assert file.after is not None
+    assert file.after.endswith(
+        "\n[Journal]\nSystemMaxUse=100M\nRuntimeMaxUse=32M\nMaxRetentionSec=7day\n"
+    )
+    (action,) = plan.actions
+    assert (action.kind, action.what) == (ActionKind.SERVICE, "systemd-journald.service")
+    assert action.inverse == action
+    tree.make(plan)
+    after = step.look()
+    assert after.findings == ()
+    assert all(item.done for item in after.items)
+    assert step.plan(wishes).empty
+
+
+@pytest.mark.parametrize(
+    ("ram", "value"),
+    [(470 << 20, "16M"), (967 << 20, "32M"), (1970 << 20, "64M"), (8 << 30, "64M")],
+)
+def test_what_is_ram_goes_by_the_ram(tree: Tree, step: Step, ram: int, value: str) -> None:
+    from dataclasses import replace
+
+    tree.snapshot = replace(tree.snapshot, host=tree.snapshot.host._replace(mem_total=ram))
+    assert items(step.look())["RuntimeMaxUse"].value == value
+
+
+# What files say: the value that is proposed, and whether there is nothing to be done.
+@pytest.mark.parametrize(
+    ("key", "files", "value", "done"),
+    [
+        ("SystemMaxUse", {f"{D}/a.conf": "[Journal]\nSystemMaxUse=64M"}, "64M", True),
+        ("SystemMaxUse", {f"{D}/a.conf": "[Journal]\nSystemMaxUse=1G"}, "100M", False),
+        # The last file wins, whatever folder it is in.
+        (
+            "SystemMaxUse",
+            {
+                f"{D}/a.conf": "[Journal]\nSystemMaxUse=64M",
+                "/usr/lib/systemd/journald.conf.d/b.conf": "[Journal]\nSystemMaxUse=1G",
+            },
+            "100M",
+            False,
+        ),
+        # Of the same name /etc's is read alone.
+        (
+            "SystemMaxUse",
+            {
+                f"{D}/b.conf": "[Journal]\nSystemMaxUse=64M",
+                "/usr/lib/systemd/journald.conf.d/b.conf": "[Journal]\nSystemMaxUse=1G",
+            },
+            "64M",
+            True,
+        ),
+        # What journald refuses does not count, what is in another section neither.
+        ("SystemMaxUse", {f"{D}/a.conf": "[Journal]\nSystemMaxUse=banana"}, "100M", False),
+        ("SystemMaxUse", {f"{D}/a.conf": "[Remote]\nSystemMaxUse=64M"}, "100M", False),
+        # A value that is taken back.
+        (
+            "SystemMaxUse",
+            {
+                f"{D}/a.conf": "[Journal]\nSystemMaxUse=64M",
+                f"{D}/b.conf": "[Journal]\nSystemMaxUse=",
+            },
+            "100M",
+            False,
+        ),
+        ("MaxRetentionSec", {f"{D}/a.conf": "[Journal]\nMaxRetentionSec=2week"}, "2week", True),
+        ("MaxRetentionSec", {f"{D}/a.conf": "[Journal]\nMaxRetentionSec=1year"}, "7day", False),
+        ("MaxRetentionSec", {f"{D}/a.conf": "[Journal]\nMaxRetentionSec=0"}, "7day", False),
+    ],
+)
+def test_what_others_say(
+    tree: Tree, step: Step, key: str, files: dict[str, str], value: str, done: bool
+) -> None:
+    for path, text in files.items():
+        tree.write(path, text + "\n")
+    item = items(step.look())[key]
+    assert (item.value, item.done) == (value, done)
+    plan = step.plan({key: value})
+    assert plan.empty is done
+    tree.make(plan)
+    assert items(step.look())[key].done
+    assert step.plan({key: value}).empty
+
+
+def test_the_main_file_may_lie_in_usr_lib(tree: Tree, step: Step) -> None:
+    (tree.root / "etc/systemd/journald.conf").unlink()
+    tree.write("/usr/lib/systemd/journald.conf", "[Journal]\nSystemMaxUse=50M\n")
+    assert items(step.look())["SystemMaxUse"].now == "50M"
+    tree.write("/etc/systemd/journald.conf", "[Journal]\n")
+    assert items(step.look())["SystemMaxUse"].now == "no bound of its own"
+
+
+def test_a_later_file_wins_and_is_named(tree: Tree, step: Step) -> None:
+    path = f"{D}/zzz.conf"
+    tree.write(path, "[Journal]\nSystemMaxUse=2G\n")
+    plan = step.plan({"SystemMaxUse": "100M"})
+    assert "journal-overruled" in {w.code for w in plan.warnings}
+    tree.make(plan)
+    look = step.look()
+    assert [f.subject for f in look.findings if f.code == "journal-overruled"] == [path]
+    assert "journal-disk" not in codes(look)
+    assert step.plan({"SystemMaxUse": "100M"}).empty
+
+
+def test_what_is_lost_for_good_is_said(tree: Tree, step: Step) -> None:
+    (tree.root / "var/log/journal/0123/old.journal").write_bytes(b"x" * (12 << 20))
+    (warning,) = step.plan({"SystemMaxUse": "10M"}).warnings
+    assert "16.8M" in warning.text
+    assert "undoing" in warning.text
+
+
+@pytest.mark.parametrize(
+    ("text", "on_disk", "absent", "words"),
+    [
+        ("", True, False, "on the disk"),
+        ("", False, False, "in RAM"),
+        ("Storage=volatile", True, False, "in RAM"),
+        ("Storage=none", True, True, "Storage=none"),
+    ],
+)
+def test_where_it_is_kept(
+    tree: Tree, step: Step, text: str, on_disk: bool, absent: bool, words: str
+) -> None:
+    tree.write("/etc/systemd/journald.conf", f"[Journal]\n{text}\n")
+    if not on_disk:
+        (tree.root / "var/log/journal").rename(tree.root / "var/log/other")
+    look = step.look()
+    assert bool(look.absent) is absent
+    assert words in (look.absent or look.facts[0])
+
+
+def test_our_other_settings_stay_and_an_empty_wish_drops_one(tree: Tree, step: Step) -> None:
+    tree.make(step.plan(proposed(step)))
+    (file,) = step.plan({"SystemMaxUse": ""}).files
+    assert file.after is not None
+    assert "SystemMaxUse" not in file.after
+    assert "RuntimeMaxUse=32M" in file.after
+    (file,) = step.plan(dict.fromkeys(proposed(step), "")).files
+    assert file.after is None
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("MaxUse", "100M", "SystemMaxUse"),
+        ("SystemMaxUse", "100 megabytes", "size"),
+        ("SystemMaxUse", "10%", "size"),
+        ("SystemMaxUse", "1M", "at least 8M"),
+        ("MaxRetentionSec", "7 suns", "time span"),
+        ("SystemMaxUse", "100M\nStorage=none", "size"),
+    ],
+)
+def test_wrong_wishes(step: Step, key: str, value: str, words: str) -> None:
+    with pytest.raises(InvalidValueError, match=words):
+        step.plan({key: value})

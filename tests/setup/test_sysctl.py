@@ -1,0 +1,252 @@
+"""The step `sysctl`: what is proposed, what counts at boot, what is written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lowmem_tui.model.errors import InvalidValueError
+from lowmem_tui.model.plan import ActionKind
+from lowmem_tui.setup import sysctl
+from lowmem_tui.setup.sysctl import declared
+
+from .tree import Tree, codes, items, proposed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from lowmem_tui.model.ports import Step
+
+OURS = "/etc/sysctl.d/zz-lowmem-tui.conf"
+DEFAULTS = {
+    "swappiness": 60,
+    "dirty_ratio": 20,
+    "dirty_background_ratio": 10,
+    "vfs_cache_pressure": 100,
+    "overcommit_memory": 0,
+}
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    made = Tree(tmp_path)
+    made.sysctl(**DEFAULTS)
+    return made
+
+
+@pytest.fixture
+def step(tree: Tree) -> Step:
+    return sysctl.make(tree.ground())
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("vm.swappiness=10", {"vm.swappiness": "10"}),
+        ("  vm.swappiness =  10  ", {"vm.swappiness": "10"}),
+        ("-vm.swappiness = 10", {"vm.swappiness": "10"}),
+        ("vm/swappiness=10", {"vm.swappiness": "10"}),
+        ("net/ipv4/conf/enp3s0.200/forwarding=1", {"net.ipv4.conf.enp3s0/200.forwarding": "1"}),
+        ("#vm.swappiness=10\n; vm.swappiness=20\n", {}),
+        ("vm.swappiness", {}),
+        ("vm.swappiness=1\nvm.swappiness=2", {"vm.swappiness": "2"}),
+    ],
+)
+def test_reads_as_sysctl_d_says(text: str, found: dict[str, str]) -> None:
+    from lowmem_tui.model.snapshot import UnitFile
+
+    assert {k: v.value for k, v in declared([UnitFile("/x", text)]).items()} == found
+
+
+def test_proposes_the_policy_and_finds_nothing_afterwards(tree: Tree, step: Step) -> None:
+    look = step.look()
+    assert {key: item.value for key, item in items(look).items()} == {
+        "vm.swappiness": "10",
+        "vm.dirty_ratio": "10",
+        "vm.dirty_background_ratio": "5",
+        "vm.vfs_cache_pressure": "50",
+    }
+    assert not any(item.done for item in look.items)
+    assert len(look.findings) == 4
+    wishes = proposed(step)
+    plan = step.plan(wishes)
+    assert [(a.kind, a.what, a.before, a.after) for a in plan.actions] == [
+        (ActionKind.SYSCTL, "vm.swappiness", "60", "10"),
+        (ActionKind.SYSCTL, "vm.dirty_ratio", "20", "10"),
+        (ActionKind.SYSCTL, "vm.dirty_background_ratio", "10", "5"),
+        (ActionKind.SYSCTL, "vm.vfs_cache_pressure", "100", "50"),
+    ]
+    tree.make(plan)
+    after = step.look()
+    assert after.findings == ()
+    assert all(item.done for item in after.items)
+    assert step.plan(wishes).empty
+    assert dict(proposed(step)) == dict(wishes)
+
+
+def test_the_inverse_is_the_server_as_it_was(tree: Tree, step: Step) -> None:
+    plan = step.plan(proposed(step))
+    tree.make(plan)
+    for action in plan.actions:
+        tree.system.put(action.kind, action.what, action.inverse.after, lambda: None)
+    tree.files.remove(OURS)
+    assert codes(step.look()) == {
+        f"sysctl-{k.replace('_', '-')}" for k in DEFAULTS if "over" not in k
+    }
+
+
+# Which Redis is there, the live value; whether 1 is proposed, and whether it is found missing.
+@pytest.mark.parametrize(
+    ("unit", "state", "live", "offered", "found"),
+    [
+        ("redis-server.service", "enabled", 0, True, True),
+        ("valkey-server.service", "enabled", 0, True, True),
+        ("redis-server.service", "disabled", 0, False, False),
+        ("redis-server.service", "masked", 0, False, False),
+        ("nginx.service", "enabled", 0, False, False),
+        ("redis-server.service", "enabled", 2, False, False),
+    ],
+)
+def test_overcommit_only_with_redis(
+    tree: Tree, step: Step, unit: str, state: str, live: int, offered: bool, found: bool
+) -> None:
+    tree.unit_files[unit] = state
+    tree.sysctl(overcommit_memory=live)
+    look = step.look()
+    assert ("vm.overcommit_memory" in items(look)) is offered
+    assert ("sysctl-overcommit-memory" in codes(look)) is found
+    if offered:
+        assert unit in items(look)["vm.overcommit_memory"].why
+
+
+def test_overcommit_without_redis_is_warned_of(step: Step) -> None:
+    (warning,) = step.plan({"vm.overcommit_memory": "1"}).warnings
+    assert warning.code == "sysctl-overcommit"
+
+
+# What a file says, the live value; the value that is proposed, whether that is so already.
+@pytest.mark.parametrize(
+    ("path", "declared", "live", "value", "done"),
+    [
+        # Somebody's own good value stays.
+        ("/etc/sysctl.d/10-mine.conf", "1", 1, "1", True),
+        ("/etc/sysctl.d/99-mine.conf", "20", 20, "20", True),
+        # One that is good now and gone after the next boot is not.
+        ("/etc/sysctl.d/10-mine.conf", "60", 10, "10", False),
+        ("/etc/sysctl.d/10-mine.conf", "100", 100, "10", False),
+        # 0 keeps groups from swapping.
+        ("/etc/sysctl.d/10-mine.conf", "0", 0, "10", False),
+        ("/usr/lib/sysctl.d/50-vendor.conf", "10", 10, "10", True),
+    ],
+)
+def test_what_others_say(
+    tree: Tree, step: Step, path: str, declared: str, live: int, value: str, done: bool
+) -> None:
+    tree.write(path, f"vm.swappiness = {declared}\n")
+    tree.sysctl(swappiness=live)
+    item = items(step.look())["vm.swappiness"]
+    assert (item.value, item.done) == (value, done)
+    plan = step.plan({"vm.swappiness": value})
+    assert plan.empty is done
+    if not done:
+        tree.make(plan)
+        assert items(step.look())["vm.swappiness"].done
+
+
+def test_good_at_boot_and_not_now_needs_no_file(tree: Tree, step: Step) -> None:
+    tree.write("/etc/sysctl.d/10-mine.conf", "vm.swappiness=10\n")
+    plan = step.plan({"vm.swappiness": "10"})
+    assert plan.files == ()
+    assert [a.after for a in plan.actions] == ["10"]
+
+
+@pytest.mark.parametrize("folder", ["/etc", "/run", "/usr/lib"])
+def test_a_later_file_wins_wherever_it_lies_and_is_named(
+    tree: Tree, step: Step, folder: str
+) -> None:
+    path = f"{folder}/sysctl.d/zzz.conf"
+    tree.write(path, "vm.swappiness=90\n")
+    plan = step.plan({"vm.swappiness": "10"})
+    (warning,) = plan.warnings
+    assert (warning.code, path in warning.text) == ("sysctl-overruled", True)
+    tree.make(plan)
+    look = step.look()
+    (finding,) = [f for f in look.findings if f.code == "sysctl-overruled"]
+    assert finding.subject == path
+    assert "sysctl-swappiness" not in codes(look)
+    assert step.plan({"vm.swappiness": "10"}).empty
+    (tree.root / path[1:]).unlink()
+    assert "sysctl-overruled" not in codes(step.look())
+
+
+def test_a_masked_file_says_nothing(tree: Tree, step: Step) -> None:
+    tree.write("/usr/lib/sysctl.d/50-vendor.conf", "vm.swappiness=10\n")
+    (tree.root / "etc/sysctl.d/50-vendor.conf").symlink_to("/dev/null")
+    tree.sysctl(swappiness=10)
+    assert not items(step.look())["vm.swappiness"].done
+
+
+def test_sysctl_conf_is_told_of(tree: Tree, step: Step) -> None:
+    tree.make(step.plan({"vm.swappiness": "10"}))
+    assert step.look().by_hand == ()
+    tree.write("/etc/sysctl.conf", "vm.swappiness=60\n")
+    (words,) = step.look().by_hand
+    assert "sysctl --system" in words
+
+
+def test_swap_in_ram_alone_is_another_matter(tree: Tree, step: Step) -> None:
+    tree.sysctl(swappiness=10)
+    tree.write("/etc/sysctl.d/10-mine.conf", "vm.swappiness=10\n")
+    tree.swaps(_dev_zram0=480)
+    assert items(step.look())["vm.swappiness"].value == "100"
+    tree.swaps(_dev_zram0=480, _swapfile=1024)
+    assert items(step.look())["vm.swappiness"].value == "10"
+
+
+def test_a_ratio_that_is_not_in_force_is_left_alone(tree: Tree, step: Step) -> None:
+    tree.sysctl(dirty_ratio=0)
+    look = step.look()
+    assert "vm.dirty_ratio" not in items(look)
+    assert any("dirty_bytes" in fact for fact in look.facts)
+
+
+def test_our_other_settings_stay_and_an_empty_wish_drops_one(tree: Tree, step: Step) -> None:
+    tree.make(step.plan(proposed(step)))
+    plan = step.plan({"vm.swappiness": ""})
+    (file,) = plan.files
+    assert file.after is not None
+    assert "swappiness" not in file.after
+    assert "vm.dirty_ratio=10\n" in file.after
+    assert [(a.before, a.after) for a in plan.actions] == [("10", "60")]
+    dropped = dict.fromkeys(proposed(step), "")
+    (file,) = step.plan(dropped).files
+    assert file.after is None
+
+
+@pytest.mark.parametrize("container", ["lxc", "openvz", "docker"])
+def test_containers(tree: Tree, step: Step, container: str) -> None:
+    tree.facts(container=container)
+    look = step.look()
+    assert container in look.absent
+    assert (look.items, look.findings) == ((), ())
+    (refusal,) = step.plan({"vm.swappiness": "10"}).refusals
+    assert container in refusal.text
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("vm.swapiness", "10", "vm.swappiness"),
+        ("kernel.panic", "10", "vm.swappiness"),
+        ("vm.swappiness", "ten", "0 to 200"),
+        ("vm.swappiness", "201", "0 to 200"),
+        ("vm.swappiness", "-1", "0 to 200"),
+        ("vm.dirty_ratio", "0", "1 to 100"),
+        ("vm.swappiness", "10\nkernel.panic=1", "0 to 200"),
+        ("vm.overcommit_memory", "3", "0 to 2"),
+    ],
+)
+def test_wrong_wishes(step: Step, key: str, value: str, words: str) -> None:
+    with pytest.raises(InvalidValueError, match=words):
+        step.plan({key: value})
