@@ -32,15 +32,12 @@ VALUES = {
 class DemoSystem:
     """model.ports.System."""
 
+    progress: Progress | None = None
+
     def __init__(self, server: DemoServer) -> None:
         self._server = server
         self._values = dict(VALUES)
         self.swap = DemoSwap(server.init.memory)
-
-    @property
-    def progress(self) -> Progress | None:
-        """How far a long action is."""
-        return self.swap.progress
 
     def swaps(self) -> str:
         """Return /proc/swaps; the caller holds the lock."""
@@ -65,7 +62,11 @@ class DemoSystem:
         """Make it so."""
         check()
         if kind is ActionKind.SWAP_FILE:
-            self.swap.make(int(value or 0), check)
+            try:
+                for self.progress in self.swap.make(int(value or 0), check):
+                    pass
+            finally:
+                self.progress = None
             return
         with self._server.lock:
             if kind is ActionKind.LINK:

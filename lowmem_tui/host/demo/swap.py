@@ -11,7 +11,7 @@ from lowmem_tui.model.quantity import format_size
 from lowmem_tui.model.setup import Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from lowmem_tui.host.demo.memory import Memory
 
@@ -30,7 +30,6 @@ class DemoSwap:
         self.size = 0
         """Bytes of the swap file; 0 for none."""
         self.on = False
-        self.progress: Progress | None = None
 
     def table(self) -> str:
         """Return /proc/swaps; the caller holds the lock."""
@@ -44,15 +43,12 @@ class DemoSwap:
                 lines.append(f"{path:<40}{kind}\t{size >> 10}\t\t{here >> 10}\t\t{-2 - number}")
         return "\n".join([*lines, ""])
 
-    def make(self, size: int, check: Callable[[], None]) -> None:
-        """Write the file, or remove it (0); the caller does not hold the lock."""
-        try:
-            for done in range(0, size, PIECE) if size != self.size else ():
-                check()
-                time.sleep(PAUSE)
-                self.progress = Progress("writing the swap file", min(done + PIECE, size), size)
-        finally:
-            self.progress = None
+    def make(self, size: int, check: Callable[[], None]) -> Iterator[Progress]:
+        """Write the file, or remove it (0), piece by piece; the caller does not hold the lock."""
+        for done in range(0, size, PIECE) if size != self.size else ():
+            check()
+            time.sleep(PAUSE)
+            yield Progress("writing the swap file", min(done + PIECE, size), size)
         self.size = size
 
     def switch(self, *, on: bool) -> None:
