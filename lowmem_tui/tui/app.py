@@ -75,7 +75,7 @@ class LowmemApp(App[int]):
         ascii: bool = False,  # noqa: A002 - the option's own name
         start: str = "",
     ) -> None:
-        """``start`` is the screen to begin with: "setup"; "" for the main screen."""
+        """``start`` is where to begin: "setup", or "setup/STEP"; "" for the main screen."""
         super().__init__(ansi_color=True)
         self.animation_level = "none"
         self.backend = backend
@@ -134,11 +134,11 @@ class LowmemApp(App[int]):
 
         self.push_screen(ReviewScreen())
 
-    def open_setup(self) -> None:
-        """Show the guided set-up."""
+    def open_setup(self, step: str = "") -> None:
+        """Show the guided set-up, one step of it at once."""
         from lowmem_tui.tui.screens.setup import SetupScreen
 
-        self.push_screen(SetupScreen())
+        self.push_screen(SetupScreen(step))
 
     def verdict(self, unit_name: str) -> Verdict:
         """Return the tier and group of a unit of the newest snapshot.
@@ -173,8 +173,8 @@ class LowmemApp(App[int]):
     def on_mount(self) -> None:
         """Start looking."""
         self.run_worker(self._watch(), name="watch", exit_on_error=True)
-        if self._start == "setup":
-            self.open_setup()
+        if self._start:
+            self.open_setup(self._start.partition("/")[2])
         # The shell has had the terminal in between.
         self.app_resume_signal.subscribe(self, lambda _: self.action_redraw())
         # `systemctl stop`, `kill`: the terminal is given back as it was.

@@ -56,7 +56,7 @@ class Part:
     takes: dict[str, bool] = field(default_factory=dict)
     """Which items the operator has taken or left."""
     kept: Wishes = field(default_factory=dict)
-    """What is in force, if all that is wished for is: a value of the operator's own, too."""
+    """The operator's own values that are in force: a look knows only of what it proposes."""
 
     @property
     def items(self) -> Sequence[Item]:
@@ -70,7 +70,9 @@ class Part:
     def is_so(self, item: Item) -> bool:
         """Tell whether it is that already."""
         value = self.value(item)
-        return (item.done and value == item.value) or self.kept.get(item.key) == value
+        if value == item.value:
+            return item.done
+        return value == item.now or self.kept.get(item.key) == value
 
     def taken(self, item: Item) -> bool:
         """Tell whether it is to be made so."""
@@ -85,8 +87,8 @@ class Part:
         return [i for i in self.items if not self.taken(i) and not self.is_so(i)]
 
     def wishes(self) -> Wishes:
-        """Return what is wished for: all that is taken, what is so already, too."""
-        return {item.key: self.value(item) for item in self.items if self.taken(item)}
+        """Return what is wished for: all that is taken and is not so already."""
+        return {item.key: self.value(item) for item in self.to_do()}
 
     def take(self, item: Item, taken: bool) -> None:
         """Take an item or leave it."""
@@ -219,15 +221,15 @@ class Guide:
         self._tell()
 
     async def _kept(self, part: Part) -> Wishes:
-        """Return the wishes if all of them are so: a look knows only of what it proposes itself."""
-        wishes = part.wishes()
-        if all(part.value(item) == item.value for item in part.items):
+        """Return the operator's own values if they are in force."""
+        own = {i.key: v for i in part.items if part.taken(i) and (v := part.value(i)) != i.value}
+        if not own:
             return {}
         try:
-            left = await self._app.run_blocking(part.step.plan, wishes)
+            left = await self._app.run_blocking(part.step.plan, own)
         except LowmemError:
             return {}
-        return wishes if left.empty else {}
+        return own if left.empty else {}
 
     def _tell(self) -> None:
         self._app.screen.post_message(StepLooked())

@@ -234,7 +234,7 @@ async def test_space_leaves_an_item_and_takes_it() -> None:
         await front.press("enter", "space")
         assert "[ ] vm.swappiness" in says(front)
         assert "to do 1" in says(front)
-        assert list(page(front).part.wishes()) == ["vm.vfs_cache_pressure"]
+        assert page(front).part.wishes() == {"vm.vfs_cache_pressure": "50"}
         await front.press("right")
         assert "[x] vm.swappiness" in says(front)
         await front.press("down", "space", "up", "space")
@@ -418,6 +418,13 @@ async def test_a_value_of_the_operators_own_is_done_once_it_is_so() -> None:
         assert "[=] vm.swappiness, as the guide has it < 30 >" in says(front)
         await front.press("left")
         assert "to do 1" in says(front)
+
+
+async def test_a_choice_that_is_what_it_is_now_changes_nothing() -> None:
+    async with set_up(only=("kernel",)) as (front, _, _):
+        await front.press("enter", "right", "right")
+        assert "[=] vm.swappiness, as the guide has it < 60 >" in says(front)
+        assert page(front).part.wishes() == {"vm.vfs_cache_pressure": "50"}
 
 
 @pytest.mark.parametrize("key", ["escape", "ctrl+c", "f10", "q"])
@@ -684,16 +691,22 @@ async def test_mouse() -> None:
         await front.until(lambda: isinstance(front.app.screen, SetupReviewScreen))
 
 
-async def test_the_app_can_begin_with_it() -> None:
+@pytest.mark.parametrize("step", ["", "kernel"])
+async def test_the_app_can_begin_with_it(step: str) -> None:
     from lowmem_tui.cli.rules import load_rules
     from lowmem_tui.tui.app import LowmemApp
 
     backend, _ = wizard()
-    app = LowmemApp(backend, rules=load_rules(config=None), interval=3600, start="setup")
+    start = f"setup/{step}" if step else "setup"
+    app = LowmemApp(backend, rules=load_rules(config=None), interval=3600, start=start)
     async with app.run_test() as pilot:
         front = Front(app, pilot, None)  # type: ignore[arg-type]
-        await front.until(lambda: front.shows(SetupScreen))
+        await front.until(lambda: front.shows(StepScreen if step else SetupScreen))
         await looked(front)
+        if step:
+            assert "4/6 Kernel settings: to do 2" in says(front)
+            await front.press("escape")
+            assert "How eagerly" in says(front)
         assert "4 to do in 3 of 6" in says(front)
         await front.press("escape")
         await front.until(lambda: app.snapshot is not None)

@@ -48,9 +48,11 @@ class SetupScreen(Screen[None]):
         Binding("f1,question_mark,h", "help", "Help", show=False),
     ]
 
-    def __init__(self) -> None:
+    def __init__(self, step: str = "") -> None:
+        """``step`` is the name of the one to be opened at once."""
         super().__init__()
         self._words = ""
+        self._step = step
 
     @property
     def lowmem(self) -> LowmemApp:
@@ -84,6 +86,10 @@ class SetupScreen(Screen[None]):
     def on_step_looked(self) -> None:
         """Show what was found."""
         self._repaint()
+        at = next((i for i, p in enumerate(self._guide.parts) if p.step.name == self._step), None)
+        if at is not None:
+            self._list.index, self._step = at, ""
+            self.action_open()
 
     def on_picker_moved(self) -> None:
         """Tell what this step is about."""

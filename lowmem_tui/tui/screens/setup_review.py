@@ -353,7 +353,7 @@ class SetupReviewScreen(Sheet):
         for item in self.part.items:
             if item.key not in self._wishes:
                 continue
-            so = self.part.is_so(item)
+            so = self._is_so or self.part.is_so(item)
             words = f" {'=' if so else '!'} {plain(item.title)}: {plain(item.now)}"
             lines.append(Text(words if so else f"{words}, not {plain(self._wishes[item.key])}"))
         return lines
