@@ -126,6 +126,12 @@ class Action:
             return self.words
         if self.kind.repeats:
             return f"{self.after} {self.what}"
+        if self.kind is ActionKind.RUN:
+            return f"systemctl {'start' if self.after == 'active' else 'stop'} {self.what}"
+        if self.kind is ActionKind.SYSCTL and self.after:
+            return f"sysctl -w {self.what}={self.after}"
+        if self.kind in {ActionKind.LINK, ActionKind.SWAP_FILE} and not self.after:
+            return f"rm {self.what}"
         return f"{self.kind} {self.what}: {self.before or 'none'} -> {self.after or 'none'}"
 
     @property

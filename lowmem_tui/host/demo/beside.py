@@ -63,8 +63,8 @@ class DemoSystem:
         check()
         if kind is ActionKind.SWAP_FILE:
             try:
-                for self.progress in self.swap.make(int(value or 0), check):
-                    pass
+                for progress in self.swap.make(int(value or 0), check):
+                    self.progress = progress
             finally:
                 self.progress = None
             return
