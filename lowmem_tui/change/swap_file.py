@@ -58,8 +58,6 @@ class SwapFiles:
             found = os.lstat(path)
         except FileNotFoundError:
             return ""
-        if not stat.S_ISREG(found.st_mode):
-            return "foreign"
         try:
             return str(found.st_size) if _is_ours(path) else "foreign"
         except PermissionError:
@@ -149,10 +147,10 @@ def temporary(path: str) -> str:
 
 def _is_ours(path: str) -> bool:
     """Tell whether it is an ordinary file that holds our label. OSError."""
+    if not stat.S_ISREG(os.lstat(path).st_mode):
+        return False
     fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            return False
         head = os.pread(fd, os.sysconf("SC_PAGE_SIZE"), 0)
     finally:
         os.close(fd)

@@ -12,6 +12,7 @@ CALLS = frozenset(
     {
         *("open", "close", "read", "write", "pwrite", "ftruncate", "fsync", "rename", "unlink"),
         *("mkdir", "rmdir", "stat", "fstat", "fchmod"),
+        *("link", "lstat", "pread", "fdatasync"),
     }
 )
 
