@@ -166,9 +166,12 @@ def _set_sysctl(what: str, value: str) -> None:
         raise ManagerError(f"The kernel made {what} {plain(now, 40)} of {plain(value, 40)}.")
 
 
+def _state(unit: str) -> str:
+    return _output(("systemctl", "is-active", "--", _unit(unit))).strip()
+
+
 def _runs(unit: str) -> str:
-    state = _output(("systemctl", "is-active", "--", _unit(unit))).strip()
-    return "active" if state in {"active", "reloading", "activating"} else "inactive"
+    return "active" if _state(unit) in {"active", "reloading", "activating"} else "inactive"
 
 
 def _set_running(unit: str, value: str) -> None:
@@ -213,14 +216,17 @@ def _tested(what: str) -> str:
 
 
 def _again(unit: str, verb: str) -> None:
-    """Restart or reload what runs, and see it run on. What does not run needs neither."""
+    """Restart or reload what runs, and see it run on. What does not run needs neither.
+
+    One that ends is "activating" again by its Restart=: that is not running either.
+    """
     if _runs(unit) != "active":
         return
     _systemctl(verb, unit)
     until = time.monotonic() + SETTLE
     while time.monotonic() < until:
         time.sleep(0.25)
-        if _runs(unit) != "active":
+        if _state(unit) not in {"active", "reloading"}:
             raise ManagerError(f"{unit} does not run after its {verb}: see `journalctl -u {unit}`.")
 
 

@@ -211,11 +211,14 @@ def _facts(seen: Seen) -> Iterator[str]:
     count = len(seen.places)
     bounded = sum(p.location.limit is not None for p in seen.places)
     files = len(seen.config.texts)
-    yield (
-        f"{files} {'file' if files == 1 else 'files'} read, nginx.conf first: {count} "
-        f"{'location hands' if count == 1 else 'locations hand'} requests on to an application, "
-        f"{bounded or 'none'} of them with a bound (limit_req)."
-    )
+    told = f"{files} {'file' if files == 1 else 'files'} read, nginx.conf first: "
+    if count:
+        yield (
+            f"{told}{count} {'location hands' if count == 1 else 'locations hand'} requests on to "
+            f"an application, {bounded or 'none'} of them with a bound (limit_req)."
+        )
+    else:
+        yield f"{told}no location hands requests on to an application."
     for name, (file, rate) in seen.zones.items():
         yield f"There is a zone {plain(name)} of {plain(rate)} in {plain(file)}."
     yield from (f"{trouble}: what it says is not known." for trouble in seen.config.unread)

@@ -15,6 +15,7 @@ STEPS: dict[str, str] = {
     "sysctl": "sysctl",
     "journal": "journal",
     "nginx": "nginx",
+    "gunicorn": "gunicorn",
     "redis": "redis",
 }
 """The section of each step, and the module in this room whose ``make`` builds it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from lowmem_tui.cli.demo import serve
@@ -24,13 +25,32 @@ class Box:
     def write(self, path: str, text: str) -> None:
         """Lay a file there, and have systemd read it if it is one of its own."""
         self.server.disk.write(path, text)
-        if "/systemd/system/" in path:
-            self.server.connect().reload()
+        self._reload(path)
 
     def remove(self, path: str) -> None:
         self.server.disk.remove(path)
-        if "/systemd/system/" in path:
-            self.server.connect().reload()
+        self._reload(path)
+
+    def _reload(self, path: str) -> None:
+        """Reload systemd for a file of its own, and wait until the snapshot knows."""
+        _, ours, below = path.partition("/systemd/system/")
+        if not ours:
+            return
+        manager = self.server.connect()
+        manager.reload()
+        wanted = manager.properties([below.partition("/")[0].removesuffix(".d")])
+        (unit,) = wanted.values()
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            known = self.backend.look().units.get(unit.name)
+            seen = known.properties if known else None
+            if seen is None or (seen.exec_start, seen.drop_in_paths) == (
+                unit.exec_start,
+                unit.drop_in_paths,
+            ):
+                return
+            time.sleep(0.01)
+        raise AssertionError(f"The snapshot does not know {path} after 10 s.")
 
     def read(self, path: str) -> str | None:
         return self.server.disk.read(path)
