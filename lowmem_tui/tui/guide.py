@@ -131,6 +131,8 @@ class Part:
         stand = self.stand
         if stand is Stand.TODO:
             return f"to do {len(self.to_do())}"
+        if stand is Stand.DONE and not self.items:
+            return "nothing to do"
         if stand is Stand.DONE and (left := len(self.left())):
             return f"done, {left} left"
         return str(stand.value)

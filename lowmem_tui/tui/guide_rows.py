@@ -52,7 +52,7 @@ def trial(running: Trial | None) -> str:
 
 def steps(parts: Sequence[Part], width: int, palette: Palette) -> Iterator[Row]:
     """Yield a line for each step: its title, how it stands, what was found."""
-    titles = min(max((len(plain(p.step.title)) for p in parts), default=0), max(12, width // 4))
+    titles = min(max((len(plain(p.step.title)) for p in parts), default=0), max(12, width * 3 // 8))
     for index, part in enumerate(parts):
         stand = part.stand
         mark = MARKS.get(stand, " ")
@@ -60,7 +60,7 @@ def steps(parts: Sequence[Part], width: int, palette: Palette) -> Iterator[Row]:
         style = palette.mark if stand is Stand.TODO else palette.plain
         text.append(f" {_cell(part.words, STATE)}", style)
         if width >= NARROW:
-            text.append(f" {plain(part.found)}")
+            text.append(f"  {plain(part.found)}")
         if stand in {Stand.ABSENT, Stand.SKIPPED}:
             text.stylize("dim")
         yield Row(text, index)
@@ -96,7 +96,14 @@ def page(part: Part, width: int, palette: Palette) -> Iterator[Row]:
         yield Row(heading("BY HAND: THE PROGRAM CANNOT DO THIS", width, palette))
         for words in look.by_hand:
             yield from _lines(words)
-    told = [finding for finding in look.findings if finding.severity in WORTH_A_WORD]
+    # What only says again that an item is not as it might be is not told twice.
+    asked = {item.key for item in look.items}
+    told = [
+        finding
+        for finding in look.findings
+        if finding.severity in WORTH_A_WORD
+        and not (finding.severity is Severity.ADVICE and finding.subject in asked)
+    ]
     notes = [finding for finding in look.findings if finding.severity is Severity.NOTE]
     if told or notes:
         yield Row(heading("WHAT IS WRONG" if told else "WORTH KNOWING", width, palette))
@@ -147,7 +154,7 @@ def items(part: Part, width: int) -> Iterator[Row]:
 
 def mark(part: Part, item: Item) -> str:
     """Return whether an item is taken, left, or so already."""
-    if part.is_so(item) and part.taken(item):
+    if part.is_so(item):
         return "[=]"
     return "[x]" if part.taken(item) else "[ ]"
 
@@ -159,7 +166,8 @@ def _change(part: Part, item: Item, nows: int) -> str:
         to = f"< {to} >"
     now = plain(item.now)
     if part.is_so(item):
-        return f"{now}, as it should be" if len(item.choices) < 2 else f"{to} as it should be"
+        plain_ = len(item.choices) < 2 or not value
+        return f"{now}, as it should be" if plain_ else f"{to} as it should be"
     return f"{_cell(now, nows) if nows else now} → {to}"
 
 

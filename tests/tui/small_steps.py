@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from lowmem_tui.cli.backend import ServerBackend
     from lowmem_tui.model.ports import Step
 
+SIZE = str(2 << 30)
 FILE = "/etc/sysctl.d/zz-lowmem-tui.conf"
 WANTED = {"vm.swappiness": ("10", ("1", "10", "30", "60")), "vm.vfs_cache_pressure": ("50", ())}
 REDIS, CHAT = "redis-server.service", "cloudchat.service"
@@ -130,7 +131,7 @@ class SwapStep:
 
     def look(self) -> Look:
         now = self.system.get(ActionKind.SWAP_FILE, "/swapfile")
-        item = Item("size", "Swap file", now or "none", "2G", "RAM is 967M.", done=now == "2G")
+        item = Item("size", "Swap file", now or "none", SIZE, "RAM is 967M.", done=now == SIZE)
         return Look(("There is no swap." if not now else f"{now} of swap.",), (item,))
 
     def plan(self, wishes: Mapping[str, str]) -> Plan:

@@ -10,6 +10,7 @@ from textual.screen import Screen
 
 from lowmem_tui.model.text import plain
 from lowmem_tui.tui import guide_rows
+from lowmem_tui.tui.facts import heading
 from lowmem_tui.tui.guide import Stand, guide_of
 from lowmem_tui.tui.screens.sheet import StageKeys
 from lowmem_tui.tui.widgets.keybar import Key
@@ -138,7 +139,7 @@ class StepScreen(Screen[None]):
             self._say("There is nothing to take here.")
             return
         self.page.follow()
-        if self.part.is_so(item) and self.part.taken(item):
+        if self.part.is_so(item):
             self._say("This is so already: there is nothing to take.")
             return
         if not self.part.taken(item) and self.part.value(item) == "":
@@ -240,8 +241,10 @@ class StepScreen(Screen[None]):
         if len(lines) > height:
             lines = [*lines[: height - 1], Text(f" {app.glyphs.more}")]
         lines += [Text("")] * (height - len(lines))
-        rule = Text(f"{' WHY':<{width}}", style=app.palette.header, no_wrap=True)
-        return [rule, *lines]
+        # The title whole, where the list had to cut it.
+        item = self.part.items[min(self.page.index, len(self.part.items) - 1)]
+        title = plain(f" Why {item.title}", width)
+        return [heading(title[1:], width, app.palette), *lines]
 
     def _reason(self, index: int, width: int) -> list[Text]:
         app = self.lowmem
@@ -259,7 +262,7 @@ class StepScreen(Screen[None]):
             keys.append(Key("space", "Space", "Take/leave"))
             if len(item.choices) > 1:
                 shown = "/".join(item.choices)
-                digits = all(choice in DIGITS for choice in item.choices)
+                digits = all(len(choice) == 1 and choice in DIGITS for choice in item.choices)
                 keys.append(Key("right", f"+- {shown}" if digits else "+ -", "Choose"))
         if part.stand is Stand.TODO:
             keys.append(Key("s", "s", "Skip"))
