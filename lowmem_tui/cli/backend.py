@@ -384,7 +384,9 @@ def _cannot_change(read_only: bool) -> str:
     if read_only:
         return "This is the read-only mode: start lowmem-tui without --read-only to change things."
     if os.geteuid() != 0:
-        return "Only root may change this: run the same with sudo (`sudo lowmem-tui`)."
+        from lowmem_tui.cli import sudo
+
+        return f"Only root may change this: run the same with sudo (`{sudo.command()}`)."
     return ""
 
 

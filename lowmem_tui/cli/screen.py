@@ -29,6 +29,7 @@ def run(options: argparse.Namespace, *, start: str = "") -> Exit:
         )
     # 2.8 MB for connections that we never make; asyncio does without.
     sys.modules.setdefault("ssl", None)  # type: ignore[arg-type]
+    from lowmem_tui.cli import sudo
     from lowmem_tui.cli.rules import load_rules
 
     backend = _backend(options)
@@ -46,6 +47,7 @@ def run(options: argparse.Namespace, *, start: str = "") -> Exit:
             interval=options.interval,
             read_only=options.read_only,
             ascii=options.ascii or not _utf8(),
+            sudo=sudo.command(),
             **begin,
         )
         return Exit(app.run() or Exit.DONE)

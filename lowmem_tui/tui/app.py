@@ -74,13 +74,18 @@ class LowmemApp(App[int]):
         read_only: bool = False,
         ascii: bool = False,  # noqa: A002 - the option's own name
         start: str = "",
+        sudo: str = "sudo lowmem-tui",
     ) -> None:
-        """``start`` is where to begin: "setup", or "setup/STEP"; "" for the main screen."""
+        """``start`` is where to begin: "setup", or "setup/STEP"; "" for the main screen.
+
+        ``sudo`` is what an ordinary user types to run this program as root.
+        """
         super().__init__(ansi_color=True)
         self.animation_level = "none"
         self.backend = backend
         self.interval = interval
         self.read_only = read_only
+        self.sudo = sudo
         self.glyphs = glyphs.choose(ascii_only=ascii, term=os.environ.get("TERM", ""))
         self.palette = PLAIN if self.no_color else COLOUR
         self.staged = Staged()

@@ -131,7 +131,7 @@ def test_nothing_else_can_be_written_or_removed(files: EtcFiles, root: Path, pat
     before = tree(str(root))
     with pytest.raises(PermissionError, match="no file of lowmem-tui"):
         files.write(path, NEW)
-    with pytest.raises(PermissionError, match="no drop-in of lowmem-tui"):
+    with pytest.raises(PermissionError, match="no file of lowmem-tui"):
         files.remove(path)
     assert tree(str(root)) == before
 

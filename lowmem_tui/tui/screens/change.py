@@ -107,7 +107,7 @@ class ChangeScreen(Sheet):
         if why := why_not(self.change, self._changes):
             self.say(why)
         elif why := self.elsewhere():
-            self.say(f"{why} To undo it: sudo lowmem-tui undo {number}")
+            self.say(f"{why} To undo it: {self.lowmem.sudo} undo {number}")
         else:
             self._enter(Stage.ASKING, f"Undo change {number}? y undoes it, n goes back.")
 

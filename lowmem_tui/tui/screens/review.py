@@ -158,7 +158,7 @@ class ReviewScreen(Sheet):
         sets = (f"{e.unit}:{e.key}={e.value or ''}" for e in self.lowmem.staged.edits)
         options = [f"--trial {TRIAL}"] if trial else []
         options += [f"--set {shlex.quote(s)}" for s in sets]
-        return " ".join(("sudo lowmem-tui apply", *options))
+        return " ".join((self.lowmem.sudo, "apply", *options))
 
     def _confirm_force(self, plan: Plan, trial: bool) -> None:
         from lowmem_tui.tui.screens.confirm import ConfirmScreen

@@ -144,7 +144,7 @@ class TrialScreen(Sheet):
     def action_keep(self) -> None:
         """Keep the change, or say why not."""
         if why := self.elsewhere():
-            self.say(f"{why} To keep it: sudo lowmem-tui confirm")
+            self.say(f"{why} To keep it: {self.lowmem.sudo} confirm")
             return
         self._work(self.lowmem.backend.confirm, self._kept)
 
@@ -155,7 +155,7 @@ class TrialScreen(Sheet):
     def action_undo(self) -> None:
         """Take the change back now, or say why not."""
         if why := self.elsewhere():
-            self.say(f"{why} To undo it: sudo lowmem-tui undo {plain(self.trial.id, 20)}")
+            self.say(f"{why} To undo it: {self.lowmem.sudo} undo {plain(self.trial.id, 20)}")
             return
         number = self.trial.id
         self._work(lambda: self.lowmem.backend.undo(number), self._undone)
