@@ -76,7 +76,7 @@ def as_json(found: Sequence[Told]) -> dict[str, object]:
 def describe(found: Sequence[Told], width: int) -> Iterator[str]:
     """Yield the findings for a person."""
     for step, finding in found:
-        subject = f"{plain(finding.subject, 80)}: " if finding.subject else ""
+        subject = f"{plain(finding.subject, 80)}: " if finding.subject not in finding.text else ""
         text = f"{finding.severity} ({step}): {subject}{plain(finding.text, 2000)}"
         yield from textwrap.wrap(text, width, subsequent_indent="  ", break_on_hyphens=False)
         for line in finding.remedy.splitlines():
