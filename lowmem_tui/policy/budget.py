@@ -6,13 +6,14 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from lowmem_tui.model.quantity import format_size
+from lowmem_tui.model.snapshot import Unit
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import Tier, UnitType, unit_type
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lowmem_tui.model.snapshot import Snapshot, Unit
+    from lowmem_tui.model.snapshot import Snapshot
     from lowmem_tui.model.unit import Limit
 
 MOST_KEPT = 768 << 20
@@ -171,36 +172,68 @@ _SPARE, _LEAST_SPARE = 2.0, 1.1
 where there is little, hardly more than that."""
 
 
-def advise(snapshot: Snapshot, tiers: Mapping[str, Tier | None]) -> list[Advice]:
+def advise(
+    snapshot: Snapshot,
+    tiers: Mapping[str, Tier | None],
+    least: Mapping[str, int] | None = None,
+    kept: Mapping[str, int] | None = None,
+) -> list[Advice]:
     """Return a MemoryMax for each business unit that runs and is not small, the largest first.
 
     The guide's rule, scaled: keep three eighths of RAM for the system (some 400 MiB of 1 GiB),
     give the lesser ones up to twice what they have needed, and the largest the rest. Together with
     the reserve that is never more than RAM, unless the needs themselves are. Units of the other
     tiers get no limit: gatekeepers must not be killed, short-lived ones end by themselves.
+
+    ``least`` are bytes for units that get advice though they are small, or do not run yet: what
+    they are given at the least, where there is room. ``kept`` are limits that stay as they are.
     """
-    ram = snapshot.host.mem_total
-    names = [name for name, tier in tiers.items() if tier is Tier.BUSINESS]
-    units = [snapshot.units[name] for name in names if name in snapshot.units]
-    units = [u for u in units if unit_type(u.name) is UnitType.SERVICE and need(u) * _SMALL > ram]
-    units.sort(key=lambda u: (-need(u), u.name))
+    ram, floors, fixed = snapshot.host.mem_total, least or {}, kept or {}
+    names = [n for n, tier in tiers.items() if tier is Tier.BUSINESS and n not in fixed]
+    units = [snapshot.units.get(name) or Unit(name, None, None) for name in names]
+    units = [
+        u
+        for u in units
+        if unit_type(u.name) is UnitType.SERVICE and (need(u) * _SMALL > ram or u.name in floors)
+    ]
+    units.sort(key=lambda u: (-need(u), -floors.get(u.name, 0), u.name))
     if not units:
         return []
-    room = ram - reserve(ram)
-    spare = min(_SPARE, max(_LEAST_SPARE, room / sum(need(u) for u in units)))
-    given = {u.name: _up(round(spare * need(u))) for u in units[1:]}
-    found = [_rest(snapshot, units[0], room, given)]
-    for unit in units[1:]:
-        size = given[unit.name]
-        found.append(
-            Advice(
-                unit.name,
-                size,
-                f"{plain(unit.name, 60)}: {size >> 20}M. It has needed "
-                f"{format_size(need(unit))}, and a fork or a reload needs more.",
-            )
-        )
-    return found
+    needed = [need(snapshot.units[name]) for name in fixed if name in snapshot.units]
+    if max(needed, default=0) > need(units[0]):
+        # The largest has a limit already: there is no rest to be given.
+        return [_twice(u, _up(max(_SPARE * need(u), floors.get(u.name, 0)))) for u in units]
+    room = ram - reserve(ram) - sum(fixed.values())
+    spare = min(_SPARE, max(_LEAST_SPARE, room / max(1, sum(need(u) for u in units))))
+    # The floors are given whole where the largest keeps what it needs, and a third of the room.
+    left = room - max(spare * need(units[0]), room / 3)
+    share = min(1.0, max(0.0, left) / max(1, sum(floors.get(u.name, 0) for u in units[1:])))
+    given = {
+        u.name: max(_STEP, _up(max(spare * need(u), share * floors.get(u.name, 0))))
+        for u in units[1:]
+    }
+    _trim(given, {u.name: need(u) for u in units}, room - need(units[0]))
+    return [
+        _rest(snapshot, units[0], room, given),
+        *(_twice(unit, given[unit.name]) for unit in units[1:]),
+    ]
+
+
+def _trim(given: dict[str, int], needs: Mapping[str, int], room: float) -> None:
+    """Take what rounding up has given too much, from whoever has most beyond its need."""
+    while given and sum(given.values()) > room:
+        name = max(given, key=lambda each: given[each] - _LEAST_SPARE * needs[each])
+        if given[name] - _STEP < max(_STEP, _LEAST_SPARE * needs[name]):
+            return
+        given[name] -= _STEP
+
+
+def _twice(unit: Unit, size: int) -> Advice:
+    """Return what one of the others gets."""
+    needed = need(unit)
+    had = f"It has needed {format_size(needed)}" if needed else "It does not run now"
+    text = f"{plain(unit.name, 60)}: {size >> 20}M. {had}, and a fork or a reload needs more."
+    return Advice(unit.name, size, text)
 
 
 def _rest(snapshot: Snapshot, unit: Unit, room: int, given: Mapping[str, int]) -> Advice:
@@ -221,5 +254,5 @@ def _rest(snapshot: Snapshot, unit: Unit, room: int, given: Mapping[str, int]) -
     return Advice(unit.name, rest, text)
 
 
-def _up(size: int) -> int:
-    return -(-size // _STEP) * _STEP
+def _up(size: float) -> int:
+    return -(-round(size) // _STEP) * _STEP

@@ -36,6 +36,17 @@ GROUP_OF = {
 }
 
 
+class Kind(StrEnum):
+    """What a business unit (tier 1) is to the server."""
+
+    STORE = "store"
+    """A database, a cache, a queue: it grows by its nature, and its death is felt by others."""
+    APPLICATION = "application"
+    """What the server is there for; a unit of unknown name is one."""
+    HELPER = "helper"
+    """Everything else: small, and beside the point."""
+
+
 class Verdict(NamedTuple):
     """What ``Rules.classify`` says."""
 
@@ -93,6 +104,7 @@ def matches(pattern: str, name: str) -> bool:
 class _Rule(NamedTuple):
     tier: Tier
     reason: str
+    kind: Kind = Kind.HELPER
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +137,13 @@ class Rules:
                 return Verdict(None, Group.SESSIONS, "the services of a logged-in user")
             return self._service(unit, names, ram)
         return _no_service(unit.name, kind)
+
+    def kind(self, unit: Unit) -> Kind:
+        """Return what a unit is to the server; it means something for tier 1 alone."""
+        names = (unit.name, *(unit.properties.names if unit.properties else ()))
+        if rule := self._by_name(names):
+            return rule.kind
+        return Kind.APPLICATION
 
     def tiers(self, situation: Situation) -> dict[str, Tier | None]:
         """Return the tier of each unit of a situation, by primary name, as a plan wants them."""
@@ -213,11 +232,13 @@ def _tier(tier: Tier, reason: str) -> Verdict:
 # The plain form of tiers.toml. The standard library's parser costs ten times as much, and its
 # import as much again, at every start.
 _BLOCK = re.compile(
-    r'\s*\[\[(units|programs)\]\]\ntier = ([012])\n(?:reason = "([^"\\\n]*)"\n)?'
+    r'\s*\[\[(units|programs)\]\]\ntier = ([012])\n(?:kind = "([a-z]+)"\n)?'
+    r'(?:reason = "([^"\\\n]*)"\n)?'
     r'names = \[\s*((?:"[^"\\\n]*",\s*)*)\]\n?\s*'
 )
 _COMMENT = re.compile(r"^#.*\n", re.MULTILINE)
 _NAME = re.compile(r'"([^"]*)"')
+_KINDS = frozenset(Kind)
 
 
 def parse_rules(text: str) -> Rules:
@@ -229,8 +250,8 @@ def parse_rules(text: str) -> Rules:
     units: dict[str, _Rule] = {}
     patterns: list[tuple[str, _Rule]] = []
     programs: list[tuple[str, Tier]] = []
-    for section, tier, reason, names in _toml_blocks(text) if blocks is None else blocks:
-        rule = _Rule(tier, reason)
+    for section, tier, kind, reason, names in _toml_blocks(text) if blocks is None else blocks:
+        rule = _Rule(tier, reason, kind)
         for name in names:
             if section == "programs":
                 programs.append((name, tier))
@@ -252,7 +273,7 @@ def _service(name: str) -> str:
     return name if unit_type(name) is not UnitType.CGROUP else f"{name}.service"
 
 
-_Block: TypeAlias = tuple[str, Tier, str, list[str]]
+_Block: TypeAlias = tuple[str, Tier, Kind, str, list[str]]
 
 
 def _plain_blocks(text: str) -> list[_Block] | None:
@@ -262,9 +283,10 @@ def _plain_blocks(text: str) -> list[_Block] | None:
     at = 0
     while at < len(body):
         block = _BLOCK.match(body, at)
-        if not block:
+        if not block or (block[3] or Kind.HELPER) not in _KINDS:
             return None
-        found.append((block[1], Tier(int(block[2])), block[3] or "", _NAME.findall(block[4])))
+        tier, kind = Tier(int(block[2])), Kind(block[3] or Kind.HELPER)
+        found.append((block[1], tier, kind, block[4] or "", _NAME.findall(block[5])))
         at = block.end()
     return found
 
@@ -276,16 +298,19 @@ def _toml_blocks(text: str) -> Iterator[_Block]:
             sentence = f"'{plain(section, 40)}' is unknown: write [[units]] or [[programs]]."
             raise toml.wrong(text, (section,), sentence)
         for block in blocks:
-            known = isinstance(block, dict) and set(block) <= {"tier", "reason", "names"}
+            known = isinstance(block, dict) and set(block) <= {"tier", "kind", "reason", "names"}
             names = block.get("names") if known else None
             reason = block.get("reason", "") if known else None
+            kind = block.get("kind", Kind.HELPER) if known else None
             if (
                 not isinstance(names, list)
                 or not isinstance(reason, str)
+                or kind not in _KINDS
                 or not all(isinstance(name, str) for name in names)
             ):
-                raise toml.wrong(text, (section,), "write tier, reason and a list of names.")
-            yield section, tier_of(text, (section,), block.get("tier")), reason, names
+                raise toml.wrong(text, (section,), "write tier, kind, reason and a list of names.")
+            tier = tier_of(text, (section,), block.get("tier"))
+            yield section, tier, Kind(kind), reason, names
 
 
 def tier_of(text: str, path: tuple[str, ...], value: object) -> Tier:

@@ -83,7 +83,7 @@ def workers(after: After) -> list[Process]:
     return [p for p in after.processes if p.pid != main and p.name == name and not p.cgroup]
 
 
-def _pre_fork(after: After) -> str:
+def pre_fork(after: After) -> str:
     """Return the program of a unit that serves with several processes; "" for any other."""
     if found := workers(after):
         return found[0].name
@@ -170,7 +170,7 @@ def _stops_all(after: After) -> Notice | None:
     limited = after.touches(Key.MEMORY_MAX) and after.limit is not None
     if not (limited or after.touches(Key.OOM_POLICY)) or after.will(Key.OOM_POLICY) != "stop":
         return None
-    program = plain(_pre_fork(after), 30)
+    program = plain(pre_fork(after), 30)
     if not program:
         return None
     return Notice(

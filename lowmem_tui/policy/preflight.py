@@ -25,7 +25,7 @@ LEAST_LIMIT = 1 << 20
 A_LOGIN = 10 << 20
 """Bytes that a connection holds in the login service until its session has a unit of its own."""
 
-LEAST_FOR_LOGINS = 64 << 20
+LEAST_FORLOGINS = 64 << 20
 
 NEEDED = frozenset(
     {
@@ -40,9 +40,9 @@ NEEDED = frozenset(
 )
 """What PID 1 and every login lean on."""
 
-_LOGINS = ("ssh", "sshd", "dropbear", "openssh-server")
-_CONSOLES = ("getty", "serial-getty", "console-getty", "container-getty", "autovt")
-_JOBS = ("cron", "crond", "cronie", "fcron", "atd")
+LOGINS = ("ssh", "sshd", "dropbear", "openssh-server")
+CONSOLES = ("getty", "serial-getty", "console-getty", "container-getty", "autovt")
+JOBS = ("cron", "crond", "cronie", "fcron", "atd")
 
 
 # --- units --------------------------------------------------------------------------------------
@@ -185,9 +185,9 @@ def wrong_key(unit: str, key: Key) -> Notice | None:
     return Notice("wrong-key", unit, text)
 
 
-def _stem(case: EditCase) -> str:
-    """Return the unit's name without instance and suffix."""
-    return case.unit.name.partition(".")[0].partition("@")[0]
+def stem(name: str) -> str:
+    """Return a unit's name without instance and suffix."""
+    return name.partition(".")[0].partition("@")[0]
 
 
 def _never_killed(case: EditCase) -> Notice | None:
@@ -236,9 +236,9 @@ def _needed(case: EditCase) -> Notice | None:
 
 
 def _shuts_the_door(case: EditCase) -> Notice | None:
-    if case.key is not Key.MEMORY_MAX or case.limit is None or case.limit >= LEAST_FOR_LOGINS:
+    if case.key is not Key.MEMORY_MAX or case.limit is None or case.limit >= LEAST_FORLOGINS:
         return None
-    if case.limit < LEAST_LIMIT or _stem(case) not in _LOGINS:
+    if case.limit < LEAST_LIMIT or stem(case.unit.name) not in LOGINS:
         return None
     return case.notice(
         "no-room-for-logins",
@@ -279,17 +279,17 @@ EDIT_REFUSALS: tuple[EditCheck, ...] = (
 def _inherited(case: EditCase) -> Notice | None:
     if case.key is not Key.OOM_SCORE_ADJUST or case.wanted == 0:
         return None
-    name = _stem(case)
-    if name in _LOGINS:
+    name = stem(case.unit.name)
+    if name in LOGINS:
         return case.notice(
             "sessions-inherit",
             f"sshd protects its listener by itself (-1000) and hands OOMScoreAdjust={case.wanted} "
             "to each login: every shell and all that is started from it gets it. Better leave it "
             "at 0; the door stays open without.",
         )
-    if name in _CONSOLES:
+    if name in CONSOLES:
         who, what = "The login shell", "at this console"
-    elif name in _JOBS:
+    elif name in JOBS:
         who, what = "Every job", "that it starts"
     else:
         return None

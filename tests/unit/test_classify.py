@@ -228,7 +228,7 @@ def test_the_table_knows_many_services() -> None:
 
 def test_no_name_stands_in_the_table_twice() -> None:
     blocks = list(classify._toml_blocks(TABLE))
-    names = [name for section, _, _, block in blocks if section == "units" for name in block]
+    names = [name for section, _, _, _, block in blocks if section == "units" for name in block]
     assert len(names) == len(set(names))
 
 
@@ -237,8 +237,9 @@ def test_no_name_stands_in_the_table_twice() -> None:
     [
         ("[[other]]\n", "'other' is unknown"),
         ("[[units]]\ntier = 5\nnames = []\n", "a tier is 0, 1 or 2, not 5"),
-        ("[[units]]\ntier = 1\nnames = 3\n", "write tier, reason and a list of names"),
-        ("[[units]]\ntier = 1\nname = []\n", "write tier, reason and a list of names"),
+        ("[[units]]\ntier = 1\nnames = 3\n", "write tier, kind, reason and a list of names"),
+        ('[[units]]\ntier = 1\nkind = "x"\nnames = []\n', "write tier, kind, reason and a list"),
+        ("[[units]]\ntier = 1\nname = []\n", "write tier, kind, reason and a list of names"),
     ],
 )
 def test_a_wrong_table_is_refused(text: str, message: str) -> None:

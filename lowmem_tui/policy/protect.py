@@ -1,0 +1,294 @@
+"""Protect, limit, or leave alone: what each service's settings should be by its tier; pure.
+
+The user's table: gatekeepers get OOMScoreAdjust -200 to -500 and come back after a failure;
+business units can be killed (-100, 0, slightly positive: the largest first), have a MemoryMax and
+are started again after 3 s; short-lived ones are left alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from lowmem_tui.model.quantity import format_size, render_value
+from lowmem_tui.model.text import plain
+from lowmem_tui.model.unit import INFINITY, Key, Tier
+from lowmem_tui.policy import preflight, restart
+from lowmem_tui.policy.budget import advise, held, need
+from lowmem_tui.policy.cases import UnitCase
+from lowmem_tui.policy.classify import Kind
+from lowmem_tui.policy.outcome import After, pre_fork
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from lowmem_tui.model.snapshot import Situation, Unit, UnitSituation
+    from lowmem_tui.model.unit import UnitProperties, Value
+
+GUARDED = -200
+"""A gatekeeper's OOMScoreAdjust at the most: -100 is often too weak."""
+
+GUARDED_WELL = -500
+"""And of what PID 1 and every login lean on; below -999 is the kernel's own."""
+
+STORE, LARGEST = -100, 100
+"""Of business units: what keeps data for others dies after them, the largest before them all."""
+
+LEAST = -200
+"""A business unit's own value from here on up is as good as ours."""
+
+UNTOUCHABLE = -999
+"""From here on down its maker took it out of the killer's reach on purpose."""
+
+AGAIN = "3s"
+AGAIN_USEC = 3_000_000
+"""RestartSec= of what is always started again: 20 starts a minute at the most."""
+
+GOOD = frozenset({"always", "on-failure"})
+"""Restart= that brings a unit back after a kill and after an error."""
+
+_OWN_SCORES = ("postgresql",)
+"""These give their children a score apart from their own: -900 guards only the small parent."""
+
+_STORE_SHARE, _APPLICATION_SHARE = 5 / 32, 1 / 16
+"""Of RAM: the least MemoryMax of a store (160M of 1 GiB: the guide's 64mb twice, for a fork) and
+of an application that is small yet."""
+
+_STEP = 10 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A service, and what it is to the server."""
+
+    known: UnitSituation
+    properties: UnitProperties
+    tier: Tier
+    kind: Kind
+    enabled: bool
+    """Whether it is started at boot by itself: not on demand."""
+
+    @property
+    def name(self) -> str:
+        """Its primary name."""
+        return self.properties.name
+
+    @property
+    def unit(self) -> Unit:
+        """What it uses, and what systemd has loaded of it."""
+        return self.known.unit
+
+
+class Proposal(NamedTuple):
+    """A setting of one unit, and what it should be."""
+
+    unit: str
+    key: Key
+    value: str
+    """As it stands in a unit file."""
+    now: str
+    why: str
+    choices: tuple[str, ...]
+    done: bool
+    """What it is now is as good already, or better."""
+
+
+def proposals(roles: Sequence[Role], situation: Situation) -> list[Proposal]:
+    """Return what each service should have, in the order of the roles."""
+    limits = _limits(roles, situation)
+    first = largest(roles)
+    made: list[Proposal] = []
+    for role in roles:
+        if role.tier is Tier.GATEKEEPER:
+            made += _gatekeeper(role)
+        elif role.tier is Tier.BUSINESS:
+            made += _business(role, first, limits.get(role.name), situation)
+        if role.tier is not Tier.SHORT_LIVED:
+            made += _one_of_many(role, situation)
+    return made
+
+
+def largest(roles: Sequence[Role]) -> str:
+    """Return the business unit that is to die first: the largest, a store only if all are."""
+    business = [r for r in roles if r.tier is Tier.BUSINESS and r.kind is not Kind.HELPER]
+    business.sort(key=lambda r: (r.kind is Kind.STORE, -need(r.unit), r.name))
+    return business[0].name if business else ""
+
+
+def _limits(roles: Sequence[Role], situation: Situation) -> dict[str, tuple[int, str]]:
+    """Return a MemoryMax in bytes, and the reason, for those business units that have none."""
+    ram = situation.snapshot.host.mem_total
+    business = [r for r in roles if r.tier is Tier.BUSINESS and not r.properties.delegate]
+    kept = {r.name: limit for r in business if isinstance(limit := r.properties.memory_max, int)}
+    shares = {Kind.STORE: _STORE_SHARE, Kind.APPLICATION: _APPLICATION_SHARE}
+    least = {r.name: _up(ram * shares[r.kind]) for r in business if r.kind in shares}
+    tiers: dict[str, Tier | None] = {r.name: r.tier for r in business}
+    found = advise(situation.snapshot, tiers, least, kept)
+    return {
+        advice.unit: (advice.limit, advice.sentence.partition(": ")[2])
+        for advice in found
+        if advice.limit is not None
+    }
+
+
+def _up(size: float) -> int:
+    return -(-int(size) // _STEP) * _STEP
+
+
+# --- gatekeepers --------------------------------------------------------------------------------
+
+
+def _gatekeeper(role: Role) -> Iterator[Proposal]:
+    name = preflight.stem(role.name)
+    # Whatever is started from a shell would inherit a login's score.
+    if name not in (*preflight.LOGINS, *preflight.CONSOLES):
+        score = GUARDED_WELL if role.name in preflight.NEEDED else GUARDED
+        now = role.properties.oom_score_adjust
+        good = now is not None and now <= GUARDED
+        yield Proposal(
+            role.name,
+            Key.OOM_SCORE_ADJUST,
+            str(now if good else score),
+            _now(now),
+            f"A gatekeeper is to be the last that the kernel kills; {GUARDED} to {GUARDED_WELL} is "
+            "the policy, -100 is often too weak.",
+            ("-200", "-300", "-500"),
+            done=good,
+        )
+    yield from _restart(role, "on-failure", "The door comes back by itself when it was killed.")
+
+
+# --- business -----------------------------------------------------------------------------------
+
+
+def _business(
+    role: Role, first: str, limit: tuple[int, str] | None, situation: Situation
+) -> Iterator[Proposal]:
+    yield from _score(role, first)
+    yield from _limit(role, limit, situation)
+    # What is started on demand, and ends when nobody wants it, must not be kept alive.
+    word = "always" if role.enabled and not role.properties.triggered_by else "on-failure"
+    yield from _restart(role, word, "Killed for memory, it comes back by itself.")
+
+
+def _score(role: Role, first: str) -> Iterator[Proposal]:
+    now = role.properties.oom_score_adjust
+    if now is None or now <= UNTOUCHABLE or role.name.startswith(_OWN_SCORES):
+        return
+    if role.name == first:
+        value, good = LARGEST, now > 0
+        why = "It is the largest of what can be started again: it goes first, and gives back most."
+    elif role.kind is Kind.STORE:
+        value, good = STORE, LEAST <= now < 0
+        why = "Others lean on what it holds: it is killed after them, and still before the door."
+    else:
+        value, good = 0, now >= LEAST
+        why = "It can be started again, and is better killed than what is guarded."
+    yield Proposal(
+        role.name,
+        Key.OOM_SCORE_ADJUST,
+        str(now if good else value),
+        _now(now),
+        why,
+        ("-100", "0", "100"),
+        done=good,
+    )
+
+
+def _limit(role: Role, limit: tuple[int, str] | None, situation: Situation) -> Iterator[Proposal]:
+    now = role.properties.memory_max
+    if isinstance(now, int):
+        text = render_value(Key.MEMORY_MAX, now)
+        needed = need(role.unit)
+        why = f"It has a limit; it has needed {format_size(needed)}." if needed else "It has one."
+        yield Proposal(role.name, Key.MEMORY_MAX, text, text, why, (text,), done=True)
+        return
+    if limit is None or now is None:
+        return
+    size, why = limit
+    floor = max(held(role.unit), 1)
+    sizes = {size, *(_up(size * part) for part in (3 / 4, 5 / 4, 3 / 2))}
+    ram = situation.snapshot.host.mem_total
+    yield Proposal(
+        role.name,
+        Key.MEMORY_MAX,
+        _mega(size),
+        "none",
+        why,
+        tuple(_mega(each) for each in sorted(sizes) if floor < each < ram),
+        done=False,
+    )
+
+
+def _mega(size: int) -> str:
+    return f"{size >> 20}M"
+
+
+# --- all ----------------------------------------------------------------------------------------
+
+
+def _restart(role: Role, word: str, why: str) -> Iterator[Proposal]:
+    properties = role.properties
+    now = properties.restart
+    if now is None:
+        return
+    good = now in GOOD
+    choices = ("on-failure", "always")
+    yield Proposal(
+        role.name, Key.RESTART, now if good else word, _now(now), why, choices, done=good
+    )
+    then = now if good else word
+    delay = properties.restart_usec
+    if not isinstance(delay, int):
+        return
+    slow = delay >= AGAIN_USEC
+    if good and not (then == "always" and role.tier is Tier.BUSINESS):
+        return
+    if not good and not slow and not _gives_up(properties, then):
+        return
+    yield Proposal(
+        role.name,
+        Key.RESTART_SEC,
+        render_value(Key.RESTART_SEC, delay) if slow else AGAIN,
+        render_value(Key.RESTART_SEC, delay),
+        "With a shorter time systemd gives up after 5 failed starts within 10 s, and it stays down "
+        "until somebody says `systemctl reset-failed`."
+        if _gives_up(properties, then)
+        else "Each start takes memory and time from the rest: 20 a minute are enough.",
+        ("3s", "5s", "10s"),
+        done=slow,
+    )
+
+
+def _gives_up(properties: UnitProperties, word: str) -> bool:
+    policy = restart.policy_of(properties, {Key.RESTART: word})
+    if policy is None:
+        return False
+    return restart.dies_at_every_start(policy).fate is restart.Fate.GIVES_UP
+
+
+def _one_of_many(role: Role, situation: Situation) -> Iterator[Proposal]:
+    """Yield OOMPolicy=continue for what serves with processes of its own making."""
+    if preflight.stem(role.name) in preflight.LOGINS or role.properties.oom_policy is None:
+        return
+    case = UnitCase(role.name, role.known, role.properties, situation, drops_only=False)
+    program = pre_fork(After(case, {}))
+    if not program:
+        return
+    now = role.properties.oom_policy
+    yield Proposal(
+        role.name,
+        Key.OOM_POLICY,
+        "continue",
+        now,
+        f"It serves with several {plain(program, 30)} processes: when one of them is killed, it "
+        "replaces that one. With OOMPolicy=stop systemd stops them all.",
+        ("continue", "stop"),
+        done=now == "continue",
+    )
+
+
+def _now(value: Value | None) -> str:
+    if value is None:
+        return "not known"
+    return "none" if value is INFINITY else str(value)

@@ -1,0 +1,170 @@
+"""Protect, limit, leave: the settings of each service by its tier."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from lowmem_tui.model.errors import InvalidValueError
+from lowmem_tui.model.plan import Edit
+from lowmem_tui.model.quantity import parse_value
+from lowmem_tui.model.setup import Finding, Item, Look, Severity
+from lowmem_tui.model.text import plain
+from lowmem_tui.model.unit import Key, Tier
+from lowmem_tui.policy.plan import parse_set, plan
+from lowmem_tui.policy.protect import Role, proposals
+from lowmem_tui.setup import tiering
+from lowmem_tui.setup.units_words import by_hand, facts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from lowmem_tui.model.plan import Plan
+    from lowmem_tui.model.snapshot import Situation
+    from lowmem_tui.policy.protect import Proposal
+    from lowmem_tui.setup.ground import Ground
+    from lowmem_tui.setup.tiering import Services
+
+ALREADY = "no-op"
+"""The warning of a plan for a setting that is so already: no news here."""
+
+
+class UnitsStep:
+    """See ``Step``."""
+
+    name = "units"
+    title = "Protect, limit, leave: the services' settings"
+    about = (
+        "When memory runs out the kernel kills one process, and by itself it takes no care which. "
+        "Gatekeepers are protected, what the server is there for gets a limit and comes back by "
+        "itself, and short-lived ones are left alone: then what can be started again dies, and "
+        "never the door."
+    )
+
+    def __init__(self, ground: Ground) -> None:
+        self._ground = ground
+
+    def look(self) -> Look:
+        """See ``Step``."""
+        found = tiering.services(self._ground)
+        roles = _roles(found)
+        made = _allowed(proposals(roles, found.situation), found)
+        return Look(
+            facts=tuple(facts(roles, made, found.situation)),
+            items=tuple(_item(each) for each in made),
+            findings=tuple(_findings(made, roles)),
+            by_hand=tuple(by_hand(roles)),
+            absent="" if roles else "There is no service that has a tier.",
+        )
+
+    def plan(self, wishes: Mapping[str, str]) -> Plan:
+        """See ``Step``."""
+        edits = [_edit(key, value) for key, value in wishes.items()]
+        situation = self._ground.situation(dict.fromkeys(edit.unit for edit in edits))
+        ram = situation.snapshot.host.mem_total
+        for edit in edits:
+            properties = situation.units[edit.unit].unit.properties
+            if properties is None or not properties.exists:
+                raise InvalidValueError(
+                    f"There is no unit {plain(edit.unit, 60)}: see `lowmem-tui list`."
+                )
+            if edit.value is not None:
+                parse_value(edit.key, edit.value, ram)
+        tiers = tiering.rules_now(self._ground).tiers(situation)
+        made = plan(edits, situation, tiers)
+        return replace(made, warnings=tuple(w for w in made.warnings if w.code != ALREADY))
+
+
+def make(ground: Ground) -> UnitsStep:
+    """Return the step."""
+    return UnitsStep(ground)
+
+
+def _edit(key: str, value: str) -> Edit:
+    return parse_set(f"{key}={value}")
+
+
+def _roles(found: Services) -> list[Role]:
+    known = {k.unit.name: k for k in found.situation.units.values()}
+    roles = []
+    for service in found.services:
+        situation = known[service.name]
+        properties = situation.unit.properties
+        if properties is not None and service.verdict.tier is not None:
+            kind = found.rules.kind(situation.unit)
+            roles.append(Role(situation, properties, service.verdict.tier, kind, service.enabled))
+    return roles
+
+
+def _allowed(made: Sequence[Proposal], found: Services) -> list[Proposal]:
+    """Leave out what a plan would refuse."""
+    by_unit: dict[str, list[Proposal]] = {}
+    for each in made:
+        by_unit.setdefault(each.unit, []).append(each)
+    good: list[Proposal] = []
+    for each_unit in by_unit.values():
+        if _accepts(each_unit, found.situation):
+            good += each_unit
+        else:
+            good += [each for each in each_unit if each.done or _accepts([each], found.situation)]
+    return good
+
+
+def _accepts(made: Iterable[Proposal], situation: Situation) -> bool:
+    edits = [Edit(each.unit, each.key, each.value) for each in made if not each.done]
+    names = {k.unit.name: k for k in situation.units.values()}
+    return not plan(edits, replace(situation, units=names)).refusals
+
+
+def _item(made: Proposal) -> Item:
+    return Item(
+        key=f"{made.unit}:{made.key}",
+        title=f"{made.unit} {made.key}",
+        now=made.now,
+        value=made.value,
+        why=made.why,
+        choices=made.choices if made.value in made.choices else (made.value, *made.choices),
+        done=made.done,
+    )
+
+
+_WORDS = {
+    Tier.GATEKEEPER: "a gatekeeper (tier 0)",
+    Tier.BUSINESS: "a business unit (tier 1)",
+    Tier.SHORT_LIVED: "short-lived (tier 2)",
+}
+
+_LACKS = {
+    Key.OOM_SCORE_ADJUST: "has OOMScoreAdjust={now}",
+    Key.MEMORY_MAX: "has no MemoryMax",
+    Key.RESTART: "does not come back by itself (Restart={now})",
+    Key.RESTART_SEC: "is started again at once (RestartSec={now})",
+    Key.OOM_POLICY: "is stopped whole when one of its processes is killed",
+}
+
+
+def _findings(made: Sequence[Proposal], roles: Sequence[Role]) -> Iterator[Finding]:
+    """Yield one finding for each unit, with the command that mends it."""
+    tiers = {role.name: role.tier for role in roles}
+    open_: dict[str, list[Proposal]] = {}
+    for each in made:
+        if not each.done:
+            open_.setdefault(each.unit, []).append(each)
+    for unit, lacking in open_.items():
+        keys = {each.key for each in lacking}
+        tier = tiers[unit]
+        grave = tier is Tier.GATEKEEPER or bool(keys & {Key.RESTART, Key.OOM_POLICY})
+        said = [
+            _LACKS[each.key].format(now=plain(each.now, 30))
+            for each in lacking
+            if each.key is not Key.RESTART_SEC or Key.RESTART not in keys
+        ]
+        text = said[0] if len(said) == 1 else f"{', '.join(said[:-1])} and {said[-1]}"
+        sets = " ".join(f"--set '{each.unit}:{each.key}={each.value}'" for each in lacking)
+        yield Finding(
+            "gatekeeper-unguarded" if tier is Tier.GATEKEEPER else "business-unbounded",
+            Severity.WARNING if grave else Severity.ADVICE,
+            unit,
+            f"It is {_WORDS[tier]} and {text}.",
+            f"sudo lowmem-tui apply {sets}",
+        )

@@ -1,0 +1,104 @@
+"""The step `units` on the demo server: what is found, what is written, what is left."""
+
+from __future__ import annotations
+
+import pytest
+
+from lowmem_tui.model.errors import InvalidValueError
+from lowmem_tui.model.setup import Severity
+
+from .box import Box, codes, defaults, goes_through
+
+OURS = "/etc/systemd/system/{}.d/zz-lowmem-tui.conf"
+
+
+@pytest.fixture
+def box() -> Box:
+    return Box()
+
+
+def test_goes_through(box: Box) -> None:
+    plan = goes_through(box, "units")
+    assert plan.refusals == ()
+    assert {file.path for file in plan.files} >= {OURS.format("cloudchat.service")}
+    written = {(e.unit, e.key, e.to) for e in plan.effects}
+    assert written >= {
+        ("cloudchat.service", "OOMPolicy", "continue"),
+        ("cloudchat.service", "OOMScoreAdjust", "100"),
+        ("redis-server.service", "RestartSec", "3s"),
+        ("systemd-logind.service", "OOMScoreAdjust", "-500"),
+        ("worker@a.service", "MemoryMax", "70M"),
+    }
+    assert not any(e.unit == "ssh.service" for e in plan.effects)
+    assert not any(e.key == "MemoryMax" and e.unit.startswith("systemd-") for e in plan.effects)
+
+
+def test_says_where_the_guide_contradicts_itself(box: Box) -> None:
+    facts = " ".join(box.step("units").look().facts)
+    assert "600M for the application, 256M for Redis and 400 MiB kept" in facts
+    assert "redis.service: that is only another name of redis-server.service" in facts
+    assert "ssh.service: sshd protects its listener itself (-1000)" in facts
+    assert "all have OOMScoreAdjust" not in facts
+    box.write(OURS.format("cloudchat.service"), "[Service]\nOOMScoreAdjust=-100\n")
+    assert (
+        "cloudchat.service, redis-server.service all have OOMScoreAdjust=-100: which of them "
+        "dies first is then decided by their size alone."
+    ) in box.step("units").look().facts
+
+
+def test_a_finding_s_remedy_is_the_command_that_mends_it(box: Box) -> None:
+    found = {f.subject: f for f in box.step("units").look().findings}
+    nginx = found["nginx.service"]
+    assert (nginx.code, nginx.severity) == ("gatekeeper-unguarded", Severity.WARNING)
+    assert nginx.remedy == "sudo lowmem-tui apply --set 'nginx.service:OOMPolicy=continue'"
+    assert found["snapd.service"].severity is Severity.ADVICE
+    assert found["snapd.service"].text == (
+        "It is a business unit (tier 1) and has OOMScoreAdjust=-900, has no MemoryMax and is "
+        "started again at once (RestartSec=100ms)."
+    )
+
+
+def test_what_a_plan_would_refuse_is_not_proposed(box: Box) -> None:
+    box.write(OURS.format("worker@a.service"), "[Service]\n# not ours\nNice=5\n")
+    keys = [item.key for item in box.step("units").look().items if not item.done]
+    assert "worker@b.service:MemoryMax" in keys
+    assert "worker@a.service:MemoryMax" not in keys
+
+
+def test_the_administrator_s_tiers_count(box: Box) -> None:
+    config = '[tiers]\n"cron.service" = 0\n"worker@*" = 2\n'
+    box.write("/etc/lowmem-tui/config.toml", config)
+    step = box.step("units")
+    wishes = {item.key: item.value for item in step.look().items if not item.done}
+    assert wishes["cron.service:OOMScoreAdjust"] == "-200"
+    assert not any(key.startswith("worker@") for key in wishes)
+    box.write("/etc/lowmem-tui/config.toml", "[tiers]\ncron = 7\n")
+    with pytest.raises(InvalidValueError, match=r"config.toml: Line 2: a tier is 0, 1 or 2"):
+        step.look()
+
+
+WRONG = {
+    "cron.service": "is not UNIT:KEY=VALUE",
+    "cron.service:Nice": "'Nice' is not a setting",
+    "cron.service:MemoryMax": "'x' is not a limit",
+    "zork.service:MemoryMax": "There is no unit zork.service",
+    "../x:MemoryMax": "is not a unit's name",
+}
+
+
+@pytest.mark.parametrize(("key", "message"), WRONG.items(), ids=WRONG)
+def test_a_wish_that_is_none_is_named(box: Box, key: str, message: str) -> None:
+    with pytest.raises(InvalidValueError, match=message.replace("'", ".")):
+        box.step("units").plan({key: "x"})
+
+
+def test_what_is_refused_by_a_check_is_refused_here_too(box: Box) -> None:
+    plan = box.step("units").plan({"dbus.service:MemoryMax": "64M"})
+    assert [refusal.code for refusal in plan.refusals] == ["needed-by-systemd"]
+
+
+def test_nothing_is_found_once_all_is_so(box: Box) -> None:
+    step = box.step("units")
+    box.backend.apply(step.plan(defaults(step.look())))
+    box.now = 30.0
+    assert codes(box.step("units").look()) == []

@@ -1,0 +1,224 @@
+"""What each service's settings should be by its tier: the user's table, and its exceptions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lowmem_tui.model.unit import INFINITY, Key, Tier
+from lowmem_tui.policy.classify import Kind
+from lowmem_tui.policy.protect import Proposal, Role, largest, proposals
+
+from .servers import M, known, process, service, situation
+
+ADJ, MAX, RESTART, SEC, POLICY = (
+    Key.OOM_SCORE_ADJUST,
+    Key.MEMORY_MAX,
+    Key.RESTART,
+    Key.RESTART_SEC,
+    Key.OOM_POLICY,
+)
+LIMITS = {"start_limit_interval_usec": 10_000_000, "start_limit_burst": 5}
+
+
+def role(
+    name: str,
+    tier: int,
+    kind: Kind = Kind.HELPER,
+    *,
+    rss: int = 5,
+    workers: int = 0,
+    enabled: bool = True,
+    **changes: Any,  # noqa: ANN401 - fields of UnitProperties
+) -> Role:
+    """A running service of so many MiB; with ``workers`` of the same name as its main process."""
+    processes = [process(7, rss * M, name="main")]
+    processes += [process(8 + n, rss * M, name="main") for n in range(workers)]
+    fields = LIMITS | {"memory_max": INFINITY, "main_pid": 7} | changes
+    unit = service(name, *processes, memory={"anon": rss * M * (1 + workers)}, **fields)
+    assert unit.properties is not None
+    return Role(known(unit), unit.properties, Tier(tier), kind, enabled)
+
+
+def proposed(*roles: Role) -> list[Proposal]:
+    return proposals(roles, situation(*(r.known for r in roles)))
+
+
+def changes(*roles: Role) -> dict[str, dict[Key, str]]:
+    """What would be changed, by unit."""
+    found: dict[str, dict[Key, str]] = {}
+    for each in proposed(*roles):
+        if not each.done:
+            found.setdefault(each.unit, {})[each.key] = each.value
+    return found
+
+
+CASES: dict[str, tuple[Role, dict[Key, str]]] = {
+    "a gatekeeper": (role("nginx.service", 0), {ADJ: "-200", RESTART: "on-failure", SEC: "3s"}),
+    "what PID 1 needs": (
+        role("systemd-logind.service", 0, restart="always"),
+        {ADJ: "-500"},
+    ),
+    "a gatekeeper that is guarded enough": (
+        role("nginx.service", 0, oom_score_adjust=-250, restart="always", restart_usec=0),
+        {},
+    ),
+    "-100 is too weak": (
+        role("x.service", 0, oom_score_adjust=-100, restart="on-failure"),
+        {ADJ: "-200"},
+    ),
+    "its maker's -1000 stays": (
+        role("systemd-udevd.service", 0, oom_score_adjust=-1000, restart="always"),
+        {},
+    ),
+    "ssh gets no score": (role("ssh.service", 0), {RESTART: "on-failure", SEC: "3s"}),
+    "ssh by another name, with sessions": (
+        role("sshd@a.service", 0, workers=3, restart="on-failure"),
+        {},
+    ),
+    "a console gets no score": (role("getty@tty1.service", 0, restart="always"), {}),
+    "a slow restart needs no time": (
+        role("x.service", 0, oom_score_adjust=-300, restart_usec=10_000_000),
+        {RESTART: "on-failure"},
+    ),
+    "a gatekeeper with workers": (
+        role("nginx.service", 0, oom_score_adjust=-200, restart="on-failure", workers=2),
+        {POLICY: "continue"},
+    ),
+    "workers that go on": (
+        role(
+            *("nginx.service", 0),
+            oom_score_adjust=-200,
+            restart="on-failure",
+            workers=2,
+            oom_policy="continue",
+        ),
+        {},
+    ),
+    "short-lived ones are left alone": (role("backup.service", 2, rss=200, workers=2), {}),
+    "a small helper": (role("x.service", 1), {RESTART: "always", SEC: "3s"}),
+    "a helper on demand": (
+        role("x.service", 1, enabled=False),
+        {RESTART: "on-failure", SEC: "3s"},
+    ),
+    "a helper behind a socket": (
+        role("x.service", 1, triggered_by=("x.socket",)),
+        {RESTART: "on-failure", SEC: "3s"},
+    ),
+    "a helper that comes back": (role("cron.service", 1, restart="on-failure"), {}),
+    "always, but at once": (role("x.service", 1, restart="always"), {SEC: "3s"}),
+    "after an abort alone": (role("x.service", 1, restart="on-abort"),
+                             {RESTART: "always", SEC: "3s"}),
+    "a helper guarded like a door": (
+        role("snapd.service", 1, restart="always", restart_usec=5_000_000, oom_score_adjust=-900),
+        {ADJ: "0"},
+    ),
+    "a parent that guards itself alone": (
+        role("postgresql@15-main.service", 1, Kind.HELPER, restart="always",
+             restart_usec=5_000_000, oom_score_adjust=-900),
+        {},
+    ),
+    "a helper that is out of reach": (
+        role("x.service", 1, restart="always", restart_usec=3_000_000, oom_score_adjust=-1000),
+        {},
+    ),
+    "a large helper": (
+        role("x.service", 1, rss=60, restart="on-failure"),
+        {MAX: "640M"},
+    ),
+    "the one application": (
+        role("app.service", 1, Kind.APPLICATION, rss=200, workers=1, restart="no"),
+        {ADJ: "100", MAX: "640M", RESTART: "always", SEC: "3s", POLICY: "continue"},
+    ),
+    "an application with a limit": (
+        role(
+            *("app.service", 1, Kind.APPLICATION),
+            restart="always",
+            restart_usec=3_000_000,
+            memory_max=600 * M,
+            oom_score_adjust=50,
+        ),
+        {},
+    ),
+    "containers": (
+        role("docker.service", 1, rss=90, restart="always", restart_usec=3_000_000, delegate=True),
+        {},
+    ),
+    "nothing is known": (
+        role("x.service", 1, oom_score_adjust=None, restart=None, memory_max=None, oom_policy=None),
+        {},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("given", "wanted"), CASES.values(), ids=CASES)
+def test_one_unit(given: Role, wanted: dict[Key, str]) -> None:
+    assert changes(given) == ({given.name: wanted} if wanted else {})
+
+
+def settled(name: str, kind: Kind, **fields: Any) -> Role:  # noqa: ANN401
+    return role(name, 1, kind, restart="always", restart_usec=3_000_000, **fields)
+
+
+def test_the_largest_application_goes_first_and_a_store_after_it() -> None:
+    app = settled("app.service", Kind.APPLICATION, rss=90)
+    small = settled("worker.service", Kind.APPLICATION, rss=10)
+    redis = settled("redis-server.service", Kind.STORE, rss=100)
+    assert largest([redis, small, app]) == "app.service"
+    assert changes(app, small, redis) == {
+        "app.service": {ADJ: "100", MAX: "360M"},
+        "worker.service": {MAX: "70M"},
+        "redis-server.service": {ADJ: "-100", MAX: "210M"},
+    }
+
+
+def test_all_limits_and_the_reserve_fit_into_ram() -> None:
+    apps = [settled(f"a{n}.service", Kind.APPLICATION, rss=20 + n) for n in range(12)]
+    store = settled("redis-server.service", Kind.STORE, rss=8)
+    sizes = [int(v[MAX].rstrip("M")) for v in changes(*apps, store).values()]
+    assert len(sizes) == 13
+    assert sum(sizes) <= 640
+    assert min(sizes) >= 10
+
+
+def test_a_store_is_given_room_for_a_fork_before_it_has_grown() -> None:
+    app = settled("app.service", Kind.APPLICATION, rss=60)
+    store = settled("redis-server.service", Kind.STORE, rss=5)
+    assert changes(app, store) == {
+        "app.service": {ADJ: "100", MAX: "480M"},
+        "redis-server.service": {ADJ: "-100", MAX: "160M"},
+    }
+
+
+def test_a_database_alone_is_the_largest() -> None:
+    store = settled("mariadb.service", Kind.STORE, rss=150)
+    assert changes(store) == {"mariadb.service": {ADJ: "100", MAX: "640M"}}
+
+
+def test_limits_that_are_there_stay_and_the_others_share_what_is_left() -> None:
+    app = settled("app.service", Kind.APPLICATION, rss=300, memory_max=600 * M)
+    other = settled("other.service", Kind.APPLICATION, rss=40)
+    assert changes(app, other) == {
+        "app.service": {ADJ: "100"},
+        "other.service": {MAX: "80M"},
+    }
+
+
+def test_what_is_made_so_is_content() -> None:
+    app = settled("a.service", Kind.APPLICATION, rss=60, oom_score_adjust=100, memory_max=480 * M)
+    store = settled("r.service", Kind.STORE, rss=5, oom_score_adjust=-100, memory_max=160 * M)
+    assert changes(app, store) == {}
+    shown = {(p.unit, p.key): p.value for p in proposed(app, store)}
+    assert shown["a.service", MAX] == "480M"
+    assert shown["r.service", ADJ] == "-100"
+
+
+def test_every_proposal_is_among_its_choices_or_done() -> None:
+    made = proposed(
+        settled("a.service", Kind.APPLICATION, rss=200, workers=2),
+        role("nginx.service", 0),
+        role("r.service", 1, Kind.STORE),
+    )
+    assert all(each.done or each.value in each.choices for each in made)
+    assert all(each.why.endswith((".", "`.")) for each in made)
