@@ -167,9 +167,9 @@ def test_the_largest_application_goes_first_and_a_store_after_it() -> None:
     redis = settled("redis-server.service", Kind.STORE, rss=100)
     assert largest([redis, small, app]) == "app.service"
     assert changes(app, small, redis) == {
-        "app.service": {ADJ: "100", MAX: "360M"},
+        "app.service": {ADJ: "100", MAX: "180M"},
         "worker.service": {MAX: "70M"},
-        "redis-server.service": {ADJ: "-100", MAX: "210M"},
+        "redis-server.service": {ADJ: "-100", MAX: "390M"},
     }
 
 
