@@ -18,6 +18,7 @@ STEPS: dict[str, str] = {
     "nginx": "nginx",
     "gunicorn": "gunicorn",
     "redis": "redis",
+    "sessions": "sessions",
 }
 """The section of each step, and the module in this room whose ``make`` builds it."""
 
