@@ -283,11 +283,11 @@ async def test_what_a_change_did_besides_files() -> None:
         await front.until(lambda: "+ vm.swappiness = 10" in says(front))
         assert "WHAT WAS DONE 1 change the file below 2 sysctl -w vm.swa" in says(front)
         await front.press("u")
-        back = "AND WHAT IS DONE 1 sysctl vm.swappiness: 10 -> 60 2 change the file below"
+        back = "AND WHAT IS DONE 1 sysctl -w vm.swappiness=60 2 change the file below"
         assert back in says(front)
         await front.press("y")
         await undone(front)
-        assert "Done: sysctl vm.swappiness: 10 -> 60" in says(front)
+        assert "Done: sysctl -w vm.swappiness=60" in says(front)
         assert server.system.get(ActionKind.SYSCTL, "vm.swappiness") == "60"
 
 

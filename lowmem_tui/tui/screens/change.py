@@ -188,7 +188,9 @@ class ChangeScreen(Sheet):
         lines: list[Text] = []
         effects, actions = change.effects, change.actions
         if back:
-            actions = tuple(a.inverse for a in reversed(actions))
+            # As change.undo does it: what is done again comes last, in its own order.
+            back_first = [a.inverse for a in reversed(actions) if not a.kind.repeats]
+            actions = (*back_first, *(a for a in actions if a.kind.repeats))
             effects = tuple(replace(e, from_=e.to, to=e.from_) for e in effects)
         else:
             when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(change.time))

@@ -316,7 +316,7 @@ class SetupReviewScreen(Sheet):
             return f"{title}: done, but not all is as asked"
         return {
             Stage.PLANNING: f"{title}: working out what would be changed…",
-            Stage.SHOWN: f"{title}: this would be changed. Nothing is written yet",
+            Stage.SHOWN: f"{title}: nothing is written yet",
             Stage.WORKING: f"{title}: working…",
             Stage.STOPPING: f"{title}: stopping, and putting everything back…",
             Stage.DONE: f"{title}: done",

@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 
 _STYLES = {"+": "green", "-": "red"}
 
+CONTEXT = 3
+"""Unchanged lines that are shown around what changes."""
+
+TAB = 4
+"""Cells between tab stops."""
+
 
 def difference(change: FileChange) -> Iterator[Text]:
     """Yield the path with what becomes of the file, and its lines: ``+`` comes, ``-`` goes."""
@@ -23,7 +29,23 @@ def difference(change: FileChange) -> Iterator[Text]:
     yield Text.assemble((f" {what} ", "bold"), (plain(change.path), "bold"))
     before = (change.before or "").splitlines()
     after = (change.after or "").splitlines()
-    for line in difflib.ndiff(before, after):
-        # ndiff's "?" lines point at columns: noise here.
-        if line[0] != "?":
-            yield Text(f"   {line[0]} {plain(line[2:])}", style=_STYLES.get(line[0], "dim"))
+    seen = 0
+    for group in difflib.SequenceMatcher(None, before, after, autojunk=False).get_grouped_opcodes(
+        CONTEXT
+    ):
+        if group[0][1] > seen:
+            yield Text("     …", style="dim")
+        seen = group[-1][2]
+        for kind, i, j, k, m in group:
+            if kind == "equal":
+                yield from (_line(" ", line) for line in before[i:j])
+            else:
+                yield from (_line("-", line) for line in before[i:j])
+                yield from (_line("+", line) for line in after[k:m])
+    if 0 < seen < len(before):
+        yield Text("     …", style="dim")
+
+
+def _line(mark: str, text: str) -> Text:
+    shown = plain(text.expandtabs(TAB))
+    return Text(f"   {mark} {shown}", style=_STYLES.get(mark, "dim"))
