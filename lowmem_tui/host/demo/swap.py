@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from time import sleep
 from typing import TYPE_CHECKING, Final
 
 from lowmem_tui.host.demo.roster import SWAP
@@ -47,7 +47,7 @@ class DemoSwap:
         """Write the file, or remove it (0), piece by piece; the caller does not hold the lock."""
         for done in range(0, size, PIECE) if size != self.size else ():
             check()
-            time.sleep(PAUSE)
+            sleep(PAUSE)
             yield Progress("writing the swap file", min(done + PIECE, size), size)
         self.size = size
 
