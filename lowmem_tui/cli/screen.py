@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lowmem_tui.cli.exit import Exit
 from lowmem_tui.model.errors import InvalidValueError, UnsupportedError
@@ -40,7 +40,6 @@ def run(options: argparse.Namespace, *, start: str = "") -> Exit:
         import_textual()
         from lowmem_tui.tui.app import LowmemApp
 
-        begin: dict[str, Any] = {"start": start} if start else {}
         app = LowmemApp(
             backend,
             rules=rules,
@@ -48,7 +47,7 @@ def run(options: argparse.Namespace, *, start: str = "") -> Exit:
             read_only=options.read_only,
             ascii=options.ascii or not _utf8(),
             sudo=sudo.command(),
-            **begin,
+            start=start,
         )
         return Exit(app.run() or Exit.DONE)
     finally:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 STEPS: dict[str, str] = {
     "box": "box",
+    "tiers": "tiers",
     "units": "units",
     "swap": "swap",
     "sysctl": "sysctl",

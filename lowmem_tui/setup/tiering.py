@@ -11,6 +11,7 @@ from lowmem_tui.setup import common
 
 if TYPE_CHECKING:
     from lowmem_tui.model.snapshot import Situation
+    from lowmem_tui.model.unit import UnitProperties
     from lowmem_tui.policy.classify import Rules, Verdict
     from lowmem_tui.setup.ground import Ground
 
@@ -20,7 +21,7 @@ ENABLED: Final = frozenset({"enabled", "enabled-runtime"})
 
 
 class Service(NamedTuple):
-    """A service that runs, or is started at boot."""
+    """A service that runs, or is started at boot or by a timer."""
 
     name: str
     verdict: Verdict
@@ -41,24 +42,29 @@ def rules_now(ground: Ground) -> Rules:
 
     Raises InvalidValueError for one that cannot be understood.
     """
-    text, _ = common.read(ground.files, CONFIG)
-    if text is None:
+    text, trouble = common.read(ground.files, CONFIG)
+    if trouble:
         return ground.rules
     try:
-        return ground.rules.with_config(parse_config(text))
+        return ground.rules.with_config(parse_config(text or ""))
     except InvalidValueError as error:
         raise InvalidValueError(f"{CONFIG}: {error}") from error
 
 
+def _by_timer(properties: UnitProperties) -> bool:
+    return any(unit_type(trigger) is UnitType.TIMER for trigger in properties.triggered_by)
+
+
 def services(ground: Ground) -> Services:
-    """Return the services that run or are enabled. Raises LowmemError."""
+    """Return the services that run, are enabled, or belong to a timer. Raises LowmemError."""
     snapshot = ground.snapshot()
     states = ground.unit_files()
     running = {n for n, u in snapshot.units.items() if u.usage is not None and u.usage.processes}
     at_boot = {name for name, state in states.items() if state in ENABLED}
+    timed = {n for n, u in snapshot.units.items() if u.properties and _by_timer(u.properties)}
     names = sorted(
         name
-        for name in running | at_boot
+        for name in running | at_boot | timed
         if unit_type(name) is UnitType.SERVICE and not is_template(name)
     )
     rules = rules_now(ground)

@@ -1,0 +1,108 @@
+"""The administrator's config.toml with other tiers in it, every other line as it is; pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING
+
+from lowmem_tui.model.errors import InvalidValueError
+from lowmem_tui.policy import toml
+from lowmem_tui.policy.classify import matches, parse_config
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lowmem_tui.model.unit import Tier
+    from lowmem_tui.policy.classify import Config
+
+HEAD = (
+    "# Which tier a unit belongs to on this server, where lowmem-tui's own table is not meant:\n"
+    "# 0 protect, 1 limit, 2 leave alone. The first line that fits counts; * is a pattern.\n"
+)
+
+_NUMBER = re.compile(r"([^=\n]*=[ \t]*)[0-9_+]+(.*)\Z", re.DOTALL)
+_SECTION = re.compile(r"[ \t]*\[[ \t]*tiers[ \t]*\][ \t]*(?:#.*)?\r?\Z")
+
+
+def with_tiers(text: str | None, wanted: Mapping[str, Tier]) -> str:
+    """Return the file's text with these tiers; ``text`` None is "no such file yet".
+
+    A name that stands there gets another number on its line; one that does not, a line of its own
+    ahead of the others, because the first that fits counts. Raises InvalidValueError for a file
+    that is written in a way that cannot be edited line by line.
+    """
+    if text is None or not text.strip():
+        made = "".join(_line(name, tier) for name, tier in wanted.items())
+        return f"{text or ''}{HEAD}[tiers]\n{made}"
+    config = parse_config(text)
+    end = "\r\n" if "\r\n" in text else "\n"
+    lines = text.splitlines(keepends=True)
+    fresh: list[str] = []
+    for name, tier in wanted.items():
+        at = _stands(lines, text, name)
+        if at is None or _shadowed(config, name):
+            fresh.append(_line(name, tier, end))
+            if at is not None:
+                lines[at] = ""
+        else:
+            found = _NUMBER.match(lines[at])
+            lines[at] = f"{found[1]}{int(tier)}{found[2]}" if found else lines[at]
+    head = next((i for i, line in enumerate(lines) if _SECTION.match(line.rstrip("\n"))), None)
+    if head is None and fresh:
+        if config:
+            raise _by_hand(wanted)
+        head = len(lines)
+        lines.append(f"[tiers]{end}")
+    if head is not None and fresh:
+        for at in (head - 1, head):
+            if at >= 0 and lines[at] and not lines[at].endswith("\n"):
+                lines[at] += end
+        lines[head + 1 : head + 1] = fresh
+    result = "".join(lines)
+    _check(result, config, wanted)
+    return result
+
+
+def _stands(lines: list[str], text: str, name: str) -> int | None:
+    """Return the index of the line that is ``NAME = NUMBER``, and nothing else."""
+    for written in (name, name.removesuffix(".service")):
+        number = toml.line_of(text, ("tiers", written))
+        if number is not None and _names(lines, number - 1, written):
+            return number - 1
+    return None
+
+
+def _shadowed(config: Config, name: str) -> bool:
+    """Tell whether a pattern that stands before a name fits it, and so counts."""
+    return next((pattern for pattern, _ in config if matches(pattern, name)), name) != name
+
+
+def _names(lines: list[str], at: int, name: str) -> bool:
+    """Tell whether a line is ``NAME = NUMBER`` and nothing else."""
+    try:
+        found = toml.parse(lines[at])
+    except (InvalidValueError, IndexError):
+        return False
+    return list(found) == [name] and bool(_NUMBER.match(lines[at]))
+
+
+def _line(name: str, tier: Tier, end: str = "\n") -> str:
+    return f"{json.dumps(name, ensure_ascii=False)} = {int(tier)}{end}"
+
+
+def _check(made: str, before: Config, wanted: Mapping[str, Tier]) -> None:
+    """See that the new text says what is meant, and all else as before."""
+    try:
+        after = dict(parse_config(made))
+    except InvalidValueError as error:
+        raise _by_hand(wanted) from error
+    if after != dict(before) | dict(wanted):
+        raise _by_hand(wanted)
+
+
+def _by_hand(wanted: Mapping[str, Tier]) -> InvalidValueError:
+    lines = ", ".join(f'"{name}" = {int(tier)}' for name, tier in wanted.items())
+    return InvalidValueError(
+        f"/etc/lowmem-tui/config.toml is not written line by line: put {lines} into it by hand."
+    )
