@@ -230,6 +230,8 @@ class Machine:
         return self.connection
 
     def _launch(self, port: int) -> None:
+        # A panic of the launch before must not be taken for one of this: qemu empties it late.
+        self.console.unlink(missing_ok=True)
         command = _qemu(self.image, self.memory, port, self._disks, self.console)
         log = (self.folder / "qemu.log").open("wb")
         with log:
