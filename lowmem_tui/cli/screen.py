@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import TYPE_CHECKING
 
+from lowmem_tui.cli.charset import utf8
 from lowmem_tui.cli.exit import Exit
 from lowmem_tui.model.errors import InvalidValueError, UnsupportedError
 
@@ -45,7 +45,7 @@ def run(options: argparse.Namespace, *, start: str = "") -> Exit:
             rules=rules,
             interval=options.interval,
             read_only=options.read_only,
-            ascii=options.ascii or not _utf8(),
+            ascii=options.ascii or not utf8(),
             sudo=sudo.command(),
             start=start,
         )
@@ -65,11 +65,3 @@ def _backend(options: argparse.Namespace) -> Backend:
         print(f"{error}\nThis is the demo server instead.", file=sys.stderr)
         options.demo = True
         return open_backend(options, read_only=options.read_only)
-
-
-def _utf8() -> bool:
-    """Whether the terminal's locale can show anything but ASCII."""
-    for name in ("LC_ALL", "LC_CTYPE", "LANG"):
-        if value := os.environ.get(name):
-            return "utf" in value.lower()
-    return False

@@ -10,6 +10,7 @@ import os
 import sys
 import time
 
+from lowmem_tui.cli.charset import utf8
 from lowmem_tui.host import cgroupfs, procfs
 from lowmem_tui.host.reading import each, read, read_whole
 from lowmem_tui.model import trial
@@ -282,15 +283,7 @@ def _span(seconds: float) -> str:
 def _text(text: str, width: int) -> str:
     """Return what others wrote, harmless, at most that many cells, in the locale's characters."""
     text = plain(text, width)
-    return text if _utf8() else text.encode("ascii", "replace").decode("ascii")
-
-
-def _utf8() -> bool:
-    name = os.environ.get("LC_ALL")
-    if not name and not sys.flags.utf8_mode:
-        name = os.environ.get("LC_CTYPE")
-    # In the C locale Python sets LC_CTYPE itself (PEP 538): what the user said is in LANG.
-    return "utf" in (name or os.environ.get("LANG") or "").lower()
+    return text if utf8() else text.encode("ascii", "replace").decode("ascii")
 
 
 def _print(text: str) -> int:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -81,3 +83,14 @@ def test_processes_that_are_hidden_are_not_counted(rss: int | None, count: int |
     memory = Memory(*[None] * len(Memory._fields))
     usage = UnitUsage("a.service", "/a.service", memory, (), rss, None)
     assert listing._processes(usage) == count
+
+
+def test_nothing_of_the_screen_is_loaded() -> None:
+    code = (
+        "import sys; from lowmem_tui.cli.main import run_command; "
+        "run_command(['list', '--demo']); "
+        "sys.exit(any(m.split('.')[0] in {'textual', 'rich', 'jeepney'} for m in sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert b"redis-server.service" in done.stdout

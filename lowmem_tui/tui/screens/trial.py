@@ -150,7 +150,10 @@ class TrialScreen(Sheet):
 
     def _kept(self) -> None:
         self.lowmem.trials.kept(self.lowmem, self.trial.id)
-        self._over("Kept", ["The change is in force for good; H shows it, and can undo it."])
+        self._over(
+            "Kept",
+            ["The change is in force for good; H on the main screen shows it, and can undo it."],
+        )
 
     def action_undo(self) -> None:
         """Take the change back now, or say why not."""
