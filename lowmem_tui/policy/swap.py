@@ -32,6 +32,11 @@ def enough(ram: int, swap: int) -> bool:
     return swap >= min(nominal(ram), MOST) * 7 // 8
 
 
+def enough_packed(ram: int, zram: int) -> bool:
+    """Tell whether there is compressed swap enough: a quarter of RAM, before it is compressed."""
+    return zram * 4 >= ram
+
+
 def kept(disk_total: int) -> int:
     """Return the bytes of the disk that stay free."""
     return max(KEPT, disk_total // 10)

@@ -138,7 +138,7 @@ class SwapStep:
                 f"The swap file of {format_size(seen.ours)} is there, and it is not on.",
                 REMEDY,
             )
-        elif not seen.enough and not seen.ours and not (seen.zram.size and seen.zram.active):
+        elif not seen.enough and not seen.ours:
             remedy = REMEDY
             if cannot:
                 remedy = "see `lowmem-tui setup --step swap` for what to do by hand"
@@ -227,7 +227,8 @@ def _file_item(seen: Seen) -> Item | None:
     elif seen.other:
         now = f"none; {format_size(seen.other)} elsewhere"
     ram = format_size(seen.host.mem_total)
-    why = f"{format_size(seen.other)} of swap for {ram} of RAM is enough: no file is needed."
+    there = format_size(seen.host.swap_total)
+    why = f"{there} of swap for {ram} of RAM is enough: no file is needed."
     if size:
         why = (
             f"For {ram} of RAM {format_size(policy.wanted(seen.host.mem_total))} of swap in all is "

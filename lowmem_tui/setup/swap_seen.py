@@ -87,8 +87,10 @@ class Seen(NamedTuple):
 
     @property
     def enough(self) -> bool:
-        """Whether there is swap enough without us."""
-        return policy.enough(self.host.mem_total, self.other)
+        """Whether there is swap enough without a file of ours."""
+        ram = self.host.mem_total
+        packed = sum(swap.size for swap in self.swaps if swap.path.startswith("/dev/zram"))
+        return policy.enough(ram, self.other) or policy.enough_packed(ram, packed)
 
     @property
     def proposed(self) -> int:

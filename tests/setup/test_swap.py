@@ -297,6 +297,15 @@ def test_somebody_elses_zram_is_left_alone(tree: Tree, step: Step, path: str, te
     assert "not by lowmem-tui" in refusal.text
 
 
+@pytest.mark.parametrize(("size", "enough"), [(480, True), (256, True), (100, False)])
+def test_zram_is_swap(tree: Tree, step: Step, size: int, enough: bool) -> None:
+    tree.swaps(_dev_zram0=size)
+    look = step.look()
+    assert codes(look) == (set() if enough else {"swap-small"})
+    assert items(look)["file"].done is enough
+    assert proposed(step) == ({} if enough else {"file": "2G"})
+
+
 def test_no_zram_here(step: Step) -> None:
     (refusal,) = step.plan({"zram": "256M"}).refusals
     assert "no zram" in refusal.text
