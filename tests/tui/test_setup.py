@@ -504,7 +504,7 @@ async def test_who_cannot_change_sees_all_and_is_told_what_to_run(read_only: boo
         assert "a What to run" in says(front)
         await front.press("a", "A")
         assert ("read-only" if read_only else "Only root may") in says(front)
-        assert "sudo lowmem-tui setup" in says(front)
+        assert "sudo lowmem-tui setup --step kernel" in says(front)
         assert backend.history() == []
 
 

@@ -164,7 +164,8 @@ class SetupReviewScreen(Sheet):
         if plan is None or plan.empty:
             self.say("There is nothing to apply: Esc goes back.")
         elif why := self.elsewhere():
-            self.say(f"{why} To go through the set-up: sudo lowmem-tui setup")
+            step = plain(self.part.step.name, 40)
+            self.say(f"{why} To apply this: {self.lowmem.sudo} setup --step {step}")
         elif any(not r.forceable for r in plan.refusals):
             self.say("Refused, see above: go back and leave those out. Nothing was written.")
         elif self.app.screen is not self:

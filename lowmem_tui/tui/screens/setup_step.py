@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 DIGITS = "0123456789"
 
+READ_ON = "It stands further down: Down goes there."
+
 
 class StepScreen(Screen[None]):
     """A step; nothing is changed from here, Enter shows what would be."""
@@ -132,13 +134,22 @@ class StepScreen(Screen[None]):
 
     # What the operator wants
 
+    def _reached(self) -> bool:
+        """Tell whether the item can be seen; if not, go there: no key changes what is not seen."""
+        if self.page.in_sight:
+            return True
+        self.page.follow()
+        self._why.repaint()
+        return False
+
     def action_take(self) -> None:
         """Take an item, or leave it as it is."""
         item = self.item
         if item is None:
             self._say("There is nothing to take here.")
             return
-        self.page.follow()
+        if not self._reached():
+            return
         if self.part.is_so(item):
             self._say("This is so already: there is nothing to take.")
             return
@@ -153,7 +164,8 @@ class StepScreen(Screen[None]):
         item = self.item
         if item is None:
             return
-        self.page.follow()
+        if not self._reached():
+            return
         if len(item.choices) < 2:
             self._say("There is no other choice here: Space takes it or leaves it.")
             return
@@ -165,7 +177,8 @@ class StepScreen(Screen[None]):
         item = self.item
         if item is None or digit not in item.choices:
             return
-        self.page.follow()
+        if not self._reached():
+            return
         self.part.choose(item, digit)
         self._repaint()
 
@@ -234,17 +247,20 @@ class StepScreen(Screen[None]):
         most = max(2, (app.size.height - 2) // 2)
         heights = (len(self._reason(at, width)) for at in range(len(self.part.items)))
         height = min(most, max(heights))
-        if self._words:
-            lines = hang(Text(f" {plain(self._words)}", style="bold"), width, app.console)
-        else:
-            lines = self._reason(self.page.index, width)
+        count = len(self.part.items)
+        item = self.part.items[min(self.page.index, count - 1)]
+        # The title whole, where the list had to cut it.
+        title = f"Why {item.title}"
+        lines = self._reason(self.page.index, width)
+        words = self._words
+        if not self.page.in_sight:
+            title, words = "What is proposed", words or READ_ON
+        if words:
+            lines = hang(Text(f" {plain(words)}", style="bold"), width, app.console)
         if len(lines) > height:
             lines = [*lines[: height - 1], Text(f" {app.glyphs.more}")]
         lines += [Text("")] * (height - len(lines))
-        # The title whole, where the list had to cut it.
-        item = self.part.items[min(self.page.index, len(self.part.items) - 1)]
-        title = plain(f" Why {item.title}", width)
-        return [heading(title[1:], width, app.palette), *lines]
+        return [heading(plain(title, width - 1), width, app.palette), *lines]
 
     def _reason(self, index: int, width: int) -> list[Text]:
         app = self.lowmem

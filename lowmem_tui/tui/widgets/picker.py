@@ -44,7 +44,7 @@ class Picker(Lines):
     ]
 
     class Moved(Message):
-        """The cursor is on another item."""
+        """The cursor is on another item, or the text was scrolled."""
 
     class Chosen(Message):
         """The item below the cursor was clicked."""
@@ -56,6 +56,8 @@ class Picker(Lines):
         self._rows: list[Row] = []
         """Each as it is on the screen."""
         self._top = 0
+        self._begun = False
+        """Whether anybody has moved yet: before that the text is shown from its beginning."""
         self.index = 0
         """The item that the cursor is on."""
 
@@ -64,10 +66,17 @@ class Picker(Lines):
         """How many items there are."""
         return max((row.item for row in self._rows if row.item is not None), default=-1) + 1
 
+    @property
+    def in_sight(self) -> bool:
+        """Whether the item below the cursor can be seen."""
+        first, end = self._span(self.index)
+        return self._top <= first and end <= self._top + self.size.height
+
     def on_resize(self) -> None:
         """Write it anew for the new width."""
         self.repaint()
-        self.follow()
+        if self._begun:
+            self.follow()
 
     def repaint(self) -> None:
         """Write it anew."""
@@ -83,8 +92,8 @@ class Picker(Lines):
             )
         ]
         self.index = max(0, min(self.index, self.count - 1))
-        # Whoever has scrolled away from the cursor reads on.
-        if len(self._rows) == before:
+        # Whoever has scrolled away from the cursor, or has not come to it yet, reads on.
+        if len(self._rows) == before or not self._begun:
             self._paint()
         else:
             self.follow()
@@ -95,10 +104,13 @@ class Picker(Lines):
         return (at[0], at[-1] + 1) if at else (0, 0)
 
     def follow(self) -> None:
-        """Keep the cursor in sight."""
+        """Bring the cursor in sight."""
         first, end = self._span(self.index)
-        if self.count:
+        if self.count and not self._begun and not self.in_sight:
+            self._top = first - 1  # with its heading, and all the room below for the others
+        elif self.count:
             self._top = min(max(self._top, end - self.size.height), first)
+        self._begun = True
         self._paint()
 
     def _paint(self) -> None:
@@ -127,6 +139,13 @@ class Picker(Lines):
 
     def action_move(self, by: int) -> None:
         """Move the cursor; beyond the first and the last item, scroll."""
+        if self.count and not self.in_sight:
+            below = self._span(self.index)[0] >= self._top
+            if below == (by > 0):
+                self._to(self.index)
+            else:
+                self._scroll(by)
+            return
         to = self.index + by
         if not 0 <= to < self.count:
             self._scroll(by)
@@ -134,14 +153,14 @@ class Picker(Lines):
         self._to(to)
 
     def _to(self, item: int) -> None:
-        if item != self.index:
-            self.index = item
-            self.post_message(self.Moved())
+        self.index = item
         self.follow()
+        self.post_message(self.Moved())
 
     def _scroll(self, by: int) -> None:
         self._top += by
         self._paint()
+        self.post_message(self.Moved())
 
     def action_page(self, by: int) -> None:
         """Move by a page."""
