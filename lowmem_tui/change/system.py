@@ -39,7 +39,7 @@ _LINK = re.compile(
 )
 _REDIS = frozenset({"maxmemory", "maxmemory-policy", "save", "appendonly"})
 _REDIS_OPTIONS = {
-    "-h": re.compile(r"[0-9A-Za-z][0-9A-Za-z.:-]*\Z"),
+    "-h": re.compile(r"[0-9A-Za-z:][0-9A-Za-z.:-]*\Z"),
     "-p": re.compile(r"[0-9]{1,5}\Z"),
     "-s": re.compile(r"/[^\s]+\Z"),
     "@": re.compile(r"/[^\s]+\Z"),

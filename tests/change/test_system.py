@@ -1,0 +1,212 @@
+"""What is changed besides files, through the programs of the machine: here through stand-ins that
+answer as the real ones do. The lab asks the real ones.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lowmem_tui.change import system
+from lowmem_tui.change.system import LocalSystem
+from lowmem_tui.model.errors import InvalidValueError, ManagerError
+from lowmem_tui.model.plan import ActionKind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+REDIS = "redis-server.service maxmemory"
+
+
+@pytest.fixture
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
+    """Puts a program there, a shell script, that is found ahead of the machine's own."""
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+
+    def put(name: str, script: str) -> None:
+        path = tmp_path / name
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o755)
+
+    put("systemctl", "echo active")
+    return put
+
+
+def nothing() -> None:
+    pass
+
+
+WHERE = {
+    "": ((), ""),
+    " -p 6380": (("-p", "6380"), ""),
+    " -h 10.0.0.5 -p 6380": (("-h", "10.0.0.5", "-p", "6380"), ""),
+    " -h ::1": (("-h", "::1"), ""),
+    " -s /run/redis/redis.sock @ /etc/redis/redis.conf": (
+        ("-s", "/run/redis/redis.sock"),
+        "/etc/redis/redis.conf",
+    ),
+}
+
+
+@pytest.mark.parametrize(("where", "found"), WHERE.items())
+def test_where_a_redis_is(where: str, found: tuple[tuple[str, ...], str]) -> None:
+    assert system._redis_words(f"{REDIS}{where}") == ("maxmemory", *found)
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        "redis-server.service requirepass",
+        "redis-server.service dir",
+        f"{REDIS} -p",
+        f"{REDIS} -p x",
+        f"{REDIS} -x y",
+        f"{REDIS} --eval /tmp/x",
+        f"{REDIS} -s relative",
+        f"{REDIS} -h -x",
+        f"{REDIS} @ relative",
+        "../x maxmemory",
+        "redis-server.service used_memory\n",
+    ],
+)
+def test_what_is_no_redis(what: str) -> None:
+    with pytest.raises(InvalidValueError):
+        system._redis_words(what)
+
+
+PASSWORDS = {
+    "requirepass x\n": "x",
+    'requirepass "a b"\nrequirepass y\n': "y",
+    'requirepass "a b"\n': "a b",
+    "# requirepass x\n": "",
+    'requirepass "a\n': "",
+    "requirepass\n": "",
+    "": "",
+}
+
+
+@pytest.mark.parametrize(("text", "password"), PASSWORDS.items())
+def test_passwords(tmp_path: Path, text: str, password: str) -> None:
+    (tmp_path / "redis.conf").write_text(text)
+    assert system._password(str(tmp_path / "redis.conf")) == password
+    assert system._password(str(tmp_path / "none")) == ""
+
+
+def test_a_redis_is_asked_and_set(program: Callable[[str, str], None], tmp_path: Path) -> None:
+    (tmp_path / "redis.conf").write_text("requirepass secret\n")
+    log = tmp_path / "log"
+    program(
+        "redis-cli",
+        f'echo "$REDISCLI_AUTH $*" >> {log}\n'
+        'case "$*" in *SET*) echo OK;; *INFO*) printf "# Memory\\r\\nused_memory:99\\r\\n";; '
+        '*) printf "maxmemory\\n0\\n";; esac',
+    )
+    what = f"{REDIS} -p 7000 @ {tmp_path}/redis.conf"
+    local = LocalSystem(str(tmp_path))
+    assert local.get(ActionKind.REDIS, what) == "0"
+    assert local.get(ActionKind.REDIS, what.replace("maxmemory", "used_memory")) == "99"
+    local.put(ActionKind.REDIS, what, "0", nothing)
+    local.put(ActionKind.REDIS, what, "64", nothing)
+    assert log.read_text().splitlines()[-1] == "secret -p 7000 --raw CONFIG SET maxmemory 64"
+    assert log.read_text().count("SET") == 1
+    with pytest.raises(InvalidValueError):
+        local.put(ActionKind.REDIS, what.replace("maxmemory", "used_memory"), "1", nothing)
+
+
+def test_a_redis_that_does_not_run_needs_nothing(program: Callable[[str, str], None]) -> None:
+    program("systemctl", "echo inactive")
+    program("redis-cli", "exit 1")
+    LocalSystem().put(ActionKind.REDIS, REDIS, "64", nothing)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["NOAUTH Authentication required.", "ERR unknown command 'CONFIG'", "LOADING", "", "NOPERM x"],
+)
+def test_a_redis_that_refuses(program: Callable[[str, str], None], answer: str) -> None:
+    program("redis-cli", f'echo "{answer}"')
+    with pytest.raises(ManagerError, match="by hand"):
+        LocalSystem().get(ActionKind.REDIS, REDIS)
+
+
+def test_a_redis_that_is_not_there(program: Callable[[str, str], None]) -> None:
+    program("redis-cli", "echo 'Could not connect: Connection refused' >&2; exit 1")
+    with pytest.raises(ManagerError, match="Connection refused"):
+        LocalSystem().get(ActionKind.REDIS, REDIS)
+
+
+EMERG = 'nginx: [emerg] unknown directive "bla" in /etc/nginx/nginx.conf:3'
+NGINX = {
+    "content": ("exit 0", ""),
+    "broken": (f"echo 'nginx: [warn] x' >&2; echo '{EMERG}' >&2; exit 1", EMERG),
+    "not permitted": (
+        "echo '[emerg] open() \"/run/nginx.pid\" failed (13: Permission denied)' >&2; exit 1",
+        "",
+    ),
+}
+
+
+@pytest.mark.parametrize(("script", "found"), NGINX.values(), ids=NGINX)
+def test_what_nginx_says(program: Callable[[str, str], None], script: str, found: str) -> None:
+    program("nginx", script)
+    assert LocalSystem().get(ActionKind.TEST, "nginx") == found
+
+
+def test_a_test_that_fails(program: Callable[[str, str], None]) -> None:
+    program("nginx", f"echo '{EMERG}' >&2; exit 1")
+    with pytest.raises(ManagerError, match="unknown directive"):
+        LocalSystem().put(ActionKind.TEST, "nginx", "", nothing)
+
+
+TMPFILES = {
+    "content": ("exit 0", True),
+    "before 256": (
+        "echo \"systemd-tmpfiles: unrecognized option '--dry-run'\" >&2; exit 1",
+        True,
+    ),
+    "wrong": ("echo '/etc/tmpfiles.d/x:1: Unknown modifiers' >&2; exit 65", False),
+}
+
+
+@pytest.mark.parametrize(("script", "fine"), TMPFILES.values(), ids=TMPFILES)
+def test_a_rule_is_tried(
+    program: Callable[[str, str], None],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    script: str,
+    fine: bool,
+) -> None:
+    program("systemd-tmpfiles", script)
+    rule = tmp_path / "zz.conf"
+    monkeypatch.setattr(system, "TMPFILES", str(rule))
+    # Taken away: nothing to try.
+    LocalSystem().put(ActionKind.TEST, "tmpfiles", "", nothing)
+    rule.write_text("e /x - - - 31d\n")
+    if fine:
+        LocalSystem().put(ActionKind.TEST, "tmpfiles", "", nothing)
+    else:
+        with pytest.raises(ManagerError, match="Unknown modifiers"):
+            LocalSystem().put(ActionKind.TEST, "tmpfiles", "", nothing)
+
+
+@pytest.mark.parametrize("state", ["activating", "failed", "inactive"])
+def test_what_does_not_run_on_after_its_restart(
+    program: Callable[[str, str], None], tmp_path: Path, state: str
+) -> None:
+    program(
+        "systemctl",
+        f"[ $1 = restart ] && {{ touch {tmp_path}/done; exit 0; }}\n"
+        f"if [ -e {tmp_path}/done ]; then echo {state}; else echo active; fi",
+    )
+    with pytest.raises(ManagerError, match="does not run after its restart"):
+        LocalSystem().put(ActionKind.SERVICE, "x.service", "restart", nothing)
+
+
+def test_what_does_not_run_is_not_restarted(
+    program: Callable[[str, str], None], tmp_path: Path
+) -> None:
+    program("systemctl", f"[ $1 = restart ] && touch {tmp_path}/done; echo inactive")
+    LocalSystem().put(ActionKind.SERVICE, "x.service", "restart", nothing)
+    assert not (tmp_path / "done").exists()
