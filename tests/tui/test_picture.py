@@ -15,6 +15,7 @@ import pytest
 
 from lowmem_tui.model.plan import Edit
 from lowmem_tui.model.unit import Key
+from lowmem_tui.tui.screens.setup import SetupScreen
 from tests.tui.conftest import opened
 
 if TYPE_CHECKING:
@@ -137,3 +138,37 @@ async def test_who_dies_next() -> None:
         await front.until(lambda: all(has(front, "Who dies next", "How far it is")))
         await front.settle()
         compare(front, "forecast.svg")
+
+
+async def guided(front: Front) -> None:
+    """Open the set-up, and wait until each step was looked at."""
+    await front.press("f2")
+    await front.until(lambda: all(has(front, "Guided set-up: ", " to do in ")))
+    await front.settle()
+
+
+async def step(front: Front, name: str) -> None:
+    """Go to a step of the set-up."""
+    screen = front.app.screen
+    assert isinstance(screen, SetupScreen)
+    while screen.chosen is not None and screen.chosen.step.name != name:
+        before = screen.chosen
+        await front.press("down")
+        assert screen.chosen is not before, f"there is no {name}"
+
+
+async def test_the_set_up() -> None:
+    async with opened(size=SIZE) as front:
+        await guided(front)
+        await step(front, "units")
+        assert all(has(front, "Protect, limit, leave", "nothing is changed before"))
+        compare(front, "setup.svg")
+
+
+async def test_a_step_of_the_set_up() -> None:
+    async with opened(size=SIZE) as front:
+        await guided(front)
+        await step(front, "sysctl")
+        await front.press("enter", "down")
+        assert all(has(front, "Kernel values: to do 5", "Why vm.dirty_ratio"))
+        compare(front, "setup-step.svg")
