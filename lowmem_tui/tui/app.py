@@ -26,7 +26,7 @@ from lowmem_tui.tui.staged import Staged
 from lowmem_tui.tui.trials import Trials
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from concurrent.futures import Future
 
     from rich.console import RenderableType
@@ -44,6 +44,9 @@ R = TypeVar("R")
 
 INTERRUPTED = 130
 """The exit status after a signal, as cli/exit.py has it."""
+
+CONFIG = "/etc/lowmem-tui/config.toml"
+"""Where the administrator's own tiers stand."""
 
 PATIENCE = 3.0
 """Seconds without an answer after which the screen says so."""
@@ -160,6 +163,15 @@ class LowmemApp(App[int]):
         verdict = self.rules.classify(unit, self.snapshot.host.mem_total)
         self._verdicts[unit_name] = unit.properties, verdict
         return verdict
+
+    def follow_files(self, files: Iterable[tuple[str, str | None]]) -> None:
+        """Take the tiers anew from these files (path, text now), if theirs is among them."""
+        for path, text in files:
+            if path == CONFIG:
+                from lowmem_tui.policy.classify import parse_config
+
+                self.rules = self.rules.with_config(parse_config(text or ""))
+                self._verdicts.clear()
 
     # The tick
 

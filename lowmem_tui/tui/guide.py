@@ -147,9 +147,10 @@ class Part:
         if self.look.absent:
             return self.look.absent
         worst = self.worst()
-        if worst is not None and self.stand is Stand.TODO:
-            return worst.text
-        return self.look.facts[0] if self.look.facts else worst.text if worst else ""
+        if worst is not None and (self.stand is Stand.TODO or not self.look.facts):
+            whom = "" if worst.subject in worst.text else f"{worst.subject}: "
+            return f"{whom}{worst.text}"
+        return self.look.facts[0] if self.look.facts else ""
 
     def worst(self) -> Finding | None:
         """Return the finding that matters most."""

@@ -166,8 +166,9 @@ def _change(part: Part, item: Item, nows: int) -> str:
         to = f"< {to} >"
     now = plain(item.now)
     if part.is_so(item):
-        plain_ = len(item.choices) < 2 or not value
-        return f"{now}, as it should be" if plain_ else f"{to} as it should be"
+        if len(item.choices) < 2 or not value:
+            return f"{now}, as it should be"
+        return f"{to} {now if now != plain(value) else 'as it should be'}"
     return f"{_cell(now, nows) if nows else now} → {to}"
 
 

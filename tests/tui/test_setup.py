@@ -10,6 +10,7 @@ from unittest.mock import patch
 
 import pytest
 
+from lowmem_tui.cli.demo import demo_backend
 from lowmem_tui.model.errors import HalfDoneError, InvalidValueError, PutBackError, RefusedError
 from lowmem_tui.model.plan import ActionKind, Notice, Plan
 from lowmem_tui.model.setup import Finding, Item, Look, Severity
@@ -28,7 +29,7 @@ from lowmem_tui.tui.screens.trial import TrialScreen
 from lowmem_tui.tui.widgets.keybar import KeyBar
 from lowmem_tui.tui.widgets.picker import Picker
 from lowmem_tui.tui.widgets.prose import Prose
-from tests.tui.conftest import Front, opened
+from tests.tui.conftest import Clock, Front, opened
 from tests.tui.small_steps import CHAT, FILE, REDIS, SIZE, SmallStep, wizard
 
 if TYPE_CHECKING:
@@ -253,11 +254,34 @@ async def test_space_leaves_an_item_and_takes_it() -> None:
 async def test_digits_set_a_tier() -> None:
     async with set_up(only=("tiers",)) as (front, _, _):
         await front.press("enter")
-        assert "[=] redis-server.service < 1 > as it should be" in says(front)
+        assert "[=] redis-server.service < 1 > tier 1" in says(front)
         await front.press("0", "down", "2")
         assert page(front).part.wishes() == {REDIS: "0", CHAT: "2"}
         await front.press("up", "1", "space")
         assert "This is so already" in says(front)
+
+
+async def test_a_tier_that_is_changed_moves_the_unit_on_the_main_screen() -> None:
+    backend = demo_backend(clock=Clock())
+    backend.wait_ready()
+    async with opened(backend) as front:
+        await front.tick()
+        assert front.app.verdict(CHAT).tier == 1
+        front.app.open_setup("tiers")
+        await front.until(lambda: isinstance(front.app.screen, StepScreen))
+        await looked(front)
+        at = [item.key for item in page(front).part.items].index(CHAT)
+        page(front).page._to(at)
+        await front.settle()
+        await front.press("0")
+        assert page(front).part.wishes() == {CHAT: "0"}
+        await preview(front)
+        await front.press("a", "y")
+        await ended(front)
+        assert front.app.verdict(CHAT).tier == 0
+        await front.press("u", "y")
+        await front.until(lambda: "is undone" in says(front))
+        assert front.app.verdict(CHAT).tier == 1
 
 
 async def test_one_without_a_proposal_is_left_until_it_is_given_a_value() -> None:

@@ -138,6 +138,7 @@ class ChangeScreen(Sheet):
         except LowmemError as error:
             self._enter(Stage.SHOWN, str(error))
             return
+        app.follow_files((file.path, file.before) for file in self._files or ())
         if self.change.state is State.TRIAL:
             app.trials.told = number
             await trials.ask(app)

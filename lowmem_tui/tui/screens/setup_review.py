@@ -253,6 +253,7 @@ class SetupReviewScreen(Sheet):
             self._next = TrialScreen(running, self.outcome, plan.effects)
             self._go_on()
             return
+        app.follow_files((file.path, file.after) for file in plan.files)
         too_late = self.stage is Stage.STOPPING
         await self._look_again()
         said = "It was done before it could be stopped: u undoes it." if too_late else ""
