@@ -116,16 +116,19 @@ def perform(
     try:
         done = _act(plan, Phase.EARLY, run, check)
         for change in changes:
+            # Again: `systemctl edit` knows no lock, and the record and the timer took their time.
+            _check((change,), hands.files)
             run.do(WriteFile(change.path, change.before, change.after))
         done += _act(plan, Phase.FILES, run, check)
         if needs_reload(plan, changes):
             run.do(Reload())
         after = hands.manager.properties(_units(plan))
         _still_loads(before, after)
-        live = _set_what_runs(plan, run, hands, before, after)
+        denied: set[str] = set()
+        live = _set_what_runs(plan, run, hands, before, after, denied)
         done += _act(plan, Phase.LATE, run, check)
         check()
-        mismatches, pending = verify(plan, hands)
+        mismatches, pending = verify(plan, hands, denied)
         check()
         book.done()
     except BaseException as error:  # noqa: BLE001 - whatever it is, it is put back first
@@ -193,8 +196,12 @@ def _set_what_runs(
     hands: Hands,
     before: Mapping[str, UnitProperties],
     after: Mapping[str, UnitProperties],
+    denied: set[str],
 ) -> tuple[str, ...]:
-    """Set the kernel's values of what runs; returns sentences on what was set."""
+    """Set the kernel's values of what runs; returns sentences on what was set.
+
+    The units whose scores the kernel does not let us lower are added to ``denied``.
+    """
     said: list[str] = []
     asked = {(edit.unit, edit.key) for edit in plan.edits if edit.value is not None}
     reader = SettingsReader(hands.files, hands.kernel, Machine(), strict=True)
@@ -213,7 +220,7 @@ def _set_what_runs(
             if (unit.name, key) in asked and source not in our_files(unit.name):
                 continue
             if key is Key.OOM_SCORE_ADJUST:
-                said += _set_scores(run, hands, before[effect.unit], unit)
+                said += _set_scores(run, hands, before[effect.unit], unit, denied)
             else:
                 said += _set_limit(effect, run, hands, unit)
     return tuple(said)
@@ -237,6 +244,7 @@ def _set_scores(
     hands: Hands,
     before: UnitProperties,
     unit: UnitProperties,
+    denied: set[str],
 ) -> Iterator[str]:
     """Give every process that still has the old score the new one; what set its own keeps it."""
     old, new = before.oom_score_adjust, unit.oom_score_adjust
@@ -259,6 +267,7 @@ def _set_scores(
                 # verifying tells.
                 if error.errno not in {errno.EACCES, errno.EPERM}:
                     raise
+                denied.add(unit.name)
         tried |= found
         if not found:
             break

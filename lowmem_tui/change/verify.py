@@ -15,6 +15,8 @@ from lowmem_tui.model.unit import Key
 from lowmem_tui.policy.cases import RUNNING
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from lowmem_tui.change.steps import Hands
     from lowmem_tui.model.plan import Effect, Plan
     from lowmem_tui.model.snapshot import Setting
@@ -26,9 +28,12 @@ def to_be_live(effect: Effect, loaded: Value | None) -> Value | None:
     return loaded if near(effect.key, loaded, effect.live) else effect.live
 
 
-def verify(plan: Plan, hands: Hands) -> tuple[tuple[Mismatch, ...], tuple[str, ...]]:
+def verify(
+    plan: Plan, hands: Hands, denied: Collection[str] = ()
+) -> tuple[tuple[Mismatch, ...], tuple[str, ...]]:
     """Return what is not as the plan wants it, and sentences on what waits for a restart.
 
+    ``denied`` are the units whose scores the kernel did not let us lower.
     Raises ManagerError, OSError.
     """
     reader = SettingsReader(hands.files, hands.kernel, Machine(), strict=True)
@@ -43,11 +48,20 @@ def verify(plan: Plan, hands: Hands) -> tuple[tuple[Mismatch, ...], tuple[str, .
         if setting is None:
             continue
         cause = _cause(effect, asked.get((effect.unit, effect.key)), setting, unit)
+        if cause and effect.key is Key.OOM_SCORE_ADJUST and unit.name in denied:
+            cause = _denied(unit)
         if cause:
             mismatches.append(_mismatch(effect, setting, cause))
         elif effect.when is When.RESTART and unit.active_state in RUNNING:
             pending.append(_pending(effect, unit))
     return tuple(mismatches), tuple(pending)
+
+
+def _denied(unit: UnitProperties) -> str:
+    return (
+        "There is no privilege to lower it here (CAP_SYS_RESOURCE is missing, as in a container): "
+        f"restart {plain(unit.name)}, and if that does not help set it on the container's host."
+    )
 
 
 def _pending(effect: Effect, unit: UnitProperties) -> str:

@@ -189,6 +189,29 @@ def test_a_file_was_changed_meanwhile(box: Box) -> None:
     assert box.state() == before
 
 
+def test_a_file_is_edited_between_the_look_and_the_write(box: Box) -> None:
+    """`systemctl edit` knows nothing of our lock: what it wrote is not written over."""
+    made = box.plan(*EDITS)
+    before = box.state()
+    theirs = "[Service]\nNice=5\n"
+    second = dropin.path(CLOUDCHAT)
+
+    class Edited:
+        def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+            return getattr(box.files, name)
+
+        def write(self, path: str, text: str) -> None:
+            box.files.write(path, text)
+            box.files.write(second, theirs)
+
+    with pytest.raises(PutBackError, match="changed after the plan was made.*as it was"):
+        apply(made, manager=box.manager, files=Edited(), kernel=box.kernel, force=True)
+    after = box.state()
+    assert box.files.read(second) == theirs
+    box.files.remove(second)
+    assert {**after, "files": box.state()["files"]} == before
+
+
 def count_calls(box: Box, *edits: Edit) -> list[str]:
     count = Counter(lambda _: False, "")
     breaking(box, count).apply(box.plan(*(edits or EDITS)), force=True)
@@ -347,6 +370,8 @@ def test_a_container_that_may_not_lower_scores(box: Box) -> None:
     outcome = apply(made, manager=box.manager, files=box.files, kernel=Kernel())
     (mismatch,) = outcome.mismatches
     assert mismatch.kernel == "-100"
+    assert "no privilege to lower it here (CAP_SYS_RESOURCE" in mismatch.cause
+    assert "as in a container" in mismatch.cause
     assert outcome.live == ()
     assert box.files.read(OURS)
 
