@@ -20,6 +20,7 @@ STEPS: dict[str, str] = {
     "gunicorn": "gunicorn",
     "redis": "redis",
     "sessions": "sessions",
+    "idle": "idle",
 }
 """The section of each step, and the module in this room whose ``make`` builds it."""
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from lowmem_tui.host.demo import programs, settings, texts
+from lowmem_tui.host.demo import idle, programs, settings, texts
 from lowmem_tui.model.unit import is_template
+from lowmem_tui.model.unitfile import assignments
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,9 +46,9 @@ class Disk:
     """Files and symbolic links, by absolute path."""
 
     def __init__(self) -> None:
-        found = {**texts.files(), **programs.FILES, **settings.FILES}
+        found = {**texts.files(), **programs.FILES, **settings.FILES, **idle.FILES}
         self.entries = {path: Entry(text, 0) for path, text in found.items()}
-        self.links = {**texts.LINKS, **programs.LINKS}
+        self.links = {**texts.LINKS, **programs.LINKS, **_enabled(self.entries)}
         self._writes = 0
         self._folders: dict[str, list[str]] = {}
         """The files of each folder: systemd looks into many, most of them not there."""
@@ -96,7 +97,7 @@ class Disk:
             {
                 path.rpartition("/")[2]
                 for path, target in self.links.items()
-                if target.rpartition("/")[2] == name
+                if target.rpartition("/")[2] == name and path.rpartition("/")[0] in DIRECTORIES
             }
         )
         fragment, masked = "", False
@@ -139,9 +140,22 @@ class Disk:
             return ""
         if path.startswith(texts.TRANSIENT):
             return "transient"
-        if "\n[Install]\n" in self.entries[path].text:
-            return "disabled" if path.endswith("/rsync.service") else "enabled"
-        return "static"
+        if "\n[Install]\n" not in self.entries[path].text:
+            return "static"
+        linked = any(t == path and ".wants/" in link for link, t in self.links.items())
+        return "enabled" if linked else "disabled"
+
+
+def _enabled(entries: dict[str, Entry]) -> dict[str, str]:
+    """Return the links by which units are started at boot, as ``systemctl enable`` makes them."""
+    links = {}
+    for path, entry in entries.items():
+        name = path.rpartition("/")[2]
+        for a in assignments(entry.text):
+            if (a.section, a.key) == ("Install", "WantedBy") and name not in idle.DISABLED:
+                for instance in idle.INSTANCES.get(name, (name,)):
+                    links[f"{texts.ADMIN}/{a.value}.wants/{instance}"] = path
+    return links
 
 
 def _template(name: str) -> str | None:
