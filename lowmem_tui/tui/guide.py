@@ -51,6 +51,8 @@ class Part:
     """Why it could not be looked at."""
     looking: bool = False
     skipped: bool = False
+    seen: bool = False
+    """Whether its page was opened in this session."""
     values: dict[str, str] = field(default_factory=dict)
     """What the operator has chosen in place of what is proposed, by the item's key."""
     takes: dict[str, bool] = field(default_factory=dict)
@@ -152,6 +154,11 @@ class Part:
             return f"{whom}{worst.text}"
         return self.look.facts[0] if self.look.facts else ""
 
+    @property
+    def waits(self) -> bool:
+        """Whether the operator has something to decide here, or to read."""
+        return self.stand not in OVER or (self.stand is Stand.DONE and not self.seen)
+
     def worst(self) -> Finding | None:
         """Return the finding that matters most."""
         found = [f for f in (self.look.findings if self.look else ()) if f.severity in WORTH_A_WORD]
@@ -240,9 +247,8 @@ class Guide:
     # Going through them
 
     def after(self, part: Part) -> Part | None:
-        """Return the next step that has something to decide, or is not looked at yet."""
-        at = self.parts.index(part) + 1
-        return next((p for p in self.parts[at:] if p.stand not in OVER), None)
+        """Return the next step that has something to decide, or that was not read yet."""
+        return next((p for p in self.parts[self.parts.index(part) + 1 :] if p.waits), None)
 
     def counts(self) -> dict[Stand, int]:
         """Return how many steps stand how."""

@@ -10,7 +10,7 @@ from textual.screen import Screen
 
 from lowmem_tui.model.text import plain
 from lowmem_tui.tui import guide_rows
-from lowmem_tui.tui.guide import OVER, Stand, guide_of
+from lowmem_tui.tui.guide import Stand, guide_of
 from lowmem_tui.tui.widgets.keybar import KeyBar, keys_of
 from lowmem_tui.tui.widgets.picker import Picker
 from lowmem_tui.tui.widgets.prose import Prose
@@ -71,8 +71,8 @@ class SetupScreen(Screen[None]):
         yield KeyBar(self.lowmem.palette, keys_of(self.BINDINGS), drop=("r",))
 
     def on_mount(self) -> None:
-        """Begin at the first step that has something to decide."""
-        first = (i for i, p in enumerate(self._guide.parts) if p.stand not in OVER)
+        """Begin where the set-up was left."""
+        first = (i for i, p in enumerate(self._guide.parts) if p.waits)
         self._list.index = next(first, 0)
 
     def on_screen_resume(self) -> None:
