@@ -211,6 +211,8 @@ def _first(
         adj = each(procfs.parse_int, read(f"{proc}/{pid}/oom_score_adj")) or 0
         _, swap, tables = procfs.parse_status(status) if status else (None, None, None)
         found = procfs.parse_stat(stat) if stat else None
+        counted = procfs.parse_counted(stat) if stat else None
+        pages = pages if counted is None else counted
         points = pages + (swap or 0) // page_size + (tables or 0) // page_size + adj * step
         return points, found[3] if found else 0, pid
 

@@ -41,6 +41,16 @@ def parse_stat(raw: bytes) -> tuple[str, int, int, int] | None:
     return text(raw[opening + 1 : closing]), ppid, flags, start
 
 
+def parse_counted(raw: bytes) -> int | None:
+    """Return ``rss`` of /proc/PID/stat, in pages: what the OOM killer adds up.
+
+    From Linux 6.2 on counters are kept per processor, and neither of these two collects them.
+    """
+    closing = raw.rfind(b")")
+    fields = raw[closing + 1 :].split(None, 22) if closing > 0 else []
+    return number(fields[21]) if len(fields) > 22 else None
+
+
 def parse_statm(raw: bytes) -> int | None:
     """Return ``resident`` of /proc/PID/statm, in pages."""
     fields = raw.split(b" ", 2)

@@ -22,6 +22,13 @@ RARELY = 5
 """Every so many visits all is read again, whatever the cheap files say."""
 
 
+_PROCESSORS = os.cpu_count() or 1
+
+FARTHEST = 3 * max(32, 2 * _PROCESSORS) * _PROCESSORS
+"""Pages that the three counters of rss (anonymous, file, shared) can keep from their sum: each on
+each processor a batch (``percpu_counter_batch``, lib/percpu_counter.c)."""
+
+
 class Task:
     """A process, its last values, and the raw texts by which a change is seen.
 
@@ -31,8 +38,8 @@ class Task:
     """
 
     __slots__ = (
-        "cgroup_raw", "fd", "group", "pid", "process", "raw", "start", "status_mark", "swap_mark",
-        "visits",
+        "cgroup_raw", "counted", "fd", "group", "pid", "process", "raw", "start", "status_mark",
+        "swap_mark", "visits",
     )  # fmt: skip
 
     def __init__(self, pid: int, start: int, process: Process) -> None:
@@ -42,6 +49,8 @@ class Task:
         """None as long as it has none, and once it is forgotten."""
         self.process = process
         self.fd = -1
+        self.counted: int | None = None
+        """Pages that the OOM killer counts, as of the first sight."""
         self.raw = b""
         self.cgroup_raw = b""
         self.status_mark = b""
@@ -85,13 +94,14 @@ class Task:
         While neither statm nor the unit's swap has changed, nor have VmSwap and VmPTE.
         """
         old, pid = self.process, self.pid
-        name, ppid, command = old.name, old.ppid, old.command
+        name, ppid, command, off = old.name, old.ppid, old.command, old.drift
         if whole:
             raw = read(f"{pid}/stat", proc)
             stat = procfs.parse_stat(raw) if raw else None
             if stat is None or stat[3] != self.start:
                 return False
             name, ppid = stat[:2]
+            off = self._drift(raw, off)
             raw = read(f"{pid}/cmdline", proc)
             command = None if raw is None else procfs.parse_cmdline(raw)
         uid, swap, page_tables = old.uid, old.swap, old.page_tables
@@ -113,10 +123,18 @@ class Task:
             self.take(
                 Process(
                     pid, self.start, ppid, name, uid, old.rss, swap, page_tables, score, adjust,
-                    command, old.cgroup,
+                    command, old.cgroup, off,
                 )
             )  # fmt: skip
         return True
+
+    def _drift(self, stat: bytes | None, before: int) -> int:
+        """Return by how much the OOM killer's count of rss differs; statm is a moment older."""
+        counted = procfs.parse_counted(stat) if stat else None
+        pages = procfs.parse_statm(self.raw)
+        if counted is None or not pages:
+            return before
+        return drift(counted, pages, self.process.rss // pages)
 
     def lives(self) -> bool:
         """Tell whether the kept descriptor, if there is one, still answers."""
@@ -144,14 +162,26 @@ class Task:
         self.raw = raw
         score = each(procfs.parse_int, read(f"{self.pid}/oom_score", proc))
         old = self.process
+        off = old.drift
+        if self.counted is not None:
+            off, self.counted = drift(self.counted, pages, page_size), None
         if pages * page_size != old.rss or score != old.oom_score:
             self.take(
                 Process(
                     old.pid, old.start, old.ppid, old.name, old.uid, pages * page_size, old.swap,
-                    old.page_tables, score, old.oom_score_adj, old.command, old.cgroup,
+                    old.page_tables, score, old.oom_score_adj, old.command, old.cgroup, off,
                 )
             )  # fmt: skip
         return True
+
+
+def drift(counted: int, pages: int, page_size: int) -> int:
+    """Return the bytes by which what the OOM killer counts differs from statm's pages.
+
+    0 where they are further apart than counters per processor can be: rss was moving.
+    """
+    off = counted - pages
+    return off * page_size if abs(off) <= FARTHEST else 0
 
 
 def _start(pid: int, proc: int) -> int | None:
@@ -172,6 +202,7 @@ def first_sight(pid: int, proc: int, *, may_keep: bool) -> Task | None:
         if fd >= 0:
             os.close(fd)
         return None
+    counted = procfs.parse_counted(raw) if raw else None
     raw = read(f"{pid}/cmdline", proc)
     command = None if raw is None else procfs.parse_cmdline(raw)
     raw = read(f"{pid}/status", proc)
@@ -186,4 +217,5 @@ def first_sight(pid: int, proc: int, *, may_keep: bool) -> Task | None:
         ),
     )  # fmt: skip
     task.fd = fd
+    task.counted = counted
     return task

@@ -52,6 +52,13 @@ class Process(NamedTuple):
     """cmdline with spaces for its NULs; empty for a kernel thread. Not safe to print as it is."""
     cgroup: str = ""
     """The control group below the unit's own, ``""`` for the unit's own (a container, a worker)."""
+    drift: int = 0
+    """How much more than ``rss`` the OOM killer counts, less than 0 for less: ``rss`` of stat."""
+
+    @property
+    def counted(self) -> int:
+        """The resident bytes that the OOM killer goes by."""
+        return max(0, self.rss + self.drift)
 
 
 class Memory(NamedTuple):

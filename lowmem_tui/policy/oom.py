@@ -80,7 +80,7 @@ def score_of(process: Process, host: HostUsage) -> int:
         return 0
     page, total = host.page_size, global_total(host)
     swap, tables = (process.swap or 0) // page, (process.page_tables or 0) // page
-    return oom_score(badness(process.rss // page, swap, tables, adj, total), total)
+    return oom_score(badness(process.counted // page, swap, tables, adj, total), total)
 
 
 def global_total(host: HostUsage) -> int:
@@ -125,7 +125,7 @@ def next_to_die(snapshot: Snapshot) -> Candidate | None:
     for unit in snapshot.units.values():
         for process in unit.usage.processes if unit.usage else ():
             adj = process.oom_score_adj or 0
-            points = adj * step + process.rss // page
+            points = adj * step + process.counted // page
             points += (process.swap or 0) // page + (process.page_tables or 0) // page
             key = points, process.start, process.pid
             if (best is None or key > best) and adj != OOM_SCORE_ADJ_MIN and killable(process):
@@ -238,7 +238,7 @@ def _candidates(
         if adj == OOM_SCORE_ADJ_MIN or not killable(process):
             continue
         swap, tables = (process.swap or 0) // page, (process.page_tables or 0) // page
-        points = badness(process.rss // page, swap, tables, adj, total)
+        points = badness(process.counted // page, swap, tables, adj, total)
         yield Candidate(unit.name, process, adj, points, oom_score(points, total))
 
 

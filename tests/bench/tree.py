@@ -126,6 +126,10 @@ class Box:
         """Set what changes all the time."""
         folder = self.proc / str(pid)
         (folder / "statm").write_text(f"{rss // PAGE + 999} {rss // PAGE} 300 100 0 500 0\n")
+        head, closing, tail = (folder / "stat").read_text().rpartition(")")
+        fields = tail.split()
+        fields[21] = str(rss // PAGE)
+        (folder / "stat").write_text(f"{head}{closing} {' '.join(fields)}\n")
         (folder / "oom_score").write_text(f"{score}\n")
 
     def set_status(

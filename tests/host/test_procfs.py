@@ -31,6 +31,7 @@ MEMINFO = (
 
 SAMPLES: list[tuple[Callable[[bytes], Any], bytes]] = [
     (procfs.parse_stat, STAT % b"redis"),
+    (procfs.parse_counted, STAT % b"redis"),
     (procfs.parse_statm, b"12000 5120 300 100 0 500 0\n"),
     (procfs.parse_status, STATUS),
     (procfs.parse_cmdline, b"/usr/bin/redis-server\x000.0.0.0:6379\0"),
@@ -87,6 +88,7 @@ def test_one_odd_byte_never_raises(
 def test_stat_survives_a_hostile_name(name: bytes) -> None:
     stat = procfs.parse_stat(STAT % name)
     assert stat == (procfs.text(name), 1, 4194560, 173733)
+    assert procfs.parse_counted(STAT % name) == 390
 
 
 def test_stat_tells_a_kernel_thread() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from lowmem_tui.host import reading, tasks
 from lowmem_tui.host.sampler import PERIOD, STRANGERS, WALK, ProcSampler
+from lowmem_tui.host.tasks import FARTHEST
 from lowmem_tui.model.errors import UnsupportedError
 from lowmem_tui.model.unit import INFINITY
 from lowmem_tui.model.usage import Memory, Process, UnitUsage
@@ -87,6 +88,37 @@ def test_a_process(sampler: ProcSampler) -> None:
             command="/usr/bin/worker --loop",
         ),
     )
+
+
+def count(box: Box, pages: int) -> None:
+    """Have the OOM killer count other pages for pid 100 than statm does."""
+    path = box.proc / "100/stat"
+    head, _, tail = path.read_text().rpartition(")")
+    fields = tail.split()
+    fields[21] = str(pages)
+    path.write_text(f"{head}) {' '.join(fields)}\n")
+
+
+@pytest.mark.parametrize(
+    ("pages", "counted"),
+    [
+        (5120, 5120),
+        (5100, 5100),
+        (5150, 5150),
+        # More than counters per processor can be off: it was growing just then.
+        (5120 + FARTHEST + 1, 5120),
+    ],
+)
+def test_what_the_oom_killer_counts(
+    box: Box, sampler: ProcSampler, clock: Clock, pages: int, counted: int
+) -> None:
+    count(box, pages)
+    (at_first_sight,) = sampler.sample().units["redis.service"].processes
+    assert at_first_sight.rss == 20 * MIB
+    assert at_first_sight.counted == counted * 4096
+    count(box, 5119)
+    sampler.refresh()
+    assert tick(sampler, clock)["redis.service"].processes[0].counted == 5119 * 4096
 
 
 def test_rss_is_the_sum_over_the_processes(sampler: ProcSampler) -> None:

@@ -101,6 +101,10 @@ ORDERS: dict[str, tuple[list[Process], list[int]]] = {
     "swap counts": ([process(5, 1 * M, swap=3 * M), process(6, 2 * M)], [5, 6]),
     "page tables count": ([process(5, 1 * M, page_tables=3 * M), process(6, 2 * M)], [5, 6]),
     # 100 thousandths of 2 GiB weigh as much as 205 MiB.
+    "the killer's own count of rss": (
+        [process(5, 10 * M, drift=-M), process(6, 9 * M, drift=M)],
+        [6, 5],
+    ),
     "the adjustment counts": (
         [process(5, 300 * M, oom_score_adj=-100), process(6, 100 * M), process(7, 90 * M)],
         [6, 5, 7],
