@@ -1,0 +1,109 @@
+"""Runs in the guest: services that die, the program's verdict on each, and what systemd does.
+
+``python -m guest.restarts SECONDS [NAME…]`` watches them for so long and prints one line of JSON
+for each.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from lowmem_tui.host.bus_jeepney import JeepneyManager
+from lowmem_tui.policy import fate
+from lowmem_tui.policy.restart import LIFE, Death, delay_before, dies_at_every_start, policy_of
+
+from .mortals import MEMORY, MORTALS, ONCE, Mortal
+from .nursery import UNITS, systemctl
+
+NOTES = Path("/run/mortal")
+SHOWN = "LoadState,ActiveState,SubState,Result,NRestarts"
+
+
+def unit(mortal: Mortal) -> str:
+    return f"mortal-{mortal.name}.service"
+
+
+def verdict(manager: JeepneyManager, mortal: Mortal) -> dict[str, object]:
+    """Return what the program foretells, from what systemd has loaded."""
+    properties = manager.properties([unit(mortal)])[unit(mortal)]
+    # As it is before its first start: the delay grows with what was restarted already.
+    properties = replace(properties, n_restarts=0)
+    found = fate.outlook(properties)
+    policy = policy_of(properties)
+    assert found is not None
+    assert policy is not None
+    said = found.now if mortal.dies == ONCE else found.start
+    words = fate.killed_now(found) if mortal.dies == ONCE else fate.at_every_start(found)
+    if mortal.dies == MEMORY:
+        said = dies_at_every_start(policy, Death.OOM_KILL)
+    return {
+        "name": mortal.name,
+        "dies": mortal.dies,
+        "fate": said.fate.value,
+        "refused": found.unloadable,
+        "words": words,
+        "starts": said.starts,
+        "after": said.after / 1e6,
+        "per_minute": said.per_minute,
+        "delays": [delay_before(policy, n) / 1e6 for n in range(1, 40)],
+        "life": LIFE / 1e6,
+    }
+
+
+def seen(mortal: Mortal) -> dict[str, object]:
+    """Return what systemd has done."""
+    text = systemctl("show", "-p", SHOWN, unit(mortal))
+    now = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+    try:
+        starts = [float(line) for line in (NOTES / mortal.name).read_text().split()]
+    except FileNotFoundError:
+        starts = []
+    return {
+        "began": starts,
+        "load": now["LoadState"],
+        "state": now["ActiveState"],
+        "sub": now["SubState"],
+        "result": now["Result"],
+    }
+
+
+def uptime() -> float:
+    return float(Path("/proc/uptime").read_text().split()[0])
+
+
+def main() -> None:
+    seconds, names = float(sys.argv[1]), sys.argv[2:]
+    chosen = [m for m in MORTALS if not names or m.name in names]
+    NOTES.mkdir(exist_ok=True)
+    for mortal in chosen:
+        for note in (mortal.name, f"{mortal.name}.once"):
+            (NOTES / note).unlink(missing_ok=True)
+        (UNITS / unit(mortal)).write_text(mortal.text())
+    systemctl("daemon-reload")
+    manager = JeepneyManager()
+    told = {m.name: verdict(manager, m) for m in chosen}
+    begun = {}
+    for mortal in chosen:
+        begun[mortal.name] = uptime()
+        subprocess.run(["systemctl", "start", "--no-block", unit(mortal)], check=False,
+                       stderr=subprocess.DEVNULL)  # fmt: skip
+        time.sleep(1)
+    deadline = time.monotonic() + seconds
+    time.sleep(max(0.0, deadline - time.monotonic()))
+    for mortal in chosen:
+        line = {**told[mortal.name], **seen(mortal), "until": uptime()}
+        print(json.dumps(line), flush=True)
+    systemctl("stop", *(unit(m) for m in chosen), check=False)
+    systemctl("reset-failed", *(unit(m) for m in chosen), check=False)
+    for mortal in chosen:
+        (UNITS / unit(mortal)).unlink()
+    systemctl("daemon-reload")
+
+
+if __name__ == "__main__":
+    main()

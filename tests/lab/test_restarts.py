@@ -1,0 +1,83 @@
+"""Real services that die: what the restart simulator says of each is what systemd does."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from . import recipe
+from .guest.mortals import MORTALS, SAMPLE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .machine import Machine
+
+GUEST = Path(__file__).parent / "guest"
+
+SLOW = 2.5
+"""Seconds that a start, and systemd noticing its end, may take more here than on a real server."""
+
+Line = dict[str, Any]
+"""A service: the verdict, and what systemd did. Seconds."""
+
+
+def mortals(machine: Machine, seconds: int, names: Sequence[str] = ()) -> list[Line]:
+    machine.put(GUEST, "/root/guest")
+    work = f"cd /root && {recipe.VENV}/bin/python -m guest.restarts {seconds} {' '.join(names)}"
+    done = machine.run(work, timeout=seconds + 600)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def wrong(line: Line) -> str:
+    """Return what is not as foretold, in words; "" if all is."""
+    began, fate = line["began"], line["fate"]
+    if line["refused"]:
+        right = line["load"] == "bad-setting" and not began
+        return "" if right else f"systemd took it: {line['load']}"
+    gaps = [later - earlier for earlier, later in itertools.pairwise(began)]
+    late = [
+        f"start {n + 2} after {gap:.2f} s, delay {delay} s"
+        for n, (gap, delay) in enumerate(zip(gaps, line["delays"], strict=False))
+        if not delay - 0.02 <= gap <= delay + SLOW
+    ]
+    if late:
+        return "; ".join(late)
+    if fate == "stays-dead":
+        right = len(began) == 1 and line["state"] in {"failed", "inactive"}
+    elif fate == "gives-up":
+        right = len(began) == line["starts"] and line["state"] == "failed"
+    elif fate == "comes-back":
+        right = len(began) == 2 and line["state"] == "active"
+    else:
+        # For ever: until the last look, as often as the slowest pace that passes for right allows.
+        pace = line["delays"][-1] + SLOW
+        right = line["until"] - began[-1] <= pace and line["state"] == "activating"
+    return "" if right else f"{len(began)} starts, {line['state']} ({line['result']})"
+
+
+def show(line: Line) -> str:
+    """Return a row of the table in docs/prediction.md."""
+    did = f"{len(line['began'])} starts"
+    if line["began"]:
+        did += f" in {line['began'][-1] - line['began'][0]:.1f} s"
+    return f"| {line['name']} | {line['words']} | {did}, {line['state']} {line['sub']} |"
+
+
+def prove(lines: list[Line], names: Sequence[str]) -> None:
+    print("\n".join(show(line) for line in lines))
+    assert [line["name"] for line in lines] == list(names)
+    assert {line["name"]: said for line in lines if (said := wrong(line))} == {}
+
+
+def test_some_restart_policies(machine: Machine) -> None:
+    prove(mortals(machine, 15, SAMPLE), SAMPLE)
+
+
+@pytest.mark.long
+def test_every_restart_policy(machine: Machine) -> None:
+    prove(mortals(machine, 75), [mortal.name for mortal in MORTALS])
