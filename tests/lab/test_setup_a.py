@@ -23,6 +23,7 @@ pytestmark = pytest.mark.long
 GUEST = Path(__file__).parent / "guest" / "steps.py"
 TEMPORARY = "/.swapfile.lowmem-tui"
 SIZE = 384 << 20
+LOOK = "look box swap sysctl journal"
 POLICY = {
     "swappiness": "10",
     "dirty_ratio": "10",
@@ -36,8 +37,9 @@ def words(*arguments: str) -> str:
     return shlex.join([f"{recipe.VENV}/bin/python", "/root/steps.py", *arguments])
 
 
-def drive(machine: Machine, *arguments: str) -> dict[str, Any]:
-    done = machine.run(words(*arguments), timeout=900)
+def drive(machine: Machine, commands: str) -> list[dict[str, Any]]:
+    """Do these, with a ``+`` between, and return what came of each."""
+    done = machine.run(words(*commands.split()), timeout=1800)
     return json.loads(done.stdout)  # type: ignore[no-any-return]
 
 
@@ -71,15 +73,17 @@ def open_machine(boot: Boot) -> Machine:
 def test_on_and_on_after_a_reboot_and_undone(boot: Boot) -> None:
     machine = open_machine(boot)
     before, live = etc(machine), values(machine)
-    found = drive(machine, "look", "box", "swap", "sysctl", "journal")
+    found, *applied = drive(
+        machine, f"{LOOK} + apply swap file={SIZE} + apply sysctl + apply journal"
+    )
     assert found["box"]["findings"] == []
     assert found["swap"]["findings"] == ["swap-missing"]
     assert found["swap"]["items"]["file"] == ["none", "2G", False]
     assert len(found["sysctl"]["findings"]) == len(POLICY)
     assert found["journal"]["findings"] == ["journal-ram", "journal-age"]
 
-    for step, *wishes in (("swap", f"file={SIZE}"), ("sysctl",), ("journal",)):
-        made = drive(machine, "apply", step, *wishes)
+    assert len(applied) == 3
+    for made in applied:
         assert made["again"] is True, made
         assert made["findings"] == [], made
     assert swaps(machine) == ["/swapfile"]
@@ -96,18 +100,17 @@ def test_on_and_on_after_a_reboot_and_undone(boot: Boot) -> None:
     assert failed == ""
     shown = machine.run("systemctl show -P ActiveState swapfile.swap systemd-journald").stdout
     assert shown.split() == ["active", "active"]
-    found = drive(machine, "look", "box", "swap", "sysctl", "journal")
+    # And a larger one in its place.
+    found, made = drive(machine, f"{LOOK} + apply swap file={SIZE + (64 << 20)}")
     assert [found[name]["findings"] for name in found] == [[], [], [], []]
     # journald itself says what it goes by.
     limit = machine.run("journalctl -b -u systemd-journald -o cat | grep 'Runtime Journal'").stdout
     assert "max 32M" in limit
 
-    # A larger one in its place.
-    made = drive(machine, "apply", "swap", f"file={SIZE + (64 << 20)}")
     assert made["again"] is True, made
     assert swaps(machine) == ["/swapfile"]
-    for _ in range(4):
-        assert "error" not in drive(machine, "undo")
+    undone = drive(machine, "undo + undo + undo + undo")
+    assert [each for each in undone if "error" in each] == []
     assert etc(machine) == before
     assert values(machine) == live
     assert swaps(machine) == []
@@ -119,15 +122,16 @@ def test_on_and_on_after_a_reboot_and_undone(boot: Boot) -> None:
 def test_zram(boot: Boot) -> None:
     machine = open_machine(boot)
     before = etc(machine)
-    made = drive(machine, "apply", "swap", "zram=256M")
+    (made,) = drive(machine, "apply swap zram=256M")
     assert made["again"] is True, made
     assert made["items"]["zram"] == ["256M", "256M", True]
     assert swaps(machine) == ["/dev/zram0"]
     machine.reboot()
     assert swaps(machine) == ["/dev/zram0"]
     assert machine.run("systemctl --failed --no-legend").stdout == ""
-    assert drive(machine, "look", "swap")["swap"]["findings"] == []
-    assert "error" not in drive(machine, "undo")
+    found, undone = drive(machine, "look swap + undo")
+    assert found["swap"]["findings"] == []
+    assert "error" not in undone
     assert swaps(machine) == []
     assert etc(machine) == before
 
@@ -158,12 +162,11 @@ def test_what_goes_wrong_leaves_nothing(boot: Boot) -> None:
 
     # No room for it: refused, nothing begun.
     machine.run("fallocate -l $(($(df --output=avail -B1 / | tail -1) - 300000000)) /root/fill")
-    refused = drive(machine, "apply", "swap", f"file={SIZE}")
+    found, refused = drive(machine, f"look swap + apply swap file={SIZE}")
     assert refused["kind"] == "RefusedError"
     assert "does not fit" in refused["error"]
-    found = drive(machine, "look", "swap")["swap"]
-    assert "file" not in found["items"]
-    assert any("no room" in fact for fact in found["facts"])
+    assert "file" not in found["swap"]["items"]
+    assert any("no room" in fact for fact in found["swap"]["facts"])
     machine.run("rm /root/fill")
     as_before()
 
@@ -171,7 +174,7 @@ def test_what_goes_wrong_leaves_nothing(boot: Boot) -> None:
     begin()
     machine.run("fallocate -l $(df --output=avail -B1 / | tail -1) /root/fill || true")
     ended()
-    failed = json.loads(machine.get("/root/out"))
+    (failed,) = json.loads(machine.get("/root/out"))
     assert failed["kind"] == "PutBackError", failed
     assert "the disk is full" in failed["error"]
     assert "everything is as it was" in failed["error"]
@@ -181,7 +184,7 @@ def test_what_goes_wrong_leaves_nothing(boot: Boot) -> None:
     # Ctrl-C.
     begin()
     ended("INT")
-    failed = json.loads(machine.get("/root/out"))
+    (failed,) = json.loads(machine.get("/root/out"))
     assert "interrupted" in failed["error"]
     as_before()
 
@@ -202,7 +205,7 @@ def test_what_goes_wrong_leaves_nothing(boot: Boot) -> None:
 
     # Somebody's own file of that name is left alone.
     machine.run("echo precious >/swapfile")
-    refused = drive(machine, "apply", "swap", f"file={SIZE}")
+    (refused,) = drive(machine, f"apply swap file={SIZE}")
     assert refused["kind"] == "RefusedError"
     assert "was not made by lowmem-tui" in refused["error"]
     assert machine.get("/swapfile") == "precious\n"
@@ -213,15 +216,14 @@ def test_what_goes_wrong_leaves_nothing(boot: Boot) -> None:
 def test_what_does_not_fit_into_ram_stays_in_swap(boot: Boot) -> None:
     """An undo that swapoff has no memory for: one sentence, and everything as before."""
     machine = open_machine(boot)
-    drive(machine, "apply", "swap", "file=1G")
-    drive(machine, "apply", "sysctl", "vm.swappiness=100")
+    drive(machine, "apply swap file=1G + apply sysctl vm.swappiness=100")
     hog = "x = bytearray(1200 << 20); print('full', flush=True); input()"
     machine.run(
         "echo -900 >/proc/self/oom_score_adj; mkfifo /root/hold; "
         f"(exec python3 -c {shlex.quote(hog)} <>/root/hold >/root/full 2>&1) & "
     )
     machine.wait_for("grep full /root/full", timeout=900)
-    refused = drive(machine, "undo", "1")
+    (refused,) = drive(machine, "undo 1")
     assert "cannot be switched off now" in refused["error"], refused
     assert "as it was" in refused["error"]
     assert swaps(machine) == ["/swapfile"]
@@ -229,6 +231,7 @@ def test_what_does_not_fit_into_ram_stays_in_swap(boot: Boot) -> None:
     assert shown == ["enabled", "/swapfile"]
     machine.run("echo >/root/hold")
     machine.wait_for("! pgrep -f bytearray")
-    assert "error" not in drive(machine, "undo", "1")
+    (undone,) = drive(machine, "undo 1")
+    assert "error" not in undone
     assert swaps(machine) == []
     assert leftovers(machine) == ""

@@ -1,6 +1,8 @@
-"""The steps of the set-up, driven in a machine: ``look``, ``apply STEP KEY=VALUE…``, ``undo``.
+"""The steps of the set-up, driven in a machine.
 
-Prints JSON; a refusal or failure is in it as ``error``, in our own words.
+Commands: ``look STEP…``, ``apply STEP KEY=VALUE…``, ``undo [ID]``; several of them, with ``+``
+between, cost one start of the program. Prints a JSON list; a refusal or failure is in it as
+``error``, in our own words, and ends it.
 """
 
 from __future__ import annotations
@@ -13,6 +15,8 @@ from lowmem_tui.cli.backend import ServerBackend, local_backend
 from lowmem_tui.model.errors import LowmemError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from lowmem_tui.model.ports import Step
 
 
@@ -27,12 +31,12 @@ def look(step: Step) -> dict[str, Any]:
     }
 
 
-def main(backend: ServerBackend, command: str, *rest: str) -> dict[str, Any]:
+def do(backend: ServerBackend, command: str, *rest: str) -> dict[str, Any]:
+    if command == "undo":
+        return {"files": backend.undo(*rest).files}
     steps = {step.name: step for step in backend.steps()}
     if command == "look":
         return {name: look(steps[name]) for name in rest or steps}
-    if command == "undo":
-        return {"files": backend.undo(*rest).files}
     step = steps[rest[0]]
     wishes = dict(word.split("=", 1) for word in rest[1:])
     if not wishes:
@@ -42,16 +46,24 @@ def main(backend: ServerBackend, command: str, *rest: str) -> dict[str, Any]:
     if plan.empty:
         return {**said, "empty": True}
     outcome = backend.apply(plan, note="lab")
-    again = step.plan(wishes)
-    return {**said, "files": outcome.files, "again": again.empty, **look(step)}
+    return {**said, "files": outcome.files, "again": step.plan(wishes).empty, **look(step)}
+
+
+def commands(words: list[str]) -> Iterator[list[str]]:
+    while "+" in words:
+        at = words.index("+")
+        yield words[:at]
+        words = words[at + 1 :]
+    yield words
 
 
 if __name__ == "__main__":
     server = local_backend("jeepney")
+    made: list[dict[str, Any]] = []
     try:
-        made = main(server, *sys.argv[1:])
+        made.extend(do(server, *each) for each in commands(sys.argv[1:]))
     except LowmemError as error:
-        made = {"error": str(error), "kind": type(error).__name__}
+        made.append({"error": str(error), "kind": type(error).__name__})
     finally:
         server.close()
     print(json.dumps(made))
