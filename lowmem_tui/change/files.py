@@ -173,18 +173,19 @@ class EtcFiles:
                     if made:
                         os.fchmod(inside, 0o755)
                         os.fsync(above)
-                    replace(name, data, inside, self._mode(path, name, inside))
+                    replace(name, data, inside, *self._mode(path, name, inside))
             except BaseException:
                 if made:
                     with contextlib.suppress(OSError):
                         os.rmdir(folder, dir_fd=above)
                 raise
 
-    def _mode(self, path: str, name: str, inside: int) -> int:
-        """Return the mode to give: that of somebody else's file stays."""
+    def _mode(self, path: str, name: str, inside: int) -> tuple[int, int]:
+        """Return the mode and the group to give (-1: ours): those of somebody else's file stay."""
         if not path.startswith(FOREIGN) or path in OWN:
-            return 0o644
-        return stat.S_IMODE(os.stat(name, dir_fd=inside, follow_symlinks=False).st_mode)
+            return 0o644, -1
+        found = os.stat(name, dir_fd=inside, follow_symlinks=False)
+        return stat.S_IMODE(found.st_mode), found.st_gid
 
     def remove(self, path: str) -> None:
         """See ``Files``. A file that is gone already is no error."""
@@ -287,7 +288,7 @@ def _make(folder: str, above: int) -> bool:
     return True
 
 
-def replace(name: str, data: bytes, inside: int, mode: int = 0o644) -> None:
+def replace(name: str, data: bytes, inside: int, mode: int = 0o644, group: int = -1) -> None:
     """Put a whole file in the place of another in a folder (open as ``inside``), durably.
 
     Or leave everything as it was. OSError as the kernel gives it.
@@ -297,6 +298,8 @@ def replace(name: str, data: bytes, inside: int, mode: int = 0o644) -> None:
     try:
         try:
             _write_all(fd, data)
+            if group >= 0:
+                os.fchown(fd, -1, group)
             # Whatever the umask said.
             os.fchmod(fd, mode)
             os.fsync(fd)

@@ -204,7 +204,7 @@ def test_a_file_is_edited_between_the_look_and_the_write(box: Box) -> None:
             box.files.write(path, text)
             box.files.write(second, theirs)
 
-    with pytest.raises(PutBackError, match="changed after the plan was made.*as it was"):
+    with pytest.raises(PutBackError, match=r"changed after the plan was made.*as it was"):
         apply(made, manager=box.manager, files=Edited(), kernel=box.kernel, force=True)
     after = box.state()
     assert box.files.read(second) == theirs

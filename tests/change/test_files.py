@@ -136,6 +136,26 @@ def test_nothing_else_can_be_written_or_removed(files: EtcFiles, root: Path, pat
     assert tree(str(root)) == before
 
 
+@pytest.mark.parametrize("mode", [0o640, 0o600, 0o664])
+def test_somebody_else_s_file_stays_theirs(files: EtcFiles, root: Path, mode: int) -> None:
+    path = "/etc/nginx/sites-available/site"
+    site = at(root, path)
+    site.parent.mkdir(parents=True)
+    site.write_text(OLD)
+    group = 33 if os.getuid() == 0 else os.getgid()
+    os.chown(site, -1, group)
+    site.chmod(mode)
+    assert files.obstacle(path) == ""
+    files.write(path, NEW)
+    found = site.stat()
+    assert (site.read_text(), found.st_mode & 0o7777, found.st_gid) == (NEW, mode, group)
+    assert [each.name for each in site.parent.iterdir()] == ["site"]
+    with pytest.raises(PermissionError, match="no file of lowmem-tui"):
+        files.remove(path)
+    with pytest.raises(FileNotFoundError):
+        files.write("/etc/nginx/sites-available/new", NEW)
+
+
 def test_no_link_is_followed(files: EtcFiles, root: Path) -> None:
     elsewhere = root / "elsewhere"
     elsewhere.mkdir()
