@@ -51,7 +51,8 @@ lab-all: $(VENV)/.ready-dev
 
 # All of the proofs that `make test` samples: see docs/safety.md.
 faults: $(VENV)/.ready-dev
-	LOWMEM_FAULTS=1 LOWMEM_PLANS=10000 $(VENV)/bin/pytest -s tests/change/test_faults.py tests/change/test_round_trip.py
+	LOWMEM_FAULTS=1 LOWMEM_PLANS=10000 $(VENV)/bin/pytest -s tests/change/test_faults.py tests/change/test_real_death.py \
+	  tests/change/test_round_trip.py
 
 bench: $(VENV)/.ready-dev
 	$(PY) -m tests.bench
