@@ -135,6 +135,11 @@ def _setup(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         action="store_true",
         help="write the policy file that the defaults would make, for `apply --policy`",
     )
+    command.add_argument(
+        "--report",
+        metavar="FILE.md",
+        help="write one page on what was changed and what came of it; '-' prints it",
+    )
     command.add_argument("--step", metavar="NAME", help="begin with this step; with --print: alone")
 
 

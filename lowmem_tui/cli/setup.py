@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def run(options: argparse.Namespace) -> Exit:
-    """Open the wizard, or print the policy file that the defaults would make.
+    """Open the wizard, print the policy file that the defaults would make, or write the report.
 
     Raises InvalidValueError for a step that is none, and as the screen does.
     """
@@ -30,6 +30,8 @@ def run(options: argparse.Namespace) -> Exit:
         raise InvalidValueError(f"There is no step '{plain(options.step, 40)}': write {known}.")
     if options.print:
         return _print(options)
+    if options.report is not None:
+        return _report(options)
     from lowmem_tui.cli import screen
 
     return screen.run(options, start=f"setup/{options.step}" if options.step else "setup")
@@ -39,6 +41,17 @@ def _print(options: argparse.Namespace) -> Exit:
     backend = open_backend(options, read_only=True)
     try:
         sys.stdout.write(proposal(backend, options.step))
+    finally:
+        backend.close()
+    return Exit.DONE
+
+
+def _report(options: argparse.Namespace) -> Exit:
+    from lowmem_tui.cli import report
+
+    backend = open_backend(options, read_only=True)
+    try:
+        report.write(backend, options.report)
     finally:
         backend.close()
     return Exit.DONE

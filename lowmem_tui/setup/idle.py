@@ -9,6 +9,7 @@ from lowmem_tui.model.plan import Action, ActionKind, Notice, Phase
 from lowmem_tui.model.quantity import format_size
 from lowmem_tui.model.setup import Finding, Item, Look, Severity
 from lowmem_tui.model.text import plain
+from lowmem_tui.policy.aftermath import stopped
 from lowmem_tui.policy.dropin import FOLDER
 from lowmem_tui.setup import common
 from lowmem_tui.setup.idle_seen import MASK, Seen, see
@@ -150,14 +151,14 @@ def _off(seen: Seen) -> Iterator[Action]:
     its sockets, so that undo begins with the sockets: one of a service that runs does not start.
     """
     for name in seen.running:
-        gives = f" (it holds {format_size(seen.ram + seen.swap)})" if name == seen.idle.unit else ""
+        gives = seen.ram + seen.swap if name == seen.idle.unit else None
         yield Action(
             ActionKind.RUN,
             name,
             "active",
             "inactive",
             Phase.EARLY,
-            words=f"systemctl stop {name}{gives}",
+            words=stopped(name, gives),
         )
     for path, target in seen.links:
         yield Action(

@@ -14,6 +14,8 @@ from lowmem_tui.model.unit import Key, Tier
 from lowmem_tui.policy.plan import parse_set, plan
 from lowmem_tui.policy.protect import Role, proposals
 from lowmem_tui.setup import tiering
+from lowmem_tui.setup.idle_guards import in_use
+from lowmem_tui.setup.idle_table import table
 from lowmem_tui.setup.units_words import by_hand, facts
 
 if TYPE_CHECKING:
@@ -49,12 +51,21 @@ class UnitsStep:
         found = tiering.services(self._ground)
         roles = _roles(found)
         made = _allowed(proposals(roles, found.situation), found)
+        idle = self._idle({role.name for role in roles})
         return Look(
             facts=tuple(facts(roles, made, found.situation)),
-            items=tuple(_item(each) for each in made),
-            findings=tuple(_findings(made, roles)),
+            items=tuple(_item(each, idle) for each in made),
+            findings=tuple(_findings([m for m in made if m.unit not in idle], roles)),
             by_hand=tuple(by_hand(roles)),
             absent="" if roles else "There is no service that has a tier.",
+        )
+
+    def _idle(self, names: set[str]) -> frozenset[str]:
+        """Return those that the step `idle` proposes to switch off: no settings for them."""
+        return frozenset(
+            idle.unit
+            for idle in table()
+            if idle.unit in names and not idle.keep and not in_use(self._ground, idle.guard)
         )
 
     def plan(self, wishes: Mapping[str, str]) -> Plan:
@@ -116,14 +127,16 @@ def _accepts(made: Iterable[Proposal], situation: Situation) -> bool:
     return not plan(edits, replace(situation, units=names)).refusals
 
 
-def _item(made: Proposal) -> Item:
+def _item(made: Proposal, idle: frozenset[str]) -> Item:
+    kept = made.unit not in idle
     return Item(
         key=f"{made.unit}:{made.key}",
         title=f"{made.unit} {made.key}",
         now=made.now,
         value=made.value,
-        why=made.why,
+        why=made.why if kept else f"{made.why} Only if it stays: it is among the idle services.",
         choices=made.choices if made.value in made.choices else (made.value, *made.choices),
+        taken=kept,
         done=made.done,
     )
 

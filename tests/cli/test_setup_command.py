@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lowmem_tui.cli import check, plan, setup
+from lowmem_tui.cli import check, plan, report, setup
 from lowmem_tui.cli.demo import serve
 from lowmem_tui.cli.exit import Exit
 from lowmem_tui.cli.looking import look
@@ -22,6 +22,7 @@ from lowmem_tui.model.setup import Finding, Look, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from lowmem_tui.cli.backend import ServerBackend
     from lowmem_tui.model.plan import Plan
@@ -95,6 +96,48 @@ def test_check_as_json(capsys: Capture) -> None:
     ranks = [list(Severity).index(each["severity"]) for each in found["findings"]]
     assert ranks == sorted(ranks, reverse=True)
     assert min(ranks) >= 1
+
+
+# --- the report
+
+
+def test_the_report_tells_what_was_changed_and_what_came_of_it(
+    backend: ServerBackend, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    backend.apply(planned(backend, setup.proposal(backend), monkeypatch), note="the first hour")
+    path = tmp_path / "report.md"
+    report.write(backend, str(path))
+    text = path.read_text()
+    heads = [line for line in text.splitlines() if line.startswith("#")]
+    assert heads[0].startswith("# web-1, 2026-01-3")
+    assert heads[1:] == [
+        "## What was changed",
+        "## Memory",
+        "## Who dies first",
+        "## What is left",
+    ]
+    assert ": the first hour" in text
+    assert "  - cloudchat.service: OOMScoreAdjust 0 -> 100" in text
+    assert "  - `systemctl stop snapd.service (it holds " in text
+    assert "- Services that were switched off held 33" in text
+    assert "WITHOUT THE CHANGES" in text
+    assert len(text.splitlines()) < 160
+
+
+def test_a_report_of_nothing(capsys: Capture) -> None:
+    assert run_command(["setup", "--report", "-", "--demo"]) == Exit.DONE
+    said = capsys.readouterr().out
+    assert "Nothing, as far as the history goes." in said
+    assert "- warning (units): " in said
+
+
+def test_a_report_that_cannot_be_written(capsys: Capture, tmp_path: Path) -> None:
+    link = tmp_path / "link.md"
+    link.symlink_to(tmp_path / "other")
+    for path in (tmp_path, link, tmp_path / "no" / "such"):
+        assert run_command(["setup", "--report", str(path), "--demo"]) == Exit.USAGE
+        assert "cannot be written" in capsys.readouterr().err
+    assert not (tmp_path / "other").exists()
 
 
 # --- steps of other kinds

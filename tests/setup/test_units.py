@@ -51,8 +51,24 @@ def test_a_finding_s_remedy_is_the_command_that_mends_it(box: Box) -> None:
     nginx = found["nginx.service"]
     assert (nginx.code, nginx.severity) == ("gatekeeper-unguarded", Severity.WARNING)
     assert nginx.remedy == "sudo lowmem-tui apply --set 'nginx.service:OOMPolicy=continue'"
-    assert found["snapd.service"].severity is Severity.ADVICE
-    assert found["snapd.service"].text == (
+    redis = found["redis-server.service"]
+    assert redis.severity is Severity.ADVICE
+    assert redis.text == (
+        "It is a business unit (tier 1) and is started again at once (RestartSec=100ms)."
+    )
+
+
+def test_what_is_to_be_switched_off_is_not_set_up_by_default(box: Box) -> None:
+    look = box.step("units").look()
+    assert "snapd.service" not in {finding.subject for finding in look.findings}
+    taken = {item.key: item.taken for item in look.items}
+    assert not taken["snapd.service:OOMScoreAdjust"]
+    assert taken["worker@a.service:MemoryMax"]
+    # Once it is in use, it is set up as any other.
+    box.write("/var/lib/snapd/snaps/certbot_1.snap", "")
+    look = box.step("units").look()
+    (found,) = [f for f in look.findings if f.subject == "snapd.service"]
+    assert found.text == (
         "It is a business unit (tier 1) and has OOMScoreAdjust=-900, has no MemoryMax and is "
         "started again at once (RestartSec=100ms)."
     )
