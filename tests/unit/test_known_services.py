@@ -1,0 +1,88 @@
+"""The table knows what a Debian or Ubuntu server commonly runs: each name with its tier."""
+
+from __future__ import annotations
+
+import pytest
+
+from lowmem_tui.cli.rules import load_rules
+from lowmem_tui.model.snapshot import Unit
+from lowmem_tui.model.unit import Tier
+from lowmem_tui.policy.classify import Kind
+
+RULES = load_rules(config=None)
+
+GATEKEEPERS = """
+ssh sshd@sshd-keygen dropbear getty@tty1 serial-getty@ttyS0 console-getty systemd-logind sssd nscd
+systemd-userdbd systemd-journald systemd-udevd systemd-machined systemd-oomd dbus dbus-broker
+systemd-networkd NetworkManager networking ifup@eth0 dhcpcd wpa_supplicant networkd-dispatcher
+openvpn-server@a wg-quick@wg0 strongswan firewalld nftables ufw netfilter-persistent
+systemd-resolved unbound dnsmasq bind9 named pdns knot nginx haproxy caddy traefik lighttpd stunnel4
+openresty earlyoom zramswap polkit tailscaled cloudflared zerotier-one qemu-guest-agent
+walinuxagent google-guest-agent amazon-ssm-agent droplet-agent open-vm-tools multipathd iscsid
+keepalived frr bird openvswitch-switch
+"""
+
+STORES = """
+postgresql postgresql@15-main mysql mariadb mongod influxdb clickhouse-server couchdb etcd consul
+redis-server redis-server@a valkey-server memcached rabbitmq-server mosquitto varnish squid
+beanstalkd pgbouncer neo4j cassandra
+"""
+
+APPLICATIONS = """
+gunicorn uwsgi php8.2-fpm php8.3-fpm celery puma sidekiq node tomcat10 jetty9 odoo apache2 httpd
+fcgiwrap lsws elasticsearch opensearch solr meilisearch gitea forgejo gitlab-runsvdir vaultwarden
+matrix-synapse ejabberd prosody coturn asterisk freeradius slapd keycloak jitsi-videobridge2
+home-assistant nodered minecraft pihole-FTL AdGuardHome webmin cockpit code-server tor@default
+my-own-app something@1
+"""
+
+HELPERS = """
+docker containerd podman libvirtd k3s lxd lxcfs snap.lxd.daemon postfix postfix@- exim4 dovecot
+opendkim rspamd spamassassin clamav-daemon amavis fail2ban prometheus prometheus-node-exporter
+node_exporter grafana-server telegraf collectd netdata zabbix-agent zabbix-agent2 monit munin-node
+nagios-nrpe-server icinga2 filebeat fluent-bit vector crowdsec auditd smartd smartmontools snmpd
+vnstat atop cron atd gitlab-runner jenkins supervisor salt-minion puppet systemd-timesyncd chrony
+ntp ntpsec rsyslog syslog-ng smbd nmbd nfs-server nfs-mountd rpcbind vsftpd proftpd minio syncthing
+transmission-daemon jellyfin snapd ModemManager irqbalance thermald acpid haveged rng-tools-debian
+cups avahi-daemon bluetooth xrdp landscape-client uuidd do-agent
+"""
+
+SHORT_LIVED = """
+certbot snap.certbot.renew acme borgmatic backup nightly-backup restic-backup logrotate man-db
+fstrim apt-daily apt-daily-upgrade apt-news esm-cache unattended-upgrades packagekit fwupd
+fwupd-refresh motd-news apport update-notifier-download dpkg-db-backup e2scrub_all
+phpsessionclean sysstat-collect plocate-updatedb popularity-contest cloud-init cloud-final
+rkhunter aide systemd-hostnamed systemd-timedated systemd-tmpfiles-clean user-runtime-dir@0
+modprobe@drm udisks2 upower accounts-daemon needrestart
+"""
+
+
+def names(text: str) -> list[str]:
+    return [f"{name}.service" for name in text.split()]
+
+
+KNOWN = {
+    **dict.fromkeys(names(GATEKEEPERS), (Tier.GATEKEEPER, None)),
+    **dict.fromkeys(names(STORES), (Tier.BUSINESS, Kind.STORE)),
+    **dict.fromkeys(names(APPLICATIONS), (Tier.BUSINESS, Kind.APPLICATION)),
+    **dict.fromkeys(names(HELPERS), (Tier.BUSINESS, Kind.HELPER)),
+    **dict.fromkeys(names(SHORT_LIVED), (Tier.SHORT_LIVED, None)),
+}
+UNKNOWN = {"my-own-app.service", "something@1.service"}
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_a_well_known_service(name: str) -> None:
+    unit = Unit(name, None, None)
+    tier, kind = KNOWN[name]
+    verdict = RULES.classify(unit, 1 << 30)
+    assert verdict.tier is tier
+    assert kind is None or RULES.kind(unit) is kind
+    assert verdict.reason.startswith("not in the table" if name in UNKNOWN else "in the table: ")
+
+
+def test_at_least_150_are_assigned_on_purpose_each_with_a_reason() -> None:
+    assert len(set(KNOWN) - UNKNOWN) >= 150
+    assert len(RULES.units) >= 500
+    rules = [*RULES.units.values(), *(r for each in RULES.patterns.values() for _, r in each)]
+    assert all(len(rule.reason) > 10 for rule in rules)
