@@ -182,7 +182,7 @@ class SetupScreen(Screen[None]):
         todo = sum(len(part.to_do()) for part in guide.parts if part.stand is Stand.TODO)
         coming = counts.get(Stand.WAITING, 0) + counts.get(Stand.LOOKING, 0)
         if coming:
-            return f"looking, {coming} of {len(guide.parts)} steps yet"
+            return f"looking, {coming} of {len(guide.parts)} steps to go"
         if todo:
             return f"{todo} to do in {counts[Stand.TODO]} of {len(guide.parts)} steps"
         return "nothing is left to do" if guide.parts else "there are no steps"
