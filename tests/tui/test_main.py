@@ -407,6 +407,10 @@ async def test_help_shows_and_goes(front: Front) -> None:
     assert isinstance(front.app.screen, HelpScreen)
     page = front.app.screen.query_one(Page)
     assert page.render_line(2).text.startswith(" Keys")
+    bar = front.app.screen.query_one(KeyBar)
+    assert bar.render_line(0).text.rstrip() == " Esc Back PgDn More"
+    await front.click(KeyBar, 10, 0)
+    assert not page.render_line(2).text.startswith(" Keys"), "it scrolls"
     await front.press("G")
     await front.press("escape")
     assert isinstance(front.app.screen, MainScreen)

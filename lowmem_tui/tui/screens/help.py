@@ -10,7 +10,7 @@ from textual.screen import Screen
 
 from lowmem_tui import __version__
 from lowmem_tui.tui.columns import COLUMNS
-from lowmem_tui.tui.widgets.keybar import KeyBar, keys_of
+from lowmem_tui.tui.widgets.keybar import Key, KeyBar, keys_of
 from lowmem_tui.tui.widgets.lines import line
 from lowmem_tui.tui.widgets.page import Page
 
@@ -95,7 +95,7 @@ class HelpScreen(Screen[None]):
         """Lay it out."""
         palette = cast("LowmemApp", self.app).palette
         yield Page(lambda width: list(self._write(width)))
-        yield KeyBar(palette, keys_of(self.BINDINGS))
+        yield KeyBar(palette, [*keys_of(self.BINDINGS), Key("pagedown", "PgDn", "More")])
 
     def _write(self, width: int) -> Iterator[str | Line]:
         palette = cast("LowmemApp", self.app).palette
