@@ -43,11 +43,11 @@ test: lint
 
 # Needs qemu-system-x86, qemu-utils, mmdebstrap, e2fsprogs, openssh-client: see docs/development.md.
 lab: $(VENV)/.ready-dev
-	$(VENV)/bin/pytest -m 'lab and not long' tests/lab
+	$(PY) -m tests.lab test -- -m 'lab and not long'
 	@echo "Not run here: what takes an hour in the lab: make lab-all"
 
 lab-all: $(VENV)/.ready-dev
-	$(VENV)/bin/pytest -m lab tests/lab
+	$(PY) -m tests.lab test -- -m lab
 
 # All of the proofs that `make test` samples: see docs/safety.md.
 faults: $(VENV)/.ready-dev

@@ -22,7 +22,8 @@ from .machine import Machine
 from .screen import Screen
 
 HERE: Final = Path(__file__).parent
-SUITES: Final = os.environ.get("LOWMEM_LAB_SUITES", " ".join(recipe.SUITES)).split()
+SUITES: Final = os.environ.get("LOWMEM_LAB_SUITES", "").split() or list(recipe.SUITES)
+"""Never none: of no suite every test would be skipped, and nothing would be shown by that."""
 
 Boot = Callable[..., Machine]
 OpenScreen = Callable[..., Screen]

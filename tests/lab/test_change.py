@@ -20,6 +20,17 @@ UNIT = "worker@alpha.service"
 PATH = f"/etc/systemd/system/{UNIT}.d/zz-lowmem-tui.conf"
 
 
+CORE = ("an_alias_goes_to_the_primary_unit", "the_reload_fails")
+"""Of the tests of guest/change_on_systemd.py, those that no test below has in another form."""
+
+
+def test_the_core_on_a_real_systemd(machine: Machine) -> None:
+    done = run_there(
+        machine, recipe.VENV, "change_on_systemd.py", "-k", shlex.quote(" or ".join(CORE))
+    )
+    assert "3 passed" in done, "the reload fails in two ways"
+
+
 @pytest.mark.long
 def test_on_a_real_systemd(machine: Machine) -> None:
     run_there(machine, recipe.VENV, "change_on_systemd.py")

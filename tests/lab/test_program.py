@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from .conftest import Boot, OpenScreen
     from .machine import Machine
 
@@ -17,15 +19,69 @@ AGREE = Path(__file__).parent / "guest" / "agree.py"
 DROP_IN = "/etc/systemd/system/cron.service.d/zz-lowmem-tui.conf"
 
 
+ODD = r"""
+set -eu
+cd /etc/systemd/system
+# A name that the kernel's own files could have: its group is _io.service.
+printf '[Service]\nExecStart=/bin/sleep infinity\n' >io.service
+# A service with groups of its own below it, as a container engine makes them.
+cat >engine.service <<'END'
+[Service]
+Delegate=yes
+ExecStart=/bin/sh /root/engine
+END
+cat >/root/engine <<'END'
+base=/sys/fs/cgroup$(sed s/0::// /proc/self/cgroup)
+for below in supervisor payload/docker-0123456789ab.scope libpod_pod.slice/web.service; do
+    mkdir -p "$base/$below"
+    sleep infinity & echo $! >"$base/$below/cgroup.procs"
+done
+echo $$ >"$base/supervisor/cgroup.procs"
+wait
+END
+# A slice in a slice with a limit, and in it a template's instance with escapes in both names.
+printf '[Slice]\nMemoryMax=300M\n' >deep-er.slice
+cat >'we\x20ird@.service' <<'END'
+[Service]
+Slice=deep-er.slice
+ExecStart=/usr/bin/python3 -c "x = b'x' * (30 << 20); import time; time.sleep(10 ** 6)"
+END
+systemctl daemon-reload
+systemctl start io.service engine.service 'we\x20ird@a\x2fb.service'
+systemd-run --quiet --collect --scope --unit=lone sleep infinity </dev/null >/dev/null 2>&1 &
+"""
+ODD_GONE = r"""
+cd /etc/systemd/system
+systemctl stop io.service engine.service 'we\x20ird@a\x2fb.service' lone.scope deep.slice
+rm -f io.service engine.service deep-er.slice 'we\x20ird@.service' /root/engine
+systemctl daemon-reload
+"""
+
+
 @pytest.fixture
-def script(machine: Machine) -> str:
-    machine.put(AGREE, "/root/agree.py")
-    return "/root/agree.py"
+def odd(machine: Machine) -> Iterator[Machine]:
+    """A server with groups in groups and names of every kind."""
+    machine.run(ODD)
+    machine.wait_for(
+        "systemctl is-active io engine lone.scope"
+        " && test $(cat /sys/fs/cgroup/system.slice/engine.service/*/*/cgroup.procs | wc -l) = 2"
+    )
+    yield machine
+    machine.run(ODD_GONE)
 
 
-def test_list_agrees_with_systemctl_proc_and_cgroupfs(machine: Machine, script: str) -> None:
-    said = machine.run(["python3", script, "lowmem-tui"], timeout=900).stdout
+def test_list_and_triage_agree_with_systemctl_proc_and_cgroupfs(odd: Machine) -> None:
+    odd.put(AGREE, "/root/agree.py")
+    said = odd.run(["python3", "/root/agree.py", "lowmem-tui"], timeout=900).stdout
     assert said.strip() == ""
+    listed = {u["name"]: u for u in json.loads(odd.run("lowmem-tui list --json").stdout)["units"]}
+    # All that is below a service is the service's own.
+    assert listed["engine.service"]["processes"] == 4
+    assert "web.service" not in listed
+    assert listed["io.service"]["processes"] == 1
+    # The limit of a parent bounds what is below it.
+    limit = listed[r"we\x20ird@a\x2fb.service"]["settings"]["MemoryMax"]
+    assert (limit["kernel"], limit["effective"]) == (None, 300 << 20)
 
 
 def test_list_as_an_ordinary_user_knows_as_much(machine: Machine) -> None:
@@ -48,7 +104,7 @@ def test_triage_names_the_fattest_units(machine: Machine) -> None:
     assert fattest["name"] in page
 
 
-def test_triage_and_list_need_neither_textual_nor_a_bus(machine: Machine) -> None:
+def test_triage_needs_neither_textual_nor_a_bus(machine: Machine) -> None:
     loaded = machine.run(
         [
             "/opt/lowmem-tui/bin/python",

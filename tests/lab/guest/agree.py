@@ -1,4 +1,4 @@
-"""Runs in the guest: does `list --json` say what systemctl, /proc and cgroupfs say?
+"""Runs in the guest: do `list --json` and `triage` say what systemctl, /proc and cgroupfs say?
 
 Prints one line for each disagreement. Nothing of the program is imported: the figures are read
 once more by the plainest means there are.
@@ -73,7 +73,7 @@ def near(one: int, other: int) -> bool:
 def main() -> None:
     """Compare everything; what moves is given a second look before it is said to differ."""
     for attempt in range(3):
-        wrong = disagreements()
+        wrong = disagreements() + of_the_host() + of_triage()
         if not wrong or attempt == 2:
             break
     print("\n".join(wrong))
@@ -142,10 +142,106 @@ def compare(ours: dict[str, Any], theirs: dict[str, str], group: Path | None) ->
         if ours["main_pid"]:
             adj = int(Path(f"/proc/{ours['main_pid']}/oom_score_adj").read_text())
             same("oom_score_adj", ours["oom_score_adj"], adj)
-    for key, file in (("memory", "memory.current"), ("swap", "memory.swap.current")):
-        if (group / file).exists() and not near(ours[key], int((group / file).read_text())):
-            wrong.append(f"{key} is {ours[key]}, and should be {(group / file).read_text()}")
+    wrong += [
+        f"{key} is {ours[key]}, and should be {there}"
+        for key, there in held(group).items()
+        if (ours[key] is None) != (there is None)
+        or (there is not None and not near(ours[key], there))
+    ]
     return wrong
+
+
+def held(group: Path) -> dict[str, int | None]:
+    """Return what the kernel tells of a group; None where it does not (6.1 has no memory.peak)."""
+    files = {
+        name: (group / f"memory.{name}").read_text() if (group / f"memory.{name}").exists() else ""
+        for name in ("current", "swap.current", "peak", "stat", "events")
+    }
+    fields = dict(line.split() for name in ("stat", "events") for line in files[name].splitlines())
+    texts = {
+        "memory": files["current"],
+        "swap": files["swap.current"],
+        "peak": files["peak"],
+        "anon": fields.get("anon"),
+        "file": fields.get("file"),
+        "oom_kills": fields.get("oom_kill"),
+    }
+    return {key: int(text) if text else None for key, text in texts.items()}
+
+
+def of_the_host() -> list[str]:
+    """Return what differs of the machine's own figures."""
+    host = json.loads(output(sys.argv[1], "list", "--json"))["host"]
+    lines = Path("/proc/meminfo").read_text().splitlines()
+    known = {line.split(":")[0]: int(line.split()[1]) << 10 for line in lines}
+    theirs = {
+        "mem_total": known["MemTotal"],
+        "mem_available": known["MemAvailable"],
+        "swap_total": known["SwapTotal"],
+        "swap_used": known["SwapTotal"] - known["SwapFree"],
+    }
+    wrong = [
+        f"{key} is {host[key]}, and should be {there}"
+        for key, there in theirs.items()
+        if not near(host[key], there)
+    ]
+    if (host["pressure"] is not None) != bool(pressure()):
+        wrong.append(f"pressure is {host['pressure']}, and should be {pressure()!r}")
+    return wrong
+
+
+def pressure() -> str:
+    """Return the kernel's pressure; empty where it does not measure it."""
+    try:
+        return Path("/proc/pressure/memory").read_text()
+    except OSError:
+        return ""
+
+
+def of_triage() -> list[str]:
+    """Return what differs of the units on the page of `triage`: the ten fattest of all."""
+    page = output(sys.argv[1], "triage").splitlines()
+    start = next(i for i, line in enumerate(page) if line.split()[-1:] == ["UNIT"])
+    rows = [line.split() for line in page[start + 1 : page.index("", start)]]
+    groups = {Path(folder).name: Path(folder) for folder, _, _ in os.walk(CGROUP)}
+    wrong = []
+    sizes = []
+    for size, swap, score, limit, name in rows:
+        group = groups.get(name) or groups[f"_{name}"]
+        found = held(group)
+        if not near(figure(size), rss(group)):
+            wrong.append(f"triage: {name} has {size}, and should have {rss(group)}")
+        if not near(figure(swap), found["swap"] or 0):
+            wrong.append(f"triage: {name} has {swap} in swap, and should have {found['swap']}")
+        # A session ends and begins with this very script.
+        scores = [read_score(pid) for pid in pids(group)]
+        if not name.startswith("session-") and abs(int(score) - max(scores)) > 3:
+            wrong.append(f"triage: {name} has score {score}, and should have {max(scores)}")
+        there = number((group / "memory.max").read_text())
+        if (limit != "-") != (there is not None) or (there and not near(figure(limit), there)):
+            wrong.append(f"triage: {name} has limit {limit}, and should have {there}")
+        sizes.append(figure(size) + figure(swap))
+    services = sorted(
+        (rss(g) + (held(g)["swap"] or 0) for n, g in groups.items() if n.endswith(".service")),
+        reverse=True,
+    )
+    if len(rows) != 10 or not near(max(sizes), max(sizes[0], services[0])):
+        wrong.append(f"triage: these are not the ten fattest: {rows}")
+    return wrong
+
+
+def read_score(pid: int) -> int:
+    """Return a process's score; 0 once it has ended."""
+    try:
+        return int(Path(f"/proc/{pid}/oom_score").read_text())
+    except OSError:
+        return 0
+
+
+def figure(text: str) -> int:
+    """Return the bytes of a size as `triage` writes it."""
+    number, suffix = text[:-1], text[-1]
+    return int(float(number) * 1024 ** ("BKMGT".index(suffix))) if suffix in "BKMGT" else int(text)
 
 
 if __name__ == "__main__":

@@ -16,8 +16,11 @@ LIMIT = 3600.0
 """Seconds; a machine that shares two processors with others has needed a quarter of that."""
 
 
-def run_there(machine: Machine, venv: str, file: str, *options: str, bus: str = "jeepney") -> None:
-    """Run the tests of a file on the machine's own systemd; fail with what they say."""
+def run_there(machine: Machine, venv: str, file: str, *options: str, bus: str = "jeepney") -> str:
+    """Run the tests of a file on the machine's own systemd; fail with what they say.
+
+    Returns what pytest said.
+    """
     machine.put(HERE, THERE)
     done = machine.run(
         f"cd {THERE} && LOWMEM_BUS={bus} {venv}/bin/python -W ignore -m pytest -p no:cacheprovider "
@@ -28,3 +31,4 @@ def run_there(machine: Machine, venv: str, file: str, *options: str, bus: str = 
     print(done.stdout)
     if done.returncode != 0:
         pytest.fail(f"{file} failed in the machine:\n{done.stdout}\n{done.stderr}", pytrace=False)
+    return done.stdout
