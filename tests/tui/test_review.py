@@ -175,6 +175,15 @@ async def test_who_cannot_change_is_told_what_to_run(server: SmallServer, read_o
         assert server.applied == []
 
 
+async def test_the_demo_tells_nobody_to_change_this_machine(server: SmallServer) -> None:
+    server.demo = True
+    async with review_page(server, MAX, size=(120, 40), read_only=True) as desk:
+        await desk.press("a")
+        assert "--read-only" in desk.words
+        assert "sudo" not in desk.words
+        assert server.applied == []
+
+
 @pytest.mark.parametrize("key", ["n", "escape", "enter", "a"])
 async def test_for_good_only_after_a_yes(server: SmallServer, key: str) -> None:
     async with review_page(server, MAX) as desk:

@@ -142,7 +142,9 @@ class ReviewScreen(Sheet):
         if plan is None or plan.empty:
             self.say("There is nothing to apply.")
         elif why := self.elsewhere():
-            self.say(f"{why} To apply just this: {self._command(trial)}")
+            # What was staged on the demo server is not for this machine.
+            demo = self.lowmem.backend.demo
+            self.say(why if demo else f"{why} To apply just this: {self._command(trial)}")
         elif any(not r.forceable for r in plan.refusals):
             self.say("Refused, see above: take those edits back, then apply. Nothing was written.")
         elif self.app.screen is not self:
