@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from lowmem_tui.host.procfs import (
     parse_meminfo,
     parse_oom_kills,
@@ -15,8 +17,12 @@ from lowmem_tui.model.errors import UnsupportedError
 from lowmem_tui.model.usage import HostUsage, Pressure, Stall, Zram
 
 
+@lru_cache(maxsize=16)
 def pressure(raw: bytes) -> Pressure | None:
-    """Return a PSI file; None without a whole ``some`` line."""
+    """Return a PSI file; None without a whole ``some`` line.
+
+    Remembered, because most groups have never waited for memory: their files are the same.
+    """
     some, full = parse_stall(raw, b"some"), parse_stall(raw, b"full")
     if some is None:
         return None

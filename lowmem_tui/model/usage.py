@@ -3,12 +3,11 @@
 Named tuples, because hundreds are made each second. Sizes are bytes unless a field says otherwise.
 """
 
-from __future__ import annotations
+# No annotations from __future__: of a named tuple each is compiled then, and kept (1 kB).
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    from lowmem_tui.model.unit import Limit
+from lowmem_tui.model.unit import Limit
 
 
 class Stall(NamedTuple):

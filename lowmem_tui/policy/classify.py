@@ -86,19 +86,31 @@ _WORDS_READ = 12
 
 def matches(pattern: str, name: str) -> bool:
     """Tell whether a name fits a pattern in which ``*`` stands for any characters."""
-    first, *rest = pattern.split("*")
-    if not rest:
-        return name == pattern
-    last = rest.pop()
-    if not name.startswith(first) or not name.endswith(last):
-        return False
-    at, end = len(first), len(name) - len(last)
-    for middle in rest:
-        found = name.find(middle, at, end)
-        if found < 0:
+    return _pattern(pattern).fits(name) if "*" in pattern else name == pattern
+
+
+class _Pattern(NamedTuple):
+    """A pattern with at least one ``*``, taken apart once: it is held against every name."""
+
+    first: str
+    middles: tuple[str, ...]
+    last: str
+
+    def fits(self, name: str) -> bool:
+        if not name.startswith(self.first) or not name.endswith(self.last):
             return False
-        at = found + len(middle)
-    return at <= end
+        at, end = len(self.first), len(name) - len(self.last)
+        for middle in self.middles:
+            found = name.find(middle, at, end)
+            if found < 0:
+                return False
+            at = found + len(middle)
+        return at <= end
+
+
+def _pattern(text: str) -> _Pattern:
+    first, *middles, last = text.split("*")
+    return _Pattern(first, tuple(middles), last)
 
 
 class _Rule(NamedTuple):
@@ -107,15 +119,34 @@ class _Rule(NamedTuple):
     kind: Kind = Kind.HELPER
 
 
+class _Programs(NamedTuple):
+    """Programs by their names; the rank tells which of two counts: the lower."""
+
+    names: dict[str, int]
+    patterns: tuple[tuple[_Pattern, int], ...]
+    tiers: tuple[Tier, ...]
+    """By rank."""
+
+    def rank(self, program: str) -> int | None:
+        """Return the rank of a program; None of one that is not known."""
+        named = self.names.get(program)
+        for pattern, rank in self.patterns:
+            if named is not None and named < rank:
+                break
+            if pattern.fits(program):
+                return rank
+        return named
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
     """The table, and the administrator's overrides."""
 
     units: dict[str, _Rule]
-    patterns: dict[str, tuple[tuple[str, _Rule], ...]]
+    patterns: dict[str, tuple[tuple[_Pattern, _Rule], ...]]
     """By their first character, those that begin with ``*`` under each: a unit that is in no rule
     would else be held against hundreds."""
-    programs: tuple[tuple[str, Tier], ...]
+    programs: _Programs
     config: Config = ()
 
     def with_config(self, config: Config) -> Rules:
@@ -178,7 +209,7 @@ class Rules:
                 return rule
         for name in names:
             for pattern, rule in self.patterns.get(name[:1]) or self.patterns.get("*", ()):
-                if matches(pattern, name):
+                if pattern.fits(name):
                     return rule
         return None
 
@@ -190,13 +221,13 @@ class Rules:
             if word.startswith("-") or "=" in word:
                 continue
             program = word.rpartition("/")[2].rstrip(":")
-            rank = next((i for i, (p, _) in enumerate(self.programs) if matches(p, program)), None)
+            rank = self.programs.rank(program)
             if rank is not None and (best is None or rank < best[0]):
                 best = rank, program
             shell = shell or program in _SHELLS
             if rank is None and not shell and program not in _WRAPPERS:
                 break
-        return (best[1], self.programs[best[0]][1]) if best else None
+        return (best[1], self.programs.tiers[best[0]]) if best else None
 
 
 def _command_lines(unit: Unit) -> Iterator[Iterator[str]]:
@@ -248,7 +279,7 @@ def parse_rules(text: str) -> Rules:
     """
     blocks = _plain_blocks(text)
     units: dict[str, _Rule] = {}
-    patterns: list[tuple[str, _Rule]] = []
+    patterns: list[tuple[_Pattern, _Rule]] = []
     programs: list[tuple[str, Tier]] = []
     for section, tier, kind, reason, names in _toml_blocks(text) if blocks is None else blocks:
         rule = _Rule(tier, reason, kind)
@@ -258,14 +289,26 @@ def parse_rules(text: str) -> Rules:
                 continue
             full = _service(name)
             if "*" in full:
-                patterns.append((full, rule))
+                patterns.append((_pattern(full), rule))
             else:
                 units.setdefault(full, rule)
-    by_head = {
-        head: tuple((p, rule) for p, rule in patterns if p[0] in {head, "*"})
-        for head in {p[0] for p, _ in patterns}
-    }
-    return Rules(units, by_head, tuple(programs))
+    heads: dict[str, list[tuple[_Pattern, _Rule]]] = {p.first[:1]: [] for p, _ in patterns}
+    for pattern, rule in patterns:
+        for head in [pattern.first[0]] if pattern.first else heads:
+            heads[head].append((pattern, rule))
+    by_head = {head or "*": tuple(found) for head, found in heads.items()}
+    return Rules(units, by_head, _programs(programs))
+
+
+def _programs(found: list[tuple[str, Tier]]) -> _Programs:
+    names: dict[str, int] = {}
+    patterns = []
+    for rank, (name, _) in enumerate(found):
+        if "*" in name:
+            patterns.append((_pattern(name), rank))
+        else:
+            names.setdefault(name, rank)
+    return _Programs(names, tuple(patterns), tuple(tier for _, tier in found))
 
 
 def _service(name: str) -> str:

@@ -16,6 +16,7 @@ from textual.worker import WorkerFailed
 
 from lowmem_tui.model.errors import LowmemError
 from lowmem_tui.tui import css_path, glyphs
+from lowmem_tui.tui.early import see
 from lowmem_tui.tui.history import history_of
 from lowmem_tui.tui.kills import Kills
 from lowmem_tui.tui.messages import NoticeChanged, SnapshotArrived, StagedChanged
@@ -27,16 +28,15 @@ from lowmem_tui.tui.trials import Trials
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-    from concurrent.futures import Future
 
     from rich.console import RenderableType
     from textual.driver import Driver
     from textual.screen import Screen
 
-    from lowmem_tui.model.change import Trial
     from lowmem_tui.model.ports import Backend
     from lowmem_tui.model.snapshot import Snapshot
     from lowmem_tui.policy.classify import Rules, Verdict
+    from lowmem_tui.tui.early import Early
     from lowmem_tui.tui.guide import Guide
 
 P = ParamSpec("P")
@@ -78,10 +78,12 @@ class LowmemApp(App[int]):
         ascii: bool = False,  # noqa: A002 - the option's own name
         start: str = "",
         sudo: str = "sudo lowmem-tui",
+        early: Early | None = None,
     ) -> None:
         """``start`` is where to begin: "setup", or "setup/STEP"; "" for the main screen.
 
-        ``sudo`` is what an ordinary user types to run this program as root.
+        ``sudo`` is what an ordinary user types to run this program as root. ``early`` is the
+        backend's thread, in which the first look is under way or done.
         """
         super().__init__(ansi_color=True)
         self.animation_level = "none"
@@ -107,9 +109,8 @@ class LowmemApp(App[int]):
         """What a wish to leave does as long as a change is made that can be stopped."""
         self._start = start
         self._painter = Painter(glyphs.translation(self.glyphs))
-        self._hands = ThreadPoolExecutor(1, "backend")
-        self._early: Future[tuple[Snapshot, Trial | None]] | None = None
-        """The first look: it is under way while Textual still starts."""
+        self._hands = early.hands if early else ThreadPoolExecutor(1, "backend")
+        self._early = early.look if early else None
 
     # What the screens share
 
@@ -187,8 +188,10 @@ class LowmemApp(App[int]):
         """Return the main screen: no other below it."""
         return MainScreen()
 
-    def on_mount(self) -> None:
-        """Start looking."""
+    async def on_mount(self) -> None:
+        """Start looking; what has been seen by now is on the very first frame."""
+        if self._early is not None and self._early.done():
+            await self.look()
         self.run_worker(self._watch(), name="watch", exit_on_error=True)
         if self._start:
             self.open_setup(self._start.partition("/")[2])
@@ -199,16 +202,15 @@ class LowmemApp(App[int]):
 
     async def _watch(self) -> None:
         clock = asyncio.get_running_loop().time
-        settling = False
+        first = True
         while True:
             started = clock()
-            first = self.snapshot is None
-            await self.look()
+            if not first or self.snapshot is None:
+                await self.look()
             if first:
-                self.call_after_refresh(_settle_memory)
-            if not settling:
-                settling = True
+                first = False
                 # Behind the first figures, which must not wait for it.
+                self.screen.call_after_refresh(_settle_memory)
                 self.screen.call_after_refresh(self.run_worker, self._settle_changes, name="settle")
             # The next look begins after this one has ended: a slow server gets fewer, not a queue.
             await asyncio.sleep(max(self.interval - (clock() - started), self.interval / 4))
@@ -218,7 +220,7 @@ class LowmemApp(App[int]):
         if (early := self._early) is not None:
             self._early, future = None, asyncio.wrap_future(early)
         else:
-            future = self.run_blocking(self._see)
+            future = self.run_blocking(see, self.backend)
         waited = 0.0
         while not (await asyncio.wait((future,), timeout=PATIENCE))[0]:
             waited += PATIENCE
@@ -249,9 +251,6 @@ class LowmemApp(App[int]):
         if tuple(news) != self.news:
             self.news = tuple(news)
             self.screen.post_message(NoticeChanged())
-
-    def _see(self) -> tuple[Snapshot, Trial | None]:
-        return self.backend.look(), self.backend.trial()
 
     def _notify_of(self, notice: str) -> None:
         if notice != self.notice:
@@ -287,7 +286,6 @@ class LowmemApp(App[int]):
 
     def run(self, *args: Any, **kwargs: Any) -> int | None:  # noqa: ANN401 - handed on
         """Run until the operator leaves; raise what made the app end, if anything did."""
-        self._early = self._hands.submit(self._see)
         try:
             result = super().run(*args, **kwargs)
         finally:
@@ -336,6 +334,7 @@ def _settle_memory() -> None:
     What is left is so little that rounds over all of it cost nothing and can come often: what
     waits for them is what the program would grow by (docs/performance.md).
     """
+    gc.unfreeze()
     gc.collect()
     gc.freeze()
     gc.collect()  # counts what is left, by which the next whole round is timed

@@ -13,14 +13,19 @@ from rich.color import ColorSystem
 from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.strip import Strip
 
+from lowmem_tui.tui import moves
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from rich.console import Console, RenderableType
     from rich.style import Style
 
-NEAR = 4
-"""Cells that are cheaper to send again than to jump over."""
+NEAR = 5
+"""Cells less than which are cheaper to send again than to jump over: that takes five bytes."""
+
+MANY = 4
+"""Changed lines from which on it is worth looking whether some have only moved."""
 
 HALF = "\0"
 """The cell that the right half of a wide character takes."""
@@ -78,13 +83,18 @@ class Painter:
         """
         system = console._color_system or ColorSystem.TRUECOLOR  # noqa: SLF001 - as Strip.render
         text: list[str] = []
+        changed: dict[int, Row] = {}
         for y, x1, x2, strips in lines:
-            old = new = self._shown.get(y, Row())
+            new = changed.get(y) or self._shown.get(y, Row())
             for x, strip in strips:
                 if x < x2 and x + strip.cell_length > x1:
                     new = _put(new, self._row(strip, system), x, x1, x2)
-            if new == old:
-                continue
+            if new != self._shown.get(y, Row()):
+                changed[y] = new
+        if len(changed) >= MANY:
+            self._move(text, changed)
+        for y, new in changed.items():
+            old = self._shown.get(y, Row())
             self._shown[y] = new
             at = f"{y + 1};"
             for start, end in _runs(old, new):
@@ -94,6 +104,20 @@ class Painter:
                 self._write(text, new, start, end)
                 at = ""
         return "".join(text)
+
+    def _move(self, out: list[str], changed: dict[int, Row]) -> None:
+        """Let the terminal move lines that have only changed places."""
+        first, last = min(changed), max(changed)
+        old = [self._shown.get(y, Row()) for y in range(first, last + 1)]
+        width = len(old[0].text)
+        if any(len(row.text) != width or UNKNOWN in row.text for row in old):
+            return
+        new = [changed.get(y, row) for y, row in enumerate(old, first)]
+        found, after = moves.find(old, new, Row(" " * width, chr(0) * width))
+        out += [move.render(first) for move in found]
+        if found:
+            out.append(moves.EVERYWHERE)
+            self._shown.update(enumerate(after, first))
 
     def _write(self, out: list[str], row: Row, start: int, end: int) -> None:
         sgr = ""

@@ -1,6 +1,6 @@
 """The styles: the terminal's own eight colours, and none of them says what words do not."""
 
-from __future__ import annotations
+# No annotations from __future__: see model/usage.
 
 from typing import NamedTuple
 

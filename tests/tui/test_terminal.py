@@ -26,10 +26,23 @@ LEFT = b"\x1b[?1049l"
 SEQUENCE = re.compile(r"\x1b\[([?>]?)([\d;]*)([A-Za-z])|\x1b\[\?\d+\$p|([^\x1b])")
 
 
+Cells = dict[tuple[int, int], str]
+
+
+def moved(cells: Cells, first: int, last: int, by: int) -> Cells:
+    """Return the cells after lines were inserted or deleted within a region that scrolls."""
+    after = {at: cell for at, cell in cells.items() if not first <= at[0] <= last}
+    for (y, x), cell in cells.items():
+        if first <= y <= last and first <= y + by <= last:
+            after[y + by, x] = cell
+    return after
+
+
 def screen(sent: bytes) -> list[str]:
     """Return what a terminal shows after all that, as far as we use what it can do."""
-    cells: dict[tuple[int, int], str] = {}
+    cells: Cells = {}
     x = y = 0
+    last = 999  # of the region that scrolls
     for private, numbers, command, character in SEQUENCE.findall(sent.decode("utf-8", "replace")):
         given = [int(n or 1) for n in numbers.split(";")] if numbers else [1]
         if character:
@@ -39,6 +52,11 @@ def screen(sent: bytes) -> list[str]:
             y, x = given[0] - 1, (given[1] if len(given) > 1 else 1) - 1
         elif command == "G":
             x = given[0] - 1
+        elif command == "r":
+            last = given[1] - 1 if numbers else 999
+            x = y = 0
+        elif command in {"L", "M"}:
+            cells = moved(cells, y, last, given[0] if command == "L" else -given[0])
         elif private and command in "hl" and given == [1049]:
             cells.clear()
     height = max((at[0] for at in cells), default=0) + 1

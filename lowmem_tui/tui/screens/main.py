@@ -129,10 +129,6 @@ class MainScreen(Screen[None]):
         self._staged = frozenset(self.lowmem.staged.units)
         self._update()
 
-    def on_resize(self) -> None:
-        """Fit the new width, once the widgets know it."""
-        self.call_after_refresh(self._update_header)
-
     def _update(self) -> None:
         self._update_header()
         self._update_trial()

@@ -40,10 +40,21 @@ class Header(Lines):
     def __init__(self, glyphs: Glyphs, palette: Palette, badges: tuple[str, ...]) -> None:
         super().__init__(("", "", ""), id="header")
         self._glyphs, self._palette, self._badges = glyphs, palette, badges
+        self._snapshot: Snapshot | None = None
+        self._notice = ""
 
     def update(self, snapshot: Snapshot | None, notice: str) -> None:
         """Show the figures of a snapshot, and the notice in the place of the last line if any."""
-        width = self.size.width
+        self._snapshot, self._notice = snapshot, notice
+        self.paint()
+
+    def on_resize(self) -> None:
+        """Fit the new width."""
+        self.paint()
+
+    def paint(self) -> None:
+        """Make the lines; before there is a width there is nothing to make."""
+        snapshot, notice, width = self._snapshot, self._notice, self.size.width
         if not width:
             return
         third = self._line_of([(plain(f" {notice}", width), self._palette.warn)], [])
