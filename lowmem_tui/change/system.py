@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
@@ -32,6 +33,8 @@ REDIS_PATIENCE = 15.0
 
 SETTLE = 3.0
 """Seconds that a unit must run on after a restart to count as running."""
+
+_LINK_FOLDERS = (".wants", ".requires", ".upholds")
 
 _SYSCTL = re.compile(r"vm\.[a-z_]+\Z")
 _LINK = re.compile(
@@ -107,17 +110,27 @@ class LocalSystem:
     def _set_link(self, what: str, target: str) -> None:
         path = self._root + _link_path(what)
         folder, name = os.path.split(path)
-        if self._link(what) == target:
-            return
+        new = f"{folder}/.{name}.new"
+        # What a crash has left.
+        if os.path.lexists(new):
+            os.unlink(new)
+        if self._link(what) != target:
+            self._put_link(path, new, target)
+        # systemctl disable removes a folder that is empty then, too.
+        if not target and folder.endswith(_LINK_FOLDERS):
+            with contextlib.suppress(FileNotFoundError):
+                if not os.listdir(folder):
+                    os.rmdir(folder)
+
+    @staticmethod
+    def _put_link(path: str, new: str, target: str) -> None:
+        folder = os.path.dirname(path)
         if not target:
             os.unlink(path)
         else:
             if not os.path.isdir(folder):
                 os.mkdir(folder, 0o755)
                 os.chmod(folder, 0o755)  # noqa: S103 - as systemctl enable leaves it
-            new = f"{folder}/.{name}.new"
-            if os.path.lexists(new):
-                os.unlink(new)
             os.symlink(target, new)
             os.rename(new, path)
         fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -125,9 +138,6 @@ class LocalSystem:
             os.fsync(fd)
         finally:
             os.close(fd)
-        # systemctl disable removes a folder that is empty then, too.
-        if not target and not folder.endswith("/system") and not os.listdir(folder):
-            os.rmdir(folder)
 
 
 def _unit(name: str) -> str:

@@ -10,6 +10,8 @@ from unittest import mock
 from lowmem_tui.change import files as files_module
 from lowmem_tui.change import places
 from lowmem_tui.change import store as store_module
+from lowmem_tui.change import swap_file as swap_module
+from lowmem_tui.change import system as system_module
 from lowmem_tui.change.files import EtcFiles
 from lowmem_tui.change.live import restore
 from lowmem_tui.change.script import Roots
@@ -17,18 +19,20 @@ from lowmem_tui.change.site import Site
 from lowmem_tui.change.situation import situation
 from lowmem_tui.change.steps import Hands
 from lowmem_tui.change.store import FolderStore
+from lowmem_tui.change.system import LocalSystem
 from lowmem_tui.change.who import By
 from lowmem_tui.host.demo import DemoServer, roster
 from lowmem_tui.host.demo.loading import load
 from lowmem_tui.host.watcher import Watcher
 from lowmem_tui.model.errors import ManagerError
+from lowmem_tui.model.plan import ActionKind
 from lowmem_tui.model.unit import CGROUP_FILES, Unlimited
 from lowmem_tui.policy.plan import parse_set, plan
 
 from .faults import FaultyOs, tree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from lowmem_tui.model.plan import Plan
@@ -79,12 +83,30 @@ class Counted:
         return call
 
 
+class BoxSystem:
+    """Links and swap files are real ones in the folder, the rest is the demo's."""
+
+    progress = None
+
+    def __init__(self, root: str, demo: Any) -> None:  # noqa: ANN401 - the demo's, perhaps Counted
+        self._real, self._demo = LocalSystem(root), demo
+
+    def _of(self, kind: ActionKind) -> Any:  # noqa: ANN401
+        return self._real if kind in {ActionKind.LINK, ActionKind.SWAP_FILE} else self._demo
+
+    def get(self, kind: ActionKind, what: str) -> str:
+        return str(self._of(kind).get(kind, what))
+
+    def put(self, kind: ActionKind, what: str, value: str, check: Callable[[], None]) -> None:
+        self._of(kind).put(kind, what, value, check)
+
+
 class Box:
     """The server. What it has in memory is as lasting as the kernel's, its files are real."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        for folder in (*DROP_INS, "/var/lib", "/var/log"):
+        for folder in (*DROP_INS, "/etc/sysctl.d", "/var/lib", "/var/log"):
             (root / folder[1:]).mkdir(parents=True, exist_ok=True)
         self.clock = Clock()
         self.demo = DemoServer(0, self.clock)
@@ -125,12 +147,13 @@ class Box:
             self.demo.init.reloaded = True
 
     def site(self, faulty: FaultyOs | None = None) -> Site:
-        hands = Hands(self.connection, self.etc, self.demo.kernel)
+        hands = Hands(self.connection, self.etc, self.demo.kernel, self.system())
         if faulty is not None:
             hands = Hands(
                 Counted(self.connection, faulty, manager=True),
                 self.etc,
                 Counted(self.demo.kernel, faulty, manager=False),
+                self.system(faulty),
             )
         return Site(
             hands=hands,
@@ -140,6 +163,12 @@ class Box:
             monotonic=lambda: 1000.0 + self.clock.now,
             boot_id=self.boot,
             by=lambda: By(0, "root", "op", "192.0.2.7"),
+        )
+
+    def system(self, faulty: FaultyOs | None = None) -> BoxSystem:
+        demo = self.demo.system
+        return BoxSystem(
+            str(self.root), Counted(demo, faulty, manager=False) if faulty is not None else demo
         )
 
     def situation(self, names: Iterable[str]) -> Situation:
@@ -160,6 +189,14 @@ class Box:
         for place in DROP_INS:
             for name, what in tree(str(self.root / place[1:])).items():
                 found[f"{place}/{name}"] = what
+        for place in ("/etc/sysctl.d", "/etc/systemd/journald.conf.d"):
+            if (self.root / place[1:]).is_dir():
+                for name, what in tree(str(self.root / place[1:])).items():
+                    found[f"{place}/{name}"] = what
+        for path in self.root.glob("swapfile*"):
+            found[f"/{path.name}"] = path.stat().st_mode, path.stat().st_size
+        for value in ("vm.swappiness", "vm.dirty_ratio"):
+            found[value] = self.demo.system.get(ActionKind.SYSCTL, value)
         for unit, properties in self.demo.connect().properties(UNITS).items():
             group = properties.control_group
             found[unit] = (
@@ -220,6 +257,6 @@ class Box:
 def faults(faulty: FaultyOs) -> ExitStack:
     """Let the modules that write see this os."""
     held = ExitStack()
-    for module in (files_module, store_module):
+    for module in (files_module, store_module, system_module, swap_module):
         held.enter_context(mock.patch.object(module, "os", faulty))
     return held

@@ -12,7 +12,7 @@ CALLS = frozenset(
     {
         *("open", "close", "read", "write", "pwrite", "ftruncate", "fsync", "rename", "unlink"),
         *("mkdir", "rmdir", "stat", "fstat", "fchmod"),
-        *("link", "lstat", "pread", "fdatasync"),
+        *("link", "symlink", "readlink", "lstat", "pread", "fdatasync"),
     }
 )
 
@@ -77,10 +77,12 @@ def tree(root: str) -> dict[str, tuple[str, bytes]]:
         found[below] = (oct(os.stat(folder).st_mode), b"")
         for name in names:
             path = os.path.join(folder, name)
-            found[os.path.join(below, name)] = (oct(os.stat(path).st_mode), _read(path))
+            found[os.path.join(below, name)] = (oct(os.lstat(path).st_mode), _read(path))
     return found
 
 
 def _read(path: str) -> bytes:
+    if os.path.islink(path):
+        return os.readlink(path).encode()
     with open(path, "rb") as file:
         return file.read()

@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import tempfile
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -25,6 +26,7 @@ from lowmem_tui.change.settle import settle
 from lowmem_tui.change.work import apply, confirm, settled, undo
 from lowmem_tui.model.change import State
 from lowmem_tui.model.errors import HalfDoneError, LowmemError
+from lowmem_tui.model.plan import Action, ActionKind, FileChange, Phase
 
 from .box import CHAT, REDIS, Box, faults
 from .faults import FaultyOs, Killed
@@ -53,6 +55,37 @@ STEP = 1 if os.environ.get("LOWMEM_FAULTS") else 9
 """`make faults` tries every call, `make test` each ninth: all of them take some minutes."""
 
 
+WANTS = "/etc/systemd/system/swap.target.wants"
+
+
+def with_more(plan: Plan) -> Plan:
+    """Return a plan with other files of ours, and an action of each kind."""
+    sysctl = ActionKind.SYSCTL
+    return replace(
+        plan,
+        files=(
+            *plan.files,
+            FileChange("/etc/sysctl.d/zz-lowmem-tui.conf", None, "vm.swappiness = 10\n"),
+            FileChange("/etc/systemd/journald.conf.d/zz-lowmem-tui.conf", None, "[Journal]\n"),
+            FileChange("/etc/systemd/system/swapfile.swap", None, "[Swap]\nWhat=/swapfile\n"),
+        ),
+        actions=(
+            Action(ActionKind.SWAP_FILE, "/swapfile", "", f"{1 << 20}", Phase.EARLY),
+            Action(
+                ActionKind.LINK,
+                f"{WANTS}/swapfile.swap",
+                "",
+                "/etc/systemd/system/swapfile.swap",
+                Phase.FILES,
+            ),
+            Action(sysctl, "vm.swappiness", "60", "10"),
+            Action(sysctl, "vm.dirty_ratio", "20", "10"),
+            Action(ActionKind.TEST, "nginx", "test", "test"),
+            Action(ActionKind.SERVICE, "systemd-journald.service", "reload", "reload"),
+        ),
+    )
+
+
 class Operation(NamedTuple):
     prepare: Callable[[Box], None]
     do: Callable[[Box, FaultyOs | None], None]
@@ -73,6 +106,16 @@ def a_trial(box: Box, faulty: FaultyOs | None = None) -> None:
     apply(box.site(faulty), box.planned, seconds=SECONDS)
 
 
+def more(box: Box) -> None:
+    """Let the plan hold all that a plan can hold."""
+    box.planned = with_more(box.planned)
+
+
+def more_done(box: Box) -> None:
+    more(box)
+    a_change(box)
+
+
 def keep(box: Box, faulty: FaultyOs | None) -> None:
     confirm(box.site(faulty))
 
@@ -86,6 +129,8 @@ OPERATIONS = {
     "trial": Operation(nothing, a_trial, State.FAILED, State.TRIAL),
     "confirm": Operation(a_trial, keep, State.TRIAL, State.CONFIRMED),
     "undo": Operation(a_change, take_back, State.FAILED, State.APPLIED),
+    "apply-more": Operation(more, a_change, State.FAILED, State.APPLIED),
+    "undo-more": Operation(more_done, take_back, State.FAILED, State.APPLIED),
     "undo-trial": Operation(a_trial, take_back, State.TRIAL, State.UNDONE),
 }
 
@@ -140,7 +185,7 @@ def plain_run(request: pytest.FixtureRequest, folder: Path) -> Plain:
     case = Case(folder / "plain", OPERATIONS[request.param])
     try:
         known = None
-        if request.param == "undo":
+        if request.param.startswith("undo") and request.param != "undo-trial":
             known = case.box.known = case.box.situation((REDIS, CHAT))
         faulty = FaultyOs()
         case.run(faulty)
@@ -209,7 +254,7 @@ def strip_empty(state: dict[str, object]) -> dict[str, object]:
     return {
         name: what
         for name, what in state.items()
-        if name in folders or not name.endswith(".service.d")
+        if name in folders or not name.endswith((".service.d", ".wants", "journald.conf.d/."))
     }
 
 
