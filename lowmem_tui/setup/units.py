@@ -11,6 +11,7 @@ from lowmem_tui.model.quantity import parse_value
 from lowmem_tui.model.setup import Finding, Item, Look, Severity
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import Key, Tier
+from lowmem_tui.policy.budget import Verdict, budget, in_words
 from lowmem_tui.policy.plan import parse_set, plan
 from lowmem_tui.policy.protect import Role, proposals
 from lowmem_tui.setup import tiering
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from lowmem_tui.model.plan import Plan
-    from lowmem_tui.model.snapshot import Situation
+    from lowmem_tui.model.snapshot import Situation, Snapshot
     from lowmem_tui.policy.protect import Proposal
     from lowmem_tui.setup.ground import Ground
     from lowmem_tui.setup.tiering import Services
@@ -55,7 +56,10 @@ class UnitsStep:
         return Look(
             facts=tuple(facts(roles, made, found.situation)),
             items=tuple(_item(each, idle) for each in made),
-            findings=tuple(_findings([m for m in made if m.unit not in idle], roles)),
+            findings=(
+                *_findings([m for m in made if m.unit not in idle], roles),
+                *_overcommitted(found.situation.snapshot),
+            ),
             by_hand=tuple(by_hand(roles)),
             absent="" if roles else "There is no service that has a tier.",
         )
@@ -139,6 +143,19 @@ def _item(made: Proposal, idle: frozenset[str]) -> Item:
         taken=kept,
         done=made.done,
     )
+
+
+def _overcommitted(snapshot: Snapshot) -> Iterator[Finding]:
+    """Yield a finding where all limits together are more than RAM and swap."""
+    found = budget(snapshot)
+    if found.parts and found.verdict is Verdict.KILLS:
+        yield Finding(
+            "limits-over-memory",
+            Severity.WARNING,
+            "",
+            f"{in_words(found)[:1].upper()}{in_words(found)[1:]}",
+            "lowmem-tui whatif    # tells what would fit; or make swap: setup --step swap",
+        )
 
 
 _WORDS = {

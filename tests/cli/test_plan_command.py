@@ -128,6 +128,9 @@ WRONG = {
     "a unit": ("[units.zork]\nMemoryMax=5\n", "line 9: there is no unit zork"),
     "a key": ("[units.cron]\nNice=5\n", "line 10: 'Nice' is not a setting"),
     "a value": ("[units.cron]\nMemoryMax='x'\n", "line 10: 'x' is not a limit"),
+    "what does not idle": ("[idle]\n'ssh.service' = 'off'\n", "line 10: [idle] knows no"),
+    "not off": ("[idle]\n'snapd.service' = 'on'\n", "line 10: [idle] 'snapd.service' cannot be"),
+    "a name without quotes": ("[idle]\nsnapd.service = 'off'\n", "line 10: put the name in quotes"),
     "a tier": ("[tiers]\ncron=7\n", "line 10: a tier is 0, 1 or 2"),
     "no TOML": ("[units\n", "line 9"),
 }
@@ -188,3 +191,19 @@ def test_our_setting_can_be_dropped_when_the_unit_is_gone() -> None:
         backend.close()
     assert (outcome.files, outcome.mismatches) == ((path,), ())
     assert server.files.read(path) is None
+
+
+def test_sections_of_the_steps_cannot_be_tried(capsys: Capture, policy: Path) -> None:
+    policy.write_text(POLICY + '[idle]\n"snapd.service" = "off"\n')
+    words = ["apply", "--demo", "--yes", "--trial", "60", "--policy", str(policy)]
+    assert run_command(words) == Exit.REFUSED
+    said = capsys.readouterr()
+    assert "A trial is for the settings of units alone" in said.err
+    assert "written: " not in said.out
+
+
+def test_tiers_of_a_policy_file_are_kept(capsys: Capture, policy: Path) -> None:
+    policy.write_text(POLICY + "[tiers]\ncron = 0\nnginx = 0\n")
+    found = json_of(capsys, "--policy", str(policy))
+    (file,) = [f for f in found["files"] if f["path"] == "/etc/lowmem-tui/config.toml"]
+    assert file["after"].endswith('[tiers]\n"cron.service" = 0\n')

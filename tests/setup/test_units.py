@@ -118,3 +118,15 @@ def test_nothing_is_found_once_all_is_so(box: Box) -> None:
     box.backend.apply(step.plan(defaults(step.look())))
     box.now = 30.0
     assert codes(box.step("units").look()) == []
+
+
+def test_limits_that_are_more_than_there_is_are_a_finding(box: Box) -> None:
+    assert "limits-over-memory" not in codes(box.step("units").look())
+    box.backend.apply(
+        box.step("units").plan(
+            {"cloudchat.service:MemoryMax": "2G", "redis-server.service:MemoryMax": "1G"}
+        ),
+        force=True,
+    )
+    (found,) = [f for f in box.step("units").look().findings if f.code == "limits-over-memory"]
+    assert "are more than RAM and swap (2.9G)" in found.text
