@@ -71,6 +71,38 @@ def test_modes_are_ours_whatever_the_umask(files: EtcFiles, root: Path, umask: i
     assert at(root, PATH).parent.stat().st_mode & 0o7777 == 0o755
 
 
+ODD_NAMES = {
+    "escaped": r"worker@a\x2db.service",
+    "an instance": "worker@1:2.service",
+    "the longest whose folder has a name": f"{'u' * 245}.service",
+}
+
+
+@pytest.mark.parametrize("name", ODD_NAMES.values(), ids=ODD_NAMES)
+def test_odd_names_make_one_folder(files: EtcFiles, root: Path, name: str) -> None:
+    path = f"/etc/systemd/system/{name}.d/zz-lowmem-tui.conf"
+    files.write(path, OLD)
+    assert [p.name for p in (root / "etc/systemd/system").iterdir()] == [f"{name}.d"]
+    assert files.obstacle(path) == ""
+    files.remove(path)
+    assert list((root / "etc/systemd/system").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "name", ["ünit.service", "a\u202eb.service", "a\nb.service", "a\x1b[2J.service", "a/b.service"]
+)
+def test_names_that_systemd_would_not_take_make_no_path(files: EtcFiles, name: str) -> None:
+    with pytest.raises(PermissionError, match="no file of lowmem-tui"):
+        files.write(f"/etc/systemd/system/{name}.d/zz-lowmem-tui.conf", OLD)
+
+
+def test_a_name_that_is_too_long_for_a_folder(files: EtcFiles, root: Path) -> None:
+    path = f"/etc/systemd/system/{'u' * 247}.service.d/zz-lowmem-tui.conf"
+    with pytest.raises(OSError, match="too long"):
+        files.write(path, OLD)
+    assert list((root / "etc/systemd/system").iterdir()) == []
+
+
 def test_a_folder_that_was_there_keeps_its_mode(files: EtcFiles, root: Path) -> None:
     folder = at(root, PATH).parent
     folder.mkdir(mode=0o700)

@@ -45,8 +45,13 @@ def do(box: Box, *sets: str, seconds: int | None = None) -> Outcome:
     return apply(box.site(), box.plan(*sets), seconds=seconds, note="a reason")
 
 
-def test_records_and_their_modes(box: Box) -> None:
-    do(box, *SETS)
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o777])
+def test_records_and_their_modes(box: Box, umask: int) -> None:
+    mask = os.umask(umask)
+    try:
+        do(box, *SETS)
+    finally:
+        os.umask(mask)
     found = past.history(box.site().store, everything=True, trial=None)
     assert found == past.history(box.site().store, everything=False, trial=None)
     (change,) = found
@@ -138,6 +143,24 @@ def test_a_trial_that_is_kept(box: Box) -> None:
         confirm(box.site())
     undo(box.site(), box.situation)
     assert box.state() == before
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o777])
+def test_the_modes_of_a_trial(box: Box, umask: int) -> None:
+    mask = os.umask(umask)
+    try:
+        do(box, *SETS, seconds=60)
+    finally:
+        os.umask(mask)
+    drop_in = f"/run/systemd/system/{REDIS}.d/zzz-lowmem-tui-trial.conf"
+    modes = {
+        path: (box.root / path[1:]).stat().st_mode & 0o777
+        for path in (
+            *(places.RUN, places.ROOM, places.SCRIPT, places.DATA, places.NOTICE),
+            *(drop_in, drop_in.rpartition("/")[0]),
+        )
+    }
+    assert list(modes.values()) == [0o755, 0o700, 0o600, 0o600, 0o644, 0o644, 0o755]
 
 
 def test_a_trial_that_is_undone(box: Box) -> None:

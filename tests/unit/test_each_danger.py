@@ -1,0 +1,152 @@
+"""Each danger that a change is checked for, one row each: its code, its words, the better way."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import pytest
+
+from lowmem_tui.model.snapshot import Situation, Unit
+from lowmem_tui.policy.plan import parse_set, plan
+
+from .servers import M, known, process, situation, snapshot, unit
+from .test_outcome import HOG, NEXT, SMALL, S, guide, serving
+from .test_preflight import holding
+
+FATAL, FORCEABLE, WARNING = "fatal", "forceable", "warning"
+
+
+class Danger(NamedTuple):
+    server: Situation
+    sets: str
+    code: str
+    how: str
+    words: str
+    better: str
+
+
+def alone(name: str, **changes: object) -> Situation:
+    return situation(known(unit(name, **changes)))
+
+
+def no_swap(one: Unit) -> Situation:
+    made = known(one)
+    return Situation(snapshot(made.unit, swap_total=0, swap_free=0), {made.asked: made}, swap=False)
+
+
+def looping(seconds: int, **changes: object) -> Situation:
+    return situation(known(serving((20,), restart="no", restart_usec=seconds * S, **changes)))
+
+
+def needed(name: str) -> Danger:
+    return Danger(
+        situation(known(holding(name))),
+        f"{name}:MemoryMax=500M",
+        *("needed-by-systemd", FORCEABLE, "killed at a limit it takes the way in with it"),
+        "OOMScoreAdjust=-500 instead",
+    )
+
+
+SCORES = ("a:OOMScoreAdjust=-1000", "oom-score-adjust-1000", FATAL)
+
+DANGERS = {
+    "MemoryMax under anon + shmem": Danger(
+        no_swap(holding(anon=100 * M, shmem=20 * M, file=500 * M)),
+        "a:MemoryMax=119M",
+        *("memory-max-below-use", FORCEABLE, "holds 120M", "Set MemoryHigh first, or restart it"),
+    ),
+    "MemoryMax under the peak": Danger(
+        situation(known(holding(anon=10 * M, peak=300 * M))),
+        "a:MemoryMax=256M",
+        *("memory-max-below-peak", WARNING, "has held 300M", "300M"),
+    ),
+    "no room for a worker's start": Danger(
+        no_swap(serving(oom_policy="continue")),
+        "a:MemoryMax=200M",
+        *("no-room-for-worker", WARNING, "its largest worker 80M", "Allow 240M"),
+    ),
+    "the limits and the reserve over RAM": Danger(
+        guide(redis=256),
+        "cloudchat:MemoryMax=600M",
+        *("limits-over-ram", WARNING, "with 363M kept for the system", "604M of limits would fit"),
+    ),
+    "the limits and the reserve over RAM and swap": Danger(
+        guide(redis=256, swap=0),
+        "cloudchat:MemoryMax=600M",
+        *("limits-over-memory", WARNING, "the kernel kills, limits or not", "604M of limits"),
+    ),
+    "OOMScoreAdjust -1000": Danger(
+        alone("a.service"), *SCORES, "all else dies", "-500 to -200 protects it"
+    ),
+    "OOMScoreAdjust below -1000": Danger(
+        alone("a.service"),
+        *("a:OOMScoreAdjust=-1001", "bad-value", FATAL, "-1001", "from -1000 to 1000"),
+    ),
+    "protecting the hog": Danger(
+        situation(known(HOG), known(SMALL), known(NEXT)),
+        "hog:OOMScoreAdjust=-500",
+        *("protects-largest", WARNING, "holds the most, 400M", "Protect what is small"),
+    ),
+    "ssh": Danger(
+        alone("ssh.service"),
+        "ssh:OOMScoreAdjust=-500",
+        *("sessions-inherit", WARNING, "every shell", "Better leave it at 0"),
+    ),
+    "a crash loop that never trips": Danger(
+        looping(2),
+        "a:Restart=always",
+        *("endless-crash-loop", WARNING, "times a minute for ever", "RestartSec=3s"),
+    ),
+    "a start limit that trips at once": Danger(
+        looping(0),
+        "a:Restart=on-failure",
+        *("gives-up-at-once", WARNING, "systemctl reset-failed", "keeps it trying"),
+    ),
+    "MemoryHigh without swap": Danger(
+        no_swap(unit("a.service")),
+        "a:MemoryHigh=256M",
+        *("memory-high-without-swap", WARNING, "perhaps for ever", "Use MemoryMax with Restart="),
+    ),
+    "OOMPolicy=stop on a pre-fork server": Danger(
+        situation(known(serving())),
+        "a:MemoryMax=400M",
+        *("oom-policy-stops-all", WARNING, "the kill of one stops them all"),
+        "OOMPolicy=continue",
+    ),
+    "MemoryMax with Delegate=": Danger(
+        situation(known(unit("a.service", delegate=True))),
+        "a:MemoryMax=256M",
+        *("delegated", WARNING, "control groups of its own", "Limit what is in them instead"),
+    ),
+    **{
+        f"MemoryMax of {name}": needed(f"{name}.service")
+        for name in (
+            *("systemd-journald", "systemd-logind", "dbus", "dbus-broker"),
+            *("systemd-udevd", "systemd-networkd"),
+        )
+    },
+}
+
+
+@pytest.mark.parametrize("danger", DANGERS.values(), ids=DANGERS)
+def test_a_danger_is_told(danger: Danger) -> None:
+    edits = [parse_set(danger.sets)]
+    made = plan(edits, danger.server)
+    found = {n.code: n for n in (*made.refusals, *made.warnings)}
+    assert set(found) == {danger.code}
+    notice = found[danger.code]
+    assert danger.words in notice.text
+    assert danger.better in notice.text
+    assert notice.text.isprintable()
+    # Without --force nothing is written; what is fatal is not even with it.
+    assert bool(made.refused(False)) is (danger.how != WARNING)
+    assert bool(made.refused(True)) is (danger.how == FATAL)
+    assert bool(made.files) is (danger.how != FATAL)
+
+
+def test_an_ordinary_change_is_none() -> None:
+    server = situation(
+        known(unit("a.service", process(9, 30 * M), restart="on-failure", restart_usec=3 * S))
+    )
+    made = plan([parse_set("a:MemoryMax=100M")], server)
+    assert (made.refusals, made.warnings) == ((), ())
