@@ -25,8 +25,8 @@ class Danger(NamedTuple):
     better: str
 
 
-def alone(name: str, **changes: object) -> Situation:
-    return situation(known(unit(name, **changes)))
+def alone(name: str) -> Situation:
+    return situation(known(unit(name)))
 
 
 def no_swap(one: Unit) -> Situation:
@@ -34,8 +34,8 @@ def no_swap(one: Unit) -> Situation:
     return Situation(snapshot(made.unit, swap_total=0, swap_free=0), {made.asked: made}, swap=False)
 
 
-def looping(seconds: int, **changes: object) -> Situation:
-    return situation(known(serving((20,), restart="no", restart_usec=seconds * S, **changes)))
+def looping(seconds: int) -> Situation:
+    return situation(known(serving((20,), restart="no", restart_usec=seconds * S)))
 
 
 def needed(name: str) -> Danger:
