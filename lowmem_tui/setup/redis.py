@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from lowmem_tui.setup.ground import Ground
     from lowmem_tui.setup.redis_seen import Redis
 
-LADDER = tuple(f"{size}mb" for size in (16, 32, 64, 128, 256, 512, 1024, 2048))
+LADDER = tuple(f"{size}mb" for size in (8, 16, 32, 64, 128, 256, 512, 1024, 2048))
 SHARE = 16
 """The bound is a sixteenth of RAM, on the ladder: 64mb on 1 GiB, as the guide has it."""
 MOST = 4
