@@ -183,12 +183,14 @@ def _test(chosen: argparse.Namespace) -> int:
     """A machine keeps one processor busy at a time: two suites use two, in half the time."""
     suites = os.environ.get("LOWMEM_LAB_SUITES", "").split() or list(recipe.SUITES)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    print(f"The lab runs its tests on {' and '.join(suites)}: minutes of silence ...", flush=True)
     worst = 0
     with ExitStack() as stack:
         running = []
         for suite in suites:
-            log = stack.enter_context(tempfile.TemporaryFile("w+"))
+            log = stack.enter_context(
+                tempfile.NamedTemporaryFile("w+", prefix=f"lab-{suite}-", suffix=".log")
+            )
+            print(f"{suite}: tail -f {log.name}", flush=True)
             process = subprocess.Popen(
                 [sys.executable, "-m", "pytest", "tests/lab", *chosen.options],
                 cwd=REPOSITORY,

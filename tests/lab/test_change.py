@@ -77,6 +77,31 @@ def test_by_command(clean: Machine) -> None:
     assert clean.run(["test", "-e", PATH], check=False).returncode == 1
 
 
+def test_a_later_file_wins_and_is_named(clean: Machine) -> None:
+    later = f"{PATH.rpartition('/')[0]}/zzz-theirs.conf"
+    clean.run(["mkdir", "-p", later.rpartition("/")[0]])
+    clean.write(later, "[Service]\nMemoryMax=70M\n")
+    clean.run(f"systemctl daemon-reload; systemctl restart {UNIT}")
+    planned = set_(clean, "MemoryMax=80M", command="plan")
+    assert later in planned.stdout
+    done = set_(clean, "MemoryMax=80M")
+    assert done.returncode == 1, done
+    assert later in done.stdout + done.stderr
+    assert "MemoryMax=80M" in clean.get(PATH)
+    assert read(clean)[:2] == (str(70 << 20), str(70 << 20))
+    assert clean.get(later) == "[Service]\nMemoryMax=70M\n"
+
+
+def test_no_systemd(machine: Machine) -> None:
+    for command in ("list", "plan --set cron:MemoryMax=64M", "apply --set cron:MemoryMax=64M"):
+        done = machine.run(
+            f"unshare --mount sh -c 'mount -t tmpfs none /run/systemd && lowmem-tui {command}'",
+            check=False,
+        )
+        assert (done.returncode, done.stdout) == (5, ""), command
+        assert "--demo" in done.stderr
+
+
 def test_exit_codes(clean: Machine) -> None:
     refused = set_(clean, "OOMScoreAdjust=-1000")
     assert (refused.returncode, refused.stdout.strip()) == (3, "")
