@@ -11,10 +11,11 @@ import tempfile
 import threading
 import time
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from shutil import which
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import lowmem_tui
 from tests.bench.programs import Program, Running, first_frame, pump_all
@@ -27,22 +28,34 @@ HERE = Path(__file__).parent
 MB = 1_000_000
 UNITS, PROCESSES = 200, 300
 SLICE = "lowmem-bench.slice"
-CHANGING = "lowmem-tui, a tenth of the cells changes"
+CHANGING = "lowmem-tui, a tenth of the units and processes changes"
+PLACES = "lowmem-tui, the same, and rows change places"
+REAL = "lowmem-tui, real /proc"
+HELLO = "Textual hello world"
+OURS = re.compile(rb"Quit")
+"""The last of the key bar: with it the frame is whole."""
+FIGURES = re.compile(rb"service-\d|unit-\d")
+"""A unit in the table."""
+
+
+def ours(name: str, proc: str | Path, cgroup: str | Path) -> Program:
+    """Return our screen on a tree of files."""
+    launch = (sys.executable, str(HERE / "launch.py"))
+    return Program(name, (*launch, str(proc), str(cgroup)), OURS)
 
 
 def programs(tree: Path, *, real: bool) -> list[Program]:
-    """Return the field: ours on a tree that changes (and on the real /proc), and the others."""
-    launch = (sys.executable, "-m", "tests.bench.launch")
-    ours = re.compile(rb"Quit")  # the last of the key bar
-    found = [Program(CHANGING, (*launch, f"{tree}/changing/proc", f"{tree}/changing/cgroup"), ours)]
+    """Return the field: ours on trees that change (and on the real /proc), and the others."""
+    found = [
+        ours(CHANGING, tree / "changing/proc", tree / "changing/cgroup"),
+        ours(PLACES, tree / "places/proc", tree / "places/cgroup"),
+    ]
     if real:
-        found.append(
-            Program("lowmem-tui, real /proc", (*launch, "/proc", f"{tree}/real/cgroup"), ours)
-        )
+        found.append(ours(REAL, "/proc", tree / "real/cgroup"))
     else:
         print("No cgroup v2 may be made here: the row with the real /proc is left out.")
     hello = (sys.executable, str(HERE / "hello.py"))
-    found.append(Program("Textual hello world", hello, re.compile(rb"Hello")))
+    found.append(Program(HELLO, hello, re.compile(rb"Hello")))
     for name, argv, painted in (
         ("htop", ("htop", "-d", "10"), rb"PID"),
         ("glances", ("glances", "-t", "1"), rb"CPU"),
@@ -55,19 +68,23 @@ def programs(tree: Path, *, real: bool) -> list[Program]:
 
 
 def main() -> int:
-    """Measure and print the table."""
-    options = argparse.ArgumentParser(prog="make bench")
+    """Measure and print the tables; the exit status is 1 if an aim was missed."""
+    options = argparse.ArgumentParser(prog="python -m tests.bench")
     options.add_argument("--rounds", type=int, default=5)
-    options.add_argument("--seconds", type=float, default=60.0)
-    options.add_argument("--growth", type=float, default=0.0, help="also watch one for SECONDS")
+    options.add_argument("--seconds", type=float, default=60.0, help="of each round")
+    options.add_argument(
+        "--growth", action="store_true", help="instead: memory over 10 minutes, minute by minute"
+    )
     chosen = options.parse_args()
     # As pip does when it installs: what is measured is not the compiler of Python.
     compileall.compile_dir(Path(lowmem_tui.__file__).parent, quiet=1)
     compileall.compile_dir(HERE, quiet=1)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lowmem-bench-")))
-        box = make_tree(_folder(folder / "changing"), units=UNITS, processes=PROCESSES, seed=0)
-        mutators = [Mutator(box, seed=1)]
+        mutators = []
+        for name in ("changing", "places"):
+            box = make_tree(_folder(folder / name), units=UNITS, processes=PROCESSES, seed=0)
+            mutators.append(Mutator(box, seed=1, leap=name == "places"))
         groups = stack.enter_context(sleeping())
         if groups:
             twin = Box(_folder(folder / "real"))
@@ -86,11 +103,22 @@ def main() -> int:
         stack.callback(thread.join)
         stack.callback(stop.set)
         field = programs(folder, real=bool(groups))
-        measure(field, chosen.rounds, chosen.seconds)
-        triage(folder / "changing")
         if chosen.growth:
-            growth(field[0], chosen.growth)
-    return 0
+            aims = growth([p for p in field if p.name in {CHANGING, PLACES, HELLO}])
+        else:
+            aims = [*measure(field, chosen.rounds, chosen.seconds), triage(folder / "changing")]
+    print("\n| aim | measured | reached |\n|---|---|---|")
+    for aim in aims:
+        print(f"| {aim.text} | {aim.measured} | {'yes' if aim.reached else '**no**'} |")
+    return int(not all(aim.reached for aim in aims))
+
+
+class Aim(NamedTuple):
+    """What was to be reached, and whether it was."""
+
+    text: str
+    measured: str
+    reached: bool
 
 
 def _folder(path: Path) -> Path:
@@ -134,14 +162,24 @@ def sleeping() -> Iterator[list[str]]:
             top.rmdir()
 
 
-def measure(field: list[Program], rounds: int, seconds: float) -> None:
+def measure(field: list[Program], rounds: int, seconds: float) -> list[Aim]:
     """Print the main table: start-ups alone and interleaved, the rest side by side."""
-    frames: dict[str, list[float]] = {p.name: [] for p in field}
-    first_frame(field[0])  # warm the page cache and the .pyc files
+    starts = [*field, *(replace(p, painted=FIGURES) for p in field if p.painted is OURS)]
+    walls: list[list[float]] = [[] for _ in starts]
+    works: list[list[float]] = [[] for _ in starts]
+    first_frame(field[0])  # warm the page cache
     for _ in range(max(rounds, 5)):
-        for program in field:
-            frames[program.name].append(first_frame(program))
-    figures: dict[str, list[tuple[float, float, float]]] = {p.name: [] for p in field}
+        for at, program in enumerate(starts):
+            wall, work = first_frame(program)
+            walls[at].append(wall * 1000)
+            works[at].append(work * 1000)
+    frames = {p.name: (median(walls[i]), median(works[i])) for i, p in enumerate(field)}
+    figures = {
+        p.name: (median(walls[i]), median(works[i]))
+        for i, p in enumerate(starts)
+        if i >= len(field)
+    }
+    samples: dict[str, list[tuple[float, float, float]]] = {p.name: [] for p in field}
     for _ in range(rounds):
         running = [Running(p) for p in field]
         pump_all(running, 5)
@@ -150,25 +188,51 @@ def measure(field: list[Program], rounds: int, seconds: float) -> None:
         for r, (cpu, written, since) in zip(running, before, strict=True):
             r.pump()
             lasted = time.monotonic() - since
-            figures[r.program.name].append(
+            samples[r.program.name].append(
                 (r.pss() / MB, (r.cpu() - cpu) * 60 / lasted, (r.written - written) / lasted)
             )
             r.stop()
-    figures_there = Program(CHANGING, field[0].argv, re.compile(rb"service-\d"))
-    full = median(first_frame(figures_there) for _ in range(max(rounds, 5)))
-    print(f"lowmem-tui with its first figures on the screen: {full * 1000:.0f} ms\n")
-    print("| program | first frame, ms | PSS, MB | CPU s per 60 s | bytes/s |")
-    print("|---|---|---|---|---|")
-    for program in field:
-        pss, cpu, written = (median(column) for column in zip(*figures[program.name], strict=True))
+    print(
+        "\n| program | first frame, ms (CPU ms) | with figures, ms (CPU ms) | PSS, MB | "
+        "CPU s per 60 s | bytes/s |\n|---|---|---|---|---|---|"
+    )
+    table = {n: tuple(map(median, zip(*s, strict=True))) for n, s in samples.items()}
+    for name, (pss, cpu, written) in table.items():
+        wall, work = frames[name]
+        whole = "{:.0f} ({:.0f})".format(*figures[name]) if name in figures else ""
         print(
-            f"| {program.name} | {median(frames[program.name]) * 1000:.0f} | {pss:.1f} | "
-            f"{cpu:.2f} | {written:.0f} |",
+            f"| {name} | {wall:.0f} ({work:.0f}) | {whole} | {pss:.1f} | {cpu:.2f} "
+            f"| {written:.0f} |",
             flush=True,
         )
+    return _aims(frames, figures, table)
 
 
-def triage(folder: Path) -> None:
+def _aims(
+    frames: dict[str, tuple[float, float]],
+    figures: dict[str, tuple[float, float]],
+    table: dict[str, tuple[float, ...]],
+) -> list[Aim]:
+    aims = []
+    for what, of in (("first frame", frames), ("first frame, figures included,", figures)):
+        for kind, at in (("", 0), (", in CPU time", 1)):
+            times = of[CHANGING][at] / frames[HELLO][at]
+            aims.append(
+                Aim(f"{what} within 1.3 × hello world's{kind}", f"{times:.2f} ×", times <= 1.3)
+            )
+    more = table[CHANGING][0] - table[HELLO][0]
+    aims.append(Aim("PSS within hello world's + 2 MB", f"{more:+.1f} MB", more <= 2))
+    if "htop" in table:
+        mine, theirs = table[REAL if REAL in table else CHANGING][1], table["htop"][1]
+        aims.append(Aim("CPU at most htop's", f"{mine:.2f} and {theirs:.2f} s", mine <= theirs))
+    for name in (CHANGING, PLACES):
+        written = table[name][2]
+        text = f"at most 1,000 bytes/s: {name.partition(', ')[2]}"
+        aims.append(Aim(text, f"{written:.0f}", written <= 1000))
+    return aims
+
+
+def triage(folder: Path) -> Aim:
     """Print what `triage` costs: wall time, and the peak of its resident set (VmHWM)."""
     # getrusage would tell the peak of whoever started it, from before the exec.
     code = (
@@ -188,20 +252,40 @@ def triage(folder: Path) -> None:
         )
         times.append(time.perf_counter() - started)
         peaks.append(int(ended.stderr) * 1024)
-    print(f"\ntriage: {median(times) * 1000:.0f} ms, {median(peaks) / MB:.1f} MB RSS at its peak")
+    wall, peak = median(times) * 1000, median(peaks) / MB
+    measured = f"{wall:.0f} ms, {peak:.1f} MB"
+    return Aim("`triage` within 100 ms and 12 MB RSS", measured, wall <= 100 and peak <= 12)
 
 
-def growth(program: Program, seconds: float) -> None:
-    """Print the memory of one run over time."""
-    running = Running(program)
-    print(f"\n{program.name} over time:")
-    for _ in range(10):
-        pump_all([running], seconds / 10)
-        print(
-            f"  PSS {running.pss() / MB:.2f} MB, its own {running.anonymous() / MB:.2f} MB",
-            flush=True,
-        )
-    running.stop()
+def growth(field: list[Program]) -> list[Aim]:
+    """Print what programs hold over ten minutes, from the first minute on.
+
+    Private memory is what grows or does not: PSS also moves with how many others run Python.
+    """
+    running = [Running(p) for p in field]
+    print("\n| minute |", " | ".join(f"{p.name}: PSS, private, MB" for p in field), "|")
+    print("|---|" + "---|" * len(field))
+    held: list[list[tuple[float, float]]] = []
+    for minute in range(1, 12):
+        pump_all(running, 60)
+        held.append([(r.pss() / MB, r.anonymous() / MB) for r in running])
+        cells = " | ".join(f"{pss:.2f}, {own:.2f}" for pss, own in held[-1])
+        print(f"| {minute} | {cells} |", flush=True)
+    for r in running:
+        r.stop()
+    aims = []
+    names = [p.name for p in field]
+    for at, name in enumerate(names):
+        more = held[-1][at][1] - held[0][at][1]
+        if name == HELLO:
+            print(f"\n{name} itself: {more:+.2f} MB")
+            continue
+        share = more / held[0][at][1]
+        text = f"no growth over 10 minutes (1 % of private memory at most): {name}"
+        aims.append(Aim(text, f"{more:+.2f} MB, {share:+.1%}", share <= 0.01))
+    more = held[0][0][0] - held[0][names.index(HELLO)][0]
+    aims.append(Aim("PSS after 60 s within hello world's + 2 MB", f"{more:+.2f} MB", more <= 2))
+    return aims
 
 
 if __name__ == "__main__":

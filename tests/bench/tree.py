@@ -231,11 +231,12 @@ def make_tree(root: Path, units: int = 200, processes: int = 300, seed: int = 0)
 class Mutator:
     """Makes a tree live: each step changes a share of the units and of the processes.
 
-    Figures wander by a few per cent, as on a server, so that rows seldom change places.
+    Figures wander by a few per cent, as on a server, so that rows seldom change places; or they
+    ``leap`` to any other, so that the whole table changes places all the time.
     """
 
-    def __init__(self, box: Box, seed: int = 0, share: float = 0.1) -> None:
-        self._box = box
+    def __init__(self, box: Box, seed: int = 0, share: float = 0.1, *, leap: bool = False) -> None:
+        self._box, self._leap = box, leap
         self._chance = random.Random(seed)
         self._share = share
         self._groups = sorted(
@@ -261,7 +262,9 @@ class Mutator:
             self._box.set_status(pid, swap=chance.randrange(200) * PAGE)
 
     def _wander(self, size: int) -> int:
-        """Return a size some pages larger or smaller, never the same."""
+        """Return another size: some pages larger or smaller, or any up to 20 MiB."""
+        if self._leap:
+            return self._chance.randrange(1, 5000) * PAGE
         most = max(2, size // PAGE // 30)
         return (
             max(1, size // PAGE + self._chance.choice((-1, 1)) * self._chance.randint(1, most))
