@@ -5,18 +5,18 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import re
 import selectors
 import signal
 import struct
 import termios
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import re
     from collections.abc import Sequence
 
 COLUMNS, ROWS = 120, 40
@@ -131,3 +131,26 @@ def first_frame(program: Program, limit: float = 20.0) -> tuple[float, float]:
         return running.first_frame, running.work()
     finally:
         running.stop()
+
+
+def instructions(program: Program, log: Path, limit: float = 300.0) -> int:
+    """Return the instructions until its first frame, as valgrind counts them.
+
+    They are the same on a machine that is busy; what the kernel does is not among them.
+    """
+    counted = ("valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null")
+    argv = (*counted, f"--log-file={log}", *program.argv)
+    running = Running(replace(program, argv=argv))
+    end = time.monotonic() + limit
+    while running.first_frame is None:
+        if time.monotonic() > end:
+            raise RuntimeError(f"{program.name} painted nothing in {limit} s")
+        pump_all([running], 0.01)
+    os.kill(running.pid, signal.SIGHUP)
+    while not os.waitpid(running.pid, os.WNOHANG)[0]:
+        pump_all([running], 0.05)
+    os.close(running.master)
+    found = re.search(r"Collected : (\d+)", log.read_text())
+    if found is None:
+        raise RuntimeError(f"valgrind has not counted: {log.read_text()}")
+    return int(found[1])
