@@ -169,7 +169,7 @@ class ProcSampler:
             else:
                 del before[found.path]
             group.settle(self._groups.get(found.parent))
-            self._groups[found.path] = group
+            self._groups[group.path] = group  # the same text as ever: one is kept, not two
         for group in before.values():
             self._let_go(group)
 

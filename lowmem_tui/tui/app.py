@@ -7,6 +7,7 @@ import gc
 import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeVar, cast
 
 from textual import constants
@@ -20,7 +21,7 @@ from lowmem_tui.tui.early import see
 from lowmem_tui.tui.history import history_of
 from lowmem_tui.tui.kills import Kills
 from lowmem_tui.tui.messages import NoticeChanged, SnapshotArrived, StagedChanged
-from lowmem_tui.tui.paint import Painter
+from lowmem_tui.tui.paint import Painter, forget_regions
 from lowmem_tui.tui.palette import COLOUR, PLAIN
 from lowmem_tui.tui.screens.main import MainScreen
 from lowmem_tui.tui.staged import Staged
@@ -47,6 +48,9 @@ INTERRUPTED = 130
 
 CONFIG = "/etc/lowmem-tui/config.toml"
 """Where the administrator's own tiers stand."""
+
+FORGET = 20
+"""Looks after which what Textual remembers of each is let go."""
 
 PATIENCE = 3.0
 """Seconds without an answer after which the screen says so."""
@@ -202,13 +206,13 @@ class LowmemApp(App[int]):
 
     async def _watch(self) -> None:
         clock = asyncio.get_running_loop().time
-        first = True
-        while True:
+        for number in count(1):
             started = clock()
-            if not first or self.snapshot is None:
+            if number % FORGET == 0:
+                forget_regions()
+            if number > 1 or self.snapshot is None:
                 await self.look()
-            if first:
-                first = False
+            if number == 1:
                 # Behind the first figures, which must not wait for it.
                 self.screen.call_after_refresh(_settle_memory)
                 self.screen.call_after_refresh(self.run_worker, self._settle_changes, name="settle")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from rich.cells import get_character_cell_size
 from rich.color import ColorSystem
 from textual._compositor import ChopsUpdate, LayoutUpdate
+from textual.geometry import Region
 from textual.strip import Strip
 
 from lowmem_tui.tui import moves
@@ -38,6 +39,16 @@ OBEYED = "·"
 
 SIMPLE = frozenset(map(chr, range(32, 127))) | frozenset("█▏▎▍▌▋▊▉░▕·—…▾▸▼▲•×")
 """One cell wide and harmless: no need to ask."""
+
+
+def forget_regions() -> None:
+    """Empty what Textual keeps of the regions it has cut, thousands of them at the most.
+
+    Which lines change is another set at each tick, so that hardly any comes twice; without this
+    the program grows for an hour (docs/performance.md).
+    """
+    Region.intersection.cache_clear()
+    Region.overlaps.cache_clear()
 
 
 class Row(NamedTuple):
