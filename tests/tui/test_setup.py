@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 from contextlib import asynccontextmanager
@@ -485,6 +486,27 @@ async def test_a_long_change_shows_how_far_it_is_and_can_be_stopped(key: str) ->
         # What stops a change leaves the program again.
         await front.press("ctrl+c")
         assert front.app._exit
+
+
+async def test_what_ends_the_program_stops_it_too() -> None:
+    backend, system = wizard(only=("swap",))
+    try:
+        async with opened(backend) as front:
+            await front.press("f2")
+            await looked(front)
+            await front.press("enter")
+            await preview(front)
+            await front.press("a", "y")
+            await front.until(system.begun.is_set)
+            front.app.exit(130)  # as SIGTERM does
+        for _ in range(500):
+            if system.progress is None:
+                break
+            await asyncio.sleep(0.01)
+        assert system.progress is None
+        assert system.get(ActionKind.SWAP_FILE, "/swapfile") == ""
+    finally:
+        system.go_on.set()
 
 
 async def test_a_wish_to_stop_that_comes_too_late_is_told() -> None:

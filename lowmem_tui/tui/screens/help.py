@@ -63,6 +63,18 @@ KEYS = (
 )
 """Every key of the main screen; a test compares this with what is bound."""
 
+SETUP = (
+    ("Enter", "open the step; in it, show exactly what would be changed, and then a applies it"),
+    ("Space", "take what is proposed, or leave it as it is"),
+    ("+  -", "go through what it may be, Right and Left do the same; 0, 1 and 2 set a tier"),
+    ("s", "skip the step in this session, or take it up again; n goes to the next step"),
+    ("r", "look again"),
+    ("Esc  Ctrl-C", "while something long is done: stop it, and put everything back"),
+    ("u", "when it is done: undo it"),
+    ("R", "what was changed, how much that gained, who dies first now; what is left"),
+)
+"""The keys of the guided set-up."""
+
 MARKS = (
     ("*", "an edit is staged for this unit: F8 shows it; nothing is written before you apply"),
     ("!", "its files, systemd and the kernel do not agree: open the unit to see where"),
@@ -103,6 +115,7 @@ class HelpScreen(Screen[None]):
         columns = tuple((column.title, column.help) for column in COLUMNS)
         for title, entries in (
             ("Keys", KEYS),
+            ("In the set-up (F2)", SETUP),
             ("Marks", MARKS),
             ("Columns (the last ones where there is room)", columns),
             ("At the top", TOP),

@@ -127,6 +127,11 @@ class SetupReviewScreen(Sheet):
         if self.stage is Stage.DONE:
             self.run_worker(self._read_again())
 
+    def on_unmount(self) -> None:
+        """Do not let whoever ends the program wait for the end of something long."""
+        if self.stage in AT_WORK:
+            self.lowmem.backend.cancel()
+
     # Planning
 
     def action_again(self) -> None:
