@@ -180,7 +180,7 @@ def left(group: str) -> int:
 
 def provoke(
     nursery: Nursery, log: KernelLog, oracle: Oracle, one: Population, rng: random.Random
-) -> tuple[Foretold, Kill, Peer] | None:
+) -> tuple[Foretold, list[Kill], Peer] | None:
     """Have processes grow, step by step, until the kernel kills; None if no kill was foretold.
 
     All in turn as long as there is room; then one alone, in steps so small that they hardly change
@@ -211,7 +211,7 @@ def provoke(
             new = oracle.foretell(one.target)
             if kills := log.kills():
                 # On the brink anybody's page is the last one: it came during the sample.
-                return foretold and (foretold, kills[0], grower)
+                return foretold and (foretold, kills, grower)
             foretold = new
         nursery.grow(grower, step & ~4095)
         kills = log.kills()
@@ -219,7 +219,7 @@ def provoke(
             time.sleep(1)
             kills = log.kills()
         if kills:
-            return foretold and (foretold, kills[0], grower)
+            return foretold and (foretold, kills, grower)
     return None
 
 
@@ -354,7 +354,7 @@ def live(
         if result is None or not result[0].order:
             say(one, "came to no kill that was foretold")
             break
-        foretold, kill, grower = result
+        foretold, (kill, *others), grower = result
         members = {
             pid
             for pid in (*nursery.peers, *(c.pid for c in foretold.order))
@@ -364,14 +364,14 @@ def live(
         gone = settled(nursery, set(line["gone_foretold"]) | {kill.pid} & members)
         line["gone"] = sorted(gone)
         line["goes_right"] = line["gone"] == line["gone_foretold"]
-        again = log.kills()
-        line["another"] = [k.pid for k in again]
+        # Before the victim's memory is given back another may be killed for the same page.
+        line["another"] = [k.pid for k in (*others, *log.kills())]
         unit = foretold.snapshot.units.get(line["killed_unit"])
         about = unit.properties if unit else None
         line["outcome"] = outcome(line["killed_unit"], about.main_pid if about else None)
         spare = time.monotonic() + SUDDEN if line["outcome"] == "lived" else spare
         made.append(line)
-        if again:
+        if line["another"]:
             break
     return spare
 
