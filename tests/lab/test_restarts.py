@@ -74,6 +74,7 @@ def prove(lines: list[Line], names: Sequence[str]) -> None:
     assert {line["name"]: said for line in lines if (said := wrong(line))} == {}
 
 
+@pytest.mark.long
 def test_some_restart_policies(machine: Machine) -> None:
     prove(mortals(machine, 15, SAMPLE), SAMPLE)
 
