@@ -41,6 +41,7 @@ class Running:
         self.started = time.perf_counter()
         self.pid, self.master = pty.fork()
         if self.pid == 0:  # pragma: no cover - the child
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup's children ignore it
             os.environ.update(
                 TERM="xterm-256color", LANG="C.UTF-8", LC_ALL="C.UTF-8", COLORTERM="", **program.env
             )
