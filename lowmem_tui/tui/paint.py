@@ -129,6 +129,9 @@ class Painter:
         if found:
             out.append(moves.EVERYWHERE)
             self._shown.update(enumerate(after, first))
+            # A line that was to stay as it is may have been moved away.
+            for y, row in enumerate(new, first):
+                changed.setdefault(y, row)
 
     def _write(self, out: list[str], row: Row, start: int, end: int) -> None:
         sgr = ""

@@ -48,7 +48,9 @@ def wrong(line: Line) -> str:
     if late:
         return "; ".join(late)
     if fate == "stays-dead":
-        right = len(began) == 1 and line["state"] in {"failed", "inactive"}
+        # With RestartSec=infinity systemd calls it "activating" for ever, and does nothing.
+        waits = line["waits"] and line["sub"] == "auto-restart"
+        right = len(began) == 1 and (waits or line["state"] in {"failed", "inactive"})
     elif fate == "gives-up":
         right = len(began) == line["starts"] and line["state"] == "failed"
     elif fate == "comes-back":

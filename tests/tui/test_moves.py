@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import reduce
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.console import Console
 from rich.segment import Segment
@@ -54,6 +54,7 @@ ROWS = st.lists(st.sampled_from(["", *(f"unit-{n:02} {n * 7 % 10}M" for n in ran
 
 
 @given(st.lists(ROWS, min_size=2, max_size=5))
+@example([["", "unit-01 7M", "unit-00 0M"], ["unit-00 0M"]])  # what stays was moved away
 def test_a_terminal_shows_the_last_frame(frames: list[list[str]]) -> None:
     painter, sent = Painter(), ""
     for number, frame in enumerate(frames):

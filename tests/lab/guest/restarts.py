@@ -14,8 +14,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from lowmem_tui.host.bus_jeepney import JeepneyManager
+from lowmem_tui.model.unit import INFINITY
 from lowmem_tui.policy import fate
-from lowmem_tui.policy.restart import LIFE, Death, delay_before, dies_at_every_start, policy_of
+from lowmem_tui.policy.restart import Death, delay_before, dies_at_every_start, policy_of
 
 from .mortals import MEMORY, MORTALS, ONCE, Mortal
 from .nursery import UNITS, systemctl
@@ -51,7 +52,7 @@ def verdict(manager: JeepneyManager, mortal: Mortal) -> dict[str, object]:
         "after": said.after / 1e6,
         "per_minute": said.per_minute,
         "delays": [delay_before(policy, n) / 1e6 for n in range(1, 40)],
-        "life": LIFE / 1e6,
+        "waits": properties.restart_usec is INFINITY,
     }
 
 
