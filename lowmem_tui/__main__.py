@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 
@@ -15,7 +16,13 @@ def main() -> int:
         return run(arguments[1:])
     from lowmem_tui.cli.main import run_command
 
-    return run_command(arguments)
+    status = run_command(arguments)
+    if "textual" in sys.modules:
+        # Everything is closed. A thread that still waits for systemd is not to hold up the end.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    return status
 
 
 if __name__ == "__main__":

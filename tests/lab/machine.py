@@ -140,7 +140,7 @@ class Machine:
         *,
         user: str = "root",
         check: bool = True,
-        timeout: float = 120.0,
+        timeout: float = 400.0,
         stdin: str | bytes | None = None,
     ) -> Result:
         """Run an argument list, or a script for the shell, in the guest."""
@@ -162,7 +162,7 @@ class Machine:
     def wait_for(
         self,
         condition: str | Callable[[], object],
-        timeout: float = 120.0,
+        timeout: float = 400.0,
         *,
         user: str = "root",
     ) -> object:

@@ -45,7 +45,10 @@ class Screen:
             *("set-option", "-g", "status", "off", ";"),
             *("set-option", "-g", "default-terminal", term, ";"),
             *("new-session", "-d", "-x", str(width), "-y", str(height)),
-            f"exec env {variables} sh -c {shlex.quote(command)}",
+            # Its own word on how it ended: tmux 3.3 at times never learns it on a busy machine.
+            f"rm -f /tmp/{self._server}.status; "
+            f"env {variables} sh -c {shlex.quote(command)}; s=$?; "
+            f"echo $s >/tmp/{self._server}.status; exit $s",
         )
 
     def __enter__(self) -> Self:
@@ -70,7 +73,7 @@ class Screen:
         """What the screen shows, with the escape sequences of its colours."""
         return self._tmux("capture-pane", "-p", "-e")
 
-    def wait_for_text(self, pattern: str, timeout: float = 120.0) -> str:
+    def wait_for_text(self, pattern: str, timeout: float = 400.0) -> str:
         """Wait until the screen matches a regular expression; returns the screen."""
         return self.wait_until(
             lambda text: re.search(pattern, text, re.MULTILINE) is not None,
@@ -81,7 +84,7 @@ class Screen:
     def wait_until(
         self,
         condition: Callable[[str], bool],
-        timeout: float = 120.0,
+        timeout: float = 400.0,
         *,
         what: str = "what was expected",
     ) -> str:
@@ -109,10 +112,13 @@ class Screen:
         )
         # tmux sees the terminal closed before it has been told how the program ended.
         if dead != "1" or not (status or sign):
-            return None
+            own = self.machine.run(
+                f"cat /tmp/{self._server}.status 2>/dev/null", user=self.user, check=False
+            ).stdout.strip()
+            return int(own) if own else None
         return int(status) if status else 128 + int(sign or 0)
 
-    def wait_for_exit(self, timeout: float = 120.0) -> int:
+    def wait_for_exit(self, timeout: float = 400.0) -> int:
         """Wait for the program's end; returns its exit status."""
         deadline = time.monotonic() + timeout
         while (status := self.exit_status()) is None:

@@ -62,7 +62,7 @@ class Connection:
         *,
         user: str = "root",
         check: bool = True,
-        timeout: float = 120.0,
+        timeout: float = 400.0,
         stdin: str | bytes | None = None,
     ) -> Result:
         """Run an argument list, or a script for the user's shell."""
