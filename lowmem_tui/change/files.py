@@ -32,7 +32,6 @@ OWN: Final = frozenset(
     {
         "/etc/sysctl.d/zz-lowmem-tui.conf",
         "/etc/systemd/journald.conf.d/zz-lowmem-tui.conf",
-        "/etc/systemd/zram-generator.conf.d/zz-lowmem-tui.conf",
         "/etc/systemd/system/swapfile.swap",
         "/etc/systemd/system/lowmem-tui-zram.service",
         "/etc/tmpfiles.d/zz-lowmem-tui.conf",
@@ -45,7 +44,7 @@ OWN: Final = frozenset(
 FOREIGN: Final = "/etc/nginx/"
 """Below it a line is put into files that are there already and belong to somebody else."""
 
-MADE_BY_US: Final = frozenset({"journald.conf.d", "zram-generator.conf.d", "lowmem-tui"})
+MADE_BY_US: Final = frozenset({"journald.conf.d", "lowmem-tui"})
 """Folders that are removed with the last file in them, as a ``UNIT.d`` is."""
 
 LOCK: Final = "/run/lowmem-tui.lock"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from . import recipe
+from .etc import etc
 
 if TYPE_CHECKING:
     from .conftest import Boot
@@ -41,14 +42,6 @@ def drive(machine: Machine, commands: str) -> list[dict[str, Any]]:
     """Do these, with a ``+`` between, and return what came of each."""
     done = machine.run(words(*commands.split()), timeout=1800)
     return json.loads(done.stdout)  # type: ignore[no-any-return]
-
-
-def etc(machine: Machine) -> str:
-    """Every name below /etc with its kind, mode, owner, target and content."""
-    return machine.run(
-        "cd /etc && find . -printf '%p %y %m %u %g %l\\n' | sort; "
-        "find . -type f -print0 | sort -z | xargs -0 sha256sum"
-    ).stdout
 
 
 def swaps(machine: Machine) -> list[str]:

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from . import recipe
+from .etc import etc
 from .image import Image, LabError
 from .machine import Machine
-from .test_setup_a import etc, words
+from .test_setup_a import words
 
 if TYPE_CHECKING:
     from collections.abc import Generator

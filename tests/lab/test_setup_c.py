@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from .etc import etc
+
 if TYPE_CHECKING:
     from .conftest import Boot
     from .machine import Machine
@@ -57,15 +59,6 @@ PATIENCE = 1500.0
 """Seconds: a swap file of 2 GB is written."""
 
 DOORS = ("ssh.service", "serial-getty@", "getty@")
-
-
-def etc(machine: Machine) -> str:
-    """Everything of /etc: kinds, modes, owners, targets of links, and the contents."""
-    return machine.run(
-        "cd /etc && find . -printf '%y %m %u %g %p %l\\n' | sort && "
-        "find . -type f -print0 | sort -z | xargs -0 sha256sum",
-        timeout=PATIENCE,
-    ).stdout
 
 
 def states(machine: Machine) -> dict[str, tuple[str, str]]:
