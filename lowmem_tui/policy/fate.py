@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lowmem_tui.model.quantity import format_time_span
 from lowmem_tui.model.text import plain
-from lowmem_tui.model.unit import UnitType, unit_type
+from lowmem_tui.model.unit import UnitType, Unlimited, unit_type
 from lowmem_tui.policy.restart import (
     Death,
     Fate,
@@ -103,8 +103,10 @@ def at_every_start(found: Outlook) -> str:
 def gives_up(verdict: Verdict) -> str:
     """Return when systemd gives up, and what it takes then."""
     starts = "1 start" if verdict.starts == 1 else f"{verdict.starts} starts"
-    within = span(verdict.after)
-    return f"gives up after {starts} within {within}, and needs 'systemctl reset-failed'"
+    told = f"gives up after {starts} within {span(verdict.after)}"
+    if not isinstance(verdict.within, Unlimited):
+        told += f" (if none lives over {span(verdict.within)})"
+    return f"{told}, and needs 'systemctl reset-failed'"
 
 
 def _until(found: Outlook) -> str:

@@ -111,6 +111,8 @@ class Verdict(NamedTuple):
     """GIVES_UP: from the first start to the one that is refused."""
     per_minute: float = 0.0
     """LOOPS: starts per minute, once the delay no longer grows."""
+    within: int | Unlimited = 0
+    """GIVES_UP: how long each start may live at most for it to be so."""
 
 
 _DEAD = Verdict(Fate.STAYS_DEAD)
@@ -155,39 +157,21 @@ def dies_at_every_start(
     """Return what happens when a service dies ``life`` microseconds after each start."""
     if not restarts(policy, death):
         return _DEAD
-    steady = policy.steps if delay_before(policy, policy.steps + 1) != policy.delay else 0
-    steady = min(steady, _MOST_STEPS)
-    limited = policy.interval != 0 and policy.burst > 0
-    now = begin = 0
-    counted = starts = 1  # in the limit's window, and in all
-    while starts <= steady:
-        now += life + delay_before(policy, starts)
-        if limited and not _is_over(now - begin, policy.interval):
-            counted += 1
-            if counted > policy.burst:
-                return Verdict(Fate.GIVES_UP, starts=starts, after=now)
-        else:
-            begin, counted = now, 1
-        starts += 1
-    delay = delay_before(policy, policy.steps + 1 if steady else 1)
-    period = max(1, life + delay)
-    if limited:
-        # The window that is open, then a fresh one: from there on they are all alike.
-        for _ in range(2):
-            fit = _fit(policy.interval, now - begin, period)
-            if fit is None or counted + fit > policy.burst:
-                left = policy.burst - counted
-                return Verdict(Fate.GIVES_UP, starts=starts + left, after=now + (left + 1) * period)
-            now += (fit + 1) * period
-            starts += fit + 1
-            begin, counted = now, 1
-    return Verdict(Fate.LOOPS, delay=delay, per_minute=_MINUTE / period)
+    # Delays never shrink: what the limit's first window lets pass, each later one does.
+    if policy.interval != 0 and policy.burst > 0:
+        waited = _delays(policy, policy.burst)
+        after = waited + policy.burst * life
+        if isinstance(policy.interval, Unlimited):
+            return Verdict(Fate.GIVES_UP, starts=policy.burst, after=after, within=INFINITY)
+        if after <= policy.interval:
+            within = (policy.interval - waited) // policy.burst
+            return Verdict(Fate.GIVES_UP, starts=policy.burst, after=after, within=within)
+    delay = delay_before(policy, policy.steps + 1)
+    return Verdict(Fate.LOOPS, delay=delay, per_minute=_MINUTE / max(1, life + delay))
 
 
-def _is_over(elapsed: int, interval: int | Unlimited) -> bool:
-    return not isinstance(interval, Unlimited) and elapsed > interval
-
-
-def _fit(interval: int | Unlimited, elapsed: int, period: int) -> int | None:
-    """Return how many more starts fall into a window; None for no end of them."""
-    return None if isinstance(interval, Unlimited) else max(0, interval - elapsed) // period
+def _delays(policy: Policy, count: int) -> int:
+    """Return the microseconds that the first so many restarts are delayed by, in all."""
+    growing = min(count, policy.steps, _MOST_STEPS)
+    grown = sum(delay_before(policy, n) for n in range(1, growing + 1))
+    return grown + (count - growing) * delay_before(policy, policy.steps + 1)

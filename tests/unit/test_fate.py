@@ -21,24 +21,29 @@ USUAL = {
 THREE = USUAL | {"restart": "always", "restart_usec": 3 * S}
 DEAD = "stays dead"
 RESET = "and needs 'systemctl reset-failed'"
+QUICK = f"gives up after 5 starts within 600ms (if none lives over 1.9s), {RESET}"
 
 # what systemd has loaded → killed now, ends at every start
 FATES: dict[str, tuple[dict[str, Any], str, str]] = {
     "systemd's defaults": (
-        USUAL, "comes back in 100ms", f"gives up after 5 starts within 600ms, {RESET}",
+        USUAL, "comes back in 100ms", QUICK,
     ),
     "the policy's": (THREE, "comes back in 3s", "loops for ever, at 20 starts a minute"),
     "no": (USUAL | {"restart": "no"}, DEAD, DEAD),
     "on-success": (USUAL | {"restart": "on-success"}, DEAD, DEAD),
     "on-abort, stopped by systemd": (
-        USUAL | {"restart": "on-abort"}, DEAD, f"gives up after 5 starts within 600ms, {RESET}",
+        USUAL | {"restart": "on-abort"}, DEAD, QUICK,
     ),
     "on-abort, continue": (
         USUAL | {"restart": "on-abort", "oom_policy": "continue"},
-        "comes back in 100ms", f"gives up after 5 starts within 600ms, {RESET}",
+        "comes back in 100ms", QUICK,
     ),
     "a long window": (
         THREE | {"start_limit_interval_usec": 60 * S},
+        "comes back in 3s", f"gives up after 5 starts within 15s (if none lives over 9s), {RESET}",
+    ),
+    "a window without end": (
+        THREE | {"start_limit_interval_usec": INFINITY},
         "comes back in 3s", f"gives up after 5 starts within 15s, {RESET}",
     ),
     "no limit": (
@@ -47,12 +52,14 @@ FATES: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "one start": (
         USUAL | {"start_limit_burst": 1},
-        "comes back in 100ms", f"gives up after 1 start within 100ms, {RESET}",
+        "comes back in 100ms",
+        f"gives up after 1 start within 100ms (if none lives over 9.9s), {RESET}",
     ),
     "a delay without end": (THREE | {"restart_usec": INFINITY}, DEAD, DEAD),
     "no delay": (
         THREE | {"restart_usec": 0},
-        "comes back at once", f"gives up after 5 starts within 100ms, {RESET}",
+        "comes back at once",
+        f"gives up after 5 starts within 100ms (if none lives over 2s), {RESET}",
     ),
     "growing": (
         THREE | {"restart_steps": 4, "restart_max_delay_usec": 300 * S},
@@ -64,7 +71,7 @@ FATES: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "a oneshot": (
         USUAL | {"type": "oneshot"},
-        "comes back in 100ms", f"gives up after 5 starts within 600ms, {RESET}",
+        "comes back in 100ms", QUICK,
     ),
     "a oneshot that systemd refuses": (
         THREE | {"type": "oneshot"},

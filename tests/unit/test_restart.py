@@ -91,6 +91,26 @@ def test_the_start_limit_trips(
     assert gives_up(Policy("always", delay, interval, burst)) == (starts, after)
 
 
+# delay, interval, burst → how long each start may live for the limit to trip
+WITHIN: dict[str, tuple[int, int | Unlimited, int, int | Unlimited]] = {
+    "systemd's defaults": (100 * MS, 10 * S, 5, 1_900 * MS),
+    "no delay": (0, 10 * S, 5, 2 * S),
+    "one start only": (100 * MS, 10 * S, 1, 9_900 * MS),
+    "a window without end": (60 * S, INFINITY, 3, INFINITY),
+}
+
+
+@pytest.mark.parametrize(("delay", "interval", "burst", "within"), WITHIN.values(), ids=WITHIN)
+def test_how_long_a_start_may_live(
+    delay: int, interval: int | Unlimited, burst: int, within: int | Unlimited
+) -> None:
+    policy = Policy("always", delay, interval, burst)
+    assert dies_at_every_start(policy).within == within
+    if isinstance(within, int):
+        assert dies_at_every_start(policy, life=within).fate is Fate.GIVES_UP
+        assert dies_at_every_start(policy, life=within + 1).fate is Fate.LOOPS
+
+
 # delay, interval, burst → starts per minute
 LOOPS: dict[str, tuple[int, int, int, float]] = {
     "the policy's 3 s": (3 * S, 10 * S, 5, 19.9),
