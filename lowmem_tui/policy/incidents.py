@@ -30,6 +30,9 @@ SLOW = 120.0
 SUDDEN = 10.0
 """Seconds within which an end that was no failure counts as due to the kill."""
 
+BURST = 1.0
+"""Seconds within which kills are for one and the same shortage."""
+
 CAUSES = {"oom-kill": Cause.OOM, "watchdog": Cause.WATCHDOG, "start-limit-hit": Cause.START_LIMIT}
 
 
@@ -182,8 +185,13 @@ class _Follower:
     def _failed(self, event: UnitEvent, waiting: Sequence[_Draft]) -> None:
         if 0 <= event.time - self._refused <= NEAR:
             return
-        due = event.detail == "oom-kill"
-        mine = [d for d in waiting if due or event.time - d.time <= SLOW]
+        if event.detail == "oom-kill":
+            mine = waiting
+        else:
+            # By the last kill: with OOMPolicy=continue it went on after those before.
+            last = max((d.time for d in waiting), default=event.time)
+            soon = event.time - last <= SLOW
+            mine = [d for d in waiting if soon and last - d.time <= BURST]
         for draft in waiting:
             draft.ended = draft in mine
             draft.lived = not draft.ended

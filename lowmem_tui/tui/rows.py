@@ -42,7 +42,13 @@ HEADINGS = {
         Heading(Group.OTHER, "Other"),
     )
 }
-FOLDED = frozenset(str(heading.key) for heading in HEADINGS.values() if heading.folded)
+RESTING = {key: f"{key}/resting" for key in (Group.GATEKEEPERS, Group.BUSINESS)}
+"""Groups in which what does not run, and is not meant to, has a heading of its own; its key."""
+NO_TOTALS = Totals(None, None)
+FOLDED = frozenset(str(heading.key) for heading in HEADINGS.values() if heading.folded) | frozenset(
+    RESTING.values()
+)
+_NOT_MEANT = frozenset({"static", "indirect", "disabled", "masked", "masked-runtime"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +99,7 @@ class Row(NamedTuple):
     """Of a heading."""
     folded: bool = False
     depth: int = 0
-    """Of a process in its unit's tree."""
+    """Of a process in its unit's tree, of a heading below another."""
 
     @property
     def name(self) -> str:
@@ -111,17 +117,32 @@ class Members(NamedTuple):
 
     running: list[Unit]
     idle: list[Unit]
+    resting: list[Unit]
+    """What does not run and is not meant to, where that has a heading of its own."""
 
     def __iter__(self) -> Iterator[Unit]:  # type: ignore[override]
-        yield from self.running
-        yield from self.idle
+        for units in self._parts():
+            yield from units
+
+    def _parts(self) -> tuple[list[Unit], list[Unit], list[Unit]]:
+        return self.running, self.idle, self.resting
+
+    @property
+    def total(self) -> int:
+        """How many there are."""
+        return sum(map(len, self._parts()))
+
+    def sort(self, view: View) -> None:
+        """Sort each part."""
+        for units in self._parts():
+            _sort(units, view)
 
 
 def members(
     snapshot: Snapshot, verdict: Callable[[str], Verdict], view: View, *, all_sorted: bool = False
 ) -> dict[Group, Members]:
     """Return the units of each group; those of unfolded groups (or all) are sorted."""
-    found = {key: Members([], []) for key in HEADINGS}
+    found = {key: Members([], [], []) for key in HEADINGS}
     wanted = view.filter.casefold()
     for name, unit in snapshot.units.items():
         runs = unit.usage is not None
@@ -131,15 +152,37 @@ def members(
             runs = unit.properties is not None and unit.properties.active_state == "active"
         if wanted and not matches(unit, wanted):
             continue
-        group = found[verdict(name).group]
-        (group.running if runs else group.idle).append(unit)
+        key = verdict(name).group
+        group = found[key]
+        if runs:
+            group.running.append(unit)
+        else:
+            (group.resting if key in RESTING and rests(unit) else group.idle).append(unit)
     if Group.SLICES not in view.folded:
         found[Group.SLICES].running[:] = _with_sums(found[Group.SLICES].running, snapshot)
     for key, group in found.items():
         if all_sorted or view.filter or key not in view.folded:
-            _sort(group.running, view)
-            _sort(group.idle, view)
-    return {key: group for key, group in found.items() if group.running or group.idle}
+            group.sort(view)
+    return {key: group for key, group in found.items() if group.total}
+
+
+def rests(unit: Unit) -> bool:
+    """Whether a unit does not run and is not meant to: nothing starts it at boot, it is no failure.
+
+    What is not known of it is no reason to put it out of sight.
+    """
+    known = unit.properties
+    return (
+        unit.usage is None
+        and known is not None
+        and known.active_state == "inactive"
+        and known.unit_file_state in _NOT_MEANT
+    )
+
+
+def heading_of(unit: Unit, group: Group) -> str:
+    """Return the key of the heading that a unit of a group stands below."""
+    return RESTING[group] if group in RESTING and rests(unit) else group
 
 
 def listed(unit: Unit) -> bool:
@@ -204,18 +247,28 @@ def build(groups: dict[Group, Members], view: View) -> list[Row]:
     for key, group in groups.items():
         heading = HEADINGS[key]
         folded = key in view.folded and not view.filter
-        count = len(group.running) + len(group.idle)
-        title = f"{heading.title} ({count})" if folded else heading.title
-        totals = _totals(group.running) if heading.summed else Totals(None, None)
+        title = f"{heading.title} ({group.total})" if folded else heading.title
+        totals = _totals(group.running) if heading.summed else NO_TOTALS
         rows.append(Row(key, Kind.GROUP, totals, title=title, folded=folded))
         if folded:
             continue
-        for units, runs in ((group.running, True), (group.idle, False)):
-            for unit in units:
-                rows.append(Row(unit.name, Kind.UNIT, unit, unit.name, runs))
-                if view.tree and unit.usage:
-                    rows.extend(_tree(unit.name, unit.usage.processes))
+        rows.extend(_units(group.running, view, runs=True))
+        rows.extend(_units(group.idle, view, runs=False))
+        if group.resting:
+            rest = RESTING[key]
+            folded = rest in view.folded and not view.filter
+            title = f"Not running ({len(group.resting)})" if folded else "Not running"
+            rows.append(Row(rest, Kind.GROUP, NO_TOTALS, "", False, title, folded, depth=1))
+            if not folded:
+                rows.extend(_units(group.resting, view, runs=False))
     return rows
+
+
+def _units(units: Iterable[Unit], view: View, *, runs: bool) -> Iterator[Row]:
+    for unit in units:
+        yield Row(unit.name, Kind.UNIT, unit, unit.name, runs)
+        if view.tree and unit.usage:
+            yield from _tree(unit.name, unit.usage.processes)
 
 
 def _totals(units: Sequence[Unit]) -> Totals:

@@ -64,7 +64,28 @@ PARALLEL = (
 )
 
 
+FILL = """\
+import sys
+value = b"x" * 10_000
+for number in range(int(sys.argv[1]) // 10_000):
+    key = b"key:%d" % number
+    for word in (b"*3", b"$3", b"SET", b"$%d" % len(key), key, b"$%d" % len(value), value):
+        sys.stdout.buffer.write(word + b"\\r\\n")
+"""
+
 GET = "python3 -c \"import urllib.request as u; u.urlopen('http://127.0.0.1:8000/', timeout=60)\""
+BACK = """\
+import pathlib, re, subprocess, sys
+log = subprocess.run(["dmesg"], capture_output=True, text=True).stdout
+kill = re.compile(r"^\\[ *([0-9.]+)\\] Memory cgroup out of memory: .*gunicorn", re.M)
+killed = [float(when) for when in kill.findall(log)]
+group = pathlib.Path("/sys/fs/cgroup/system.slice", sys.argv[1], "cgroup.procs")
+stats = [pathlib.Path("/proc", pid, "stat").read_text() for pid in group.read_text().split()]
+starts = [int(stat.rpartition(")")[2].split()[19]) / 100 for stat in stats]
+print(min(start - killed[-1] for start in starts if start > killed[-1]))
+"""
+"""Prints the seconds from the kill to the start of the process that came in its place."""
+
 GLOBAL = "journalctl -k -b --no-pager | grep -q 'constraint=CONSTRAINT_NONE'"
 
 
@@ -171,16 +192,15 @@ def gunicorn_comes_back(machine: Machine) -> None:
     )
     assert int(machine.run(kills).stdout.split()[-1]) > 0 or show(machine, unit, "NRestarts") != "0"
     machine.wait_for(GET, timeout=120)
-    assert show(machine, unit, "RestartUSec") in {"3s", "5s"}
+    assert 0 <= float(machine.run(["python3", "-c", BACK, unit]).stdout) <= 5
 
 
 def redis_keeps_its_bound(machine: Machine) -> None:
     """It throws out what was not used for longest, and goes on."""
     bound = int(machine.run("redis-cli config get maxmemory | tail -n1").stdout)
     assert bound > 0
-    fill = "for i=1,2000 do redis.call('set', KEYS[1]..i, string.rep('x', 8192)) end return 1"
-    for batch in range(bound // (2000 * 8192) + 2):
-        machine.run(["redis-cli", "eval", fill, "1", f"k{batch}-"], timeout=PATIENCE)
+    machine.write("/root/fill.py", FILL)
+    machine.run(f"python3 /root/fill.py {bound * 2} | redis-cli --pipe", timeout=PATIENCE)
     used = machine.run(
         "redis-cli info memory | sed -n 's/^used_memory:\\([0-9]*\\).*/\\1/p'"
     ).stdout

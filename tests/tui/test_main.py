@@ -12,6 +12,7 @@ from lowmem_tui.model.plan import Edit
 from lowmem_tui.model.snapshot import Unit
 from lowmem_tui.model.unit import Key
 from lowmem_tui.tui.app import LowmemApp
+from lowmem_tui.tui.rows import rests
 from lowmem_tui.tui.screens.ask import AskScreen
 from lowmem_tui.tui.screens.choose import ChooseScreen
 from lowmem_tui.tui.screens.help import KEYS, HelpScreen
@@ -23,7 +24,7 @@ from lowmem_tui.tui.widgets.keybar import KeyBar
 from lowmem_tui.tui.widgets.page import Page
 from lowmem_tui.tui.widgets.unit_table import UnitTable
 from tests.tui.conftest import opened
-from tests.tui.small import SSH, SmallServer
+from tests.tui.small import SSH, SmallServer, properties
 
 if TYPE_CHECKING:
     from lowmem_tui.model.ports import Backend
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 CHAT = "cloudchat.service"
 REDIS = "redis-server.service"
+MASKED = "multipathd.service"
 
 
 async def test_the_picture(front: Front) -> None:
@@ -202,19 +204,62 @@ async def test_slices_and_sessions_can_be_seen(front: Front) -> None:
     assert usage.rss, "a slice shows the sum of what is below it"
 
 
-async def test_what_does_not_run_comes_last_in_its_group_and_can_be_hidden(front: Front) -> None:
-    rows = [row for row in front.table.rows if row.unit]
-    idle = [row.unit for row in rows if not row.runs]
-    assert idle == ["multipathd.service"]
-    (at,) = [i for i, row in enumerate(front.table.rows) if row.unit == idle[0]]
-    assert not front.table.rows[at + 1].unit, "the head of the next group follows"
+REST = "gatekeepers/resting"
+
+
+def heading(front: Front, key: str) -> tuple[int, str]:
+    """Where a heading stands, and what it says."""
+    return next((i, row.title) for i, row in enumerate(front.table.rows) if row.key == key)
+
+
+async def test_what_does_not_run_and_is_not_meant_to_is_folded(front: Front) -> None:
+    assert MASKED not in front.text
+    at, title = heading(front, REST)
+    assert title == "Not running (1)"
+    front.table.select(REST)
+    await front.press("enter")
+    assert front.table.rows[at + 1].unit == MASKED
+    assert heading(front, REST)[1] == "Not running"
+    assert not front.table.rows[at + 2].unit, "the head of the next group follows"
+    await front.press("down", "minus")
+    assert front.table.row is not None
+    assert front.table.row.key == REST, "the cursor goes to what was folded"
+    assert MASKED not in front.text
+
+
+async def test_what_does_not_run_can_be_hidden(front: Front) -> None:
     await front.press("a")
-    assert idle[0] not in front.text
+    assert REST not in {row.key for row in front.table.rows}
     assert "Only what runs is shown" in front.header[2]
     await front.press("down")
     assert "Next to die" in front.header[2]
     await front.press("a")
-    assert idle[0] in [row.unit for row in front.table.rows]
+    assert REST in {row.key for row in front.table.rows}
+
+
+async def test_what_is_folded_twice_is_found(front: Front) -> None:
+    await front.press("home", "minus", "slash", *"multi", "enter")
+    assert front.table.row is not None
+    assert front.table.row.unit == MASKED
+
+
+# state, file state → whether it is put out of sight
+RESTS: dict[str, tuple[str, str, bool]] = {
+    "emergency.service": ("inactive", "static", True),
+    "masked": ("inactive", "masked", True),
+    "disabled": ("inactive", "disabled", True),
+    "it failed": ("failed", "static", False),
+    "it is to be started at boot": ("inactive", "enabled", False),
+    "it is starting": ("activating", "disabled", False),
+    "not known": ("inactive", "", False),
+}
+
+
+@pytest.mark.parametrize(("state", "file_state", "expected"), RESTS.values(), ids=RESTS)
+def test_what_rests(state: str, file_state: str, expected: bool) -> None:
+    known = properties("a.service", active_state=state, unit_file_state=file_state)
+    assert rests(Unit("a.service", None, known)) is expected
+    assert not rests(Unit("a.service", None, None))
 
 
 # --- sorting -----------------------------------------------------------------------------------

@@ -207,6 +207,8 @@ async def test_what_one_of_them_refuses_is_explained_and_nothing_is_written() ->
     backend = demo_backend(clock=Clock())
     backend.wait_ready()
     async with opened(backend) as front:
+        front.table.select("gatekeepers/resting")
+        await front.press("enter")
         await tag(front, A, MASKED)
         await front.press("enter")
         await front.until(lambda: "Asking" not in says(front))

@@ -68,6 +68,14 @@ CASES: dict[str, tuple[tuple[Any, ...], list[tuple[Cause, Ending, str, float | N
         (*stopped(99), kill(100), say(105, K.STARTED)),
         [(Cause.LIMIT, Ending.BACK, "oom-kill", 6.0)],
     ),
+    "it went on after the first": (
+        (kill(100), say(100, K.OOM), kill(104), say(104, K.OOM), say(105, K.RESULT, "signal")),
+        [(Cause.LIMIT, Ending.LIVED, "", None), (Cause.LIMIT, Ending.DEAD, "signal", None)],
+    ),
+    "two for one shortage": (
+        (kill(100), kill(100.3), say(101, K.RESULT, "signal")),
+        [(Cause.LIMIT, Ending.DEAD, "signal", None)] * 2,
+    ),
     "still dead": ((kill(100), *stopped(100)), [(Cause.LIMIT, Ending.DEAD, "oom-kill", None)]),
     "a restart is due": (
         (kill(100), *stopped(100), say(102, K.RESTART, "1")),

@@ -261,10 +261,17 @@ class MainScreen(Screen[None]):
         row = self._table.row
         if row is None:
             return
-        key = row.key if row.kind is Kind.GROUP else self.lowmem.verdict(row.unit).group
+        key = row.key
+        if row.kind is not Kind.GROUP:
+            key = self._heading_of(row.unit)
         self._see(self._view.fold(key, folded))
         if folded:
             self._table.select(key)
+
+    def _heading_of(self, name: str) -> str:
+        snapshot, group = self.lowmem.snapshot, self.lowmem.verdict(name).group
+        unit = snapshot.units.get(name) if snapshot else None
+        return rows.heading_of(unit, group) if unit else group
 
     def action_tree(self) -> None:
         """Show the processes below their units, or hide them."""
@@ -404,7 +411,9 @@ class MainScreen(Screen[None]):
         start = here + 1 if again else here
         for group, unit in order[start:] + order[:start]:
             if rows.matches(unit, text.casefold()):
-                if group in self._view.folded:
-                    self._see(self._view.fold(group, folded=False))
+                view = self._view.fold(group, folded=False)
+                view = view.fold(rows.heading_of(unit, group), folded=False)
+                if view != self._view:
+                    self._see(view)
                 return self._table.select(unit.name)
         return False

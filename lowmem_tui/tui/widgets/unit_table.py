@@ -205,7 +205,7 @@ class UnitTable(Lines):
         return _merge(parts, palette.cursor if cursor else None)
 
     def _base(self, row: Row) -> Style:
-        if row.kind is Kind.GROUP:
+        if row.kind is Kind.GROUP and not row.depth:
             return self._palette.group
         return self._palette.plain if row.runs else self._palette.faint
 
@@ -213,7 +213,7 @@ class UnitTable(Lines):
         more, width = self._glyphs.more, self._places[0].width
         if row.kind is Kind.GROUP:
             arrow = self._glyphs.closed if row.folded else self._glyphs.open
-            return [(fit(f" {arrow} {row.name}", width, more), base)]
+            return [(fit(f"{'':{row.depth * 2}} {arrow} {row.name}", width, more), base)]
         if row.kind is Kind.PROCESS:
             return [(fit(f"{'':5}{row.name}", width, more), base)]
         if marks is NO_MARKS:
