@@ -125,9 +125,9 @@ def boot(ready_image: Image) -> Generator[Boot, None, None]:
     """Boots a machine for one test: ``boot(memory=512, swap=False)``."""
     booted: list[Machine] = []
 
-    def another(*, memory: int = 1024, swap: bool = True) -> Machine:
+    def another(*, memory: int = 1024, swap: bool = True, psi: bool = True) -> Machine:
         try:
-            booted.append(Machine.boot(ready_image, memory=memory, swap=swap))
+            booted.append(Machine.boot(ready_image, memory=memory, swap=swap, psi=psi))
         except LabError as error:
             pytest.fail(str(error), pytrace=False)
         return booted[-1]

@@ -57,6 +57,7 @@ class Machine:
         *,
         memory: int = 1024,
         swap: bool = True,
+        psi: bool = True,
         stays: bool = False,
         console_dir: Path | None = None,
     ) -> None:
@@ -67,6 +68,7 @@ class Machine:
         self.image = image
         self.memory = memory
         self.swap = swap
+        self.psi = psi
         self.stays = stays
         self.boots = 0
         machines = cache_dir() / "machines"
@@ -85,9 +87,9 @@ class Machine:
             self._disks.append(_overlay(image.swap, self.folder / "swap.qcow2"))
 
     @classmethod
-    def boot(cls, image: Image, *, memory: int = 1024, swap: bool = True) -> Self:
-        """A machine that has finished booting."""
-        machine = cls(image, memory=memory, swap=swap)
+    def boot(cls, image: Image, *, memory: int = 1024, swap: bool = True, psi: bool = True) -> Self:
+        """A machine that has finished booting; without ``psi`` its kernel has no pressure files."""
+        machine = cls(image, memory=memory, swap=swap, psi=psi)
         try:
             machine.start()
         except BaseException:
@@ -245,10 +247,30 @@ class Machine:
             raise LabError("The lab's machine is switched off.")
         return self.connection
 
+    def _command(self, port: int) -> list[str]:
+        words = f"console=ttyS0 root=LABEL=root rw psi={int(self.psi)} mitigations=off"
+        if not self.swap:
+            words += f" {NO_SWAP}"
+        drives = [
+            f"file={str(disk).replace(',', ',,')},format=qcow2,if=virtio" for disk in self._disks
+        ]
+        return [
+            "qemu-system-x86_64",
+            *("-accel", "tcg,thread=multi,tb-size=512", "-smp", "2", "-m", str(self.memory)),
+            *("-nodefaults", "-display", "none", "-vga", "none", "-no-reboot"),
+            *("-serial", f"file:{self.console}"),
+            *("-kernel", str(self.image.kernel), "-initrd", str(self.image.initrd)),
+            *("-append", words),
+            *(word for drive in drives for word in ("-drive", drive)),
+            *("-netdev", f"user,id=n,restrict=on,hostfwd=tcp:127.0.0.1:{port}-:22"),
+            *("-device", "virtio-net-pci,netdev=n,romfile="),
+            *("-device", "virtio-rng-pci"),
+        ]
+
     def _launch(self, port: int) -> None:
         # A panic of the launch before must not be taken for one of this: qemu empties it late.
         self.console.unlink(missing_ok=True)
-        command = _qemu(self.image, self.memory, port, self._disks, self.console)
+        command = self._command(port)
         log = (self.folder / "qemu.log").open("wb")
         with log:
             if self.stays:
@@ -367,24 +389,6 @@ def end(state: State) -> None:
         while state_is_live(state):
             time.sleep(0.05)
     shutil.rmtree(state.folder, ignore_errors=True)
-
-
-def _qemu(image: Image, memory: int, port: int, disks: Sequence[Path], console: Path) -> list[str]:
-    kernel_words = "console=ttyS0 root=LABEL=root rw psi=1 mitigations=off"
-    if len(disks) == 1:
-        kernel_words += f" {NO_SWAP}"
-    drives = [f"file={str(disk).replace(',', ',,')},format=qcow2,if=virtio" for disk in disks]
-    return [
-        "qemu-system-x86_64",
-        *("-accel", "tcg,thread=multi,tb-size=512", "-smp", "2", "-m", str(memory)),
-        *("-nodefaults", "-display", "none", "-vga", "none", "-no-reboot"),
-        *("-serial", f"file:{console}"),
-        *("-kernel", str(image.kernel), "-initrd", str(image.initrd), "-append", kernel_words),
-        *(word for drive in drives for word in ("-drive", drive)),
-        *("-netdev", f"user,id=n,restrict=on,hostfwd=tcp:127.0.0.1:{port}-:22"),
-        *("-device", "virtio-net-pci,netdev=n,romfile="),
-        *("-device", "virtio-rng-pci"),
-    ]
 
 
 def _state(task: Path) -> str:

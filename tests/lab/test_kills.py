@@ -107,7 +107,6 @@ def made(machine: Machine, *counts: str, timeout: float) -> list[Line]:
     return lines
 
 
-@pytest.mark.long
 def test_some_kills(boot: Boot) -> None:
     lines = made(boot(memory=512), "group=4", "global=2", timeout=600)
     assert len(lines) == 6

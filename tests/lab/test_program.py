@@ -203,6 +203,21 @@ def test_an_ordinary_user_sees_and_is_told_what_to_run(
 ) -> None:
     opened = screen("lowmem-tui", width=80, height=24, user="op")
     opened.wait_for_text(r"redis-server\.service .* always")
+    # On the screen: everything can be staged, and its review says what to run.
+    opened.type("/cron.service")
+    opened.wait_for_text("Find.*cron.service")
+    opened.send("Enter")
+    opened.wait_for_text("F8 Review")
+    opened.send("Enter")
+    opened.wait_for_text(r"^ *MemoryMax +infinity")
+    opened.type("100")
+    opened.send("Enter")
+    opened.wait_for_text(r"F8 Review 1")
+    opened.send("F8")
+    opened.wait_for_text("WHAT CHANGES, AND WHEN")
+    opened.send("a")
+    told = r"sudo\s.*apply\s+--trial\s+120\s+--set\s+cron\.service:OOMScoreAdjust=100"
+    opened.wait_for_text(f"(?s){told}")
     ended = machine.run(
         ["lowmem-tui", "apply", "--yes", "--set", "cron.service:OOMScoreAdjust=100"],
         user="op",
@@ -211,6 +226,22 @@ def test_an_ordinary_user_sees_and_is_told_what_to_run(
     assert ended.returncode == 4
     assert "sudo" in ended.stderr
     assert machine.run(["test", "-e", DROP_IN], check=False).returncode == 1
+
+
+def test_without_pressure_files_pressure_is_not_known(boot: Boot) -> None:
+    from .screen import Screen
+
+    machine = boot(psi=False)
+    assert machine.run("cat /proc/pressure/memory", check=False).returncode != 0
+    assert "Pressure  not known" in machine.run("lowmem-tui triage").stdout
+    listed = json.loads(machine.run("lowmem-tui list --json").stdout)
+    assert listed["host"]["pressure"] is None
+    assert machine.run("lowmem-tui list").returncode == 0
+    with Screen(machine, width=80, height=24) as opened:
+        text = opened.wait_for_text(r"redis-server\.service .* always")
+        assert "PSI" not in text.splitlines()[0]
+        opened.send("q")
+        assert opened.wait_for_exit() == 0
 
 
 @pytest.mark.parametrize(
