@@ -1,7 +1,8 @@
 """How far a unit is from its limit, by how it has grown; "not known" rather than a guess; pure.
 
-The slope is the median of those between all pairs of points (Theil and Sen): a leap or two, a
-restart or a hole in the record does not bend it.
+The slope is the median of those between all pairs of points (Theil and Sen): a spike or a hole in
+the record does not bend it. What the last third of the time does not bear out is not told: a growth
+that has ended, a single leap.
 """
 
 from __future__ import annotations
@@ -25,6 +26,13 @@ STEADY = 1 << 20
 STEADY_SHARE = 100
 """And less than one part in so many of what is held."""
 
+AGREES = 2.0
+"""The rate of the last third may be so many times the whole one's, or the whole one its."""
+
+FULL = 95
+"""Per cent of a limit from which on what is pinned can only go to swap: the rest are the kernel's
+own pages and the files being read."""
+
 LONGEST = 24 * 3600.0
 """Seconds; what is further away is not told from a few minutes' growth."""
 
@@ -36,7 +44,7 @@ class Way(StrEnum):
     STEADY = "steady"
     SHRINKS = "shrinks"
     UNEVEN = "uneven"
-    """Up and down: no slope is better than another."""
+    """Up and down, or no longer as before: no slope is better than another."""
     UNKNOWN = "unknown"
     """Not watched for long enough."""
 
@@ -54,15 +62,25 @@ class Reach(NamedTuple):
 
     unit: str
     held: int
+    """What no file takes back, in RAM."""
     limit: int
     growth: Growth
+    """Of that and its swap together."""
+    spare: int = 0
+    """What it can still push out to swap at its limit."""
+
+    @property
+    def swaps(self) -> bool:
+        """Whether it is at its limit and lives on swap: the next end is that of the swap."""
+        return self.spare > 0 and self.held * 100 >= self.limit * FULL
 
     @property
     def seconds(self) -> float | None:
-        """Until the limit is reached at this rate; None: not in sight, or not known."""
+        """Until the limit, or where it swaps the kill; None: not in sight, or not known."""
         if self.growth.way is not Way.GROWS or self.growth.rate <= 0:
             return None
-        left = max(0, self.limit - self.held) / self.growth.rate
+        room = max(0, self.limit - self.held) + (self.spare if self.swaps else 0)
+        left = room / self.growth.rate
         return left if left <= LONGEST else None
 
 
@@ -74,21 +92,30 @@ def growth(values: Sequence[int | None], step: float) -> Growth:
     span = (points[-1][0] - points[0][0]) * step
     if span < LEAST_TIME:
         return Growth(Way.UNKNOWN)
-    slopes = sorted(
-        (later - earlier) / (j - i)
+    slopes = _slopes(points, step)
+    low, middle, high = (slopes[len(slopes) * part // 4] for part in (1, 2, 3))
+    latest = [p for p in points if (points[-1][0] - p[0]) * step <= span / 3]
+    pace = _slopes(latest, step)
+    agrees = bool(pace and middle) and 1 / AGREES <= pace[len(pace) // 2] / middle <= AGREES
+    least = max(STEADY, points[-1][1] // STEADY_SHARE)
+    noise = least / span
+    rests = abs(latest[-1][1] - latest[0][1]) < 2 * least
+    if rests and abs(middle) < noise and max(abs(low), abs(high)) < 2 * noise:
+        return Growth(Way.STEADY, middle)
+    if low > 0 and middle >= noise and agrees:
+        return Growth(Way.GROWS, middle)
+    if high < 0 and middle <= -noise and agrees:
+        return Growth(Way.SHRINKS, middle)
+    return Growth(Way.UNEVEN)
+
+
+def _slopes(points: Sequence[tuple[int, int]], step: float) -> list[float]:
+    """Return the slopes between all pairs, bytes a second, the least first."""
+    return sorted(
+        (later - earlier) / ((j - i) * step)
         for n, (i, earlier) in enumerate(points)
         for j, later in points[n + 1 :]
     )
-    middle = slopes[len(slopes) // 2] / step
-    low, high = slopes[len(slopes) // 4] / step, slopes[3 * len(slopes) // 4] / step
-    noise = max(STEADY, points[-1][1] // STEADY_SHARE) / span
-    if abs(middle) < noise and max(abs(low), abs(high)) < 2 * noise:
-        return Growth(Way.STEADY, middle)
-    if low > 0 and middle >= noise:
-        return Growth(Way.GROWS, middle)
-    if high < 0 and middle <= -noise:
-        return Growth(Way.SHRINKS, middle)
-    return Growth(Way.UNEVEN)
 
 
 def first(reaches: Iterable[Reach]) -> Reach | None:
@@ -99,21 +126,25 @@ def first(reaches: Iterable[Reach]) -> Reach | None:
 
 def in_words(reach: Reach) -> str:
     """Return how far it is: ``in about 12 min, at +2.1M a min``."""
+    if reach.swaps:
+        return f"at its limit, swaps; {_pace(reach, 'the kill ')}"
+    return "at its limit now" if reach.held >= reach.limit else _pace(reach)
+
+
+def _pace(reach: Reach, what: str = "") -> str:
     way, rate = reach.growth
-    if reach.held >= reach.limit:
-        return "at its limit now"
     if way is Way.UNKNOWN:
-        return "not known yet, it takes a minute"
+        return f"{what}not known yet, it takes a minute"
     if way is Way.UNEVEN:
-        return "not known, it goes up and down"
+        return f"{what}not known, its growth is uneven"
     if way is Way.STEADY:
-        return "steady, not in sight"
+        return f"steady, {what}not in sight"
     if way is Way.SHRINKS:
-        return "shrinks, not in sight"
+        return f"shrinks, {what}not in sight"
     pace = f"at +{format_size(round(rate * 60))} a min"
     if reach.seconds is None:
-        return f"not within a day {pace}"
-    return f"in about {about(reach.seconds)} {pace}"
+        return f"{what}not within a day {pace}"
+    return f"{what}in about {about(reach.seconds)} {pace}"
 
 
 def about(seconds: float) -> str:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from lowmem_tui.model.snapshot import Snapshot, Unit
     from lowmem_tui.model.unit import Limit
-    from lowmem_tui.model.usage import HostUsage, Process
+    from lowmem_tui.model.usage import HostUsage, Process, UnitUsage
 
 OOM_SCORE_ADJ_MIN = -1000
 """include/uapi/linux/oom.h: such a process is never chosen."""
@@ -98,6 +98,15 @@ def cgroup_total(host: HostUsage, limit: int, swap_max: Limit | None) -> int:
     if isinstance(swap_max, int):
         swap = min(swap, swap_max)
     return limit // host.page_size + swap // host.page_size
+
+
+def spare_swap(host: HostUsage, usage: UnitUsage) -> int:
+    """Return the bytes of swap that a group can still fill when it is at its limit."""
+    if host.swappiness == 0:
+        return 0
+    most = usage.memory.swap_max
+    own = max(0, most - (usage.swap or 0)) if isinstance(most, int) else host.swap_free
+    return min(own, host.swap_free)
 
 
 def kill_order(snapshot: Snapshot, adjustments: Mapping[str, int] | None = None) -> list[Candidate]:

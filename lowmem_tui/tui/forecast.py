@@ -11,7 +11,7 @@ from lowmem_tui.policy import budget, growth, telling, whatif
 from lowmem_tui.policy.fate import at_every_start, killed_now, outlook
 from lowmem_tui.policy.growth import Reach
 from lowmem_tui.policy.kills import BOX, Goes, Prediction, predict
-from lowmem_tui.policy.oom import limited
+from lowmem_tui.policy.oom import limited, spare_swap
 from lowmem_tui.tui.history import STEP
 
 if TYPE_CHECKING:
@@ -70,19 +70,22 @@ def _order(found: Prediction) -> list[tuple[int, Goes]]:
     return [(kill.victim.pid, kill.goes) for kill in found.kills]
 
 
-def reach(unit: Unit, history: History) -> Reach | None:
+def reach(unit: Unit, snapshot: Snapshot, history: History) -> Reach | None:
     """Return how far a unit is from its limit; None without one."""
-    limit = unit.usage.memory.max if unit.usage else None
-    if not isinstance(limit, int):
+    memory = unit.usage.memory if unit.usage else None
+    if unit.usage is None or memory is None or not isinstance(memory.max, int):
         return None
+    pace = growth.growth(history.pinned(unit.name), STEP)
     return Reach(
-        unit.name, budget.held(unit), limit, growth.growth(history.pinned(unit.name), STEP)
+        unit.name, budget.held(unit), memory.max, pace, spare_swap(snapshot.host, unit.usage)
     )
 
 
 def reaches(snapshot: Snapshot, history: History) -> list[Reach]:
     """Return how far the machine and each limited unit are from their limits, nearest first."""
-    found = [r for name in limited(snapshot) if (r := reach(snapshot.units[name], history))]
+    found = [
+        r for name in limited(snapshot) if (r := reach(snapshot.units[name], snapshot, history))
+    ]
     found.sort(key=lambda r: (-r.held / max(1, r.limit), r.unit))
     host = snapshot.host
     held = host.mem_total - host.mem_available + host.swap_used
@@ -91,7 +94,10 @@ def reaches(snapshot: Snapshot, history: History) -> list[Reach]:
 
 
 def fates(
-    unit: Unit, history: History, staged: Mapping[Key, Value] | None = None
+    unit: Unit,
+    snapshot: Snapshot | None,
+    history: History,
+    staged: Mapping[Key, Value] | None = None,
 ) -> Iterator[Text]:
     """Yield what becomes of a unit that dies, now and with what is staged, and how far that is."""
     if unit.properties is not None and (found := outlook(unit.properties)) is not None:
@@ -101,7 +107,7 @@ def fates(
         if then is not None and then != found:
             words = f"killed: {killed_now(then)}; failing at every start: {at_every_start(then)}"
             yield Text(f" Staged    {words}", style="bold")
-    if (far := reach(unit, history)) is not None:
+    if snapshot is not None and (far := reach(unit, snapshot, history)) is not None:
         share = 100 * far.held // max(1, far.limit)
         words = f"{share}% of {format_size(far.limit)}; {growth.in_words(far)}"
         yield Text(f" Limit     {words}")

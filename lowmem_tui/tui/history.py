@@ -30,9 +30,9 @@ BOX = ""
 class History:
     """A ring of spans for every unit, the most it held in each, in KiB: 240 bytes a unit.
 
-    A second one for units with a limit: what of it no file takes back (anon + shmem), for that is
-    what grows against a limit. A ring is made whole when its unit is first seen, so that the
-    program does not grow.
+    A second one for units with a limit: what of it no file takes back (anon + shmem), in RAM and
+    in swap, for that is what grows against a limit; it begins anew with another main process. A
+    ring is made whole when its unit is first seen, so that the program does not grow.
     """
 
     def __init__(self) -> None:
@@ -41,6 +41,8 @@ class History:
         """The newest, counted from the machine's start."""
         self._rows: dict[str, array[int]] = {}
         self._pinned: dict[str, array[int]] = {}
+        self._mains: dict[str, int] = {}
+        """The main process of each of these."""
 
     @property
     def span(self) -> int:
@@ -69,7 +71,14 @@ class History:
                 continue
             _put(rows, name, place, held)
             if isinstance(memory.max, int) and memory.anon is not None:
-                _put(pinned, name, place, memory.anon + (memory.shmem or 0))
+                main = unit.properties.main_pid if unit.properties else 0
+                if main and main != self._mains.get(name):
+                    if name in self._mains:
+                        pinned.pop(name, None)
+                    self._mains[name] = main
+                _put(
+                    pinned, name, place, memory.anon + (memory.shmem or 0) + (unit.usage.swap or 0)
+                )
 
     def _turn(self, span: int) -> None:
         """Forget what the ring has no room for any more, and whoever is not in it any more."""
@@ -81,11 +90,14 @@ class History:
                     row[place] = _UNKNOWN
                 if row == _EMPTY:
                     del rows[name]
+        for name in self._mains.keys() - self._pinned.keys():
+            del self._mains[name]
 
     def pinned(self, name: str) -> list[int | None]:
-        """Return what a unit with a limit held that no file takes back: bytes, one each ``STEP``.
+        """Return what a unit with a limit held that no file takes back, in RAM and in swap.
 
-        Oldest first, None where nothing is known. ``BOX``: RAM and swap of the machine.
+        Bytes, one each ``STEP``, oldest first, None where nothing is known. ``BOX``: RAM and swap
+        of the machine.
         """
         row = self._pinned.get(name, _EMPTY)
         numbers = range(self._span - SPANS + 1, self._span + 1)

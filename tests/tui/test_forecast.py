@@ -10,6 +10,7 @@ import pytest
 from lowmem_tui.cli.demo import demo_backend
 from lowmem_tui.model.plan import Edit
 from lowmem_tui.model.unit import Key
+from lowmem_tui.policy import growth
 from lowmem_tui.tui import forecast
 from lowmem_tui.tui.history import BOX, SPANS, STEP, History
 from lowmem_tui.tui.screens.forecast import ForecastScreen
@@ -117,11 +118,15 @@ def looked() -> Snapshot:
     return snapshot
 
 
-def at(looked: Snapshot, seconds: float, anon: int | None) -> Snapshot:
+def at(
+    looked: Snapshot, seconds: float, anon: int | None, swap: int = 0, main: int = 845
+) -> Snapshot:
     unit = looked.units[REDIS]
     assert unit.usage is not None
+    assert unit.properties is not None
     memory = unit.usage.memory._replace(anon=anon, shmem=1 << 20)
-    unit = replace(unit, usage=unit.usage._replace(memory=memory))
+    told = replace(unit.properties, main_pid=main)
+    unit = replace(unit, usage=unit.usage._replace(memory=memory, swap=swap), properties=told)
     return replace(looked, monotonic=seconds, units={REDIS: unit, CHAT: looked.units[CHAT]})
 
 
@@ -138,6 +143,34 @@ def test_what_is_pinned_is_kept_of_limited_units(looked: Snapshot) -> None:
     ) >> 10
 
 
+def test_what_has_gone_to_swap_is_still_held(looked: Snapshot) -> None:
+    history = History()
+    history.add(at(looked, 4000, 3 << 20, swap=5 << 20))
+    assert history.pinned(REDIS)[-1] == 9 << 20
+
+
+@pytest.mark.parametrize(
+    ("mains", "kept"), [((845, 845), 2), ((845, 0), 2), ((845, 900), 1), ((0, 900), 2)]
+)
+def test_another_main_process_begins_anew(
+    looked: Snapshot, mains: tuple[int, int], kept: int
+) -> None:
+    history = History()
+    for n, main in enumerate(mains):
+        history.add(at(looked, 4000 + n * STEP, 1 << 20, main=main))
+    assert sum(held is not None for held in history.pinned(REDIS)) == kept
+
+
+def test_a_unit_at_its_limit_that_swaps_is_not_steady(looked: Snapshot) -> None:
+    history = History()
+    for n in range(30):
+        last = at(looked, 4000 + n * STEP, 254 << 20, swap=n << 22)
+        history.add(last)
+    found = forecast.reach(last.units[REDIS], last, history)
+    assert found is not None
+    assert growth.in_words(found).startswith("at its limit, swaps; the kill in about ")
+
+
 def test_what_is_old_is_forgotten(looked: Snapshot) -> None:
     history = History()
     history.add(at(looked, 4000, 5 << 20))
@@ -146,4 +179,4 @@ def test_what_is_old_is_forgotten(looked: Snapshot) -> None:
 
 
 def test_a_unit_without_a_limit_has_no_distance(looked: Snapshot) -> None:
-    assert forecast.reach(looked.units["nginx.service"], History()) is None
+    assert forecast.reach(looked.units["nginx.service"], looked, History()) is None

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 STEP = 4.0
 LINE = [100 * M + i * M for i in range(30)]
+SPAN = 60
 
 # what was seen every 4 s → which way, MiB a minute
 WAYS: dict[str, tuple[Sequence[int | None], Way, float]] = {
@@ -32,6 +33,20 @@ WAYS: dict[str, tuple[Sequence[int | None], Way, float]] = {
     "flat with a spike": ([900 * M if i == 9 else 100 * M for i in range(30)], Way.STEADY, 0),
     "noise": ([100 * M + i % 3 * 4096 for i in range(30)], Way.STEADY, 0),
     "a saw": ([100 * M + i % 10 * 9 * M for i in range(60)], Way.UNEVEN, 0),
+    "growth that has ended": ([100 * M + min(i, 30) * 5 * M for i in range(SPAN)], Way.UNEVEN, 0),
+    "a start, then flat": ([50 * M + min(i, 30) * 7 * M for i in range(SPAN)], Way.UNEVEN, 0),
+    "growth that has begun": (
+        [100 * M + max(0, i - 54) * 8 * M for i in range(SPAN)],
+        Way.UNEVEN,
+        0,
+    ),
+    "growth twice as fast": ([i * M + max(0, i - 40) * M for i in range(SPAN)], Way.GROWS, 16.41),
+    "one leap": ([M + i * 4096 + (200 * M if i > 30 else 0) for i in range(SPAN)], Way.UNEVEN, 0),
+    "shrinking that has ended": (
+        [300 * M - min(i, 30) * 5 * M for i in range(SPAN)],
+        Way.UNEVEN,
+        0,
+    ),
     "growth of a kilobyte a minute": ([100 * M + i * 68 for i in range(60)], Way.STEADY, 0),
 }
 
@@ -60,7 +75,7 @@ WORDS: dict[str, tuple[int, Growth, str]] = {
     "days": (10, Growth(Way.GROWS, 100.0), "not within a day at +5.9K a min"),
     "steady": (70, Growth(Way.STEADY), "steady, not in sight"),
     "shrinks": (70, Growth(Way.SHRINKS, -5.0), "shrinks, not in sight"),
-    "uneven": (70, Growth(Way.UNEVEN), "not known, it goes up and down"),
+    "uneven": (70, Growth(Way.UNEVEN), "not known, its growth is uneven"),
     "new": (70, Growth(Way.UNKNOWN), "not known yet, it takes a minute"),
 }
 
@@ -68,6 +83,38 @@ WORDS: dict[str, tuple[int, Growth, str]] = {
 @pytest.mark.parametrize(("held", "found", "words"), WORDS.values(), ids=WORDS)
 def test_words(held: int, found: Growth, words: str) -> None:
     assert in_words(Reach("a.service", held * M, 100 * M, found)) == words
+
+
+GROWING = Growth(Way.GROWS, M)
+
+# what it holds, the swap left to it, how it grows → words: at its limit it swaps, and then dies
+AT_ITS_LIMIT: dict[str, tuple[int, int, Growth, str]] = {
+    "below": (90, 300, GROWING, "in about 10 s at +60M a min"),
+    "swaps": (97, 300, GROWING, "at its limit, swaps; the kill in about 5 min at +60M a min"),
+    "over it": (101, 300, GROWING, "at its limit, swaps; the kill in about 5 min at +60M a min"),
+    "rests": (97, 300, Growth(Way.STEADY), "at its limit, swaps; steady, the kill not in sight"),
+    "new": (
+        97,
+        300,
+        Growth(Way.UNKNOWN),
+        "at its limit, swaps; the kill not known yet, it takes a minute",
+    ),
+    "without swap": (97, 0, GROWING, "in about 3 s at +60M a min"),
+    "without swap, there": (100, 0, GROWING, "at its limit now"),
+}
+
+
+@pytest.mark.parametrize(
+    ("held", "spare", "pace", "words"), AT_ITS_LIMIT.values(), ids=AT_ITS_LIMIT
+)
+def test_at_its_limit(held: int, spare: int, pace: Growth, words: str) -> None:
+    assert in_words(Reach("a.service", held * M, 100 * M, pace, spare * M)) == words
+
+
+def test_whoever_swaps_at_its_limit_may_be_the_first() -> None:
+    swaps = Reach("swaps.service", 97 * M, 100 * M, Growth(Way.GROWS, M), 30 * M)
+    fills = Reach("fills.service", 10 * M, 100 * M, Growth(Way.GROWS, M), 30 * M)
+    assert first([fills, swaps]) == swaps
 
 
 def test_the_first_is_the_soonest_not_the_fullest() -> None:

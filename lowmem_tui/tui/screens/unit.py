@@ -72,7 +72,8 @@ class UnitScreen(EditScreen):
         if self.app.size.height < SHORT:
             lines += facts.identity(unit, self.verdict, glyphs)
         lines += [facts.heading("MEMORY", width, palette), *facts.memory(unit, glyphs)]
-        if fates := list(forecast.fates(unit, history_of(self.app), self.changes)):
+        snapshot, history = self.lowmem.snapshot, history_of(self.app)
+        if fates := list(forecast.fates(unit, snapshot, history, self.changes)):
             lines += [facts.heading("IF IT DIES", width, palette), *fates]
         known = self._known.get(self.unit_name)
         if known is not None and known.settings:
