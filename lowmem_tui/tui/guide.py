@@ -32,10 +32,12 @@ class Stand(Enum):
     TODO = "to do"
     BY_HAND = "by hand"
     """Nothing that the program does itself is left, but something that it cannot do."""
+    LEFT = "left as it is"
+    """The operator left what is proposed."""
     DONE = "done"
 
 
-OVER = frozenset({Stand.ABSENT, Stand.SKIPPED, Stand.DONE})
+OVER = frozenset({Stand.ABSENT, Stand.SKIPPED, Stand.LEFT, Stand.DONE})
 """Nothing has to be decided any more."""
 
 WORTH_A_WORD = frozenset({Severity.ADVICE, Severity.WARNING, Severity.PROBLEM})
@@ -122,10 +124,18 @@ class Part:
             return Stand.SKIPPED
         if self.to_do():
             return Stand.TODO
-        return Stand.BY_HAND if self._by_hand() else Stand.DONE
+        if self.look.by_hand:
+            return Stand.BY_HAND
+        # What only says that a value is not the proposed one is settled by the operator's own.
+        settled = {item.key for item in self.items if self.is_so(item)}
+        wrong = any(f.severity in WORTH_A_WORD and f.subject not in settled for f in self._found())
+        left = self.left()
+        if any(item.taken for item in left) or (left and wrong):
+            return Stand.LEFT
+        return Stand.BY_HAND if wrong else Stand.DONE
 
-    def _by_hand(self) -> bool:
-        return self.look is not None and bool(self.look.by_hand)
+    def _found(self) -> Sequence[Finding]:
+        return self.look.findings if self.look else ()
 
     @property
     def words(self) -> str:
@@ -135,8 +145,6 @@ class Part:
             return f"to do {len(self.to_do())}"
         if stand is Stand.DONE and not self.items:
             return "nothing to do"
-        if stand is Stand.DONE and (left := len(self.left())):
-            return f"done, {left} left"
         return str(stand.value)
 
     @property
@@ -149,7 +157,7 @@ class Part:
         if self.look.absent:
             return self.look.absent
         worst = self.worst()
-        if worst is not None and (self.stand is Stand.TODO or not self.look.facts):
+        if worst is not None and (self.stand is not Stand.DONE or not self.look.facts):
             whom = "" if worst.subject in worst.text else f"{worst.subject}: "
             return f"{whom}{worst.text}"
         return self.look.facts[0] if self.look.facts else ""
@@ -157,11 +165,12 @@ class Part:
     @property
     def waits(self) -> bool:
         """Whether the operator has something to decide here, or to read."""
-        return self.stand not in OVER or (self.stand is Stand.DONE and not self.seen)
+        unread = self.stand in {Stand.LEFT, Stand.DONE} and not self.seen
+        return self.stand not in OVER or unread
 
     def worst(self) -> Finding | None:
         """Return the finding that matters most."""
-        found = [f for f in (self.look.findings if self.look else ()) if f.severity in WORTH_A_WORD]
+        found = [f for f in self._found() if f.severity in WORTH_A_WORD]
         rank = list(Severity).index
         return max(found, key=lambda finding: rank(finding.severity), default=None)
 

@@ -6,6 +6,7 @@ import asyncio
 import subprocess
 import sys
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from unittest.mock import patch
 
@@ -15,7 +16,7 @@ from lowmem_tui.cli.demo import demo_backend
 from lowmem_tui.model.errors import HalfDoneError, InvalidValueError, PutBackError, RefusedError
 from lowmem_tui.model.plan import ActionKind, Notice, Plan
 from lowmem_tui.model.setup import Finding, Item, Look, Severity
-from lowmem_tui.tui.guide import Stand
+from lowmem_tui.tui.guide import Part, Stand
 from lowmem_tui.tui.screens.ask import AskScreen
 from lowmem_tui.tui.screens.change import ChangeScreen
 from lowmem_tui.tui.screens.confirm import ConfirmScreen
@@ -139,6 +140,10 @@ async def test_skipped_is_remembered_for_the_session() -> None:
     async with set_up() as (front, _, _):
         await front.press("down", "s")
         assert "2 Tiers skipped" in says(front)
+        assert "Skipped; s takes it up again." in says(front)
+        await front.press("s")
+        assert "2 Tiers to do 1" in says(front)
+        await front.press("s")
         assert "3 to do in 2 of 6" in says(front)
         await front.press("escape")
         assert front.shows(MainScreen)
@@ -246,7 +251,7 @@ async def test_space_leaves_an_item_and_takes_it() -> None:
         await front.press("right")
         assert "[x] vm.swappiness" in says(front)
         await front.press("down", "space", "up", "space")
-        assert "done, 2 left" in says(front)
+        assert "Kernel settings: left as it is" in says(front)
         assert "Enter Next step" in says(front)
         await front.press("space")
         assert "Enter Preview" in says(front)
@@ -283,6 +288,49 @@ async def test_a_tier_that_is_changed_moves_the_unit_on_the_main_screen() -> Non
         await front.press("u", "y")
         await front.until(lambda: "is undone" in says(front))
         assert front.app.verdict(CHAT).tier == 1
+
+
+SO = Item("a", "A thing", "1", "2", "Because.", done=True)
+PROPOSED, OFFERED = (Item(k, "A", "1", "2", "Because.", taken=k == "b") for k in "bc")
+ADVICE = Finding("f", Severity.ADVICE, "b", "b is 1.", "setup")
+STANDS = {
+    "all so": ((SO,), (), (), Stand.DONE),
+    "an offer besides": ((SO, OFFERED), (), (), Stand.DONE),
+    "an offer, and something wrong": ((OFFERED,), (ADVICE,), (), Stand.LEFT),
+    "a proposal": ((PROPOSED,), (ADVICE,), (), Stand.TODO),
+    "a proposal that is left": ((PROPOSED,), (), ("b",), Stand.LEFT),
+    "wrong, and nothing to take": ((), (ADVICE,), (), Stand.BY_HAND),
+    "worth knowing": ((), (replace(ADVICE, severity=Severity.NOTE),), (), Stand.DONE),
+}
+
+
+@pytest.mark.parametrize(("items", "findings", "leave", "stand"), STANDS.values(), ids=STANDS)
+def test_how_a_step_stands(
+    items: tuple[Item, ...], findings: tuple[Finding, ...], leave: tuple[str, ...], stand: Stand
+) -> None:
+    look = Look(items=items, findings=findings)
+    part = Part(SmallStep("x", "X", "About x.", look), look)
+    for item in items:
+        if item.key in leave:
+            part.take(item, taken=False)
+    assert part.stand is stand
+
+
+async def test_what_is_left_is_not_marked_as_done() -> None:
+    async with set_up(only=("kernel",)) as (front, _, _):
+        await front.press("enter", "space", "down", "space", "enter")
+        assert "WHAT IS LEFT - Kernel settings: left as it is" in says(front)
+        await front.press("escape")
+        assert lines(front)[1].startswith("    1 Kernel settings  left as it is")
+
+
+async def test_a_question_is_seen_whole_on_a_narrow_screen() -> None:
+    async with set_up(only=("kernel",), size=(40, 12)) as (front, _, _):
+        await front.press("enter")
+        await preview(front)
+        await front.press("a")
+        assert says(front) == "Apply this at once? (u undoes it afterwards) y/n"
+        assert all(len(line) == 40 for line in lines(front))
 
 
 async def test_one_without_a_proposal_is_left_until_it_is_given_a_value() -> None:

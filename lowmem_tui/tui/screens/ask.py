@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 
-from lowmem_tui.tui.widgets.lines import Lines
+from lowmem_tui.tui.widgets.prose import Prose, hang
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
 
 
 class AskScreen(ModalScreen[bool]):
-    """One line at the foot of the screen."""
+    """A line at the foot of the screen, or as many as a narrow one needs."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y,Y", "answer(True)", "Yes"),
@@ -27,7 +28,11 @@ class AskScreen(ModalScreen[bool]):
 
     def compose(self) -> ComposeResult:
         """Show the question."""
-        yield Lines([f" {self._question} y/n "], style="bold reverse")
+        yield Prose(self._paint)
+
+    def _paint(self, width: int) -> list[Text]:
+        lines = hang(Text(f" {self._question} y/n"), width, self.app.console)
+        return [Text(f"{line.plain:<{width}}", "bold reverse", no_wrap=True) for line in lines]
 
     def action_answer(self, answer: bool) -> None:
         """Take the answer."""

@@ -141,8 +141,6 @@ class SetupScreen(Screen[None]):
         part.skipped = not part.skipped
         self._repaint()
         self._say("Skipped; s takes it up again." if part.skipped else "")
-        if part.skipped:
-            self._list.action_move(1)
 
     def action_look(self) -> None:
         """Look at every step again."""

@@ -121,7 +121,7 @@ class SetupReportScreen(Sheet):
 
     def _left(self) -> Iterator[Text]:
         parts = guide_of(self.lowmem).parts
-        told = {Stand.TODO, Stand.SKIPPED, Stand.TROUBLE, Stand.BY_HAND, Stand.WAITING}
+        told = set(Stand) - {Stand.LOOKING, Stand.ABSENT, Stand.DONE}
         left = [part for part in parts if part.stand in told]
         if not left:
             yield Text(" Nothing.")
