@@ -166,9 +166,9 @@ def _units(plan: Plan) -> list[str]:
 def _check(changes: Iterable[FileChange], files: Files) -> None:
     """Look whether everything is as the plan saw it; raises before anything is touched."""
     for change in changes:
-        if sentence := files.obstacle(change.path):
-            raise RefusedError(sentence)
         try:
+            if sentence := files.obstacle(change.path):
+                raise RefusedError(sentence)
             now = files.read(change.path)
         except PermissionError as error:
             raise NotPermittedError(

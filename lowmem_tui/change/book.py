@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from lowmem_tui.change.live import live_before
 from lowmem_tui.change.record import Record
 from lowmem_tui.model.change import State
+from lowmem_tui.model.errors import UnreloadedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,7 +59,9 @@ class RecordBook:
         self._end(State.APPLIED)
 
     def failed(self, failure: BaseException) -> None:
-        """See ``Book``."""
+        """See ``Book``. What systemd could not be asked for, the next start asks."""
+        if isinstance(failure, UnreloadedError):
+            return
         with contextlib.suppress(OSError):
             self._end(State.FAILED, str(failure))
 

@@ -94,6 +94,9 @@ class EtcFiles:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 holder = os.read(fd, 20).decode("ascii", "replace").strip()
+                # The script of a trial takes the lock, too, and writes nothing into it.
+                if not os.path.exists(f"/proc/{holder}/stat"):
+                    holder = ""
                 raise RefusedError(
                     "Another lowmem-tui is changing this server"
                     f"{f' (process {plain(holder)})' if holder else ''}: wait until it has ended."
@@ -136,6 +139,8 @@ class EtcFiles:
                     return ""
                 if sentence := self._oddity(shown, found, folder=True):
                     return sentence
+                if place in PLACES and found.st_mode & stat.S_IWGRP and found.st_gid:
+                    return f"{shown} can be written by group {found.st_gid}: `chmod g-w` it."
                 inside = os.open(folder, _FOLDER | os.O_NOFOLLOW, dir_fd=above)
                 try:
                     found = os.stat(name, dir_fd=inside, follow_symlinks=False)
@@ -146,8 +151,6 @@ class EtcFiles:
                 return self._oddity(plain(path), found, folder=False)
         except FileNotFoundError:
             return ""
-        except PermissionError:
-            return f"{shown} cannot be read by this user: run the same with sudo."
 
     def _oddity(self, path: str, found: os.stat_result, *, folder: bool) -> str:
         if stat.S_ISLNK(found.st_mode):

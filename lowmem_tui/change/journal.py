@@ -8,14 +8,14 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from lowmem_tui.change import places
-from lowmem_tui.change.record import SCHEMA, action_from, dump, effect_from, load
+from lowmem_tui.change.record import SCHEMA, Record, action_from, dump, effect_from, load
 from lowmem_tui.model.change import KEPT, Change, State
 from lowmem_tui.model.errors import InvalidValueError
+from lowmem_tui.model.text import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from lowmem_tui.change.record import Record
     from lowmem_tui.model.ports import Store
 
 KEEP = 200
@@ -34,13 +34,32 @@ class Journal:
     def records(self) -> list[Record]:
         """Return all records, the oldest first. OSError as the kernel gives it.
 
-        What cannot be understood is left out, and never overwritten.
+        What cannot be understood is left out, and never overwritten: see ``strange``.
         """
-        found = []
+        return [record for _, record in self._loaded() if isinstance(record, Record)]
+
+    def strange(self) -> list[str]:
+        """Return a sentence for each record that cannot be understood. OSError."""
+        return [
+            f"{_path(number)} cannot be understood ({plain(str(why), 200)}), so change {number} is "
+            "neither settled nor undone: look at it, and move it away."
+            for number, why in self._loaded()
+            if isinstance(why, InvalidValueError)
+        ]
+
+    def _loaded(self) -> Iterator[tuple[int, Record | InvalidValueError]]:
         for number in self._numbers():
-            with contextlib.suppress(InvalidValueError):
-                found.append(load(self._store.read(_path(number)) or ""))
-        return found
+            try:
+                record = load(self._store.read(_path(number)) or "")
+            except IsADirectoryError:
+                yield number, InvalidValueError("it is a folder")
+            except InvalidValueError as error:
+                yield number, error
+            else:
+                if record.id != number:
+                    yield number, InvalidValueError(f"it is that of change {record.id}")
+                else:
+                    yield number, record
 
     def next_id(self) -> int:
         """Return the number of the next change."""

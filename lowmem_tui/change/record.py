@@ -144,7 +144,7 @@ def load(text: str) -> Record:
     try:
         made = json.loads(text)
         if made.pop("schema") != SCHEMA:
-            raise InvalidValueError("The record was written by another version of lowmem-tui.")
+            raise InvalidValueError("another version of lowmem-tui has written it")
         live, trial, plan = made.pop("live"), made.pop("trial"), made.pop("plan")
         return Record(
             **{
@@ -164,10 +164,10 @@ def load(text: str) -> Record:
                 "trial": trial and _trial(trial),
             }
         )
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
         if isinstance(error, InvalidValueError):
             raise
-        raise InvalidValueError(f"This is no record of a change ({error}).") from error
+        raise InvalidValueError(f"it is no record of a change: {error}") from error
 
 
 def action_from(made: dict[str, Any]) -> Action:

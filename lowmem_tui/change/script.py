@@ -45,7 +45,7 @@ class Roots(NamedTuple):
 
 _SCRIPT = r"""#!/bin/sh
 # Takes back a trial of lowmem-tui: systemd runs it when the time is over and nobody has confirmed.
-# The data lie beside it. By hand: sh revert
+# The data lie beside it. By hand: sh revert; systemd gives the number of the trial that it means.
 set -u
 umask 077
 LC_ALL=C
@@ -57,6 +57,8 @@ command exec 9>>"$lock" && flock -w 180 9 || :
 
 # Taken back already; or kept, or being kept: then whoever keeps it sees to everything.
 [ -f "$room/data" ] && [ ! -e "$room/confirming" ] && [ ! -e "$room/result" ] || exit 0
+# A late run for another trial than the one that is here.
+[ $# -eq 0 ] || grep -qx "id $1" "$room/data" || exit 0
 said=
 
 # The control group of unit $1; $2 is the one that it had, or - if it did not run.

@@ -10,7 +10,7 @@ from lowmem_tui.change.journal import OPEN
 from lowmem_tui.change.live import catch_up, restore
 from lowmem_tui.change.steps import Act
 from lowmem_tui.change.transaction import in_words
-from lowmem_tui.change.trial import ROOM_FILES, clear, kept_files, take_back
+from lowmem_tui.change.trial import ROOM_FILES, clear, kept_files, take_back, timer_name
 from lowmem_tui.model.change import State
 from lowmem_tui.model.errors import LowmemError, NotPermittedError, PutBackError
 from lowmem_tui.model.text import plain
@@ -44,7 +44,8 @@ def settle(site: Site, *, over: bool = False) -> list[str]:
                 continue
             said.append(_settle(site, record))
         if not runs:
-            _empty_room(site)
+            said += _empty_room(site)
+        said += site.journal.strange()
         # A record may have been written, and the summary not any more.
         site.journal.publish()
     except (OSError, LowmemError) as error:
@@ -161,15 +162,33 @@ def _write(site: Site, files: Iterable[tuple[FileChange, str | None, str | None]
             site.hands.files.write(file.path, then)
 
 
-def _empty_room(site: Site) -> None:
-    """Remove what a trial that is over has left: it was interrupted at the very end."""
+def _empty_room(site: Site) -> list[str]:
+    """Remove what a trial that is over has left: it was interrupted at the very end.
+
+    One whose record is lost is not over: it is taken back, by the script, for it alone knows how.
+    """
     found = site.store.read(places.DATA)
     number = ""
     with contextlib.suppress(ValueError, IndexError):
         number = (found or "").split("\n", 1)[0].split(" ")[1]
     if number.isascii() and number.isdigit():
-        clear(site, int(number))
-        return
+        known = any(record.id == int(number) for record in site.journal.records())
+        if known or site.store.read(places.RESULT) is not None:
+            clear(site, int(number))
+            return []
+        return [_lost(site, int(number))]
     for path in ROOM_FILES:
         if site.store.read(path) is not None:
             site.store.remove(path)
+    return []
+
+
+def _lost(site: Site, number: int) -> str:
+    site.store.remove(places.CONFIRMING)
+    lost = f"Trial {number} has no record any more"
+    try:
+        # The script waits for our lock.
+        site.hands.manager.restart_unit(f"{timer_name(number)}.service")
+    except LowmemError:
+        return f"{lost}: run `sh {places.SCRIPT}` as root to take it back."
+    return f"{lost}, and systemd takes it back now."

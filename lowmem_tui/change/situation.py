@@ -79,6 +79,8 @@ class SettingsReader:
             ours = self._read(path)
             try:
                 obstacle = self._files.obstacle(path)
+            except PermissionError:
+                obstacle = f"{path} cannot be looked at by this user: run the same with sudo."
             except OSError as error:
                 obstacle = f"{path} cannot be looked at ({error.strerror}): see `dmesg`."
         return UnitSituation(

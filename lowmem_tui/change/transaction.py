@@ -13,6 +13,7 @@ from lowmem_tui.model.errors import (
     LowmemError,
     NotPermittedError,
     PutBackError,
+    UnreloadedError,
 )
 from lowmem_tui.model.text import plain
 
@@ -77,28 +78,36 @@ class Transaction:
     def put_back(self, error: BaseException) -> BaseException:
         """Undo every step that was begun, and return what to raise now.
 
-        PutBackError (NotPermittedError, if the cause is one) when everything is as it was, or
-        HalfDoneError telling what is left. What is no Exception is raised again as it is.
+        PutBackError (NotPermittedError, if the cause is one) when everything is as it was,
+        UnreloadedError when systemd alone does not know, or HalfDoneError telling what is left.
+        What is no Exception is raised again as it is.
         """
         at = self._begun[-1].doing if self._begun and isinstance(error, OSError) else ""
         why = in_words(error, at)
         why = why[:1].upper() + why[1:]
         left = self._undo_all()
+        if left and all(isinstance(step, Reload) for step in left):
+            return UnreloadedError(
+                f"{why}; the files are as they were, and the next start of lowmem-tui has systemd "
+                "read them again, as does `systemctl daemon-reload`."
+            )
         if left:
             return HalfDoneError(
-                f"{why}; not everything could be put back, so do by hand: {'; '.join(left)}."
+                f"{why}; not everything could be put back, so do by hand: "
+                f"{'; '.join(left.values())}."
             )
         if not isinstance(error, Exception):
             return error
         kind = NotPermittedError if isinstance(error, NotPermittedError) else PutBackError
         return kind(f"{why}; everything is as it was.")
 
-    def _undo_all(self) -> list[str]:
+    def _undo_all(self) -> dict[Step, str]:
         """Undo, last first; systemd is reloaded when the files are back. Returns what is left."""
         reloads = [step for step in self._begun if isinstance(step, Reload)]
         again = [step for step in self._begun if _repeats(step)]
         others = [s for s in reversed(self._begun) if not isinstance(s, Reload) and not _repeats(s)]
-        return [left for step in (*others, *reloads[:1], *again) if (left := self._undo(step))]
+        steps = (*others, *reloads[:1], *again)
+        return {step: left for step in steps if (left := self._undo(step))}
 
     def _undo(self, step: Step) -> str:
         for _ in range(TRIES):

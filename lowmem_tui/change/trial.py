@@ -21,7 +21,13 @@ from lowmem_tui.change.book import RecordBook
 from lowmem_tui.change.live import restore, revive
 from lowmem_tui.change.record import TrialRun
 from lowmem_tui.model.change import State, Trial
-from lowmem_tui.model.errors import HalfDoneError, InvalidValueError, LowmemError, ManagerError
+from lowmem_tui.model.errors import (
+    HalfDoneError,
+    InvalidValueError,
+    LowmemError,
+    ManagerError,
+    UnreloadedError,
+)
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.trial import TrialNotice
 
@@ -73,7 +79,8 @@ class TrialBook(RecordBook):
     def failed(self, failure: BaseException) -> None:
         """See ``Book``."""
         # With something left to put back, the timer stays: it is the one that still can.
-        if self.record is not None and not isinstance(failure, HalfDoneError):
+        left = isinstance(failure, HalfDoneError | UnreloadedError)
+        if self.record is not None and not left:
             clear(self._site, self.record.id)
             super().failed(failure)
 
@@ -94,7 +101,7 @@ def arm(site: Site, number: int, seconds: float) -> None:
     """Arm the timer, and see that it is armed. ManagerError."""
     name = timer_name(number)
     manager = site.hands.manager
-    manager.start_revert_timer(name, seconds, (script.SHELL, places.SCRIPT))
+    manager.start_revert_timer(name, seconds, (script.SHELL, places.SCRIPT, str(number)))
     timer = f"{name}.timer"
     for _ in range(_TRIES):
         if manager.properties((timer,))[timer].active_state == "active":
@@ -155,11 +162,16 @@ class ConfirmBook:
 
     def failed(self, failure: BaseException) -> None:
         """See ``Book``."""
-        if isinstance(failure, HalfDoneError):
-            return
         with contextlib.suppress(OSError):
+            if isinstance(failure, HalfDoneError) and not self._is_tried():
+                return
             self._site.store.remove(places.CONFIRMING)
             self._put(State.TRIAL)
+
+    def _is_tried(self) -> bool:
+        """Tell whether every file is as it was in the trial, so that the script can end it."""
+        files = self._site.hands.files
+        return all(files.read(file.path) == file.before for file in kept_files(self._record))
 
     def _put(self, state: State) -> None:
         self._site.journal.put(self._record.to(state))

@@ -59,8 +59,7 @@ def plan_undo(
             now.setdefault(file.path, file.after)
             then[file.path] = file.before
     found = {path: _read(files, path) for path in now}
-    if not force:
-        _unchanged(records, back, now, found)
+    _unchanged(records, back, now, found, force=force)
     changes = tuple(FileChange(path, found[path], then[path]) for path in then)
     undoes = tuple(each.id for each in back)
     actions = [a.inverse for each in back for a in reversed(each.plan.actions)]
@@ -83,7 +82,11 @@ def _chosen(records: Sequence[Record], change: str | None) -> Record:
         if str(record.id) != change:
             continue
         if record.id in back:
-            by = next(r.id for r in records if record.id in r.undoes and r.id not in back)
+            by = next(
+                r.id
+                for r in records
+                if record.id in r.undoes and r.id not in back and r.state in KEPT
+            )
             raise RefusedError(
                 f"Change {record.id} is undone already, by {by}: `lowmem-tui undo {by}` brings it "
                 "back."
@@ -111,6 +114,8 @@ def _unchanged(
     back: Sequence[Record],
     now: dict[str, str | None],
     found: dict[str, str | None],
+    *,
+    force: bool,
 ) -> None:
     for path, text in now.items():
         if found[path] == text:
@@ -122,6 +127,8 @@ def _unchanged(
                 "give --with-later to undo both.",
                 way="with_later",
             )
+        if force:
+            continue
         raise RefusedError(
             f"{plain(path)} was edited since: look at it; --force restores what was there before "
             f"change {back[-1].id} all the same.",

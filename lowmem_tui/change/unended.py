@@ -24,10 +24,13 @@ def interrupted(store: Store) -> bool:
             return False
         from lowmem_tui.change.journal import OPEN, Journal, shown, summary
 
-        records = Journal(store).records()
+        journal = Journal(store)
+        records = journal.records()
         # A record may have been written, and the summary not any more.
-        return any(record.state in OPEN for record in records) or (
-            bool(records) and summary(store)[::-1] != shown(records)
+        return (
+            any(record.state in OPEN for record in records)
+            or (bool(records) and summary(store)[::-1] != shown(records))
+            or bool(journal.strange())
         )
     except InvalidValueError:
         return True

@@ -6,7 +6,7 @@ import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from lowmem_tui.change import trial
+from lowmem_tui.change import places, trial
 from lowmem_tui.change.apply import NoBook, not_refused, perform
 from lowmem_tui.change.book import RecordBook
 from lowmem_tui.change.settle import settle
@@ -17,6 +17,7 @@ from lowmem_tui.change.undo import plan_undo
 from lowmem_tui.change.verify import differences
 from lowmem_tui.model.change import State
 from lowmem_tui.model.errors import (
+    ChangedError,
     HalfDoneError,
     InvalidValueError,
     LowmemError,
@@ -83,7 +84,13 @@ def confirm(site: Site) -> Outcome:
             raise RefusedError(_none_to_keep(site))
         files = trial.kept_files(record)
         book = trial.ConfirmBook(site, record)
-        outcome = perform(record.plan, site.hands, files, check, book)
+        try:
+            outcome = perform(record.plan, site.hands, files, check, book)
+        except ChangedError as error:
+            raise ChangedError(
+                f"{str(error).rstrip('.')}; the trial still runs, and is taken back when its time "
+                "is over."
+            ) from error
         trial.clear(site, record.id)
         gone = tuple(file.path for file in record.plan.files if file.after is None)
         return replace(outcome, files=record.paths, removed=gone)
@@ -144,6 +151,10 @@ def _begun(site: Site) -> Generator[Callable[[], None], None, None]:
     site.cancelled.clear()
     with Interruptions(site.cancelled) as interruptions, site.exclusive():
         settle(site)
+        if _trial_record(site) is None and _has_trial(site):
+            raise RefusedError(
+                "A trial whose record is lost is being taken back: wait a moment, and try again."
+            )
         yield interruptions.check
 
 
@@ -152,6 +163,13 @@ def _records(site: Site) -> list[Record]:
         return site.journal.records()
     except OSError as error:
         raise PutBackError(f"The history cannot be read: {in_words(error)}.") from error
+
+
+def _has_trial(site: Site) -> bool:
+    try:
+        return site.store.read(places.DATA) is not None
+    except OSError as error:
+        raise PutBackError(f"Nothing was touched: {in_words(error)}.") from error
 
 
 def _trial_record(site: Site) -> Record | None:

@@ -46,5 +46,9 @@ class PutBackError(LowmemError):
     """The change failed on the way, and everything is as it was."""
 
 
+class UnreloadedError(PutBackError):
+    """Every file is as it was, but systemd could not be asked to read them again."""
+
+
 class HalfDoneError(LowmemError):
     """The change failed on the way and could not be put back whole: the text says what is left."""

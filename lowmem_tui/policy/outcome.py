@@ -330,7 +330,8 @@ def _over_budget(situation: Situation, afters: Sequence[After]) -> Notice | None
     if total + kept <= room:
         return None
     # A small limit where there was none is no reason to complain of the others.
-    crossed = sum(before.values()) + kept <= room
+    was = sum(before.values()) + kept
+    crossed = was <= room or was <= room + host.swap_total < total + kept
     unit = next(
         (
             name

@@ -164,7 +164,13 @@ def _plan_unit(case: UnitCase, unit: str, wishes: dict[Key, str | None]) -> _Uni
     after = dropin.render(unit, settings, section) if settings else None
     files = dropin.with_file(case.known.files, UnitFile(path, after))
     for key in changed:
-        made.effects.append(_effect(case, key, wishes[key], files, section))
+        effect = _effect(case, key, wishes[key], files, section)
+        made.effects.append(effect)
+        if wishes[key] is None and effect.loaded is not None:
+            # What comes out is somebody else's value: it may kill all the same.
+            comes = EditCase(case, key, effect.loaded)
+            found = [n for check in preflight.EDIT_REFUSALS if (n := check(comes))]
+            made.refusals.extend(notice for notice in found if notice.forceable)
         if wishes[key] is not None and (notice := _later_file(unit, key, files, section)):
             made.warnings.append(notice)
     return made._replace(file=FileChange(path, before, after))

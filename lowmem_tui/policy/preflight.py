@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from lowmem_tui.model.plan import Notice
 from lowmem_tui.model.quantity import format_size, render_limit
 from lowmem_tui.model.text import plain
-from lowmem_tui.model.unit import Key, is_template, is_unit_name, unit_type
+from lowmem_tui.model.unit import Key, UnitType, is_template, is_unit_name, unit_type
 from lowmem_tui.model.unitfile import section_of
 from lowmem_tui.policy import dropin
 from lowmem_tui.policy.cases import KEYS_OF, EditCase, UnitCase, parent_cap, unreclaimable
@@ -26,6 +26,12 @@ A_LOGIN = 10 << 20
 """Bytes that a connection holds in the login service until its session has a unit of its own."""
 
 LEAST_FORLOGINS = 64 << 20
+
+LONGEST_NAME = 253
+"""Bytes of a unit's name that leave room for the ".d" of its folder (NAME_MAX is 255)."""
+
+ENOUGH = -500
+"""A score from which down a unit is well protected."""
 
 NEEDED = frozenset(
     {
@@ -66,6 +72,12 @@ def _type(case: UnitCase) -> Notice | None:
     if not is_unit_name(case.name):
         text = f"{plain(case.name, 80)} is not a name that a file can be made for."
         return Notice("bad-name", case.name, text)
+    if len(case.name.encode()) > LONGEST_NAME:
+        text = (
+            f"The name of {plain(case.name, 40)} is too long for a folder of drop-ins: limit the "
+            "slice that it is in."
+        )
+        return Notice("name-too-long", case.name, text)
     if section_of(case.name) is None:
         kind = unit_type(case.name)
         text = f"A {kind} has no processes and no memory: edit the unit that it starts."
@@ -230,7 +242,40 @@ def _needed(case: EditCase) -> Notice | None:
     return case.notice(
         "needed-by-systemd",
         f"{case.unit.name} is needed by systemd and by every login: killed at a limit it takes "
-        "the way in with it. Protect it with OOMScoreAdjust=-500 instead, and limit others.",
+        f"the way in with it. {_instead(case.unit)}, and limit others.",
+        forceable=True,
+    )
+
+
+def _instead(case: UnitCase) -> str:
+    score = case.properties.oom_score_adjust
+    if score is not None and score <= ENOUGH:
+        return f"It is protected already (OOMScoreAdjust={score}): leave it so"
+    return f"Protect it with OOMScoreAdjust={ENOUGH} instead"
+
+
+def _holds_the_needed(case: EditCase) -> Notice | None:
+    """Refuse a limit on a slice in which what is needed is killed for what others hold."""
+    if case.key is not Key.MEMORY_MAX or case.limit is None or case.limit < LEAST_LIMIT:
+        return None
+    usage = case.unit.known.unit.usage
+    if unit_type(case.unit.name) is not UnitType.SLICE or usage is None:
+        return None
+    inside = usage.cgroup.rstrip("/") + "/"
+    found = sorted(
+        name
+        for name, unit in case.unit.situation.snapshot.units.items()
+        if unit.usage
+        and unit.usage.cgroup.startswith(inside)
+        and (name in NEEDED or name.startswith("session-") or stem(name) in LOGINS)
+    )
+    if not found:
+        return None
+    more = f" and {len(found) - 1} more that the way in needs" if len(found) > 1 else ""
+    return case.notice(
+        "holds-the-needed",
+        f"{plain(found[0], 60)}{more} would share this limit of {case.unit.name}, and may be "
+        "killed for what others in it hold. Limit those others instead.",
         forceable=True,
     )
 
@@ -271,6 +316,7 @@ EDIT_REFUSALS: tuple[EditCheck, ...] = (
     _oneshot,
     _forgotten_suffix,
     _needed,
+    _holds_the_needed,
     _shuts_the_door,
     _below_use,
 )
@@ -295,6 +341,19 @@ def _inherited(case: EditCase) -> Notice | None:
         return None
     return case.notice(
         "children-inherit", f"{who} {what} inherits OOMScoreAdjust={case.wanted} as well."
+    )
+
+
+def _less_protected(case: EditCase) -> Notice | None:
+    loaded = case.unit.properties.oom_score_adjust
+    if case.key is not Key.OOM_SCORE_ADJUST or case.unit.name not in NEEDED or not loaded:
+        return None
+    if not isinstance(case.wanted, int) or loaded >= 0 or case.wanted <= loaded:
+        return None
+    return case.notice(
+        "less-protected",
+        f"{case.unit.name} is needed by systemd and by every login, and {case.wanted} protects it "
+        f"less than the {loaded} that it has: leave it so.",
     )
 
 
@@ -337,6 +396,7 @@ def _timer(case: EditCase) -> Notice | None:
 
 EDIT_WARNINGS: tuple[EditCheck, ...] = (
     _inherited,
+    _less_protected,
     _parent_caps,
     _delegated,
     _timer,

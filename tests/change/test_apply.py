@@ -23,6 +23,7 @@ from lowmem_tui.model.errors import (
     NotPermittedError,
     PutBackError,
     RefusedError,
+    UnreloadedError,
 )
 from lowmem_tui.model.plan import Edit, Plan
 from lowmem_tui.model.snapshot import Snapshot, Unit
@@ -267,8 +268,9 @@ def test_from_some_call_on_everything_fails() -> None:
     assert told
 
 
-def test_half_done_says_what_is_left(box: Box) -> None:
+def test_systemd_is_gone_for_good_and_the_files_are_as_they_were(box: Box) -> None:
     made = box.plan(Edit(REDIS, Key.MEMORY_MAX, "300M"))
+    before = box.state()
 
     class NoReload:
         def __getattr__(self, name: str) -> Any:  # noqa: ANN401
@@ -277,10 +279,32 @@ def test_half_done_says_what_is_left(box: Box) -> None:
         def reload(self) -> None:
             raise ManagerError("systemd was asked to reload and has not answered: try again.")
 
-    with pytest.raises(HalfDoneError, match="systemctl daemon-reload") as caught:
+    with pytest.raises(UnreloadedError, match="systemctl daemon-reload") as caught:
         apply(made, manager=NoReload(), files=box.files, kernel=box.kernel)
-    assert OURS not in str(caught.value)
-    assert box.files.read(OURS) is None
+    assert str(caught.value).count("has not answered") == 1
+    assert box.state() == before
+
+
+def test_half_done_says_what_is_left(box: Box) -> None:
+    made = box.plan(Edit(REDIS, Key.MEMORY_MAX, "300M"))
+
+    class Stuck:
+        def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+            return getattr(box.files, name)
+
+        def remove(self, path: str) -> None:
+            raise OSError(errno.EIO, "no", path)
+
+    class NoReload:
+        def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+            return getattr(box.manager, name)
+
+        def reload(self) -> None:
+            raise ManagerError("systemd was asked to reload and has not answered: try again.")
+
+    with pytest.raises(HalfDoneError, match=f"by hand: remove {OURS}") as caught:
+        apply(made, manager=NoReload(), files=Stuck(), kernel=box.kernel)
+    assert "daemon-reload" in str(caught.value)
 
 
 def test_not_permitted_to_reload(box: Box) -> None:

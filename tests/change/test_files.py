@@ -231,6 +231,12 @@ def make_writable(folder: Path) -> None:
     folder.chmod(0o777)
 
 
+def make_group_writable(folder: Path) -> None:
+    folder.mkdir()
+    folder.chmod(0o775)
+    os.chown(folder, -1, 33 if os.getuid() == 0 else max(os.getgroups()))
+
+
 def make_inner_folder(folder: Path) -> None:
     (folder / "zz-lowmem-tui.conf").mkdir(parents=True)
 
@@ -240,6 +246,7 @@ def make_inner_folder(folder: Path) -> None:
     [
         (make_file, "no ordinary folder"),
         (make_writable, "written by everybody"),
+        (make_group_writable, "written by group"),
         (make_inner_folder, "no ordinary file"),
     ],
 )

@@ -10,15 +10,16 @@ import pytest
 
 from lowmem_tui.change import past, places
 from lowmem_tui.change.script import script
+from lowmem_tui.change.unended import interrupted
 from lowmem_tui.change.work import apply, confirm, settled, undo
 from lowmem_tui.model.change import State
-from lowmem_tui.model.errors import RefusedError
+from lowmem_tui.model.errors import ManagerError, PutBackError, RefusedError, UnreloadedError
 from lowmem_tui.model.trial import running
 
 from .box import CHAT, REDIS, Box
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from lowmem_tui.model.plan import Outcome
@@ -258,7 +259,130 @@ def test_the_script_leaves_alone_what_is_kept(box: Box, tmp_path: Path, missing:
     assert not (tmp_path / "asked").exists()
 
 
-def run_script(box: Box, tmp_path: Path) -> None:
+def test_a_late_run_of_the_script_is_none_of_the_next_trial_s(box: Box, tmp_path: Path) -> None:
+    do(box, *SETS, seconds=60)
+    trial = box.state()
+    run_script(box, tmp_path, "7")
+    assert box.state() == trial
+    run_script(box, tmp_path, "1")
+    assert "result" in box.room()
+
+
+def to_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+# What became of the record of a trial
+LOST: dict[str, Callable[[Path], object]] = {
+    "removed": lambda path: path.unlink(),
+    "cut": lambda path: path.write_text(path.read_text()[:200]),
+    "of another version": lambda path: path.write_text('{"schema": 99}'),
+    "nested without end": lambda path: path.write_text("[" * 100_000),
+    "a folder": to_folder,
+    "that of another change": lambda path: path.write_text(
+        path.read_text().replace('"id": 1', '"id": 7')
+    ),
+}
+
+
+@pytest.mark.parametrize("lose", LOST.values(), ids=LOST)
+def test_a_trial_whose_record_is_lost_is_taken_back(
+    box: Box, tmp_path: Path, lose: Callable[[Path], object]
+) -> None:
+    do(box, *SETS, seconds=60)
+    record = box.root / places.RECORDS[1:] / "1.json"
+    lose(record)
+    (box.root / places.CONFIRMING[1:]).touch()
+    asked: list[str] = []
+
+    def restart(name: str) -> None:
+        asked.append(name)
+
+    box.connection.restart_unit = restart  # type: ignore[method-assign]
+    said = settled(box.site())
+    assert said[0] == "Trial 1 has no record any more, and systemd takes it back now."
+    assert asked == ["lowmem-tui-trial-1.service"]
+    assert len(said) == 1 + record.exists(), "what cannot be understood is named"
+    with pytest.raises(RefusedError, match="is being taken back"):
+        do(box, f"{CHAT}:MemoryHigh=400M")
+    run_script(box, tmp_path, "1")
+    assert not list((box.root / "run/systemd/system").iterdir())
+    do(box, f"{CHAT}:MemoryHigh=400M")
+    assert box.room() == []
+
+
+def test_a_record_that_cannot_be_understood_is_named_at_each_start(box: Box) -> None:
+    do(box, *SETS)
+    (box.root / places.RECORDS[1:] / "1.json").write_text('{"schema": 99}')
+    for _ in range(2):
+        assert interrupted(box.site().store)
+        (sentence,) = settled(box.site())
+        assert "/1.json cannot be understood (another version" in sentence
+        assert "move it away" in sentence
+
+
+def test_force_does_not_undo_a_later_change_on_the_way(box: Box) -> None:
+    do(box, f"{REDIS}:MemoryMax=300M")
+    do(box, f"{REDIS}:OOMScoreAdjust=-300")
+    after = box.state()
+    with pytest.raises(RefusedError, match="--with-later"):
+        undo(box.site(), box.situation, "1", force=True)
+    assert box.state() == after
+
+
+def test_undone_already_names_the_change_that_did_it(box: Box) -> None:
+    do(box, f"{REDIS}:MemoryMax=300M")
+    box.connection.reload = raising(ManagerError("no."))  # type: ignore[method-assign]
+    with pytest.raises(PutBackError):
+        undo(box.site(), box.situation)
+    box.connection.reload = box.reload  # type: ignore[method-assign]
+    undo(box.site(), box.situation)
+    with pytest.raises(RefusedError, match=r"undone already, by 3: `lowmem-tui undo 3`"):
+        undo(box.site(), box.situation, "1")
+
+
+def test_what_systemd_did_not_reload_is_settled_by_the_next_start(box: Box) -> None:
+    before = box.state()
+    box.connection.reload = raising(ManagerError("no."))  # type: ignore[method-assign]
+    with pytest.raises(UnreloadedError, match="the files are as they were"):
+        do(box, *SETS)
+    box.connection.reload = box.reload  # type: ignore[method-assign]
+    (sentence,) = settled(box.site())
+    assert "is put back: everything is as it was before" in sentence
+    assert box.state() == before
+    assert states(box) == {"1": State.FAILED}
+
+
+def test_a_trial_that_could_not_be_kept_runs_on(box: Box, tmp_path: Path) -> None:
+    do(box, *SETS, seconds=60)
+    box.connection.reload = raising(ManagerError("no."))  # type: ignore[method-assign]
+    with pytest.raises(UnreloadedError):
+        confirm(box.site())
+    box.connection.reload = box.reload  # type: ignore[method-assign]
+    assert states(box) == {"1": State.TRIAL}
+    run_script(box, tmp_path, "1")
+    assert "result" in box.room()
+
+
+def test_a_trial_whose_file_was_edited_is_not_kept_and_runs_on(box: Box) -> None:
+    do(box, *SETS, seconds=60)
+    path = box.root / FILE[1:]
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("[Service]\nMemoryMax=1G\n")
+    with pytest.raises(RefusedError, match="the trial still runs"):
+        confirm(box.site())
+    assert states(box) == {"1": State.TRIAL}
+
+
+def raising(error: Exception) -> Callable[[], None]:
+    def reload() -> None:
+        raise error
+
+    return reload
+
+
+def run_script(box: Box, tmp_path: Path, *arguments: str) -> None:
     tools = tmp_path / "tools"
     tools.mkdir(exist_ok=True)
     (tools / "systemctl").write_text(
@@ -270,6 +394,10 @@ def run_script(box: Box, tmp_path: Path) -> None:
     path = tmp_path / "revert"
     path.write_text(script(box.roots(tools)))
     done = subprocess.run(
-        ["/bin/sh", str(path)], capture_output=True, text=True, timeout=60, env={**os.environ}
+        ["/bin/sh", str(path), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ},
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -6,10 +6,13 @@ from typing import NamedTuple
 
 import pytest
 
-from lowmem_tui.model.snapshot import Situation, Unit
+from lowmem_tui.model.plan import Edit
+from lowmem_tui.model.snapshot import Situation, Unit, UnitFile
+from lowmem_tui.model.unit import Key
+from lowmem_tui.policy import dropin
 from lowmem_tui.policy.plan import parse_set, plan
 
-from .servers import M, known, process, situation, snapshot, unit
+from .servers import M, known, process, properties, situation, snapshot, unit, usage
 from .test_outcome import HOG, NEXT, SMALL, S, guide, serving
 from .test_preflight import holding
 
@@ -45,6 +48,25 @@ def needed(name: str) -> Danger:
         *("needed-by-systemd", FORCEABLE, "killed at a limit it takes the way in with it"),
         "OOMScoreAdjust=-500 instead",
     )
+
+
+def inside(slice_name: str, *names: str) -> Situation:
+    """A slice of 300M with these units in it."""
+    group = f"/{slice_name}"
+    one = Unit(slice_name, usage(slice_name, cgroup=group), properties(slice_name))
+    below = [
+        Unit(name, usage(name, process(9), cgroup=f"{group}/{name}"), properties(name))
+        for name in names
+    ]
+    return situation(known(one), others=tuple(below))
+
+
+def raised() -> Situation:
+    """A unit of 300M whose own file allows 100M, and ours 600M."""
+    text = dropin.render("a.service", {Key.MEMORY_MAX: "600M"}, "Service")
+    ours = UnitFile(dropin.path("a.service"), text)
+    fragment = {"/usr/lib/systemd/system/a.service": "[Service]\nMemoryMax=100M\n"}
+    return situation(known(holding(anon=300 * M), files=fragment, drop_in=ours))
 
 
 SCORES = ("a:OOMScoreAdjust=-1000", "oom-score-adjust-1000", FATAL)
@@ -113,6 +135,34 @@ DANGERS = {
         *("oom-policy-stops-all", WARNING, "the kill of one stops them all"),
         "OOMPolicy=continue",
     ),
+    "MemoryMax under anon + shmem, by dropping ours": Danger(
+        raised(),
+        "a:MemoryMax=",
+        *("memory-max-below-use", FORCEABLE, "holds 300M", "Set MemoryHigh first"),
+    ),
+    "MemoryMax of the slice of what is needed": Danger(
+        inside("system.slice", "dbus.service", "a.service"),
+        "system.slice:MemoryMax=700M",
+        *("holds-the-needed", FORCEABLE, "dbus.service would share this limit"),
+        "Limit those others instead",
+    ),
+    "MemoryMax of the slice of the logins": Danger(
+        inside("user.slice", "session-1.scope", "session-2.scope"),
+        "user.slice:MemoryMax=100M",
+        *("holds-the-needed", FORCEABLE, "session-1.scope and 1 more"),
+        "Limit those others instead",
+    ),
+    "less protection of what is needed": Danger(
+        situation(known(unit("dbus.service", oom_score_adjust=-900))),
+        "dbus:OOMScoreAdjust=-500",
+        *("less-protected", WARNING, "less than the -900 that it has", "leave it so"),
+    ),
+    "MemoryMax of what is protected already": Danger(
+        situation(known(unit("dbus.service", oom_score_adjust=-900))),
+        "dbus:MemoryMax=500M",
+        *("needed-by-systemd", FORCEABLE, "It is protected already (OOMScoreAdjust=-900)"),
+        "limit others",
+    ),
     "MemoryMax with Delegate=": Danger(
         situation(known(unit("a.service", delegate=True))),
         "a:MemoryMax=256M",
@@ -142,6 +192,17 @@ def test_a_danger_is_told(danger: Danger) -> None:
     assert bool(made.refused(False)) is (danger.how != WARNING)
     assert bool(made.refused(True)) is (danger.how == FATAL)
     assert bool(made.files) is (danger.how != FATAL)
+
+
+def test_a_slice_of_others_may_be_limited() -> None:
+    made = plan([parse_set("app.slice:MemoryMax=500M")], inside("app.slice", "a.service"))
+    assert (made.refusals, made.warnings) == ((), ())
+
+
+def test_a_name_without_room_for_a_folder_is_refused() -> None:
+    name = f"{'u' * 246}.service"
+    made = plan([Edit(name, Key.MEMORY_MAX, "100M")], alone(name))
+    assert [notice.code for notice in made.refusals] == ["name-too-long"]
 
 
 def test_an_ordinary_change_is_none() -> None:

@@ -345,6 +345,7 @@ BUDGET: dict[str, tuple[Situation, tuple[str, ...], str]] = {
     "a lower one": (guide(256, 600), ("redis:MemoryMax=200M",), ""),
     "a higher one": (guide(256, 600), ("redis:MemoryMax=300M",), RAM),
     "a small one more": (guide(256, 600), ("nginx:MemoryMax=64M",), ""),
+    "a small one more, beyond swap too": (guide(256, 600, swap=300), ("nginx:MemoryMax=64M",), ALL),
     "a large one more": (guide(256, 600), ("nginx:MemoryMax=300M",), RAM),
     "without swap": (guide(redis=256, swap=0), ("cloudchat:MemoryMax=600M",), ALL),
     "more than swap too": (guide(redis=256), ("cloudchat:MemoryMax=3G",), ALL),
