@@ -85,12 +85,13 @@ def as_json(made: Plan) -> dict[str, object]:
             {"kind": a.kind, "what": a.what, "from": a.before, "to": a.after, "words": a.words}
             for a in made.actions
         ],
-        "warnings": [_notice(n) for n in made.warnings],
-        "refusals": [_notice(n) for n in made.refusals],
+        "warnings": [notice_json(n) for n in made.warnings],
+        "refusals": [notice_json(n) for n in made.refusals],
     }
 
 
-def _notice(notice: Notice) -> dict[str, object]:
+def notice_json(notice: Notice) -> dict[str, object]:
+    """Return a warning or a refusal as cli.md's contract has it."""
     return {"code": notice.code, "unit": notice.unit, "text": notice.text}
 
 
@@ -106,7 +107,12 @@ def describe(made: Plan) -> Iterator[str]:
         yield plain(f"{e.unit}: {e.key} {e.from_} -> {e.to}, {_WHEN[e.when]}")
     for action in made.actions:
         yield plain(f"then: {action.told}", 200)
-    for notice in made.warnings:
+    yield from warned(made.warnings)
+
+
+def warned(warnings: Iterable[Notice]) -> Iterator[str]:
+    """Yield warnings for a person."""
+    for notice in warnings:
         yield _told(f"warning ({notice.code}): {notice.text}", sys.stdout)
 
 

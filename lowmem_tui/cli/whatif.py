@@ -6,11 +6,11 @@ import json
 import shutil
 import sys
 import textwrap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from lowmem_tui.cli.backend import open_backend
 from lowmem_tui.cli.exit import Exit
-from lowmem_tui.cli.plan import say
+from lowmem_tui.cli.plan import notice_json, say, warned
 from lowmem_tui.cli.rules import load_rules
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy import telling, whatif
@@ -36,51 +36,60 @@ MOST = 10
 """Kills that are told of each domain; JSON has them all."""
 
 
+class _Look(NamedTuple):
+    """The server now, and after what no check refuses."""
+
+    now: Snapshot
+    then: Snapshot
+    """``now`` itself where nothing is changed."""
+    warnings: tuple[Notice, ...] = ()
+    refused: tuple[Notice, ...] = ()
+
+
 def run(options: argparse.Namespace) -> Exit:
     """Print the kill order, and with ``--set`` the one after; REFUSED if a check refuses."""
     backend = open_backend(options, read_only=True)
     try:
         rules = load_rules(config=None) if backend.demo else load_rules()
         backend.wait_ready()
-        now, then, refused = _look(backend, options.sets, force=options.force)
+        look = _look(backend, options.sets, rules, force=options.force)
     finally:
         backend.close()
-    if now.notice:
-        print(plain(now.notice), file=sys.stderr)
+    if look.now.notice:
+        print(plain(look.now.notice), file=sys.stderr)
+    say(look.refused)
     if options.json:
-        json.dump(as_json(now, then), sys.stdout, indent=2)
+        json.dump(as_json(look), sys.stdout, indent=2)
         print()
     else:
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 80
-        changed = bool(options.sets)
-        for line in describe(now, then if changed else None, rules, min(max(width, 60), 120)):
+        for line in describe(look, rules, min(max(width, 60), 120)):
             print(line)
-    say(refused)
-    return Exit.REFUSED if refused else Exit.DONE
+    return Exit.REFUSED if look.refused else Exit.DONE
 
 
-def _look(
-    backend: ServerBackend, sets: Sequence[str], *, force: bool
-) -> tuple[Snapshot, Snapshot, tuple[Notice, ...]]:
-    """Return the server now and after; what a check refuses is left out.
+def _look(backend: ServerBackend, sets: Sequence[str], rules: Rules, *, force: bool) -> _Look:
+    """Return the server now and after; of a unit for which a check refuses something, nothing.
 
     Raises InvalidValueError, ManagerError, UnsupportedError.
     """
     edits = [parse_set(text) for text in sets]
     if not edits:
         now = backend.look()
-        return now, now, ()
+        return _Look(now, now)
     situation = backend.situation(dict.fromkeys(edit.unit for edit in edits))
-    made = plan(edits, situation)
+    made = plan(edits, situation, rules.tiers(situation))
     now = whatif.known(situation)
     refused = made.refused(force)
     barred = {notice.unit for notice in refused}
-    effects = [e for e in made.effects if e.unit not in barred]
-    return now, whatif.after(now, whatif.changes(effects)), refused
+    wanted = whatif.changes(e for e in made.effects if e.unit not in barred)
+    then = now if barred and not wanted else whatif.after(now, wanted)
+    return _Look(now, then, made.warnings, refused)
 
 
-def as_json(now: Snapshot, then: Snapshot) -> dict[str, object]:
+def as_json(look: _Look) -> dict[str, object]:
     """Return the orders as cli.md's contract has it."""
+    now, then = look.now, look.then
     names = dict.fromkeys((*limited(now), *limited(then)))
     return {
         "schema": SCHEMA,
@@ -97,6 +106,8 @@ def as_json(now: Snapshot, then: Snapshot) -> dict[str, object]:
         },
         "others": [{"name": o.name, "unit": o.unit or None, "pid": o.pid} for o in others(now)],
         "sentences": whatif.sentences(now, then) if now is not then else [],
+        "warnings": [notice_json(n) for n in look.warnings],
+        "refusals": [notice_json(n) for n in look.refused],
     }
 
 
@@ -137,12 +148,24 @@ def _entries(
     return entries
 
 
-def describe(now: Snapshot, then: Snapshot | None, rules: Rules, width: int) -> Iterator[str]:
+def describe(look: _Look, rules: Rules, width: int) -> Iterator[str]:
     """Yield it for a person."""
-    if then is not None:
+    now, then = look.now, look.then
+    barred = list(dict.fromkeys(notice.unit for notice in look.refused))
+    for name in barred:
+        yield from _wrapped(
+            f"Not counted, for it is refused: what is set for {plain(name, 60)}.", width
+        )
+    if barred:
+        yield ""
+    if then is not now:
         for sentence in whatif.sentences(now, then):
             yield from _wrapped(sentence, width)
+    for line in warned(look.warnings):
+        yield from _wrapped(line, width)
+    if then is not now or look.warnings:
         yield ""
+    if then is not now:
         yield from _compared(now, then, width)
     else:
         for found in predictions(now, MOST):
@@ -152,14 +175,13 @@ def describe(now: Snapshot, then: Snapshot | None, rules: Rules, width: int) -> 
     for sentence in telling.other_killers(others(now)):
         yield from _wrapped(sentence, width)
         yield ""
-    after = then or now
     tiers = {
         name: rules.classify(unit, now.host.mem_total).tier
-        for name, unit in after.units.items()
+        for name, unit in then.units.items()
         if unit.usage
     }
-    yield "The budget" + (" after the change:" if then is not None else ":")
-    for line in telling.budget_lines(budget(after), advise(after, tiers), width):
+    yield "The budget" + (" after the change:" if then is not now else ":")
+    for line in telling.budget_lines(budget(then), advise(then, tiers), width):
         yield from _wrapped(line, width)
 
 

@@ -94,19 +94,19 @@ def cgroup_total(host: HostUsage, limit: int, swap_max: Limit | None) -> int:
     Of its own files alone: neither RAM nor a parent's limit bounds it. None for ``swap_max`` (not
     known) is taken for infinity. With vm.swappiness=0 no swap counts.
     """
+    return limit // host.page_size + usable_swap(host, swap_max) // host.page_size
+
+
+def usable_swap(host: HostUsage, swap_max: Limit | None) -> int:
+    """Return the bytes of swap that a group may fill at its limit, if all of it were free."""
     swap = host.swap_total if host.swappiness != 0 else 0
-    if isinstance(swap_max, int):
-        swap = min(swap, swap_max)
-    return limit // host.page_size + swap // host.page_size
+    return min(swap, swap_max) if isinstance(swap_max, int) else swap
 
 
 def spare_swap(host: HostUsage, usage: UnitUsage) -> int:
     """Return the bytes of swap that a group can still fill when it is at its limit."""
-    if host.swappiness == 0:
-        return 0
-    most = usage.memory.swap_max
-    own = max(0, most - (usage.swap or 0)) if isinstance(most, int) else host.swap_free
-    return min(own, host.swap_free)
+    own = usable_swap(host, usage.memory.swap_max) - (usage.swap or 0)
+    return max(0, min(own, host.swap_free))
 
 
 def kill_order(snapshot: Snapshot, adjustments: Mapping[str, int] | None = None) -> list[Candidate]:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from lowmem_tui.model.quantity import format_size
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import Key, Unlimited
+from lowmem_tui.policy.fate import at_every_start, killed_now, outlook
 from lowmem_tui.policy.kills import Goes, predict
-from lowmem_tui.policy.oom import declared_adjust, kill_order
+from lowmem_tui.policy.oom import declared_adjust, kill_order, usable_swap
 from lowmem_tui.policy.outcome import USUAL
 
 if TYPE_CHECKING:
@@ -103,6 +104,8 @@ def sentences(now: Snapshot, then: Snapshot) -> list[str]:
     changed = differing(now, then)
     said = [*_order(now, then, changed), *_limits(now, then, changed)]
     said += _together(now, then, changed)
+    said += _fates(now, then, changed)
+    said += _swaps(now, then, changed)
     first = _ranks(then)
     if not said:
         who = f": {plain(first[0], 60)} goes first" if first else ""
@@ -186,8 +189,50 @@ def _together(now: Snapshot, then: Snapshot, changed: Sequence[str]) -> Iterator
         old, new = now.units[name].properties, then.units[name].properties
         if old is None or new is None or old.oom_policy == new.oom_policy:
             continue
+        unit = plain(name, 60)
+        first = next((c.pid for c in kill_order(then) if c.unit == name), None)
+        if new.oom_policy == "continue" and first is not None and first == new.main_pid:
+            yield f"{unit} ends in spite of OOMPolicy=continue: its main process is killed first."
+            continue
         yield {
-            "continue": f"When one process of {plain(name, 60)} is killed, the others go on.",
-            "stop": f"When one process of {plain(name, 60)} is killed, systemd stops it whole.",
-            "kill": f"When one process of {plain(name, 60)} is chosen, the kernel kills them all.",
+            "continue": f"When one process of {unit} is killed, the others go on.",
+            "stop": f"When one process of {unit} is killed, systemd stops it whole.",
+            "kill": f"When one process of {unit} is chosen, the kernel kills them all.",
         }.get(new.oom_policy or "", "")
+
+
+def _fates(now: Snapshot, then: Snapshot, changed: Sequence[str]) -> Iterator[str]:
+    """Say where a unit comes back otherwise."""
+    for name in changed:
+        old, new = now.units[name].properties, then.units[name].properties
+        was, will = outlook(old) if old else None, outlook(new) if new else None
+        if was is None or will is None:
+            continue
+        unit = plain(name, 60)
+        if (before := killed_now(was)) != (later := killed_now(will)):
+            yield f"Killed, {unit} then {later}; now it {before}."
+        elif (before := at_every_start(was)) != (later := at_every_start(will)):
+            yield f"Failing at every start, {unit} then {later}; now it {before}."
+
+
+def _swaps(now: Snapshot, then: Snapshot, changed: Sequence[str]) -> Iterator[str]:
+    """Say where a unit may swap more, or less, or earlier."""
+    for name in changed:
+        old, new = now.units[name].usage, then.units[name].usage
+        if old is None or new is None:
+            continue
+        unit, host = plain(name, 60), now.host
+        before, later = (
+            usable_swap(host, old.memory.swap_max),
+            usable_swap(host, new.memory.swap_max),
+        )
+        if before != later:
+            amount = f"{format_size(later)} of swap" if later else "no swap"
+            ends = isinstance(new.memory.max, int) and not later
+            end = ": at its limit it is killed at once" if ends else ""
+            yield f"{unit} may then fill {amount}, now {format_size(before)}{end}."
+        high = new.memory.high
+        if high != old.memory.high and isinstance(high, int):
+            yield f"Above {format_size(high)} {unit} is then slowed down, and not killed."
+        elif high != old.memory.high and isinstance(old.memory.high, int):
+            yield f"{unit} is then no longer slowed down above {format_size(old.memory.high)}."

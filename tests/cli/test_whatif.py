@@ -78,12 +78,48 @@ def test_side_by_side_for_a_person(capsys: Capture) -> None:
     assert "1*redis-server.service" in row
 
 
-def test_what_is_refused_is_said_and_left_out(capsys: Capture) -> None:
-    wrong = ["whatif", "--demo", "--set", "redis-server:OOMScoreAdjust=-1000"]
-    assert run_command(wrong) == Exit.REFUSED
+NEVER = f"{CHAT}:OOMScoreAdjust=-1000"
+
+
+def refused_of(capsys: Capture, *arguments: str) -> str:
+    assert run_command(["whatif", "--demo", *arguments]) == Exit.REFUSED
     said = capsys.readouterr()
-    assert "The order of kills stays as it is" in said.out
     assert "refused (oom-score-adjust-1000)" in said.err
+    return said.out
+
+
+def test_what_is_refused_is_said_first_and_has_no_after(capsys: Capture) -> None:
+    said = refused_of(capsys, "--set", NEVER)
+    assert said.startswith(f"Not counted, for it is refused: what is set for {CHAT}.")
+    assert "THEN" not in said
+    assert "The order of kills" not in said
+
+
+def test_what_is_not_refused_beside_it_is_counted(capsys: Capture) -> None:
+    said = refused_of(capsys, "--set", NEVER, "--set", f"{REDIS}:OOMScoreAdjust=400")
+    assert said.startswith("Not counted")
+    assert f"Next to die is then {REDIS}" in " ".join(said.split())
+
+
+def test_refusals_are_data(capsys: Capture) -> None:
+    found = json.loads(refused_of(capsys, "--json", "--set", NEVER))
+    assert [(n["code"], n["unit"]) for n in found["refusals"]] == [("oom-score-adjust-1000", CHAT)]
+    assert found["sentences"] == []
+
+
+# what is set → what is warned of
+WARNED = {
+    "nothing": (f"{REDIS}:OOMScoreAdjust=400", []),
+    "logins": ("ssh:OOMScoreAdjust=500", ["sessions-inherit", "gatekeeper-offered"]),
+    "a restart": (f"{CHAT}:Restart=no", ["limit-without-restart"]),
+}
+
+
+@pytest.mark.parametrize(("text", "codes"), WARNED.values(), ids=WARNED)
+def test_the_plan_s_warnings_are_told(capsys: Capture, text: str, codes: list[str]) -> None:
+    assert [n["code"] for n in json_of(capsys, text)["warnings"]] == codes
+    said = text_of(capsys, "--set", text)
+    assert [code for code in codes if f"warning ({code}): " in said] == codes
 
 
 def test_what_can_be_overruled_can_be_looked_at(capsys: Capture) -> None:

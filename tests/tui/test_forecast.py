@@ -66,6 +66,13 @@ async def test_staged_edits_are_compared(front: Front) -> None:
     assert f"Next to die is then {REDIS}, not {CHAT}." in words(front)
 
 
+async def test_what_is_refused_is_not_compared(front: Front) -> None:
+    front.app.stage(front.app.staged.with_edit(Edit(CHAT, Key.OOM_SCORE_ADJUST, "-1000")))
+    await front.press("f7")
+    await front.until(lambda: "Refused: -1000 keeps the kernel" in words(front))
+    assert "The order of kills stays" not in words(front)
+
+
 async def test_where_nothing_is_staged_there_is_nothing_to_review(front: Front) -> None:
     await front.press("f7", "f8")
     assert front.shows(ForecastScreen)

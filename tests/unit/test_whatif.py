@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -29,7 +30,13 @@ def server() -> Snapshot:
 
 Wanted = dict[str, dict[Key, Value]]
 ADJ, MAX, POLICY = Key.OOM_SCORE_ADJUST, Key.MEMORY_MAX, Key.OOM_POLICY
+SWAP, HIGH, AGAIN, WAIT = Key.MEMORY_SWAP_MAX, Key.MEMORY_HIGH, Key.RESTART, Key.RESTART_SEC
 
+FAILING = (
+    "Failing at every start, a.service then stays dead; now it loops for ever, at 20 starts a "
+    "minute."
+)
+STAYS = "The order of kills stays as it is: a.service goes first."
 AT_ONCE = "At 250M in mid.service the kernel kills p20 20, and all of mid.service with it at once."
 
 SAID: dict[str, tuple[Wanted, list[str]]] = {
@@ -90,6 +97,68 @@ SAID: dict[str, tuple[Wanted, list[str]]] = {
 def test_sentences(wanted: Wanted, said: list[str]) -> None:
     now = server()
     assert sentences(now, after(now, wanted)) == said
+
+
+S = 1_000_000
+DIES = {
+    "restart": "always",
+    "restart_usec": 3 * S,
+    "start_limit_interval_usec": 10 * S,
+    "start_limit_burst": 5,
+    "main_pid": 10,
+}
+
+# what systemd has loaded of a service of p10 (50M) and p11, what is set → what is said
+ONE: dict[str, tuple[dict[str, Any], dict[Key, Value], list[str]]] = {
+    "no restart": (
+        DIES,
+        {AGAIN: "no"},
+        ["Killed, a.service then stays dead; now it comes back in 3s."],
+    ),
+    "another delay": (
+        DIES,
+        {WAIT: 5 * S},
+        ["Killed, a.service then comes back in 5s; now it comes back in 3s."],
+    ),
+    "the same after a kill": (
+        DIES | {"restart": "on-abort"},
+        {AGAIN: "no"},
+        [FAILING],
+    ),
+    "not known how it restarts": ({}, {AGAIN: "always"}, [STAYS]),
+    "less swap": ({}, {SWAP: 50 * M}, ["a.service may then fill 50M of swap, now 1G."]),
+    "no swap at its limit": (
+        {},
+        {SWAP: 0},
+        ["a.service may then fill no swap, now 1G: at its limit it is killed at once."],
+    ),
+    "more swap than there is": ({}, {SWAP: 50 << 30}, [STAYS]),
+    "slowed down": (
+        {},
+        {HIGH: 40 * M},
+        ["Above 40M a.service is then slowed down, and not killed."],
+    ),
+    "the main process is the largest": (
+        {"main_pid": 10},
+        {POLICY: "continue"},
+        ["a.service ends in spite of OOMPolicy=continue: its main process is killed first."],
+    ),
+    "another is the largest": (
+        {"main_pid": 11},
+        {POLICY: "continue"},
+        ["When one process of a.service is killed, the others go on."],
+    ),
+}
+
+
+@pytest.mark.parametrize(("loaded", "wanted", "said"), ONE.values(), ids=ONE)
+def test_what_is_said_of_one(
+    loaded: dict[str, Any], wanted: dict[Key, Value], said: list[str]
+) -> None:
+    both = process(10, 50 * M), process(11, 20 * M)
+    limits = {"max": 100 * M, "high": INFINITY, "swap_max": INFINITY}
+    now = snapshot(service("a.service", *both, memory=limits, **loaded))
+    assert sentences(now, after(now, {"a.service": wanted})) == said
 
 
 def test_a_limit_taken_away() -> None:

@@ -22,7 +22,7 @@ from lowmem_tui.tui.widgets.keybar import Key
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lowmem_tui.model.plan import Plan
+    from lowmem_tui.model.plan import Notice, Plan
     from lowmem_tui.model.snapshot import Situation, Snapshot
     from lowmem_tui.model.unit import Key as Setting
     from lowmem_tui.model.unit import Value
@@ -47,6 +47,7 @@ class ForecastScreen(Sheet):
         super().__init__()
         self._wanted: dict[str, dict[Setting, Value]] | None = None
         """What the staged edits make of the settings; None while systemd is asked."""
+        self._refused: tuple[Notice, ...] = ()
         self._trouble = ""
         self._reaches: list[Reach] = []
         self._span = -1
@@ -65,7 +66,7 @@ class ForecastScreen(Sheet):
 
     def on_staged_changed(self) -> None:
         """Ask again."""
-        self._wanted, self._trouble = None, ""
+        self._wanted, self._refused, self._trouble = None, (), ""
         if self.lowmem.staged:
             self.run_worker(self._ask(), exclusive=True)
         self.repaint()
@@ -85,7 +86,7 @@ class ForecastScreen(Sheet):
         except LowmemError as error:
             self._trouble = str(error)
         else:
-            self._wanted = whatif.changes(made.effects)
+            self._wanted, self._refused = whatif.changes(made.effects), made.refusals
         self.repaint()
 
     def action_review(self) -> None:
@@ -149,4 +150,8 @@ class ForecastScreen(Sheet):
         elif self._wanted is None:
             yield Text(" Asking systemd …")
         else:
+            for notice in self._refused:
+                yield Text(f" Refused: {plain(notice.text)}", style="bold red")
+            if self._refused and not self._wanted:
+                return
             yield from forecast.changed(snapshot, self._wanted, width)
