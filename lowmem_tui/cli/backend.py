@@ -290,7 +290,7 @@ def local_backend(
     Raises UnsupportedError where there is no systemd with cgroup v2.
     """
     if bus is not None:
-        _check(cgroup_root)
+        check_supported(cgroup_root)
     from lowmem_tui.host.sampler import ProcSampler
     from lowmem_tui.host.watcher import Watcher
 
@@ -369,7 +369,8 @@ def _memory() -> Memory:
     return Memory(store, whole, notice, lock, time.time, time.monotonic, boot_id, by)
 
 
-def _check(cgroup_root: str) -> None:
+def check_supported(cgroup_root: str = CGROUP) -> None:
+    """Raise UnsupportedError where there is no systemd with cgroup v2."""
     for path, what in (
         ("/run/systemd/system", "systemd does not run here"),
         (f"{cgroup_root}/cgroup.controllers", "this machine does not run on cgroup v2 alone"),

@@ -50,17 +50,21 @@ def run(options: argparse.Namespace) -> Exit:
 
 
 def _witness(options: argparse.Namespace) -> tuple[Witness, float, float]:
-    """Return who knows, what time it is there, and when that machine was booted."""
+    """Return who knows, what time it is there, and when that machine was booted.
+
+    Raises UnsupportedError where there is no systemd with cgroup v2.
+    """
     if options.demo:
         from lowmem_tui.host.demo import DemoServer
         from lowmem_tui.host.demo.roster import BOOTED
 
         server = DemoServer()
         return server.witness, server.sampler.sample().time, BOOTED
-    from lowmem_tui.host.witness import LocalWitness
+    from lowmem_tui.cli.backend import check_supported, local_witness
 
+    check_supported()
     now = time.time()
-    return LocalWitness(), now, now - time.clock_gettime(time.CLOCK_BOOTTIME)
+    return local_witness(), now, now - time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def parse_when(text: str, now: float) -> float:

@@ -13,7 +13,7 @@ from lowmem_tui.host.journal import Reading
 from lowmem_tui.host.reading import each, read, read_whole
 from lowmem_tui.host.task_table import parse_table
 from lowmem_tui.host.tree import populated, walk
-from lowmem_tui.model.errors import LowmemError, RefusedError
+from lowmem_tui.model.errors import LowmemError, NotPermittedError, RefusedError
 from lowmem_tui.model.incident import EventKind, Evidence, OomReport, ReportText, UnitEvent
 
 if TYPE_CHECKING:
@@ -52,8 +52,11 @@ class LocalWitness:
         try:
             journal.check_readable()
             found = _from_journal(boot, since)
+            silent = None if _tells_of(boot, found) else LowmemError(_SILENT)
         except LowmemError as error:
-            found = self._from_buffer(boot, since, error)
+            found, silent = Evidence(boot), error
+        if silent is not None:
+            found = self._with_the_buffer(found, since, silent)
         return self._with_the_present(found)
 
     def report(self, reference: str) -> ReportText:
@@ -80,20 +83,32 @@ class LocalWitness:
         raw = read(f"{self._proc}/sys/kernel/random/boot_id") or b""
         return procfs.text(raw.strip()).replace("-", "")
 
-    def _from_buffer(self, boot: str, since: float | None, error: LowmemError) -> Evidence:
+    def _with_the_buffer(
+        self, found: Evidence, since: float | None, error: LowmemError
+    ) -> Evidence:
+        """Add what the kernel's buffer holds; ``error`` is why the journal does not tell it."""
         try:
             wanted = [
                 line
-                for line in kmsg.lines(boot, self._log)
+                for line in kmsg.lines(found.boot, self._log)
                 if _WANTED.search(line.text) and line.time >= (since or 0)
             ][-MOST:]
+        except PermissionError:
+            if isinstance(error, NotPermittedError):
+                raise error from None
+            raise NotPermittedError(
+                f"{error} The kernel's own buffer may not be read: run this as root."
+            ) from None
         except OSError:
             raise error from None
-        return Evidence(
-            boot,
-            tuple(kernel_log.parse(wanted)),
+        return replace(
+            found,
+            reports=(*found.reports, *kernel_log.parse(wanted)),
             outcomes=False,
-            notes=(f"{error} Until then: what the kernel's own buffer holds, of this boot alone.",),
+            notes=(
+                *found.notes,
+                f"{error} Until then: what the kernel's own buffer holds of this boot.",
+            ),
         )
 
     def _with_the_present(self, found: Evidence) -> Evidence:
@@ -122,6 +137,21 @@ class LocalWitness:
 
 
 _WANTED = re.compile(kernel_log.LINES)
+
+_SILENT = (
+    "The journal tells nothing of this boot: see that systemd-journald runs, and that Storage= in "
+    "journald.conf is not none."
+)
+
+
+def _tells_of(boot: str, found: Evidence) -> bool:
+    """Return whether the journal has anything of this boot: without a file journalctl is silent."""
+    boots = {report.boot for report in found.reports} | {event.boot for event in found.events}
+    if boot in boots:
+        return True
+    matches = [f"_BOOT_ID={boot}"] if boot else []
+    reading = Reading(matches, options=["--lines=1"], most=1, seconds=SECONDS)
+    return any(True for _ in reading.entries()) or reading.cut
 
 
 def _from_journal(boot: str, since: float | None) -> Evidence:

@@ -84,6 +84,11 @@ def test_no_permission_is_one_sentence(
     )
 
 
+def test_a_machine_without_systemd(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.path.exists", lambda _: False)
+    assert run_command(["incidents"]) == Exit.UNSUPPORTED
+
+
 @pytest.mark.parametrize(
     ("text", "time"),
     [("2h", 1_000_000 - 7200), ("2h ago", 1_000_000 - 7200), ("1d 12h", 1_000_000 - 129600)],

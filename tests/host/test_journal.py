@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lowmem_tui.host import journal
+from lowmem_tui.host import journal, kmsg
 from lowmem_tui.host.journal import Reading, parse_entry
+from lowmem_tui.host.kernel_log import Line
 from lowmem_tui.host.witness import LocalWitness
 from lowmem_tui.model.errors import (
     LowmemError,
@@ -78,6 +79,7 @@ for line in open({data!r}, "rb"):
     found = json.loads(line) if line.startswith(b"{{") else dict(_TRANSPORT="kernel")
     wanted = "MESSAGE_ID=" + found.get("MESSAGE_ID", "") in args or "X=1" in args
     wanted = wanted or "CODE_FUNC=" + found.get("CODE_FUNC", "") in args
+    wanted = wanted or "_BOOT_ID=" + found.get("_BOOT_ID", "") in args
     if found["_TRANSPORT"] == "kernel":
         wanted = "_TRANSPORT=kernel" in args
     if wanted:
@@ -200,7 +202,6 @@ def test_long_and_broken_entries_are_passed_over(answer: Callable[..., Path]) ->
             0,
             NotPermittedError,
         ),
-        ("No journal files were found.\n-- No entries --", 0, LowmemError),
         ("Failed to add match: \x1b[2J\n Invalid", 1, LowmemError),
     ],
 )
@@ -229,9 +230,59 @@ def test_no_journalctl(witness: LocalWitness, monkeypatch: pytest.MonkeyPatch) -
         witness.evidence()
 
 
-def test_an_empty_journal_is_no_error(answer: Callable[..., Path], witness: LocalWitness) -> None:
-    answer([], "", 1)
-    assert join(witness.evidence()).incidents == ()
+def test_a_journal_without_kills_is_no_error(
+    answer: Callable[..., Path], witness: LocalWitness
+) -> None:
+    answer([entry(99.0, "x", _TRANSPORT="journal")])
+    evidence = witness.evidence()
+    assert (join(evidence).incidents, evidence.notes) == ((), ())
+
+
+EARLIER = [{**made, "_BOOT_ID": "e" * 32} for made in NIGHT]
+
+
+@pytest.mark.parametrize(
+    ("entries", "status", "outcomes"),
+    [
+        pytest.param([], 0, [Ending.RUNS], id="no file at all: journalctl -o json is silent"),
+        pytest.param([], 1, [Ending.RUNS], id="the same with --grep"),
+        pytest.param(EARLIER, 0, [Ending.RUNS, Ending.BACK], id="of earlier boots alone"),
+    ],
+)
+def test_a_journal_that_tells_nothing_of_this_boot(
+    answer: Callable[..., Path],
+    witness: LocalWitness,
+    monkeypatch: pytest.MonkeyPatch,
+    entries: list[object],
+    status: int,
+    outcomes: list[Ending],
+) -> None:
+    answer(entries, "", status)
+    texts = (INVOKED, SUMMARY, KILLED)
+    buffer = [Line(200.0 + at, BOOT, text, f"kmsg:{at}") for at, text in enumerate(texts)]
+    monkeypatch.setattr(kmsg, "lines", lambda *_: iter(buffer))
+    found = join(witness.evidence())
+    assert [incident.ending for incident in found.incidents] == outcomes
+    assert "nothing of this boot" in found.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("trouble", "kind"), [(PermissionError, NotPermittedError), (FileNotFoundError, LowmemError)]
+)
+def test_neither_a_journal_nor_the_buffer(
+    answer: Callable[..., Path],
+    witness: LocalWitness,
+    monkeypatch: pytest.MonkeyPatch,
+    trouble: type[Exception],
+    kind: type[Exception],
+) -> None:
+    def refuse(*_: object) -> None:
+        raise trouble
+
+    answer([])
+    monkeypatch.setattr(kmsg, "lines", refuse)
+    with pytest.raises(kind, match="nothing of this boot"):
+        witness.evidence()
 
 
 RECORDED = sorted((Path(__file__).parent / "oom").glob("*.jsonl"))
@@ -251,14 +302,16 @@ REAL = {
 
 @pytest.mark.parametrize("recorded", RECORDED, ids=[path.stem for path in RECORDED])
 def test_a_recorded_night(
-    recorded: Path, answer: Callable[..., Path], witness: LocalWitness
+    recorded: Path,
+    answer: Callable[..., Path],
+    witness: LocalWitness,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     entries = [json.loads(line) for line in recorded.read_text().splitlines()]
     answer(entries)
-    evidence = witness.evidence()
-    evidence = replace(
-        evidence, boot=entries[0]["_BOOT_ID"], running=frozenset({"hoglives.service"})
-    )
+    boot = entries[0]["_BOOT_ID"]
+    monkeypatch.setattr(LocalWitness, "_boot", lambda _: boot)
+    evidence = replace(witness.evidence(), running=frozenset({"hoglives.service"}))
     last = {}
     for i in reversed(join(evidence).incidents):
         last[i.unit.removesuffix(".service")] = i.cause, i.ending, i.result
