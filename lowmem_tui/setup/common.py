@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING
 
 from lowmem_tui.model.errors import InvalidValueError
 from lowmem_tui.model.plan import Action, ActionKind, FileChange, Plan
+from lowmem_tui.model.setup import Finding, Severity
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import UnitType, unit_type
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from lowmem_tui.model.plan import Notice
     from lowmem_tui.model.ports import Files
+    from lowmem_tui.model.setup import Item
     from lowmem_tui.model.snapshot import Snapshot, Unit
 
 MIB = 1 << 20
@@ -73,6 +75,20 @@ def wrong(step: str, key: str, value: str, say: str) -> InvalidValueError:
     return InvalidValueError(
         f"[{step}] '{plain(key, 80)}' cannot be '{plain(value, 60)}': write {say}."
     )
+
+
+def undone(step: str, items: Iterable[Item], told: Collection[str]) -> Iterator[Finding]:
+    """Yield advice on each item that would be changed, those left out that are told already."""
+    for item in items:
+        if item.taken and item.value and not item.done and item.key not in told:
+            yield Finding(
+                f"{step}-{item.key.rpartition(' ')[2]}",
+                Severity.ADVICE,
+                item.key,
+                f"{plain(item.key)} is {plain(item.now)}, and {plain(item.value)} serves a small "
+                "server better.",
+                remedy(step),
+            )
 
 
 def plan_of(

@@ -66,10 +66,14 @@ class GunicornStep:
         ram = self._ground.snapshot().host.mem_total
         if not found and not others.facts:
             return Look(absent="There is no gunicorn, no uWSGI and no PHP-FPM.")
+        items = {each.name: tuple(_items(each, ram)) for each in found}
         return Look(
             facts=(*(fact for each in found for fact in facts(each)), *others.facts),
-            items=tuple(item for each in found for item in _items(each, ram)),
-            findings=(*(f for each in found for f in findings(each, ram)), *others.findings),
+            items=tuple(item for each in found for item in items[each.name]),
+            findings=(
+                *(f for each in found for f in findings(each, items[each.name], ram)),
+                *others.findings,
+            ),
             by_hand=(*(line for each in found for line in by_hand(each, ram)), *others.by_hand),
         )
 

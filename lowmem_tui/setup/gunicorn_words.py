@@ -11,8 +11,9 @@ from lowmem_tui.policy import budget
 from lowmem_tui.setup import common
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
+    from lowmem_tui.model.setup import Item
     from lowmem_tui.setup.gunicorn_seen import Gunicorn
 
 GEVENT = "gevent"
@@ -26,6 +27,14 @@ _ORIGINS = {
     "file": "its configuration file",
     "default": "gunicorn's default",
 }
+
+
+_ABOUT = {
+    "gunicorn-no-end": "max-requests",
+    "gunicorn-sync": "worker-class",
+    "gunicorn-workers-over-limit": "workers",
+}
+"""The option that a finding is about."""
 
 
 def obstacle(gunicorn: Gunicorn) -> str:
@@ -69,8 +78,15 @@ def facts(gunicorn: Gunicorn) -> Iterator[str]:
         yield f"{plain(gunicorn.file)} is a program: what it computes is not known."
 
 
-def findings(gunicorn: Gunicorn, ram: int) -> Iterator[Finding]:
-    """Yield what is wrong."""
+def findings(gunicorn: Gunicorn, items: Iterable[Item], ram: int) -> Iterator[Finding]:
+    """Yield what is wrong, and what of the items is not as it is proposed."""
+    found = [*_wrong(gunicorn, ram)]
+    yield from found
+    told = {f"{gunicorn.name} {_ABOUT[f.code]}" for f in found if f.code in _ABOUT}
+    yield from common.undone("gunicorn", items, told)
+
+
+def _wrong(gunicorn: Gunicorn, ram: int) -> Iterator[Finding]:
     name = plain(gunicorn.name)
     if gunicorn.stale:
         yield Finding(
@@ -127,7 +143,7 @@ def by_hand(gunicorn: Gunicorn, ram: int) -> Iterator[str]:
     if sentence := obstacle(gunicorn):
         yield f"{name}: {sentence} The options: --max-requests 1000 --max-requests-jitter 50."
         return
-    for finding in findings(gunicorn, ram):
+    for finding in _wrong(gunicorn, ram):
         if finding.remedy.startswith("by hand: "):
             yield (
                 f"{name}: its command line decides, so edit ExecStart: "

@@ -12,17 +12,15 @@ from lowmem_tui.model.text import plain
 from lowmem_tui.setup import common
 from lowmem_tui.setup.common import MIB
 from lowmem_tui.setup.redis_config import bytes_of
+from lowmem_tui.setup.redis_room import OFF, full, persistence, proposed
 from lowmem_tui.setup.redis_seen import DEFAULTS, OPTIONS, render, same, see
 from lowmem_tui.setup.redis_words import (
-    OFF,
-    OWN,
     POLICY,
     bound_of,
     by_hand,
     facts,
     findings,
     hindrance,
-    persistence,
     warnings,
 )
 
@@ -32,12 +30,6 @@ if TYPE_CHECKING:
     from lowmem_tui.model.plan import Plan
     from lowmem_tui.setup.ground import Ground
     from lowmem_tui.setup.redis_seen import Redis
-
-LADDER = tuple(f"{size}mb" for size in (8, 16, 32, 64, 128, 256, 512, 1024, 2048))
-SHARE = 16
-"""The bound is a sixteenth of RAM, on the ladder: 64mb on 1 GiB, as the guide has it."""
-MOST = 4
-"""And a quarter of RAM at most."""
 
 POLICIES = (
     "allkeys-lru",
@@ -72,11 +64,14 @@ class RedisStep:
         if not found:
             return Look(absent="There is no Redis.")
         ram = self._ground.snapshot().host.mem_total
+        items = {redis.name: tuple(_items(redis, ram)) for redis in found}
         return Look(
             facts=tuple(fact for redis in found for fact in facts(redis)),
-            items=tuple(item for redis in found for item in _items(redis, ram)),
-            findings=tuple(each for redis in found for each in findings(redis)),
-            by_hand=tuple(each for redis in found for each in by_hand(redis)),
+            items=tuple(item for redis in found for item in items[redis.name]),
+            findings=tuple(
+                each for redis in found for each in findings(redis, items[redis.name], ram)
+            ),
+            by_hand=tuple(each for redis in found for each in by_hand(redis, ram)),
         )
 
     def plan(self, wishes: Mapping[str, str]) -> Plan:
@@ -93,6 +88,7 @@ class RedisStep:
             if name is None or what not in KEYS:
                 raise common.unknown("redis", key, known)
             options.setdefault(name, {}).update(_directives(key, what, value))
+        ram = self._ground.snapshot().host.mem_total
         files: list[FileChange] = []
         actions: list[Action] = []
         notices: list[Notice] = []
@@ -103,7 +99,12 @@ class RedisStep:
             actions += _live(redis, asked)
             if len(files) + len(actions) == before:
                 continue
-            notices += warnings(redis, asked)
+            if (bytes_of(asked.get("maxmemory", "")) or 0) >= ram:
+                raise RefusedError(
+                    f"{plain(name)}: maxmemory {asked['maxmemory']} is no bound, for RAM is "
+                    f"{format_size(ram)}: a quarter of that is the most."
+                )
+            notices += warnings(redis, asked, ram)
         return common.plan_of(files, actions, notices)
 
     def _name(self, unit: str, found: Mapping[str, Redis]) -> str | None:
@@ -169,51 +170,36 @@ def _live(redis: Redis, asked: Mapping[str, str]) -> Iterator[Action]:
             )
 
 
-def _proposed(redis: Redis, ram: int) -> tuple[str, tuple[str, ...], bool]:
-    """Return the bound to propose, the choices, and whether all data that is there fits."""
-    now = bytes_of(redis.now("maxmemory")) or 0
-    cap = ram // MOST
-    if redis.limit is not None:
-        cap = min(cap, (redis.limit - OWN) // 2)
-    choices = [each for each in LADDER if (bytes_of(each) or 0) <= cap] or [LADDER[0]]
-    if 0 < now <= cap:
-        shown = f"{now // MIB}mb" if now % MIB == 0 else str(now)
-        return shown, tuple(dict.fromkeys((shown, *choices))), True
-    # Rounded: a server of 1 GiB has some 960 MiB.
-    start = next(
-        (each for each in reversed(choices) if (bytes_of(each) or 0) <= ram / SHARE * 1.15),
-        choices[0],
-    )
-    used = redis.used or 0
-    fits = [each for each in choices if (bytes_of(each) or 0) >= used * 1.2]
-    value = start if start in fits or not fits else fits[0]
-    return value, tuple(choices), used < (bytes_of(value) or 0)
-
-
 def _items(redis: Redis, ram: int) -> Iterator[Item]:
     if hindrance(redis):
         return
-    value, choices, fits = _proposed(redis, ram)
+    value, choices, fits = proposed(redis, ram)
+    size = bytes_of(value) or 0
     used = f" It holds {format_size(redis.used)} now." if redis.used is not None else ""
     loses = "" if fits else " That is more than the bound: keys would be thrown out at once."
-    room = (
-        f"MemoryMax={format_size(redis.limit)} has room for twice that, which a fork that saves "
-        "may take."
-        if redis.limit is not None
-        else "It has no MemoryMax: this is the only bound."
-    )
+    room = "it has no MemoryMax: this is the only bound."
+    if redis.limit is not None:
+        room = f"MemoryMax={format_size(redis.limit)} has "
+        if full(size, saves=True) <= redis.limit:
+            room += f"room for twice {value}, which a fork that saves may take."
+        else:
+            room += f"no room for twice {value}, which a fork that saves may take: raise it."
     yield Item(
         f"{redis.name} maxmemory",
         f"{redis.name}: at most so much data",
         bound_of(redis),
         value,
-        f"{common.percent(bytes_of(value) or 0, ram)} of RAM; {room}{used}{loses}",
+        f"{value} is {common.percent(size, ram)} of RAM; {room}{used}{loses}",
         choices,
         taken=fits,
         done=_done(redis, {"maxmemory": value}),
     )
     policy = redis.now("maxmemory-policy")
     chosen = policy if policy != DEFAULTS["maxmemory-policy"] else POLICY
+    log = redis.now("appendonly") == "yes"
+    careful = (
+        " It keeps a log of every write (AOF), as for data that matter: not unless you say so."
+    )
     yield Item(
         f"{redis.name} maxmemory-policy",
         f"{redis.name}: what goes at the bound",
@@ -221,8 +207,9 @@ def _items(redis: Redis, ram: int) -> Iterator[Item]:
         chosen,
         "allkeys-lru throws out what was not used for longest: right for a cache, wrong for a "
         "queue or the only copy of something. volatile-lru throws out only what has an expiry; "
-        "noeviction answers writes with an error instead.",
+        f"noeviction answers writes with an error instead.{careful if log else ''}",
         tuple(dict.fromkeys((chosen, *POLICIES))),
+        taken=chosen == policy or not log,
         done=_done(redis, {"maxmemory-policy": chosen}),
     )
     off = {"save": "", "appendonly": "no"}

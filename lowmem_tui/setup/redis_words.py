@@ -9,19 +9,18 @@ from lowmem_tui.model.quantity import format_size
 from lowmem_tui.model.setup import Finding, Severity
 from lowmem_tui.model.text import plain
 from lowmem_tui.setup import common
-from lowmem_tui.setup.common import MIB
 from lowmem_tui.setup.redis_config import bytes_of
+from lowmem_tui.setup.redis_room import OFF, excess, full, persistence, proposed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from lowmem_tui.model.setup import Item
     from lowmem_tui.setup.redis_seen import Redis
 
-OWN = 16 * MIB
-"""Bytes that Redis needs besides its data: code, clients, buffers."""
 POLICY = "allkeys-lru"
-OFF = "off"
-POLICY_LINES = f"maxmemory 64mb and maxmemory-policy {POLICY} in its configuration"
+EVICTS = "allkeys-"
+"""What these policies begin with: they throw out any key, not only those with an expiry."""
 
 
 def hindrance(redis: Redis) -> str:
@@ -46,13 +45,6 @@ def bound_of(redis: Redis) -> str:
     return f"{said}; {format_size(then) if then else 'no bound'} after its next start"
 
 
-def persistence(redis: Redis) -> str:
-    """Return what it keeps on disk."""
-    save, log = redis.now("save"), redis.now("appendonly")
-    kept = [*([f"RDB ({save})"] if save else []), *(["AOF"] if log == "yes" else [])]
-    return " and ".join(kept) or OFF
-
-
 def facts(redis: Redis) -> Iterator[str]:
     """Yield what was found."""
     name = plain(redis.name)
@@ -71,17 +63,16 @@ def facts(redis: Redis) -> Iterator[str]:
     limit = redis.limit
     bound = bytes_of(redis.now("maxmemory")) or redis.used
     if limit is not None and bound:
-        worst = 2 * bound + OWN
         yield (
             f"MemoryMax is {format_size(limit)}; a fork that saves while every page changes takes "
-            f"{format_size(worst)} at {format_size(bound)} of data."
+            f"{format_size(full(bound, saves=True))} at {format_size(bound)} of data."
         )
     if redis.config.trouble:
         yield f"{name}: {plain(redis.config.trouble, 200)}; what it starts with is not known whole."
 
 
-def findings(redis: Redis) -> Iterator[Finding]:
-    """Yield what is wrong."""
+def findings(redis: Redis, items: Sequence[Item], ram: int) -> Iterator[Finding]:
+    """Yield what is wrong, and what of the items is not as it is proposed."""
     name = plain(redis.name)
     mend = (
         "by hand, see `lowmem-tui setup --step redis`"
@@ -107,35 +98,32 @@ def findings(redis: Redis) -> Iterator[Finding]:
             f"{name} has no maxmemory{when}: its data grows until something is killed.",
             mend,
         )
-    bound = now or then
-    if bound and redis.limit is not None and persistence(redis) != OFF:
-        worst = 2 * bound + OWN
-        if worst > redis.limit:
-            yield Finding(
-                "redis-fork-over-limit",
-                Severity.WARNING,
-                redis.name,
-                f"{name} may hold {format_size(bound)}, so a fork that saves may take "
-                f"{format_size(worst)}: more than its limit of {format_size(redis.limit)}.",
-                mend,
-            )
+    bound = max(now or 0, then or 0)
+    over = excess(redis, bound, ram, saves=persistence(redis) != OFF)
+    if over:
+        yield Finding(over[0], Severity.WARNING, redis.name, over[1], mend)
+    told = {item.key for item in items} if redis.stale else set()
+    if over or not now or not then:
+        told.add(f"{redis.name} maxmemory")
+    yield from common.undone("redis", items, told)
 
 
-def by_hand(redis: Redis) -> Iterator[str]:
+def by_hand(redis: Redis, ram: int) -> Iterator[str]:
     """Yield what cannot be done from here."""
+    bound = proposed(redis, ram).value
     if sentence := hindrance(redis):
         yield (
             f"{plain(redis.name)}: {sentence} Put into {plain(redis.config.file or 'redis.conf')}: "
-            f"maxmemory 64mb and maxmemory-policy {POLICY}."
+            f"maxmemory {bound} and maxmemory-policy {POLICY}."
         )
     if redis.runs and not redis.running:
         yield (
-            f"{plain(redis.name)}: set what runs with redis-cli (CONFIG SET maxmemory 64mb), or "
+            f"{plain(redis.name)}: set what runs with redis-cli (CONFIG SET maxmemory {bound}), or "
             f"`systemctl restart {plain(redis.name)}` once its drop-in is there."
         )
 
 
-def warnings(redis: Redis, asked: Mapping[str, str]) -> Iterator[Notice]:
+def warnings(redis: Redis, asked: Mapping[str, str], ram: int) -> Iterator[Notice]:
     """Yield what to know before these directives are set."""
     name = redis.name
     yield Notice(
@@ -157,6 +145,16 @@ def warnings(redis: Redis, asked: Mapping[str, str]) -> Iterator[Notice]:
             name,
             f"{plain(name)} holds {format_size(redis.used)}, more than {format_size(bound)}: "
             f"{what}.",
+        )
+    saves = persistence(redis) != OFF and "save" not in asked
+    if bound and (over := excess(redis, bound, ram, saves=saves)):
+        yield Notice(over[0], name, over[1])
+    if policy.startswith(EVICTS) and not redis.now("maxmemory-policy").startswith(EVICTS):
+        yield Notice(
+            "redis-evicts",
+            name,
+            f"At its bound {plain(name)} throws out keys that nothing else may hold, and undo does "
+            f"not bring them back: {plain(policy, 40)} is wrong for queues and sessions.",
         )
     if asked.get("save") == "":
         yield Notice(

@@ -48,9 +48,6 @@ IN_TMP = ("/tmp/flask_session", "/var/tmp/flask_session")  # noqa: S108 - looked
 PHP = "/var/lib/php/sessions"
 PHP_TIMER = "phpsessionclean.timer"
 
-MANY = 1000
-"""Files: more than that in one folder are slow to go through at each clean-up."""
-
 
 @dataclass(frozen=True, slots=True)
 class Folder:
@@ -265,15 +262,13 @@ class SessionsStep:
         )
 
     def _findings(self, folder: Folder) -> Iterator[Finding]:
-        days = self._days(folder.usage) or 0
-        old = days > int(AGE.removesuffix("d")) or folder.usage.files > MANY
-        if folder.rule or folder.theirs or not folder.sure or not old:
+        if folder.rule or folder.theirs or not folder.sure:
             return
         yield Finding(
-            "sessions-old",
+            "sessions-unbounded",
             Severity.ADVICE,
             folder.path,
-            f"{plain(folder.path)} holds {self._held(folder)}, and no rule removes any.",
+            f"{plain(folder.path)} holds {self._held(folder)}, and no rule removes old ones.",
             common.remedy("sessions"),
         )
 

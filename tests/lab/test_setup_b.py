@@ -31,6 +31,7 @@ CHAT = "cloudchat.service"
 REDIS_DROP_IN = f"/etc/systemd/system/{REDIS}.d/zz-lowmem-tui-redis.conf"
 CHAT_DROP_IN = f"/etc/systemd/system/{CHAT}.d/zz-lowmem-tui-gunicorn.conf"
 SESSIONS = "/srv/cloudchat/flask_session"
+GUNICORN = ["gunicorn-no-end", "gunicorn-worker-connections", "gunicorn-max-requests-jitter"]
 LINE = "limit_req zone=lowmem burst=10 nodelay;"
 
 SITE_TEXT = """\
@@ -194,7 +195,7 @@ def test_gunicorn_gets_its_options_and_workers_end(server: Machine) -> None:
     before = etc(server)
     found, done = drive_all(server, "look", "gunicorn", "+", "apply", "gunicorn")
     look = found["gunicorn"]
-    assert look["findings"] == ["gunicorn-no-end"]
+    assert look["findings"] == GUNICORN
     assert any("PSS" in fact for fact in look["facts"])
     assert f"{CHAT} workers" not in look["items"]  # the command line's
     assert done["files"] == [CHAT_DROP_IN]
@@ -311,8 +312,8 @@ def test_an_ordinary_user_may_look(server: Machine) -> None:
     )
     (look,) = json.loads(done.stdout)
     assert look["nginx"]["findings"] == ["nginx-unbounded"] * 2
-    assert look["gunicorn"]["findings"] == ["gunicorn-no-end"]
-    assert look["redis"]["findings"] == ["redis-unbounded"]
+    assert look["gunicorn"]["findings"] == GUNICORN
+    assert look["redis"]["findings"] == ["redis-unbounded", "redis-maxmemory-policy"]
 
 
 def test_old_sessions_are_removed_by_their_age(server: Machine) -> None:
@@ -323,7 +324,7 @@ def test_old_sessions_are_removed_by_their_age(server: Machine) -> None:
     )
     before = etc(server)
     found, done = drive_all(server, "look", "sessions", "+", "apply", "sessions")
-    assert found["sessions"]["findings"] == ["sessions-old"]
+    assert found["sessions"]["findings"] == ["sessions-unbounded"]
     assert done["again"]
     assert done["findings"] == []
     server.run("systemd-tmpfiles --clean")

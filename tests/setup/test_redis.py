@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from lowmem_tui.model.errors import InvalidValueError, ManagerError, RefusedError
 from lowmem_tui.model.plan import ActionKind
+from lowmem_tui.model.unit import INFINITY
 from lowmem_tui.setup import redis_config, redis_seen, unit_text
 from lowmem_tui.setup.redis_config import address, bytes_of, config_of
 
@@ -113,7 +114,7 @@ def test_a_bound_that_a_restart_forgets_is_none() -> None:
     box = Box()
     box.server.system.put(ActionKind.REDIS, MAX, str(48 << 20), lambda: None)
     look = box.step("redis").look()
-    assert codes(look) == ["redis-unbounded"]
+    assert codes(look) == ["redis-unbounded", "redis-maxmemory-policy"]
     assert "after its next start" in look.findings[0].text
     plan = box.step("redis").plan({MAX: "48mb"})
     assert (len(plan.files), plan.actions) == (1, ())
@@ -147,6 +148,93 @@ def test_what_is_proposed(used: int, limit: int, proposed: str, taken: bool) -> 
     box.server.kernel.set_limit(f"/system.slice/{UNIT}", "memory.max", limit << 20)
     item = next(item for item in box.step("redis").look().items if item.key == MAX)
     assert (item.value, item.taken) == (proposed, taken)
+
+
+def bounded(size: str, limit: str, *, saves: bool) -> Box:
+    """A server that starts and runs with this bound."""
+    box = Box()
+    box.write(f"/etc/systemd/system/{UNIT}.d/x.conf", f"[Service]\nMemoryMax={limit}\n")
+    kernel = INFINITY if limit == "infinity" else int(limit.removesuffix("M")) << 20
+    box.server.kernel.set_limit(f"/system.slice/{UNIT}", "memory.max", kernel)
+    keeps = "" if saves else 'save ""\n'
+    box.write(CONF, f"{box.read(CONF)}maxmemory {size}\nmaxmemory-policy volatile-lru\n{keeps}")
+    box.server.system.put(ActionKind.REDIS, MAX, str(bytes_of(size)), lambda: None)
+    box.server.system.put(ActionKind.REDIS, POLICY, "volatile-lru", lambda: None)
+    if not saves:
+        box.server.system.put(ActionKind.REDIS, f"{UNIT} save", "", lambda: None)
+    return box
+
+
+BOUNDS = {
+    "the guide's": ("64mb", "256M", True, []),
+    "a fork does not fit": ("121mb", "256M", True, ["redis-fork-over-limit"]),
+    "no fork": ("121mb", "256M", False, ["redis-maxmemory"]),
+    "it fits, but no process beside it": ("250mb", "256M", False, ["redis-over-limit"]),
+    "absurd": ("900mb", "256M", False, ["redis-over-limit"]),
+    "a quarter": ("240mb", "infinity", True, []),
+    "more than a quarter": ("300mb", "infinity", False, ["redis-over-share"]),
+    "a limit that is none": ("300mb", "4096M", True, ["redis-over-share"]),
+}
+
+
+@pytest.mark.parametrize(("size", "limit", "saves", "found"), BOUNDS.values(), ids=BOUNDS)
+def test_a_bound_that_is_none_is_found(
+    size: str, limit: str, saves: bool, found: list[str]
+) -> None:
+    assert codes(bounded(size, limit, saves=saves).step("redis").look()) == found
+
+
+@pytest.mark.parametrize(("size", "limit", "saves", "found"), BOUNDS.values(), ids=BOUNDS)
+def test_a_bound_that_is_none_is_told_beforehand(
+    size: str, limit: str, saves: bool, found: list[str]
+) -> None:
+    plan = bounded("8mb", limit, saves=saves).step("redis").plan({MAX: size})
+    warned = [w.code for w in plan.warnings if w.code != "redis-command-repeated"]
+    assert warned == [code for code in found if code != "redis-maxmemory"]
+
+
+@pytest.mark.parametrize("size", ["967mb", "900gb"])
+def test_a_bound_of_all_ram_is_refused(size: str) -> None:
+    with pytest.raises(RefusedError, match=f"maxmemory {size} is no bound, for RAM is 967M"):
+        Box().step("redis").plan({MAX: size})
+
+
+EVICTIONS = {
+    "the proposal": ("noeviction", "allkeys-lru", True),
+    "any key for those with an expiry": ("volatile-lru", "allkeys-lfu", True),
+    "another of its kind": ("allkeys-lru", "allkeys-lfu", False),
+    "only those with an expiry": ("noeviction", "volatile-lru", False),
+}
+
+
+@pytest.mark.parametrize(("now", "then", "told"), EVICTIONS.values(), ids=EVICTIONS)
+def test_what_undo_does_not_bring_back_is_told(now: str, then: str, told: bool) -> None:
+    box = Box()
+    box.server.system.put(ActionKind.REDIS, POLICY, now, lambda: None)
+    codes_ = [w.code for w in box.step("redis").plan({POLICY: then}).warnings]
+    assert ("redis-evicts" in codes_) is told
+
+
+def test_one_that_logs_every_write_keeps_its_policy() -> None:
+    box = Box()
+    box.write(CONF, f"{box.read(CONF)}appendonly yes\n")
+    box.server.system.put(ActionKind.REDIS, f"{UNIT} appendonly", "yes", lambda: None)
+    look = box.step("redis").look()
+    assert POLICY not in defaults(look)
+    assert "(AOF)" in next(item.why for item in look.items if item.key == POLICY)
+
+
+def test_the_reason_is_of_what_is_proposed() -> None:
+    look = bounded("900mb", "256M", saves=False).step("redis").look()
+    why = next(item.why for item in look.items if item.key == MAX)
+    assert "64mb is 7 % of RAM; MemoryMax=256M has room for twice 64mb" in why
+
+
+def test_the_line_to_write_by_hand_fits_the_server() -> None:
+    box = Box()
+    HINDERED["a later drop-in"](box)
+    box.server.kernel.set_limit(f"/system.slice/{UNIT}", "memory.max", 48 << 20)
+    assert "maxmemory 16mb" in box.step("redis").look().by_hand[0]
 
 
 def test_what_is_thrown_out_is_told() -> None:

@@ -55,18 +55,22 @@ def test_an_age_can_be_changed() -> None:
 
 FOUND: dict[str, tuple[dict[str, tuple[int, int]], dict[str, str], list[str]]] = {
     "none": ({}, {}, []),
-    "young": ({FLASK: (3, 2)}, {FLASK: "31d"}, []),
-    "old": ({FLASK: (3, 40)}, {FLASK: "31d"}, ["sessions-old"]),
-    "many": ({FLASK: (5000, 1)}, {FLASK: "31d"}, ["sessions-old"]),
-    "empty": ({FLASK: (0, 0)}, {FLASK: "31d"}, []),
+    "young": ({FLASK: (3, 2)}, {FLASK: "31d"}, ["sessions-unbounded"]),
+    "old": ({FLASK: (3, 40)}, {FLASK: "31d"}, ["sessions-unbounded"]),
+    "many": ({FLASK: (5000, 1)}, {FLASK: "31d"}, ["sessions-unbounded"]),
+    "empty": ({FLASK: (0, 0)}, {FLASK: "31d"}, ["sessions-unbounded"]),
     "not sure": ({"/srv/cloudchat/sessions": (9, 99)}, {}, []),
     "elsewhere": ({"/srv/other/flask_session": (9, 99)}, {}, []),
-    "in /tmp": ({"/tmp/flask_session": (9, 99)}, {"/tmp/flask_session": "31d"}, ["sessions-old"]),
+    "in /tmp": (
+        {"/tmp/flask_session": (9, 99)},
+        {"/tmp/flask_session": "31d"},
+        ["sessions-unbounded"],
+    ),
     "PHP": ({"/var/lib/php/sessions": (9, 99)}, {}, ["sessions-php"]),
     "Laravel": (
         {"/srv/cloudchat/storage/framework/sessions": (9, 99)},
         {"/srv/cloudchat/storage/framework/sessions": "31d"},
-        ["sessions-old"],
+        ["sessions-unbounded"],
     ),
 }
 
