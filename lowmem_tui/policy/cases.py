@@ -1,4 +1,4 @@
-"""What a check of ``preflight`` gets: a unit that is to be edited, an edit of it."""
+"""What a plan's checks get: a unit that is to be edited, an edit of it, the unit as it will be."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from lowmem_tui.model.plan import Notice
 from lowmem_tui.model.unit import MEMORY_KEYS, Key, UnitType
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from lowmem_tui.model.snapshot import Situation, UnitSituation
-    from lowmem_tui.model.unit import UnitProperties, Value
+    from lowmem_tui.model.unit import Tier, UnitProperties, Value
+    from lowmem_tui.model.usage import Process
 
 RUNNING = frozenset({"active", "activating", "reloading", "deactivating", "refreshing"})
 """Active states in which processes may run."""
@@ -67,6 +70,49 @@ class EditCase:
     def notice(self, code: str, text: str, *, forceable: bool = False) -> Notice:
         """Return a notice for the unit."""
         return Notice(code, self.unit.name, text, forceable)
+
+
+@dataclass(frozen=True, slots=True)
+class After:
+    """A unit as the plan leaves it."""
+
+    case: UnitCase
+    changed: Mapping[Key, Value]
+    """What systemd will have loaded of the settings that change."""
+    tier: Tier | None = None
+    """None: none, or not known."""
+
+    @property
+    def name(self) -> str:
+        """Its primary name."""
+        return self.case.name
+
+    def will(self, key: Key) -> Value | None:
+        """Return what systemd will have loaded."""
+        return self.changed.get(key, self.case.properties.loaded(key))
+
+    def touches(self, *keys: Key) -> bool:
+        """Tell whether one of these settings changes."""
+        return any(key in self.changed for key in keys)
+
+    @property
+    def limit(self) -> int | None:
+        """The finite MemoryMax that it will have, in bytes."""
+        limit = self.will(Key.MEMORY_MAX)
+        return limit if isinstance(limit, int) else None
+
+    @property
+    def processes(self) -> Sequence[Process]:
+        """What runs of it now."""
+        usage = self.case.known.unit.usage
+        return usage.processes if usage else ()
+
+
+def workers(after: After) -> list[Process]:
+    """Return the processes that are of the same program as the main one, and are not it."""
+    main = after.case.properties.main_pid
+    name = next((p.name for p in after.processes if p.pid == main), None)
+    return [p for p in after.processes if p.pid != main and p.name == name and not p.cgroup]
 
 
 def unreclaimable(case: UnitCase) -> int | None:

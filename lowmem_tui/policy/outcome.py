@@ -2,85 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lowmem_tui.model.plan import Notice
-from lowmem_tui.model.quantity import format_size, format_time_span, render_limit
+from lowmem_tui.model.quantity import format_size, render_limit
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import Key, Tier, Unlimited
-from lowmem_tui.policy import budget, fate, restart
-from lowmem_tui.policy.cases import UnitCase, unreclaimable
+from lowmem_tui.policy import budget, survival
+from lowmem_tui.policy.cases import After, unreclaimable, workers
 from lowmem_tui.policy.classify import LARGE
 from lowmem_tui.policy.oom import kill_order
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from lowmem_tui.model.snapshot import Situation, Unit
     from lowmem_tui.model.unit import Limit, Value
-    from lowmem_tui.model.usage import Process
 
 USUAL: dict[Key, Value] = {Key.RESTART_SEC: 100_000, Key.OOM_POLICY: "stop"}
 """What a setting comes to that no file sets, as long as system.conf does not say otherwise."""
 
-STARTS_PER_MINUTE = 20
-"""What the policy's RestartSec=3s comes to: that many failing starts a minute are accepted."""
-
 SMALL = 1 / 8
 """A limit of up to this share of RAM is a small one."""
 
-AT_ONCE = 10_000_000
-"""Microseconds; a shortage of memory lasts longer than that."""
-
-_SLOWER = (3, 5, 10, 30, 60)
-"""Seconds that are tried as a better RestartSec."""
-
 _PRE_FORK = ("gunicorn", "nginx", "php-fpm", "uwsgi", "apache2", "httpd", "unicorn", "puma")
 """How the names of programs begin that serve with processes of their own making."""
-
-
-@dataclass(frozen=True, slots=True)
-class After:
-    """A unit as the plan leaves it."""
-
-    case: UnitCase
-    changed: Mapping[Key, Value]
-    """What systemd will have loaded of the settings that change."""
-    tier: Tier | None = None
-    """None: none, or not known."""
-
-    @property
-    def name(self) -> str:
-        """Its primary name."""
-        return self.case.name
-
-    def will(self, key: Key) -> Value | None:
-        """Return what systemd will have loaded."""
-        return self.changed.get(key, self.case.properties.loaded(key))
-
-    def touches(self, *keys: Key) -> bool:
-        """Tell whether one of these settings changes."""
-        return any(key in self.changed for key in keys)
-
-    @property
-    def limit(self) -> int | None:
-        """The finite MemoryMax that it will have, in bytes."""
-        limit = self.will(Key.MEMORY_MAX)
-        return limit if isinstance(limit, int) else None
-
-    @property
-    def processes(self) -> Sequence[Process]:
-        """What runs of it now."""
-        usage = self.case.known.unit.usage
-        return usage.processes if usage else ()
-
-
-def workers(after: After) -> list[Process]:
-    """Return the processes that are of the same program as the main one, and are not it."""
-    main = after.case.properties.main_pid
-    name = next((p.name for p in after.processes if p.pid == main), None)
-    return [p for p in after.processes if p.pid != main and p.name == name and not p.cgroup]
 
 
 def pre_fork(after: After) -> str:
@@ -196,120 +143,13 @@ def _gatekeeper(after: After) -> Notice | None:
     )
 
 
-def _unguarded(after: After) -> Notice | None:
-    """Warn of a gatekeeper that is offered to the kernel, or that nothing starts again."""
-    if after.tier is not Tier.GATEKEEPER:
-        return None
-    score = after.will(Key.OOM_SCORE_ADJUST)
-    if after.touches(Key.OOM_SCORE_ADJUST) and isinstance(score, int) and score > 0:
-        return Notice(
-            "gatekeeper-offered",
-            after.name,
-            f"{after.name} is a gatekeeper (tier 0): {score} offers it to the kernel before what "
-            "it guards. Use -200 to -500.",
-        )
-    again = after.will(Key.RESTART) != "no" or after.case.properties.type == "oneshot"
-    if after.touches(Key.RESTART) and not again:
-        return Notice(
-            "gatekeeper-stays-dead",
-            after.name,
-            f"{after.name} is a gatekeeper (tier 0): with Restart=no nothing starts it again when "
-            "it ends. Use on-failure, or always.",
-        )
-    return None
-
-
-# --- restarts -----------------------------------------------------------------------------------
-
-
-def _stays_dead(after: After) -> Notice | None:
-    """Warn of a limit whose kill nobody repairs."""
-    properties = after.case.properties
-    if not after.touches(Key.MEMORY_MAX, Key.RESTART) or after.limit is None:
-        return None
-    if properties.type == "oneshot" or properties.triggered_by or properties.delegate:
-        return None
-    policy = restart.policy_of(properties, after.changed)
-    if policy is None or restart.restarts(policy, restart.Death.OOM_KILL):
-        return None
-    if policy.oom_policy == "continue" and workers(after):
-        return None
-    return Notice(
-        "limit-without-restart",
-        after.name,
-        f"Killed at its limit, {after.name} stays down: Restart={policy.restart} does not start it "
-        "again. Set Restart=on-failure as well.",
-    )
-
-
-def _crash_loop(after: After) -> Notice | None:
-    if not after.touches(Key.RESTART, Key.RESTART_SEC):
-        return None
-    policy = restart.policy_of(after.case.properties, after.changed)
-    death = policy and next(
-        (d for d in (restart.Death.EXIT_CODE, restart.Death.SIGNAL) if restart.restarts(policy, d)),
-        None,
-    )
-    if policy is None or death is None:
-        return None
-    verdict = restart.dies_at_every_start(policy, death)
-    before = restart.policy_of(after.case.properties)
-    if before and restart.dies_at_every_start(before, death) == verdict:
-        return None  # no news
-    if verdict.fate is restart.Fate.LOOPS and verdict.per_minute > STARTS_PER_MINUTE:
-        return Notice(
-            "endless-crash-loop",
-            after.name,
-            f"If {after.name} dies at each start, systemd starts it {verdict.per_minute:.0f} times "
-            "a minute for ever, and each start takes memory and time from the rest. RestartSec=3s "
-            f"makes it {STARTS_PER_MINUTE}.",
-        )
-    if verdict.fate is not restart.Fate.GIVES_UP or verdict.after > AT_ONCE:
-        return None
-    for seconds in _SLOWER:
-        slower = policy._replace(delay=seconds * 1_000_000)
-        if restart.dies_at_every_start(slower, death).fate is restart.Fate.LOOPS:
-            break
-    else:
-        return None  # such a start limit is somebody's purpose
-    starts = "1 start" if verdict.starts == 1 else f"{verdict.starts} starts"
-    span = format_time_span(round(verdict.after, -5) or 100_000)
-    return Notice(
-        "gives-up-at-once",
-        after.name,
-        f"If {after.name} dies at each start, systemd gives up after {starts} in {span} and it "
-        f"stays down until 'systemctl reset-failed'. RestartSec={seconds}s keeps it trying.",
-    )
-
-
-def _gives_up_at_limit(after: After) -> Notice | None:
-    """Warn of a limit that may kill it at each start, where systemd soon gives up."""
-    if after.touches(Key.RESTART, Key.RESTART_SEC) or not after.touches(Key.MEMORY_MAX):
-        return None
-    needed = budget.need(after.case.known.unit)
-    policy = restart.policy_of(after.case.properties, after.changed)
-    if after.limit is None or policy is None or after.limit >= needed:
-        return None
-    verdict = restart.dies_at_every_start(policy, restart.Death.OOM_KILL)
-    if verdict.fate is not restart.Fate.GIVES_UP:
-        return None
-    return Notice(
-        "gives-up-at-limit",
-        after.name,
-        f"If {after.name} needs that at its start already, it is killed at each: systemd "
-        f"{fate.gives_up(verdict)}. RestartSec=3s keeps it trying.",
-    )
-
-
 UNIT_CHECKS: tuple[Callable[[After], Notice | None], ...] = (
     _gatekeeper,
-    _unguarded,
+    survival.unguarded,
     _no_room,
     _high_without_swap,
     _stops_all,
-    _stays_dead,
-    _crash_loop,
-    _gives_up_at_limit,
+    *survival.CHECKS,
 )
 
 

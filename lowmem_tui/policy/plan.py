@@ -15,7 +15,7 @@ from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import CGROUP_FILES, INFINITY, MEMORY_KEYS, Key
 from lowmem_tui.model.unitfile import MEMORY_LIMIT, section_of, winning
 from lowmem_tui.policy import dropin, outcome, preflight
-from lowmem_tui.policy.cases import EditCase, UnitCase
+from lowmem_tui.policy.cases import After, EditCase, UnitCase
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -98,7 +98,7 @@ def plan(
     )
 
 
-def _after(made: _UnitPlan, tiers: Mapping[str, Tier | None]) -> outcome.After:
+def _after(made: _UnitPlan, tiers: Mapping[str, Tier | None]) -> After:
     changed = {}
     for effect in made.effects:
         value = effect.loaded if effect.loaded is not None else outcome.USUAL.get(effect.key)
@@ -106,7 +106,7 @@ def _after(made: _UnitPlan, tiers: Mapping[str, Tier | None]) -> outcome.After:
             changed[effect.key] = value
     # What is refused needs no advice beside.
     tier = None if made.refusals else tiers.get(made.case.name)
-    return outcome.After(made.case, changed, tier)
+    return After(made.case, changed, tier)
 
 
 def _by_unit(

@@ -15,9 +15,9 @@ from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import INFINITY, Key, Tier
 from lowmem_tui.policy import preflight, restart
 from lowmem_tui.policy.budget import advise, held, need
-from lowmem_tui.policy.cases import UnitCase
+from lowmem_tui.policy.cases import After, UnitCase
 from lowmem_tui.policy.classify import Kind
-from lowmem_tui.policy.outcome import After, pre_fork
+from lowmem_tui.policy.outcome import pre_fork
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -149,6 +149,10 @@ def test_a_gatekeeper_is_not_limited(tier: Tier | None) -> None:
         ("a:OOMScoreAdjust=0", {"oom_score_adjust": -200}, None),
         ("a:Restart=no", {"restart": "on-failure"}, "gatekeeper-stays-dead"),
         ("a:Restart=no", {"restart": "on-failure", "type": "oneshot"}, None),
+        ("a:Restart=on-success", {"restart": "on-failure"}, "gatekeeper-stays-dead"),
+        ("a:Restart=on-abort", {"restart": "on-failure"}, "gatekeeper-stays-dead"),
+        ("a:Restart=on-watchdog", {"restart": "on-failure"}, "gatekeeper-stays-dead"),
+        ("a:RestartSec=infinity", {"restart": "on-failure"}, "gatekeeper-stays-dead"),
         ("a:Restart=on-failure", {"restart": "no"}, None),
     ],
 )
@@ -157,7 +161,9 @@ def test_a_gatekeeper_is_kept_safe(
     tier: Tier | None, edit: str, before: dict[str, Any], code: str | None
 ) -> None:
     tiers = {"a": tier} if tier is not None else {}
-    found = [n.code for n in warned(situation(known(serving((9,), **before))), edit, **tiers)]
+    changes: dict[str, Any] = LIMIT | before
+    one = known(serving((9,), **changes))
+    found = [n.code for n in warned(situation(one), edit, **tiers)]
     expected = code if tier is Tier.GATEKEEPER else None
     assert [c for c in found if c.startswith("gatekeeper")] == ([expected] if expected else [])
 
@@ -222,7 +228,7 @@ RESTARTS: dict[str, tuple[dict[str, object], tuple[str, ...], str, str]] = {
         {"restart_steps": 4, "restart_max_delay_usec": 60 * S, "restart_usec": 1 * S},
         *(("a:Restart=always",), "", ""),
     ),
-    "no restart, no loop": ({"restart": "always"}, ("a:Restart=no",), "", ""),
+    "no restart, no loop": ({"restart": "on-abort"}, ("a:Restart=no",), "", ""),
     "only after a clean end": ({}, ("a:Restart=on-success",), "", ""),
     "signals alone": ({}, ("a:Restart=on-abort",), "gives-up-at-once", "5 starts"),
     "an unknown limit": ({"start_limit_burst": None}, ("a:Restart=always",), "", ""),
@@ -242,6 +248,51 @@ def test_crash_loops(
     found = [n for n in warned(server, *sets) if n.code != "no-op"]
     assert [n.code for n in found] == ([code] if code else [])
     assert words in "".join(n.text for n in found)
+
+
+# properties, what is set, whether it is said that a kill, without a limit, is for good now
+FOR_GOOD: dict[str, tuple[dict[str, object], tuple[str, ...], str]] = {
+    "no restart any more": ({"restart": "always"}, ("a:Restart=no",), "Restart=no does not"),
+    "only after a clean end": (
+        {"restart": "always"},
+        *(("a:Restart=on-success",), "Restart=on-success does not"),
+    ),
+    "never": (
+        {"restart": "always"},
+        *(
+            ("a:RestartSec=infinity",),
+            "RestartSec=infinity does not start it again. Set RestartSec",
+        ),
+    ),
+    "a policy by which on-abort is not enough": (
+        {"restart": "on-abort", "oom_policy": "continue"},
+        *(("a:OOMPolicy=stop",), "Restart=on-abort does not"),
+    ),
+    "it was so before": ({"restart": "no"}, ("a:Restart=on-success",), ""),
+    "it still comes back": ({"restart": "always"}, ("a:Restart=on-abnormal",), ""),
+    "a timer starts it": (
+        {"restart": "always", "triggered_by": ("a.timer",)},
+        ("a:Restart=no",),
+        "",
+    ),
+    "a oneshot": ({"restart": "on-failure", "type": "oneshot"}, ("a:Restart=no",), ""),
+}
+
+
+@pytest.mark.parametrize(("changes", "sets", "words"), FOR_GOOD.values(), ids=FOR_GOOD)
+def test_a_kill_that_is_for_good_now(
+    changes: dict[str, object], sets: tuple[str, ...], words: str
+) -> None:
+    found = warned(situation(known(unit(A, **(LIMIT | changes)))), *sets)
+    told = [n.text for n in found if n.code == "stays-dead-when-killed"]
+    assert bool(told) is bool(words)
+    assert words in "".join(told)
+
+
+def test_a_gatekeeper_that_stays_dead_is_told_of_once() -> None:
+    one = known(unit(A, restart="always", **LIMIT))
+    found = warned(situation(one), "a:Restart=no", a=Tier.GATEKEEPER)
+    assert [n.code for n in found] == ["gatekeeper-stays-dead"]
 
 
 # properties, what is set, whether it is said that nobody starts it again
@@ -276,26 +327,37 @@ def test_its_workers_die_and_it_lives() -> None:
     assert codes(situation(known(one)), "a:MemoryMax=300M") == []
 
 
-# what is loaded and set → whether giving up at the limit is warned of
-GIVES_UP: dict[str, tuple[dict[str, object], tuple[str, ...], bool]] = {
-    "below what it has needed": ({}, ("a:MemoryMax=200M",), True),
-    "above it": ({}, ("a:MemoryMax=400M",), False),
-    "the policy's delay": ({"restart_usec": 3 * S}, ("a:MemoryMax=200M",), False),
-    "no restart": ({"restart": "no"}, ("a:MemoryMax=200M",), False),
-    "the loop is told of": ({}, ("a:MemoryMax=200M", "a:RestartSec=200ms"), False),
-    "no limit": ({}, ("a:MemoryMax=infinity",), False),
+SMALL_LIMIT = ("a:MemoryMax=200M",)
+
+# what is loaded and set → what is warned of, where systemd gives up at the limit
+GIVES_UP: dict[str, tuple[dict[str, object], tuple[str, ...], str]] = {
+    "below what it has needed": (
+        {},
+        *(SMALL_LIMIT, "gives up after 5 starts within 600ms"),
+    ),
+    "the policy's delay is enough": ({}, SMALL_LIMIT, "RestartSec=3s keeps it trying."),
+    "a longer delay is": (
+        {"restart_usec": 3 * S, "start_limit_interval_usec": 60 * S},
+        *(SMALL_LIMIT, "RestartSec=30s keeps it trying."),
+    ),
+    "none is": ({"start_limit_interval_usec": INFINITY}, SMALL_LIMIT, "Allow it more."),
+    "above it": ({}, ("a:MemoryMax=400M",), ""),
+    "the policy's delay": ({"restart_usec": 3 * S}, SMALL_LIMIT, ""),
+    "no restart": ({"restart": "no"}, SMALL_LIMIT, ""),
+    "the loop is told of": ({}, (*SMALL_LIMIT, "a:RestartSec=200ms"), ""),
+    "no limit": ({}, ("a:MemoryMax=infinity",), ""),
 }
 
 
-@pytest.mark.parametrize(("loaded", "sets", "expected"), GIVES_UP.values(), ids=GIVES_UP)
+@pytest.mark.parametrize(("loaded", "sets", "words"), GIVES_UP.values(), ids=GIVES_UP)
 def test_a_limit_at_which_systemd_gives_up(
-    loaded: dict[str, object], sets: tuple[str, ...], expected: bool
+    loaded: dict[str, object], sets: tuple[str, ...], words: str
 ) -> None:
     usual: dict[str, Any] = {"restart_usec": S // 10}
     one = serving((160,), memory={"peak": 300 * M}, **(usual | loaded))
     found = [n for n in warned(situation(known(one)), *sets) if n.code == "gives-up-at-limit"]
-    assert bool(found) is expected
-    assert all("gives up after 5 starts within 600ms" in n.text for n in found)
+    assert bool(found) is bool(words)
+    assert words in "".join(n.text for n in found)
 
 
 # --- the budget ---------------------------------------------------------------------------------
