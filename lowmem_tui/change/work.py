@@ -25,6 +25,7 @@ from lowmem_tui.model.errors import (
     RefusedError,
 )
 from lowmem_tui.model.plan import Outcome
+from lowmem_tui.model.trial import LONGEST, SHORTEST
 from lowmem_tui.policy.plan import is_triable
 
 if TYPE_CHECKING:
@@ -34,9 +35,6 @@ if TYPE_CHECKING:
     from lowmem_tui.change.site import Site
     from lowmem_tui.model.plan import Plan
     from lowmem_tui.model.snapshot import Situation
-
-SHORTEST, LONGEST = 10, 86_400
-"""Seconds that a trial may take: a reload alone can take 11 on weak hardware."""
 
 _KEEP_OR_UNDO = "`lowmem-tui confirm` keeps it, `lowmem-tui undo` takes it back"
 

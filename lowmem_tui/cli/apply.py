@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from lowmem_tui.cli.backend import open_backend
 from lowmem_tui.cli.exit import Exit
+from lowmem_tui.cli.output import tell
 from lowmem_tui.cli.plan import describe, make, say
 from lowmem_tui.model.errors import InvalidValueError, NotPermittedError
 from lowmem_tui.model.text import plain
@@ -37,6 +38,7 @@ def run(options: argparse.Namespace) -> Exit:
             return Exit.DONE
         if backend.cannot_change:
             raise NotPermittedError(backend.cannot_change)
+        sys.stdout.flush()  # what cannot be shown is not applied
         if not options.yes and not _agreed():
             print("Nothing was changed.", file=sys.stderr)
             return Exit.REFUSED
@@ -44,19 +46,21 @@ def run(options: argparse.Namespace) -> Exit:
         trial = backend.trial()
     finally:
         backend.close()
-    for line in report(outcome):
-        print(line)
-    if options.demo:
-        print("That was the demo server, which ends with this command and remembers nothing.")
-    elif trial is not None:
-        print(trial_line(trial))
+    tell(_made(outcome, trial, demo=options.demo))
     return Exit.FINDINGS if outcome.mismatches else Exit.DONE
+
+
+def _made(outcome: Outcome, trial: Trial | None, *, demo: bool) -> Iterator[str]:
+    yield from report(outcome)
+    if demo:
+        yield "That was the demo server, which ends with this command and remembers nothing."
+    elif trial is not None:
+        yield trial_line(trial)
 
 
 def _agreed() -> bool:
     if not sys.stdin.isatty():
         raise InvalidValueError("Nobody is there to agree: give --yes to apply without a question.")
-    sys.stdout.flush()
     print("Apply this? [y/N] ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
 

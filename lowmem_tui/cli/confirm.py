@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from lowmem_tui.cli.apply import report, say_settled
 from lowmem_tui.cli.backend import open_backend
 from lowmem_tui.cli.exit import Exit
+from lowmem_tui.cli.output import tell
 
 if TYPE_CHECKING:
     import argparse
@@ -20,7 +21,5 @@ def run(options: argparse.Namespace) -> Exit:
         outcome = backend.confirm()
     finally:
         backend.close()
-    print("Kept.")
-    for line in report(outcome):
-        print(line)
+    tell(["Kept.", *report(outcome)])
     return Exit.FINDINGS if outcome.mismatches else Exit.DONE

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 from lowmem_tui import __version__
+from lowmem_tui.cli import output
 from lowmem_tui.cli.exit import Exit
 from lowmem_tui.model import errors
 
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 SCREEN = "screen"
+
+CHANGING = frozenset({"apply", "confirm", "undo"})
+"""Commands that print nothing that could fail once the change is made (`output.tell`)."""
+
+UNREAD = "Standard output cannot be written"
 
 _STATUS: tuple[tuple[type[errors.LowmemError], Exit], ...] = (
     (errors.InvalidValueError, Exit.USAGE),
@@ -30,15 +36,16 @@ _STATUS: tuple[tuple[type[errors.LowmemError], Exit], ...] = (
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
-    import argparse
+    from lowmem_tui.cli import arguments as given
 
-    top = argparse.ArgumentParser(
+    top: argparse.ArgumentParser = given.OneSentence(
         prog="lowmem-tui",
         description="See which systemd units hold the memory of a small server, who is killed "
         "next, and change that safely. Alone it opens the live screen.",
         epilog="Exit status: 0 done; 1 done, with findings or a mismatch; 2 wrong usage; "
         "3 refused by a check, nothing written; 4 not permitted; 5 no systemd with cgroup v2 "
-        "here; 6 failed and put back as it was; 7 failed and not put back whole.",
+        "here; 6 failed and put back as it was, or nothing was touched yet; 7 failed and not put "
+        "back whole; 70 a fault of lowmem-tui; 130 interrupted.",
         allow_abbrev=False,
     )
     top.add_argument("--version", action="version", version=f"lowmem-tui {__version__}")
@@ -51,8 +58,8 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--read-only", action="store_true", help="look only; nothing can be changed")
     top.add_argument(
         "--interval",
-        type=_interval,
-        default=1.0,
+        type=given.interval,
+        default=given.INTERVAL,
         metavar="SECONDS",
         help="time between two looks, 0.2 to 60 (default 1)",
     )
@@ -85,6 +92,7 @@ def parser() -> argparse.ArgumentParser:
         )
         wish.add_argument(
             "--policy",
+            type=given.file,
             metavar="FILE",
             help="settings of many units, in TOML; '-' reads standard input",
         )
@@ -97,7 +105,7 @@ def parser() -> argparse.ArgumentParser:
             command.add_argument("--yes", action="store_true", help="do not ask")
             command.add_argument(
                 "--trial",
-                type=int,
+                type=given.trial,
                 metavar="SECONDS",
                 help="take the change back after that time, unless `lowmem-tui confirm` keeps it",
             )
@@ -126,6 +134,8 @@ def _whatif(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 
 def _setup(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the guided first hour, and the same as findings."""
+    from lowmem_tui.cli import arguments as given
+
     text = "what is wrong with this server for its memory, each with its remedy"
     command = commands.add_parser("check", help=text, description=text.capitalize() + ".")
     _server(command, inherit=True)
@@ -140,6 +150,7 @@ def _setup(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     )
     command.add_argument(
         "--report",
+        type=given.file,
         metavar="FILE.md",
         help="write one page on what was changed and what came of it; '-' prints it",
     )
@@ -204,18 +215,6 @@ def _json(command: argparse.ArgumentParser) -> None:
     command.add_argument("--json", action="store_true", help="print JSON")
 
 
-def _interval(text: str) -> float:
-    import argparse
-
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0.2 <= seconds <= 60:
-        raise argparse.ArgumentTypeError("write a number of seconds from 0.2 to 60")
-    return seconds
-
-
 def alone() -> SimpleNamespace:
     """Return what the parser makes of no arguments at all.
 
@@ -233,10 +232,33 @@ def alone() -> SimpleNamespace:
     )
 
 
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Return what is asked for. Raises InvalidValueError."""
+    from lowmem_tui.cli import arguments as given
+
+    options = parser().parse_args(given.joined(arguments))
+    if options.interval != given.INTERVAL and options.command not in {None, "setup"}:
+        raise errors.InvalidValueError(
+            f"--interval is for the screen: leave it out of `lowmem-tui {options.command}`."
+        )
+    if options.or_demo:
+        from lowmem_tui.cli.backend import demo_instead
+
+        demo_instead(options)
+    return options
+
+
 def run_command(arguments: Sequence[str]) -> int:
     """Parse and run; every failure becomes one sentence on standard error."""
-    options = parser().parse_args(arguments) if arguments else alone()
+    if sys.stdin is None:
+        sys.stdin = open(os.devnull)  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+    options: argparse.Namespace | SimpleNamespace = alone()
     try:
+        if arguments:
+            options = _parse(arguments)
+        output.prepare(ascii_only=options.ascii)
         module = import_module(f"lowmem_tui.cli.{options.command or SCREEN}")
         status: Exit = module.run(options)
         sys.stdout.flush()
@@ -246,9 +268,14 @@ def run_command(arguments: Sequence[str]) -> int:
         return _fail("Interrupted; nothing is left half done.", Exit.INTERRUPTED)
     except BrokenPipeError:
         # Whoever read us (head, less) has gone: no complaint, and none from the interpreter.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        output.give_up()
+        if options.command in CHANGING:
+            return _fail(f"{UNREAD} (its reader has gone): nothing was changed.", Exit.PUT_BACK)
         return Exit.DONE
     except Exception as error:
+        if isinstance(error, OSError) and output.fails():
+            output.give_up()
+            return _fail(f"{UNREAD} ({error.strerror}): send it elsewhere.", Exit.PUT_BACK)
         if os.environ.get("LOWMEM_TUI_DEBUG"):
             raise
         return _fail(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from lowmem_tui.cli.charset import utf8
 from lowmem_tui.cli.exit import Exit
-from lowmem_tui.model.errors import InvalidValueError, UnsupportedError
+from lowmem_tui.model.errors import InvalidValueError
 
 if TYPE_CHECKING:
     import argparse
@@ -34,9 +34,10 @@ def run(options: argparse.Namespace, *, start: str = "") -> Exit:
     sys.modules.setdefault("ssl", None)  # type: ignore[arg-type]
     # Of what is imported nothing is ever garbage: a tenth of the start went into looking for it.
     gc.disable()
+    from lowmem_tui.cli.backend import open_backend
     from lowmem_tui.tui.early import Early
 
-    backend = _backend(options)
+    backend = open_backend(options)
     early = Early(backend)
     try:
         early.wait()
@@ -70,16 +71,3 @@ def _app(options: argparse.Namespace, backend: Backend, early: Early, start: str
         start=start,
         early=early,
     )
-
-
-def _backend(options: argparse.Namespace) -> Backend:
-    from lowmem_tui.cli.backend import open_backend
-
-    try:
-        return open_backend(options, read_only=options.read_only)
-    except UnsupportedError as error:
-        if not options.or_demo:
-            raise
-        print(f"{error}\nThis is the demo server instead.", file=sys.stderr)
-        options.demo = True
-        return open_backend(options, read_only=options.read_only)

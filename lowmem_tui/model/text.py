@@ -49,3 +49,17 @@ def _wide(text: str, width: int | None) -> str:
             used -= cells.pop()[1]
         cells += [(ELLIPSIS, 1)] if width > 0 else []
     return "".join(shown for shown, _ in cells)
+
+
+def ascii_for(character: str) -> str:
+    """Return what stands for a character where only ASCII can be shown."""
+    return character if character.isascii() else _PLAINER.get(character, "?")
+
+
+_PLAINER = {
+    "—": "-", "–": "-", "−": "-", "‑": "-", "…": "~", "·": ".", "•": "*", "×": "x", "→": ">",
+    "←": "<", "↑": "^", "↓": "v", "─": "-", "━": "-", "│": "|", "┃": "|", "├": "|", "└": "`",
+    "┌": "+", "┐": "+", "┘": "+", "┤": "|", "█": "#", "▁": "_", "▂": "_", "▃": "-", "▄": "-",
+    "▅": "=", "▆": "=", "▇": "#", "░": ".", "▾": "-", "▸": "+", "▼": "v", "▲": "^", "’": "'",
+    "“": '"', "”": '"', "±": "~", "µ": "u", "■": "#",
+}  # fmt: skip

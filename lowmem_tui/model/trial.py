@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 PATH = "/run/lowmem-tui/trial-public"
 """Mode 0644; a reboot forgets it, as it forgets the trial."""
 
+SHORTEST, LONGEST = 10, 86_400
+"""Seconds that a trial may take: a reload alone can take 11 on weak hardware."""
+
 _HEAD = "lowmem-tui trial"
 
 

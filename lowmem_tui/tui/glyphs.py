@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from lowmem_tui.model.text import ascii_for
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -95,27 +97,13 @@ ASCII = Glyphs(
 )
 
 
-_PLAINER = {
-    "—": "-", "–": "-", "−": "-", "‑": "-", "…": "~", "·": ".", "•": "*", "×": "x", "→": ">",
-    "←": "<", "↑": "^", "↓": "v", "─": "-", "━": "-", "│": "|", "┃": "|", "├": "|", "└": "`",
-    "┌": "+", "┐": "+", "┘": "+", "┤": "|", "█": "#", "▁": "_", "▂": "_", "▃": "-", "▄": "-",
-    "▅": "=", "▆": "=", "▇": "#", "░": ".", "▾": "-", "▸": "+", "▼": "v", "▲": "^", "’": "'",
-    "“": '"', "”": '"', "±": "~", "µ": "u", "■": "#",
-}  # fmt: skip
-"""What stands for a character that a terminal cannot show."""
-
-
-def _ascii(character: str) -> str:
-    return character if character.isascii() else _PLAINER.get(character, "?")
-
-
 def _console(character: str) -> str:
     if character in "▼▲►◄":
         return character
     try:
         character.encode("cp437")
     except UnicodeEncodeError:
-        return _PLAINER.get(character, "?")
+        return ascii_for(character)
     return character
 
 
@@ -129,5 +117,5 @@ def choose(*, ascii_only: bool, term: str) -> Glyphs:
 def translation(glyphs: Glyphs) -> Callable[[str], str] | None:
     """Return what makes each character of any text one that the terminal can show."""
     if glyphs is ASCII:
-        return _ascii
+        return ascii_for
     return _console if glyphs is CONSOLE else None

@@ -172,9 +172,7 @@ def test_a_file_that_cannot_be_read(
 )
 @pytest.mark.parametrize("command", ["plan", "apply"])
 def test_set_or_policy(capsys: Capture, command: str, arguments: list[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        run_command([command, "--demo", *arguments])
-    assert ended.value.code == Exit.USAGE
+    assert run_command([command, "--demo", *arguments]) == Exit.USAGE
     assert "--policy" in capsys.readouterr().err
 
 
