@@ -18,7 +18,7 @@ from lowmem_tui.policy.restart import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from lowmem_tui.model.unit import Key, UnitProperties, Value
     from lowmem_tui.policy.restart import Policy
@@ -41,6 +41,10 @@ class Outlook(NamedTuple):
     oneshot: bool
     triggers: tuple[str, ...]
     """The sockets, paths and timers that start it again by themselves."""
+    burst: int
+    """How many starts its start limit lets pass; 0 for any number."""
+    window: int | Unlimited
+    """Within how many microseconds."""
     unloadable: bool = False
     """systemd refuses the setting: it would not start again at all."""
 
@@ -58,18 +62,24 @@ def outlook(
     if policy is None:
         return None
     oneshot = properties.type == "oneshot"
-    triggers = tuple(t for t in properties.triggered_by if t.rpartition(".")[2] in _ACTIVATES)
     death = _death(policy)
     refused = oneshot and policy.restart in REFUSED_ON_ONESHOT
     already = properties.n_restarts or 0
     return Outlook(
         dies_once(policy, Death.OOM_KILL, already),
-        dies_at_every_start(policy, death),
+        dies_at_every_start(policy, death, already=already),
         death,
         oneshot,
-        triggers,
+        activators(properties),
+        policy.burst if policy.interval != 0 else 0,
+        policy.interval,
         refused,
     )
+
+
+def activators(properties: UnitProperties) -> tuple[str, ...]:
+    """Return the sockets, paths and timers that start a unit by themselves."""
+    return tuple(t for t in properties.triggered_by if t.rpartition(".")[2] in _ACTIVATES)
 
 
 def _death(policy: Policy) -> Death:
@@ -96,17 +106,56 @@ def at_every_start(found: Outlook) -> str:
     if verdict.fate is Fate.LOOPS:
         return f"loops for ever, at {rate(verdict.per_minute)}"
     if verdict.fate is Fate.GIVES_UP:
-        return gives_up(verdict)
-    return f"stays dead{_until(found)}"
+        return gives_up(verdict, found.window, found.triggers)
+    listener = _listener(found.triggers)
+    if not listener:
+        return f"stays dead{_until(found)}"
+    cause = "somebody waits there" if listener.endswith(".socket") else "its condition holds"
+    again = f"is started again by {plain(listener, 60)} while {cause}"
+    if not found.burst:
+        return again
+    end = _down(found.window, found.triggers)
+    return (
+        f"{again}, but after {_starts(found.burst)} within {_window(found.window)} no more, {end}"
+    )
 
 
-def gives_up(verdict: Verdict) -> str:
-    """Return when systemd gives up, and what it takes then."""
-    starts = "1 start" if verdict.starts == 1 else f"{verdict.starts} starts"
-    told = f"gives up after {starts} within {span(verdict.after)}"
+def gives_up(verdict: Verdict, window: int | Unlimited, triggers: Sequence[str] = ()) -> str:
+    """Return when systemd gives up, and what it takes then.
+
+    ``window`` is StartLimitIntervalSec, ``triggers`` are what starts the unit by itself.
+    """
+    told = f"gives up after {_starts(verdict.starts)} within {span(verdict.after)}"
     if not isinstance(verdict.within, Unlimited):
         told += f" (if none lives over {span(verdict.within)})"
-    return f"{told}, and needs 'systemctl reset-failed'"
+    return f"{told}, {_down(window, triggers)}"
+
+
+def _starts(count: int) -> str:
+    return "1 start" if count == 1 else f"{count} starts"
+
+
+def _window(window: int | Unlimited) -> str:
+    return "any time" if isinstance(window, Unlimited) else span(window)
+
+
+def _listener(triggers: Sequence[str]) -> str:
+    """Return a socket or a path: it starts the unit at once, and fails with its start limit."""
+    return next((t for t in triggers if not t.endswith(".timer")), "")
+
+
+def _down(window: int | Unlimited, triggers: Sequence[str]) -> str:
+    """Return what it takes once the start limit has been hit."""
+    listener = plain(_listener(triggers), 60)
+    if listener:
+        told = f"and {listener} fails with it until somebody starts {listener}"
+    elif triggers:
+        told = f"and it stays down until {plain(triggers[0], 60)} or somebody starts it"
+    else:
+        told = "and it stays down until somebody starts it"
+    if isinstance(window, Unlimited):
+        return f"{told}, after 'systemctl reset-failed'"
+    return f"{told} (within {span(window)} only after 'systemctl reset-failed')"
 
 
 def _until(found: Outlook) -> str:

@@ -252,7 +252,7 @@ def _restart(role: Role, word: str, why: str) -> Iterator[Proposal]:
         render_value(Key.RESTART_SEC, delay) if slow else AGAIN,
         render_value(Key.RESTART_SEC, delay),
         "With a shorter time systemd gives up after 5 failed starts within 10 s, and it stays down "
-        "until somebody says `systemctl reset-failed`."
+        "until somebody starts it."
         if _gives_up(properties, then)
         else "Each start takes memory and time from the rest: 20 a minute are enough.",
         ("3s", "5s", "10s"),

@@ -96,7 +96,8 @@ class Fate(StrEnum):
     LOOPS = "loops"
     """It dies at each start and is started again, for ever."""
     GIVES_UP = "gives-up"
-    """The start limit: it stays dead until ``systemctl reset-failed`` or a start by hand."""
+    """The start limit: it stays dead until a start by hand, within the limit's time after
+    ``systemctl reset-failed``."""
 
 
 class Verdict(NamedTuple):
@@ -152,14 +153,17 @@ def dies_once(policy: Policy, death: Death = Death.OOM_KILL, already: int = 0) -
 
 
 def dies_at_every_start(
-    policy: Policy, death: Death = Death.EXIT_CODE, life: int = LIFE
+    policy: Policy, death: Death = Death.EXIT_CODE, life: int = LIFE, already: int = 0
 ) -> Verdict:
-    """Return what happens when a service dies ``life`` microseconds after each start."""
+    """Return what happens when a service dies ``life`` microseconds after each start.
+
+    ``already`` is how often systemd has restarted it, as for ``dies_once``.
+    """
     if not restarts(policy, death):
         return _DEAD
     # Delays never shrink: what the limit's first window lets pass, each later one does.
     if policy.interval != 0 and policy.burst > 0:
-        waited = _delays(policy, policy.burst)
+        waited = _delays(policy, policy.burst, already)
         after = waited + policy.burst * life
         if isinstance(policy.interval, Unlimited):
             return Verdict(Fate.GIVES_UP, starts=policy.burst, after=after, within=INFINITY)
@@ -170,8 +174,8 @@ def dies_at_every_start(
     return Verdict(Fate.LOOPS, delay=delay, per_minute=_MINUTE / max(1, life + delay))
 
 
-def _delays(policy: Policy, count: int) -> int:
-    """Return the microseconds that the first so many restarts are delayed by, in all."""
-    growing = min(count, policy.steps, _MOST_STEPS)
-    grown = sum(delay_before(policy, n) for n in range(1, growing + 1))
+def _delays(policy: Policy, count: int, already: int) -> int:
+    """Return the microseconds that the next so many restarts are delayed by, in all."""
+    growing = min(count, max(0, policy.steps - already), _MOST_STEPS)
+    grown = sum(delay_before(policy, already + n) for n in range(1, growing + 1))
     return grown + (count - growing) * delay_before(policy, policy.steps + 1)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lowmem_tui.model.plan import Notice
-from lowmem_tui.model.quantity import format_time_span
 from lowmem_tui.model.unit import Key, Tier, Unlimited
 from lowmem_tui.policy import budget, fate, restart
 from lowmem_tui.policy.cases import workers
@@ -113,14 +112,17 @@ def _crash_loop(after: After) -> Notice | None:
     seconds = _slower(policy, death)
     if seconds is None:
         return None  # such a start limit is somebody's purpose
-    starts = "1 start" if verdict.starts == 1 else f"{verdict.starts} starts"
-    span = format_time_span(round(verdict.after, -5) or 100_000)
     return Notice(
         "gives-up-at-once",
         after.name,
-        f"If {after.name} dies at each start, systemd gives up after {starts} in {span} and it "
-        f"stays down until 'systemctl reset-failed'. RestartSec={seconds}s keeps it trying.",
+        f"If {after.name} dies at each start, systemd {_gives_up(after, policy, verdict)}. "
+        f"RestartSec={seconds}s keeps it trying.",
     )
+
+
+def _gives_up(after: After, policy: restart.Policy, verdict: restart.Verdict) -> str:
+    triggers = fate.activators(after.case.properties)
+    return fate.gives_up(verdict, policy.interval, triggers)
 
 
 def _slower(policy: restart.Policy, death: restart.Death) -> int | None:
@@ -149,7 +151,7 @@ def _gives_up_at_limit(after: After) -> Notice | None:
         "gives-up-at-limit",
         after.name,
         f"If {after.name} needs that at its start already, it is killed at each: systemd "
-        f"{fate.gives_up(verdict)}. {mend}",
+        f"{_gives_up(after, policy, verdict)}. {mend}",
     )
 
 

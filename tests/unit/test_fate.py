@@ -20,8 +20,21 @@ USUAL = {
 }
 THREE = USUAL | {"restart": "always", "restart_usec": 3 * S}
 DEAD = "stays dead"
-RESET = "and needs 'systemctl reset-failed'"
-QUICK = f"gives up after 5 starts within 600ms (if none lives over 1.9s), {RESET}"
+RESET = "only after 'systemctl reset-failed')"
+IDLE = "and it stays down until somebody starts it"
+DOWN = f"{IDLE} (within 10s {RESET}"
+TIMED = f"and it stays down until a.timer or somebody starts it (within 10s {RESET}"
+DEAF = f"and a.socket fails with it until somebody starts a.socket (within 10s {RESET}"
+CALLED = (
+    "is started again by a.socket while somebody waits there, but after 5 starts within 10s no "
+    f"more, {DEAF}"
+)
+LONG = f"gives up after 5 starts within 15s (if none lives over 9s), {IDLE} (within 1min {RESET}"
+ENDLESS = f"gives up after 5 starts within 15s, {IDLE}, after 'systemctl reset-failed'"
+FIVE = "gives up after 5 starts within 600ms (if none lives over 1.9s)"
+TWO = "gives up after 2 starts within 900ms (if none lives over 4.6s)"
+STEPS = {"restart_steps": 4, "restart_max_delay_usec": 300 * S, "start_limit_burst": 2}
+QUICK = f"{FIVE}, {DOWN}"
 
 # what systemd has loaded → killed now, ends at every start
 FATES: dict[str, tuple[dict[str, Any], str, str]] = {
@@ -40,11 +53,11 @@ FATES: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "a long window": (
         THREE | {"start_limit_interval_usec": 60 * S},
-        "comes back in 3s", f"gives up after 5 starts within 15s (if none lives over 9s), {RESET}",
+        "comes back in 3s", LONG,
     ),
     "a window without end": (
         THREE | {"start_limit_interval_usec": INFINITY},
-        "comes back in 3s", f"gives up after 5 starts within 15s, {RESET}",
+        "comes back in 3s", ENDLESS,
     ),
     "no limit": (
         USUAL | {"start_limit_interval_usec": 0},
@@ -53,13 +66,13 @@ FATES: dict[str, tuple[dict[str, Any], str, str]] = {
     "one start": (
         USUAL | {"start_limit_burst": 1},
         "comes back in 100ms",
-        f"gives up after 1 start within 100ms (if none lives over 9.9s), {RESET}",
+        f"gives up after 1 start within 100ms (if none lives over 9.9s), {DOWN}",
     ),
     "a delay without end": (THREE | {"restart_usec": INFINITY}, DEAD, DEAD),
     "no delay": (
         THREE | {"restart_usec": 0},
         "comes back at once",
-        f"gives up after 5 starts within 100ms (if none lives over 2s), {RESET}",
+        f"gives up after 5 starts within 100ms (if none lives over 2s), {DOWN}",
     ),
     "growing": (
         THREE | {"restart_steps": 4, "restart_max_delay_usec": 300 * S},
@@ -67,6 +80,13 @@ FATES: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "grown": (
         THREE | {"restart_steps": 4, "restart_max_delay_usec": 300 * S, "n_restarts": 9},
+        "comes back in 5min", "loops for ever, at 12 starts an hour",
+    ),
+    "a growing one soon": (
+        USUAL | STEPS, "comes back in 100ms", f"{TWO}, {DOWN}",
+    ),
+    "a grown one": (
+        USUAL | STEPS | {"n_restarts": 9},
         "comes back in 5min", "loops for ever, at 12 starts an hour",
     ),
     "a oneshot": (
@@ -81,6 +101,26 @@ FATES: dict[str, tuple[dict[str, Any], str, str]] = {
     "a timer": (
         USUAL | {"restart": "no", "triggered_by": ("a.timer",)},
         "stays dead, until a.timer starts it", "stays dead, until a.timer starts it",
+    ),
+    "a timer beside": (
+        USUAL | {"triggered_by": ("a.timer",)},
+        "comes back in 100ms",
+        f"{FIVE}, {TIMED}",
+    ),
+    "a socket": (
+        USUAL | {"restart": "no", "triggered_by": ("a.socket",)},
+        "stays dead, until a.socket starts it",
+        CALLED,
+    ),
+    "a path without a limit": (
+        USUAL | {"restart": "no", "triggered_by": ("a.path",), "start_limit_interval_usec": 0},
+        "stays dead, until a.path starts it",
+        "is started again by a.path while its condition holds",
+    ),
+    "a socket beside": (
+        USUAL | {"triggered_by": ("a.timer", "a.socket")},
+        "comes back in 100ms",
+        f"{FIVE}, {DEAF}",
     ),
 }  # fmt: skip
 

@@ -199,11 +199,11 @@ RESTARTS: dict[str, tuple[dict[str, object], tuple[str, ...], str, str]] = {
     "the guide's": ({}, ("a:Restart=always", "a:RestartSec=3s"), "", ""),
     "systemd's own delay": (
         {},
-        *(("a:Restart=on-failure",), "gives-up-at-once", "after 5 starts in 600ms"),
+        *(("a:Restart=on-failure",), "gives-up-at-once", "after 5 starts within 600ms"),
     ),
     "a delay that still trips": (
         {"restart": "always", "restart_usec": 3 * S},
-        *(("a:RestartSec=1s",), "gives-up-at-once", "in 5.1s"),
+        *(("a:RestartSec=1s",), "gives-up-at-once", "within 5.1s"),
     ),
     "it did so before": ({"restart": "always"}, ("a:Restart=on-failure",), "", ""),
     "a limit that somebody wants": (
