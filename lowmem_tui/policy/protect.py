@@ -17,6 +17,7 @@ from lowmem_tui.policy import preflight, restart
 from lowmem_tui.policy.budget import advise, held, need
 from lowmem_tui.policy.cases import After, UnitCase
 from lowmem_tui.policy.classify import Kind
+from lowmem_tui.policy.fate import activators
 from lowmem_tui.policy.outcome import pre_fork
 
 if TYPE_CHECKING:
@@ -233,6 +234,8 @@ def _restart(role: Role, word: str, why: str) -> Iterator[Proposal]:
     if now is None:
         return
     good = now in GOOD
+    if not good and (triggers := activators(properties)):
+        why = f"{plain(triggers[0], 60)} alone starts it again, when it is next asked for. {why}"
     choices = ("on-failure", "always")
     yield Proposal(
         role.name, Key.RESTART, now if good else word, _now(now), why, choices, done=good

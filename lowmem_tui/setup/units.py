@@ -12,6 +12,7 @@ from lowmem_tui.model.setup import Finding, Item, Look, Severity
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import Key, Tier
 from lowmem_tui.policy.budget import Verdict, budget, in_words
+from lowmem_tui.policy.fate import activators
 from lowmem_tui.policy.plan import parse_set, plan
 from lowmem_tui.policy.protect import Role, proposals
 from lowmem_tui.setup import tiering
@@ -171,21 +172,27 @@ _LACKS = {
     Key.RESTART_SEC: "is started again at once (RestartSec={now})",
     Key.OOM_POLICY: "is stopped whole when one of its processes is killed",
 }
+_ON_DEMAND = "is started again by {by} alone, when it is next asked for (Restart={now})"
+_GRAVE = frozenset({Key.RESTART, Key.OOM_POLICY})
+"""What a business unit must not lack."""
 
 
 def _findings(made: Sequence[Proposal], roles: Sequence[Role]) -> Iterator[Finding]:
     """Yield one finding for each unit, with the command that mends it."""
-    tiers = {role.name: role.tier for role in roles}
+    by_name = {role.name: role for role in roles}
     open_: dict[str, list[Proposal]] = {}
     for each in made:
         if not each.done:
             open_.setdefault(each.unit, []).append(each)
     for unit, lacking in open_.items():
         keys = {each.key for each in lacking}
-        tier = tiers[unit]
-        grave = tier is Tier.GATEKEEPER or bool(keys & {Key.RESTART, Key.OOM_POLICY})
+        tier = by_name[unit].tier
+        triggers = activators(by_name[unit].properties)
+        serious = keys - {Key.RESTART, Key.RESTART_SEC} if triggers else keys
+        grave = bool(serious if tier is Tier.GATEKEEPER else serious & _GRAVE)
+        lacks = {**_LACKS, Key.RESTART: _ON_DEMAND} if triggers else _LACKS
         said = [
-            _LACKS[each.key].format(now=plain(each.now, 30))
+            lacks[each.key].format(now=plain(each.now, 30), by=plain("".join(triggers[:1]), 60))
             for each in lacking
             if each.key is not Key.RESTART_SEC or Key.RESTART not in keys
         ]

@@ -58,6 +58,27 @@ def test_a_finding_s_remedy_is_the_command_that_mends_it(box: Box) -> None:
     )
 
 
+ON_DEMAND = {
+    "its socket starts it": ("", Severity.ADVICE,
+        "is started again by dbus.socket alone, when it is next asked for (Restart=no)."),
+    "and something worse": ("OOMScoreAdjust=0\n", Severity.WARNING,
+        ("has OOMScoreAdjust=0 and is started again by dbus.socket alone, when it is next asked "
+        "for (Restart=no).")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("more", "severity", "text"), ON_DEMAND.values(), ids=ON_DEMAND)
+def test_what_a_socket_starts_again_is_no_warning(
+    box: Box, more: str, severity: Severity, text: str
+) -> None:
+    box.write("/etc/systemd/system/dbus.service.d/a.conf", f"[Service]\nRestart=no\n{more}")
+    look = box.step("units").look()
+    (found,) = [f for f in look.findings if f.subject == "dbus.service"]
+    assert (found.severity, found.text) == (severity, f"It is a gatekeeper (tier 0) and {text}")
+    (item,) = [i for i in look.items if i.key == "dbus.service:Restart"]
+    assert item.why.startswith("dbus.socket alone starts it again")
+
+
 def test_what_is_to_be_switched_off_is_not_set_up_by_default(box: Box) -> None:
     look = box.step("units").look()
     assert "snapd.service" not in {finding.subject for finding in look.findings}
