@@ -46,7 +46,9 @@ NEEDED = frozenset(
 )
 """What PID 1 and every login lean on."""
 
-LOGINS = ("ssh", "sshd", "dropbear", "openssh-server")
+LOGINS = ("ssh", "sshd", "dropbear", "tinysshd", "openssh-server")
+UNGUARDED = ("dropbear", "tinysshd")
+"""Of them those that, other than sshd, leave their own score as they got it."""
 CONSOLES = ("getty", "serial-getty", "console-getty", "container-getty", "autovt")
 JOBS = ("cron", "crond", "cronie", "fcron", "atd")
 
@@ -326,6 +328,12 @@ def _inherited(case: EditCase) -> Notice | None:
     if case.key is not Key.OOM_SCORE_ADJUST or case.wanted == 0:
         return None
     name = stem(case.unit.name)
+    if name in UNGUARDED:
+        return case.notice(
+            "sessions-inherit",
+            f"{name} keeps OOMScoreAdjust={case.wanted} and hands it to each login: every shell "
+            "and all that is started from it gets it. -200 is enough to keep the door open.",
+        )
     if name in LOGINS:
         return case.notice(
             "sessions-inherit",

@@ -142,18 +142,27 @@ def _up(size: float) -> int:
 def _gatekeeper(role: Role) -> Iterator[Proposal]:
     name = preflight.stem(role.name)
     # Whatever is started from a shell would inherit a login's score.
-    if name not in (*preflight.LOGINS, *preflight.CONSOLES):
+    bare = role.name == f"{name}.service" and name in preflight.UNGUARDED
+    if bare or name not in (*preflight.LOGINS, *preflight.CONSOLES):
         score = GUARDED_WELL if role.name in preflight.NEEDED else GUARDED
         now = role.properties.oom_score_adjust
         good = now is not None and now <= GUARDED
+        why = (
+            f"A gatekeeper is to be the last that the kernel kills; {GUARDED} to {GUARDED_WELL} is "
+            "the policy, -100 is often too weak."
+        )
+        if bare:
+            why = (
+                f"{name} does not protect itself, as sshd does. Every login, and all that is "
+                f"started from it, inherits the score: so no more than {GUARDED}."
+            )
         yield Proposal(
             role.name,
             Key.OOM_SCORE_ADJUST,
             str(now if good else score),
             _now(now),
-            f"A gatekeeper is to be the last that the kernel kills; {GUARDED} to {GUARDED_WELL} is "
-            "the policy, -100 is often too weak.",
-            ("-200", "-300", "-500"),
+            why,
+            ("-200",) if bare else ("-200", "-300", "-500"),
             done=good,
         )
     yield from _restart(role, "on-failure", "The door comes back by itself when it was killed.")
@@ -172,9 +181,18 @@ def _business(
     yield from _restart(role, word, "Killed for memory, it comes back by itself.")
 
 
+def makers_own(role: Role) -> bool:
+    """Tell whether its maker protects a business unit on purpose: that is left so."""
+    now = role.properties.oom_score_adjust
+    if now is None:
+        return False
+    # What runs containers gives each a score of its own.
+    return now <= UNTOUCHABLE or (role.properties.delegate and now < LEAST)
+
+
 def _score(role: Role, first: str) -> Iterator[Proposal]:
     now = role.properties.oom_score_adjust
-    if now is None or now <= UNTOUCHABLE or role.name.startswith(_OWN_SCORES):
+    if now is None or makers_own(role) or role.name.startswith(_OWN_SCORES):
         return
     if role.name == first:
         value, good = LARGEST, now > 0

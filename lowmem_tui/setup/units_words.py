@@ -9,7 +9,7 @@ from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import Key, Tier
 from lowmem_tui.policy import preflight
 from lowmem_tui.policy.budget import budget, in_words
-from lowmem_tui.policy.protect import UNTOUCHABLE, largest
+from lowmem_tui.policy.protect import UNTOUCHABLE, largest, makers_own
 from lowmem_tui.setup import common
 
 if TYPE_CHECKING:
@@ -73,16 +73,22 @@ def _exceptions(roles: Sequence[Role]) -> Iterator[str]:
     for role in roles:
         score = role.properties.oom_score_adjust
         name = plain(role.name, 60)
-        if role.tier is Tier.GATEKEEPER and preflight.stem(role.name) in preflight.LOGINS:
+        stem = preflight.stem(role.name)
+        if role.tier is Tier.GATEKEEPER and stem in preflight.UNGUARDED:
+            yield (
+                f"{name}: {stem} does not protect itself, as sshd does, and what it is given goes "
+                "on to every login: -200 keeps the door open, more would have a runaway command "
+                "outlive your application."
+            )
+        elif role.tier is Tier.GATEKEEPER and stem in preflight.LOGINS:
             yield (
                 f"{name}: sshd protects its listener itself (-1000) and hands OOMScoreAdjust on to "
                 "every login: each shell and all that is started from it would have the -500, and "
                 "a runaway command would outlive your application. So only Restart is set there."
             )
-        elif role.tier is Tier.BUSINESS and score is not None and score <= UNTOUCHABLE:
-            yield (
-                f"{name}: its maker took it out of the killer's reach ({score}); that is left so."
-            )
+        elif role.tier is Tier.BUSINESS and score is not None and makers_own(role):
+            how = "took it out of the killer's reach" if score <= UNTOUCHABLE else "protects it"
+            yield f"{name}: its maker {how} ({score}); that is left so."
 
 
 def by_hand(roles: Sequence[Role]) -> Iterator[str]:

@@ -6,6 +6,11 @@ import pytest
 
 from lowmem_tui.model.errors import InvalidValueError
 from lowmem_tui.model.setup import Severity
+from lowmem_tui.model.unit import Tier
+from lowmem_tui.policy.classify import Kind
+from lowmem_tui.policy.protect import Role
+from lowmem_tui.setup import units_words
+from tests.unit.servers import known, service
 
 from .box import Box, codes, defaults, goes_through
 
@@ -56,6 +61,24 @@ def test_a_finding_s_remedy_is_the_command_that_mends_it(box: Box) -> None:
     assert redis.text == (
         "It is a business unit (tier 1) and is started again at once (RestartSec=100ms)."
     )
+
+
+EXCEPTIONS = {
+    "ssh.service": (0, 0, "sshd protects its listener itself (-1000)"),
+    "dropbear.service": (0, 0, "dropbear does not protect itself"),
+    "containerd.service": (1, -999, "its maker took it out of the killer's reach (-999)"),
+    "docker.service": (1, -500, "its maker protects it (-500)"),
+}
+
+
+@pytest.mark.parametrize(("name", "case"), EXCEPTIONS.items())
+def test_the_exceptions_are_told(name: str, case: tuple[int, int, str]) -> None:
+    tier, score, words = case
+    unit = service(name, oom_score_adjust=score, delegate=True)
+    assert unit.properties is not None
+    role = Role(known(unit), unit.properties, Tier(tier), Kind.HELPER, enabled=True)
+    (told,) = units_words._exceptions([role])
+    assert told.startswith(f"{name}: {words}")
 
 
 ON_DEMAND = {

@@ -207,6 +207,7 @@ WARNED: dict[str, tuple[UnitSituation, Key, str, str, str]] = {
     "files not read yet": (of(A, need_daemon_reload=True), MAX, "512M", "not-reloaded", "as well"),
     "ssh": (of("ssh.service"), SCORE, "-500", "sessions-inherit", "every shell"),
     "sshd": (of("sshd.service"), SCORE, "-500", "sessions-inherit", "every shell"),
+    "dropbear": (of("dropbear.service"), SCORE, "-200", "sessions-inherit", "dropbear keeps"),
     "ssh by socket": (of("ssh@1.service"), SCORE, "5", "sessions-inherit", "every shell"),
     "a console": (of("getty@tty1.service"), SCORE, "-500", "children-inherit", "login shell"),
     "cron": (of("cron.service"), SCORE, "-500", "children-inherit", "Every job"),

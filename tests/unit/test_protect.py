@@ -77,6 +77,11 @@ CASES: dict[str, tuple[Role, dict[Key, str]]] = {
         role("sshd@a.service", 0, workers=3, restart="on-failure"),
         {},
     ),
+    "dropbear protects itself not": (
+        role("dropbear.service", 0, restart="always"),
+        {ADJ: "-200"},
+    ),
+    "a login by dropbear gets no score": (role("dropbear@1-a.service", 0, restart="always"), {}),
     "a console gets no score": (role("getty@tty1.service", 0, restart="always"), {}),
     "a slow restart needs no time": (
         role("x.service", 0, oom_score_adjust=-300, restart_usec=10_000_000),
@@ -143,6 +148,16 @@ CASES: dict[str, tuple[Role, dict[Key, str]]] = {
     ),
     "containers": (
         role("docker.service", 1, rss=90, restart="always", restart_usec=3_000_000, delegate=True),
+        {},
+    ),
+    "containers, protected by their maker": (
+        role(
+            *("docker.service", 1),
+            restart="always",
+            restart_usec=3_000_000,
+            delegate=True,
+            oom_score_adjust=-500,
+        ),
         {},
     ),
     "nothing is known": (
@@ -222,3 +237,9 @@ def test_every_proposal_is_among_its_choices_or_done() -> None:
     )
     assert all(each.done or each.value in each.choices for each in made)
     assert all(each.why.endswith((".", "`.")) for each in made)
+
+
+def test_of_dropbear_it_is_said_that_logins_inherit() -> None:
+    (score, *_) = proposed(role("dropbear.service", 0))
+    assert "does not protect itself" in score.why
+    assert "inherits the score" in score.why
