@@ -111,6 +111,8 @@ class LowmemApp(App[int]):
         """The guided set-up, once it was opened."""
         self.interrupt: Callable[[], None] | None = None
         """What a wish to leave does as long as a change is made that can be stopped."""
+        self.before_leaving: Callable[[Callable[[], object]], None] | None = None
+        """The form in front: stages what stands in it, and then goes on with what it is given."""
         self._start = start
         self._painter = Painter(glyphs.translation(self.glyphs))
         self._hands = early.hands if early else ThreadPoolExecutor(1, "backend")
@@ -267,7 +269,12 @@ class LowmemApp(App[int]):
         """Leave; ask first if there are staged edits, and stop a change that can be stopped."""
         if self.interrupt is not None:
             self.interrupt()
-            return
+        elif self.before_leaving is not None:
+            self.before_leaving(self._leave)
+        else:
+            self._leave()
+
+    def _leave(self) -> None:
         if not len(self.staged):
             self.exit(0)
             return

@@ -133,6 +133,7 @@ async def test_bad_text_keeps_what_was_staged_before(server: SmallServer) -> Non
         assert desk.entry(Key.MEMORY_MAX).value == "256Mx"
         assert desk.staged == {Key.MEMORY_MAX: "256M"}
         assert desk.mark(Key.MEMORY_MAX) == "!"
+        assert "256M stays staged." in desk.words
 
 
 async def test_escape_with_bad_text_warns_once(server: SmallServer) -> None:
@@ -151,6 +152,28 @@ async def test_escape_stages_what_stands_in_the_form(server: SmallServer) -> Non
         await desk.press("escape")
         assert isinstance(desk.app.screen, Blank)
         assert desk.staged == {Key.MEMORY_MAX: "256M"}
+
+
+@pytest.mark.parametrize("key", ["f10", "ctrl+c"])
+async def test_quitting_asks_about_what_stands_in_the_form(server: SmallServer, key: str) -> None:
+    async with unit_page(server) as desk:
+        await desk.into(Key.MEMORY_MAX, "256M")
+        await desk.press(key)
+        assert "Quit and forget 1 staged edit?" in desk.words
+        await desk.press("n")
+        assert desk.staged == {Key.MEMORY_MAX: "256M"}
+        assert desk.entry(Key.MEMORY_MAX).has_focus
+        await desk.press(key, "y")
+        assert desk.app.return_code == 0
+
+
+async def test_quitting_with_bad_text_warns_once(server: SmallServer) -> None:
+    async with unit_page(server) as desk:
+        await desk.into(Key.MEMORY_MAX, "banana")
+        await desk.press("ctrl+c")
+        assert "What is marked ! is not staged" in desk.words
+        await desk.press("ctrl+c")
+        assert desk.app.return_code == 0
 
 
 async def test_review_opens_with_what_stands_in_the_form(server: SmallServer) -> None:

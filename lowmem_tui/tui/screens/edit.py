@@ -136,9 +136,19 @@ class EditScreen(Screen[None]):
     def on_unmount(self) -> None:
         """Ask nothing any more."""
         self._stop_waiting()
+        self._let_leave()
+
+    def on_screen_suspend(self) -> None:
+        """Leave it to the screen in front what is done before the program is left."""
+        self._let_leave()
+
+    def _let_leave(self) -> None:
+        if self.lowmem.before_leaving == self._leave:
+            self.lowmem.before_leaving = None
 
     def on_screen_resume(self) -> None:
         """Ask again: a change may have been applied meanwhile."""
+        self.lowmem.before_leaving = self._leave
         if self.focused is None:
             self.set_focus(self._left or self._form.first)
         if self._known:

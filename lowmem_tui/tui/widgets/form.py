@@ -244,10 +244,19 @@ class Form(Widget):
         if here is not None and here not in errors:
             lines.append(Text(f" {here}: {self._say(here)}"))
         lines.extend(
-            Text(f" ! {key} is not staged: {errors[key]}", style="bold red")
+            Text(f" ! {key} is not staged: {errors[key]}{self._kept(key)}", style="bold red")
             for key in sorted(errors, key=lambda k: k is not here)
         )
         return lines
+
+    def _kept(self, key: Key) -> str:
+        """Return what stays staged while something else is typed that cannot be."""
+        if not self._asked(key):
+            return ""
+        stands = self._stands(key)
+        if stands == DIFFER:
+            return " What was staged before stays staged."
+        return f" {stands} stays staged." if stands else " That ours is dropped stays staged."
 
     def _say(self, key: Key) -> str:
         wish, asked = self.wish(key), self._asked(key)
