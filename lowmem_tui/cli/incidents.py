@@ -135,6 +135,8 @@ def _report(report: OomReport) -> dict[str, object]:
         "limit_unit": report.limit_unit or None,
         "limit": report.limit,
         "swap_used": report.swap_used,
+        "swap_free": report.swap_free,
+        "by_hand": report.by_hand,
         "asked_by": {"name": report.asked_by, "pid": report.asked_pid} if report.asked_by else None,
         "victim": _victim(report.victim),
         "also_killed": [_victim(victim) for victim in report.also],

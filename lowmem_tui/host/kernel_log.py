@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 LINES = (
     "invoked oom-killer: |^CPU: .* Comm: |^memory: usage |^swap: usage |^oom-kill:constraint="
+    "|^Free swap  = [0-9]|^Total swap = [0-9]"
     "|Killed process [0-9]|^Tasks in /.* memory\\.oom\\.group set"
 )
 """A regular expression (PCRE2, and ours) that matches every line that ``parse`` makes use of."""
@@ -40,6 +41,10 @@ KIB = 1024
 
 # One attempt at each place that a match can begin: none of these can take long on any text.
 _INVOKED = re.compile(r"(.{0,64}?) invoked oom-killer: ", re.DOTALL)
+_BY_HAND = ", order=-1,"
+"""``is_sysrq_oom``."""
+
+_SWAP = re.compile(r"(Free|Total) swap +?= (\d{1,20})kB")
 _CPU = re.compile(r"CPU: \d{1,5} .{0,40}?\bPID: (\d{1,10}) Comm: ")
 _USAGE = re.compile(r"(memory|swap): usage (\d{1,20})kB, limit (\d{1,20})kB")
 _CONSTRAINT = re.compile(r"oom-kill:constraint=([A-Z_]{1,40})")
@@ -64,8 +69,8 @@ class _Draft:
     """What is known of the report that is being read."""
 
     __slots__ = (
-        "asked_by", "asked_pid", "cgroup", "constraint", "last", "limit", "limit_cgroup", "named",
-        "reference", "swap_used",
+        "asked_by", "asked_pid", "by_hand", "cgroup", "constraint", "last", "limit", "limit_cgroup",
+        "named", "reference", "swap_free", "swap_total", "swap_used",
     )  # fmt: skip
 
     def __init__(self, line: Line) -> None:
@@ -74,6 +79,9 @@ class _Draft:
         self.asked_pid: int | None = None
         self.limit: int | None = None
         self.swap_used: int | None = None
+        self.swap_free: int | None = None
+        self.swap_total: int | None = None
+        self.by_hand = False
         self.named: Victim | None = None
         """As the summary line has the victim."""
 
@@ -91,6 +99,9 @@ class _Draft:
             limit_unit=owner(self.limit_cgroup)[1] if self.limit_cgroup else "",
             limit=self.limit if here else None,
             swap_used=self.swap_used if here else None,
+            swap_free=self.swap_free,
+            swap_total=self.swap_total,
+            by_hand=self.by_hand,
             asked_by=self.asked_by,
             asked_pid=self.asked_pid,
             reference=self.last.reference,
@@ -135,6 +146,7 @@ class _Reader:
             self.finish()
             self._draft = _Draft(line)
             self._draft.asked_by = asked[1]
+            self._draft.by_hand = _BY_HAND in text[asked.end() :]
         elif "Killed process " in text and (victim := killed(text)) is not None:
             self._kill(line, victim)
         elif text.startswith("oom-kill:"):
@@ -145,8 +157,9 @@ class _Reader:
             _summary(self._draft, text)
         elif (members := _GROUP.match(text)) is not None and self._last is not None:
             self._group = True
+            unit = owner(members[1])[1]
+            self._last = replace(self._last, together=unit)
             if not self._last.cgroup:
-                unit = owner(members[1])[1]
                 self._last = replace(self._last, cgroup=members[1], unit=unit)
         elif self._draft is not None:
             _context(self._draft, text)
@@ -246,5 +259,10 @@ def _context(draft: _Draft, text: str) -> None:
             draft.limit = int(match[3]) * KIB
         else:
             draft.swap_used = int(match[2]) * KIB
+    elif (match := _SWAP.match(text)) is not None:
+        if match[1] == "Free":
+            draft.swap_free = int(match[2]) * KIB
+        else:
+            draft.swap_total = int(match[2]) * KIB
     elif draft.asked_pid is None and (match := _CPU.match(text)) is not None:
         draft.asked_pid = int(match[1])

@@ -52,11 +52,18 @@ class OomReport:
     """Its memory.max."""
     swap_used: int | None = None
     """What the group had in swap."""
+    swap_free: int | None = None
+    """What was free of the machine's swap, where the machine was out of memory."""
+    swap_total: int | None = None
+    by_hand: bool = False
+    """Whether somebody asked for the kill (SysRq f), and no memory was short."""
     asked_by: str = ""
     """The process whose request for memory could not be met."""
     asked_pid: int | None = None
     also: tuple[Victim, ...] = ()
     """Who was killed with it, the group being killed as one (memory.oom.group)."""
+    together: str = ""
+    """The unit, a slice perhaps, that was killed as one."""
     reference: str = ""
     """Where the report's last line stands, for whoever keeps it."""
 

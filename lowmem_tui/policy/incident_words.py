@@ -11,6 +11,9 @@ from lowmem_tui.model.text import plain
 if TYPE_CHECKING:
     from lowmem_tui.model.incident import Incident, OomReport
 
+LEFT = 10
+"""Swap of which more than one part in so many is free is not used up."""
+
 NO_UNIT = "(unit not known)"
 
 
@@ -35,7 +38,9 @@ def _short_why(incident: Incident) -> str:
         limit = f" {format_size(report.limit)}" if report.limit is not None else ""
         above = report.limit_unit and report.limit_unit != incident.unit
         return f"{who}, {f'{plain(report.limit_unit)} ' if above else ''}limit{limit}"
-    return f"{who}, {'no RAM' if incident.cause is Cause.RAM else 'OOM'}"
+    if incident.cause is Cause.RAM:
+        return f"{who}, no RAM"
+    return f"{who}, {'by hand (SysRq)' if report.by_hand else 'OOM'}"
 
 
 _SAID = {
@@ -82,7 +87,9 @@ def why(incident: Incident) -> str:
     who += ")"
     if report.also:
         many = len(report.also)
-        who += f" and the other {many} of its group" if many > 1 else " and the other one with it"
+        whose = plain(report.together) if report.together != incident.unit else ""
+        group = whose or "its group"
+        who += f" and the other {many} of {group}" if many > 1 else f" and the other one of {group}"
     return f"{who}: {_reason(incident, report)}."
 
 
@@ -98,9 +105,21 @@ def _reason(incident: Incident, report: OomReport) -> str:
         whose = "the unit's own limit" if own else f"the limit of {where}"
         swap = f", with {format_size(report.swap_used)} in swap" if report.swap_used else ""
         return f"{whose}{size} was reached{swap}{asked}"
+    if report.by_hand:
+        return "somebody asked for a kill (SysRq f), no memory was short"
     if incident.cause is Cause.RAM:
-        return f"the machine's RAM and swap were used up{asked}"
+        return f"the machine's {_used_up(report)}{asked}"
     return f"by {plain(report.constraint) or 'a report that is cut'}{asked}"
+
+
+def _used_up(report: OomReport) -> str:
+    """Return what was: a page that may not be swapped, or none that can be, leaves swap free."""
+    free, total = report.swap_free, report.swap_total
+    if total == 0:
+        return "RAM was used up, and there is no swap"
+    if free is not None and total is not None and free * LEFT > total:
+        return f"RAM was used up, with {format_size(free)} of swap free"
+    return "RAM and swap were used up"
 
 
 def asker(report: OomReport) -> str:
@@ -111,7 +130,7 @@ def asker(report: OomReport) -> str:
 
 _CAUSES = {
     Cause.LIMIT: "It was killed at its limit.",
-    Cause.RAM: "It was killed because RAM and swap were used up.",
+    Cause.RAM: "It was killed because the machine's memory was used up.",
     Cause.OTHER: "It was killed by the kernel's OOM killer.",
     Cause.OOM: "systemd says that the OOM killer hit it; the kernel's report was not found.",
     Cause.OOMD: "systemd-oomd killed it.",

@@ -16,7 +16,7 @@ from lowmem_tui.model.incident import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from lowmem_tui.model.incident import Evidence, OomReport
 
@@ -69,11 +69,12 @@ def join(evidence: Evidence) -> Incidents:
     """Return the incidents, the newest first."""
     reports = _named(evidence)
     found: list[Incident] = []
-    for (boot, unit), moments in _lines(reports, evidence.events).items():
+    shared = list(_shared(evidence, reports))
+    for (boot, unit), moments in _lines([*reports, *shared], evidence.events).items():
         drafts = _Follower(unit).follow(moments)
         found += [_finish(draft, boot, evidence) for draft in drafts]
     found.sort(key=lambda incident: incident.time, reverse=True)
-    return Incidents(tuple(found), _untold(evidence, reports), evidence.notes)
+    return Incidents(tuple(found), _untold(evidence, reports, shared), evidence.notes)
 
 
 def _named(evidence: Evidence) -> list[OomReport]:
@@ -95,6 +96,24 @@ def _named(evidence: Evidence) -> list[OomReport]:
             report = replace(report, unit=closest.unit)
         named.append(report)
     return named
+
+
+def _shared(evidence: Evidence, reports: Sequence[OomReport]) -> Iterator[OomReport]:
+    """Yield a slice's report, killed as one, for each other unit that systemd says was hit then."""
+    for report in reports:
+        if not report.also or not report.together.endswith(".slice"):
+            continue
+        hit = {
+            event.unit
+            for event in evidence.events
+            if event.kind is EventKind.OOM
+            and event.unit != report.unit
+            and not event.unit.endswith(".slice")
+            and _near(event, report)
+            and not any(r.unit == event.unit and _near(event, r) for r in reports)
+        }
+        if len(hit) <= len(report.also):
+            yield from (replace(report, unit=unit) for unit in sorted(hit))
 
 
 def _near(event: UnitEvent, report: OomReport) -> bool:
@@ -210,6 +229,8 @@ def _count(text: str) -> bool:
 
 
 def _cause(report: OomReport) -> Cause:
+    if report.by_hand:
+        return Cause.OTHER
     if report.constraint == "CONSTRAINT_MEMCG":
         return Cause.LIMIT
     return Cause.RAM if report.constraint == "CONSTRAINT_NONE" else Cause.OTHER
@@ -256,15 +277,21 @@ def _ending(draft: _Draft, evidence: Evidence, *, this_boot: bool) -> Ending:
     return Ending.WAITING if draft.waiting else Ending.DEAD
 
 
-def _untold(evidence: Evidence, reports: Sequence[OomReport]) -> dict[str, int]:
+def _untold(
+    evidence: Evidence, reports: Sequence[OomReport], shared: Sequence[OomReport]
+) -> dict[str, int]:
     """Return the kills that a unit's counter has and no report tells of.
 
-    The counter begins anew with the group, so that it never has too many.
+    The counter begins anew with the group, so that it never has too many. Of a slice that was
+    killed as one it is not told who was in which unit: all may have been in each.
     """
     told: Counter[str] = Counter()
     for report in reports:
         if report.boot == evidence.boot:
             # The kernel counts the first victim of a group twice.
             told[report.unit] += 1 + len(report.also) + bool(report.also)
+    for report in shared:
+        if report.boot == evidence.boot:
+            told[report.unit] += len(report.also)
     missing = {unit: kills - told[unit] for unit, kills in evidence.counters.items()}
     return {unit: count for unit, count in sorted(missing.items()) if count > 0}

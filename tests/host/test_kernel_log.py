@@ -118,6 +118,31 @@ def test_other_causes() -> None:
     assert (report.unit, report.limit) == ("hog.service", None)
 
 
+# who invoked it, what the report has of swap → by hand, free, total
+SWAPS = {
+    "none told": (INVOKED, "", (False, None, None)),
+    "used up": (INVOKED, "Free swap  = 0kB\nTotal swap = 524284kB", (False, 0, 524284 * KIB)),
+    "free": (INVOKED, "Free swap  = 300kB\nTotal swap = 900kB", (False, 300 * KIB, 900 * KIB)),
+    "cut": (INVOKED, "Free swap  = \nTotal swap = 0kB", (False, None, 0)),
+    "SysRq f": (INVOKED.replace("order=0", "order=-1"), "", (True, None, None)),
+    "a name like it": (f"x, order=-1, {INVOKED}", "", (False, None, None)),
+}
+
+
+@pytest.mark.parametrize(("invoked", "swap", "found"), SWAPS.values(), ids=SWAPS)
+def test_swap_and_who_wanted_it(
+    invoked: str, swap: str, found: tuple[bool, int | None, int | None]
+) -> None:
+    (report,) = reports(f"{invoked}\n{swap}\n{SUMMARY}\n{KILLED}")
+    assert (report.by_hand, report.swap_free, report.swap_total) == found
+
+
+def test_what_was_killed_as_one() -> None:
+    group = "Tasks in /app.slice are going to be killed due to memory.oom.group set"
+    (report,) = reports(f"{SUMMARY}\n{KILLED}\n{group}\n{member(1)}")
+    assert (report.unit, report.together) == ("hog.service", "app.slice")
+
+
 # Real ones
 
 
@@ -140,6 +165,8 @@ def test_real_reports(name: str) -> None:
     assert (report.limit_unit, report.limit) == (limit_unit, limit)
     assert (report.asked_by, report.asked_pid) == asked
     assert report.constraint == ("CONSTRAINT_MEMCG" if limit else "CONSTRAINT_NONE")
+    assert report.together == (unit if also else "")
+    assert report.swap_free == (None if limit else 0)
     table = parse_table(REPORTS[name].splitlines(), 4096)
     assert len(table) == rows
     victim = next(task for task in table if task.pid == pid)

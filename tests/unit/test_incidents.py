@@ -160,6 +160,10 @@ CASES: dict[str, tuple[tuple[Any, ...], list[tuple[Cause, Ending, str, float | N
         (kill(100, boot="old"), say(100, K.OOM, boot="old")),
         [(Cause.LIMIT, Ending.LIVED, "", None)],
     ),
+    "somebody asked for it": (
+        (kill(100, constraint=NONE, by_hand=True), *RESTARTED),
+        [(Cause.OTHER, Ending.BACK, "oom-kill", 5.0)],
+    ),
     "an unknown constraint": (
         (kill(100, constraint="CONSTRAINT_NEW"),),
         [(Cause.OTHER, Ending.DEAD, "", None)],
@@ -203,6 +207,86 @@ def test_a_report_without_a_unit_gets_the_one_that_systemd_names() -> None:
     )
     assert [i.unit for i in incidents] == [A, B, ""]
     assert incidents[2].ending is Ending.UNKNOWN
+
+
+APP = "app.slice"
+TWO = (Victim(1, "x"), Victim(2, "y"))
+
+# a report of a.service, what systemd says of others → who has a report, whom it is told of
+AS_ONE: dict[str, tuple[OomReport, tuple[UnitEvent, ...], list[tuple[str, bool]]]] = {
+    "its slice": (
+        kill(100, also=TWO, together=APP),
+        (say(101, K.OOM, unit=B),),
+        [(A, True), (B, True)],
+    ),
+    "itself": (
+        kill(100, also=TWO, together=A),
+        (say(101, K.OOM, unit=B),),
+        [(A, True), (B, False)],
+    ),
+    "later": (
+        kill(100, also=TWO, together=APP),
+        (say(106, K.OOM, unit=B),),
+        [(A, True), (B, False)],
+    ),
+    "more units than were killed": (
+        kill(100, also=TWO[:1], together=APP),
+        (say(101, K.OOM, unit=B), say(101, K.OOM, unit="c.service")),
+        [(A, True), (B, False), ("c.service", False)],
+    ),
+    "the slice itself": (
+        kill(100, also=TWO, together=APP),
+        (say(101, K.OOM, unit=APP),),
+        [(A, True)],
+    ),
+}
+
+
+@pytest.mark.parametrize(("report", "events", "told"), AS_ONE.values(), ids=AS_ONE)
+def test_a_slice_killed_as_one_is_one_report(
+    report: OomReport, events: tuple[UnitEvent, ...], told: list[tuple[str, bool]]
+) -> None:
+    incidents = found(report, say(100, K.OOM), *events)
+    assert sorted((i.unit, i.report is not None) for i in incidents) == told
+
+
+def test_who_died_with_a_slice_is_told_of() -> None:
+    report = kill(100, also=TWO, together=APP)
+    evidence = Evidence("now", (report,), (say(100, K.OOM, unit=B),), counters={A: 1, B: 2})
+    assert join(evidence).untold == {}
+
+
+def test_one_of_both_has_a_report_of_its_own() -> None:
+    incidents = found(
+        kill(100, also=TWO, together=APP), kill(101, B), say(100, K.OOM), say(101, K.OOM, unit=B)
+    )
+    assert [(i.unit, i.report and len(i.report.also)) for i in incidents] == [(A, 2), (B, 0)]
+
+
+# what the kernel's report has more → why
+WHYS: dict[str, tuple[dict[str, Any], str]] = {
+    "all of it": ({"swap_free": 0, "swap_total": MIB}, "the machine's RAM and swap were used up."),
+    "not told": ({}, "the machine's RAM and swap were used up."),
+    "no swap": (
+        {"swap_free": 0, "swap_total": 0},
+        "the machine's RAM was used up, and there is no swap.",
+    ),
+    "swap free": (
+        {"swap_free": MIB, "swap_total": 2 * MIB},
+        "the machine's RAM was used up, with 1M of swap free.",
+    ),
+    "by hand": ({"by_hand": True}, "somebody asked for a kill (SysRq f), no memory was short."),
+    "with a slice": (
+        {"also": TWO, "together": APP},
+        "and the other 2 of app.slice: the machine's RAM and swap were used up.",
+    ),
+}
+
+
+@pytest.mark.parametrize(("more", "why"), WHYS.values(), ids=WHYS)
+def test_why(more: dict[str, Any], why: str) -> None:
+    (incident,) = found(kill(100, constraint=NONE, **more))
+    assert incident_words.why(incident).endswith(why)
 
 
 def test_kills_that_only_a_counter_knows() -> None:
