@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from lowmem_tui.cli.apply import trial_line
 from lowmem_tui.cli.backend import open_backend
 from lowmem_tui.cli.exit import Exit
-from lowmem_tui.cli.rules import load_rules
+from lowmem_tui.cli.rules import rules_for
 from lowmem_tui.model.quantity import format_limit, format_size
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import Key, Tier, Unlimited
@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> Exit:
     """Print the list."""
     backend = open_backend(options, read_only=True)
     try:
-        rules = load_rules(config=None) if backend.demo else load_rules()
+        rules = rules_for(demo=backend.demo)
         backend.wait_ready()
         snapshot = backend.look()
         # What only hangs around in systemd's memory (devices, targets) holds nothing.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
+from lowmem_tui.cli.rules import unread
 from lowmem_tui.model.errors import LowmemError
 from lowmem_tui.model.text import plain
 
@@ -29,6 +30,8 @@ def look(backend: Backend) -> list[Looked]:
 
     Raises LowmemError where not even the steps can be made.
     """
+    if not backend.demo and (words := unread()):
+        print(words, file=sys.stderr)
     found = list(_look(backend.steps()))
     for each in found:
         if each.trouble:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from lowmem_tui.cli.backend import open_backend
 from lowmem_tui.cli.exit import Exit
 from lowmem_tui.cli.policy import read_policy, step_plans
-from lowmem_tui.cli.rules import load_rules
+from lowmem_tui.cli.rules import rules_for
 from lowmem_tui.model.plan import When
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.merge import merged
@@ -59,7 +59,7 @@ def make(backend: ServerBackend, options: argparse.Namespace) -> Plan:
 
     Raises InvalidValueError, ManagerError.
     """
-    rules = load_rules(config=None) if backend.demo else load_rules()
+    rules = rules_for(demo=backend.demo)
     others: list[Plan] = []
     if options.policy is None:
         edits = [parse_set(text) for text in options.sets]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,20 +16,46 @@ CONFIG = Path("/etc/lowmem-tui/config.toml")
 TABLE = Path(classify.__file__).with_name("tiers.toml")
 
 
+def rules_for(*, demo: bool) -> Rules:
+    """Return the rules for a command; what may not be read is told on standard error.
+
+    Raises InvalidValueError, as ``load_rules``.
+    """
+    if not demo and (words := unread(CONFIG)):
+        print(words, file=sys.stderr)
+    return load_rules(config=None if demo else CONFIG)
+
+
+def unread(config: Path = CONFIG) -> str:
+    """Return a sentence where this user may not read the administrator's file; or ""."""
+    try:
+        with config.open("rb"):
+            return ""
+    except PermissionError:
+        return f"{config} may not be read: its tiers are left out, run this as root to have them."
+    except OSError:
+        return ""
+
+
 def load_rules(*, config: Path | None = CONFIG) -> Rules:
     """Return the rules; ``config`` None leaves the administrator's file out (the demo server).
 
-    Raises InvalidValueError, naming the file and the line, for a config that cannot be understood.
+    So does one that this user may not read. Raises InvalidValueError, naming the file and the
+    line, for a config that cannot be understood.
     """
     rules = classify.parse_rules(TABLE.read_text("utf-8"))
     if config is None:
         return rules
     try:
-        text = config.read_text("utf-8")
-    except FileNotFoundError:
+        text = config.read_text("utf-8-sig")
+    except (FileNotFoundError, PermissionError):
         return rules
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidValueError(f"{config} cannot be read ({error}): mend or remove it.") from error
+    except OSError as error:
+        raise InvalidValueError(
+            f"{config} cannot be read ({error.strerror}): mend or remove it."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise InvalidValueError(f"{config} is not UTF-8 text: write it anew.") from error
     try:
         return rules.with_config(classify.parse_config(text))
     except InvalidValueError as error:

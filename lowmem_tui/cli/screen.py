@@ -53,7 +53,7 @@ def run(options: argparse.Namespace, *, start: str = "") -> Exit:
 
 def _app(options: argparse.Namespace, backend: Backend, early: Early, start: str) -> LowmemApp:
     from lowmem_tui.cli import sudo
-    from lowmem_tui.cli.rules import load_rules
+    from lowmem_tui.cli.rules import load_rules, unread
 
     rules = load_rules(config=None) if backend.demo else load_rules()
     from lowmem_tui.tui.light import import_textual
@@ -68,6 +68,7 @@ def _app(options: argparse.Namespace, backend: Backend, early: Early, start: str
         read_only=options.read_only,
         ascii=options.ascii or not utf8(),
         sudo=sudo.command(),
+        news=() if backend.demo else filter(None, (unread(),)),
         start=start,
         early=early,
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from lowmem_tui.cli.backend import open_backend
 from lowmem_tui.cli.exit import Exit
 from lowmem_tui.cli.plan import notice_json, say, warned
-from lowmem_tui.cli.rules import load_rules
+from lowmem_tui.cli.rules import rules_for
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy import telling, whatif
 from lowmem_tui.policy.budget import advise, budget
@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> Exit:
     """Print the kill order, and with ``--set`` the one after; REFUSED if a check refuses."""
     backend = open_backend(options, read_only=True)
     try:
-        rules = load_rules(config=None) if backend.demo else load_rules()
+        rules = rules_for(demo=backend.demo)
         backend.wait_ready()
         look = _look(backend, options.sets, rules, force=options.force)
     finally:

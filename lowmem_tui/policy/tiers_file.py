@@ -32,6 +32,7 @@ def with_tiers(text: str | None, wanted: Mapping[str, Tier]) -> str:
     ahead of the others, because the first that fits counts. Raises InvalidValueError for a file
     that is written in a way that cannot be edited line by line.
     """
+    text = text and text.removeprefix(toml.BOM)
     if text is None or not text.strip():
         made = "".join(_line(name, tier) for name, tier in wanted.items())
         return f"{text or ''}{HEAD}[tiers]\n{made}"

@@ -11,8 +11,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+BOM = "\ufeff"
+"""The mark that some editors put ahead of UTF-8."""
+
+
 def parse(text: str) -> dict[str, object]:
     """Return the document. InvalidValueError, naming the line, if it is not TOML."""
+    text = text.removeprefix(BOM)
     import tomllib
 
     try:
@@ -33,7 +38,7 @@ def line_of(text: str, path: tuple[str, ...]) -> int | None:
     """Return the line, counted from 1, where a key or table of a valid document begins."""
     table: tuple[str, ...] = ()
     best: tuple[int, int] | None = None
-    for number, raw in enumerate(text.split("\n"), 1):
+    for number, raw in enumerate(text.removeprefix(BOM).split("\n"), 1):
         line = raw.strip()
         if line.startswith("["):
             found = table = _path_of(line)

@@ -82,12 +82,14 @@ class LowmemApp(App[int]):
         ascii: bool = False,  # noqa: A002 - the option's own name
         start: str = "",
         sudo: str = "sudo lowmem-tui",
+        news: Iterable[str] = (),
         early: Early | None = None,
     ) -> None:
         """``start`` is where to begin: "setup", or "setup/STEP"; "" for the main screen.
 
-        ``sudo`` is what an ordinary user types to run this program as root. ``early`` is the
-        backend's thread, in which the first look is under way or done.
+        ``sudo`` is what an ordinary user types to run this program as root, ``news`` what is to be
+        told at the start. ``early`` is the backend's thread, in which the first look is under way
+        or done.
         """
         super().__init__(ansi_color=True)
         self.animation_level = "none"
@@ -102,7 +104,7 @@ class LowmemApp(App[int]):
         self.snapshot: Snapshot | None = None
         self.notice = ""
         """A sentence about the source of the figures; empty when all is well."""
-        self.news: tuple[str, ...] = ()
+        self.news = tuple(news)
         """What was found at the start and done about it, until the operator has read it."""
         self.kills = Kills()
         self.rules = rules
@@ -250,7 +252,8 @@ class LowmemApp(App[int]):
             news = await self.run_blocking(self.backend.settle)
         except LowmemError as error:
             news = (str(error),)
-        self.tell(news)
+        if news:
+            self.tell((*self.news, *news))
 
     def tell(self, news: Sequence[str]) -> None:
         """Show these sentences until they are read; none takes them away."""

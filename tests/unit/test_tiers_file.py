@@ -34,6 +34,7 @@ CASES: dict[str, tuple[str | None, dict[str, int], str]] = {
         {A: 0},
         '[tiers]\n"a.service" = 0\n"*.service" = 2\n',
     ),
+    "a mark of UTF-8 ahead of it": ("\ufeff[tiers]\na = 1\n", {A: 0}, "[tiers]\na = 0\n"),
     "a pattern": (
         '[tiers]\n"w@*" = 1\n',
         {"w@*.service": 2},
