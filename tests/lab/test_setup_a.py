@@ -223,7 +223,7 @@ def test_what_does_not_fit_into_ram_stays_in_swap(boot: Boot) -> None:
     shown = machine.run("systemctl is-enabled swapfile.swap; ls /swapfile").stdout.split()
     assert shown == ["enabled", "/swapfile"]
     machine.run("echo >/root/hold")
-    machine.wait_for("! pgrep -f bytearray")
+    machine.wait_for("! pgrep -f '[b]ytearray'")
     (undone,) = drive(machine, "undo 1")
     assert "error" not in undone
     assert swaps(machine) == []
