@@ -14,26 +14,28 @@ RULES = load_rules(config=None)
 GATEKEEPERS = """
 ssh sshd@sshd-keygen dropbear getty@tty1 serial-getty@ttyS0 console-getty systemd-logind sssd nscd
 systemd-userdbd systemd-journald systemd-udevd systemd-machined systemd-oomd dbus dbus-broker
-systemd-networkd NetworkManager networking ifup@eth0 dhcpcd wpa_supplicant networkd-dispatcher
+systemd-networkd NetworkManager networking ifup@eth0 dhcpcd wpa_supplicant watchdog
 openvpn-server@a wg-quick@wg0 strongswan firewalld nftables ufw netfilter-persistent
 systemd-resolved unbound dnsmasq bind9 named pdns knot nginx haproxy caddy traefik lighttpd stunnel4
 openresty earlyoom zramswap polkit tailscaled cloudflared zerotier-one qemu-guest-agent
 walinuxagent google-guest-agent amazon-ssm-agent droplet-agent open-vm-tools multipathd iscsid
-keepalived frr bird openvswitch-switch
+keepalived frr bird openvswitch-switch dm-event conntrackd autofs tinc@home ocserv xl2tpd frpc
+autossh hv-vss-daemon hv-fcopy-daemon hyperv-daemons.hv-kvp-daemon lxd-agent incus-agent
+aliyun AssistDaemon tat_agent corosync
 """
 
 STORES = """
 postgresql postgresql@15-main mysql mariadb mongod influxdb clickhouse-server couchdb etcd consul
 redis-server redis-server@a valkey-server memcached rabbitmq-server mosquitto varnish squid
-beanstalkd pgbouncer neo4j cassandra
+beanstalkd pgbouncer neo4j cassandra apt-cacher-ng
 """
 
 APPLICATIONS = """
 gunicorn uwsgi php8.2-fpm php8.3-fpm celery puma sidekiq node tomcat10 jetty9 odoo apache2 httpd
 fcgiwrap lsws elasticsearch opensearch solr meilisearch gitea forgejo gitlab-runsvdir vaultwarden
 matrix-synapse ejabberd prosody coturn asterisk freeradius slapd keycloak jitsi-videobridge2
-home-assistant nodered minecraft pihole-FTL AdGuardHome webmin cockpit code-server tor@default
-my-own-app something@1
+home-assistant nodered minecraft isc-dhcp-server6 pihole-FTL AdGuardHome webmin cockpit code-server
+tor@default my-own-app something@1
 """
 
 HELPERS = """
@@ -44,7 +46,9 @@ nagios-nrpe-server icinga2 filebeat fluent-bit vector crowdsec auditd smartd sma
 vnstat atop cron atd gitlab-runner jenkins supervisor salt-minion puppet systemd-timesyncd chrony
 ntp ntpsec rsyslog syslog-ng smbd nmbd nfs-server nfs-mountd rpcbind vsftpd proftpd minio syncthing
 transmission-daemon jellyfin snapd ModemManager irqbalance thermald acpid haveged rng-tools-debian
-cups avahi-daemon bluetooth xrdp landscape-client uuidd do-agent
+cups avahi-daemon bluetooth xrdp landscape-client uuidd do-agent networkd-dispatcher xinetd inetd
+openbsd-inetd lldpd nut-server nut-driver@ups apcupsd bacula-fd bareos-fd zabbix-proxy ddclient
+redis-sentinel varnishncsa cloudmonitor YDService
 """
 
 SHORT_LIVED = """
@@ -53,7 +57,7 @@ fstrim apt-daily apt-daily-upgrade apt-news esm-cache unattended-upgrades packag
 fwupd-refresh motd-news apport update-notifier-download dpkg-db-backup e2scrub_all
 phpsessionclean sysstat-collect plocate-updatedb popularity-contest cloud-init cloud-final
 rkhunter aide systemd-hostnamed systemd-timedated systemd-tmpfiles-clean user-runtime-dir@0
-modprobe@drm udisks2 upower accounts-daemon needrestart
+modprobe@drm udisks2 upower accounts-daemon needrestart NetworkManager-dispatcher
 """
 
 
@@ -86,3 +90,32 @@ def test_at_least_150_are_assigned_on_purpose_each_with_a_reason() -> None:
     assert len(RULES.units) >= 500
     rules = [*RULES.units.values(), *(r for each in RULES.patterns.values() for _, r in each)]
     assert all(len(rule.reason) > 10 for rule in rules)
+
+
+REASONS = {
+    "ModemManager": "modems",
+    "irqbalance": "interrupts",
+    "acpid": "hardware",
+    "corosync": "cluster",
+    "qemu-guest-agent": "provider",
+    "waagent": "provider",
+    "getty@tty1": "console",
+    "cloud-final": "boot",
+    "ntpdate": "clock",
+    "anacron": "missed",
+    "popularity-contest": "packages",
+    "sysstat": "figures",
+    "squid": "proxy",
+    "vault": "secrets",
+    "consul": "settings",
+    "memcached": "a cache",
+    "rabbitmq-server": "a queue",
+    "dovecot": "mailboxes",
+    "fail2ban": "intruders",
+    "watchdog": "reboots",
+}
+
+
+@pytest.mark.parametrize(("name", "word"), REASONS.items())
+def test_the_reason_is_this_service_s_own(name: str, word: str) -> None:
+    assert word in RULES.classify(Unit(f"{name}.service", None, None), 1 << 30).reason
