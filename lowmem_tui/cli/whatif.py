@@ -117,9 +117,12 @@ def _entries(
     """Return every candidate in kill order, with what its death would mean.
 
     ``goes``, ``back`` and ``with`` are of those that would be the next victim when their turn
-    comes; for the others ``with_pid`` is the victim that takes them along.
+    comes; for the others ``with_pid`` is the victim that takes them along. Empty for a limit that
+    is never reached.
     """
     found = predict(snapshot, domain)
+    if found is not None and found.never:
+        return []
     kills = {k.victim.pid: k for k in found.kills} if found else {}
     taken = {p.pid: k.victim.pid for k in kills.values() for p in k.others}
     entries: list[dict[str, object]] = []
@@ -190,7 +193,9 @@ def _compared(now: Snapshot, then: Snapshot, width: int) -> Iterator[str]:
     changed = frozenset(whatif.differing(now, then))
     for name in names:
         before, after = predict(now, name, MOST), predict(then, name, MOST)
-        if before is not None and after is not None:
+        if after is not None and after.never:
+            yield from _wrapped(telling.title(after), width)
+        elif before is not None and after is not None:
             yield telling.title(after)
             yield from telling.side_by_side(before, after, changed, width, MOST)
         elif after is not None:

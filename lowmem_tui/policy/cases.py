@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from lowmem_tui.model.plan import Notice
 from lowmem_tui.model.unit import MEMORY_KEYS, Key, UnitType
+from lowmem_tui.policy.oom import cap_above
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -129,14 +130,4 @@ def parent_cap(case: UnitCase) -> tuple[str, int] | None:
     """Return the slice with the least memory.max on the way up from a unit, and that limit."""
     usage = case.known.unit.usage
     path = usage.cgroup if usage else case.properties.control_group
-    best: tuple[str, int] | None = None
-    for name, unit in case.situation.snapshot.units.items():
-        limit = unit.usage.memory.max if unit.usage else None
-        if (
-            unit.usage
-            and isinstance(limit, int)
-            and path.startswith(unit.usage.cgroup.rstrip("/") + "/")
-            and (best is None or limit < best[1])
-        ):
-            best = name, limit
-    return best
+    return cap_above(case.situation.snapshot, path)

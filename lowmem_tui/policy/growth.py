@@ -68,6 +68,8 @@ class Reach(NamedTuple):
     """Of that and its swap together."""
     spare: int = 0
     """What it can still push out to swap at its limit."""
+    never: str = ""
+    """Why the limit is never reached, in words."""
 
     @property
     def swaps(self) -> bool:
@@ -77,7 +79,7 @@ class Reach(NamedTuple):
     @property
     def seconds(self) -> float | None:
         """Until the limit, or where it swaps the kill; None: not in sight, or not known."""
-        if self.growth.way is not Way.GROWS or self.growth.rate <= 0:
+        if self.never or self.growth.way is not Way.GROWS or self.growth.rate <= 0:
             return None
         room = max(0, self.limit - self.held) + (self.spare if self.swaps else 0)
         left = room / self.growth.rate
@@ -126,6 +128,8 @@ def first(reaches: Iterable[Reach]) -> Reach | None:
 
 def in_words(reach: Reach) -> str:
     """Return how far it is: ``in about 12 min, at +2.1M a min``."""
+    if reach.never:
+        return f"never reached: {reach.never}"
     if reach.swaps:
         return f"at its limit, swaps; {_pace(reach, 'the kill ')}"
     return "at its limit now" if reach.held >= reach.limit else _pace(reach)

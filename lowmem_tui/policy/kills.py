@@ -19,6 +19,7 @@ from lowmem_tui.policy.oom import (
     kill_order,
     limited,
     members,
+    never_reached,
 )
 
 if TYPE_CHECKING:
@@ -72,6 +73,8 @@ class Prediction(NamedTuple):
     held: int
     """Bytes of RAM and swap that are held now."""
     kills: tuple[Kill, ...]
+    never: str = ""
+    """Why this limit is never reached, in words: nobody dies for its sake."""
 
     @property
     def first(self) -> Kill | None:
@@ -83,6 +86,7 @@ def predict(snapshot: Snapshot, domain: str = BOX, most: int | None = None) -> P
     """Return the kills of one domain, at most so many; None for a unit without a limit."""
     host = snapshot.host
     unit = snapshot.units.get(domain)
+    never = never_reached(snapshot, unit) if unit else ""
     if domain == BOX:
         held = host.mem_total - host.mem_available + host.swap_used
         limit, swap, order = host.mem_total, host.swap_total, kill_order(snapshot)
@@ -95,7 +99,8 @@ def predict(snapshot: Snapshot, domain: str = BOX, most: int | None = None) -> P
         current = memory.current if memory.current is not None else unit.usage.rss
         held = (current or 0) + (unit.usage.swap or 0)
         order = cgroup_kill_order(snapshot, domain)
-    return Prediction(domain, limit, swap, held, tuple(_kills(snapshot, order, unit, held, most)))
+    kills = () if never else tuple(_kills(snapshot, order, unit, held, most))
+    return Prediction(domain, limit, swap, held, kills, never)
 
 
 def predictions(snapshot: Snapshot, most: int | None = None) -> list[Prediction]:

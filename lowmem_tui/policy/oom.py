@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from lowmem_tui.model.quantity import format_size
+from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import Unlimited
 
 if TYPE_CHECKING:
@@ -159,6 +161,34 @@ def limited(snapshot: Snapshot, staged: Mapping[str, Limit] | None = None) -> li
         if unit.usage
         and (isinstance(unit.usage.memory.max, int) or isinstance((staged or {}).get(name), int))
     ]
+
+
+def cap_above(snapshot: Snapshot, cgroup: str) -> tuple[str, int] | None:
+    """Return the slice with the least memory.max on the way up from a group, and that, bytes."""
+    best: tuple[str, int] | None = None
+    for name, unit in snapshot.units.items():
+        limit = unit.usage.memory.max if unit.usage else None
+        if (
+            unit.usage
+            and isinstance(limit, int)
+            and cgroup.startswith(unit.usage.cgroup.rstrip("/") + "/")
+            and cgroup != unit.usage.cgroup
+            and (best is None or limit < best[1])
+        ):
+            best = name, limit
+    return best
+
+
+def never_reached(snapshot: Snapshot, unit: Unit) -> str:
+    """Return why a unit never fills its memory limit, in words; "" if it may, or has none."""
+    limit = unit.usage.memory.max if unit.usage else None
+    if unit.usage is None or not isinstance(limit, int):
+        return ""
+    cap = cap_above(snapshot, unit.usage.cgroup)
+    if cap is not None and cap[1] < limit:
+        return f"{plain(cap[0], 60)} allows {format_size(cap[1])}"
+    ram = snapshot.host.mem_total
+    return f"the machine has {format_size(ram)}" if limit > ram else ""
 
 
 def cgroup_kill_order(

@@ -50,12 +50,16 @@ def title(found: Prediction) -> str:
         swap = f" and {format_size(found.swap)} of swap" if found.swap else ""
         return f"When the machine's {ram}{swap} are used up:"
     limit = f"its limit of {format_size(found.limit)}"
+    if found.never:
+        return f"{plain(found.domain, 60)} never fills {limit}: {found.never}."
     swap = f" and {format_size(found.swap)} of swap" if found.swap else ""
     return f"When {plain(found.domain, 60)} has filled {limit}{swap}:"
 
 
 def kills(found: Prediction, snapshot: Snapshot, width: int) -> Iterator[str]:
-    """Yield a table of kills, in their order."""
+    """Yield a table of kills, in their order; nothing for a limit that is never reached."""
+    if found.never:
+        return
     width = max(width, LEAST_WIDTH)
     narrow, tail = width < COMPACT, _TAIL if width >= NARROW else 0
     room = width - (_FEWER_FIGURES if narrow else _FIGURES + tail)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from lowmem_tui.model.quantity import format_size
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import Key, Unlimited
+from lowmem_tui.policy import telling
 from lowmem_tui.policy.fate import at_every_start, killed_now, outlook
 from lowmem_tui.policy.kills import Goes, predict
 from lowmem_tui.policy.oom import declared_adjust, kill_order, usable_swap
@@ -173,6 +174,8 @@ def _limits(now: Snapshot, then: Snapshot, changed: Sequence[str]) -> Iterator[s
             yield f"{plain(name, 60)} has no limit of its own then."
             continue
         made = predict(then, name, 1)
+        if made is not None and made.never:
+            yield telling.title(made)
         if made is None or made.first is None:
             continue
         kill = made.first

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from lowmem_tui.model.quantity import format_size
+from lowmem_tui.model.text import plain
 from lowmem_tui.policy import budget, growth, telling, whatif
 from lowmem_tui.policy.fate import at_every_start, killed_now, outlook
 from lowmem_tui.policy.growth import Reach
 from lowmem_tui.policy.kills import BOX, Goes, Prediction, predict
-from lowmem_tui.policy.oom import limited, spare_swap
+from lowmem_tui.policy.oom import cap_above, limited, never_reached, spare_swap
 from lowmem_tui.tui.history import STEP
 
 if TYPE_CHECKING:
@@ -71,20 +72,33 @@ def _order(found: Prediction) -> list[tuple[int, Goes]]:
 
 
 def reach(unit: Unit, snapshot: Snapshot, history: History) -> Reach | None:
-    """Return how far a unit is from its limit; None without one."""
+    """Return how far the limit is that a unit meets first: its own, or a slice's above it.
+
+    None where there is none.
+    """
+    if unit.usage is None:
+        return None
+    own = unit.usage.memory.max
+    cap = cap_above(snapshot, unit.usage.cgroup)
+    if cap is not None and not (isinstance(own, int) and own <= cap[1]):
+        unit = snapshot.units[cap[0]]
+    return _reach(unit, snapshot, history)
+
+
+def _reach(unit: Unit, snapshot: Snapshot, history: History) -> Reach | None:
     memory = unit.usage.memory if unit.usage else None
     if unit.usage is None or memory is None or not isinstance(memory.max, int):
         return None
     pace = growth.growth(history.pinned(unit.name), STEP)
-    return Reach(
-        unit.name, budget.held(unit), memory.max, pace, spare_swap(snapshot.host, unit.usage)
-    )
+    never = never_reached(snapshot, unit)
+    spare = spare_swap(snapshot.host, unit.usage)
+    return Reach(unit.name, budget.held(unit), memory.max, pace, spare, never)
 
 
 def reaches(snapshot: Snapshot, history: History) -> list[Reach]:
     """Return how far the machine and each limited unit are from their limits, nearest first."""
     found = [
-        r for name in limited(snapshot) if (r := reach(snapshot.units[name], snapshot, history))
+        r for name in limited(snapshot) if (r := _reach(snapshot.units[name], snapshot, history))
     ]
     found.sort(key=lambda r: (-r.held / max(1, r.limit), r.unit))
     host = snapshot.host
@@ -109,5 +123,6 @@ def fates(
             yield Text(f" Staged    {words}", style="bold")
     if snapshot is not None and (far := reach(unit, snapshot, history)) is not None:
         share = 100 * far.held // max(1, far.limit)
-        words = f"{share}% of {format_size(far.limit)}; {growth.in_words(far)}"
+        whose = f", that of {plain(far.unit, 60)}" if far.unit != unit.name else ""
+        words = f"{share}% of {format_size(far.limit)}{whose}; {growth.in_words(far)}"
         yield Text(f" Limit     {words}")

@@ -62,6 +62,13 @@ def test_a_new_limit_is_a_new_domain(capsys: Capture) -> None:
     assert [e["name"] for e in found["cgroup"]["snapd.service"]["then"]] == ["snapd"]
 
 
+def test_a_limit_that_is_never_reached_has_no_order(capsys: Capture) -> None:
+    found = json_of(capsys, "snapd:MemoryMax=100G")
+    assert found["cgroup"]["snapd.service"] == {"now": [], "then": []}
+    said = text_of(capsys, "--set", "snapd:MemoryMax=100G")
+    assert said.count("snapd.service never fills its limit of 100G: the machine has 967M.") == 2
+
+
 def test_for_a_person(capsys: Capture) -> None:
     said = text_of(capsys)
     assert "When the machine's 967M of RAM and 2G of swap are used up:" in said

@@ -9,7 +9,7 @@ import pytest
 
 from lowmem_tui.cli.demo import demo_backend
 from lowmem_tui.model.plan import Edit
-from lowmem_tui.model.unit import Key
+from lowmem_tui.model.unit import INFINITY, Key
 from lowmem_tui.policy import growth
 from lowmem_tui.tui import forecast
 from lowmem_tui.tui.history import BOX, SPANS, STEP, History
@@ -183,6 +183,34 @@ def test_what_is_old_is_forgotten(looked: Snapshot) -> None:
     history.add(at(looked, 4000, 5 << 20))
     history.add(replace(at(looked, 9000, None), units={}))
     assert history.pinned(REDIS) == [None] * SPANS
+
+
+# the unit's limit, the slice's, MiB → whose is met first
+MET: dict[str, tuple[int | None, int | None, tuple[str, int] | None]] = {
+    "none": (None, None, None),
+    "its own": (60, None, (REDIS, 60)),
+    "its own is less": (60, 200, (REDIS, 60)),
+    "the slice's": (None, 200, ("system.slice", 200)),
+    "the slice's is less": (600, 200, ("system.slice", 200)),
+}
+
+
+@pytest.mark.parametrize(("own", "above", "met"), MET.values(), ids=MET)
+def test_the_limit_that_is_met_first(
+    looked: Snapshot, own: int | None, above: int | None, met: tuple[str, int] | None
+) -> None:
+    units = dict(looked.units)
+    for name, limit in ((REDIS, own), ("system.slice", above)):
+        usage = units[name].usage
+        assert usage is not None
+        most = INFINITY if limit is None else limit << 20
+        memory = usage.memory._replace(max=most)
+        units[name] = replace(units[name], usage=usage._replace(memory=memory))
+    server = replace(looked, units=units)
+    found = forecast.reach(units[REDIS], server, History())
+    assert (found and (found.unit, found.limit >> 20)) == met
+    said = " ".join(line.plain for line in forecast.fates(units[REDIS], server, History()))
+    assert ("that of system.slice" in said) is (met is not None and met[0] != REDIS)
 
 
 def test_a_unit_without_a_limit_has_no_distance(looked: Snapshot) -> None:

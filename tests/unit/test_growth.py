@@ -111,6 +111,12 @@ def test_at_its_limit(held: int, spare: int, pace: Growth, words: str) -> None:
     assert in_words(Reach("a.service", held * M, 100 * M, pace, spare * M)) == words
 
 
+def test_a_limit_that_is_never_reached_is_not_the_first() -> None:
+    never = Reach("a.service", 97 * M, 100 * M, GROWING, 0, "x.slice allows 50M")
+    assert in_words(never) == "never reached: x.slice allows 50M"
+    assert first([never]) is None
+
+
 def test_whoever_swaps_at_its_limit_may_be_the_first() -> None:
     swaps = Reach("swaps.service", 97 * M, 100 * M, Growth(Way.GROWS, M), 30 * M)
     fills = Reach("fills.service", 10 * M, 100 * M, Growth(Way.GROWS, M), 30 * M)

@@ -72,6 +72,31 @@ def test_a_group_is_killed_up_to_the_highest_one_within_the_domain() -> None:
     assert [(k.group, {p.pid for p in k.others}) for k in own.kills] == [("a.service", {10})]
 
 
+# the unit's limit, its slice's, MiB → why the unit's is never reached
+NEVER: dict[str, tuple[int, int | None, str]] = {
+    "alone": (600, None, ""),
+    "the slice allows less": (600, 200, "x.slice allows 200M"),
+    "the slice allows as much": (200, 200, ""),
+    "the slice allows more": (100, 200, ""),
+    "more than the machine has": (2000, None, "the machine has 1G"),
+    "the slice too": (3000, 2000, "x.slice allows 2G"),
+    "all the machine has": (1024, None, ""),
+}
+
+
+@pytest.mark.parametrize(("own", "above", "never"), NEVER.values(), ids=NEVER)
+def test_a_limit_that_is_never_reached_kills_nobody(
+    own: int, above: int | None, never: str
+) -> None:
+    inner = usage("a.service", process(10), cgroup="/x.slice/a.service", max=own * M)
+    outer = usage("x.slice", cgroup="/x.slice", max=INFINITY if above is None else above * M)
+    server = snapshot(*(Unit(u.name, u, properties(u.name)) for u in (inner, outer)))
+    found = predict(server, "a.service")
+    assert found is not None
+    assert found.never == never
+    assert bool(found.kills) is not bool(never)
+
+
 def test_what_a_kill_gives_back_and_what_is_left() -> None:
     server = snapshot(
         service("a.service", process(10, 50 * M, swap=20 * M), oom_policy="continue"),

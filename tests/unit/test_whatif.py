@@ -82,6 +82,10 @@ SAID: dict[str, tuple[Wanted, list[str]]] = {
             "When one process of mid.service is chosen, the kernel kills them all.",
         ],
     ),
+    "a limit beyond the machine": (
+        {"mid.service": {MAX: 100 << 30}},
+        ["mid.service never fills its limit of 100G: the machine has 1G."],
+    ),
     "what does not run": (
         {"idle.service": {ADJ: 500}},
         ["The order of kills stays as it is: big.service goes first."],
