@@ -43,6 +43,7 @@ _SPACE = " \t\n\r"
 _SIZE_PART = re.compile(r"[ \t\n\r]*\+?([0-9]+)(\.([0-9]*))?[ \t\n\r]*([EPTGMKB]?)")
 _MEANT = re.compile(r"([0-9]+(?:\.[0-9]+)?)[ \t]*([kmgtKMGT])i?[bB]?")
 """A size as people write it."""
+_TOO_LARGE = "is too large"
 _INTEGER = re.compile(
     r"(?P<bin>0[bB][01]+)|(?P<oct8>0[oO][0-7]+)"
     r"|(?P<sign>[+-]?)(?:(?P<hex>0[xX][0-9a-fA-F]+)|(?P<oct>0[0-7]+)|(?P<dec>0|[1-9][0-9]*))"
@@ -94,7 +95,7 @@ def parse_size(text: str) -> int:
             max(total, decimals) > UINT64_MAX
             or whole + (1 if fraction > 0 else 0) > UINT64_MAX // factor
         ):
-            raise InvalidValueError(f"{_quote(text)} is too large: write a size below 16E.")
+            raise InvalidValueError(f"{_quote(text)} {_TOO_LARGE}: write a size below 16E.")
         least, at = rank + 1, part.end()
     return total
 
@@ -113,16 +114,29 @@ def parse_limit(text: str, ram: int, page_size: int = 4096) -> Limit:
         try:
             size = parse_size(body)
         except InvalidValueError as error:
+            if _TOO_LARGE in str(error):
+                raise
             hint = "write a size like 256M, a share of RAM like 25%, or infinity."
-            if meant := _MEANT.fullmatch(body):
-                hint = f"systemd writes it {meant[1]}{meant[2].upper()}."
+            if meant := _as_systemd_writes_it(body):
+                hint = f"systemd writes it {meant}."
             raise InvalidValueError(f"{_quote(text)} is not a limit: {hint}") from error
         if size >= UINT64_MAX:
-            raise InvalidValueError(f"{_quote(text)} is too large: write infinity for no limit.")
+            raise InvalidValueError(f"{_quote(text)} {_TOO_LARGE}: write infinity for no limit.")
         return size
     if share == 10000:
         return ram
     return ram // page_size * share // 10000 * page_size
+
+
+def _as_systemd_writes_it(text: str) -> str:
+    """Return a size that people write otherwise; "" if it is none, or too large a one."""
+    meant = _MEANT.fullmatch(text)
+    written = f"{meant[1]}{meant[2].upper()}" if meant else ""
+    try:
+        parse_size(written)
+    except InvalidValueError:
+        return ""
+    return written
 
 
 def _permyriad(text: str) -> int | None:

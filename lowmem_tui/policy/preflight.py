@@ -230,9 +230,10 @@ def _forgotten_suffix(case: EditCase) -> Notice | None:
     if case.limit is None or case.limit >= LEAST_LIMIT or case.key is Key.MEMORY_SWAP_MAX:
         return None
     text = render_limit(case.limit)
+    size = "1 byte" if case.limit == 1 else f"{case.limit} bytes"
     return case.notice(
         "limit-too-small",
-        f"{case.key}={text} is {case.limit} bytes, and nothing runs in that: "
+        f"{case.key}={text} is {size}, and nothing runs in that: "
         f"write {text.rstrip('K')}M if megabytes are meant.",
         forceable=True,
     )

@@ -96,6 +96,7 @@ REFUSED: dict[str, tuple[UnitSituation, Key, str | None, str, bool, str]] = {
         *(RESTART, "on-success", "restart-on-oneshot", False, "use on-failure"),
     ),
     "a forgotten M": (of(A), MAX, "600", "limit-too-small", True, "600M if megabytes"),
+    "a single byte": (of(A), MAX, "1", "limit-too-small", True, "MemoryMax=1 is 1 byte, and"),
     "a K for an M": (of(A), MAX, "10K", "limit-too-small", True, "write 10M if"),
     "a limit below use": (
         known(holding(anon=100 * M, shmem=20 * M, file=500 * M)),

@@ -117,6 +117,22 @@ def test_a_limit_that_systemd_refuses(text: str) -> None:
         parse_limit(text, G)
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("256m", "'256m' is not a limit: systemd writes it 256M."),
+        ("256 MB", "'256 MB' is not a limit: systemd writes it 256M."),
+        ("9" * 20 + "T", f"'{'9' * 20}T' is too large: write a size below 16E."),
+        ("9" * 20 + "t", f"'{'9' * 20}t' is not a limit: write a size like 256M"),
+        ("18446744073709551615", "is too large: write infinity for no limit."),
+    ],
+)
+def test_what_is_said_of_a_limit(text: str, said: str) -> None:
+    with pytest.raises(InvalidValueError) as raised:
+        parse_limit(text, G)
+    assert said in str(raised.value)
+
+
 @given(LIMITS)
 def test_a_rendered_limit_is_read_back(limit: int) -> None:
     assert parse_limit(render_limit(limit), G) == limit
