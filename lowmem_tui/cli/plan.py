@@ -17,7 +17,7 @@ from lowmem_tui.cli.rules import rules_for
 from lowmem_tui.model.plan import When
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.merge import merged
-from lowmem_tui.policy.plan import parse_set, plan
+from lowmem_tui.policy.plan import one_value_each, parse_set, plan
 
 if TYPE_CHECKING:
     import argparse
@@ -69,6 +69,7 @@ def make(backend: ServerBackend, options: argparse.Namespace) -> Plan:
         rules = rules.with_config(asked.policy.tiers + rules.config)
         others = step_plans(backend, asked)
     situation = backend.situation(dict.fromkeys(edit.unit for edit in edits))
+    one_value_each(edits, situation)
     return merged([plan(edits, situation, rules.tiers(situation)), *others])
 
 

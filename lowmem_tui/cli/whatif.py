@@ -18,7 +18,7 @@ from lowmem_tui.policy.budget import advise, budget
 from lowmem_tui.policy.kills import BOX, Goes, predict, predictions
 from lowmem_tui.policy.oom import cgroup_kill_order, kill_order, limited
 from lowmem_tui.policy.others import others
-from lowmem_tui.policy.plan import parse_set, plan
+from lowmem_tui.policy.plan import one_value_each, parse_set, plan
 
 if TYPE_CHECKING:
     import argparse
@@ -78,6 +78,7 @@ def _look(backend: ServerBackend, sets: Sequence[str], rules: Rules, *, force: b
         now = backend.look()
         return _Look(now, now)
     situation = backend.situation(dict.fromkeys(edit.unit for edit in edits))
+    one_value_each(edits, situation)
     made = plan(edits, situation, rules.tiers(situation))
     now = whatif.known(situation)
     refused = made.refused(force)

@@ -50,6 +50,19 @@ def parse_set(text: str) -> Edit:
     return Edit(dropin.full_name(unit), parse_key(key), value.strip() or None)
 
 
+def one_value_each(edits: Iterable[Edit], situation: Situation) -> None:
+    """Raise InvalidValueError where two values are asked for one setting, by whatever name."""
+    seen: dict[tuple[str, Key], Edit] = {}
+    for edit in edits:
+        known = situation.units.get(edit.unit)
+        properties = known.unit.properties if known else None
+        unit = properties.name if properties else edit.unit
+        first = seen.setdefault((unit, edit.key), edit)
+        if first.value != edit.value:
+            one, other = (plain(f"{e.unit}:{e.key}={e.value or ''}", 120) for e in (first, edit))
+            raise InvalidValueError(f"{one} and {other} contradict each other: give one of them.")
+
+
 def is_triable(plan: Plan) -> bool:
     """Tell whether a reboot would forget all of it: what a trial can be made of."""
     ours = {dropin.path(effect.unit) for effect in plan.effects}

@@ -14,7 +14,7 @@ from lowmem_tui.policy.classify import matches, parse_tiers
 from lowmem_tui.policy.plan import parse_key
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from lowmem_tui.model.setup import Wishes
     from lowmem_tui.policy.classify import Config
@@ -80,7 +80,7 @@ def _wishes(text: str, section: str, given: object) -> Wishes:
 def _edits(text: str, units: object, names: Mapping[str, str]) -> tuple[Edit, ...]:
     if not isinstance(units, dict):
         raise toml.wrong(text, ("units",), 'write a section [units."NAME.service"] for each unit.')
-    edits: list[Edit] = []
+    asked_for: list[_Asked] = []
     for unit, settings in units.items():
         path = ("units", unit)
         if not isinstance(settings, dict):
@@ -97,8 +97,48 @@ def _edits(text: str, units: object, names: Mapping[str, str]) -> tuple[Edit, ..
                 setting, asked = _setting(key, value)
             except InvalidValueError as error:
                 raise toml.wrong(text, (*path, key), str(error)) from error
-            edits += [Edit(name, setting, asked) for name in found]
-    return tuple(edits)
+            asked_for += [_Asked(Edit(name, setting, asked), (*path, key)) for name in found]
+    return _one_value_each(text, asked_for, names)
+
+
+class _Asked(NamedTuple):
+    """An edit, and where it stands in the file."""
+
+    edit: Edit
+    path: tuple[str, ...]
+
+    @property
+    def pattern(self) -> bool:
+        return "*" in self.path[1]
+
+
+def _one_value_each(
+    text: str, asked_for: Sequence[_Asked], names: Mapping[str, str]
+) -> tuple[Edit, ...]:
+    """Return the edits: a name counts before a pattern, and what contradicts itself is an error."""
+    found: dict[tuple[str, Key], list[_Asked]] = {}
+    for asked in asked_for:
+        unit = names.get(asked.edit.unit, asked.edit.unit)
+        found.setdefault((unit, asked.edit.key), []).append(asked)
+    counting: set[int] = set()
+    for (unit, key), several in found.items():
+        first, *others = [a for a in several if not a.pattern] or several
+        for other in others:
+            if other.edit.value != first.edit.value:
+                place = f'in [units."{plain(first.path[1], 60)}"]'
+                if line := toml.line_of(text, first.path):
+                    place += f", line {line}"
+                sentence = (
+                    f"{key} of {plain(unit, 60)} is {_shown(other.edit)} here and "
+                    f"{_shown(first.edit)} {place}: keep one of them."
+                )
+                raise toml.wrong(text, other.path, sentence)
+        counting |= {id(asked) for asked in (first, *others)}
+    return tuple(asked.edit for asked in asked_for if id(asked) in counting)
+
+
+def _shown(edit: Edit) -> str:
+    return plain(edit.value, 40) if edit.value else "dropped"
 
 
 def _units(unit: str, names: Mapping[str, str]) -> list[str]:

@@ -176,6 +176,24 @@ def test_set_or_policy(capsys: Capture, command: str, arguments: list[str]) -> N
     assert "--policy" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", ["plan", "apply", "whatif"])
+@pytest.mark.parametrize(
+    ("first", "second", "status"),
+    [
+        ("redis-server:MemoryMax=200M", "redis-server:MemoryMax=300M", Exit.USAGE),
+        ("redis:MemoryMax=200M", "redis-server:MemoryMax=300M", Exit.USAGE),
+        ("redis:MemoryMax=200M", "redis-server:MemoryMax=", Exit.USAGE),
+        ("redis:MemoryMax=200M", "redis-server:MemoryMax=200M", Exit.DONE),
+    ],
+)
+def test_the_same_setting_twice(
+    capsys: Capture, command: str, first: str, second: str, status: int
+) -> None:
+    words = [command, "--demo", "--set", first, "--set", second]
+    assert run_command([*words, "--yes"] if command == "apply" else words) == status
+    assert ("contradict" in capsys.readouterr().err) == (status != Exit.DONE)
+
+
 def test_our_setting_can_be_dropped_when_the_unit_is_gone() -> None:
     server = DemoServer(0, time.monotonic)
     path = dropin.path("gone.service")

@@ -38,7 +38,6 @@ Restart = ""
             Edit(redis, Key.MEMORY_MAX, "256M"),
             Edit(redis, Key.RESTART_SEC, "3"),
             Edit("w@1.service", Key.RESTART, "always"),
-            Edit("w@2.service", Key.RESTART, "always"),
             Edit("w@2.service", Key.RESTART, None),
         ),
         ((redis, Tier.BUSINESS),),
@@ -91,6 +90,49 @@ def test_names(name: str, units: list[str]) -> None:
 def test_tiers_by_names_without_suffix() -> None:
     made = parse_policy('schema = 1\n[tiers]\nredis = 0\n"w@*" = 2\n', NAMES)
     assert made.tiers == (("redis.service", Tier.GATEKEEPER), ("w@*.service", Tier.SHORT_LIVED))
+
+
+# sections [units."NAME"] with their MemoryMax → what each unit gets
+TWICE = {
+    "a name before a pattern": ({"w@1": "1G", "w@*": "2G"}, {"w@1": "1G", "w@2": "2G"}),
+    "a name after a pattern": ({"w@*": "2G", "w@1": "1G"}, {"w@1": "1G", "w@2": "2G"}),
+    "the same by two names": (
+        {"redis": "1G", "redis-server": "1G"},
+        {"redis": "1G", "redis-server": "1G"},
+    ),
+    "the same by two patterns": ({"w@*": "1G", "w*": "1G"}, {"w@1": "1G", "w@2": "1G"}),
+}
+
+
+def asking(wishes: dict[str, str]) -> str:
+    return "schema = 1\n" + "".join(
+        f'[units."{name}"]\nMemoryMax = "{value}"\n' for name, value in wishes.items()
+    )
+
+
+@pytest.mark.parametrize(("wishes", "made"), TWICE.values(), ids=TWICE)
+def test_a_name_counts_before_a_pattern(wishes: dict[str, str], made: dict[str, str]) -> None:
+    edits = parse_policy(asking(wishes), NAMES).edits
+    assert {e.unit.removesuffix(".service"): e.value for e in edits} == made
+
+
+CONTRADICTIONS = {
+    "an alias": (
+        {"redis": "1G", "redis-server": "2G"},
+        'Line 5: MemoryMax of redis-server.service is 2G here and 1G in [units."redis"], line 3',
+    ),
+    "two patterns": ({"w@*": "1G", "w*": "2G"}, "Line 5: MemoryMax of w@1.service is 2G here"),
+    "a drop": ({"w@1": "", "w@1.service": "1G"}, "Line 5: MemoryMax of w@1.service is 1G here and"),
+}
+
+
+@pytest.mark.parametrize(("wishes", "message"), CONTRADICTIONS.values(), ids=CONTRADICTIONS)
+def test_what_contradicts_itself_is_named_with_both_lines(
+    wishes: dict[str, str], message: str
+) -> None:
+    with pytest.raises(InvalidValueError) as caught:
+        parse_policy(asking(wishes), NAMES)
+    assert str(caught.value).startswith(message)
 
 
 HEAD = 'schema = 1\n\n[units."redis-server.service"]\n'
