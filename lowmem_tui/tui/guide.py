@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from lowmem_tui.model.change import KEPT
 from lowmem_tui.model.errors import LowmemError
 from lowmem_tui.model.setup import Severity
 from lowmem_tui.tui.messages import StepLooked
@@ -61,6 +62,15 @@ class Part:
     """Which items the operator has taken or left."""
     kept: Wishes = field(default_factory=dict)
     """The operator's own values that are in force: a look knows only of what it proposes."""
+
+    @property
+    def note(self) -> str:
+        """What the history calls a change of this step."""
+        return f"set-up: {self.step.title}"
+
+    def newest(self, changes: Sequence[Change]) -> Change | None:
+        """Return the newest change of this step that is in force; given the newest first."""
+        return next((change for change in changes if _of(change, self.note)), None)
 
     @property
     def items(self) -> Sequence[Item]:
@@ -173,6 +183,10 @@ class Part:
         found = [f for f in self._found() if f.severity in WORTH_A_WORD]
         rank = list(Severity).index
         return max(found, key=lambda finding: rank(finding.severity), default=None)
+
+
+def _of(change: Change, note: str) -> bool:
+    return change.note == note and change.state in KEPT and not change.undoes
 
 
 class Guide:

@@ -14,8 +14,9 @@ import pytest
 
 from lowmem_tui.cli.demo import demo_backend
 from lowmem_tui.model.errors import HalfDoneError, InvalidValueError, PutBackError, RefusedError
-from lowmem_tui.model.plan import ActionKind, Notice, Plan
+from lowmem_tui.model.plan import Action, ActionKind, Notice, Phase, Plan
 from lowmem_tui.model.setup import Finding, Item, Look, Severity
+from lowmem_tui.policy.aftermath import stopped
 from lowmem_tui.tui.guide import Part, Stand
 from lowmem_tui.tui.screens.ask import AskScreen
 from lowmem_tui.tui.screens.change import ChangeScreen
@@ -470,6 +471,30 @@ async def test_all_else_is_applied_after_a_question_and_verified_and_undone() ->
         assert "Kernel settings: to do 2" in says(front)
 
 
+async def test_a_step_is_undone_from_its_page_later_too() -> None:
+    async with set_up(only=("kernel", "tiers")) as (front, backend, system):
+        await front.press("end", "enter")
+        assert "u Undo" not in says(front)
+        await front.press("u")
+        assert "No change of this step is in force" in says(front)
+        await preview(front)
+        await front.press("a", "y")
+        await ended(front)
+        await front.press("escape", "escape", "home", "enter")
+        await looked(front)
+        assert "u Undo" not in says(front)  # it is the other step's
+        await front.press("escape", "end", "enter")
+        await front.until(lambda: "u Undo" in says(front))
+        await front.press("u", "y")
+        await front.until(lambda: "is undone" in says(front))
+        await front.press("enter")
+        await looked(front)
+        await front.until(lambda: "Kernel settings: to do 2" in says(front))
+        assert "u Undo" not in says(front)
+        assert system.get(ActionKind.SYSCTL, "vm.swappiness") == "60"
+        assert [str(c.state) for c in backend.history()] == ["applied", "undone"]
+
+
 async def test_enter_goes_on_to_the_next_step() -> None:
     async with set_up(only=("tiers", "kernel", "swap")) as (front, _, _):
         await front.press("end", "enter")
@@ -695,6 +720,29 @@ async def test_the_report() -> None:
         assert "WHAT IS LEFT - Tiers: to do 1" in said
         await front.press("H")
         assert front.shows(HistoryScreen)
+
+
+def stop(unit: str, held: int) -> Plan:
+    words = stopped(unit, held)
+    action = Action(ActionKind.RUN, unit, "active", "inactive", Phase.EARLY, words)
+    return Plan((), (), (), (), (), (action,))
+
+
+async def test_the_report_tells_what_was_gained() -> None:
+    item = Item("snapd.service", "switch it off", "on", "off", "It idles.")
+    step = SmallStep("idle", "Idle", "Idle ones.", Look((), (item,)))
+    async with set_up(step, only=("idle",)) as (front, _, _):
+        with patch.object(step, "plan", return_value=stop("snapd.service", 33 << 20)):
+            await front.press("enter")
+            await preview(front)
+            await front.press("a", "y")
+            await ended(front)
+        await front.press("escape", "escape", "R")
+        await front.until(lambda: "Gained 33M, which services held" in says(front))
+        await front.press("H", "enter", "u", "y")
+        await front.until(lambda: "is undone" in says(front))
+        await front.press("escape", "escape")
+        await front.until(lambda: front.shows(SetupReportScreen) and "Gained" not in says(front))
 
 
 # --- anywhere -----------------------------------------------------------------------------------

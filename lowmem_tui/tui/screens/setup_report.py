@@ -12,6 +12,7 @@ from lowmem_tui.model.errors import LowmemError
 from lowmem_tui.model.quantity import format_size
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy import telling
+from lowmem_tui.policy.aftermath import gained, in_force
 from lowmem_tui.policy.kills import BOX, predict
 from lowmem_tui.tui import forecast
 from lowmem_tui.tui.facts import heading
@@ -98,7 +99,9 @@ class SetupReportScreen(Sheet):
         if before is None or now is None:
             return
         yield heading("MEMORY, BEFORE AND NOW", width, palette)
-        yield from _memory(before, now)
+        ours = guide_of(self.lowmem).ours(in_force(self._changes or ()))
+        back = gained(action for change in ours for action in change.actions)
+        yield from _memory(before, now, back)
         yield heading("WHO DIES FIRST, BEFORE AND NOW", width, palette)
         yield from _kills(before, now, width)
         yield heading("WHAT IS LEFT", width, palette)
@@ -132,7 +135,7 @@ class SetupReportScreen(Sheet):
                     yield Text(f"     {plain(line, 2000)}")
 
 
-def _memory(before: Snapshot, now: Snapshot) -> Iterator[Text]:
+def _memory(before: Snapshot, now: Snapshot, back: int) -> Iterator[Text]:
     one, other = before.host, now.host
     gained = other.mem_available - one.mem_available
     words = "as much as before"
@@ -142,6 +145,10 @@ def _memory(before: Snapshot, now: Snapshot) -> Iterator[Text]:
         f" Available  {format_size(one.mem_available)}, now {format_size(other.mem_available)} of "
         f"{format_size(one.mem_total)}: {words}. It goes up and down by itself, too."
     )
+    if back:
+        yield Text(
+            f" Gained     {format_size(back)}, which services held that are switched off now"
+        )
     swap = f"{format_size(one.swap_total)}, now {format_size(other.swap_total)}"
     yield Text(f" Swap       {swap if one.swap_total != other.swap_total else 'as before'}")
     limited = _limited(before), _limited(now)

@@ -235,7 +235,7 @@ class SetupReviewScreen(Sheet):
 
     async def _apply(self, plan: Plan, *, trial: bool, force: bool) -> None:
         app, backend = self.lowmem, self.lowmem.backend
-        note = f"set-up: {self.part.step.title}"
+        note = self.part.note
 
         def work() -> tuple[Outcome, Trial | None, Sequence[Change]]:
             outcome = backend.apply(plan, force=force, trial=TRIAL if trial else None, note=note)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
+from lowmem_tui.model.errors import LowmemError
 from lowmem_tui.model.text import plain
 from lowmem_tui.tui import guide_rows
 from lowmem_tui.tui.facts import heading
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from textual.app import ComposeResult
 
+    from lowmem_tui.model.change import Change
     from lowmem_tui.model.setup import Item
     from lowmem_tui.tui.app import LowmemApp
     from lowmem_tui.tui.guide import Part
@@ -44,6 +47,7 @@ class StepScreen(Screen[None]):
         *(Binding(digit, f"digit('{digit}')", "This choice") for digit in DIGITS),
         Binding("s", "skip", "Skip"),
         Binding("n", "next", "Next step"),
+        Binding("u", "undo", "Undo"),
         Binding("r", "look", "Look again"),
         Binding("f8", "trial", "The trial"),
         Binding("f1,question_mark,h", "help", "Help"),
@@ -55,6 +59,7 @@ class StepScreen(Screen[None]):
         self.part = part
         self._words = ""
         self._shown = False
+        self._changes: Sequence[Change] = ()
 
     @property
     def lowmem(self) -> LowmemApp:
@@ -91,6 +96,14 @@ class StepScreen(Screen[None]):
             self._guide.want(self.part, first=True)
         self._shown = True
         self._repaint()
+        self.run_worker(self._read_history(), exclusive=True)
+
+    async def _read_history(self) -> None:
+        # Where the history cannot be read, nothing can be undone either.
+        with contextlib.suppress(LowmemError):
+            app = self.lowmem
+            self._changes = await app.run_blocking(app.backend.history)
+            self._keys.offer(self._offers())
 
     def on_snapshot_arrived(self) -> None:
         """Show how long the trial runs yet."""
@@ -213,6 +226,16 @@ class StepScreen(Screen[None]):
 
         self.app.switch_screen(SetupReportScreen())
 
+    def action_undo(self) -> None:
+        """Show what undoing the newest change of this step would do, and ask."""
+        change = self.part.newest(self._changes)
+        if change is None:
+            self._say("No change of this step is in force: there is nothing to undo.")
+        elif self.app.screen is self:
+            from lowmem_tui.tui.screens.change import ChangeScreen
+
+            self.app.push_screen(ChangeScreen(change, self._changes, undo=True))
+
     def action_skip(self) -> None:
         """Leave the step as it is, for this session, and go on."""
         self.part.skipped = True
@@ -288,6 +311,8 @@ class StepScreen(Screen[None]):
                 shown = "/".join(item.choices)
                 digits = all(len(choice) == 1 and choice in DIGITS for choice in item.choices)
                 keys.append(Key("right", f"+- {shown}" if digits else "+ -", "Choose"))
+        if part.newest(self._changes) is not None:
+            keys.append(Key("u", "u", "Undo"))
         if part.stand is Stand.TODO:
             keys.append(Key("s", "s", "Skip"))
         keys += [Key("r", "r", "Look"), Key("escape", "Esc", "Back")]
