@@ -113,6 +113,38 @@ def _high_without_swap(after: After) -> Notice | None:
     )
 
 
+def _high_below_use(after: After) -> Notice | None:
+    """Warn where more must leave RAM than the swap that is left to the unit can take."""
+    high, held, room = after.will(Key.MEMORY_HIGH), unreclaimable(after.case), _swap_left(after)
+    if not after.touches(Key.MEMORY_HIGH, Key.MEMORY_SWAP_MAX) or not after.case.situation.swap:
+        return None
+    if not isinstance(high, int) or held is None or held - high <= room:
+        return None
+    if after.will(Key.MEMORY_SWAP_MAX) == 0:
+        return None  # _high_without_swap says it
+    return Notice(
+        "memory-high-below-use",
+        after.name,
+        f"{after.name} holds {format_size(held)}, and above MemoryHigh={render_limit(high)} it "
+        f"has {format_size(room)} of swap left: the kernel can only slow it down, perhaps for "
+        f"ever. Allow {_whole(held - room)}, or use MemoryMax with Restart=.",
+    )
+
+
+def _high_never_reached(after: After) -> Notice | None:
+    high, limit = after.will(Key.MEMORY_HIGH), after.limit
+    if not after.touches(Key.MEMORY_HIGH, Key.MEMORY_MAX) or limit is None:
+        return None
+    if not isinstance(high, int) or high < limit:
+        return None
+    return Notice(
+        "memory-high-never-reached",
+        after.name,
+        f"MemoryHigh={render_limit(high)} of {after.name} is never reached: MemoryMax="
+        f"{render_limit(limit)} counts first. Set it a little below, or drop it.",
+    )
+
+
 def _stops_all(after: After) -> Notice | None:
     limited = after.touches(Key.MEMORY_MAX) and after.limit is not None
     if not (limited or after.touches(Key.OOM_POLICY)) or after.will(Key.OOM_POLICY) != "stop":
@@ -148,6 +180,8 @@ UNIT_CHECKS: tuple[Callable[[After], Notice | None], ...] = (
     survival.unguarded,
     _no_room,
     _high_without_swap,
+    _high_below_use,
+    _high_never_reached,
     _stops_all,
     *survival.CHECKS,
 )

@@ -192,6 +192,36 @@ def test_memory_high_needs_swap(
     assert words in "".join(n.text for n in found)
 
 
+# what is set, MemoryMax in MiB before, swap free in MiB, words; it holds 386M, and 180M in swap
+HIGH_OF_USE: dict[str, tuple[tuple[str, ...], int | None, int, str]] = {
+    "more than its swap takes": (
+        ("a:MemoryHigh=300M", "a:MemorySwapMax=200M"),
+        *(None, 900, "has 20M of swap left: the kernel can only slow it down, perhaps for ever."),
+    ),
+    "more than the server's swap takes": (("a:MemoryHigh=300M",), None, 30, "Allow 360M, or use"),
+    "as much as its swap takes": (("a:MemoryHigh=300M",), None, 86, ""),
+    "above what it holds": (("a:MemoryHigh=400M", "a:MemorySwapMax=1M"), None, 900, ""),
+    "another setting": (("a:OOMScoreAdjust=5",), None, 0, ""),
+    "above its limit": (("a:MemoryHigh=700M",), 600, 900, "MemoryMax=600M counts first"),
+    "at its limit": (("a:MemoryHigh=600M",), 600, 900, "is never reached"),
+    "below its limit": (("a:MemoryHigh=590M",), 600, 900, ""),
+}
+
+
+@pytest.mark.parametrize(("sets", "limit", "free", "words"), HIGH_OF_USE.values(), ids=HIGH_OF_USE)
+def test_memory_high_and_what_is_held(
+    sets: tuple[str, ...], limit: int | None, free: int, words: str
+) -> None:
+    own = INFINITY if limit is None else limit * M
+    held = usage(A, process(1000, 386 * M), anon=386 * M)._replace(swap=180 * M)
+    one = known(Unit(A, held, properties(A, memory_max=own)))
+    hosted = snapshot(one.unit, swap_total=1000 * M, swap_free=free * M)
+    found = warned(Situation(hosted, {A: one}, swap=True), *sets)
+    mine = [n.text for n in found if n.code.startswith("memory-high")]
+    assert len(mine) == bool(words)
+    assert words in "".join(mine)
+
+
 # --- restarts -----------------------------------------------------------------------------------
 
 # properties, what is set, the code, words of it
