@@ -9,6 +9,7 @@ from lowmem_tui.model.quantity import format_size
 from lowmem_tui.model.snapshot import Unit
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import Tier, UnitType, unit_type
+from lowmem_tui.policy.oom import cap_above
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,20 +37,24 @@ def limits(snapshot: Snapshot, staged: Mapping[str, Limit] | None = None) -> dic
     """Return MemoryMax, in bytes, of the running units that have one, by name.
 
     ``staged`` values go first, then the kernel's, then systemd's. What lies below a limited unit
-    counts in that unit's limit; but the top slices, which hold the system too, are passed over.
+    counts in that unit's limit; but the top slices, which hold the system too, are passed over:
+    theirs only bounds what each unit below may have.
     """
     found: dict[str, tuple[str, int]] = {}
+    tops: dict[str, int] = {}
     for name, unit in snapshot.units.items():
-        if unit.usage is None or name in _ROOTS:
+        if unit.usage is None:
             continue
         limit = (staged or {}).get(name, unit.usage.memory.max)
         if limit is None and unit.properties:
             limit = unit.properties.memory_max
-        if isinstance(limit, int):
+        if isinstance(limit, int) and name in _ROOTS:
+            tops[f"{unit.usage.cgroup.rstrip('/')}/"] = limit
+        elif isinstance(limit, int):
             found[name] = unit.usage.cgroup, limit
     paths = [f"{path.rstrip('/')}/" for path, _ in found.values()]
     return {
-        name: limit
+        name: min([limit, *(top for above, top in tops.items() if path.startswith(above))])
         for name, (path, limit) in found.items()
         if not any(path.startswith(above) for above in paths)
     }
@@ -72,6 +77,8 @@ class Part(NamedTuple):
     used: int
     """What no file takes back (anon + shmem), else the resident memory."""
     allowed: int
+    swap: int
+    """How much of the machine's swap it may fill."""
 
 
 class Budget(NamedTuple):
@@ -94,22 +101,36 @@ class Budget(NamedTuple):
         return self.ram - self.promised
 
     @property
+    def usable(self) -> int:
+        """What of swap may be filled: MemorySwapMax bounds the units, nothing the system itself."""
+        return min(self.swap, self.reserve + sum(min(p.swap, p.allowed) for p in self.parts))
+
+    @property
     def verdict(self) -> Verdict:
         """What happens when all is filled."""
         if self.promised <= self.ram:
             return Verdict.FITS
-        return Verdict.SWAPS if self.promised <= self.ram + self.swap else Verdict.KILLS
+        return Verdict.SWAPS if self.promised <= self.ram + self.usable else Verdict.KILLS
 
 
 def budget(snapshot: Snapshot, staged: Mapping[str, Limit] | None = None) -> Budget:
     """Return the budget of a server."""
     host = snapshot.host
     parts = [
-        Part(name, held(snapshot.units[name]), limit)
+        Part(name, held(snapshot.units[name]), limit, swap_of(snapshot, snapshot.units[name]))
         for name, limit in limits(snapshot, staged).items()
     ]
     parts.sort(key=lambda part: (-part.allowed, part.unit))
     return Budget(host.mem_total, host.swap_total, reserve(host.mem_total), tuple(parts))
+
+
+def swap_of(snapshot: Snapshot, unit: Unit) -> int:
+    """Return the bytes of the machine's swap that a unit may fill."""
+    most = unit.usage.memory.swap_max if unit.usage else None
+    if most is None and unit.properties:
+        most = unit.properties.memory_swap_max
+    swap = snapshot.host.swap_total
+    return min(swap, most) if isinstance(most, int) else swap
 
 
 def in_words(found: Budget) -> str:
@@ -126,10 +147,11 @@ def in_words(found: Budget) -> str:
     over = format_size(-found.free)
     if found.verdict is Verdict.SWAPS:
         return f"{sums} are {over} more than {ram} of RAM: filled together, they swap."
-    return (
-        f"{sums} are more than RAM and swap ({format_size(found.ram + found.swap)}): filled "
-        "together, the kernel kills, limits or not."
-    )
+    what = f"RAM and swap ({format_size(found.ram + found.swap)})"
+    if found.usable < found.swap:
+        room = format_size(found.ram + found.usable)
+        what = f"RAM and the swap that they may use ({room})"
+    return f"{sums} are more than {what}: filled together, the kernel kills, limits or not."
 
 
 def held(unit: Unit) -> int:
@@ -202,7 +224,9 @@ def advise(
     needed = [need(snapshot.units[name]) for name in fixed if name in snapshot.units]
     if max(needed, default=0) > need(units[0]):
         # The largest has a limit already: there is no rest to be given.
-        return [_twice(u, _up(max(_SPARE * need(u), floors.get(u.name, 0)))) for u in units]
+        return [
+            _twice(snapshot, u, _up(max(_SPARE * need(u), floors.get(u.name, 0)))) for u in units
+        ]
     room = ram - reserve(ram) - sum(fixed.values())
     spare = min(_SPARE, max(_LEAST_SPARE, room / max(1, sum(need(u) for u in units))))
     # The floors are given whole where the largest keeps what it needs, and a third of the room.
@@ -215,7 +239,7 @@ def advise(
     _trim(given, {u.name: need(u) for u in units}, room - need(units[0]))
     return [
         _rest(snapshot, units[0], room, given),
-        *(_twice(unit, given[unit.name]) for unit in units[1:]),
+        *(_twice(snapshot, unit, given[unit.name]) for unit in units[1:]),
     ]
 
 
@@ -228,11 +252,14 @@ def _trim(given: dict[str, int], needs: Mapping[str, int], room: float) -> None:
         given[name] -= _STEP
 
 
-def _twice(unit: Unit, size: int) -> Advice:
+def _twice(snapshot: Snapshot, unit: Unit, size: int) -> Advice:
     """Return what one of the others gets."""
     needed = need(unit)
     had = f"It has needed {format_size(needed)}" if needed else "It does not run now"
-    text = f"{plain(unit.name, 60)}: {size >> 20}M. {had}, and a fork or a reload needs more."
+    size, bound = _within(snapshot, unit, size)
+    text = (
+        f"{plain(unit.name, 60)}: {size >> 20}M{bound}. {had}, and a fork or a reload needs more."
+    )
     return Advice(unit.name, size, text)
 
 
@@ -240,18 +267,29 @@ def _rest(snapshot: Snapshot, unit: Unit, room: int, given: Mapping[str, int]) -
     """Return what is left for the largest."""
     rest = max(_STEP, (room - sum(given.values())) // _STEP * _STEP)
     ram = snapshot.host.mem_total
-    why = f"{format_size(ram)} of RAM less {format_size(reserve(ram))} kept for the system"
+    why = (
+        f", that is {format_size(ram)} of RAM less {format_size(reserve(ram))} kept for the system"
+    )
     if given:
         others = "1 other" if len(given) == 1 else f"{len(given)} others"
         why += f" and {format_size(sum(given.values()))} for {others}"
     needed = need(unit)
+    rest, bound = _within(snapshot, unit, rest)
     end = "."
     if rest < needed:
-        beyond = "it swaps beyond that" if snapshot.host.swap_total else "it is killed beyond that"
+        beyond = "it swaps beyond that" if swap_of(snapshot, unit) else "it is killed beyond that"
         end = f", so {beyond}: give it less to do, or the server more RAM."
     name, size = plain(unit.name, 60), f"{rest >> 20}M"
-    text = f"{name}: {size}, that is {why}. It has needed {format_size(needed)}{end}"
+    text = f"{name}: {size}{bound or why}. It has needed {format_size(needed)}{end}"
     return Advice(unit.name, rest, text)
+
+
+def _within(snapshot: Snapshot, unit: Unit, size: int) -> tuple[int, str]:
+    """Return a limit that the slices above a unit let it have, and what bounds it, in words."""
+    cap = cap_above(snapshot, unit.usage.cgroup) if unit.usage else None
+    if cap is None or cap[1] >= size:
+        return size, ""
+    return cap[1], f", for {plain(cap[0], 60)} allows no more"
 
 
 def _up(size: float) -> int:

@@ -23,7 +23,7 @@ from lowmem_tui.policy.oom import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from lowmem_tui.model.snapshot import Snapshot, Unit
     from lowmem_tui.model.usage import Process
@@ -174,11 +174,20 @@ def _others(snapshot: Snapshot, goes: Goes, group: Unit) -> Iterator[Process]:
     if goes in {Goes.ALONE, Goes.UNKNOWN}:
         return
     for unit in members(snapshot, group):
-        for process in unit.usage.processes if unit.usage else ():
-            # oom_kill_memcg_member spares these two; systemd stops them with the unit.
-            spared = process.oom_score_adj == OOM_SCORE_ADJ_MIN or process.pid == 1
-            if not (goes is Goes.GROUP and spared):
-                yield process
+        processes = unit.usage.processes if unit.usage else ()
+        killed = [p for p in processes if p.oom_score_adj != OOM_SCORE_ADJ_MIN and p.pid != 1]
+        # oom_kill_memcg_member spares the others; systemd stops them with their unit.
+        whole = goes is Goes.UNIT or _is_stopped(unit, killed)
+        yield from processes if whole else killed
+
+
+def _is_stopped(unit: Unit, killed: Sequence[Process]) -> bool:
+    """Tell whether systemd stops a unit of which these were killed."""
+    properties = unit.properties
+    if properties is None or not killed:
+        return False
+    main = properties.main_pid
+    return properties.oom_policy in {"stop", "kill"} or any(p.pid == main for p in killed)
 
 
 def _gives(

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-from lowmem_tui.model.unit import Tier
+from lowmem_tui.model.snapshot import Unit
+from lowmem_tui.model.unit import INFINITY, Tier
 from lowmem_tui.policy.budget import Verdict, advise, budget, in_words, need, reserve
 
-from .servers import M, process, service, snapshot
-
-if TYPE_CHECKING:
-    from lowmem_tui.model.snapshot import Unit
+from .servers import M, process, service, snapshot, usage
 
 TIERS = {"gate": Tier.GATEKEEPER, "job": Tier.SHORT_LIVED}
 
@@ -47,6 +45,26 @@ def test_budgets(limits: list[int], swap: int, verdict: Verdict, words: str) -> 
     assert words in in_words(found)
     assert [p.allowed // M for p in found.parts] == sorted(limits, reverse=True)
     assert {p.used for p in found.parts} <= {50 * M}
+
+
+@pytest.mark.parametrize("swap_max", [None, 1024, 0])
+@pytest.mark.parametrize(
+    ("limit", "verdict"), [(800, Verdict.SWAPS), (1000, Verdict.SWAPS), (1100, Verdict.KILLS)]
+)
+def test_what_may_not_swap_is_killed(swap_max: int | None, limit: int, verdict: Verdict) -> None:
+    most = INFINITY if swap_max is None else swap_max * M
+    found = budget(snapshot(of("a", 50, limit, swap_max=most)))
+    assert found.verdict is (verdict if swap_max == 0 else Verdict.SWAPS)
+    assert ("the swap that they may use" in in_words(found)) is (found.verdict is Verdict.KILLS)
+
+
+def test_a_top_slice_bounds_what_is_below_it() -> None:
+    system = Unit("system.slice", usage("system.slice", cgroup="/system.slice", max=300 * M), None)
+    found = budget(snapshot(of("a", 50, 600), of("b", 50, 100), system))
+    assert [(p.unit, p.allowed // M) for p in found.parts] == [
+        ("a.service", 300),
+        ("b.service", 100),
+    ]
 
 
 def test_a_staged_limit_is_counted() -> None:
@@ -92,6 +110,20 @@ def test_advice_says_why() -> None:
         "It has needed 400M."
     )
     assert redis == "redis.service: 90M. It has needed 60M, and a fork or a reload needs more."
+
+
+def test_advice_stays_within_the_slice() -> None:
+    inner = usage("app.service", process(9), cgroup="/x.slice/app.service", anon=400 * M)
+    outer = usage("x.slice", cgroup="/x.slice", max=200 * M, anon=400 * M)
+    server = snapshot(*(Unit(u.name, u, None) for u in (inner, outer)))
+    (found,) = advise(server, {"app.service": Tier.BUSINESS})
+    assert found.limit == 200 * M
+    assert found.sentence.startswith("app.service: 200M, for x.slice allows no more.")
+
+
+def test_what_may_not_swap_is_killed_beyond_its_limit() -> None:
+    (found,) = advise(snapshot(of("app", 900, swap_max=0)), {"app.service": Tier.BUSINESS})
+    assert "it is killed beyond that" in found.sentence
 
 
 @pytest.mark.parametrize(("swap", "words"), [(0, "it is killed"), (1024, "it swaps")])

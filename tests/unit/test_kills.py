@@ -63,7 +63,10 @@ def test_a_group_is_killed_up_to_the_highest_one_within_the_domain() -> None:
     )  # fmt: skip
     outer = usage("x.slice", cgroup="/x.slice", oom_group=True, max=INFINITY)
     other = usage("b.service", process(20), cgroup="/x.slice/b.service")
-    server = snapshot(*(Unit(u.name, u, properties(u.name)) for u in (inner, outer, other)))
+    loaded = {"oom_policy": "continue"}
+    server = snapshot(
+        *(Unit(u.name, u, properties(u.name, **loaded)) for u in (inner, outer, other))
+    )
     box, own = predict(server), predict(server, "a.service")
     assert box is not None
     assert own is not None
@@ -95,6 +98,26 @@ def test_a_limit_that_is_never_reached_kills_nobody(
     assert found is not None
     assert found.never == never
     assert bool(found.kills) is not bool(never)
+
+
+# oom_policy, main_pid → who goes with p10, p12 being spared by the kernel
+SPARED: dict[str, tuple[dict[str, Any], set[int]]] = {
+    "kill": ({"oom_policy": "kill"}, {11, 12}),
+    "stop": ({"oom_policy": "stop"}, {11, 12}),
+    "continue": ({"oom_policy": "continue"}, {11}),
+    "continue, the main process is killed": ({"oom_policy": "continue", "main_pid": 11}, {11, 12}),
+    "continue, the main process is spared": ({"oom_policy": "continue", "main_pid": 12}, {11}),
+}
+
+
+@pytest.mark.parametrize(("loaded", "along"), SPARED.values(), ids=SPARED)
+def test_what_the_kernel_spares_systemd_stops(loaded: dict[str, Any], along: set[int]) -> None:
+    three = *A, process(12, 5 * M, oom_score_adj=-1000)
+    found = predict(snapshot(service("a.service", *three, memory={"oom_group": True}, **loaded)))
+    assert found is not None
+    assert found.first is not None
+    assert {p.pid for p in found.first.others} == along
+    assert found.first.ram == sum({10: 50, 11: 40, 12: 5}[pid] for pid in {10, *along}) * M
 
 
 def test_what_a_kill_gives_back_and_what_is_left() -> None:
