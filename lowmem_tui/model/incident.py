@@ -137,6 +137,8 @@ class Evidence:
     """Whether systemd's messages could be read at all."""
     running: frozenset[str] = frozenset()
     """The units that run now."""
+    starters: dict[str, str] = field(default_factory=dict)
+    """The timer, socket or path that starts a unit by itself, as far as systemd was asked."""
     counters: dict[str, int] = field(default_factory=dict)
     """``oom_kill`` of memory.events of each unit that runs, where it is not 0."""
     kills: int | None = None
@@ -200,6 +202,8 @@ class Incident:
     """Seconds from the kill until systemd called the unit started."""
     restarts: int | None = None
     """systemd's count of restarts, as of the one that followed."""
+    until: str = ""
+    """DEAD: the timer, socket or path that starts it again; "" if there is none, or not known."""
 
 
 @dataclass(frozen=True, slots=True)

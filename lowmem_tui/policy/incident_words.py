@@ -58,6 +58,8 @@ def outcome(incident: Incident) -> str:
     """Return what came of it, in a few words."""
     if incident.ending is Ending.BACK and incident.back_after is not None:
         return f"back after {span(incident.back_after)}"
+    if incident.until:
+        return f"dead until {plain(incident.until)}"
     return _ENDINGS[incident.ending]
 
 

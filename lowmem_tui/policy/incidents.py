@@ -249,6 +249,7 @@ def _finish(draft: _Draft, boot: str, evidence: Evidence) -> Incident:
         ending,
         max(0.0, draft.back - draft.time) if draft.back is not None else None,
         draft.restarts if draft.back is not None or draft.waiting else None,
+        evidence.starters.get(draft.unit, "") if ending is Ending.DEAD else "",
     )
 
 

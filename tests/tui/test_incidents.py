@@ -122,6 +122,14 @@ async def test_a_report_that_is_gone(later: Front) -> None:
     assert "THE KERNEL'S REPORT" in says(later)
 
 
+async def test_what_a_timer_starts_again_is_told_so(later: Front) -> None:
+    name = "cloudchat-backup.service"
+    report = OomReport(1e9, "d", Victim(7, "zstd"), unit=name)
+    with patch.object(DemoWitness, "evidence", return_value=Evidence("d", (report,))):
+        await later.press("r")
+        await later.until(lambda: "dead until cloudchat-back" in listed(later)[0])
+
+
 @pytest.mark.parametrize("size", [(40, 12), (80, 24), (200, 50)])
 async def test_many_and_hostile_at_any_size(size: tuple[int, int]) -> None:
     victim = Victim(7, EVIL, 0, 1 << 20)

@@ -209,6 +209,22 @@ def test_a_report_without_a_unit_gets_the_one_that_systemd_names() -> None:
     assert incidents[2].ending is Ending.UNKNOWN
 
 
+# what came of it, what starts it → the words
+UNTIL: dict[str, tuple[tuple[UnitEvent, ...], dict[str, str], str]] = {
+    "a timer": (stopped(100), {A: "a.timer"}, "dead until a.timer"),
+    "none": (stopped(100), {B: "b.timer"}, "still dead"),
+    "it came back": (RESTARTED, {A: "a.timer"}, "back after 5s"),
+}
+
+
+@pytest.mark.parametrize(("events", "starters", "words"), UNTIL.values(), ids=UNTIL)
+def test_what_starts_it_again(
+    events: tuple[UnitEvent, ...], starters: dict[str, str], words: str
+) -> None:
+    (incident,) = found(kill(100), *events, starters=starters)
+    assert incident_words.outcome(incident) == words
+
+
 APP = "app.slice"
 TWO = (Victim(1, "x"), Victim(2, "y"))
 

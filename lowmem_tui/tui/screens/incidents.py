@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from rich.text import Text
@@ -11,6 +12,7 @@ from textual.screen import Screen
 from lowmem_tui.model.errors import LowmemError
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy import incident_words
+from lowmem_tui.policy.fate import activators
 from lowmem_tui.policy.incidents import join
 from lowmem_tui.tui.screens.incident import IncidentScreen
 from lowmem_tui.tui.widgets.incident_list import IncidentList
@@ -71,10 +73,15 @@ class IncidentsScreen(Screen[None]):
         self.run_worker(self._read(), exclusive=True)
 
     async def _read(self) -> None:
-        backend = self.lowmem.backend
+        backend, snapshot = self.lowmem.backend, self.lowmem.snapshot
+        starters = {
+            name: by[0]
+            for name, unit in (snapshot.units.items() if snapshot else ())
+            if unit.properties and (by := activators(unit.properties))
+        }
 
         def find() -> Incidents:
-            return join(backend.witness.evidence())
+            return join(replace(backend.witness.evidence(), starters=starters))
 
         try:
             # Not in the thread that looks at the server: a journal may take seconds.

@@ -89,7 +89,8 @@ class IncidentList(Lines):
         when = time.strftime(shape, time.localtime(incident.time))
         whom = fit(plain(incident_words.whom(incident).removesuffix(".service"), name), name)
         text = fit(f" {when}  {whom}  {incident_words.short(incident)}", width, more)
-        style = palette.bad if incident.ending in BAD and incident.this_boot else palette.plain
+        bad = incident.ending in BAD and incident.this_boot and not incident.until
+        style = palette.bad if bad else palette.plain
         return (Segment(text, palette.cursor if on else style),)
 
     def action_move(self, by: int) -> None:
