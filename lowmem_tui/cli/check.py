@@ -34,6 +34,13 @@ class Told(NamedTuple):
     step: str
     finding: Finding
 
+    @property
+    def sentence(self) -> str:
+        """What is wrong, and where; its subject is not said twice."""
+        finding = self.finding
+        subject = f"{plain(finding.subject, 80)}: " if finding.subject not in finding.text else ""
+        return f"{finding.severity} ({self.step}): {subject}{plain(finding.text, 2000)}"
+
 
 def run(options: argparse.Namespace) -> Exit:
     """Print the findings; FINDINGS if there are any."""
@@ -75,11 +82,10 @@ def as_json(found: Sequence[Told]) -> dict[str, object]:
 
 def describe(found: Sequence[Told], width: int) -> Iterator[str]:
     """Yield the findings for a person."""
-    for step, finding in found:
-        subject = f"{plain(finding.subject, 80)}: " if finding.subject not in finding.text else ""
-        text = f"{finding.severity} ({step}): {subject}{plain(finding.text, 2000)}"
+    for told in found:
+        text = told.sentence
         yield from textwrap.wrap(text, width, subsequent_indent="  ", break_on_hyphens=False)
-        for line in finding.remedy.splitlines():
+        for line in told.finding.remedy.splitlines():
             yield f"  -> {plain(line, 2000)}"
     if not found:
         yield "Nothing is wrong that lowmem-tui looks for."

@@ -63,7 +63,6 @@ def parser() -> argparse.ArgumentParser:
         metavar="SECONDS",
         help="time between two looks, 0.2 to 60 (default 1)",
     )
-    top.add_argument("--ascii", action="store_true", help="draw with ASCII characters only")
 
     commands = top.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     _incidents(commands)
@@ -143,12 +142,13 @@ def _setup(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     text = "the guided first hour: from a fresh server to the policy, step by step"
     command = commands.add_parser("setup", help=text, description=text.capitalize() + ".")
     _server(command, inherit=True)
-    command.add_argument(
+    instead = command.add_mutually_exclusive_group()
+    instead.add_argument(
         "--print",
         action="store_true",
         help="write the policy file that the defaults would make, for `apply --policy`",
     )
-    command.add_argument(
+    instead.add_argument(
         "--report",
         type=given.file,
         metavar="FILE.md",
@@ -208,6 +208,12 @@ def _server(command: argparse.ArgumentParser, *, inherit: bool = False) -> None:
         choices=("jeepney", "pydbus"),
         default=default or "jeepney",
         help="the D-Bus client (default jeepney)",
+    )
+    command.add_argument(
+        "--ascii",
+        action="store_true",
+        default=default or False,
+        help="write ASCII characters only",
     )
 
 

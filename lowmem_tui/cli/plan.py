@@ -17,7 +17,7 @@ from lowmem_tui.cli.rules import rules_for
 from lowmem_tui.model.plan import When
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.merge import merged
-from lowmem_tui.policy.plan import one_value_each, parse_set, plan
+from lowmem_tui.policy.plan import ALREADY, one_value_each, parse_set, plan
 
 if TYPE_CHECKING:
     import argparse
@@ -112,8 +112,13 @@ def describe(made: Plan) -> Iterator[str]:
 
 
 def warned(warnings: Iterable[Notice]) -> Iterator[str]:
-    """Yield warnings for a person."""
-    for notice in warnings:
+    """Yield warnings for a person; what is so already, if it is much, in one sentence."""
+    found = list(warnings)
+    already = sum(notice.code == ALREADY for notice in found)
+    if already > 1:
+        found = [notice for notice in found if notice.code != ALREADY]
+        yield f"warning ({ALREADY}): {already} settings are so already: nothing is changed there."
+    for notice in found:
         yield _told(f"warning ({notice.code}): {notice.text}", sys.stdout)
 
 

@@ -121,10 +121,12 @@ def _kills(now: Snapshot, changes: Sequence[Change]) -> Iterator[str]:
 def _left(looked: Sequence[Looked]) -> Iterator[str]:
     yield from ("", "## What is left", "")
     told = worst_first(looked)
-    for step, finding in told:
-        subject = f"{plain(finding.subject, 80)}: " if finding.subject else ""
-        yield f"- {finding.severity} ({step}): {subject}{plain(finding.text, 1000)}"
-        yield from (f"  `{plain(line, 1000)}`" for line in finding.remedy.splitlines())
+    for each in told:
+        yield f"- {each.sentence}"
+        for line in each.finding.remedy.splitlines():
+            # What is to be done by hand is prose, with backticks of its own.
+            command = line.startswith(("sudo ", "lowmem-tui "))
+            yield f"  `{plain(line, 1000)}`" if command else f"  {plain(line, 1000)}"
     hands = [(each.step.name, text) for each in looked if each.look for text in each.look.by_hand]
     for step, text in hands:
         yield f"- by hand ({step}): {plain(' '.join(text.split()), 1000)}"

@@ -27,9 +27,8 @@ def run(options: argparse.Namespace, *, start: str = "") -> Exit:
     terminal.
     """
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise InvalidValueError(
-            "The screen needs a terminal: use `lowmem-tui list` or `lowmem-tui triage` here."
-        )
+        instead = "setup --print` or `lowmem-tui check" if start else "list` or `lowmem-tui triage"
+        raise InvalidValueError(f"The screen needs a terminal: use `lowmem-tui {instead}` here.")
     # 2.8 MB for connections that we never make; asyncio does without.
     sys.modules.setdefault("ssl", None)  # type: ignore[arg-type]
     # Of what is imported nothing is ever garbage: a tenth of the start went into looking for it.

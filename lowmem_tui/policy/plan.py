@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from lowmem_tui.model.snapshot import Situation
     from lowmem_tui.model.unit import Tier, Value
 
+ALREADY = "no-op"
+"""The code of the warning that a setting is so already."""
+
 DEFAULTS: dict[Key, Value] = {
     Key.OOM_SCORE_ADJUST: 0,
     Key.MEMORY_MAX: INFINITY,
@@ -212,7 +215,7 @@ def _accept(case: UnitCase, key: Key, value: str, made: _UnitPlan) -> bool:
 
 
 def _nothing(unit: str, key: Key, words: str) -> Notice:
-    return Notice("no-op", unit, plain(f"{key} of {unit} {words}: nothing is changed."))
+    return Notice(ALREADY, unit, plain(f"{key} of {unit} {words}: nothing is changed."))
 
 
 def _is_so(case: UnitCase, key: Key, wanted: Value) -> bool:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 MIB = 1 << 20
 
+NAMED = 8
+"""So many keys are named where one is wrong."""
+
 
 def remedy(step: str) -> str:
     """Return the command that goes through one step."""
@@ -65,8 +68,11 @@ def program(unit: Unit) -> str:
 
 def unknown(step: str, key: str, known: Iterable[str]) -> InvalidValueError:
     """Return the error for a wish that is none."""
-    listed = ", ".join(f"'{plain(each)}'" for each in known)
-    what = f"there is {listed}" if listed else "there is nothing to wish for here"
+    names = [f"'{plain(each)}'" for each in known]
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    what = "there is nothing to wish for here"
+    if names:
+        what = f"there is {', '.join(names[:NAMED])}{more}"
     return InvalidValueError(f"[{step}] knows no '{plain(key, 80)}': {what}.")
 
 

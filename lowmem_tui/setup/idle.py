@@ -62,7 +62,8 @@ class IdleStep:
         known = {idle.unit: idle for idle in table()}
         for key, value in wishes.items():
             if key not in known:
-                raise common.unknown("idle", key, known)
+                here = (each.idle.unit for each in see(self._ground))
+                raise common.unknown("idle", key, here)
             if value != OFF:
                 raise common.wrong("idle", key, value, f'"{OFF}", or leave it out')
         actions: list[Action] = []

@@ -13,7 +13,7 @@ from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import Key, Tier
 from lowmem_tui.policy.budget import Verdict, budget, in_words
 from lowmem_tui.policy.fate import activators
-from lowmem_tui.policy.plan import parse_set, plan
+from lowmem_tui.policy.plan import ALREADY, parse_set, plan
 from lowmem_tui.policy.protect import Role, proposals
 from lowmem_tui.setup import tiering
 from lowmem_tui.setup.idle_guards import in_use
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from lowmem_tui.policy.protect import Proposal
     from lowmem_tui.setup.ground import Ground
     from lowmem_tui.setup.tiering import Services
-
-ALREADY = "no-op"
-"""The warning of a plan for a setting that is so already: no news here."""
 
 
 class UnitsStep:

@@ -14,10 +14,10 @@ import pytest
 from lowmem_tui.cli import check, plan, report, setup
 from lowmem_tui.cli.demo import serve
 from lowmem_tui.cli.exit import Exit
-from lowmem_tui.cli.looking import look
+from lowmem_tui.cli.looking import Looked, look
 from lowmem_tui.cli.main import run_command
 from lowmem_tui.host.demo import DemoServer
-from lowmem_tui.model.errors import NotPermittedError
+from lowmem_tui.model.errors import InvalidValueError, NotPermittedError
 from lowmem_tui.model.setup import Finding, Look, Severity
 
 if TYPE_CHECKING:
@@ -77,7 +77,36 @@ def test_one_step_alone(capsys: Capture) -> None:
 
 def test_the_wizard_needs_a_terminal(capsys: Capture) -> None:
     assert run_command(["setup", "--demo"]) == Exit.USAGE
-    assert "needs a terminal" in capsys.readouterr().err
+    assert "needs a terminal: use `lowmem-tui setup --print`" in capsys.readouterr().err
+
+
+def test_a_report_and_a_policy_are_two_commands(capsys: Capture) -> None:
+    assert run_command(["setup", "--print", "--report", "-", "--demo"]) == Exit.USAGE
+    assert "--report: not allowed with argument --print" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["check"], ["setup", "--print"], ["list"]])
+def test_ascii_may_stand_behind_the_command(capsys: Capture, words: list[str]) -> None:
+    assert run_command([*words, "--ascii", "--demo"]) in {Exit.DONE, Exit.FINDINGS}
+
+
+def test_applied_twice_it_says_so_in_one_sentence(
+    backend: ServerBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = setup.proposal(backend)
+    backend.apply(planned(backend, text, monkeypatch))
+    again = [*plan.describe(planned(backend, text, monkeypatch))]
+    assert again[0] == "Nothing to do: it is so already."
+    assert [line for line in again if "no-op" in line] == [again[1]]
+    assert again[1].endswith(" settings are so already: nothing is changed there.")
+
+
+def test_a_wrong_key_is_answered_with_a_few_right_ones(backend: ServerBackend) -> None:
+    step = next(step for step in backend.steps() if step.name == "idle")
+    with pytest.raises(InvalidValueError) as caught:
+        step.plan({"zork": "off"})
+    assert len(str(caught.value)) < 400
+    assert "'snapd.service'" in str(caught.value)
 
 
 def test_check_prints_the_remedy(capsys: Capture) -> None:
@@ -99,6 +128,26 @@ def test_check_as_json(capsys: Capture) -> None:
 
 
 # --- the report
+
+
+FOUND = {
+    "the subject once": ("a.service", "a.service has no limit.", "sudo lowmem-tui x", [
+        "- warning (units): a.service has no limit.", "  `sudo lowmem-tui x`"]),
+    "a subject of its own": ("a.service", "It has none.", "sudo a\nsudo b", [
+        "- warning (units): a.service: It has none.", "  `sudo a`", "  `sudo b`"]),
+    "prose": ("", "It is so.", "by hand: `a;` in the file", [
+        "- warning (units): It is so.", "  by hand: `a;` in the file"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("subject", "text", "remedy", "lines"), FOUND.values(), ids=FOUND)
+def test_the_report_tells_what_is_left(
+    subject: str, text: str, remedy: str, lines: list[str], backend: ServerBackend
+) -> None:
+    step = next(step for step in backend.steps() if step.name == "units")
+    finding = Finding("x", Severity.WARNING, subject, text, remedy)
+    left = [*report._left([Looked(step, Look(findings=(finding,)), "")])]
+    assert left == ["", "## What is left", "", *lines]
 
 
 def test_the_report_tells_what_was_changed_and_what_came_of_it(
