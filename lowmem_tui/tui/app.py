@@ -66,9 +66,10 @@ class LowmemApp(App[int]):
     AUTO_FOCUS = None
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f10,q", "quit", "Quit", key_display="F10"),
-        # Before every widget: an operator in a hurry must get out of anything.
+        Binding("f1", "help", "Help", show=False),
         Binding("ctrl+l", "redraw", "Redraw", show=False),
         Binding("ctrl+z", "suspend_process", "To the shell", show=False),
+        # Before every widget: an operator in a hurry must get out of anything.
         Binding("ctrl+c,ctrl+q", "quit", "Quit", show=False, priority=True),
     ]
 
@@ -308,6 +309,12 @@ class LowmemApp(App[int]):
         if self._exception is not None:
             raise self._exception
         return result
+
+    def action_help(self) -> None:
+        """Explain the keys and columns."""
+        from lowmem_tui.tui.screens.help import HelpScreen
+
+        self.push_screen(HelpScreen())
 
     def action_redraw(self) -> None:
         """Paint everything anew: something else has written to the terminal."""

@@ -50,7 +50,7 @@ async def test_the_picture(front: Front) -> None:
     )
     assert re.search(r" ▸ Tier 2 short-lived \(\d+\)", front.text)
     assert front.keys.startswith(
-        " F1 Help F2 Setup F3 Find F4 Filter F6 Sort F7 What if F8 Review F10 Quit "
+        " F1 Help F2 Setup F3 Find F4 Filter F5 Tree F6 Sort F7 Dies F8 Review F10 Quit"
     )
 
 
@@ -458,8 +458,36 @@ async def test_help_shows_and_goes(front: Front) -> None:
     await front.click(KeyBar, 10, 0)
     assert not page.render_line(2).text.startswith(" Keys"), "it scrolls"
     await front.press("G")
+    assert bar.render_line(0).text.rstrip() == " Esc Back", "there is no more"
+    await front.press("g")
+    assert bar.render_line(0).text.rstrip() == " Esc Back PgDn More"
     await front.press("escape")
-    assert isinstance(front.app.screen, MainScreen)
+    assert front.shows(MainScreen)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (90, 24), (120, 30)])
+async def test_the_keys_that_matter_most_fit(size: tuple[int, int]) -> None:
+    async with opened(size=size) as front:
+        front.app.stage(Staged((Edit(REDIS, Key.MEMORY_MAX, "300M"),)))
+        await front.settle()
+        for key in ("F1 Help", "F2", "F3", "F4", "F5", "F6", "F7", "F8 Review 1", "F10 Quit"):
+            assert f" {key}" in front.keys, key
+        assert ("F5 Processes" in front.keys) is (size[0] > 80)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [("enter",), ("f7",), ("H",), ("K",), ("enter", *"30", "f8"), ("space", "space", "enter")],
+    ids=" ".join,
+)
+async def test_help_is_there_on_every_page(front: Front, keys: tuple[str, ...]) -> None:
+    await front.press("f3", *"redis", "enter", *keys)
+    page = front.app.screen
+    assert not front.shows(MainScreen)
+    await front.press("f1")
+    assert front.shows(HelpScreen)
+    await front.press("f1")
+    assert front.app.screen is page
 
 
 NAMES = {

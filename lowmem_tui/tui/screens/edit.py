@@ -19,7 +19,7 @@ from lowmem_tui.tui.advice import advice, common_keys
 from lowmem_tui.tui.history import history_of
 from lowmem_tui.tui.widgets.field import Entry
 from lowmem_tui.tui.widgets.form import Beside, Form, one_of
-from lowmem_tui.tui.widgets.keybar import Key, KeyBar
+from lowmem_tui.tui.widgets.keybar import HELP, Key, KeyBar
 from lowmem_tui.tui.widgets.prose import Prose
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ KEYS = (
     Key("ctrl+u", "^U", "Take back"),
     Key("pagedown", "PgDn", "More"),
     Key("f10", "F10", "Quit"),
+    HELP,
 )
 
 
@@ -114,7 +115,9 @@ class EditScreen(Screen[None]):
         )
         self._notices = Prose(self._paint_notices)
         self._facts = Prose(self._paint_facts)
-        self._keys = KeyBar(app.palette, KEYS, drop=("f10", "pagedown", "enter", "ctrl+u", "tab"))
+        self._keys = KeyBar(
+            app.palette, KEYS, drop=("f1", "f10", "pagedown", "enter", "ctrl+u", "tab")
+        )
         yield self._head
         with Container(id="body"):
             with Container(id="left"):

@@ -10,7 +10,8 @@ from textual.screen import Screen
 
 from lowmem_tui import __version__
 from lowmem_tui.tui.columns import COLUMNS
-from lowmem_tui.tui.widgets.keybar import Key, KeyBar, keys_of
+from lowmem_tui.tui.screens.sheet import MORE, StageKeys
+from lowmem_tui.tui.widgets.keybar import keys_of
 from lowmem_tui.tui.widgets.lines import line
 from lowmem_tui.tui.widgets.page import Page
 
@@ -58,10 +59,29 @@ KEYS = (
     ("F9", "kills in htop; not here, this program sets limits"),
     ("F10  q  Ctrl-C", "quit; asks first if there are staged edits"),
     ("Ctrl-L  Ctrl-Z", "paint the screen anew; to the shell, and back with fg"),
-    ("F1  ?  h", "this page"),
+    ("F1  ?  h", "this page; F1 also from every other page"),
     ("Mouse", "click a row, a heading to sort by it, a group to fold it, a key; the wheel scrolls"),
 )
 """Every key of the main screen; a test compares this with what is bound."""
+
+FORM = (
+    (
+        "Tab  Down",
+        "to the next field, Shift-Tab and Up to the one before; what stands there is staged",
+    ),
+    ("Left  Right", "choose among the words of Restart and OOMPolicy"),
+    ("Enter  Ctrl-U", "stage what stands in the field; take back what was typed and staged there"),
+    ("PgUp  PgDn", "what the unit holds, its settings with their files, its processes"),
+    ("F8  Esc", "review; back. Both stage what stands in the form, nothing is written yet"),
+)
+"""The keys of the form."""
+
+REVIEW = (
+    ("a", "apply as a trial, which is taken back by itself; y keeps it, u undoes it at once"),
+    ("A", "apply for good, after a question"),
+    ("n  Esc", "back, the edits stay staged; d discards them all"),
+)
+"""The keys of the review."""
 
 SETUP = (
     ("Enter", "open the step; in it, show exactly what would be changed, and then a applies it"),
@@ -107,7 +127,13 @@ class HelpScreen(Screen[None]):
         """Lay it out."""
         palette = cast("LowmemApp", self.app).palette
         yield Page(lambda width: list(self._write(width)))
-        yield KeyBar(palette, [*keys_of(self.BINDINGS), Key("pagedown", "PgDn", "More")])
+        self._keys = StageKeys(palette, [*keys_of(self.BINDINGS), MORE])
+        yield self._keys
+
+    def on_page_moved(self, event: Page.Moved) -> None:
+        """Offer more as long as there is more."""
+        keys = keys_of(self.BINDINGS)
+        self._keys.offer(keys if event.end else [*keys, MORE])
 
     def _write(self, width: int) -> Iterator[str | Line]:
         palette = cast("LowmemApp", self.app).palette
@@ -115,6 +141,8 @@ class HelpScreen(Screen[None]):
         columns = tuple((column.title, column.help) for column in COLUMNS)
         for title, entries in (
             ("Keys", KEYS),
+            ("In the form of a unit, or of the tagged ones", FORM),
+            ("In the review (F8)", REVIEW),
             ("In the set-up (F2)", SETUP),
             ("Marks", MARKS),
             ("Columns (the last ones where there is room)", columns),

@@ -12,7 +12,7 @@ from lowmem_tui.model.errors import LowmemError
 from lowmem_tui.model.text import plain
 from lowmem_tui.tui.screens.change import ChangeScreen
 from lowmem_tui.tui.widgets.change_list import ChangeList, why_not
-from lowmem_tui.tui.widgets.keybar import KeyBar, keys_of
+from lowmem_tui.tui.widgets.keybar import HELP, KeyBar, keys_of
 from lowmem_tui.tui.widgets.prose import Prose
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class HistoryScreen(Screen[None]):
         yield self._head
         yield self._list
         yield self._said
-        yield KeyBar(self.lowmem.palette, keys_of(self.BINDINGS), drop=("r",))
+        yield KeyBar(self.lowmem.palette, [*keys_of(self.BINDINGS), HELP], drop=("r", "f1"))
 
     def on_screen_resume(self) -> None:
         """Read it: at the beginning, and after each look at a change."""

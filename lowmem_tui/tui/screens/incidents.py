@@ -16,7 +16,7 @@ from lowmem_tui.policy.fate import activators
 from lowmem_tui.policy.incidents import join
 from lowmem_tui.tui.screens.incident import IncidentScreen
 from lowmem_tui.tui.widgets.incident_list import IncidentList
-from lowmem_tui.tui.widgets.keybar import KeyBar, keys_of
+from lowmem_tui.tui.widgets.keybar import HELP, KeyBar, keys_of
 from lowmem_tui.tui.widgets.prose import Prose
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class IncidentsScreen(Screen[None]):
         yield self._head
         yield self._list
         yield self._said
-        yield KeyBar(self.lowmem.palette, keys_of(self.BINDINGS), drop=("r",))
+        yield KeyBar(self.lowmem.palette, [*keys_of(self.BINDINGS), HELP], drop=("r", "f1"))
 
     def on_mount(self) -> None:
         """Read them."""

@@ -34,6 +34,9 @@ LOAD_STATES = {"bad-setting": "bad file", "error": "bad file", "masked": "masked
 
 NOTHING = "No unit, description or process has '{}' in it."
 
+SHORT = {"f5": "Tree", "f7": "Dies"}
+"""What stands beside keys where there is less room."""
+
 NO_KILL = "Nothing is killed from here: Enter opens the unit, where limits are set."
 
 
@@ -43,7 +46,7 @@ class MainScreen(Screen[None]):
     AUTO_FOCUS = "UnitTable"
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("f1,question_mark,h", "help", "Help", key_display="F1"),
+        Binding("f1,question_mark,h", "app.help", "Help", key_display="F1"),
         Binding("enter", "open", "Open", show=False, key_display="Enter"),
         Binding("f2", "setup", "Setup", key_display="F2"),
         # Before all others: what is typed right behind them, on a slow line, is for the prompt.
@@ -100,8 +103,8 @@ class MainScreen(Screen[None]):
         self._table = UnitTable(app.glyphs, app.palette)
         self._prompt = Prompt(app.palette)
         keys = keys_of([*self.BINDINGS, *app.BINDINGS])
-        drop = ("space", "K", "H", "f5", "f6", "f3", "f4", "f7", "f8")
-        self._keys = KeyBar(app.palette, keys, drop)
+        drop = ("space", "K", "H", "f5", "f7", "f5", "f6", "f3", "f4", "f7", "f8")
+        self._keys = KeyBar(app.palette, keys, drop, SHORT)
         yield self._header
         yield self._table
         yield self._prompt
@@ -199,12 +202,6 @@ class MainScreen(Screen[None]):
             self._trial.clear()
 
     # Keys
-
-    def action_help(self) -> None:
-        """Explain the keys and columns."""
-        from lowmem_tui.tui.screens.help import HelpScreen
-
-        self.app.push_screen(HelpScreen())
 
     def action_open(self) -> None:
         """Open the tagged units, or the unit under the cursor; or fold the group."""

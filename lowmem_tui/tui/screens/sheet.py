@@ -11,7 +11,7 @@ from textual.screen import Screen
 
 from lowmem_tui.model.text import plain
 from lowmem_tui.tui import css_path
-from lowmem_tui.tui.widgets.keybar import Key, KeyBar
+from lowmem_tui.tui.widgets.keybar import HELP, Key, KeyBar
 from lowmem_tui.tui.widgets.prose import Prose
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class Sheet(Screen[None]):
         self._head = Prose(self._paint_head)
         self._page = Prose(self.lines)
         self._said = Prose(self._paint_said, classes="said")
-        self._keys = StageKeys(self.lowmem.palette, (), drop=("pagedown", "d", "A"))
+        self._keys = StageKeys(self.lowmem.palette, (), drop=("f1", "pagedown", "d", "A"))
         yield self._head
         with Container(id="page"):
             yield self._page
@@ -92,7 +92,7 @@ class Sheet(Screen[None]):
         """Show what has changed."""
         for prose in (self._head, self._page, self._said):
             prose.repaint()
-        self._keys.offer(self.offers())
+        self._keys.offer((*self.offers(), HELP))
         self.refresh_bindings()
 
     def say(self, words: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from rich.segment import Segment
@@ -10,7 +11,7 @@ from textual.binding import Binding
 from lowmem_tui.tui.widgets.lines import Lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from textual import events
     from textual.binding import BindingType
@@ -27,6 +28,10 @@ class Key(NamedTuple):
     label: str
 
 
+HELP = Key("f1", "F1", "Help")
+"""Bound by the app, for every page."""
+
+
 def keys_of(bindings: Iterable[BindingType]) -> list[Key]:
     """Return the keys that bindings want to have shown."""
     found: list[Key] = []
@@ -38,13 +43,22 @@ def keys_of(bindings: Iterable[BindingType]) -> list[Key]:
 
 
 class KeyBar(Lines):
-    """Clickable; where there is too little room, the keys named in ``drop`` go first."""
+    """Clickable; where there is too little room, the keys named in ``drop`` go, in this order.
+
+    One with a ``short`` label gets that instead when it is named the first time.
+    """
 
     DEFAULT_CSS = "KeyBar { height: 1; }"
 
-    def __init__(self, palette: Palette, keys: Sequence[Key], drop: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        palette: Palette,
+        keys: Sequence[Key],
+        drop: Sequence[str] = (),
+        short: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         super().__init__(("",), id="keys")
-        self._palette, self._keys, self._drop = palette, list(keys), drop
+        self._palette, self._keys, self._drop, self._short = palette, list(keys), drop, short
         self._ends: list[tuple[int, str]] = []
 
     def label(self, name: str, label: str) -> None:
@@ -63,10 +77,14 @@ class KeyBar(Lines):
     def paint(self) -> None:
         """Choose what fits, and show it."""
         keys, width = self._keys, self.size.width or self.app.size.width
+        short = dict(self._short)
         for name in self._drop:
             if sum(len(k.shown) + len(k.label) + 2 for k in keys) <= width:
                 break
-            keys = [key for key in keys if key.name != name]
+            if (label := short.pop(name, None)) is None:
+                keys = [key for key in keys if key.name != name]
+            else:
+                keys = [k._replace(label=label) if k.name == name else k for k in keys]
         line: list[Segment] = []
         self._ends, x = [], 0
         for key in keys:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
+from textual.message import Message
 
 from lowmem_tui.tui.widgets.lines import Line, Lines
 
@@ -29,6 +30,14 @@ class Page(Lines):
         Binding("end,G", "scroll(9999)", "End", show=False),
     ]
 
+    class Moved(Message):
+        """It shows another part of the text."""
+
+        def __init__(self, *, end: bool) -> None:
+            super().__init__()
+            self.end = end
+            """Whether nothing is below."""
+
     def __init__(self, write: Callable[[int], Sequence[str | Line]]) -> None:
         super().__init__()
         self._write = write
@@ -46,6 +55,7 @@ class Page(Lines):
         self._top = max(0, min(self._top + by, len(self._text) - height))
         seen = list(self._text[self._top : self._top + height])
         self.show(seen + [""] * (height - len(seen)))
+        self.post_message(self.Moved(end=self._top + height >= len(self._text)))
 
     def action_page(self, by: int) -> None:
         """Scroll by pages."""
