@@ -70,6 +70,9 @@ def kills(found: Prediction, snapshot: Snapshot, width: int) -> Iterator[str]:
     yield f"{title} WITH IT" if tail else title
     if not found.kills:
         yield "    nobody can be killed"
+        return
+    # What is left is counted down from what is held today, not when all is used up.
+    yield f"    held now{format_size(found.held):>{len(title) - len('    held now')}}"
     for rank, kill in enumerate(found.kills, 1):
         victim = kill.victim
         row = f" {rank:>2} {_fit(victim.unit, unit)}"

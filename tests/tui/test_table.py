@@ -271,12 +271,12 @@ async def test_no_units_at_all() -> None:
 @pytest.mark.parametrize(
     ("each", "swap", "words"),
     [
-        (300, 0, "Limits 600M of 967M, ok "),
+        (300, 0, "Limits 600M + 363M kept of 967M, ok "),
         # With what is kept for the system it is more than RAM.
-        (400, 0, "Limits 800M of 967M, too much "),
-        (400, 2048, "Limits 800M of 967M, swaps "),
-        (600, 2048, "Limits 1.2G of 967M, swaps "),
-        (1500, 2048, "Limits 2.9G of 967M, too much "),
+        (400, 0, "Limits 800M + 363M kept of 967M, too much "),
+        (400, 2048, "Limits 800M + 363M kept of 967M, swaps "),
+        (600, 2048, "Limits 1.2G + 363M kept of 967M, swaps "),
+        (1500, 2048, "Limits 2.9G + 363M kept of 967M, too much "),
     ],
 )
 async def test_what_the_limits_come_to(each: int, swap: int, words: str) -> None:
@@ -284,6 +284,8 @@ async def test_what_the_limits_come_to(each: int, swap: int, words: str) -> None
     server.host = HOST._replace(swap_total=swap * M, swap_free=swap * M)
     async with opened(server, (100, 12)) as front:
         assert front.header[2].endswith(words)
+        await front.pilot.resize_terminal(80, 12)
+        await front.until(lambda: front.header[2].endswith(words.replace(" + 363M kept", "")))
 
 
 # --- a server that is slow, or gone ------------------------------------------------------------

@@ -45,6 +45,7 @@ def test_a_table() -> None:
     assert telling.title(found) == ("When b.service has filled its limit of 90M and 1G of swap:")
     assert list(telling.kills(found, SERVER, 80)) == [
         "  # UNIT                 PROCESS        SCORE  BACK  SWAP  LEFT WITH IT",
+        "    held now                                                40M",
         "  1 b.service            a-lon… 4194304   690   40M     0     0 the whole unit",
     ]
 
@@ -65,7 +66,7 @@ def test_what_goes_with_it(loaded: dict[str, Any], words: str) -> None:
     server = snapshot(service("a.service", process(10), **(limits | loaded)))
     found = predict(server)
     assert found is not None
-    assert list(telling.kills(found, server, 80))[1].endswith(f" {words}")
+    assert list(telling.kills(found, server, 80))[2].endswith(f" {words}")
 
 
 def test_where_nobody_can_be_killed() -> None:

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 NARROW = 60
 """Cells below which words are saved."""
 
+WIDE = 100
+"""Cells from which on what is kept for the system is told beside the limits."""
+
 LEAST_NAME = 14
 """Cells of a unit's name that are worth more than what could stand beside it."""
 
@@ -125,7 +128,8 @@ class Header(Lines):
             text = " Next seen: " if narrow else " Next, of those seen: "  # hidepid
         parts: list[Part] = [(text, self._palette.plain)]
         found = budget(snapshot)
-        limits = f"{format_size(found.promised - found.reserve)} of {format_size(found.ram)}"
+        kept = f" + {format_size(found.reserve)} kept" if self.size.width >= WIDE else ""
+        limits = f"{format_size(found.promised - found.reserve)}{kept} of {format_size(found.ram)}"
         word, style = {
             Verdict.FITS: ("ok ", self._palette.good),
             Verdict.SWAPS: ("swaps ", self._palette.warn),
