@@ -1,4 +1,4 @@
-"""The other killers, where they run: systemd-oomd and earlyoom, by their own rules; pure.
+"""The other killers, where they run: systemd-oomd and earlyoom by their own rules; pure.
 
 Sources: systemd-oomd.service(8), oomd.conf(5) and src/oom (by swap: oomd_select_by_swap_usage);
 earlyoom(1). What their configuration says beyond a command line is not read: it is said so.
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 OOMD = "systemd-oomd.service"
 EARLYOOM = "earlyoom.service"
+STRANGERS = ("nohang.service", "nohang-desktop.service", "oomd.service")
+"""Killers whose rules are not read here: Python's nohang, and Facebook's oomd."""
 
 LEAST_SWAP = 20
 """oomd leaves alone what holds no more than one part in so many of all swap."""
@@ -48,10 +50,15 @@ def others(snapshot: Snapshot) -> list[Other]:
     """Return the killers that run beside the kernel."""
     found = []
     for name, say in ((OOMD, _oomd), (EARLYOOM, _earlyoom)):
-        unit = snapshot.units.get(name)
-        if unit is not None and unit.usage is not None and unit.usage.processes:
-            found.append(say(snapshot, unit.usage.processes))
-    return found
+        if processes := _processes(snapshot, name):
+            found.append(say(snapshot, processes))
+    rule = "by rules of its own, which are not read here"
+    return [*found, *(Other(n, rule, "not known") for n in STRANGERS if _processes(snapshot, n))]
+
+
+def _processes(snapshot: Snapshot, name: str) -> Sequence[Process]:
+    unit = snapshot.units.get(name)
+    return unit.usage.processes if unit is not None and unit.usage is not None else ()
 
 
 def _oomd(snapshot: Snapshot, _: Sequence[Process]) -> Other:

@@ -123,7 +123,10 @@ def _killers(snapshot: Snapshot) -> Iterator[str]:
     for other in found:
         yield f"{other.name} runs, and kills, too: {other.rule}."
     if not found:
-        yield "Only the kernel kills for want of memory: neither systemd-oomd nor earlyoom runs."
+        yield (
+            "Only the kernel kills for want of memory: neither systemd-oomd nor earlyoom, nohang "
+            "or oomd runs."
+        )
 
 
 def _findings(facts: HostFacts) -> Iterator[Finding]:

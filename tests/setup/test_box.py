@@ -85,7 +85,9 @@ def test_what_cannot_work_in_a_container(
     assert words in said
 
 
-@pytest.mark.parametrize("killer", ["systemd-oomd.service", "earlyoom.service"])
+@pytest.mark.parametrize(
+    "killer", ["systemd-oomd.service", "earlyoom.service", "nohang.service", "oomd.service"]
+)
 def test_other_killers_are_named(tree: Tree, step: Step, killer: str) -> None:
     tree.snapshot = replace(snapshot(service(killer, process(command="/usr/bin/killer"))))
     said = " ".join(step.look().facts)

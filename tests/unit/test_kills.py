@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from lowmem_tui.model.snapshot import Unit
 from lowmem_tui.model.unit import INFINITY
 from lowmem_tui.policy.kills import BOX, Goes, predict, predictions
-from lowmem_tui.policy.others import EARLYOOM, OOMD, others
+from lowmem_tui.policy.others import EARLYOOM, OOMD, STRANGERS, others
 
 from .servers import M, process, properties, service, snapshot, unit, usage
 
@@ -246,6 +246,13 @@ def test_oomd_where_nobody_is_to_be_taken(host: dict[str, int], words: str) -> N
     found = others(snapshot(killer(OOMD), BIG, **host))
     assert words in found[0].choice
     assert found[0].unit == ""
+
+
+@pytest.mark.parametrize("name", STRANGERS)
+def test_killers_whose_rules_are_not_read_are_named(name: str) -> None:
+    assert others(snapshot(killer(name), BIG)) == [
+        (name, "by rules of its own, which are not read here", "not known", "", None)
+    ]
 
 
 def test_who_does_not_run_is_not_named() -> None:
