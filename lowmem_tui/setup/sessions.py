@@ -100,6 +100,7 @@ class SessionsStep:
             by_hand=(
                 *(f"{plain(e.path)} has a rule in {plain(e.theirs)}." for e in folders if e.theirs),
                 "`sudo systemd-tmpfiles --clean` does at once what else waits for the night.",
+                *(BY_COUNT for each in folders if each.path.endswith("/flask_session")),
                 *_HISTORIES,
             ),
         )
@@ -272,6 +273,12 @@ class SessionsStep:
             common.remedy("sessions"),
         )
 
+
+BY_COUNT = (
+    "systemd's rules know an age alone; how many files there may be is said in the application: "
+    "SESSION_FILE_THRESHOLD of Flask-Session, or threshold= of its FileSystemCache (both are 500 "
+    "unless it says otherwise)."
+)
 
 _HISTORIES = (
     (

@@ -101,6 +101,16 @@ def test_one_that_is_not_sure_can_be_taken(monkeypatch: pytest.MonkeyPatch) -> N
     assert f"e {path} - - - 7d" in (box.step("sessions").plan({path: "7d"}).files[0].after or "")
 
 
+@pytest.mark.parametrize(
+    ("folder", "told"), [(FLASK, 1), ("/srv/cloudchat/storage/framework/sessions", 0)]
+)
+def test_a_bound_by_count_is_the_application_s(
+    monkeypatch: pytest.MonkeyPatch, folder: str, told: int
+) -> None:
+    look = box_with(monkeypatch, {folder: (9, 1)}).step("sessions").look()
+    assert sum("SESSION_FILE_THRESHOLD" in line for line in look.by_hand) == told
+
+
 @pytest.mark.parametrize("rule", [f"d {FLASK} - - - 5d", "e /srv/cloudchat/ 755 - - 5d -"])
 def test_a_rule_of_theirs_is_enough(rule: str) -> None:
     box = Box()
