@@ -193,6 +193,9 @@ _SPARE, _LEAST_SPARE = 2.0, 1.1
 """Whoever is not the largest gets so many times what it has needed: a fork's copy, a reload; and
 where there is little, hardly more than that."""
 
+_ENOUGH = 0.5
+"""What does not run gets no advice where there is no room for this share of its least."""
+
 
 def advise(
     snapshot: Snapshot,
@@ -221,26 +224,27 @@ def advise(
     units.sort(key=lambda u: (-need(u), -floors.get(u.name, 0), u.name))
     if not units:
         return []
-    needed = [need(snapshot.units[name]) for name in fixed if name in snapshot.units]
-    if max(needed, default=0) > need(units[0]):
-        # The largest has a limit already: there is no rest to be given.
-        return [
-            _twice(snapshot, u, _up(max(_SPARE * need(u), floors.get(u.name, 0)))) for u in units
-        ]
     room = ram - reserve(ram) - sum(fixed.values())
-    spare = min(_SPARE, max(_LEAST_SPARE, room / max(1, sum(need(u) for u in units))))
-    # The floors are given whole where the largest keeps what it needs, and a third of the room.
-    left = room - max(spare * need(units[0]), room / 3)
-    share = min(1.0, max(0.0, left) / max(1, sum(floors.get(u.name, 0) for u in units[1:])))
+    needed = [need(snapshot.units[name]) for name in fixed if name in snapshot.units]
+    first = None if max(needed, default=0) > need(units[0]) else units[0]
+    spare, left = _SPARE, float(room)
+    if first is not None:
+        spare = min(_SPARE, max(_LEAST_SPARE, room / max(1, sum(need(u) for u in units))))
+        # The floors are given whole where the largest keeps what it needs, and a third of the room.
+        left = room - max(spare * need(first), room / 3)
+    others = [u for u in units if u is not first]
+    share = min(1.0, max(0.0, left) / max(1, sum(floors.get(u.name, 0) for u in others)))
+    # What does not run may need all of it.
+    others = [u for u in others if need(u) or share >= _ENOUGH]
     given = {
-        u.name: max(_STEP, _up(max(spare * need(u), share * floors.get(u.name, 0))))
-        for u in units[1:]
+        u.name: max(_STEP, _up(max(spare * need(u), share * floors.get(u.name, 0)))) for u in others
     }
-    _trim(given, {u.name: need(u) for u in units}, room - need(units[0]))
-    return [
-        _rest(snapshot, units[0], room, given),
-        *(_twice(snapshot, unit, given[unit.name]) for unit in units[1:]),
-    ]
+    made = []
+    # Where the largest has a limit already, there is no rest to be given.
+    if first is not None:
+        _trim(given, {u.name: need(u) for u in units}, room - need(first))
+        made.append(_rest(snapshot, first, room, given))
+    return [*made, *(_other(snapshot, u, given[u.name], _up(spare * need(u))) for u in others)]
 
 
 def _trim(given: dict[str, int], needs: Mapping[str, int], room: float) -> None:
@@ -252,14 +256,15 @@ def _trim(given: dict[str, int], needs: Mapping[str, int], room: float) -> None:
         given[name] -= _STEP
 
 
-def _twice(snapshot: Snapshot, unit: Unit, size: int) -> Advice:
-    """Return what one of the others gets."""
+def _other(snapshot: Snapshot, unit: Unit, size: int, wanted: int) -> Advice:
+    """Return what one of the others gets; ``wanted`` is what its need alone comes to."""
     needed = need(unit)
     had = f"It has needed {format_size(needed)}" if needed else "It does not run now"
+    more = "and a fork or a reload needs more"
+    if size > wanted:
+        more = f"and is not given less than {size >> 20}M, for it may have been small until now"
     size, bound = _within(snapshot, unit, size)
-    text = (
-        f"{plain(unit.name, 60)}: {size >> 20}M{bound}. {had}, and a fork or a reload needs more."
-    )
+    text = f"{plain(unit.name, 60)}: {size >> 20}M{bound}. {had}, {more}."
     return Advice(unit.name, size, text)
 
 

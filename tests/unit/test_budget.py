@@ -112,6 +112,43 @@ def test_advice_says_why() -> None:
     assert redis == "redis.service: 90M. It has needed 60M, and a fork or a reload needs more."
 
 
+LEAST: dict[str, tuple[dict[str, int], dict[str, int], dict[str, int], str]] = {
+    "room for all of it": (
+        {"app": 200, "b": 20},
+        {},
+        {"app": 560, "b": 80},
+        "It has needed 20M, and is not given less than 80M, for it may have been small until now.",
+    ),
+    "no room: its need alone": (
+        {"app": 200, "b": 20},
+        {"app": 900},
+        {"b": 40},
+        "It has needed 20M, and a fork or a reload needs more.",
+    ),
+    "it does not run, and there is room": (
+        {"app": 200, "b": 0},
+        {},
+        {"app": 560, "b": 80},
+        "It does not run now, and is not given less than 80M, for it may have been small until now",
+    ),
+    "it does not run, and there is no room": ({"app": 200, "b": 0}, {"app": 900}, {}, ""),
+}
+
+
+@pytest.mark.parametrize(("needs", "kept", "limits", "why"), LEAST.values(), ids=LEAST)
+def test_the_least_is_given_where_there_is_room_and_said(
+    needs: dict[str, int], kept: dict[str, int], limits: dict[str, int], why: str
+) -> None:
+    server = snapshot(*(of(n, held) for n, held in needs.items()))
+    tiers: dict[str, Tier | None] = dict.fromkeys(server.units, Tier.BUSINESS)
+    fixed = {f"{n}.service": limit * M for n, limit in kept.items()}
+    found = advise(server, tiers, {"b.service": 80 * M}, fixed)
+    assert {a.unit: (a.limit or 0) // M for a in found} == {
+        f"{n}.service": limit for n, limit in limits.items()
+    }
+    assert why in (found[-1].sentence if found else "")
+
+
 def test_advice_stays_within_the_slice() -> None:
     inner = usage("app.service", process(9), cgroup="/x.slice/app.service", anon=400 * M)
     outer = usage("x.slice", cgroup="/x.slice", max=200 * M, anon=400 * M)
