@@ -23,6 +23,9 @@ FATTEST = 10
 # Exit statuses as in cli/exit.py, whose enum costs a megabyte.
 DONE, USAGE, NOT_PERMITTED, UNSUPPORTED, FAILED, INTERRUPTED = 0, 2, 4, 5, 6, 130
 
+OWN = " and all of its unit"
+KILLERS = ("earlyoom.service", "systemd-oomd.service")
+
 HELP = """\
 usage: lowmem-tui triage
 
@@ -90,9 +93,10 @@ def page(proc: str, cgroup: str, block: str = procfs.BLOCK, notice: str = trial.
         lines.append("Processes of other users are hidden from this one: run it as root.")
     elif unseen:
         lines.append(f"Processes that this user may not see: {unseen}.")
-    lines += ["", _next(victim, proc, cgroup), _kills(proc, units, cgroup)]
+    fate = _next(victim, proc, cgroup)
     if victim and (hidden or unseen):
-        lines[-2] = lines[-2].replace("Next to die:", "Next to die, of those seen:", 1)
+        fate = fate.replace("Next to die:", "Next to die, of those seen:", 1)
+    lines += ["", _instead(proc) or fate, *_others(units), _kills(proc, units, cgroup)]
     lines += _trial(notice)
     return "\n".join(lines) + "\n"
 
@@ -232,13 +236,39 @@ def _next(victim: tuple[int, int, int, Row] | None, proc: str, cgroup: str) -> s
     score, pages, pid, unit = victim
     raw = read(f"{proc}/{pid}/stat")
     stat = procfs.parse_stat(raw) if raw else None
-    together = read(f"{cgroup}{unit.cgroup}/memory.oom.group")
-    whole = " and all of its unit" if together and cgroupfs.parse_flag(together) else ""
+    whole = _with(unit.cgroup, cgroup)
     return (
         f"Next to die: {_text(stat[0], 16) if stat else '?'} ({pid}){whole}, "
         f"{_size(pages * os.sysconf('SC_PAGE_SIZE'))}, score {score}\n"
         f"             {_text(unit.name, WIDTH - 13)}"
     )
+
+
+def _instead(proc: str) -> str:
+    """Return what happens where the kernel chooses nobody by score; "" where it does."""
+    if each(procfs.parse_int, read(f"{proc}/sys/vm/panic_on_oom")):
+        return "Next to die: the machine: it stops when memory is used up (vm.panic_on_oom)."
+    if each(procfs.parse_int, read(f"{proc}/sys/vm/oom_kill_allocating_task")):
+        return "Next to die: whoever asks for memory then (vm.oom_kill_allocating_task)."
+    return ""
+
+
+def _with(path: str, cgroup: str) -> str:
+    """Return what goes with a victim: the highest group above it that is killed as one."""
+    whole = ""
+    below = ""
+    while path.strip("/"):
+        together = read(f"{cgroup}{path}/memory.oom.group")
+        if together and cgroupfs.parse_flag(together):
+            whole = f" and all of {_text(path.rpartition('/')[2], 30)}" if below else OWN
+        below, path = path, path.rpartition("/")[0]
+    return whole
+
+
+def _others(units: list[Row]) -> list[str]:
+    """Name the killers that run beside the kernel, and may kill earlier."""
+    names = [unit.name for unit in units if unit.name in KILLERS]
+    return [f"{name} runs too, and may kill somebody earlier." for name in sorted(names)]
 
 
 def _kills(proc: str, units: list[Row], cgroup: str) -> str:

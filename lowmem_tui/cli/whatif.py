@@ -119,10 +119,10 @@ def _entries(
 
     ``goes``, ``back`` and ``with`` are of those that would be the next victim when their turn
     comes; for the others ``with_pid`` is the victim that takes them along. Empty for a limit that
-    is never reached.
+    is never reached, and where nobody is chosen by score.
     """
     found = predict(snapshot, domain)
-    if found is not None and found.never:
+    if found is not None and (found.never or found.instead):
         return []
     kills = {k.victim.pid: k for k in found.kills} if found else {}
     taken = {p.pid: k.victim.pid for k in kills.values() for p in k.others}
@@ -173,7 +173,7 @@ def describe(look: _Look, rules: Rules, width: int) -> Iterator[str]:
         yield from _compared(now, then, width)
     else:
         for found in predictions(now, MOST):
-            yield telling.title(found)
+            yield from _wrapped(telling.title(found), width)
             yield from telling.kills(found, now, width)
             yield ""
     for sentence in telling.other_killers(others(now)):
@@ -194,8 +194,9 @@ def _compared(now: Snapshot, then: Snapshot, width: int) -> Iterator[str]:
     changed = frozenset(whatif.differing(now, then))
     for name in names:
         before, after = predict(now, name, MOST), predict(then, name, MOST)
-        if after is not None and after.never:
+        if after is not None and (after.never or after.instead):
             yield from _wrapped(telling.title(after), width)
+            yield from telling.kills(after, then, width)
         elif before is not None and after is not None:
             yield telling.title(after)
             yield from telling.side_by_side(before, after, changed, width, MOST)

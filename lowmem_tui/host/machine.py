@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from lowmem_tui.host.procfs import (
+    parse_int,
     parse_meminfo,
     parse_oom_kills,
     parse_stall,
@@ -12,9 +13,9 @@ from lowmem_tui.host.procfs import (
     read_zram,
     text,
 )
-from lowmem_tui.host.reading import read, read_whole
+from lowmem_tui.host.reading import each, read, read_whole
 from lowmem_tui.model.errors import UnsupportedError
-from lowmem_tui.model.usage import HostUsage, Pressure, Stall, Zram
+from lowmem_tui.model.usage import HostUsage, Knobs, Pressure, Stall, Zram
 
 
 @lru_cache(maxsize=16)
@@ -29,12 +30,19 @@ def pressure(raw: bytes) -> Pressure | None:
     return Pressure(Stall(*some), None if full is None else Stall(*full))
 
 
-def read_host(
-    proc: str, devices: list[str], page_size: int, swappiness: int | None = None
-) -> HostUsage:
+NO_KNOBS = Knobs()
+
+
+def read_knobs(proc: int) -> Knobs:
+    """Return the values of /proc/sys/vm; ``proc`` is a descriptor of /proc."""
+    names = ("swappiness", "panic_on_oom", "oom_kill_allocating_task")
+    return Knobs(*(each(parse_int, read(f"sys/vm/{name}", proc)) for name in names))
+
+
+def read_host(proc: str, devices: list[str], page_size: int, knobs: Knobs = NO_KNOBS) -> HostUsage:
     """Return the machine's own figures; ``devices`` are the paths of zram devices.
 
-    ``swappiness`` hardly ever changes: whoever calls has read it.
+    ``knobs`` hardly ever change: whoever calls has read them.
 
     Raises UnsupportedError when there is no meminfo: without it nothing here means anything.
     """
@@ -59,5 +67,5 @@ def read_host(
         zram=None if zram is None else Zram(*zram),
         pressure=pressure(stalls) if stalls else None,
         oom_kills=parse_oom_kills(vmstat) if vmstat else None,
-        swappiness=swappiness,
+        knobs=knobs,
     )

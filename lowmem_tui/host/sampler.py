@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from lowmem_tui.host import cgroupfs, machine, procfs, tree
 from lowmem_tui.host.groups import Group
-from lowmem_tui.host.reading import ABSENT, each, read
+from lowmem_tui.host.reading import ABSENT, read
 from lowmem_tui.host.tasks import NOT_YET, first_sight
 from lowmem_tui.model.errors import UnsupportedError
 from lowmem_tui.model.usage import Sample
@@ -88,7 +88,7 @@ class ProcSampler:
         self._totals = (0, 0)
         self._kills: int | None = None
         self._zram: list[str] = []
-        self._swappiness: int | None = None
+        self._knobs = machine.NO_KNOBS
         self._groups: dict[str, Group] = {}  # by path, parents first
         self._tasks: dict[int, Task] = {}
         self._strangers: set[int] = set()
@@ -130,7 +130,7 @@ class ProcSampler:
         if now >= self._walk_at:
             self._walk(now)
         self._place(newcomers, now)
-        host = machine.read_host(self._proc_path, self._zram, self._page_size, self._swappiness)
+        host = machine.read_host(self._proc_path, self._zram, self._page_size, self._knobs)
         self._look_at_groups(host, elapsed)
         self._look_at_tasks(elapsed)
         return Sample(moment, now, host, self._units())
@@ -159,7 +159,7 @@ class ProcSampler:
         """Find the groups that are there."""
         self._walk_at = now + WALK
         self._zram = procfs.zram_devices(self._block)
-        self._swappiness = each(procfs.parse_int, read("sys/vm/swappiness", self._proc))
+        self._knobs = machine.read_knobs(self._proc)
         before, self._groups = self._groups, {}
         for found in tree.walk(self._cgroup):
             group = before.get(found.path)

@@ -115,6 +115,17 @@ class Zram(NamedTuple):
     """``mem_used_total``: the RAM that takes."""
 
 
+class Knobs(NamedTuple):
+    """Values of /proc/sys/vm that decide what a shortage of memory does."""
+
+    swappiness: int | None = None
+    """At 0 no control group swaps at its limit."""
+    panic_on_oom: int | None = None
+    """1: the machine stops when it is out of memory; 2: when a control group is, too."""
+    kill_asker: int | None = None
+    """``oom_kill_allocating_task``: not 0, whoever asks for memory then is killed."""
+
+
 class HostUsage(NamedTuple):
     """The machine, from /proc/meminfo, /proc/uptime and /proc/pressure/memory."""
 
@@ -131,8 +142,7 @@ class HostUsage(NamedTuple):
     pressure: Pressure | None
     oom_kills: int | None
     """``oom_kill`` of /proc/vmstat, since boot."""
-    swappiness: int | None = None
-    """/proc/sys/vm/swappiness: at 0 no control group swaps at its limit."""
+    knobs: Knobs = Knobs()
 
     @property
     def swap_used(self) -> int:

@@ -16,6 +16,7 @@ from lowmem_tui.policy.oom import (
     Candidate,
     cgroup_kill_order,
     cgroup_total,
+    instead,
     kill_order,
     limited,
     members,
@@ -75,6 +76,8 @@ class Prediction(NamedTuple):
     kills: tuple[Kill, ...]
     never: str = ""
     """Why this limit is never reached, in words: nobody dies for its sake."""
+    instead: str = ""
+    """What happens instead of a choice by score, in words: who dies is not known then."""
 
     @property
     def first(self) -> Kill | None:
@@ -99,8 +102,9 @@ def predict(snapshot: Snapshot, domain: str = BOX, most: int | None = None) -> P
         current = memory.current if memory.current is not None else unit.usage.rss
         held = (current or 0) + (unit.usage.swap or 0)
         order = cgroup_kill_order(snapshot, domain)
-    kills = () if never else tuple(_kills(snapshot, order, unit, held, most))
-    return Prediction(domain, limit, swap, held, kills, never)
+    other = instead(host, group=domain != BOX)
+    kills = () if never or other else tuple(_kills(snapshot, order, unit, held, most))
+    return Prediction(domain, limit, swap, held, kills, never, other)
 
 
 def predictions(snapshot: Snapshot, most: int | None = None) -> list[Prediction]:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 OOM_SCORE_ADJ_MIN = -1000
 """include/uapi/linux/oom.h: such a process is never chosen."""
 
+PANIC_ALWAYS = 2
+"""vm.panic_on_oom: at a group's limit, too."""
+
 _KTHREADD = 2
 
 
@@ -101,7 +104,7 @@ def cgroup_total(host: HostUsage, limit: int, swap_max: Limit | None) -> int:
 
 def usable_swap(host: HostUsage, swap_max: Limit | None) -> int:
     """Return the bytes of swap that a group may fill at its limit, if all of it were free."""
-    swap = host.swap_total if host.swappiness != 0 else 0
+    swap = host.swap_total if host.knobs.swappiness != 0 else 0
     return min(swap, swap_max) if isinstance(swap_max, int) else swap
 
 
@@ -146,6 +149,19 @@ def next_to_die(snapshot: Snapshot) -> Candidate | None:
     name, process = doomed
     adj = process.oom_score_adj or 0
     return Candidate(name, process, adj, best[0], oom_score(best[0], total))
+
+
+def instead(host: HostUsage, *, group: bool = False) -> str:
+    """Return what happens where the kernel chooses nobody by score, in words; "" where it does.
+
+    For the whole machine, or for a ``group`` at its limit (``check_panic_on_oom``,
+    ``out_of_memory``).
+    """
+    if host.knobs.panic_on_oom and (not group or host.knobs.panic_on_oom == PANIC_ALWAYS):
+        return "the machine stops (vm.panic_on_oom)"
+    if host.knobs.kill_asker and not group:
+        return "whoever asks for memory is killed (vm.oom_kill_allocating_task)"
+    return ""
 
 
 def _by_age(candidate: Candidate) -> tuple[int, int, int]:

@@ -60,6 +60,9 @@ def kills(found: Prediction, snapshot: Snapshot, width: int) -> Iterator[str]:
     """Yield a table of kills, in their order; nothing for a limit that is never reached."""
     if found.never:
         return
+    if found.instead:
+        yield f"    {found.instead}"
+        return
     width = max(width, LEAST_WIDTH)
     narrow, tail = width < COMPACT, _TAIL if width >= NARROW else 0
     room = width - (_FEWER_FIGURES if narrow else _FIGURES + tail)

@@ -11,7 +11,7 @@ from lowmem_tui.model.unit import Key, Unlimited
 from lowmem_tui.policy import telling
 from lowmem_tui.policy.fate import at_every_start, killed_now, outlook
 from lowmem_tui.policy.kills import Goes, predict
-from lowmem_tui.policy.oom import declared_adjust, kill_order, usable_swap
+from lowmem_tui.policy.oom import declared_adjust, instead, kill_order, usable_swap
 from lowmem_tui.policy.outcome import USUAL
 
 if TYPE_CHECKING:
@@ -103,7 +103,9 @@ def _loaded(properties: UnitProperties, settings: Mapping[Key, Value]) -> UnitPr
 def sentences(now: Snapshot, then: Snapshot) -> list[str]:
     """Return what the change does to who dies, the most important first; never empty."""
     changed = differing(now, then)
-    said = [*_order(now, then, changed), *_limits(now, then, changed)]
+    other = instead(then.host)
+    said = [f"When memory is used up, {other}."] if other else [*_order(now, then, changed)]
+    said += _limits(now, then, changed)
     said += _together(now, then, changed)
     said += _fates(now, then, changed)
     said += _swaps(now, then, changed)

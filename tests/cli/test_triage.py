@@ -130,6 +130,35 @@ def test_who_dies_with_it(box: Box) -> None:
     assert "gunicorn (200) and all of its unit" in page(box)
 
 
+def test_a_slice_dies_with_it(box: Box) -> None:
+    for path in ("system.slice", "system.slice/web.service"):
+        (box.cgroup / path / "memory.oom.group").write_text("1\n")
+    assert "gunicorn (200) and all of system.slice" in page(box)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("panic_on_oom", "Next to die: the machine: it stops when memory is used up (vm.panic"),
+        ("oom_kill_allocating_task", "Next to die: whoever asks for memory then (vm.oom_kill"),
+    ],
+)
+def test_where_nobody_is_chosen_by_score(box: Box, name: str, words: str) -> None:
+    (box.proc / "sys" / "vm").mkdir(parents=True)
+    (box.proc / "sys" / "vm" / name).write_text("0\n")
+    assert words not in page(box)
+    (box.proc / "sys" / "vm" / name).write_text("1\n")
+    assert words in page(box)
+    assert "gunicorn (200)" not in page(box)
+
+
+def test_another_killer_is_named(box: Box) -> None:
+    assert "runs too" not in page(box)
+    box.add_group("/system.slice/earlyoom.service")
+    box.add_process(400, "/system.slice/earlyoom.service", name="earlyoom", rss=MIB, score=1)
+    assert "earlyoom.service runs too, and may kill somebody earlier." in page(box)
+
+
 def test_of_equal_scores_the_bigger_dies(box: Box) -> None:
     box.set_process(201, rss=12 * MIB, score=890)
     assert "gunicorn (201)" in page(box)

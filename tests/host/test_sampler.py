@@ -14,7 +14,7 @@ from lowmem_tui.host.sampler import PERIOD, STRANGERS, WALK, ProcSampler
 from lowmem_tui.host.tasks import FARTHEST
 from lowmem_tui.model.errors import UnsupportedError
 from lowmem_tui.model.unit import INFINITY
-from lowmem_tui.model.usage import Memory, Process, UnitUsage
+from lowmem_tui.model.usage import Knobs, Memory, Process, UnitUsage
 from tests.bench.tree import MIB, Box, Mutator, events, make_tree
 from tests.host.conftest import Clock, make_sampler
 
@@ -49,7 +49,14 @@ def test_the_machine_s_swappiness(
     if text is not None:
         (box.proc / "sys" / "vm").mkdir(parents=True)
         (box.proc / "sys" / "vm" / "swappiness").write_text(text)
-    assert sampler.sample().host.swappiness == value
+    assert sampler.sample().host.knobs.swappiness == value
+
+
+def test_what_a_shortage_does_here(box: Box, sampler: ProcSampler) -> None:
+    (box.proc / "sys" / "vm").mkdir(parents=True)
+    (box.proc / "sys" / "vm" / "panic_on_oom").write_text("2\n")
+    (box.proc / "sys" / "vm" / "oom_kill_allocating_task").write_text("1\n")
+    assert sampler.sample().host.knobs == Knobs(None, 2, 1)
 
 
 def test_memory_of_a_unit(box: Box, sampler: ProcSampler) -> None:

@@ -17,6 +17,7 @@ from textual.strip import Strip
 
 from lowmem_tui.model.errors import ManagerError
 from lowmem_tui.model.unit import INFINITY
+from lowmem_tui.model.usage import Knobs
 from lowmem_tui.tui import app as app_module
 from lowmem_tui.tui.columns import COLUMNS, NAME, lay_out
 from lowmem_tui.tui.glyphs import ASCII, CONSOLE, UNICODE, choose, translation
@@ -266,6 +267,21 @@ async def test_no_units_at_all() -> None:
         assert "nobody can be killed" in front.header[2]
         await front.press("j", "G", "pagedown", "left", "f5", "I", "f3", "x", "f3", "escape")
         assert front.app.is_running
+
+
+@pytest.mark.parametrize(
+    ("knobs", "words"),
+    [
+        (Knobs(panic_on_oom=1), "When memory is used up the machine stops (vm.panic_on_oom)"),
+        (Knobs(kill_asker=1), "When memory is used up whoever asks for memory is killed (vm.oom"),
+        (Knobs(panic_on_oom=0, kill_asker=0), "Next to die: a.service"),
+    ],
+)
+async def test_where_nobody_is_chosen_by_score(knobs: Knobs, words: str) -> None:
+    server = Fleet(unit("a.service"))
+    server.host = HOST._replace(knobs=knobs)
+    async with opened(server) as front:
+        assert front.header[2].strip().startswith(words)
 
 
 @pytest.mark.parametrize(

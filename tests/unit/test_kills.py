@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from lowmem_tui.model.snapshot import Unit
 from lowmem_tui.model.unit import INFINITY
+from lowmem_tui.model.usage import Knobs
+from lowmem_tui.policy import telling
 from lowmem_tui.policy.kills import BOX, Goes, predict, predictions
 from lowmem_tui.policy.others import EARLYOOM, OOMD, STRANGERS, others
 
@@ -73,6 +75,35 @@ def test_a_group_is_killed_up_to_the_highest_one_within_the_domain() -> None:
     # A process of -1000 is spared by the kernel's kill of a group.
     assert [(k.group, {p.pid for p in k.others}) for k in box.kills] == [("x.slice", {10, 11})]
     assert [(k.group, {p.pid for p in k.others}) for k in own.kills] == [("a.service", {10})]
+
+
+STOPS, ASKER = "the machine stops (vm.panic_on_oom)", "whoever asks for memory is killed"
+
+# vm.panic_on_oom, vm.oom_kill_allocating_task → what happens instead, to the machine and at a limit
+INSTEAD: dict[str, tuple[int | None, int | None, str, str]] = {
+    "not known": (None, None, "", ""),
+    "neither": (0, 0, "", ""),
+    "a panic": (1, 0, STOPS, ""),
+    "a panic always": (2, 0, STOPS, STOPS),
+    "whoever asks": (0, 1, ASKER, ""),
+    "both": (1, 1, STOPS, ""),
+}
+
+
+@pytest.mark.parametrize(("panic", "asker", "box", "limit"), INSTEAD.values(), ids=INSTEAD)
+def test_where_nobody_is_chosen_by_score(
+    panic: int | None, asker: int | None, box: str, limit: str
+) -> None:
+    server = snapshot(
+        service("a.service", *A, memory={"max": 200 * M}), knobs=Knobs(None, panic, asker)
+    )
+    for domain, words in ((BOX, box), ("a.service", limit)):
+        found = predict(server, domain)
+        assert found is not None
+        assert found.instead.startswith(words)
+        assert bool(found.kills) is not bool(words)
+        lines = list(telling.kills(found, server, 80))
+        assert (lines == [f"    {found.instead}"]) is bool(words)
 
 
 # the unit's limit, its slice's, MiB → why the unit's is never reached

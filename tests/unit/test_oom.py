@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from lowmem_tui.model.snapshot import Snapshot, Unit
 from lowmem_tui.model.unit import INFINITY, Limit
+from lowmem_tui.model.usage import Knobs
 from lowmem_tui.policy.oom import (
     Candidate,
     badness,
@@ -88,8 +89,8 @@ def test_the_total_of_a_group_is_its_limit_and_the_swap_it_may_use(
 
 
 def test_with_a_swappiness_of_0_a_group_s_swap_is_none() -> None:
-    assert cgroup_total(host(swappiness=0), 100 * M, 50 * M) == 25600
-    assert cgroup_total(host(swappiness=10), 100 * M, 50 * M) == 38400
+    assert cgroup_total(host(knobs=Knobs(0)), 100 * M, 50 * M) == 25600
+    assert cgroup_total(host(knobs=Knobs(10)), 100 * M, 50 * M) == 38400
 
 
 def pids(candidates: list[Candidate]) -> list[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,11 +12,12 @@ from hypothesis import strategies as st
 
 from lowmem_tui.model.snapshot import Snapshot, Unit
 from lowmem_tui.model.unit import INFINITY, Key, Value
+from lowmem_tui.model.usage import Knobs
 from lowmem_tui.policy.kills import Goes, predict
 from lowmem_tui.policy.oom import kill_order
 from lowmem_tui.policy.whatif import after, sentences
 
-from .servers import M, process, properties, service, snapshot
+from .servers import M, host, process, properties, service, snapshot
 
 
 def server() -> Snapshot:
@@ -163,6 +165,12 @@ def test_what_is_said_of_one(
     limits = {"max": 100 * M, "high": INFINITY, "swap_max": INFINITY}
     now = snapshot(service("a.service", *both, memory=limits, **loaded))
     assert sentences(now, after(now, {"a.service": wanted})) == said
+
+
+def test_where_the_machine_stops_no_order_is_told() -> None:
+    now = replace(server(), host=host(knobs=Knobs(panic_on_oom=1)))
+    said = sentences(now, after(now, {"big.service": {ADJ: -500}}))
+    assert said == ["When memory is used up, the machine stops (vm.panic_on_oom)."]
 
 
 def test_a_limit_taken_away() -> None:

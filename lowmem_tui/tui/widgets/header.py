@@ -10,7 +10,7 @@ from rich.segment import Segment
 from lowmem_tui.model.quantity import format_size
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.budget import Verdict, budget
-from lowmem_tui.policy.oom import next_to_die
+from lowmem_tui.policy.oom import instead, next_to_die
 from lowmem_tui.tui.widgets.lines import Line, Lines
 from lowmem_tui.tui.widgets.meter import Meter, draw
 
@@ -136,6 +136,9 @@ class Header(Lines):
             Verdict.KILLS: ("too much ", self._palette.bad),
         }[found.verdict]
         right = [(f"Limits {limits}, ", self._palette.plain), (word, style)]
+        if other := instead(snapshot.host):
+            text = " Out of memory " if narrow else " When memory is used up "
+            return self._line_of([(text, self._palette.plain), (other, self._palette.bad)], right)
         doomed = next_to_die(snapshot)
         if doomed is None:
             return self._line_of([*parts, ("nobody can be killed", self._palette.plain)], right)
