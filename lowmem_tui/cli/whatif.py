@@ -14,11 +14,12 @@ from lowmem_tui.cli.plan import notice_json, say, warned
 from lowmem_tui.cli.rules import rules_for
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy import telling, whatif
-from lowmem_tui.policy.budget import advise, budget
+from lowmem_tui.policy.budget import budget
 from lowmem_tui.policy.kills import BOX, Goes, predict, predictions
 from lowmem_tui.policy.oom import cgroup_kill_order, kill_order, limited
 from lowmem_tui.policy.others import others
 from lowmem_tui.policy.plan import one_value_each, parse_set, plan
+from lowmem_tui.policy.protect import limits_advised
 
 if TYPE_CHECKING:
     import argparse
@@ -185,7 +186,7 @@ def describe(look: _Look, rules: Rules, width: int) -> Iterator[str]:
         if unit.usage
     }
     yield "The budget" + (" after the change:" if then is not now else ":")
-    for line in telling.budget_lines(budget(then), advise(then, tiers), width):
+    for line in telling.budget_lines(budget(then), limits_advised(then, tiers, rules), width):
         yield from _wrapped(line, width)
 
 

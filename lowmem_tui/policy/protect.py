@@ -14,17 +14,20 @@ from lowmem_tui.model.quantity import format_size, render_value
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import INFINITY, Key, Tier
 from lowmem_tui.policy import preflight, restart
-from lowmem_tui.policy.budget import advise, held, need
+from lowmem_tui.policy.budget import Verdict as Fits
+from lowmem_tui.policy.budget import advise, budget, held, need
 from lowmem_tui.policy.cases import After, UnitCase
 from lowmem_tui.policy.classify import Kind
 from lowmem_tui.policy.fate import activators
 from lowmem_tui.policy.outcome import pre_fork
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from lowmem_tui.model.snapshot import Situation, Unit, UnitSituation
+    from lowmem_tui.model.snapshot import Situation, Snapshot, Unit, UnitSituation
     from lowmem_tui.model.unit import UnitProperties, Value
+    from lowmem_tui.policy.budget import Advice
+    from lowmem_tui.policy.classify import Rules
 
 GUARDED = -200
 """A gatekeeper's OOMScoreAdjust at the most: -100 is often too weak."""
@@ -118,18 +121,45 @@ def largest(roles: Sequence[Role]) -> str:
 
 def _limits(roles: Sequence[Role], situation: Situation) -> dict[str, tuple[int, str]]:
     """Return a MemoryMax in bytes, and the reason, for those business units that have none."""
-    ram = situation.snapshot.host.mem_total
     business = [r for r in roles if r.tier is Tier.BUSINESS and not r.properties.delegate]
     kept = {r.name: limit for r in business if isinstance(limit := r.properties.memory_max, int)}
-    shares = {Kind.STORE: _STORE_SHARE, Kind.APPLICATION: _APPLICATION_SHARE}
-    least = {r.name: _up(ram * shares[r.kind]) for r in business if r.kind in shares}
-    tiers: dict[str, Tier | None] = {r.name: r.tier for r in business}
-    found = advise(situation.snapshot, tiers, least, kept)
+    found = _advise(situation.snapshot, {r.name: r.kind for r in business}, kept)
     return {
         advice.unit: (advice.limit, advice.sentence.partition(": ")[2])
         for advice in found
         if advice.limit is not None
     }
+
+
+def limits_advised(
+    snapshot: Snapshot, tiers: Mapping[str, Tier | None], rules: Rules
+) -> list[Advice]:
+    """Return the advice that the set-up gives, too, for what runs: limits that are there stay.
+
+    But where all of them together are more than there is, what would fit in their place.
+    """
+    units = [snapshot.units[name] for name, tier in tiers.items() if tier is Tier.BUSINESS]
+    units = [unit for unit in units if not (unit.properties and unit.properties.delegate)]
+    kept = {}
+    if budget(snapshot).verdict is not Fits.KILLS:
+        kept = {unit.name: limit for unit in units if (limit := _limit_of(unit)) is not None}
+    return _advise(snapshot, {unit.name: rules.kind(unit) for unit in units}, kept)
+
+
+def _limit_of(unit: Unit) -> int | None:
+    limit = unit.usage.memory.max if unit.usage else None
+    if limit is None and unit.properties:
+        limit = unit.properties.memory_max
+    return limit if isinstance(limit, int) else None
+
+
+def _advise(
+    snapshot: Snapshot, business: Mapping[str, Kind], kept: Mapping[str, int]
+) -> list[Advice]:
+    ram = snapshot.host.mem_total
+    shares = {Kind.STORE: _STORE_SHARE, Kind.APPLICATION: _APPLICATION_SHARE}
+    least = {name: _up(ram * shares[kind]) for name, kind in business.items() if kind in shares}
+    return advise(snapshot, dict.fromkeys(business, Tier.BUSINESS), least, kept)
 
 
 def _up(size: float) -> int:

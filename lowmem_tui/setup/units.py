@@ -152,7 +152,8 @@ def _overcommitted(snapshot: Snapshot) -> Iterator[Finding]:
             Severity.WARNING,
             "",
             f"{in_words(found)[:1].upper()}{in_words(found)[1:]}",
-            "lowmem-tui whatif    # tells what would fit; or make swap: setup --step swap",
+            "lowmem-tui whatif    # tells what would fit\n"
+            "sudo lowmem-tui setup --step swap    # or make swap",
         )
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from lowmem_tui.model.unit import INFINITY, Key, Tier
-from lowmem_tui.policy.classify import Kind
-from lowmem_tui.policy.protect import Proposal, Role, largest, proposals
+from lowmem_tui.policy.classify import Kind, parse_rules
+from lowmem_tui.policy.protect import Proposal, Role, largest, limits_advised, proposals
 
 from .servers import M, known, process, service, situation
 
@@ -243,3 +243,54 @@ def test_of_dropbear_it_is_said_that_logins_inherit() -> None:
     (score, *_) = proposed(role("dropbear.service", 0))
     assert "does not protect itself" in score.why
     assert "inherits the score" in score.why
+
+
+TABLE = """
+[[units]]
+tier = 1
+kind = "store"
+reason = "a store"
+names = [
+  "r",
+]
+"""
+ADVISED: dict[str, tuple[tuple[Role, ...], dict[str, int]]] = {
+    "what has a limit keeps it": (
+        (
+            settled("a.service", Kind.APPLICATION, rss=300, memory_max=500 * M),
+            settled("r.service", Kind.STORE, rss=5),
+        ),
+        {"r.service": 140},
+    ),
+    "the largest gets the rest": (
+        (
+            settled("a.service", Kind.APPLICATION, rss=60),
+            settled("r.service", Kind.STORE, rss=5),
+        ),
+        {"a.service": 480, "r.service": 160},
+    ),
+    "containers are bounded by what runs them": (
+        (settled("a.service", Kind.APPLICATION, rss=60, delegate=True),),
+        {},
+    ),
+    "limits beyond all there is: what fits in their place": (
+        (
+            settled("a.service", Kind.APPLICATION, rss=60, memory_max=4000 * M),
+            settled("r.service", Kind.STORE, rss=5, memory_max=500 * M),
+        ),
+        {"a.service": 480, "r.service": 160},
+    ),
+}
+
+
+@pytest.mark.parametrize(("roles", "limits"), ADVISED.values(), ids=ADVISED)
+def test_whatif_advises_what_the_set_up_proposes(
+    roles: tuple[Role, ...], limits: dict[str, int]
+) -> None:
+    server = situation(*(r.known for r in roles)).snapshot
+    tiers: dict[str, Tier | None] = {r.name: r.tier for r in roles}
+    found = limits_advised(server, tiers, parse_rules(TABLE))
+    assert {a.unit: (a.limit or 0) // M for a in found} == limits
+    if all(r.properties.memory_max is INFINITY for r in roles):
+        made = {p.unit: int(p.value.rstrip("M")) for p in proposed(*roles) if p.key is MAX}
+        assert made == limits

@@ -10,9 +10,10 @@ from textual.binding import Binding, BindingType
 from lowmem_tui.model.errors import LowmemError
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy import telling, whatif
-from lowmem_tui.policy.budget import advise, budget
+from lowmem_tui.policy.budget import budget
 from lowmem_tui.policy.kills import predictions
 from lowmem_tui.policy.others import others
+from lowmem_tui.policy.protect import limits_advised
 from lowmem_tui.tui import forecast
 from lowmem_tui.tui.facts import heading
 from lowmem_tui.tui.history import history_of
@@ -127,7 +128,8 @@ class ForecastScreen(Sheet):
         tiers = {
             name: self.lowmem.verdict(name).tier for name, u in snapshot.units.items() if u.usage
         }
-        made = telling.budget_lines(budget(snapshot), advise(snapshot, tiers), width - 2)
+        advice = limits_advised(snapshot, tiers, self.lowmem.rules)
+        made = telling.budget_lines(budget(snapshot), advice, width - 2)
         for n, line in enumerate(made):
             yield Text(f" {line}", no_wrap=not n)
 
