@@ -236,11 +236,11 @@ def _next(victim: tuple[int, int, int, Row] | None, proc: str, cgroup: str) -> s
     score, pages, pid, unit = victim
     raw = read(f"{proc}/{pid}/stat")
     stat = procfs.parse_stat(raw) if raw else None
-    whole = _with(unit.cgroup, cgroup)
+    whole, above = _with(unit.cgroup, cgroup)
     return (
         f"Next to die: {_text(stat[0], 16) if stat else '?'} ({pid}){whole}, "
         f"{_size(pages * os.sysconf('SC_PAGE_SIZE'))}, score {score}\n"
-        f"             {_text(unit.name, WIDTH - 13)}"
+        f"             {_text(f'{unit.name}{above}', WIDTH - 13)}"
     )
 
 
@@ -253,16 +253,16 @@ def _instead(proc: str) -> str:
     return ""
 
 
-def _with(path: str, cgroup: str) -> str:
-    """Return what goes with a victim: the highest group above it that is killed as one."""
-    whole = ""
-    below = ""
+def _with(path: str, cgroup: str) -> tuple[str, str]:
+    """Return what goes with a victim: its unit, or the highest slice that is killed as one."""
+    own, whole, above = path, "", ""
     while path.strip("/"):
         together = read(f"{cgroup}{path}/memory.oom.group")
         if together and cgroupfs.parse_flag(together):
-            whole = f" and all of {_text(path.rpartition('/')[2], 30)}" if below else OWN
-        below, path = path, path.rpartition("/")[0]
-    return whole
+            whole = OWN if path == own else ""
+            above = "" if path == own else f", and all of {path.rpartition('/')[2]}"
+        path = path.rpartition("/")[0]
+    return whole, above
 
 
 def _others(units: list[Row]) -> list[str]:

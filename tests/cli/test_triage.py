@@ -133,7 +133,8 @@ def test_who_dies_with_it(box: Box) -> None:
 def test_a_slice_dies_with_it(box: Box) -> None:
     for path in ("system.slice", "system.slice/web.service"):
         (box.cgroup / path / "memory.oom.group").write_text("1\n")
-    assert "gunicorn (200) and all of system.slice" in page(box)
+    assert "gunicorn (200), 10.0M" in page(box)
+    assert "             web.service, and all of system.slice\n" in page(box)
 
 
 @pytest.mark.parametrize(
