@@ -106,12 +106,15 @@ def line_of_memory(unit: Unit, history: History, glyphs: Glyphs, width: int) -> 
     text = Text(f" {bar}{words}", no_wrap=True)
     if usage.swap:
         text.append(f" + {format_size(usage.swap)} swap")
-    past = history_line(history, unit.name, glyphs, min(width - text.cell_len - 4, 80))
+    past = history_line(history, unit.name, held, glyphs, min(width - text.cell_len - 4, 80))
     return [text.append(f"  {past}")] if past else [text]
 
 
-def history_line(history: History, name: str, glyphs: Glyphs, width: int) -> str:
-    """Return the memory of the last minutes as a row of bars with its least and greatest."""
+def history_line(history: History, name: str, held: int | None, glyphs: Glyphs, width: int) -> str:
+    """Return the memory of the last minutes as a row of bars with its least and greatest.
+
+    ``held`` is what it holds now: of each span the most is kept.
+    """
     room = width - 20
     if room < 4:
         return ""
@@ -122,7 +125,8 @@ def history_line(history: History, name: str, glyphs: Glyphs, width: int) -> str
     first = next(i for i, v in enumerate(values) if v is not None)
     minutes = max(1, round((room - first) * step / 60))
     steps = BLOCKS if glyphs.partial else PLAIN
-    span = f"{format_size(min(known))} to {format_size(max(known))}"
+    least = min(known if held is None else (*known, held))
+    span = f"{format_size(least)} to {format_size(max(known))}"
     return f"{sparkline(values[first:], steps)} {span}, {min(minutes, int(SPAN // 60))}min"
 
 

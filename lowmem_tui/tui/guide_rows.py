@@ -29,6 +29,11 @@ NARROW = 60
 STATE = 13
 """Cells of how a step stands."""
 
+BESIDE = STATE + 10
+"""Cells of a step's line that are neither its title nor what was found."""
+
+LEAST_FOUND = 12
+
 AS_IT_IS = "as it is"
 
 MARKS = {Stand.TODO: "!", Stand.DONE: "=", Stand.TROUBLE: "?", Stand.BY_HAND: "!"}
@@ -52,7 +57,9 @@ def trial(running: Trial | None) -> str:
 
 def steps(parts: Sequence[Part], width: int, palette: Palette) -> Iterator[Row]:
     """Yield a line for each step: its title, how it stands, what was found."""
-    titles = min(max((len(plain(p.step.title)) for p in parts), default=0), max(12, width * 3 // 8))
+    # What was found is told whole below the list; of the titles there is no other place.
+    room = max(12, width * 3 // 8, width - BESIDE - LEAST_FOUND)
+    titles = min(max((len(plain(p.step.title)) for p in parts), default=0), room)
     for index, part in enumerate(parts):
         stand = part.stand
         mark = MARKS.get(stand, " ")
@@ -169,7 +176,7 @@ def _change(part: Part, item: Item, nows: int) -> str:
         if len(item.choices) < 2 or not value:
             return f"{now}, as it should be"
         return f"{to} {now if now != plain(value) else 'as it should be'}"
-    return f"{_cell(now, nows) if nows else now} → {to}"
+    return f"{_cell(now, nows) if nows else now} -> {to}"
 
 
 def why(part: Part, index: int, glyphs: Glyphs) -> list[Text]:

@@ -74,10 +74,10 @@ def actions(rows: Iterable[Action], files: int) -> Iterator[Text]:
 def effects(rows: tuple[Effect, ...], width: int) -> Iterator[Text]:
     """Yield a table where there is room for one, else two lines for each."""
     units = max((len(plain(e.unit)) for e in rows), default=0)
-    values = max((len(f"{plain(e.from_)} → {plain(e.to)}") for e in rows), default=0)
+    values = max((len(f"{plain(e.from_)} -> {plain(e.to)}") for e in rows), default=0)
     wide = units + 1 + 14 + 1 + values + 2 + len(max(WHEN.values(), key=len)) < width
     for e in rows:
-        change = f"{plain(e.from_)} → {plain(e.to)}"
+        change = f"{plain(e.from_)} -> {plain(e.to)}"
         when = (WHEN[e.when], "bold" if e.when is When.RESTART else "")
         if wide:
             yield Text.assemble(

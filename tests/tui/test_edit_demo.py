@@ -51,7 +51,7 @@ async def test_an_edit_goes_all_the_way() -> None:
         await front.press("down", *"300M", "f8")
         screen = await reviewed(front)
         assert "+ MemoryMax=300M" in says(front)
-        assert "256M → 300M" in says(front)
+        assert "256M -> 300M" in says(front)
         await front.press("A", "y")
         await front.until(lambda: screen.stage is Stage.DONE)
         assert "Verified: the files, systemd and the kernel agree." in says(front)

@@ -107,9 +107,9 @@ async def test_the_newest_comes_first(two: Front) -> None:
     lines = listed(two)
     assert lines[0].split()[0] == "2"
     assert "applied   you" in lines[0]
-    assert lines[1].strip() == "redis-server.service MemoryMax 280M → 300M"
+    assert lines[1].strip() == "redis-server.service MemoryMax 280M -> 300M"
     assert lines[2].endswith("you · more room")
-    assert "MemoryMax 256M → 280M" in lines[3]
+    assert "MemoryMax 256M -> 280M" in lines[3]
 
 
 async def test_enter_shows_what_it_did_to_the_files(two: Front) -> None:
@@ -129,7 +129,7 @@ async def test_undo_shows_first_what_it_would_do(two: Front) -> None:
     await two.press("u")
     await two.until(lambda: "- MemoryMax=300M + MemoryMax=280M" in says(two))
     assert "Undo of change 2: nothing is done yet" in says(two)
-    assert "300M → 280M" in says(two)
+    assert "300M -> 280M" in says(two)
     await two.press("enter", "u", "x")
     assert page(two).stage is Stage.ASKING
     await two.press("n")
@@ -142,7 +142,7 @@ async def test_undo_shows_first_what_it_would_do(two: Front) -> None:
     assert limit(two) == 280 * MIB
     await two.press("enter")
     await two.until(lambda: "History: 3 changes" in says(two))
-    assert "undoes 2: redis-server.service MemoryMax 300M → 280M" in listed(two)[1]
+    assert "undoes 2: redis-server.service MemoryMax 300M -> 280M" in listed(two)[1]
     # The cursor stays on its change.
     await two.press("u")
     assert "Change 2 is undone already, by 3: undo 3 to bring it back." in says(two)

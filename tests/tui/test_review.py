@@ -43,7 +43,7 @@ async def test_the_review_shows_files_effects_and_warnings(server: SmallServer) 
         assert "   + MemoryMax=256M" in lines
         assert "   + RestartSec=3s" in lines
         assert f" new {dropin.path(SSH)}" in lines
-        assert "redis-server.service MemoryMax infinity → 256M live, at once" in desk.words
+        assert "redis-server.service MemoryMax infinity -> 256M live, at once" in desk.words
         assert "WARNINGS" in desk.words
         assert "a Try 120 s A For good" in desk.words
         assert server.applied == []

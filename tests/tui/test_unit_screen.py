@@ -187,6 +187,20 @@ async def test_review_opens_with_what_stands_in_the_form(server: SmallServer) ->
         assert server.applied == []
 
 
+@pytest.mark.parametrize("name", [REDIS, "/user.slice/strange"])
+async def test_there_is_no_review_of_nothing(server: SmallServer, name: str) -> None:
+    async with unit_page(server, name=name) as desk:
+        field = desk.app.focused
+        await desk.press("f8")
+        assert "Nothing is staged" in desk.words
+        assert desk.app.focused is field
+        if field is not None:
+            await desk.press("1")
+            assert "Nothing is staged" not in desk.words
+            await desk.press("f8")
+            assert isinstance(desk.app.screen, ReviewScreen)
+
+
 async def test_keys_that_arrive_at_once_find_their_fields(server: SmallServer) -> None:
     """A slow line brings Tab and what follows it in one piece."""
     async with unit_page(server) as desk:
@@ -327,6 +341,9 @@ async def test_the_history_line_shows_the_range(server: SmallServer) -> None:
             server.tick += 20
             await desk.tick()
         assert "68M to 84M" in desk.words
+        server.rss = 50 * M
+        await desk.tick()
+        assert "54M to 84M" in desk.words, "what stands beside it is within"
         assert "▁" in desk.text and "█" in desk.text
 
 

@@ -47,6 +47,8 @@ PATIENCE = 5.0
 WIDE = 140
 """From this width on, the form and the facts stand side by side."""
 
+NOTHING = "Nothing is staged, so there is nothing to review."
+
 DIFFERENT = "not the same for all"
 """In the place of advice that is."""
 
@@ -94,6 +96,8 @@ class EditScreen(Screen[None]):
         self._trouble = ""
         self._asking = self._ask_again = False
         self._warned = False
+        self._nothing = False
+        """Whether a review was asked for and there was none."""
         self._left: Entry | None = None
         """The field that the cursor was in when the page was left."""
         self._calm: asyncio.TimerHandle | None = None
@@ -291,7 +295,7 @@ class EditScreen(Screen[None]):
     def on_form_changed(self, event: Form.Changed) -> None:
         """Make the plan again once the fingers rest."""
         event.stop()
-        self._warned = False
+        self._warned = self._nothing = False
         self._stop_waiting()
         # Not Textual's timer, which never goes off when the server is so busy that it starts late.
         self._calm = asyncio.get_running_loop().call_later(CALM, self._ask)
@@ -351,7 +355,13 @@ class EditScreen(Screen[None]):
         self._leave(self._review)
 
     def _review(self) -> None:
-        self.lowmem.open_review()
+        app = self.lowmem
+        if len(app.staged) or app.trials.running is not None:
+            app.open_review()
+            return
+        self._nothing = True
+        self._notices.repaint()
+        self.set_focus(self._left or self._form.first)
 
     def action_field(self, step: int) -> None:
         """Go to the next field, or the one before; what stands in this one is staged."""
@@ -376,8 +386,10 @@ class EditScreen(Screen[None]):
                 "What is marked ! is not staged: correct it, or press the key again to leave it."
             )
             lines.append(Text(f" {words}", style="bold"))
+        if self._nothing:
+            lines.append(Text(f" {NOTHING}", style="bold"))
         if not self._settings:
-            return [Text(f" {self.NO_SETTINGS}")]
+            return [*lines, Text(f" {self.NO_SETTINGS}")]
         if self._trouble:
             lines.append(Text(f" {plain(self._trouble)}", style="bold red"))
         elif not self._known:

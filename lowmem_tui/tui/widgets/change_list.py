@@ -127,7 +127,7 @@ def did(change: Change) -> str:
     units: dict[str, list[str]] = {}
     for effect in change.effects:
         settings = units.setdefault(effect.unit, [])
-        settings.append(f"{effect.key} {effect.from_} → {effect.to}")
+        settings.append(f"{effect.key} {effect.from_} -> {effect.to}")
     done = [f"{unit} {', '.join(all_)}" for unit, all_ in units.items()]
     done += [action.told for action in change.actions]
     return start + "; ".join(done or change.files)
