@@ -9,7 +9,7 @@ from lowmem_tui.model.errors import InvalidValueError, RefusedError
 from lowmem_tui.model.plan import FileChange, Notice
 from lowmem_tui.model.setup import Finding, Item, Look, Severity
 from lowmem_tui.model.text import plain
-from lowmem_tui.setup import common, nginx_config, nginx_room
+from lowmem_tui.setup import common, nginx_config, nginx_room, nginx_zones
 from lowmem_tui.setup.nginx_seen import (
     BURST,
     OURS,
@@ -88,7 +88,7 @@ class NginxStep:
         if not places or not zone_possible(seen):
             return
         if not zone_of_theirs(seen):
-            rate = seen.zones.get(ZONE, ("", ""))[1]
+            rate = _rate(seen)
             yield Item(
                 RATE_KEY,
                 "how often one address may ask",
@@ -164,7 +164,7 @@ class NginxStep:
         self, wanted: Mapping[str, str], seen: Seen, *, bounded: bool
     ) -> Iterator[FileChange]:
         rate = wanted.get(RATE_KEY, "")
-        now = seen.zones.get(ZONE, ("", ""))[1]
+        now = _rate(seen)
         if zone_of_theirs(seen) or (not rate and not bounded) or (now and rate in {"", now}):
             return
         if not zone_possible(seen):
@@ -203,6 +203,12 @@ def _zone_text(rate: str) -> str:
     )
 
 
+def _rate(seen: Seen) -> str:
+    """Return the rate of the zone of our name; "" if there is none."""
+    zone = seen.zones.get(ZONE)
+    return zone.rate if zone else ""
+
+
 def _ours_to_do(seen: Seen) -> list[Place]:
     return [p for p in seen.places if not p.by_hand and (p.ours or p.location.limit is None)]
 
@@ -219,8 +225,11 @@ def _facts(seen: Seen) -> Iterator[str]:
         )
     else:
         yield f"{told}no location hands requests on to an application."
-    for name, (file, rate) in seen.zones.items():
-        yield f"There is a zone {plain(name)} of {plain(rate)} in {plain(file)}."
+    for name, zone in seen.zones.items():
+        yield (
+            f"There is a zone {plain(name)} of {plain(zone.rate)} in {plain(zone.file)}, "
+            f"counted by {plain(zone.key)}."
+        )
     yield from (f"{trouble}: what it says is not known." for trouble in seen.config.unread)
 
 
@@ -235,6 +244,9 @@ def _findings(seen: Seen) -> Iterator[Finding]:
                 "however many one address makes.",
                 f"by hand: {statement(BURST)}" if place.by_hand else common.remedy("nginx"),
             )
+    yield from nginx_zones.findings(
+        seen.zones, [place.location for place in seen.places], {OURS: common.remedy("nginx")}
+    )
 
 
 def _by_hand(seen: Seen) -> Iterator[str]:

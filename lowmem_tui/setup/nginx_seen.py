@@ -11,12 +11,14 @@ from lowmem_tui.model.errors import LowmemError
 from lowmem_tui.model.plan import ActionKind
 from lowmem_tui.model.text import plain
 from lowmem_tui.setup import common, nginx_config, nginx_edit, nginx_sites
+from lowmem_tui.setup.nginx_zones import zones_of
 
 if TYPE_CHECKING:
     from lowmem_tui.model.unit import UnitProperties
     from lowmem_tui.setup.ground import Ground
     from lowmem_tui.setup.nginx_config import Config
     from lowmem_tui.setup.nginx_sites import Location
+    from lowmem_tui.setup.nginx_zones import Zone
 
 UNIT = "nginx.service"
 FOLDER = "/etc/nginx/"
@@ -66,8 +68,8 @@ class Seen:
     """Why nothing is touched: the configuration does not stand as it is."""
     config: Config
     unit: UnitProperties | None
-    zones: dict[str, tuple[str, str]]
-    """Name → the file that makes it, and its rate."""
+    zones: dict[str, Zone]
+    """By their names."""
     places: tuple[Place, ...]
 
 
@@ -86,13 +88,8 @@ def see(ground: Ground) -> Seen:
         return Seen(why, "", nginx_config.Config(), unit, {}, ())
     config = nginx_config.read_config(main, ground.files, ground.inspector)
     broken = "; ".join(config.broken[:3]) or _tested(ground)
-    zones = {
-        nginx_sites.zone_of(each): (each.file, _argument(each.args, "rate="))
-        for each in config.find("http", "limit_req_zone")
-    }
-    return Seen(
-        "", broken and f"{broken.rstrip('.')}.", config, unit, zones, _places(ground, config)
-    )
+    broken = broken and f"{broken.rstrip('.')}."
+    return Seen("", broken, config, unit, zones_of(config), _places(ground, config))
 
 
 def _tested(ground: Ground) -> str:
@@ -151,7 +148,7 @@ def edited(text: str, location: Location, burst: str) -> str | None:
 
 def zone_of_theirs(seen: Seen) -> bool:
     """Tell whether somebody else has made a zone of our name: it is used as it is then."""
-    return ZONE in seen.zones and seen.zones[ZONE][0] != OURS
+    return ZONE in seen.zones and seen.zones[ZONE].file != OURS
 
 
 def zone_possible(seen: Seen) -> bool:
@@ -177,7 +174,3 @@ def _other_file(unit: UnitProperties | None) -> str:
         if flag == "-c" and value != nginx_config.MAIN:
             return value
     return ""
-
-
-def _argument(args: tuple[str, ...], prefix: str) -> str:
-    return next((a.removeprefix(prefix) for a in args if a.startswith(prefix)), "")

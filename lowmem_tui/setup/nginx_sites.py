@@ -28,10 +28,15 @@ class Location:
     """Its server's first name, or what it listens to; "" for neither."""
     passes: str
     """``proxy_pass http://127.0.0.1:8000``."""
-    limit: Directive | None
-    """The limit_req that holds for it; the last one, if there are several."""
+    limits: tuple[Directive, ...]
+    """Each limit_req that holds for it."""
     own: bool
-    """Whether that stands in the location itself."""
+    """Whether they stand in the location itself."""
+
+    @property
+    def limit(self) -> Directive | None:
+        """The last of them."""
+        return self.limits[-1] if self.limits else None
 
     @property
     def path(self) -> str:
@@ -60,35 +65,36 @@ def locations(config: Config) -> list[Location]:
     found: list[Location] = []
     for http in flat(config.top):
         if http.name == "http":
-            limit = _limit(http.inside())
+            limits = _limits(http.inside())
             for server in http.inside():
                 if server.name == "server":
-                    found += _of_server(server, limit)
+                    found += _of_server(server, limits)
     return found
 
 
-def _of_server(server: Directive, above: Directive | None) -> Iterator[Location]:
+def _of_server(server: Directive, above: tuple[Directive, ...]) -> Iterator[Location]:
     words = {each.name: each.args[0] for each in reversed([*server.inside()]) if each.args}
     name = words.get("server_name", "")
     if name in {"", "_"}:
         name = words.get("listen", "")
-    limit = _limit(server.inside()) or above
-    yield from _in(server.inside(), name, limit)
+    yield from _in(server.inside(), name, _limits(server.inside()) or above)
 
 
-def _in(block: Iterable[Directive], server: str, above: Directive | None) -> Iterator[Location]:
+def _in(
+    block: Iterable[Directive], server: str, above: tuple[Directive, ...]
+) -> Iterator[Location]:
     for each in block:
         if each.name != "location":
             continue
-        own = _limit(each.inside())
-        limit = own or above
+        own = _limits(each.inside())
+        limits = own or above
         if passes := next(_passes(each), ""):
-            yield Location(each, server, passes, limit, own is not None)
-        yield from _in(each.inside(), server, limit)
+            yield Location(each, server, passes, limits, bool(own))
+        yield from _in(each.inside(), server, limits)
 
 
-def _limit(block: Iterable[Directive]) -> Directive | None:
-    return next((each for each in reversed([*block]) if each.name == "limit_req"), None)
+def _limits(block: Iterable[Directive]) -> tuple[Directive, ...]:
+    return tuple(each for each in block if each.name == "limit_req")
 
 
 def _passes(location: Directive) -> Iterator[str]:

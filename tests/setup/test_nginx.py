@@ -94,6 +94,59 @@ def test_where_there_is_nothing_to_do(case: str) -> None:
         box.step("nginx").plan({"rate": "5r/s"})
 
 
+def zoned(zones: str, limits: str) -> Box:
+    return with_site(
+        f"{zones}\nserver {{ listen 80; {limits}\n location / {{ proxy_pass http://a; }} }}"
+    )
+
+
+ADDRESS = "limit_req_zone $binary_remote_addr zone=a:10m rate={};"
+SERVER = "limit_req_zone {} zone=s:10m rate=100r/s;"
+ZONES: dict[str, tuple[str, str, list[str]]] = {
+    "the guide's": (ADDRESS.format("5r/s"), "limit_req zone=a;", []),
+    "slow enough": (ADDRESS.format("50r/s"), "limit_req zone=a;", []),
+    "by the minute": (ADDRESS.format("300r/m"), "limit_req zone=a;", []),
+    "no bound": (ADDRESS.format("1000r/s"), "limit_req zone=a;", ["nginx-zone-fast"]),
+    "no bound by the minute": (ADDRESS.format("9000r/m"), "limit_req zone=a;", ["nginx-zone-fast"]),
+    "all together": (SERVER.format("$server_name"), "limit_req zone=s;", ["nginx-zone-shared"]),
+    "a constant": (SERVER.format("all"), "limit_req zone=s;", ["nginx-zone-shared"]),
+    "a variable of theirs": (SERVER.format("$their_map"), "limit_req zone=s;", ["nginx-zone-fast"]),
+    "and an address": (
+        SERVER.format("$host$remote_addr"),
+        "limit_req zone=s;",
+        ["nginx-zone-fast"],
+    ),
+    "one that is a bound beside it": (
+        ADDRESS.format("5r/s") + SERVER.format("$server_name"),
+        "limit_req zone=a; limit_req zone=s;",
+        [],
+    ),
+    "one that bounds nothing": (
+        ADDRESS.format("5r/s") + SERVER.format("$server_name"),
+        "limit_req zone=a;",
+        [],
+    ),
+}
+
+
+@pytest.mark.parametrize(("zones", "limits", "found"), ZONES.values(), ids=ZONES)
+def test_a_zone_that_is_no_bound_is_found(zones: str, limits: str, found: list[str]) -> None:
+    look = zoned(zones, limits).step("nginx").look()
+    assert codes(look) == found
+    assert all(f.remedy.startswith("by hand: limit_req_zone $binary") for f in look.findings)
+
+
+def test_a_zone_of_ours_that_is_no_bound_is_mended_by_the_step() -> None:
+    box = Box()
+    step = box.step("nginx")
+    box.backend.apply(step.plan({**defaults(step.look()), "rate": "1000r/s"}))
+    (found,) = step.look().findings
+    assert (found.code, found.remedy) == (
+        "nginx-zone-fast",
+        "sudo lowmem-tui setup --step nginx",
+    )
+
+
 BROKEN = {
     "a brace too many": ("server { } }", "unexpected"),
     "a brace too few": ("server { location / { proxy_pass http://x; }", "expecting"),
