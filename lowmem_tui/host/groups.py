@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from lowmem_tui.host import cgroupfs, machine, tree
 from lowmem_tui.host.reading import ABSENT, keep, read
+from lowmem_tui.model.unit import INFINITY
 from lowmem_tui.model.usage import Memory, Pressure, Process, UnitUsage
 
 if TYPE_CHECKING:
@@ -155,9 +156,10 @@ class Group:
         if rarely:
             self.kills(root)
         if whole or self.visits & 1:
+            absent = INFINITY if self.path == "/" else None
             for index, name in ((MAX, "max"), (HIGH, "high"), (SWAP_MAX, "swap.max")):
                 raw = read(base + name, root)
-                self.set(index, None if raw is None else cgroupfs.parse_limit(raw))
+                self.set(index, absent if raw is None else cgroupfs.parse_limit(raw))
             raw = read(base + "oom.group", root)
             self.set(TOGETHER, None if raw is None else cgroupfs.parse_flag(raw))
         if not self.tasks and not self.slice:

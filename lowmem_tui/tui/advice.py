@@ -79,6 +79,8 @@ TIER_NAMES = {
     None: "No tier",
 }
 
+ROOT_SLICE = "-.slice"
+
 _EXEC = (Key.OOM_SCORE_ADJUST, Key.MEMORY_MAX, Key.MEMORY_HIGH, Key.MEMORY_SWAP_MAX)
 _KEYS: dict[UnitType, tuple[Key, ...]] = {
     UnitType.SERVICE: tuple(Key),
@@ -91,7 +93,9 @@ _KEYS: dict[UnitType, tuple[Key, ...]] = {
 
 
 def keys_of(unit: str) -> tuple[Key, ...]:
-    """Return the settings that a unit of this name's type has."""
+    """Return the settings that a unit of this name's type has; the root slice takes none."""
+    if unit == ROOT_SLICE:
+        return ()
     return _KEYS.get(unit_type(unit), ())
 
 

@@ -38,6 +38,7 @@ def test_ascii_holds_for_commands() -> None:
     assert done.returncode == Exit.DONE
     assert done.stdout.isascii()
     assert "cloudchat.service" in done.stdout
+    assert "?" not in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -126,6 +126,7 @@ class TestSample:
         units = server.sampler.sample().units
         assert next(iter(units)) == "-.slice"
         assert units["-.slice"].memory.current is None
+        assert units["-.slice"].memory.max is INFINITY
         for field in ("current", "anon", "file", "kernel", "swap"):
             parts = [
                 getattr(u.memory, field)

@@ -175,6 +175,11 @@ def test_a_process_in_the_root_group_is_shown_there(box: Box, sampler: ProcSampl
     assert [p.pid for p in sampler.sample().units["-.slice"].processes] == [77]
 
 
+def test_the_root_group_has_no_limits(sampler: ProcSampler) -> None:
+    memory = sampler.sample().units["-.slice"].memory
+    assert (memory.max, memory.high, memory.swap_max) == (INFINITY, INFINITY, INFINITY)
+
+
 def test_a_container_without_unit(box: Box, sampler: ProcSampler) -> None:
     box.add_group("/docker/abc")
     box.add_process(300, "/docker/abc")

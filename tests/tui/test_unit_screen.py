@@ -380,7 +380,9 @@ async def test_a_unit_that_goes_away_stays_on_the_page(server: SmallServer) -> N
         assert REDIS in desk.text
 
 
-@pytest.mark.parametrize("name", ["/user.slice/strange", "dev-sda.device", "basic.target"])
+@pytest.mark.parametrize(
+    "name", ["/user.slice/strange", "dev-sda.device", "basic.target", "-.slice"]
+)
 async def test_what_has_no_settings_can_only_be_looked_at(server: SmallServer, name: str) -> None:
     async with unit_page(server, name=name) as desk:
         assert "it can only be looked at" in desk.words

@@ -139,6 +139,7 @@ def _usage(
     )
     if group.path == "/":
         # The root has no limits and is not counted: it is the machine.
+        stat = stat._replace(max=INFINITY, high=INFINITY, swap_max=INFINITY)
         return UnitUsage(group.name, group.path, stat, processes, rss, None)
     stat = stat._replace(
         current=sizes.current,

@@ -76,9 +76,10 @@ class UnitScreen(EditScreen):
         if fates := list(forecast.fates(unit, snapshot, history, self.changes)):
             lines += [facts.heading("IF IT DIES", width, palette), *fates]
         known = self._known.get(self.unit_name)
-        if known is not None and known.settings:
+        own = {key: known.settings[key] for key in self._settings} if known else {}
+        if own:
             lines.append(facts.heading("SETTINGS AND THE FILES THEY STAND IN", width, palette))
-            lines += facts.settings(known.settings, width)
+            lines += facts.settings(own, width)
         if unit.usage is not None:
             count = len(unit.usage.processes)
             lines.append(facts.heading(f"PROCESSES ({count})", width, palette))
