@@ -21,6 +21,7 @@ from lowmem_tui.tui.early import see
 from lowmem_tui.tui.history import history_of
 from lowmem_tui.tui.kills import Kills
 from lowmem_tui.tui.messages import NoticeChanged, SnapshotArrived, StagedChanged
+from lowmem_tui.tui.needs import Needs
 from lowmem_tui.tui.paint import Painter, forget_regions
 from lowmem_tui.tui.palette import COLOUR, PLAIN
 from lowmem_tui.tui.screens.main import MainScreen
@@ -108,6 +109,7 @@ class LowmemApp(App[int]):
         self.news = tuple(news)
         """What was found at the start and done about it, until the operator has read it."""
         self.kills = Kills()
+        self.needs = Needs()
         self.rules = rules
         self._verdicts: dict[str, tuple[object, Verdict]] = {}
         self.guide: Guide | None = None
@@ -241,6 +243,7 @@ class LowmemApp(App[int]):
             return
         self.snapshot, self.trials.running = snapshot, trial
         self.kills.update(snapshot)
+        self.needs.update(snapshot)
         history_of(self).add(snapshot)
         if len(self._verdicts) > 2 * len(snapshot.units):
             self._verdicts = {n: v for n, v in self._verdicts.items() if n in snapshot.units}

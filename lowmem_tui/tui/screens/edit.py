@@ -228,7 +228,10 @@ class EditScreen(Screen[None]):
         unit, verdict = self.unit_of(name), self.verdict_of(name)
         setting = self._known[name].settings.get(key) if name in self._known else None
         # The peak of one is no advice for several.
-        peak = unit.usage.memory.peak if unit.usage and len(self.units) == 1 else None
+        peak = None
+        if len(self.units) == 1:
+            mark = unit.usage.memory.peak if unit.usage else None
+            peak = max(mark or 0, self.lowmem.needs.of(name))
         tier = verdict.tier if verdict else None
         words = advice(key, tier, peak, setting.kernel if setting else None)
         return Beside(facts.now(key, setting, unit.properties), words)

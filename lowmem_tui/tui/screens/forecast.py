@@ -128,7 +128,7 @@ class ForecastScreen(Sheet):
         tiers = {
             name: self.lowmem.verdict(name).tier for name, u in snapshot.units.items() if u.usage
         }
-        advice = limits_advised(snapshot, tiers, self.lowmem.rules)
+        advice = limits_advised(self.lowmem.needs.into(snapshot), tiers, self.lowmem.rules)
         made = telling.budget_lines(budget(snapshot), advice, width - 2)
         for n, line in enumerate(made):
             yield Text(f" {line}", no_wrap=not n)
