@@ -113,20 +113,27 @@ class Budget(NamedTuple):
         return Verdict.SWAPS if self.promised <= self.ram + self.usable else Verdict.KILLS
 
 
-def budget(snapshot: Snapshot, staged: Mapping[str, Limit] | None = None) -> Budget:
-    """Return the budget of a server."""
+def budget(
+    snapshot: Snapshot,
+    staged: Mapping[str, Limit] | None = None,
+    swaps: Mapping[str, Limit] | None = None,
+) -> Budget:
+    """Return the budget of a server; ``staged`` are MemoryMax, ``swaps`` MemorySwapMax."""
     host = snapshot.host
     parts = [
-        Part(name, held(snapshot.units[name]), limit, swap_of(snapshot, snapshot.units[name]))
+        Part(name, held(unit), limit, swap_of(snapshot, unit, (swaps or {}).get(name)))
         for name, limit in limits(snapshot, staged).items()
+        for unit in (snapshot.units[name],)
     ]
     parts.sort(key=lambda part: (-part.allowed, part.unit))
     return Budget(host.mem_total, host.swap_total, reserve(host.mem_total), tuple(parts))
 
 
-def swap_of(snapshot: Snapshot, unit: Unit) -> int:
+def swap_of(snapshot: Snapshot, unit: Unit, staged: Limit | None = None) -> int:
     """Return the bytes of the machine's swap that a unit may fill."""
-    most = unit.usage.memory.swap_max if unit.usage else None
+    most = staged
+    if most is None and unit.usage:
+        most = unit.usage.memory.swap_max
     if most is None and unit.properties:
         most = unit.properties.memory_swap_max
     swap = snapshot.host.swap_total

@@ -199,13 +199,19 @@ def _over_budget(situation: Situation, afters: Sequence[After]) -> Notice | None
         if isinstance(limit := a.changed.get(Key.MEMORY_MAX), int | Unlimited)
     }
     found, before = budget.limits(snapshot, staged), budget.limits(snapshot)
+    swaps: dict[str, Limit] = {
+        a.name: most
+        for a in afters
+        if isinstance(most := a.changed.get(Key.MEMORY_SWAP_MAX), int | Unlimited)
+    }
     room, kept = host.mem_total, budget.reserve(host.mem_total)
+    swap = budget.budget(snapshot, staged, swaps).usable
     total = sum(found.values())
     if total + kept <= room:
         return None
     # A small limit where there was none is no reason to complain of the others.
     was = sum(before.values()) + kept
-    crossed = was <= room or was <= room + host.swap_total < total + kept
+    crossed = was <= room or was <= room + swap < total + kept
     unit = next(
         (
             name
@@ -222,10 +228,11 @@ def _over_budget(situation: Situation, afters: Sequence[After]) -> Notice | None
     if unit is None:
         return None
     code, what, then = "limits-over-ram", f"{format_size(room)} of RAM", "they swap"
-    if total + kept > room + host.swap_total:
+    if total + kept > room + swap:
         code, then = "limits-over-memory", "the kernel kills, limits or not"
-        if host.swap_total:
-            what = f"{format_size(room + host.swap_total)} of RAM and swap"
+        if swap:
+            usable = "swap" if swap == host.swap_total else "the swap that they may use"
+            what = f"{format_size(room + swap)} of RAM and {usable}"
     who = f"{unit}'s limit allows" if len(found) == 1 else f"{len(found)} units' limits allow"
     return Notice(
         code,

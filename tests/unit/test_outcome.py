@@ -441,6 +441,11 @@ BUDGET: dict[str, tuple[Situation, tuple[str, ...], str]] = {
     "a large one more": (guide(256, 600), ("nginx:MemoryMax=300M",), RAM),
     "without swap": (guide(redis=256, swap=0), ("cloudchat:MemoryMax=600M",), ALL),
     "more than swap too": (guide(redis=256), ("cloudchat:MemoryMax=3G",), ALL),
+    "what may not swap": (
+        guide(),
+        *(("cloudchat:MemoryMax=1200M", "cloudchat:MemorySwapMax=0"), ALL),
+    ),
+    "what may": (guide(), ("cloudchat:MemoryMax=1200M",), RAM),
     "what fits": (guide(redis=64), ("cloudchat:MemoryMax=500M",), ""),
     "another setting": (guide(256, 600), ("redis:OOMScoreAdjust=5",), ""),
 }
