@@ -122,6 +122,12 @@ class TestSample:
         assert {p.oom_score_adj for p in sample.units["ssh.service"].processes} == {-1000}
         assert "session-3.scope" in sample.units
 
+    def test_what_is_started_at_boot_is_listed_though_it_is_dead(self, server: DemoServer) -> None:
+        listed = {unit.name: unit.active_state for unit in server.connect().list_units()}
+        assert listed["unattended-upgrades.service"] == "inactive"
+        assert listed["ModemManager.service"] == "inactive"
+        assert "rsync.service" not in listed
+
     def test_the_root_comes_first_and_slices_hold_their_units(self, server: DemoServer) -> None:
         units = server.sampler.sample().units
         assert next(iter(units)) == "-.slice"

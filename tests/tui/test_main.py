@@ -41,17 +41,21 @@ async def test_the_picture(front: Front) -> None:
     assert re.match(r" Mem ▕█+[▏▎▍▌▋▊▉]?░+▏ +\d+M +\d\d%  Swap ▕.*▏ +\d+M +\d+%", meters)
     assert re.match(r" Next to die: cloudchat.service \(gunicorn \d+, \d+M\) +Limits 856M of", fate)
     assert re.match(
-        r" UNIT \(3 below\) +RSS▼ +SWAP +SCORE +ADJ +MAX +USED +RESTART", front.units[0]
+        r" UNIT \(4 below\) +RSS▼ +SWAP +SCORE +ADJ +MAX +USED +RESTART", front.units[0]
     )
     assert re.match(r" ▾ Tier 0 gatekeepers +\S+M ", front.units[1])
     assert re.match(r"   ssh\.service +\S+M +0 +0 +-1000 +— +on-failure", front.line("   ssh.serv"))
     assert re.match(
         r"   cloudchat\.service +\d+M +\d+M +\d+ +0 +600M █.*░ +\d\d% always", front.line(CHAT)
     )
-    assert re.search(r" ▸ Tier 2 short-lived \(\d+\)", front.text)
+    assert re.match(
+        r"   ModemManager\.service +— +— +— +0 +— +on-abort", front.line("ModemManager")
+    )
     assert front.keys.startswith(
         " F1 Help F2 Setup F3 Find F4 Filter F5 Tree F6 Sort F7 Dies F8 Review F10 Quit"
     )
+    await front.press("end")
+    assert re.search(r" ▸ Tier 2 short-lived \(\d+\)", front.text)
 
 
 class Hiding(SmallServer):

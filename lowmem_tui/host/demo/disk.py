@@ -132,6 +132,10 @@ class Disk:
                 states[path.rpartition("/")[2]] = self.state(path)
         return states
 
+    def wanted(self) -> list[str]:
+        """Return what is started at boot: its target refers to it, so that it is loaded."""
+        return [link.rpartition("/")[2] for link in self.links if ".wants/" in link]
+
     def state(self, path: str) -> str:
         """Return the state of one unit file; "" for no file."""
         if target := self.links.get(path):

@@ -84,6 +84,7 @@ class Init:
             *roster.TIMERS,
             *roster.OTHERS,
             *roster.KNOWN,
+            *disk.wanted(),
         ):
             self.loaded[name] = load(disk, name, roster.RAM)
         for name in roster.SLICES:
