@@ -27,7 +27,7 @@ class OneSentence(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise InvalidValueError."""
-        raise InvalidValueError(f"{message[:1].upper()}{message[1:]}: see `{self.prog} --help`.")
+        raise InvalidValueError(f"{message[:1].upper()}{message[1:]}; see `{self.prog} --help`.")
 
 
 def joined(arguments: Sequence[str]) -> list[str]:

@@ -24,7 +24,7 @@ SET = ("--set", "redis-server.service:MemoryMax=300M")
         (["--bus", "x"], "choose from"),
         (["--interval", "0"], "0.2 to 60"),
         (["--interval", "5", "list"], "--interval is for the screen"),
-        (["plan"], "--policy is required: see `lowmem-tui plan --help`"),
+        (["plan"], "--policy is required; see `lowmem-tui plan --help`"),
         (["plan", "--set"], "expected one argument"),
         (["plan", "--policy", ""], "name a file"),
         (["setup", "--report", ""], "name a file"),
