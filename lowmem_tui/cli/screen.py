@@ -43,7 +43,11 @@ def run(options: argparse.Namespace, *, start: str = "") -> Exit:
         app = _app(options, backend, early, start)
         gc.freeze()
         gc.enable()
-        return Exit(app.run() or Exit.DONE)
+        status = Exit(app.run() or Exit.DONE)
+        if (trial := app.trials.running) is not None:
+            left = f"{trial.left:.0f} s"
+            print(f"A trial runs for {left} yet: `{app.sudo} confirm` keeps it, else it is undone.")
+        return status
     finally:
         gc.enable()
         early.end()

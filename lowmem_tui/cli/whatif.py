@@ -172,6 +172,8 @@ def describe(look: _Look, rules: Rules, width: int) -> Iterator[str]:
         yield ""
     if then is not now:
         yield from _compared(now, then, width)
+    elif barred:
+        return  # the order of now was not asked for, and would hide why
     else:
         for found in predictions(now, MOST):
             yield from _wrapped(telling.title(found), width)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -133,7 +134,9 @@ class LocalWitness:
             finally:
                 os.close(root)
         total = each(procfs.parse_oom_kills, read_whole(f"{self._proc}/vmstat"))
-        return replace(found, running=frozenset(running), counters=counters, kills=total)
+        return replace(
+            found, now=time.time(), running=frozenset(running), counters=counters, kills=total
+        )
 
 
 _WANTED = re.compile(kernel_log.LINES)

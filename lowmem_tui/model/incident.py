@@ -135,6 +135,8 @@ class Evidence:
     """No starts and ends older than this were read; None if all were."""
     outcomes: bool = True
     """Whether systemd's messages could be read at all."""
+    now: float | None = None
+    """When the units that run were looked at; seconds since 1970."""
     running: frozenset[str] = frozenset()
     """The units that run now."""
     starters: dict[str, str] = field(default_factory=dict)

@@ -65,6 +65,8 @@ class Notice:
     """One or two sentences: what would happen, and the better alternative."""
     forceable: bool = False
     """For a refusal: ``--force`` turns it into a warning."""
+    lost: bool = False
+    """Whether undoing the change does not bring back what it tells of."""
 
 
 class Phase(StrEnum):

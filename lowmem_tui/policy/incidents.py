@@ -266,6 +266,8 @@ def _ending(draft: _Draft, evidence: Evidence, *, this_boot: bool) -> Ending:
         return Ending.RUNS if runs else Ending.DEAD
     if draft.open:
         # Nothing was said of an end: it went on, or it went as silently as a scope does.
+        if runs and evidence.now is not None and evidence.now - draft.time < SUDDEN:
+            return Ending.UNKNOWN
         if this_boot:
             return Ending.LIVED if runs else Ending.DEAD
         return Ending.LIVED if draft.told else Ending.UNKNOWN

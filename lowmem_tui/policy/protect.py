@@ -255,6 +255,10 @@ def _limit(role: Role, limit: tuple[int, str] | None, situation: Situation) -> I
     if limit is None or now is None:
         return
     size, why = limit
+    high = role.properties.memory_high
+    if isinstance(high, int) and high >= size:
+        size = _up(high + 1)
+        why += f" Its MemoryHigh is {format_size(high)}, and MemoryMax is to stand above that."
     floor = max(held(role.unit), 1)
     sizes = {size, *(_up(size * part) for part in (3 / 4, 5 / 4, 3 / 2))}
     ram = situation.snapshot.host.mem_total

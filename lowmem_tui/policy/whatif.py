@@ -162,7 +162,7 @@ def _names(units: Sequence[str]) -> str:
 _WITH = {
     Goes.ALONE: "",
     Goes.GROUP: ", and all of {} with it at once",
-    Goes.UNIT: ", and systemd stops {}",
+    Goes.UNIT: ", and {} ends with it",
     Goes.UNKNOWN: "",
 }
 

@@ -298,6 +298,7 @@ def _warnings(wishes: Mapping[str, str], seen: Seen) -> Iterable[Notice]:
             UNIT,
             f"The journal holds {format_size(seen.disk.bytes)}: journald removes its oldest files "
             f"down to {wishes[DISK]}, and undoing this does not bring them back.",
+            lost=True,
         )
     elif wishes.get(AGE):
         yield Notice(
@@ -305,6 +306,7 @@ def _warnings(wishes: Mapping[str, str], seen: Seen) -> Iterable[Notice]:
             UNIT,
             f"journald removes what is older than {wishes[AGE]}, now or when it next begins a "
             "file, and undoing this does not bring it back.",
+            lost=True,
         )
 
 

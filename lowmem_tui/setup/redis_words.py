@@ -145,6 +145,7 @@ def warnings(redis: Redis, asked: Mapping[str, str], ram: int) -> Iterator[Notic
             name,
             f"{plain(name)} holds {format_size(redis.used)}, more than {format_size(bound)}: "
             f"{what}.",
+            lost=policy != "noeviction",
         )
     saves = persistence(redis) != OFF and "save" not in asked
     if bound and (over := excess(redis, bound, ram, saves=saves)):
@@ -153,8 +154,9 @@ def warnings(redis: Redis, asked: Mapping[str, str], ram: int) -> Iterator[Notic
         yield Notice(
             "redis-evicts",
             name,
-            f"At its bound {plain(name)} throws out keys that nothing else may hold, and undo does "
+            f"At its bound {plain(name)} throws out keys that may be nowhere else, and undo does "
             f"not bring them back: {plain(policy, 40)} is wrong for queues and sessions.",
+            lost=True,
         )
     if asked.get("save") == "":
         yield Notice(

@@ -134,6 +134,7 @@ class SessionsStep:
                     "",
                     f"Files below {plain(path)} that are older than {age} are removed from now on "
                     "once a day: undo takes the rule away but does not bring them back.",
+                    lost=True,
                 )
                 for path, age in sorted(new.items())
                 if rules.get(path) != age

@@ -32,7 +32,7 @@ def test_goes_through(box: Box) -> None:
         ("cloudchat.service", "OOMScoreAdjust", "100"),
         ("redis-server.service", "RestartSec", "3s"),
         ("systemd-logind.service", "OOMScoreAdjust", "-500"),
-        ("worker@a.service", "MemoryMax", "40M"),
+        ("worker@a.service", "MemoryMax", "70M"),
     }
     assert not any(e.unit == "ssh.service" for e in plan.effects)
     assert not any(e.key == "MemoryMax" and e.unit.startswith("systemd-") for e in plan.effects)

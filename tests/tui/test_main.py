@@ -323,6 +323,12 @@ async def test_find_goes_there_as_it_is_typed(front: Front) -> None:
     assert front.cursor == REDIS
 
 
+async def test_find_prefers_names_to_descriptions(front: Front) -> None:
+    front.table.select("worker@a.service")
+    await front.press("f3", *"clou")
+    assert front.cursor == "cloudchat-backup.service", "not worker@b, Cloudchat's queue b"
+
+
 async def test_find_next_and_a_folded_group(front: Front) -> None:
     await front.press("f3", *"worker@")
     assert front.cursor == "worker@a.service"

@@ -192,6 +192,14 @@ def test_what_runs_now_counts() -> None:
     assert early.ending is Ending.UNKNOWN
 
 
+@pytest.mark.parametrize(
+    ("now", "ending"), [(105.0, Ending.UNKNOWN), (111.0, Ending.LIVED), (None, Ending.LIVED)]
+)
+def test_what_came_of_it_is_not_known_at_once(now: float | None, ending: Ending) -> None:
+    (incident,) = found(kill(100), say(100, K.OOM), running=(A,), now=now)
+    assert incident.ending is ending
+
+
 def test_units_are_kept_apart() -> None:
     first, second = found(
         kill(100), kill(101, B), say(102, K.RESULT, "oom-kill"), say(103, K.STARTED, unit=B),

@@ -75,7 +75,7 @@ SAID: dict[str, tuple[Wanted, list[str]]] = {
     ),
     "a limit": (
         {"mid.service": {MAX: 250 * M}},
-        ["At 250M in mid.service the kernel kills p20 20, and systemd stops mid.service."],
+        ["At 250M in mid.service the kernel kills p20 20, and mid.service ends with it."],
     ),
     "a limit and its policy": (
         {"mid.service": {MAX: 250 * M, POLICY: "kill"}},

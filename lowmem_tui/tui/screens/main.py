@@ -398,7 +398,7 @@ class MainScreen(Screen[None]):
             self._see(replace(self._view, filter=""))
 
     def _find(self, text: str, *, again: bool) -> bool:
-        """Go to the next unit with a text, from the cursor on; unfold its group if need be."""
+        """Go to the next unit with a text (in its name, else elsewhere); unfold its group."""
         snapshot, row = self.lowmem.snapshot, self._table.row
         if snapshot is None:
             return False
@@ -406,11 +406,13 @@ class MainScreen(Screen[None]):
         order = [(group, unit) for group, units in groups.items() for unit in units]
         here = next((i for i, (_, u) in enumerate(order) if row and u.name == row.unit), 0)
         start = here + 1 if again else here
-        for group, unit in order[start:] + order[:start]:
-            if rows.matches(unit, text.casefold()):
-                view = self._view.fold(group, folded=False)
-                view = view.fold(rows.heading_of(unit, group), folded=False)
-                if view != self._view:
-                    self._see(view)
-                return self._table.select(unit.name)
+        wanted = text.casefold()
+        found = [each for each in order[start:] + order[:start] if rows.matches(each[1], wanted)]
+        named = [each for each in found if wanted in each[1].name.casefold()]
+        for group, unit in (named or found)[:1]:
+            view = self._view.fold(group, folded=False)
+            view = view.fold(rows.heading_of(unit, group), folded=False)
+            if view != self._view:
+                self._see(view)
+            return self._table.select(unit.name)
         return False

@@ -28,8 +28,8 @@ TALL = 18
 """Lines of the screen from which on it tells what the step below the cursor is about."""
 
 PROMISE = (
-    "Each step shows first what it would change; nothing is changed before you say so, and "
-    "all of it can be undone. Leave and come back whenever you like."
+    "Each step shows first what it would change; nothing is changed before you say so, and each "
+    "change can be undone, or says what cannot. Leave and come back whenever you like."
 )
 
 

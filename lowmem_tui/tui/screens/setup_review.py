@@ -34,6 +34,7 @@ POLL = 0.2
 """Seconds between two looks at how far it is."""
 
 AT_ONCE = "Apply this at once? (u undoes it afterwards)"
+LOSES = "Apply this at once? Undoing it does not bring back what the warnings above say is lost."
 
 BY_YOU = "interrupted (by you)"
 """What ``Backend.cancel`` makes a change end with."""
@@ -206,7 +207,10 @@ class SetupReviewScreen(Sheet):
             else:
                 self.say("Nothing was written.")
 
-        self.app.push_screen(AskScreen(FOR_GOOD if self._triable else AT_ONCE), answered)
+        question = FOR_GOOD if self._triable else AT_ONCE
+        if any(warning.lost for warning in plan.warnings):
+            question = LOSES
+        self.app.push_screen(AskScreen(question), answered)
 
     def _work(self, plan: Plan, *, trial: bool, force: bool) -> None:
         if self.stage is not Stage.SHOWN:
