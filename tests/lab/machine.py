@@ -28,6 +28,7 @@ from .ssh import Connection, Result
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+PANIC = "Kernel panic - not syncing"
 BOOT_TIMEOUT = 600.0
 """Seconds after which a boot has failed; it takes 30 to 60, and longer beside others."""
 
@@ -125,9 +126,8 @@ class Machine:
         deadline = time.monotonic() + timeout
         self.boots += 1
         self.power_on()
-        while not self._greeted(deadline):
+        while not (self._greeted(deadline) and self._settled(deadline)):
             self.power_on()
-        self.run("systemctl is-system-running --wait", check=False, timeout=timeout)
 
     boot_again = start
 
@@ -314,7 +314,7 @@ class Machine:
                 if "host forwarding" in said:
                     return False
                 raise LabError(f"The lab's machine ended while booting: {said}")
-            if "Kernel panic - not syncing" in self.console_tail():
+            if PANIC in self.console_tail():
                 self._off()
                 if time.monotonic() < deadline:
                     return False
@@ -325,6 +325,22 @@ class Machine:
                 raise LabError(f"The lab's machine did not boot in time; its console:\n{tail}")
             time.sleep(0.2)
         return True
+
+    def _settled(self, deadline: float) -> bool:
+        """Wait until there is nothing more to start; False when it has panicked meanwhile."""
+        while True:
+            try:
+                self.run(
+                    "systemctl is-system-running --wait; udevadm settle", check=False, timeout=90
+                )
+            except LabError:
+                if time.monotonic() > deadline:
+                    raise
+                if PANIC in self.console_tail():
+                    self._off()
+                    return False
+            else:
+                return True
 
     def _wait_off(self, timeout: float) -> None:
         if self._process is not None:
