@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from . import recipe
+from .image import LabError
 
 if TYPE_CHECKING:
     from .conftest import Boot
@@ -108,7 +109,10 @@ def made(machine: Machine, *counts: str, timeout: float) -> list[Line]:
 
 
 def test_some_kills(boot: Boot) -> None:
-    lines = made(boot(memory=512), "group=4", "global=2", timeout=600)
+    try:
+        lines = made(boot(memory=512), "group=4", "global=2", timeout=300)
+    except LabError:  # an emulated kernel panics now and then, and says nothing more
+        lines = made(boot(memory=512), "group=4", "global=2", timeout=600)
     assert len(lines) == 6
     judge(lines)
 
