@@ -8,14 +8,15 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from lowmem_tui.change import places
-from lowmem_tui.change.record import SCHEMA, Record, action_from, dump, effect_from, load
+from lowmem_tui.change.record import SCHEMA, action_from, dump, effect_from, load
 from lowmem_tui.model.change import KEPT, Change, State
 from lowmem_tui.model.errors import InvalidValueError
 from lowmem_tui.model.text import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
+    from lowmem_tui.change.record import Record
     from lowmem_tui.model.ports import Store
 
 KEEP = 200
@@ -34,32 +35,32 @@ class Journal:
     def records(self) -> list[Record]:
         """Return all records, the oldest first. OSError as the kernel gives it.
 
-        What cannot be understood is left out, and never overwritten: see ``strange``.
+        What cannot be understood is left out, and never overwritten.
         """
-        return [record for _, record in self._loaded() if isinstance(record, Record)]
+        return self.read()[0]
 
-    def strange(self) -> list[str]:
-        """Return a sentence for each record that cannot be understood. OSError."""
-        return [
-            f"{_path(number)} cannot be understood ({plain(str(why), 200)}), so change {number} is "
-            "neither settled nor undone: look at it, and move it away."
-            for number, why in self._loaded()
-            if isinstance(why, InvalidValueError)
-        ]
-
-    def _loaded(self) -> Iterator[tuple[int, Record | InvalidValueError]]:
+    def read(self) -> tuple[list[Record], list[str]]:
+        """Return the records, and a sentence for each that cannot be understood. OSError."""
+        records: list[Record] = []
+        strange: list[str] = []
         for number in self._numbers():
             try:
-                record = load(self._store.read(_path(number)) or "")
-            except IsADirectoryError:
-                yield number, InvalidValueError("it is a folder")
+                records.append(self._load(number))
             except InvalidValueError as error:
-                yield number, error
-            else:
-                if record.id != number:
-                    yield number, InvalidValueError(f"it is that of change {record.id}")
-                else:
-                    yield number, record
+                strange.append(
+                    f"{_path(number)} cannot be understood ({plain(str(error), 200)}), so change "
+                    f"{number} is neither settled nor undone: look at it, and move it away."
+                )
+        return records, strange
+
+    def _load(self, number: int) -> Record:
+        try:
+            record = load(self._store.read(_path(number)) or "")
+        except IsADirectoryError:
+            raise InvalidValueError("it is a folder") from None
+        if record.id != number:
+            raise InvalidValueError(f"it is that of change {record.id}")
+        return record
 
     def next_id(self) -> int:
         """Return the number of the next change."""

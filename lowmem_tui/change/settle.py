@@ -35,7 +35,8 @@ def settle(site: Site, *, over: bool = False) -> list[str]:
         # Nobody else writes now, so what is half written is nobody's.
         site.journal.tidy()
         runs = False
-        for record in site.journal.records():
+        records, strange = site.journal.read()
+        for record in records:
             if record.state not in OPEN:
                 continue
             doing = f"change {record.id} was interrupted, and settling it"
@@ -44,8 +45,8 @@ def settle(site: Site, *, over: bool = False) -> list[str]:
                 continue
             said.append(_settle(site, record))
         if not runs:
-            said += _empty_room(site)
-        said += site.journal.strange()
+            said += _empty_room(site, records)
+        said += strange
         # A record may have been written, and the summary not any more.
         site.journal.publish()
     except (OSError, LowmemError) as error:
@@ -162,7 +163,7 @@ def _write(site: Site, files: Iterable[tuple[FileChange, str | None, str | None]
             site.hands.files.write(file.path, then)
 
 
-def _empty_room(site: Site) -> list[str]:
+def _empty_room(site: Site, records: Iterable[Record]) -> list[str]:
     """Remove what a trial that is over has left: it was interrupted at the very end.
 
     One whose record is lost is not over: it is taken back, by the script, for it alone knows how.
@@ -172,7 +173,7 @@ def _empty_room(site: Site) -> list[str]:
     with contextlib.suppress(ValueError, IndexError):
         number = (found or "").split("\n", 1)[0].split(" ")[1]
     if number.isascii() and number.isdigit():
-        known = any(record.id == int(number) for record in site.journal.records())
+        known = any(record.id == int(number) for record in records)
         if known or site.store.read(places.RESULT) is not None:
             clear(site, int(number))
             return []

@@ -24,13 +24,12 @@ def interrupted(store: Store) -> bool:
             return False
         from lowmem_tui.change.journal import OPEN, Journal, shown, summary
 
-        journal = Journal(store)
-        records = journal.records()
+        records, strange = Journal(store).read()
         # A record may have been written, and the summary not any more.
         return (
             any(record.state in OPEN for record in records)
             or (bool(records) and summary(store)[::-1] != shown(records))
-            or bool(journal.strange())
+            or bool(strange)
         )
     except InvalidValueError:
         return True

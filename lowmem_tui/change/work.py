@@ -149,7 +149,7 @@ def _begun(site: Site) -> Generator[Callable[[], None], None, None]:
     site.cancelled.clear()
     with Interruptions(site.cancelled) as interruptions, site.exclusive():
         settle(site)
-        if _trial_record(site) is None and _has_trial(site):
+        if _has_trial(site) and _trial_record(site) is None:
             raise RefusedError(
                 "A trial whose record is lost is being taken back: wait a moment, and try again."
             )

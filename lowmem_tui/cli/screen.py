@@ -45,8 +45,10 @@ def run(options: argparse.Namespace, *, start: str = "") -> Exit:
         gc.enable()
         status = Exit(app.run() or Exit.DONE)
         if (trial := app.trials.running) is not None:
-            left = f"{trial.left:.0f} s"
-            print(f"A trial runs for {left} yet: `{app.sudo} confirm` keeps it, else it is undone.")
+            print(
+                f"A trial runs for {trial.left:.0f} s yet: `{app.sudo} confirm` keeps it, else it "
+                "is undone."
+            )
         return status
     finally:
         gc.enable()

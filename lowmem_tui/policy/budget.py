@@ -45,9 +45,7 @@ def limits(snapshot: Snapshot, staged: Mapping[str, Limit] | None = None) -> dic
     for name, unit in snapshot.units.items():
         if unit.usage is None:
             continue
-        limit = (staged or {}).get(name, unit.usage.memory.max)
-        if limit is None and unit.properties:
-            limit = unit.properties.memory_max
+        limit = (staged or {}).get(name, limit_of(unit))
         if isinstance(limit, int) and name in _ROOTS:
             tops[f"{unit.usage.cgroup.rstrip('/')}/"] = limit
         elif isinstance(limit, int):
@@ -127,6 +125,14 @@ def budget(
     ]
     parts.sort(key=lambda part: (-part.allowed, part.unit))
     return Budget(host.mem_total, host.swap_total, reserve(host.mem_total), tuple(parts))
+
+
+def limit_of(unit: Unit) -> Limit | None:
+    """Return a unit's MemoryMax: the kernel's, else systemd's."""
+    limit = unit.usage.memory.max if unit.usage else None
+    if limit is None and unit.properties:
+        return unit.properties.memory_max
+    return limit
 
 
 def swap_of(snapshot: Snapshot, unit: Unit, staged: Limit | None = None) -> int:

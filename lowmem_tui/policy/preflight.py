@@ -15,6 +15,7 @@ from lowmem_tui.model.unit import Key, UnitType, is_template, is_unit_name, unit
 from lowmem_tui.model.unitfile import section_of
 from lowmem_tui.policy import dropin
 from lowmem_tui.policy.cases import KEYS_OF, EditCase, UnitCase, parent_cap, unreclaimable
+from lowmem_tui.policy.oom import members
 
 if TYPE_CHECKING:
     from lowmem_tui.model.snapshot import UnitSituation
@@ -261,16 +262,13 @@ def _holds_the_needed(case: EditCase) -> Notice | None:
     """Refuse a limit on a slice in which what is needed is killed for what others hold."""
     if case.key is not Key.MEMORY_MAX or case.limit is None or case.limit < LEAST_LIMIT:
         return None
-    usage = case.unit.known.unit.usage
-    if unit_type(case.unit.name) is not UnitType.SLICE or usage is None:
+    if unit_type(case.unit.name) is not UnitType.SLICE:
         return None
-    inside = usage.cgroup.rstrip("/") + "/"
+    names = (unit.name for unit in members(case.unit.situation.snapshot, case.unit.known.unit))
     found = sorted(
         name
-        for name, unit in case.unit.situation.snapshot.units.items()
-        if unit.usage
-        and unit.usage.cgroup.startswith(inside)
-        and (name in NEEDED or name.startswith("session-") or stem(name) in LOGINS)
+        for name in names
+        if name in NEEDED or name.startswith("session-") or stem(name) in LOGINS
     )
     if not found:
         return None

@@ -15,7 +15,7 @@ from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import INFINITY, Key, Tier
 from lowmem_tui.policy import preflight, restart
 from lowmem_tui.policy.budget import Verdict as Fits
-from lowmem_tui.policy.budget import advise, budget, held, need
+from lowmem_tui.policy.budget import advise, budget, held, limit_of, need
 from lowmem_tui.policy.cases import After, UnitCase
 from lowmem_tui.policy.classify import Kind
 from lowmem_tui.policy.fate import activators
@@ -142,15 +142,8 @@ def limits_advised(
     units = [unit for unit in units if not (unit.properties and unit.properties.delegate)]
     kept = {}
     if budget(snapshot).verdict is not Fits.KILLS:
-        kept = {unit.name: limit for unit in units if (limit := _limit_of(unit)) is not None}
+        kept = {u.name: limit for u in units if isinstance(limit := limit_of(u), int)}
     return _advise(snapshot, {unit.name: rules.kind(unit) for unit in units}, kept)
-
-
-def _limit_of(unit: Unit) -> int | None:
-    limit = unit.usage.memory.max if unit.usage else None
-    if limit is None and unit.properties:
-        limit = unit.properties.memory_max
-    return limit if isinstance(limit, int) else None
 
 
 def _advise(

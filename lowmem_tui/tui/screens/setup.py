@@ -45,7 +45,7 @@ class SetupScreen(Screen[None]):
         Binding("escape,q,f2", "dismiss", "Leave", key_display="Esc"),
         Binding("space", "open", show=False),
         Binding("f8", "trial", "The trial", show=False),
-        Binding("f1,question_mark,h", "help", "Help", show=False),
+        Binding("f1,question_mark,h", "app.help", "Help", show=False),
     ]
 
     def __init__(self, step: str = "") -> None:
@@ -157,12 +157,6 @@ class SetupScreen(Screen[None]):
         """Keep the trial that runs, or undo it."""
         if self.lowmem.trials.running is not None:
             self.lowmem.open_review()
-
-    def action_help(self) -> None:
-        """Explain the keys."""
-        from lowmem_tui.tui.screens.help import HelpScreen
-
-        self.app.push_screen(HelpScreen())
 
     # What is shown
 

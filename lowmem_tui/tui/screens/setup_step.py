@@ -50,7 +50,7 @@ class StepScreen(Screen[None]):
         Binding("u", "undo", "Undo"),
         Binding("r", "look", "Look again"),
         Binding("f8", "trial", "The trial"),
-        Binding("f1,question_mark,h", "help", "Help"),
+        Binding("f1,question_mark,h", "app.help", "Help"),
         Binding("escape,q", "dismiss", "Back"),
     ]
 
@@ -240,12 +240,6 @@ class StepScreen(Screen[None]):
         """Leave the step as it is, for this session, and go on."""
         self.part.skipped = True
         self.action_next()
-
-    def action_help(self) -> None:
-        """Explain the keys."""
-        from lowmem_tui.tui.screens.help import HelpScreen
-
-        self.app.push_screen(HelpScreen())
 
     def action_trial(self) -> None:
         """Keep the trial that runs, or undo it."""
