@@ -298,7 +298,9 @@ class EditScreen(Screen[None]):
     def on_form_changed(self, event: Form.Changed) -> None:
         """Make the plan again once the fingers rest."""
         event.stop()
-        self._warned = self._nothing = False
+        if self._warned or self._nothing:
+            self._warned = self._nothing = False
+            self._notices.repaint()
         self._stop_waiting()
         # Not Textual's timer, which never goes off when the server is so busy that it starts late.
         self._calm = asyncio.get_running_loop().call_later(CALM, self._ask)
