@@ -219,6 +219,8 @@ class LowmemApp(App[int]):
                 forget_regions()
             if number > 1 or self.snapshot is None:
                 await self.look()
+            # What a look leaves behind makes room for the next: else the program grows.
+            gc.collect()
             if number == 1:
                 # Behind the first figures, which must not wait for it.
                 self.screen.call_after_refresh(_settle_memory)
@@ -355,11 +357,8 @@ class LowmemApp(App[int]):
 def _settle_memory() -> None:
     """Take what the start has made out of the collector's sight: it stays to the end.
 
-    What is left is so little that rounds over all of it cost nothing and can come often: what
-    waits for them is what the program would grow by (docs/performance.md).
+    What is left is so little that a round over all of it after each look costs nothing.
     """
     gc.unfreeze()
     gc.collect()
     gc.freeze()
-    gc.collect()  # counts what is left, by which the next whole round is timed
-    gc.set_threshold(700, 3, 3)
