@@ -105,15 +105,26 @@ def common_keys(units: Iterable[str]) -> tuple[Key, ...]:
     return tuple(key for key in each[0] if all(key in keys for keys in each))
 
 
-def advice(key: Key, tier: Tier | None, peak: int | None, kernel: Value | None = None) -> str:
+def advice(
+    key: Key,
+    tier: Tier | None,
+    peak: int | None,
+    kernel: Value | None = None,
+    limit: int | None = None,
+) -> str:
     """Return the tier's advice for a setting; "" where there is none.
 
-    ``kernel`` is what the kernel has now.
+    ``peak`` and ``limit`` (a MemoryMax by the budget) are bytes; ``kernel`` is what the kernel has
+    now.
     """
     if tier is None:
         return ""
     if key is Key.OOM_SCORE_ADJUST and isinstance(kernel, int) and kernel <= _SAFE:
         return "none: it is never chosen as it is"
-    if key is Key.MEMORY_MAX and tier is Tier.BUSINESS and peak:
-        return f"a limit, above its peak of {format_size(peak)}"
+    if key is Key.MEMORY_MAX and tier is Tier.BUSINESS:
+        had = f"; its peak was {format_size(peak)}" if peak else ""
+        if limit is not None:
+            return f"{limit >> 20}M{had}"
+        if peak:
+            return f"a limit, above its peak of {format_size(peak)}"
     return _ADVICE[tier][key]

@@ -13,6 +13,7 @@ from lowmem_tui.policy.fate import at_every_start, killed_now, outlook
 from lowmem_tui.policy.growth import Reach
 from lowmem_tui.policy.kills import BOX, Goes, Prediction, predict
 from lowmem_tui.policy.oom import cap_above, limited, never_reached, spare_swap
+from lowmem_tui.policy.protect import limits_advised
 from lowmem_tui.tui.history import STEP
 
 if TYPE_CHECKING:
@@ -21,10 +22,18 @@ if TYPE_CHECKING:
     from lowmem_tui.model.plan import Plan
     from lowmem_tui.model.snapshot import Situation, Snapshot, Unit
     from lowmem_tui.model.unit import Key, Value
+    from lowmem_tui.policy.budget import Advice
+    from lowmem_tui.tui.app import LowmemApp
     from lowmem_tui.tui.history import History
 
 BESIDE = 6
 """Kills that the review compares."""
+
+
+def limits(app: LowmemApp, snapshot: Snapshot) -> list[Advice]:
+    """Return a MemoryMax for the business units that run, as the set-up would propose them."""
+    tiers = {name: app.verdict(name).tier for name, u in snapshot.units.items() if u.usage}
+    return limits_advised(app.needs.into(snapshot), tiers, app.rules)
 
 
 def row(text: str) -> Text:
@@ -124,5 +133,7 @@ def fates(
     if snapshot is not None and (far := reach(unit, snapshot, history)) is not None:
         share = 100 * far.held // max(1, far.limit)
         whose = f", that of {plain(far.unit, 60)}" if far.unit != unit.name else ""
-        words = f"{share}% of {format_size(far.limit)}{whose}; {growth.in_words(far)}"
+        words = (
+            f"{share}% of {format_size(far.limit)}{whose}, page cache apart; {growth.in_words(far)}"
+        )
         yield Text(f" Limit     {words}")

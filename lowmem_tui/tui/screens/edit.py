@@ -90,6 +90,8 @@ class EditScreen(Screen[None]):
         self._settings = common_keys(units)
         self._known: dict[str, UnitSituation] = {}
         """What systemd has told of the units."""
+        self._limits: dict[str, int] = {}
+        """A MemoryMax by the budget, in bytes, for those without, at the last answer."""
         self._plan: Plan | None = None
         self._order = ""
         """What the plan does to the kill order, in one sentence."""
@@ -233,7 +235,8 @@ class EditScreen(Screen[None]):
             mark = unit.usage.memory.peak if unit.usage else None
             peak = max(mark or 0, self.lowmem.needs.of(name))
         tier = verdict.tier if verdict else None
-        words = advice(key, tier, peak, setting.kernel if setting else None)
+        kernel = setting.kernel if setting else None
+        words = advice(key, tier, peak, kernel, self._limits.get(name))
         return Beside(facts.now(key, setting, unit.properties), words)
 
     # Asking, in the worker
@@ -286,6 +289,9 @@ class EditScreen(Screen[None]):
 
     def _take(self, situation: Situation) -> None:
         self._known = {n: situation.units[n] for n in self.units if n in situation.units}
+        if (snapshot := self.lowmem.snapshot) is not None:
+            advised = forecast.limits(self.lowmem, snapshot)
+            self._limits = {each.unit: each.limit for each in advised if each.limit is not None}
         files = {name: known.drop_in for name, known in self._known.items()}
         self._form.learn(
             {name: dropin.ours((file.text if file else None) or "") for name, file in files.items()}

@@ -13,7 +13,6 @@ from lowmem_tui.policy import telling, whatif
 from lowmem_tui.policy.budget import budget
 from lowmem_tui.policy.kills import predictions
 from lowmem_tui.policy.others import others
-from lowmem_tui.policy.protect import limits_advised
 from lowmem_tui.tui import forecast
 from lowmem_tui.tui.facts import heading
 from lowmem_tui.tui.history import history_of
@@ -125,10 +124,7 @@ class ForecastScreen(Sheet):
         yield heading("How far it is, by the last minutes' growth:", width, palette)
         yield from (Text(f" {said}") for said in telling.distances(self._distances(snapshot)))
         yield heading("The budget: what the limits allow together", width, palette)
-        tiers = {
-            name: self.lowmem.verdict(name).tier for name, u in snapshot.units.items() if u.usage
-        }
-        advice = limits_advised(self.lowmem.needs.into(snapshot), tiers, self.lowmem.rules)
+        advice = forecast.limits(self.lowmem, snapshot)
         made = telling.budget_lines(budget(snapshot), advice, width - 2)
         for n, line in enumerate(made):
             yield Text(f" {line}", no_wrap=not n)
