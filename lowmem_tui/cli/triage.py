@@ -12,7 +12,7 @@ import time
 
 from lowmem_tui.cli.charset import utf8
 from lowmem_tui.host import cgroupfs, procfs
-from lowmem_tui.host.reading import each, read, read_whole
+from lowmem_tui.host.reading import SMALL, each, read, read_whole
 from lowmem_tui.model import trial
 from lowmem_tui.model.errors import UnsupportedError
 from lowmem_tui.model.text import plain
@@ -103,7 +103,7 @@ def page(proc: str, cgroup: str, block: str = procfs.BLOCK, notice: str = trial.
 
 def _trial(notice: str) -> list[str]:
     """Return what there is to say of a change that is being tried."""
-    raw = read(notice)
+    raw = read(notice, size=SMALL)
     said = trial.parse(procfs.text(raw)) if raw else None
     left = said.left(time.monotonic()) if said else 0.0
     if said is None or left <= 0:
@@ -167,7 +167,7 @@ def _units(
         if not pid.isdecimal():
             continue
         base = f"{proc}/{pid}"
-        raw = read(f"{base}/cgroup")
+        raw = read(f"{base}/cgroup", size=SMALL)
         statm = read(f"{base}/statm")
         pages = None if statm is None else procfs.parse_statm(statm)
         if raw is None or pages is None:
@@ -211,7 +211,10 @@ def _first(
 
     def badness(one: tuple[int, int, int, Row]) -> tuple[int, int, int]:
         _, pages, pid, _ = one
-        status, stat = read(f"{proc}/{pid}/status"), read(f"{proc}/{pid}/stat")
+        status, stat = (
+            read(f"{proc}/{pid}/status", size=SMALL),
+            read(f"{proc}/{pid}/stat", size=SMALL),
+        )
         adj = each(procfs.parse_int, read(f"{proc}/{pid}/oom_score_adj")) or 0
         _, swap, tables = procfs.parse_status(status) if status else (None, None, None)
         found = procfs.parse_stat(stat) if stat else None
@@ -225,7 +228,9 @@ def _first(
 
 def _process_swap(proc: str, pids: list[str]) -> int | None:
     """Return the swap of processes, where the group does not tell."""
-    found = [procfs.parse_status(raw)[1] for p in pids if (raw := read(f"{proc}/{p}/status"))]
+    found = [
+        procfs.parse_status(raw)[1] for p in pids if (raw := read(f"{proc}/{p}/status", size=SMALL))
+    ]
     known = [swap for swap in found if swap is not None]
     return sum(known) if known else None
 
@@ -234,7 +239,7 @@ def _next(victim: tuple[int, int, int, Row] | None, proc: str, cgroup: str) -> s
     if victim is None:
         return "Next to die: nobody can be killed."
     score, pages, pid, unit = victim
-    raw = read(f"{proc}/{pid}/stat")
+    raw = read(f"{proc}/{pid}/stat", size=SMALL)
     stat = procfs.parse_stat(raw) if raw else None
     whole, above = _with(unit.cgroup, cgroup)
     return (

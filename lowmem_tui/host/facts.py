@@ -10,7 +10,7 @@ import stat
 import psutil
 
 from lowmem_tui.host.procfs import text
-from lowmem_tui.host.reading import read
+from lowmem_tui.host.reading import SMALL, read
 from lowmem_tui.model.setup import FolderUsage, HostFacts
 
 MOST_FILES = 200_000
@@ -46,7 +46,9 @@ class LocalInspector:
     def _distribution(self) -> str:
         for path in ("/etc/os-release", "/usr/lib/os-release"):
             found = re.search(
-                rb'^PRETTY_NAME=["\']?([^"\'\n]*)', read(self._root + path) or b"", re.MULTILINE
+                rb'^PRETTY_NAME=["\']?([^"\'\n]*)',
+                read(self._root + path, size=SMALL) or b"",
+                re.MULTILINE,
             )
             if found:
                 return text(found[1])
@@ -72,7 +74,7 @@ class LocalInspector:
         # OpenVZ shows its guests /proc/vz, its host /proc/bc too (src/basic/virt.c).
         if os.path.exists(f"{self._proc}/vz") and not os.path.exists(f"{self._proc}/bc"):
             return "openvz"
-        for part in (read(f"{self._proc}/1/environ") or b"").split(b"\0"):
+        for part in (read(f"{self._proc}/1/environ", size=SMALL) or b"").split(b"\0"):
             if part.startswith(b"container="):
                 return text(part.partition(b"=")[2])
         return ""
@@ -135,7 +137,9 @@ class LocalInspector:
     def pss(self, pid: int) -> int | None:
         """See ``Inspector``: the line ``Pss:`` of /proc/PID/smaps_rollup, which is in KiB."""
         found = re.search(
-            rb"^Pss:\s+(\d+) kB", read(f"{self._proc}/{pid}/smaps_rollup") or b"", re.MULTILINE
+            rb"^Pss:\s+(\d+) kB",
+            read(f"{self._proc}/{pid}/smaps_rollup", size=SMALL) or b"",
+            re.MULTILINE,
         )
         return int(found[1]) * 1024 if found else None
 

@@ -23,11 +23,15 @@ ABSENT = frozenset(
 )
 """The errors that mean "not known". Any other is an error."""
 
+BRIEF = 448
+"""Enough for every file here that is not named as longer. A larger buffer is not Python's own but
+malloc's, and what is kept of it leaves a hole there at each read (docs/performance.md)."""
+
 SMALL = 4096
-"""Enough for every file here that is not named as larger."""
+"""Enough for what the kernel tells of one process."""
 
 
-def read(path: str, dir_fd: int | None = None, size: int = SMALL) -> bytes | None:
+def read(path: str, dir_fd: int | None = None, size: int = BRIEF) -> bytes | None:
     """Return the beginning of a file, None if it is absent or unreadable.
 
     One read(2) is the whole file for those that the kernel writes in one piece: all of a control

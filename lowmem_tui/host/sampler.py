@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from lowmem_tui.host import cgroupfs, machine, procfs, tree
 from lowmem_tui.host.groups import Group
-from lowmem_tui.host.reading import ABSENT, read
+from lowmem_tui.host.reading import ABSENT, SMALL, read
 from lowmem_tui.host.tasks import NOT_YET, first_sight
 from lowmem_tui.model.errors import UnsupportedError
 from lowmem_tui.model.usage import Sample
@@ -187,7 +187,7 @@ class ProcSampler:
         for task in homeless:
             self._forget(task)
         for pid in (*pids, *(task.pid for task in homeless)):
-            raw = read(f"{pid}/cgroup", self._proc)
+            raw = read(f"{pid}/cgroup", self._proc, SMALL)
             path = procfs.parse_cgroup(raw) if raw else None
             group = self._locate(path) if path else None
             if path and group is None and not walked:
@@ -212,7 +212,7 @@ class ProcSampler:
         return True
 
     def _kernel_thread(self, pid: int) -> bool:
-        raw = read(f"{pid}/stat", self._proc)
+        raw = read(f"{pid}/stat", self._proc, SMALL)
         stat = procfs.parse_stat(raw) if raw else None
         return stat is None or bool(stat[2] & procfs.PF_KTHREAD)
 
@@ -323,7 +323,7 @@ class ProcSampler:
     def _take_turn(self, task: Task, *, whole: bool) -> None:
         if task.due() or whole:
             whole = True
-            raw = read(f"{task.pid}/cgroup", self._proc)
+            raw = read(f"{task.pid}/cgroup", self._proc, SMALL)
             if raw != task.cgroup_raw and not self._move(task, raw):
                 # Ended, or moved to a group that the next walk will find.
                 self._lose(task)

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from lowmem_tui.host import procfs
-from lowmem_tui.host.reading import ABSENT, each, keep, read
+from lowmem_tui.host.reading import ABSENT, SMALL, each, keep, read
 from lowmem_tui.model.usage import Process
 
 if TYPE_CHECKING:
@@ -96,20 +96,20 @@ class Task:
         old, pid = self.process, self.pid
         name, ppid, command, off = old.name, old.ppid, old.command, old.drift
         if whole:
-            raw = read(f"{pid}/stat", proc)
+            raw = read(f"{pid}/stat", proc, SMALL)
             stat = procfs.parse_stat(raw) if raw else None
             if stat is None or stat[3] != self.start:
                 return False
             name, ppid = stat[:2]
             off = self._drift(raw, off)
-            raw = read(f"{pid}/cmdline", proc)
+            raw = read(f"{pid}/cmdline", proc, SMALL)
             command = None if raw is None else procfs.parse_cmdline(raw)
         uid, swap, page_tables = old.uid, old.swap, old.page_tables
         swap_raw = None if self.group is None else self.group.swap_raw
         same = self.raw == self.status_mark and swap_raw is not None and swap_raw == self.swap_mark
         if whole or not same:
             self.status_mark, self.swap_mark = self.raw, swap_raw
-            raw = read(f"{pid}/status", proc)
+            raw = read(f"{pid}/status", proc, SMALL)
             uid, swap, page_tables = (None,) * 3 if raw is None else procfs.parse_status(raw)
         score = old.oom_score
         adjust = old.oom_score_adj
@@ -185,7 +185,7 @@ def drift(counted: int, pages: int, page_size: int) -> int:
 
 
 def _start(pid: int, proc: int) -> int | None:
-    raw = read(f"{pid}/stat", proc)
+    raw = read(f"{pid}/stat", proc, SMALL)
     stat = procfs.parse_stat(raw) if raw else None
     return None if stat is None else stat[3]
 
@@ -196,16 +196,16 @@ def first_sight(pid: int, proc: int, *, may_keep: bool) -> Task | None:
     It is to be shown only after statm could be read from its descriptor (``Task.look`` without).
     """
     fd = keep(f"{pid}/statm", proc) if may_keep else -1
-    raw = read(f"{pid}/stat", proc)
+    raw = read(f"{pid}/stat", proc, SMALL)
     stat = procfs.parse_stat(raw) if raw else None
     if stat is None:
         if fd >= 0:
             os.close(fd)
         return None
     counted = procfs.parse_counted(raw) if raw else None
-    raw = read(f"{pid}/cmdline", proc)
+    raw = read(f"{pid}/cmdline", proc, SMALL)
     command = None if raw is None else procfs.parse_cmdline(raw)
-    raw = read(f"{pid}/status", proc)
+    raw = read(f"{pid}/status", proc, SMALL)
     uid, swap, page_tables = (None,) * 3 if raw is None else procfs.parse_status(raw)
     adjust = each(procfs.parse_int, read(f"{pid}/oom_score_adj", proc))
     name, ppid, _, start = stat
