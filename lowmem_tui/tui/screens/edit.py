@@ -48,6 +48,7 @@ WIDE = 140
 """From this width on, the form and the facts stand side by side."""
 
 NOTHING = "Nothing is staged, so there is nothing to review."
+WRONG = "What is marked ! is not staged: correct it, or press the key again to leave it."
 
 DIFFERENT = "not the same for all"
 """In the place of advice that is."""
@@ -90,7 +91,7 @@ class EditScreen(Screen[None]):
         self._settings = common_keys(units)
         self._known: dict[str, UnitSituation] = {}
         """What systemd has told of the units."""
-        self._limits: dict[str, int] = {}
+        self._limits: dict[str, int | None] = {}
         """A MemoryMax by the budget, in bytes, for those without, at the last answer."""
         self._plan: Plan | None = None
         self._order = ""
@@ -290,8 +291,7 @@ class EditScreen(Screen[None]):
     def _take(self, situation: Situation) -> None:
         self._known = {n: situation.units[n] for n in self.units if n in situation.units}
         if (snapshot := self.lowmem.snapshot) is not None:
-            advised = forecast.limits(self.lowmem, snapshot)
-            self._limits = {each.unit: each.limit for each in advised if each.limit is not None}
+            self._limits = {a.unit: a.limit for a in forecast.limits(self.lowmem, snapshot)}
         files = {name: known.drop_in for name, known in self._known.items()}
         self._form.learn(
             {name: dropin.ours((file.text if file else None) or "") for name, file in files.items()}
@@ -369,10 +369,10 @@ class EditScreen(Screen[None]):
         app = self.lowmem
         if len(app.staged) or app.trials.running is not None:
             app.open_review()
-            return
-        self._nothing = True
-        self._notices.repaint()
-        self.set_focus(self._left or self._form.first)
+        else:
+            self._nothing = True
+            self._notices.repaint()
+            self.set_focus(self._left or self._form.first)
 
     def action_field(self, step: int) -> None:
         """Go to the next field, or the one before; what stands in this one is staged."""
@@ -384,8 +384,7 @@ class EditScreen(Screen[None]):
     def action_page(self, step: int) -> None:
         """Scroll the facts; the cursor stays in its field."""
         self._warned = False
-        wide = self.has_class("-wide")
-        area = self.query_one("#right" if wide else "#body", Container)
+        area = self.query_one("#right" if self.has_class("-wide") else "#body", Container)
         (area.scroll_page_down if step > 0 else area.scroll_page_up)(animate=False)
 
     # What is shown
@@ -393,10 +392,7 @@ class EditScreen(Screen[None]):
     def _paint_notices(self, _: int) -> list[Text]:
         lines: list[Text] = []
         if self._warned and self._form.errors:
-            words = (
-                "What is marked ! is not staged: correct it, or press the key again to leave it."
-            )
-            lines.append(Text(f" {words}", style="bold"))
+            lines.append(Text(f" {WRONG}", style="bold"))
         if self._nothing:
             lines.append(Text(f" {NOTHING}", style="bold"))
         if not self._settings:
