@@ -90,12 +90,11 @@ def parse_when(text: str, now: float) -> float:
 def lines(incidents: list[Incident], found: Incidents) -> Iterator[str]:
     """Yield one line for each, and one for each unit whose counter tells of more."""
     if not incidents and not found.untold:
-        yield "No incidents: nothing was killed for memory, as far as the logs go back."
+        yield incident_words.none(_local(found.since) if found.since is not None else "")
     width = max((len(incident_words.whom(i)) for i in incidents), default=0)
     for incident in incidents:
-        when = datetime.fromtimestamp(incident.time).astimezone()
         yield (
-            f"{when:%Y-%m-%d %H:%M:%S}  {incident_words.whom(incident):<{width}}  "
+            f"{_local(incident.time)}  {incident_words.whom(incident):<{width}}  "
             + incident_words.short(incident)
         )
     for unit, kills in found.untold.items():
@@ -107,6 +106,7 @@ def as_json(incidents: list[Incident], found: Incidents) -> dict[str, object]:
     return {
         "schema": SCHEMA,
         "incidents": [_incident(incident) for incident in incidents],
+        "since": None if found.since is None else _time(found.since),
         "untold": found.untold,
         "notes": list(found.notes),
     }
@@ -151,6 +151,10 @@ def _victim(victim: Victim) -> dict[str, object]:
         "rss": victim.rss,
         "oom_score_adj": victim.adj,
     }
+
+
+def _local(seconds: float) -> str:
+    return f"{datetime.fromtimestamp(seconds).astimezone():%Y-%m-%d %H:%M:%S}"
 
 
 def _time(seconds: float) -> str:

@@ -55,7 +55,7 @@ class LocalWitness:
             found = _from_journal(boot, since)
             silent = None if _tells_of(boot, found) else LowmemError(_SILENT)
         except LowmemError as error:
-            found, silent = Evidence(boot), error
+            found, silent = Evidence(boot, since=since), error
         if silent is not None:
             found = self._with_the_buffer(found, since, silent)
         return self._with_the_present(found)
@@ -134,8 +134,14 @@ class LocalWitness:
             finally:
                 os.close(root)
         total = each(procfs.parse_oom_kills, read_whole(f"{self._proc}/vmstat"))
+        now = time.time()
         return replace(
-            found, now=time.time(), running=frozenset(running), counters=counters, kills=total
+            found,
+            now=now,
+            booted=now - time.clock_gettime(time.CLOCK_BOOTTIME),
+            running=frozenset(running),
+            counters=counters,
+            kills=total,
         )
 
 
@@ -178,7 +184,7 @@ def _from_journal(boot: str, since: float | None) -> Evidence:
         boot,
         reports,
         _in_order(events, lives),
-        since=oldest if reading.cut else since,
+        since=(oldest or time.time()) if reading.cut else since,
         events_since=events_since,
         notes=tuple(notes),
     )

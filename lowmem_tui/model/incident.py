@@ -137,6 +137,8 @@ class Evidence:
     """Whether systemd's messages could be read at all."""
     now: float | None = None
     """When the units that run were looked at; seconds since 1970."""
+    booted: float | None = None
+    """When the present boot began."""
     running: frozenset[str] = frozenset()
     """The units that run now."""
     starters: dict[str, str] = field(default_factory=dict)
@@ -214,5 +216,8 @@ class Incidents:
 
     incidents: tuple[Incident, ...]
     untold: dict[str, int]
-    """Kills since this boot that the kernel counted for a unit and of which no report was found."""
+    """Kills since this boot that the kernel counted for a unit and of which no report was found;
+    empty where reports were not looked for since this boot."""
     notes: tuple[str, ...] = ()
+    since: float | None = None
+    """Nothing older was read; None if all there is was."""

@@ -159,6 +159,12 @@ def what_next(incident: Incident) -> str:
     return words
 
 
+def none(since: str = "") -> str:
+    """Return a sentence for when there is none; ``since`` is when the looking began."""
+    reach = f" since {since}" if since else ", as far as the logs go back"
+    return f"Nothing was killed for memory{reach}."
+
+
 def untold(unit: str, kills: int) -> str:
     """Return a sentence on kills that only a counter tells of."""
     times = "once" if kills == 1 else f"{kills} times"

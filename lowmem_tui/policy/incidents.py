@@ -33,6 +33,9 @@ SUDDEN = 10.0
 BURST = 1.0
 """Seconds within which kills are for one and the same shortage."""
 
+EARLY = 1.0
+"""Seconds after boot in which nothing is killed yet; two readings of its time differ by less."""
+
 CAUSES = {"oom-kill": Cause.OOM, "watchdog": Cause.WATCHDOG, "start-limit-hit": Cause.START_LIMIT}
 
 
@@ -74,7 +77,8 @@ def join(evidence: Evidence) -> Incidents:
         drafts = _Follower(unit).follow(moments)
         found += [_finish(draft, boot, evidence) for draft in drafts]
     found.sort(key=lambda incident: incident.time, reverse=True)
-    return Incidents(tuple(found), _untold(evidence, reports, shared), evidence.notes)
+    untold = _untold(evidence, reports, shared) if _whole_boot(evidence) else {}
+    return Incidents(tuple(found), untold, evidence.notes, evidence.since)
 
 
 def _named(evidence: Evidence) -> list[OomReport]:
@@ -278,6 +282,13 @@ def _ending(draft: _Draft, evidence: Evidence, *, this_boot: bool) -> Ending:
     if not this_boot:
         return Ending.REBOOT
     return Ending.WAITING if draft.waiting else Ending.DEAD
+
+
+def _whole_boot(evidence: Evidence) -> bool:
+    """Tell whether reports were looked for since the boot: the counters may go back as far."""
+    if evidence.since is None:
+        return True
+    return evidence.booted is not None and evidence.since <= evidence.booted + EARLY
 
 
 def _untold(

@@ -322,6 +322,25 @@ def test_kills_that_only_a_counter_knows() -> None:
     assert join(evidence).untold == {A: 2, B: 1}
 
 
+# since when was looked for reports, and when the machine was booted → whether a counter is held
+# against them
+LOOKED: dict[str, tuple[float | None, float | None, bool]] = {
+    "all there is": (None, None, True),
+    "since before the boot": (10, 20, True),
+    "since the boot": (20.1, 20, True),
+    "since later": (30, 20, False),
+    "the boot's time not known": (30, None, False),
+}
+
+
+@pytest.mark.parametrize(("since", "booted", "told"), LOOKED.values(), ids=LOOKED)
+def test_a_counter_tells_of_more_only_where_all_of_the_boot_was_read(
+    since: float | None, booted: float | None, *, told: bool
+) -> None:
+    evidence = Evidence("now", booted=booted, since=since, counters={A: 1})
+    assert join(evidence).untold == ({A: 1} if told else {})
+
+
 EVENTS = st.builds(
     UnitEvent,
     st.floats(0, 500),

@@ -82,6 +82,7 @@ class DemoWitness:
                 tuple(e for e in known.events if e.time >= (since or 0)),
                 since=since,
                 now=init.wall_usec() / 1_000_000,
+                booted=roster.BOOTED,
                 running=frozenset(g.name for g in groups if g.tasks),
                 counters={g.name: g.oom_kills for g in groups if g.oom_kills and not g.inner},
                 kills=init.memory.oom_kills,

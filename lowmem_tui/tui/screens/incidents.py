@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, cast
 
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 
 MOST_UNTOLD = 4
 """Units whose counters are told of below the list."""
-
-NONE = "Nothing was killed for memory, as far as the logs go back."
 
 
 class IncidentsScreen(Screen[None]):
@@ -149,8 +148,12 @@ class IncidentsScreen(Screen[None]):
         if self._found is None:
             return lines
         if not self._found.incidents:
-            lines.append(Text(f" {NONE}"))
+            lines.append(Text(f" {incident_words.none(_when(self._found.since))}"))
         for unit, kills in list(self._found.untold.items())[:MOST_UNTOLD]:
             lines.append(Text(f" {incident_words.untold(unit, kills)}"))
         lines += [Text(f" {plain(note)}") for note in self._found.notes]
         return lines
+
+
+def _when(seconds: float | None) -> str:
+    return "" if seconds is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
