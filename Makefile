@@ -38,7 +38,7 @@ lint: $(VENV)/.ready-dev
 	$(VENV)/bin/mypy
 
 test: lint
-	$(VENV)/bin/pytest -m 'not lab and not bench'
+	$(VENV)/bin/pytest -n 3 --dist worksteal -m 'not lab and not bench'
 	@echo "Not run here: the lab (real systemds in virtual machines): make lab"
 
 # Needs qemu-system-x86, qemu-utils, mmdebstrap, e2fsprogs, openssh-client: see docs/development.md.

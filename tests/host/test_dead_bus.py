@@ -70,7 +70,7 @@ def serve(listening: socket.socket, bus: Bus, lines: list[socket.socket]) -> Non
 def greeted(line: socket.socket) -> bool:
     said = b""
     while b"BEGIN\r\n" not in said:
-        piece = line.recv(4096)
+        piece = line.recv(1)  # the first message may come in one piece with BEGIN
         if not piece:
             return False
         said += piece
