@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from lowmem_tui.model.snapshot import Situation, Unit
+    from lowmem_tui.model.unit import UnitProperties
 
 
 class Group(StrEnum):
@@ -185,6 +186,9 @@ class Rules:
     def _service(self, unit: Unit, names: tuple[str, ...], ram: int) -> Verdict:
         properties = unit.properties
         if properties and properties.type == "oneshot":
+            rule = self._by_name(names)
+            if rule and rule.tier is Tier.GATEKEEPER and _stays(unit, properties):
+                return _tier(rule.tier, f"in the table: {rule.reason}")
             return _tier(Tier.SHORT_LIVED, "Type=oneshot")
         if properties:
             for trigger in properties.triggered_by:
@@ -228,6 +232,12 @@ class Rules:
             if rank is None and not shell and program not in _WRAPPERS:
                 break
         return (best[1], self.programs.tiers[best[0]]) if best else None
+
+
+def _stays(unit: Unit, properties: UnitProperties) -> bool:
+    """Tell whether a oneshot has left processes that run for good, as ifupdown does dhclient."""
+    # Only one with RemainAfterExit= is ever active.
+    return properties.active_state == "active" and bool(unit.usage and unit.usage.processes)
 
 
 def _command_lines(unit: Unit) -> Iterator[Iterator[str]]:

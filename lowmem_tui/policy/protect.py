@@ -188,7 +188,9 @@ def _gatekeeper(role: Role) -> Iterator[Proposal]:
             ("-200",) if bare else ("-200", "-300", "-500"),
             done=good,
         )
-    yield from _restart(role, "on-failure", "The door comes back by itself when it was killed.")
+    # A oneshot would do all of its work again, ifupdown's the whole network's.
+    if role.properties.type != "oneshot":
+        yield from _restart(role, "on-failure", "The door comes back by itself when it was killed.")
 
 
 # --- business -----------------------------------------------------------------------------------

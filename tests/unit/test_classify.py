@@ -131,6 +131,24 @@ def test_what_ends_by_itself_is_short_lived(
     assert verdict == (Tier.SHORT_LIVED, Group.SHORT_LIVED, reason)
 
 
+# name, state and processes of a oneshot → its tier
+REMAINING: dict[str, tuple[str, str, int, int]] = {
+    "ifupdown's dhclient": ("networking.service", "active", 1, 0),
+    "of one interface": ("ifup@eth0.service", "active", 1, 0),
+    "a static address": ("networking.service", "active", 0, 2),
+    "not done with its work yet": ("ufw.service", "activating", 1, 2),
+    "no gatekeeper": ("postgresql.service", "active", 1, 2),
+    "in no table": ("x.service", "active", 1, 2),
+}
+
+
+@pytest.mark.parametrize(("name", "state", "count", "tier"), REMAINING.values(), ids=REMAINING)
+def test_a_oneshot_that_has_processes(name: str, state: str, count: int, tier: int) -> None:
+    left = usage(name, *(process(9 + n, name="dhclient") for n in range(count)))
+    unit = Unit(name, left, properties(name, type="oneshot", active_state=state))
+    assert RULES.classify(unit, RAM).tier == tier
+
+
 def test_a_socket_s_service_is_not_short_lived() -> None:
     unit = Unit("x.service", None, properties("x.service", triggered_by=("x.socket",)))
     assert RULES.classify(unit, RAM).tier is Tier.BUSINESS

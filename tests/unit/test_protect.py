@@ -83,6 +83,10 @@ CASES: dict[str, tuple[Role, dict[Key, str]]] = {
     ),
     "a login by dropbear gets no score": (role("dropbear@1-a.service", 0, restart="always"), {}),
     "a console gets no score": (role("getty@tty1.service", 0, restart="always"), {}),
+    "a oneshot that has left a process": (
+        role("networking.service", 0, type="oneshot", main_pid=0),
+        {ADJ: "-200"},
+    ),
     "a slow restart needs no time": (
         role("x.service", 0, oom_score_adjust=-300, restart_usec=10_000_000),
         {RESTART: "on-failure"},
