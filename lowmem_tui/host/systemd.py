@@ -72,11 +72,15 @@ REVERT_SLICE: Final = "-.slice"
 REVERT_RETRY: Final = 10.0
 """Seconds until a revert that failed is run again."""
 
+_STAYS: Final = (("DefaultDependencies", ("b", False)), ("IgnoreOnIsolate", ("b", True)))
+"""systemctl default, rescue, emergency and soft-reboot stop what does not have these."""
+
 
 def revert_timer(seconds: float) -> list[tuple[str, tuple[str, object]]]:
     """Return the properties of the timer of ``start_revert_timer``, as (name, variant)."""
     return [
         ("Description", ("s", "Takes back the trial of lowmem-tui")),
+        *_STAYS,
         ("TimersMonotonic", ("a(st)", [("OnActiveSec", int(seconds * 1_000_000))])),
         ("AccuracyUSec", ("t", 100_000)),
         ("RemainAfterElapse", ("b", False)),
@@ -87,6 +91,7 @@ def revert_service(command: Sequence[str]) -> list[tuple[str, tuple[str, object]
     """Return the properties of the service that the timer starts: it must get through."""
     return [
         ("Description", ("s", "Takes back the trial of lowmem-tui")),
+        *_STAYS,
         ("Type", ("s", "oneshot")),
         ("ExecStart", ("a(sasb)", [(command[0], list(command), False)])),
         ("Slice", ("s", REVERT_SLICE)),

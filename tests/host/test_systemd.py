@@ -189,3 +189,14 @@ def test_a_match_rule() -> None:
     assert systemd.match_rule({"member": "UnitNew"}) == (
         "type='signal',sender='org.freedesktop.systemd1',member='UnitNew'"
     )
+
+
+@pytest.mark.parametrize(
+    "properties", [systemd.revert_timer(60), systemd.revert_service(("/bin/sh", "/run/revert"))]
+)
+def test_what_stops_all_else_leaves_the_revert(
+    properties: list[tuple[str, tuple[str, object]]],
+) -> None:
+    given = dict(properties)
+    assert given["IgnoreOnIsolate"] == ("b", True)
+    assert given["DefaultDependencies"] == ("b", False)

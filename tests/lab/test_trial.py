@@ -24,6 +24,16 @@ SETS = (
 )
 LONG, SHORT = 900, 30
 """Seconds: long enough for the slowest machine, and as short as can be waited for."""
+AWAY = """\
+[Unit]
+DefaultDependencies=no
+IgnoreOnIsolate=yes
+
+[Service]
+ExecStart=/bin/sh -c 'systemctl isolate {target}; systemctl is-active {revert}.timer >/root/seen; \
+    systemctl start {revert}.service; systemctl default; echo back >>/root/seen'
+"""
+"""Goes to a target in which nobody can log in, looks, has the trial taken back, and returns."""
 
 
 def values(machine: Machine) -> dict[str, str]:
@@ -212,3 +222,33 @@ def test_reboot_in_the_trial(boot: Boot) -> None:
     assert after == before
     assert states(machine, user="op")[0] == "expired"
     assert states(machine)[0] == "expired"
+
+
+@pytest.mark.long
+def test_what_stops_all_else_leaves_the_timer(boot: Boot) -> None:
+    machine = boot()
+    before = values(machine)
+    for number, target in enumerate(("multi-user", "rescue", "emergency"), 1):
+        begin(machine, LONG)
+        away = AWAY.format(target=f"{target}.target", revert=f"lowmem-tui-trial-{number}")
+        machine.write("/run/systemd/system/lab-away.service", away)
+        machine.run("rm -f /root/seen; systemctl daemon-reload; systemctl start lab-away")
+        machine.wait_for("grep -x back /root/seen", timeout=900)
+        assert machine.get("/root/seen").split() == ["active", "back"], target
+        over(machine)
+        assert values(machine) == before, target
+        assert states(machine)[0] == "expired", target
+    if "soft-reboot" not in machine.run("systemctl --help").stdout:
+        return  # systemd has it since 254
+    begin(machine, LONG)
+    machine.run("systemd-run --unit=lab-mark sleep infinity && systemctl soft-reboot", check=False)
+    machine.wait_for(
+        "! systemctl -q is-active lab-mark && systemctl is-system-running | grep -E 'run|degr'",
+        timeout=900,
+    )
+    revert = "lowmem-tui-trial-4"
+    assert machine.run(f"systemctl is-active {revert}.timer", check=False).stdout == "active\n"
+    assert values(machine)["max"] == "209715200"
+    machine.run(f"systemctl start {revert}.service", timeout=600)
+    over(machine)
+    assert values(machine) == before
