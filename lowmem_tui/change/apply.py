@@ -101,13 +101,15 @@ def perform(
     changes: Sequence[FileChange],
     check: Callable[[], None],
     book: Book,
+    ready: Callable[[], None] = lambda: None,
 ) -> Outcome:
     """Do what ``apply`` says, with these changes of files; the caller holds the lock.
 
-    ``check`` raises Interruption when it is time to stop.
+    ``check`` raises Interruption when it is time to stop, ``ready`` what speaks against beginning.
     """
     try:
         _check((*plan.files, *changes), hands.files)
+        ready()
         before = hands.manager.properties(_units(plan))
         book.ahead(before)
     except OSError as error:

@@ -27,6 +27,7 @@ from lowmem_tui.model.errors import (
 from lowmem_tui.model.plan import Outcome
 from lowmem_tui.model.trial import LONGEST, SHORTEST
 from lowmem_tui.policy.plan import is_triable
+from lowmem_tui.policy.plan import plan as make_plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
@@ -40,9 +41,17 @@ _KEEP_OR_UNDO = "`lowmem-tui confirm` keeps it, `lowmem-tui undo` takes it back"
 
 
 def apply(
-    site: Site, plan: Plan, *, force: bool = False, seconds: int | None = None, note: str = ""
+    site: Site,
+    plan: Plan,
+    situation: Callable[[Iterable[str]], Situation],
+    *,
+    force: bool = False,
+    seconds: int | None = None,
+    note: str = "",
 ) -> Outcome:
     """Carry out a plan, with ``seconds`` as a trial, and write it down.
+
+    A plan may have waited long for its yes: its checks are made again.
 
     Raises InvalidValueError, RefusedError, ChangedError, NotPermittedError, PutBackError,
     HalfDoneError.
@@ -57,18 +66,25 @@ def apply(
             "it back with `lowmem-tui undo`."
         )
     not_refused(plan, force=force)
+
+    def ready() -> None:
+        if plan.edits:
+            units = dict.fromkeys(edit.unit for edit in plan.edits)
+            not_refused(make_plan(plan.edits, situation(units)), force=force)
+
     with _begun(site) as check:
         _no_trial(site)
         if plan.empty:
             return perform(plan, site.hands, (), check, NoBook())
         if seconds is None:
-            return perform(plan, site.hands, plan.files, check, RecordBook(site, plan, note))
+            book = RecordBook(site, plan, note)
+            return perform(plan, site.hands, plan.files, check, book, ready)
         try:
             files = trial_files(plan, site.hands.files)
         except OSError as error:
             raise PutBackError(f"Nothing was touched: {in_words(error)}.") from error
         book = trial.TrialBook(site, plan, note, seconds, files)
-        return perform(plan, site.hands, files, check, book)
+        return perform(plan, site.hands, files, check, book, ready)
 
 
 def confirm(site: Site) -> Outcome:

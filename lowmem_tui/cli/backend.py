@@ -139,7 +139,7 @@ class ServerBackend:
         site = self._site()
         from lowmem_tui.change.work import apply
 
-        return apply(site, plan, force=force, seconds=trial, note=note)
+        return apply(site, plan, self.situation, force=force, seconds=trial, note=note)
 
     def trial(self) -> Trial | None:
         """See ``Backend``."""

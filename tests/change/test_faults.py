@@ -99,11 +99,11 @@ def nothing(_: Box) -> None:
 
 
 def a_change(box: Box, faulty: FaultyOs | None = None) -> None:
-    apply(box.site(faulty), box.planned)
+    apply(box.site(faulty), box.planned, box.situation)
 
 
 def a_trial(box: Box, faulty: FaultyOs | None = None) -> None:
-    apply(box.site(faulty), box.planned, seconds=SECONDS)
+    apply(box.site(faulty), box.planned, box.situation, seconds=SECONDS)
 
 
 def more(box: Box) -> None:
@@ -139,7 +139,7 @@ class Plain(NamedTuple):
     """An operation that nothing disturbs: the calls that it makes, and what it comes to."""
 
     plans: tuple[Plan, Plan]
-    situation: Situation | None
+    situation: Situation
     calls: list[str]
     after: dict[str, object]
 
@@ -149,15 +149,15 @@ class Case:
 
     def __init__(self, root: Path, operation: Operation, plain: Plain | None = None) -> None:
         self.box = Box(root)
+        self.box.known = plain.situation if plain else None
         self.operation = operation
         first = plain.plans[0] if plain else self.box.plan(FIRST)
-        apply(self.box.site(), first)
+        apply(self.box.site(), first, self.box.situation)
         self.box.planned = plain.plans[1] if plain else self.box.plan(*SETS)
         self.plans = (first, self.box.planned)
         self.untouched = self.box.state()
         operation.prepare(self.box)
         self.before = self.box.state()
-        self.box.known = plain.situation if plain else None
         # What keeps or ends a trial is no change of its own.
         own = operation.before is not State.TRIAL
         self.records = len(self.box.site().journal.records()) + own
@@ -184,9 +184,7 @@ def folder() -> Iterator[Path]:
 def plain_run(request: pytest.FixtureRequest, folder: Path) -> Plain:
     case = Case(folder / "plain", OPERATIONS[request.param])
     try:
-        known = None
-        if request.param.startswith("undo") and request.param != "undo-trial":
-            known = case.box.known = case.box.situation((REDIS, CHAT))
+        known = case.box.known = case.box.situation((REDIS, CHAT))
         faulty = FaultyOs()
         case.run(faulty)
         return Plain(case.plans, known, faulty.calls, case.box.state())

@@ -103,10 +103,10 @@ def test_apply_then_undo(
     # What is never written is none of the count.
     assume(not made.refused(True) and not made.empty)
     if tried:
-        apply(box.site(), made, force=True, seconds=60)
+        apply(box.site(), made, box.situation, force=True, seconds=60)
         assert tree(str(box.root / "etc")) == before
     else:
-        apply(box.site(), made, force=True)
+        apply(box.site(), made, box.situation, force=True)
         assert tree(str(box.root / "etc")) != before
     undo(box.site(), box.situation, force=True)
     assert tree(str(box.root / "etc")) == before

@@ -43,7 +43,7 @@ def states(box: Box, *, everything: bool = True) -> dict[str, State]:
 
 
 def do(box: Box, *sets: str, seconds: int | None = None) -> Outcome:
-    return apply(box.site(), box.plan(*sets), seconds=seconds, note="a reason")
+    return apply(box.site(), box.plan(*sets), box.situation, seconds=seconds, note="a reason")
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o777])

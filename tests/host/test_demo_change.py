@@ -152,6 +152,23 @@ def test_refusals_write_nothing(server: DemoServer, backend: ServerBackend, wish
     assert server.disk.entries == files
 
 
+@pytest.mark.parametrize("trial", [None, 60])
+def test_what_has_grown_since_the_plan_is_refused(
+    server: DemoServer, backend: ServerBackend, clock: Clock, trial: int | None
+) -> None:
+    made = make(backend, f"{CLOUDCHAT}:MemoryMax=450M")
+    assert not made.refusals
+    clock.now += 120
+    files = dict(server.disk.entries)
+    with pytest.raises(RefusedError, match="killed at once") as refused:
+        backend.apply(made, trial=trial)
+    assert refused.value.way == "force"
+    assert server.disk.entries == files
+    assert not backend.history()
+    backend.apply(made, trial=trial, force=True)
+    assert backend.history()
+
+
 def test_a_forced_limit_kills_and_says_so_later(
     server: DemoServer, backend: ServerBackend, clock: Clock
 ) -> None:
