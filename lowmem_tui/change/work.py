@@ -25,7 +25,7 @@ from lowmem_tui.model.errors import (
     RefusedError,
 )
 from lowmem_tui.model.plan import Outcome
-from lowmem_tui.model.trial import LONGEST, SHORTEST
+from lowmem_tui.model.trial import KEEP_OR_UNDO, LONGEST, SHORTEST
 from lowmem_tui.policy.plan import is_triable
 from lowmem_tui.policy.plan import plan as make_plan
 
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from lowmem_tui.change.site import Site
     from lowmem_tui.model.plan import Plan
     from lowmem_tui.model.snapshot import Situation
-
-_KEEP_OR_UNDO = "`lowmem-tui confirm` keeps it, `lowmem-tui undo` takes it back"
 
 
 def apply(
@@ -196,7 +194,7 @@ def _no_trial(site: Site) -> None:
     if record is None or record.trial is None:
         return
     now = trial.running_of(record, record.trial, site.monotonic())
-    raise RefusedError(f"{trial.sentence(now)}: {_KEEP_OR_UNDO}, then this can be done.")
+    raise RefusedError(f"{trial.sentence(now)}: {KEEP_OR_UNDO}, then this can be done.")
 
 
 def _none_to_keep(site: Site) -> str:

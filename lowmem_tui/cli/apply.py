@@ -12,6 +12,7 @@ from lowmem_tui.cli.output import tell
 from lowmem_tui.cli.plan import describe, make, say
 from lowmem_tui.model.errors import InvalidValueError, NotPermittedError
 from lowmem_tui.model.text import plain
+from lowmem_tui.model.trial import KEEP_OR_UNDO
 
 if TYPE_CHECKING:
     import argparse
@@ -77,7 +78,7 @@ def trial_line(trial: Trial) -> str:
     note = f" ({trial.note})" if trial.note else ""
     return plain(
         f"On trial until {until}, {trial.left:.0f} s left: {', '.join(trial.units)}, by "
-        f"{trial.by}{note}. `lowmem-tui confirm` keeps it, `lowmem-tui undo` takes it back.",
+        f"{trial.by}{note}. {KEEP_OR_UNDO}.",
         1000,
     )
 

@@ -12,7 +12,9 @@ from lowmem_tui.cli.apply import trial_line
 from lowmem_tui.cli.backend import open_backend
 from lowmem_tui.cli.exit import Exit
 from lowmem_tui.cli.rules import rules_for
+from lowmem_tui.model.errors import ManagerError, NotPermittedError
 from lowmem_tui.model.quantity import format_limit, format_size
+from lowmem_tui.model.snapshot import Situation
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import Key, Tier, Unlimited
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator, Mapping
 
-    from lowmem_tui.model.snapshot import Setting, Situation, Snapshot, Unit
+    from lowmem_tui.model.snapshot import Setting, Snapshot, Unit
     from lowmem_tui.model.unit import Value
     from lowmem_tui.model.usage import HostUsage, Pressure, UnitUsage
     from lowmem_tui.policy.classify import Verdict
@@ -45,12 +47,16 @@ def run(options: argparse.Namespace) -> Exit:
         snapshot = backend.look()
         # What only hangs around in systemd's memory (devices, targets) holds nothing.
         names = [u.name for u in snapshot.units.values() if _shown(u)]
-        situation = backend.situation(names)
+        try:
+            situation, notice = backend.situation(names), snapshot.notice
+        except (ManagerError, NotPermittedError) as error:
+            situation = Situation(snapshot, {}, swap=snapshot.host.swap_total > 0)
+            notice = f"{error} The settings are not known until then."
         trial = backend.trial()
     finally:
         backend.close()
-    if snapshot.notice:
-        print(plain(snapshot.notice), file=sys.stderr)
+    if notice:
+        print(plain(notice), file=sys.stderr)
     verdicts = {
         name: rules.classify(snapshot.units[name], snapshot.host.mem_total) for name in names
     }
@@ -104,7 +110,6 @@ def _unit(unit: Unit, verdict: Verdict, situation: Situation) -> dict[str, objec
     usage, properties = unit.usage, unit.properties
     memory = usage.memory if usage else None
     known = situation.units.get(unit.name)
-    settings = known.settings if known else {}
     return {
         "name": unit.name,
         "tier": verdict.tier,
@@ -122,7 +127,7 @@ def _unit(unit: Unit, verdict: Verdict, situation: Situation) -> dict[str, objec
         "oom_score_adj": main_adjust(unit),
         "oom_kills": memory.oom_kills if memory else None,
         "restarts": properties.n_restarts if properties else None,
-        "settings": {key: _setting(setting) for key, setting in settings.items()},
+        "settings": {key: _setting(s) for key, s in known.settings.items()} if known else None,
     }
 
 

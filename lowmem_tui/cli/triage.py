@@ -110,7 +110,7 @@ def _trial(notice: str) -> list[str]:
         return []
     until = time.strftime("%H:%M:%S", time.localtime(said.deadline))
     text = f"On trial until {until} ({left:.0f} s left), by {said.by}: {', '.join(said.units)}"
-    return ["", _text(text, WIDTH)]
+    return ["", _text(text, WIDTH), f"{trial.KEEP_OR_UNDO}."]
 
 
 def _machine(proc: str, block: str) -> list[str]:

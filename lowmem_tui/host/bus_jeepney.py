@@ -248,7 +248,7 @@ class JeepneyManager:
         except (OSError, ValueError) as error:
             raise ManagerGoneError(
                 f"The D-Bus system bus cannot be reached ({error}): start it with `systemctl start "
-                "dbus`, or look without settings."
+                "dbus`."
             ) from error
         self._link = link
         try:

@@ -185,7 +185,7 @@ class PydbusManager:
                     ) from error
                 raise ManagerGoneError(
                     f"The D-Bus system bus cannot be reached ({error.message}): start it with "
-                    "`systemctl start dbus`, or look without settings."
+                    "`systemctl start dbus`."
                 ) from error
         if self._subscribed:
             self._ask_for_signals()

@@ -19,6 +19,8 @@ PATH = "/run/lowmem-tui/trial-public"
 SHORTEST, LONGEST = 10, 86_400
 """Seconds that a trial may take: a reload alone can take 11 on weak hardware."""
 
+KEEP_OR_UNDO = "`lowmem-tui confirm` keeps it, `lowmem-tui undo` takes it back"
+
 _HEAD = "lowmem-tui trial"
 
 

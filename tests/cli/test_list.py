@@ -3,12 +3,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
 from lowmem_tui.cli import list as listing
 from lowmem_tui.cli import main
+from lowmem_tui.cli.demo import serve
+from lowmem_tui.host.demo import DemoServer
+from lowmem_tui.model.errors import ManagerGoneError
 from lowmem_tui.model.usage import Memory, UnitUsage
 
 Capture = pytest.CaptureFixture[str]
@@ -73,6 +76,35 @@ def test_what_does_not_run_uses_nothing_known(capsys: Capture) -> None:
     assert (unit["tier"], unit["state"], unit["processes"]) == (2, "inactive", 0)
     for key in ("rss", "swap", "memory", "anon", "file", "peak", "main_pid", "oom_score"):
         assert unit[key] is None, key
+
+
+@pytest.fixture
+def mute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let there be a server without D-Bus."""
+    server = DemoServer(0)
+
+    def connect() -> NoReturn:
+        raise ManagerGoneError("The bus is gone: start it.")
+
+    monkeypatch.setattr(server, "connect", connect)
+    monkeypatch.setattr(listing, "open_backend", lambda *_, **__: serve(server))
+
+
+@pytest.mark.usefixtures("mute")
+def test_without_systemd_what_the_kernel_knows_is_listed(capsys: Capture) -> None:
+    assert main.run_command(["list", "--json"]) == 0
+    shown = capsys.readouterr()
+    (redis,) = (u for u in json.loads(shown.out)["units"] if u["name"] == "redis-server.service")
+    assert redis["rss"] > 0
+    assert redis["settings"] is None
+    assert shown.err == "The bus is gone: start it. The settings are not known until then.\n"
+
+
+@pytest.mark.usefixtures("mute")
+def test_without_systemd_there_is_a_table(capsys: Capture) -> None:
+    assert main.run_command(["list"]) == 0
+    (line,) = (x for x in capsys.readouterr().out.splitlines() if "redis-server" in x)
+    assert line.split()[-1] == "—"
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from lowmem_tui.cli import triage
 from lowmem_tui.cli.exit import Exit
+from lowmem_tui.model.trial import TrialNotice
 from tests.bench.tree import MIB, Box, events, make_tree
 
 if TYPE_CHECKING:
@@ -69,6 +71,19 @@ def test_no_swap(box: Box) -> None:
 def test_zram(box: Box) -> None:
     box.add_zram(stored=300 * MIB, used=90 * MIB)
     assert "zram      300M held in 90.0M of RAM" in page(box)
+
+
+def test_a_trial_and_what_can_be_done_about_it(box: Box, tmp_path: Path) -> None:
+    over = time.monotonic() + 60
+    said = TrialNotice(
+        number="7", by="op", note="", units=["redis.service"], deadline=0, monotonic=over
+    )
+    notice = tmp_path / "notice"
+    notice.write_text(said.render())
+    text = triage.page(str(box.proc), str(box.cgroup), str(box.block), str(notice))
+    *_, told, ways = text.splitlines()
+    assert told.endswith("by op: redis.service")
+    assert ways == "`lowmem-tui confirm` keeps it, `lowmem-tui undo` takes it back."
 
 
 def test_a_unit_with_a_limit(box: Box) -> None:
