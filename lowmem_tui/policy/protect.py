@@ -51,6 +51,9 @@ AGAIN_USEC = 3_000_000
 GOOD = frozenset({"always", "on-failure"})
 """Restart= that brings a unit back after a kill and after an error."""
 
+_AT_THE_DOOR = (*preflight.LOGINS, "systemd-networkd")
+"""Their sockets fail with them when systemd gives up, and then nobody gets in at all."""
+
 _OWN_SCORES = ("postgresql",)
 """These give their children a score apart from their own: -900 guards only the small parent."""
 
@@ -292,9 +295,10 @@ def _restart(role: Role, word: str, why: str) -> Iterator[Proposal]:
     if not isinstance(delay, int):
         return
     slow = delay >= AGAIN_USEC
-    if good and not (then == "always" and role.tier is Tier.BUSINESS):
+    kept_alive = then == "always" and role.tier is Tier.BUSINESS
+    if slow and good and not kept_alive:
         return
-    if not good and not slow and not _gives_up(properties, then):
+    if not slow and not kept_alive and (_awaited(role) or not _gives_up(properties, then)):
         return
     yield Proposal(
         role.name,
@@ -308,6 +312,18 @@ def _restart(role: Role, word: str, why: str) -> Iterator[Proposal]:
         ("3s", "5s", "10s"),
         done=slow,
     )
+
+
+def _awaited(role: Role) -> bool:
+    """Tell whether a request starts a service again sooner than a delayed restart, or a hand does.
+
+    systemd starts nothing while a restart is due: whoever asks would wait for that.
+    """
+    name, properties = preflight.stem(role.name), role.properties
+    if name in _AT_THE_DOOR:
+        return False
+    by_bus = properties.type == "dbus" or any(n.startswith("dbus-org.") for n in properties.names)
+    return by_bus or bool(activators(properties)) or name in preflight.CONSOLES
 
 
 def _gives_up(properties: UnitProperties, word: str) -> bool:

@@ -170,6 +170,7 @@ _LACKS = {
     Key.RESTART_SEC: "is started again at once (RestartSec={now})",
     Key.OOM_POLICY: "is stopped whole when one of its processes is killed",
 }
+_GIVEN_UP = "is given up after a few quick failures (RestartSec={now})"
 _ON_DEMAND = "is started again by {by} alone, when it is next asked for (Restart={now})"
 _GRAVE = frozenset({Key.RESTART, Key.OOM_POLICY})
 """What a business unit must not lack."""
@@ -188,7 +189,8 @@ def _findings(made: Sequence[Proposal], roles: Sequence[Role]) -> Iterator[Findi
         triggers = activators(by_name[unit].properties)
         serious = keys - {Key.RESTART, Key.RESTART_SEC} if triggers else keys
         grave = bool(serious if tier is Tier.GATEKEEPER else serious & _GRAVE)
-        lacks = {**_LACKS, Key.RESTART: _ON_DEMAND} if triggers else _LACKS
+        lacks = _LACKS if tier is Tier.BUSINESS else {**_LACKS, Key.RESTART_SEC: _GIVEN_UP}
+        lacks = {**lacks, Key.RESTART: _ON_DEMAND} if triggers else lacks
         said = [
             lacks[each.key].format(now=plain(each.now, 30), by=plain("".join(triggers[:1]), 60))
             for each in lacking

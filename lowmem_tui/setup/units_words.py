@@ -84,7 +84,7 @@ def _exceptions(roles: Sequence[Role]) -> Iterator[str]:
             yield (
                 f"{name}: sshd protects its listener itself (-1000) and hands OOMScoreAdjust on to "
                 "every login: each shell and all that is started from it would have the -500, and "
-                "a runaway command would outlive your application. So only Restart is set there."
+                "a runaway command would outlive your application. So only restarts are set there."
             )
         elif role.tier is Tier.BUSINESS and score is not None and makers_own(role):
             how = "took it out of the killer's reach" if score <= UNTOUCHABLE else "protects it"

@@ -100,6 +100,9 @@ def table(machine: Machine) -> None:
             kind = machine.run(["systemctl", "show", "-P", "Type", name]).stdout.strip()
             if kind != "oneshot":
                 assert settings["Restart"]["loaded"] in {"always", "on-failure"}, name
+            if name in {"ssh.service", "nginx.service"}:
+                span = machine.run(["systemctl", "show", "-P", "RestartUSec", name]).stdout
+                assert span.strip() == "3s", (name, span)
         elif unit["tier"] == 1:
             assert -200 <= score["loaded"] <= 200, (name, score)
             assert score["kernel"] == score["loaded"], (name, score)
@@ -149,7 +152,8 @@ def test_from_a_fresh_image_to_the_policy_and_back(boot: Boot) -> None:
     for subject in subjects:
         escaped = subject.replace("\\", "\\\\")
         assert f'\n[units."{escaped}"]\n' in policy or f'\n"{escaped}" = "off"\n' in policy
-    assert "ssh.service" not in subjects
+    (ssh,) = (finding for finding in findings if finding["subject"] == "ssh.service")
+    assert ssh["remedy"] == "sudo lowmem-tui apply --set 'ssh.service:RestartSec=3s'"
 
     machine.write("/root/policy.toml", policy)
     words = ["lowmem-tui", "apply", "--policy", "/root/policy.toml", "--yes"]

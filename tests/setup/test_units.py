@@ -34,7 +34,7 @@ def test_goes_through(box: Box) -> None:
         ("systemd-logind.service", "OOMScoreAdjust", "-500"),
         ("worker@a.service", "MemoryMax", "70M"),
     }
-    assert not any(e.unit == "ssh.service" for e in plan.effects)
+    assert {e.key for e in plan.effects if e.unit == "ssh.service"} == {"RestartSec"}
     assert not any(e.key == "MemoryMax" and e.unit.startswith("systemd-") for e in plan.effects)
 
 
@@ -55,7 +55,14 @@ def test_a_finding_s_remedy_is_the_command_that_mends_it(box: Box) -> None:
     found = {f.subject: f for f in box.step("units").look().findings}
     nginx = found["nginx.service"]
     assert (nginx.code, nginx.severity) == ("gatekeeper-unguarded", Severity.WARNING)
-    assert nginx.remedy == "sudo lowmem-tui apply --set 'nginx.service:OOMPolicy=continue'"
+    assert nginx.text == (
+        "It is a gatekeeper (tier 0) and is given up after a few quick failures "
+        "(RestartSec=100ms) and is stopped whole when one of its processes is killed."
+    )
+    assert nginx.remedy == (
+        "sudo lowmem-tui apply --set 'nginx.service:RestartSec=3s' "
+        "--set 'nginx.service:OOMPolicy=continue'"
+    )
     redis = found["redis-server.service"]
     assert redis.severity is Severity.ADVICE
     assert redis.text == (

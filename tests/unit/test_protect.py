@@ -58,31 +58,59 @@ CASES: dict[str, tuple[Role, dict[Key, str]]] = {
     "a gatekeeper": (role("nginx.service", 0), {ADJ: "-200", RESTART: "on-failure", SEC: "3s"}),
     "what PID 1 needs": (
         role("systemd-logind.service", 0, restart="always"),
-        {ADJ: "-500"},
+        {ADJ: "-500", SEC: "3s"},
     ),
     "a gatekeeper that is guarded enough": (
-        role("nginx.service", 0, oom_score_adjust=-250, restart="always", restart_usec=0),
+        role("nginx.service", 0, oom_score_adjust=-250, restart="always"),
+        {SEC: "3s"},
+    ),
+    "a gatekeeper that is never given up": (
+        role("nginx.service", 0, oom_score_adjust=-250, restart="always", restart_usec=2_500_000),
         {},
     ),
+    "what the bus starts again": (
+        role(
+            *("systemd-logind.service", 0),
+            names=("systemd-logind.service", "dbus-org.freedesktop.login1.service"),
+            restart="always",
+        ),
+        {ADJ: "-500"},
+    ),
+    "the bus, which its socket starts again": (
+        role("dbus.service", 0, triggered_by=("dbus.socket",)),
+        {ADJ: "-500", RESTART: "on-failure"},
+    ),
+    "ssh, whose socket fails with it": (
+        role("ssh.service", 0, restart="on-failure", triggered_by=("ssh.socket",)),
+        {SEC: "3s"},
+    ),
     "-100 is too weak": (
-        role("x.service", 0, oom_score_adjust=-100, restart="on-failure"),
+        role("x.service", 0, oom_score_adjust=-100, restart="on-failure", type="dbus"),
         {ADJ: "-200"},
     ),
     "its maker's -1000 stays": (
-        role("systemd-udevd.service", 0, oom_score_adjust=-1000, restart="always"),
+        role(
+            *("systemd-udevd.service", 0),
+            oom_score_adjust=-1000,
+            restart="always",
+            triggered_by=("systemd-udevd-kernel.socket",),
+        ),
         {},
     ),
     "ssh gets no score": (role("ssh.service", 0), {RESTART: "on-failure", SEC: "3s"}),
     "ssh by another name, with sessions": (
         role("sshd@a.service", 0, workers=3, restart="on-failure"),
-        {},
+        {SEC: "3s"},
     ),
     "dropbear protects itself not": (
         role("dropbear.service", 0, restart="always"),
-        {ADJ: "-200"},
+        {ADJ: "-200", SEC: "3s"},
     ),
-    "a login by dropbear gets no score": (role("dropbear@1-a.service", 0, restart="always"), {}),
-    "a console gets no score": (role("getty@tty1.service", 0, restart="always"), {}),
+    "a login by dropbear gets no score": (
+        role("dropbear@1-a.service", 0, restart="always"),
+        {SEC: "3s"},
+    ),
+    "a console gets no score, and no wait": (role("getty@tty1.service", 0, restart="always"), {}),
     "a oneshot that has left a process": (
         role("networking.service", 0, type="oneshot", main_pid=0),
         {ADJ: "-200"},
@@ -93,13 +121,14 @@ CASES: dict[str, tuple[Role, dict[Key, str]]] = {
     ),
     "a gatekeeper with workers": (
         role("nginx.service", 0, oom_score_adjust=-200, restart="on-failure", workers=2),
-        {POLICY: "continue"},
+        {SEC: "3s", POLICY: "continue"},
     ),
     "workers that go on": (
         role(
             *("nginx.service", 0),
             oom_score_adjust=-200,
             restart="on-failure",
+            restart_usec=3_000_000,
             workers=2,
             oom_policy="continue",
         ),
@@ -113,9 +142,13 @@ CASES: dict[str, tuple[Role, dict[Key, str]]] = {
     ),
     "a helper behind a socket": (
         role("x.service", 1, triggered_by=("x.socket",)),
-        {RESTART: "on-failure", SEC: "3s"},
+        {RESTART: "on-failure"},
     ),
-    "a helper that comes back": (role("cron.service", 1, restart="on-failure"), {}),
+    "a helper that is given up": (role("cron.service", 1, restart="on-failure"), {SEC: "3s"}),
+    "a helper without a start limit": (
+        role("x.service", 1, restart="on-failure", start_limit_burst=0),
+        {},
+    ),
     "always, but at once": (role("x.service", 1, restart="always"), {SEC: "3s"}),
     "after an abort alone": (role("x.service", 1, restart="on-abort"),
                              {RESTART: "always", SEC: "3s"}),
@@ -134,7 +167,7 @@ CASES: dict[str, tuple[Role, dict[Key, str]]] = {
     ),
     "a large helper": (
         role("x.service", 1, rss=60, restart="on-failure"),
-        {MAX: "640M"},
+        {MAX: "640M", SEC: "3s"},
     ),
     "the one application": (
         role("app.service", 1, Kind.APPLICATION, rss=200, workers=1, restart="no"),

@@ -82,9 +82,16 @@ def describe(init: Init, name: str) -> UnitProperties:
     )
 
 
+_SOCKETS = {
+    "dbus.socket": "dbus.service",
+    "systemd-journald.socket": "systemd-journald.service",
+    "systemd-udevd-control.socket": "systemd-udevd.service",
+}
+
+
 def _triggers(name: str) -> tuple[str, ...]:
     timers = tuple(timer for timer, (unit, *_) in roster.TIMERS.items() if unit == name)
-    return timers or (("dbus.socket",) if name == "dbus.service" else ())
+    return timers or tuple(socket for socket, unit in _SOCKETS.items() if unit == name)
 
 
 def _required_by(init: Init, fragment: str) -> tuple[str, ...]:
