@@ -92,7 +92,7 @@ def not_refused(plan: Plan, *, force: bool) -> None:
     if refused := plan.refused(force):
         more = f" (and {len(refused) - 1} more)" if len(refused) > 1 else ""
         way = "force" if not force and all(each.forceable for each in refused) else ""
-        raise RefusedError(f"{refused[0].text}{more}", way=way)
+        raise RefusedError(f"{refused[0].told}{more}", way=way)
 
 
 def perform(

@@ -12,6 +12,7 @@ from lowmem_tui.model.plan import Mismatch, When
 from lowmem_tui.model.quantity import render_value
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import Key
+from lowmem_tui.policy import dropin
 from lowmem_tui.policy.cases import RUNNING
 
 if TYPE_CHECKING:
@@ -79,10 +80,10 @@ def _cause(effect: Effect, asked: str | None, setting: Setting, unit: UnitProper
     key = effect.key
     ours = setting.source in our_files(unit.name)
     if asked is not None and not ours and not _comes_out_the_same(key, asked, setting):
-        return _winner(key, setting)
+        return _winner(key, asked, setting)
     known = effect.loaded is not None and setting.loaded is not None
     if known and not near(key, setting.loaded, effect.loaded):
-        return _not_loaded(key, setting, unit, ours=ours)
+        return _not_loaded(key, asked, setting, unit, ours=ours)
     if effect.live is not None and setting.kernel is not None:
         wanted = to_be_live(effect, setting.loaded)
         if not same(key, wanted, setting.kernel):
@@ -98,22 +99,26 @@ def _comes_out_the_same(key: Key, asked: str, setting: Setting) -> bool:
     return value is not None and setting.source is not None and value == setting.loaded
 
 
-def _winner(key: Key, setting: Setting) -> str:
+def _winner(key: Key, asked: str | None, setting: Setting) -> str:
     if setting.source is None:
         return f"No file says {key}, ours included: somebody removed it meanwhile."
-    return (
-        f"{plain(setting.source)} says {key}={plain(setting.declared or '')} and is read after "
-        "ours: change it there."
-    )
+    said = f"{plain(setting.source)} says {key}={plain(setting.declared or '')}"
+    if dropin.is_later(setting.source):
+        return f"{said} and is read after ours: change it there."
+    if asked is None:
+        return f"{said}: change it there."
+    return f"{said}, and ours says nothing of it any more: somebody removed it meanwhile."
 
 
-def _not_loaded(key: Key, setting: Setting, unit: UnitProperties, *, ours: bool) -> str:
+def _not_loaded(
+    key: Key, asked: str | None, setting: Setting, unit: UnitProperties, *, ours: bool
+) -> str:
     if unit.load_state not in {"loaded", "template"}:
         return (
             f"systemd does not load {plain(unit.name)} ({unit.load_state}): `systemctl status` it."
         )
     if not ours:
-        return _winner(key, setting)
+        return _winner(key, asked, setting)
     if unit.need_daemon_reload:
         return "The files were changed again since the reload: `systemctl daemon-reload`."
     return "systemd has loaded another value than the file says: see `journalctl -b _PID=1`."

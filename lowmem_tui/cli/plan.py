@@ -119,7 +119,7 @@ def warned(warnings: Iterable[Notice]) -> Iterator[str]:
         found = [notice for notice in found if notice.code != ALREADY]
         yield f"warning ({ALREADY}): {already} settings are so already: nothing is changed there."
     for notice in found:
-        yield _told(f"warning ({notice.code}): {notice.text}", sys.stdout)
+        yield _told(f"warning ({notice.code}): {notice.told}", sys.stdout)
 
 
 def difference(change: FileChange) -> Iterator[str]:
@@ -140,7 +140,7 @@ def say(refusals: Iterable[Notice]) -> None:
     """Tell on standard error what is refused, and whether it can be overruled."""
     for notice in refusals:
         forced = " (--force goes on all the same)" if notice.forceable else ""
-        text = f"refused ({notice.code}): {notice.text}{forced}"
+        text = f"refused ({notice.code}): {notice.told}{forced}"
         print(_told(text, sys.stderr), file=sys.stderr)
 
 

@@ -68,6 +68,11 @@ class Notice:
     lost: bool = False
     """Whether undoing the change does not bring back what it tells of."""
 
+    @property
+    def told(self) -> str:
+        """The text, with the unit where it does not name it; not safe to print as it is."""
+        return self.text if self.unit in self.text else f"{self.unit}: {self.text}"
+
 
 class Phase(StrEnum):
     """When an action is done, seen from the files of its plan."""

@@ -114,19 +114,13 @@ def with_file(files: Sequence[UnitFile], ours: UnitFile) -> list[UnitFile]:
     if ours.text is None:
         return others
     at = next(
-        (
-            index
-            for index, file in enumerate(others)
-            if _is_drop_in(file.path) and _file_name(file.path) > OUR_NAME
-        ),
+        (index for index, file in enumerate(others) if is_later(file.path)),
         len(others),
     )
     return [*others[:at], ours, *others[at:]]
 
 
-def _is_drop_in(path: str) -> bool:
-    return path.rpartition("/")[0].endswith(".d")
-
-
-def _file_name(path: str) -> str:
-    return path.rpartition("/")[2]
+def is_later(path: str) -> bool:
+    """Tell whether systemd reads this file of a unit after ours."""
+    folder, _, name = path.rpartition("/")
+    return folder.endswith(".d") and name > OUR_NAME

@@ -255,6 +255,8 @@ def _instead(case: UnitCase) -> str:
     score = case.properties.oom_score_adjust
     if score is not None and score <= ENOUGH:
         return f"It is protected already (OOMScoreAdjust={score}): leave it so"
+    if Key.OOM_SCORE_ADJUST not in KEYS_OF[unit_type(case.name)]:
+        return "Set no limit on it"
     return f"Protect it with OOMScoreAdjust={ENOUGH} instead"
 
 

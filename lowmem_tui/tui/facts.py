@@ -22,7 +22,6 @@ from lowmem_tui.tui.widgets.sparkline import BLOCKS, PLAIN, sparkline
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from lowmem_tui.model.plan import Notice
     from lowmem_tui.model.snapshot import Setting, Unit
     from lowmem_tui.model.unit import UnitProperties, Value
     from lowmem_tui.model.usage import Memory, Process, Stall, UnitUsage
@@ -38,13 +37,6 @@ NOW_WIDTH = 10
 def heading(title: str, width: int, palette: Palette) -> Text:
     """Return the line above a part."""
     return Text(f"{' ' + title:<{width}}", style=palette.header, no_wrap=True)
-
-
-def about(notice: Notice) -> str:
-    """Return the words of a warning or refusal, with the unit where they do not name it."""
-    if notice.unit in notice.text:
-        return plain(notice.text)
-    return f"{plain(notice.unit)}: {plain(notice.text)}"
 
 
 # The first lines

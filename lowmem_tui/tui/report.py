@@ -8,7 +8,7 @@ from rich.text import Text
 
 from lowmem_tui.model.plan import Phase, When
 from lowmem_tui.model.text import plain
-from lowmem_tui.tui.facts import about, heading
+from lowmem_tui.tui.facts import heading
 from lowmem_tui.tui.widgets.diff import difference
 
 if TYPE_CHECKING:
@@ -39,10 +39,10 @@ def of_plan(
         lines.append(heading("REFUSED", width, palette))
         for r in plan.refusals:
             how = "Apply asks for a word to do it all the same." if r.forceable else ""
-            lines.append(Text(f" ! {about(r)} {how}", style="bold red"))
+            lines.append(Text(f" ! {plain(r.told)} {how}", style="bold red"))
     if plan.warnings:
         lines.append(heading("WARNINGS", width, palette))
-        lines += [Text(f" ! {about(w)}") for w in plan.warnings]
+        lines += [Text(f" ! {plain(w.told)}") for w in plan.warnings]
     if plan.effects:
         lines.append(heading("WHAT CHANGES, AND WHEN", width, palette))
         lines += effects(plan.effects, width)

@@ -354,6 +354,20 @@ def test_a_later_file_wins(box: Box, key: Key) -> None:
     assert box.state()["limits"] == limits
 
 
+def test_ours_vanishes_and_an_earlier_file_wins(box: Box) -> None:
+    class Vanishing:
+        def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+            return getattr(box.manager, name)
+
+        def reload(self) -> None:
+            box.files.remove(OURS)
+            box.manager.reload()
+
+    made = box.plan(Edit(REDIS, Key.MEMORY_MAX, "300M"))
+    (mismatch,) = apply(made, manager=Vanishing(), files=box.files, kernel=box.kernel).mismatches
+    assert "override.conf says MemoryMax=256M, and ours says nothing of it any" in mismatch.cause
+
+
 def test_a_parent_caps(box: Box) -> None:
     box.kernel.set_limit("/system.slice", "memory.max", 700 << 20)
     outcome = box.apply(box.plan(Edit(REDIS, Key.MEMORY_MAX, "800M")))

@@ -72,6 +72,12 @@ def test_the_guide_s_limits_are_more_than_there_is(capsys: Capture) -> None:
     assert codes(found) == ["limits-over-ram"]
 
 
+def test_a_warning_names_its_unit(capsys: Capture) -> None:
+    sets = ("--set", "cron:OOMScoreAdjust=100", "--set", "nginx:OOMScoreAdjust=-300")
+    assert run_command(["plan", "--demo", *sets]) == 0
+    assert "(children-inherit): cron.service: Every job that it starts" in capsys.readouterr().out
+
+
 def test_a_policy_is_one_plan(capsys: Capture, policy: Path) -> None:
     found = json_of(capsys, "--policy", str(policy))
     assert [(e["unit"], e["key"], e["to"]) for e in found["effects"]] == [

@@ -110,6 +110,10 @@ REFUSED: dict[str, tuple[UnitSituation, Key, str | None, str, bool, str]] = {
         known(holding("systemd-journald.service")),
         *(MAX, "500M", "needed-by-systemd", True, "OOMScoreAdjust=-500"),
     ),
+    "a limit for a scope, which can have no score": (
+        known(holding("init.scope")),
+        *(MAX, "500M", "needed-by-systemd", True, "Set no limit on it, and limit others."),
+    ),
     "a tight limit for ssh": (
         known(holding("ssh.service")),
         *(MAX, "30M", "no-room-for-logins", True, "nobody gets in"),

@@ -417,4 +417,4 @@ class EditScreen(Screen[None]):
         return lines
 
     def _about(self, notice: Notice) -> str:
-        return plain(notice.text) if len(self.units) == 1 else facts.about(notice)
+        return plain(notice.text if len(self.units) == 1 else notice.told)

@@ -172,7 +172,7 @@ class ReviewScreen(Sheet):
                 self.say("Nothing was written.")
 
         title = "A check refuses this change:" if len(plan.refusals) == 1 else "Checks refuse this:"
-        reasons = [r.text for r in plan.refusals]
+        reasons = [r.told for r in plan.refusals]
         if not trial:
             reasons.append("And it is for good, not a trial.")
         self.app.push_screen(ConfirmScreen(title, reasons), answered)

@@ -196,7 +196,7 @@ class SetupReviewScreen(Sheet):
                 self.say("Nothing was written.")
 
         title = "A check refuses this change:" if len(plan.refusals) == 1 else "Checks refuse this:"
-        self.app.push_screen(ConfirmScreen(title, [r.text for r in plan.refusals]), answered)
+        self.app.push_screen(ConfirmScreen(title, [r.told for r in plan.refusals]), answered)
 
     def _ask(self, plan: Plan) -> None:
         from lowmem_tui.tui.screens.ask import AskScreen
