@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import os
 import selectors
+import sys
 from codecs import getincrementaldecoder
+from typing import TYPE_CHECKING, TextIO, cast
 
 from textual._xterm_parser import XTermParser
 from textual.drivers.linux_driver import LinuxDriver
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 SHORT = 0.1
 """Seconds: what Textual waits for input before it looks whether a key is complete."""
@@ -18,6 +23,18 @@ INTERRUPTED = 130
 ROUNDS = 5
 """Short waits after the last input, within which a lone Escape is told from an arrow key."""
 
+PIECE = 200
+"""Characters, of two bytes at the most. What is longer is not in Python's own memory but in
+malloc's, which keeps some of each length that one thread makes and another lets go."""
+
+
+class _Pieces:
+    """The terminal, as Textual's writing thread knows it: a frame comes as its pieces."""
+
+    def __init__(self, terminal: TextIO) -> None:
+        self.flush, self.fileno = terminal.flush, terminal.fileno
+        self.write = terminal.writelines
+
 
 class PatientDriver(LinuxDriver):
     """Textual's driver wakes ten times a second, all day; that is what its hello world costs."""
@@ -27,7 +44,13 @@ class PatientDriver(LinuxDriver):
         if self._reading():
             return
         self._wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._file = _Pieces(cast("TextIO", sys.__stderr__))  # type: ignore[assignment]
         super().start_application_mode()  # type: ignore[no-untyped-call]
+
+    def write(self, data: str) -> None:
+        """Hand a frame to the thread that writes it."""
+        pieces: Sequence[str] = [data[at : at + PIECE] for at in range(0, len(data), PIECE)]
+        super().write(cast("str", pieces))
 
     def _get_terminal_size(self) -> tuple[int, int]:
         # The terminal's own word: COLUMNS and LINES, where a shell exports them, do not follow it.
