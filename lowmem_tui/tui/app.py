@@ -292,16 +292,16 @@ class LowmemApp(App[int]):
         if isinstance(self.screen, AskScreen):
             self.exit(0)  # asked once is enough: a second Ctrl-C means it
             return
-        count = len(self.staged)
-        edits = "1 staged edit" if count == 1 else f"{count} staged edits"
 
         def answered(leave: bool | None) -> None:
             if leave:
                 self.exit(0)
 
-        question = f"Quit and forget {edits}?"
+        question = "Quit?"
+        if count := len(set(self.staged.edits) - set(self.trials.tried)):
+            question = f"Quit and forget {count} staged edit{'s' if count > 1 else ''}?"
         if self.trials.running is not None:
-            question = "Quit? The trial is taken back when its time is up."
+            question += " The trial is taken back when its time is up."
         self.push_screen(AskScreen(question), answered)
 
     def run(self, *args: Any, **kwargs: Any) -> int | None:  # noqa: ANN401 - handed on

@@ -24,6 +24,12 @@ class Trials:
         """Remember that these staged edits are being tried: they stay staged until it is kept."""
         self.running, self._ours = trial, (trial.id, edits)
 
+    @property
+    def tried(self) -> tuple[Edit, ...]:
+        """Those of the staged edits that the trial which runs is of."""
+        number, edits = self._ours
+        return edits if self.running is not None and self.running.id == number else ()
+
     def kept(self, app: LowmemApp, number: str) -> None:
         """Forget the staged edits that are in force now."""
         ours, edits = self._ours

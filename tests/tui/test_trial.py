@@ -19,6 +19,7 @@ from lowmem_tui.tui.screens.review import ReviewScreen
 from lowmem_tui.tui.screens.review import Stage as ReviewStage
 from lowmem_tui.tui.screens.trial import Stage, TrialScreen
 from lowmem_tui.tui.screens.unit import UnitScreen
+from lowmem_tui.tui.staged import Staged
 from lowmem_tui.tui.widgets.keybar import KeyBar
 from lowmem_tui.tui.widgets.prose import Prose
 from lowmem_tui.tui.widgets.trial_line import TrialLine
@@ -263,12 +264,26 @@ async def test_the_page_of_a_unit_opens_it_too(trial: Front) -> None:
     await trial.until(lambda: trial.shows(TrialScreen))
 
 
+def asked(front: Front) -> str:
+    return " ".join(front.app.screen.query_one(Prose).text.split())
+
+
 async def test_quitting_tells_of_it(trial: Front) -> None:
     await trial.press("f10")
-    text = " ".join(trial.app.screen.query_one(Prose).text.split())
-    assert "The trial is taken back when its time is up" in text
+    assert "Quit? The trial is taken back when its time is up." in asked(trial)
     await trial.press("n")
     assert stage_of(trial) is Stage.RUNNING
+
+
+async def test_quitting_in_anothers_trial_tells_of_the_staged_edits_too() -> None:
+    async with opened() as front:
+        begun(front.app.backend)  # type: ignore[arg-type]
+        front.app.stage(Staged((EDIT,)))
+        await front.tick()
+        await front.until(lambda: front.app.trials.running is not None)
+        await front.press("f10")
+        told = "Quit and forget 1 staged edit? The trial is taken back when its time is up."
+        assert told in asked(front)
 
 
 async def test_it_begins_behind_a_question() -> None:
