@@ -16,7 +16,6 @@ from lowmem_tui.model.text import plain
 from lowmem_tui.policy import dropin
 from lowmem_tui.tui import css_path, facts, forecast
 from lowmem_tui.tui.advice import advice, common_keys
-from lowmem_tui.tui.history import history_of
 from lowmem_tui.tui.widgets.field import Entry
 from lowmem_tui.tui.widgets.form import Beside, Form, one_of
 from lowmem_tui.tui.widgets.keybar import HELP, Key, KeyBar
@@ -103,6 +102,8 @@ class EditScreen(Screen[None]):
         """Whether a review was asked for and there was none."""
         self._left: Entry | None = None
         """The field that the cursor was in when the page was left."""
+        self._going: Callable[[], object] | None = None
+        """What the last key that leaves asked for, until the form is settled."""
         self._calm: asyncio.TimerHandle | None = None
         self._loaded: tuple[object, ...] = ()
         self._asked_at = 0.0
@@ -136,8 +137,6 @@ class EditScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Ask systemd about the units."""
-        if self.lowmem.snapshot is not None:
-            history_of(self.app).add(self.lowmem.snapshot)
         self._describe()
         self._label()
         self.set_focus(self._form.first, scroll_visible=False)
@@ -195,7 +194,6 @@ class EditScreen(Screen[None]):
 
     def on_snapshot_arrived(self, message: SnapshotArrived) -> None:
         """Show the new figures; what is being typed stays."""
-        history_of(self.app).add(message.snapshot)
         self._follow(message.snapshot)
         self._describe()
         self._head.repaint()
@@ -336,23 +334,25 @@ class EditScreen(Screen[None]):
         What was typed before this key may be on its way into its field, so that is waited for; what
         is typed after it must no longer go there.
         """
+        before, self._going = self._going, go
+        if before is not None:
+            return  # a held key: leaving once is enough
         field = self.focused
 
         def settled() -> None:
+            going, self._going = self._going, None
             self._form.settle()
-            if not self._form.errors or self._warned:
-                go()
-                return
-            self._warned = True
-            self._notices.repaint()
-            self.set_focus(field)
+            if self._form.errors and not self._warned:
+                self._warned = True
+                self._notices.repaint()
+                self.set_focus(field)
+            elif going is not None and self.is_active:
+                going()
 
         if isinstance(field, Entry):
             self._left = field
             self.set_focus(None)
-            field.call_later(self.call_later, settled)
-        elif field is None:
-            self.call_later(settled)
+        (field or self).call_later(self.call_later, settled)
 
     def action_back(self) -> None:
         """Go back; staged edits stay staged."""
