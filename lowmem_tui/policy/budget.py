@@ -187,6 +187,20 @@ def need(unit: Unit) -> int:
     return max(held(unit), (memory.peak or 0) - cache)
 
 
+def _high(unit: Unit) -> int:
+    """Return a unit's MemoryHigh in bytes, the kernel's or systemd's; 0 if it has none."""
+    highs = (
+        unit.usage.memory.high if unit.usage else None,
+        unit.properties.memory_high if unit.properties else None,
+    )
+    return max((high for high in highs if isinstance(high, int)), default=0)
+
+
+def _above_high(unit: Unit) -> int:
+    """Return the least advice under which a unit's MemoryHigh counts."""
+    return _up(_high(unit) + 1) if _high(unit) else _STEP
+
+
 class Advice(NamedTuple):
     """A MemoryMax for a unit."""
 
@@ -220,8 +234,9 @@ def advise(
 
     The guide's rule, scaled: keep three eighths of RAM for the system (some 400 MiB of 1 GiB),
     give the lesser ones up to twice what they have needed, and the largest the rest. Together with
-    the reserve that is never more than RAM, unless the needs themselves are. Units of the other
-    tiers get no limit: gatekeepers must not be killed, short-lived ones end by themselves.
+    the reserve that is never more than RAM, unless the needs themselves are, or a MemoryHigh that
+    each limit is to stand above. Units of the other tiers get no limit: gatekeepers must not be
+    killed, short-lived ones end by themselves.
 
     ``least`` are bytes for units that get advice though they are small, or do not run yet: what
     they are given at the least, where there is room. ``kept`` are limits that stay as they are.
@@ -250,34 +265,45 @@ def advise(
     # What does not run may need all of it.
     others = [u for u in others if need(u) or share >= _ENOUGH]
     given = {
-        u.name: max(_STEP, _up(max(spare * need(u), share * floors.get(u.name, 0)))) for u in others
+        u.name: max(_above_high(u), _up(max(spare * need(u), share * floors.get(u.name, 0))))
+        for u in others
     }
     made = []
     # Where the largest has a limit already, there is no rest to be given.
     if first is not None:
-        _trim(given, {u.name: need(u) for u in units}, room - need(first))
+        least_of = {u.name: max(_above_high(u), _LEAST_SPARE * need(u)) for u in others}
+        _trim(given, least_of, room - need(first))
         made.append(_rest(snapshot, first, room, given))
-    return [*made, *(_other(snapshot, u, given[u.name], _up(spare * need(u))) for u in others)]
+    full = first is None and sum(given.values()) > room
+    made += [_other(snapshot, u, given[u.name], _up(spare * need(u)), full=full) for u in others]
+    return made
 
 
-def _trim(given: dict[str, int], needs: Mapping[str, int], room: float) -> None:
-    """Take what rounding up has given too much, from whoever has most beyond its need."""
+def _trim(given: dict[str, int], least: Mapping[str, float], room: float) -> None:
+    """Take what rounding up has given too much, from whoever has most beyond its least."""
     while given and sum(given.values()) > room:
-        name = max(given, key=lambda each: given[each] - _LEAST_SPARE * needs[each])
-        if given[name] - _STEP < max(_STEP, _LEAST_SPARE * needs[name]):
+        name = max(given, key=lambda each: given[each] - least[each])
+        if given[name] - _STEP < least[name]:
             return
         given[name] -= _STEP
 
 
-def _other(snapshot: Snapshot, unit: Unit, size: int, wanted: int) -> Advice:
-    """Return what one of the others gets; ``wanted`` is what its need alone comes to."""
+def _other(snapshot: Snapshot, unit: Unit, size: int, wanted: int, *, full: bool) -> Advice:
+    """Return what one of the others gets; ``wanted`` is what its need alone comes to.
+
+    ``full``: the limits that are there leave no room for it.
+    """
     needed = need(unit)
     had = f"It has needed {format_size(needed)}" if needed else "It does not run now"
     more = "and a fork or a reload needs more"
-    if size > wanted:
+    if _high(unit) and size == _above_high(unit):
+        more = f"and MemoryMax is to stand above its MemoryHigh of {format_size(_high(unit))}"
+    elif size > wanted:
         more = f"and is not given less than {size >> 20}M, for it may have been small until now"
     size, bound = _within(snapshot, unit, size)
     text = f"{plain(unit.name, 60)}: {size >> 20}M{bound}. {had}, {more}."
+    if full:
+        text += " With the limits that are there this is more than RAM: lower one of those too."
     return Advice(unit.name, size, text)
 
 
@@ -292,6 +318,9 @@ def _rest(snapshot: Snapshot, unit: Unit, room: int, given: Mapping[str, int]) -
         others = "1 other" if len(given) == 1 else f"{len(given)} others"
         why += f" and {format_size(sum(given.values()))} for {others}"
     needed = need(unit)
+    if _above_high(unit) > rest:
+        rest = _above_high(unit)
+        why = f", for MemoryMax is to stand above its MemoryHigh of {format_size(_high(unit))}"
     rest, bound = _within(snapshot, unit, rest)
     end = "."
     if rest < needed:

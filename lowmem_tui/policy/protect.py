@@ -7,7 +7,7 @@ are started again after 3 s; short-lived ones are left alone.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from lowmem_tui.model.quantity import format_size, render_value
@@ -47,6 +47,15 @@ UNTOUCHABLE = -999
 AGAIN = "3s"
 AGAIN_USEC = 3_000_000
 """RestartSec= of what is always started again: 20 starts a minute at the most."""
+
+IDLE = frozenset(
+    f"{name}.service"
+    for name in (
+        *("snapd", "ModemManager", "bluetooth", "cups", "cups-browsed", "kerneloops"),
+        *("networkd-dispatcher", "irqbalance", "thermald", "rpcbind", "lxcfs"),
+    )
+)
+"""Business units that the set-up would switch off where they are not in use (setup/idle.toml)."""
 
 GOOD = frozenset({"always", "on-failure"})
 """Restart= that brings a unit back after a kill and after an error."""
@@ -126,7 +135,9 @@ def _limits(roles: Sequence[Role], situation: Situation) -> dict[str, tuple[int,
     """Return a MemoryMax in bytes, and the reason, for those business units that have none."""
     business = [r for r in roles if r.tier is Tier.BUSINESS and not r.properties.delegate]
     kept = {r.name: limit for r in business if isinstance(limit := r.properties.memory_max, int)}
-    found = _advise(situation.snapshot, {r.name: r.kind for r in business}, kept)
+    known = {r.name: r.unit for r in business}
+    snapshot = replace(situation.snapshot, units={**known, **situation.snapshot.units})
+    found = _advise(snapshot, {r.name: r.kind for r in business}, kept)
     return {
         advice.unit: (advice.limit, advice.sentence.partition(": ")[2])
         for advice in found
@@ -139,14 +150,16 @@ def limits_advised(
 ) -> list[Advice]:
     """Return the advice that the set-up gives, too, for what runs: limits that are there stay.
 
-    But where all of them together are more than there is, what would fit in their place.
+    But where all of them together are more than there is, what would fit in their place. What
+    commonly idles has its share, and no advice: it is better switched off.
     """
     units = [snapshot.units[name] for name, tier in tiers.items() if tier is Tier.BUSINESS]
     units = [unit for unit in units if not (unit.properties and unit.properties.delegate)]
     kept = {}
     if budget(snapshot).verdict is not Fits.KILLS:
         kept = {u.name: limit for u in units if isinstance(limit := limit_of(u), int)}
-    return _advise(snapshot, {unit.name: rules.kind(unit) for unit in units}, kept)
+    found = _advise(snapshot, {unit.name: rules.kind(unit) for unit in units}, kept)
+    return [advice for advice in found if advice.unit not in IDLE]
 
 
 def _advise(
@@ -253,10 +266,6 @@ def _limit(role: Role, limit: tuple[int, str] | None, situation: Situation) -> I
     if limit is None or now is None:
         return
     size, why = limit
-    high = role.properties.memory_high
-    if isinstance(high, int) and high >= size:
-        size = _up(high + 1)
-        why += f" Its MemoryHigh is {format_size(high)}, and MemoryMax is to stand above that."
     floor = max(held(role.unit), 1)
     sizes = {size, *(_up(size * part) for part in (3 / 4, 5 / 4, 3 / 2))}
     ram = situation.snapshot.host.mem_total

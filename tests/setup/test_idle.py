@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from lowmem_tui.cli.rules import load_rules
 from lowmem_tui.host.demo import idle as demo
 from lowmem_tui.model.errors import InvalidValueError, RefusedError
 from lowmem_tui.model.plan import ActionKind, Phase
-from lowmem_tui.model.unit import is_unit_name
+from lowmem_tui.model.snapshot import Unit
+from lowmem_tui.model.unit import Tier, is_unit_name
+from lowmem_tui.policy import protect
 from lowmem_tui.setup import idle_guards
 from lowmem_tui.setup.idle_table import table
 
@@ -69,6 +72,18 @@ def test_security_updates_are_not_taken_by_default(box: Box) -> None:
     plan = box.step("idle").plan({"unattended-upgrades.service": "off"})
     assert [notice.code for notice in plan.warnings] == ["idle-kept"]
     assert plan.actions
+
+
+def test_business_units_that_are_switched_off_get_no_advice_for_a_limit() -> None:
+    rules = load_rules(config=None)
+    units = {idle.unit for idle in table() if not idle.keep}
+    tiers = {unit: rules.classify(Unit(unit, None, None), 1 << 30).tier for unit in units}
+    assert {unit for unit, tier in tiers.items() if tier is Tier.BUSINESS} == protect.IDLE
+
+
+def test_the_name_by_which_one_comes_in_is_not_taken_by_default() -> None:
+    (avahi,) = (idle for idle in table() if idle.unit == "avahi-daemon.service")
+    assert avahi.keep
 
 
 def test_what_is_needed_by_what_runs_is_left_alone(box: Box) -> None:

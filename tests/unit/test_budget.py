@@ -149,6 +149,39 @@ def test_the_least_is_given_where_there_is_room_and_said(
     assert why in (found[-1].sentence if found else "")
 
 
+# MemoryHigh of app and of b, limits that stay → MemoryMax advised (MiB), what is said of each
+ABOVE: dict[str, tuple[int | None, int | None, dict[str, int], dict[str, int], list[str]]] = {
+    "of a lesser one": (
+        *(None, 100, {}, {"app": 530, "b": 110}),
+        ["530M, that is", "and MemoryMax is to stand above its MemoryHigh of 100M"],
+    ),
+    "below what it gets anyway": (
+        *(None, 60, {}, {"app": 560, "b": 80}),
+        ["560M, that is", "a fork or a reload needs more."],
+    ),
+    "of the largest": (
+        *(700, None, {}, {"app": 710, "b": 80}),
+        ["710M, for MemoryMax is to stand above its MemoryHigh of 700M.", "needs more."],
+    ),
+    "and no room": (
+        *(None, 100, {"app": 600}, {"b": 110}),
+        ["With the limits that are there this is more than RAM: lower one of those too."],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("app", "b", "kept", "limits", "words"), ABOVE.values(), ids=ABOVE)
+def test_advice_stands_above_memory_high(
+    app: int | None, b: int | None, kept: dict[str, int], limits: dict[str, int], words: list[str]
+) -> None:
+    highs = [None if high is None else high * M for high in (app, b)]
+    server = snapshot(of("app", 200, high=highs[0]), of("b", 40, high=highs[1]))
+    tiers: dict[str, Tier | None] = dict.fromkeys(server.units, Tier.BUSINESS)
+    found = advise(server, tiers, None, {f"{n}.service": size * M for n, size in kept.items()})
+    assert {a.unit.removesuffix(".service"): (a.limit or 0) // M for a in found} == limits
+    assert all(word in each.sentence for word, each in zip(words, found, strict=True))
+
+
 def test_advice_stays_within_the_slice() -> None:
     inner = usage("app.service", process(9), cgroup="/x.slice/app.service", anon=400 * M)
     outer = usage("x.slice", cgroup="/x.slice", max=200 * M, anon=400 * M)

@@ -8,7 +8,7 @@ import pytest
 
 from lowmem_tui.model.unit import INFINITY, Key, Tier
 from lowmem_tui.policy.classify import Kind, parse_rules
-from lowmem_tui.policy.protect import Proposal, Role, largest, limits_advised, proposals
+from lowmem_tui.policy.protect import IDLE, Proposal, Role, largest, limits_advised, proposals
 
 from .servers import M, known, process, service, situation
 
@@ -310,6 +310,13 @@ ADVISED: dict[str, tuple[tuple[Role, ...], dict[str, int]]] = {
         (settled("a.service", Kind.APPLICATION, rss=60, delegate=True),),
         {},
     ),
+    "what idles has its share, and no advice": (
+        (
+            settled("a.service", Kind.APPLICATION, rss=60),
+            settled("snapd.service", Kind.HELPER, rss=50),
+        ),
+        {"a.service": 540},
+    ),
     "limits beyond all there is: what fits in their place": (
         (
             settled("a.service", Kind.APPLICATION, rss=60, memory_max=4000 * M),
@@ -330,4 +337,12 @@ def test_whatif_advises_what_the_set_up_proposes(
     assert {a.unit: (a.limit or 0) // M for a in found} == limits
     if all(r.properties.memory_max is INFINITY for r in roles):
         made = {p.unit: int(p.value.rstrip("M")) for p in proposed(*roles) if p.key is MAX}
-        assert made == limits
+        assert {unit: size for unit, size in made.items() if unit not in IDLE} == limits
+
+
+def test_the_reason_goes_with_the_figure_that_is_proposed() -> None:
+    app = settled("a.service", Kind.APPLICATION, rss=90)
+    small = settled("b.service", Kind.APPLICATION, rss=20, memory_high=64 * M)
+    (made,) = (p for p in proposed(app, small) if p.key is MAX and p.unit == "b.service")
+    assert made.value == "70M"
+    assert made.why.startswith("70M. It has needed 20M")
