@@ -55,10 +55,13 @@ WATCHED: Final = (
 
 _UINT64_MAX = 2**64 - 1
 
+_NEEDED_BY: Final = ("RequiredBy", "RequisiteOf", "BoundBy", "WantedBy")
+
 WANTED: Final = (
     *("Id", "Names", "Description", "LoadState", "ActiveState", "SubState", "UnitFileState"),
     *("FragmentPath", "DropInPaths", "NeedDaemonReload", "Transient", "TriggeredBy"),
-    *("RequiredBy", "WantedBy", "ControlGroup", "Slice", "Type", "MainPID", "ExecStart", "User"),
+    *_NEEDED_BY,
+    *("ControlGroup", "Slice", "Type", "MainPID", "ExecStart", "User"),
     *("Delegate", "Result", "NRestarts", "Restart", "RestartUSec", "RestartSteps"),
     *("RestartMaxDelayUSec", "StartLimitIntervalUSec", "StartLimitBurst", "TimeoutStopUSec"),
     *("WatchdogUSec", "ActiveEnterTimestamp", "OOMScoreAdjust", "OOMPolicy"),
@@ -176,7 +179,7 @@ def decode(name: str, raw: Mapping[str, object]) -> UnitProperties:
         need_daemon_reload=raw.get("NeedDaemonReload") is True,
         transient=raw.get("Transient") is True,
         triggered_by=_texts(raw, "TriggeredBy"),
-        required_by=_texts(raw, "RequiredBy") + _texts(raw, "WantedBy"),
+        required_by=tuple(unit for kind in _NEEDED_BY for unit in _texts(raw, kind)),
         control_group=_text(raw, "ControlGroup"),
         slice=_text(raw, "Slice"),
         # A mount has a Type too, its file system's.

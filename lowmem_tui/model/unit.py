@@ -127,7 +127,7 @@ class UnitProperties:
     transient: bool = False
     triggered_by: tuple[str, ...] = ()
     required_by: tuple[str, ...] = ()
-    """``RequiredBy`` and ``WantedBy`` together."""
+    """``RequiredBy``, ``RequisiteOf``, ``BoundBy`` and ``WantedBy`` together."""
     control_group: str = ""
     slice: str = ""
     type: str = ""

@@ -21,6 +21,8 @@ SERVICE: dict[str, object] = {
     "DropInPaths": ["/etc/systemd/system/redis-server.service.d/override.conf"],
     "NeedDaemonReload": True,
     "RequiredBy": ["a.target"],
+    "RequisiteOf": ["b.service"],
+    "BoundBy": ["c.service"],
     "WantedBy": ["multi-user.target"],
     "ControlGroup": "/system.slice/redis-server.service",
     "Type": "notify",
@@ -40,7 +42,7 @@ def test_a_service() -> None:
     assert found.names == ("redis.service", "redis-server.service")
     assert found.drop_in_paths == ("/etc/systemd/system/redis-server.service.d/override.conf",)
     assert found.need_daemon_reload
-    assert found.required_by == ("a.target", "multi-user.target")
+    assert found.required_by == ("a.target", "b.service", "c.service", "multi-user.target")
     assert found.exec_start == ("redis-server", "--x")
     assert found.oom_score_adjust == -100
     assert found.memory_max == 256 << 20
