@@ -257,7 +257,8 @@ class SessionsStep:
             value,
             f"It holds {self._held(folder)}. What was neither read nor written for so long is "
             f"removed once a day (a rule in {OURS}); 31 days are what Flask gives a permanent "
-            f"session, so nobody is logged out by that.{unsure}",
+            f"session, so nobody is logged out by that, unless your application keeps sessions for "
+            f"longer.{unsure}",
             AGES if value in AGES else (value, *AGES),
             taken=folder.sure,
             done=bool(folder.rule),
