@@ -74,7 +74,12 @@ def main() -> int:
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--seconds", type=float, default=60.0, help="of each round")
     options.add_argument(
-        "--growth", action="store_true", help="instead: memory over 10 minutes, minute by minute"
+        "--growth",
+        type=int,
+        nargs="?",
+        const=10,
+        metavar="MINUTES",
+        help="instead: memory over 10 minutes or more, minute by minute",
     )
     options.add_argument(
         "--instructions", action="store_true", help="instead: instructions to the first frame"
@@ -110,7 +115,7 @@ def main() -> int:
         if chosen.instructions:
             aims = counted(field, folder / "valgrind.log")
         elif chosen.growth:
-            aims = growth([p for p in field if p.name in {CHANGING, PLACES, HELLO}])
+            aims = growth([p for p in field if p.name in {CHANGING, PLACES, HELLO}], chosen.growth)
         else:
             aims = [*measure(field, chosen.rounds, chosen.seconds), triage(folder / "changing")]
     print("\n| aim | measured | reached |\n|---|---|---|")
@@ -283,8 +288,8 @@ def triage(folder: Path) -> Aim:
     return Aim("`triage` within 100 ms and 12 MB RSS", measured, wall <= 100 and peak <= 12)
 
 
-def growth(field: list[Program]) -> list[Aim]:
-    """Print what programs hold over ten minutes, from the first minute on.
+def growth(field: list[Program], minutes: int) -> list[Aim]:
+    """Print what programs hold over some minutes, from the first on.
 
     Private memory is what grows or does not: PSS also moves with how many others run Python.
     """
@@ -292,7 +297,7 @@ def growth(field: list[Program]) -> list[Aim]:
     print("\n| minute |", " | ".join(f"{p.name}: PSS, private, MB" for p in field), "|")
     print("|---|" + "---|" * len(field))
     held: list[list[tuple[float, float]]] = []
-    for minute in range(1, 12):
+    for minute in range(1, minutes + 2):
         pump_all(running, 60)
         held.append([(r.pss() / MB, r.anonymous() / MB) for r in running])
         cells = " | ".join(f"{pss:.2f}, {own:.2f}" for pss, own in held[-1])
@@ -307,7 +312,7 @@ def growth(field: list[Program]) -> list[Aim]:
             print(f"\n{name} itself: {more:+.2f} MB")
             continue
         share = more / held[0][at][1]
-        text = f"no growth over 10 minutes (1 % of private memory at most): {name}"
+        text = f"no growth over {minutes} minutes (1 % of private memory at most): {name}"
         aims.append(Aim(text, f"{more:+.2f} MB, {share:+.1%}", share <= 0.01))
     more = held[0][0][0] - held[0][names.index(HELLO)][0]
     aims.append(Aim("PSS after 60 s within hello world's + 2 MB", f"{more:+.2f} MB", more <= 2))
