@@ -50,7 +50,7 @@ def verify(
             continue
         cause = _cause(effect, asked.get((effect.unit, effect.key)), setting, unit)
         if cause and effect.key is Key.OOM_SCORE_ADJUST and unit.name in denied:
-            cause = _denied(unit)
+            cause = no_privilege(unit)
         if cause:
             mismatches.append(_mismatch(effect, setting, cause))
         elif effect.when is When.RESTART and unit.active_state in RUNNING:
@@ -58,7 +58,8 @@ def verify(
     return tuple(mismatches), tuple(pending)
 
 
-def _denied(unit: UnitProperties) -> str:
+def no_privilege(unit: UnitProperties) -> str:
+    """Say that the kernel does not let us lower a unit's score."""
     return (
         "There is no privilege to lower it here (CAP_SYS_RESOURCE is missing, as in a container): "
         f"restart {plain(unit.name)}, and if that does not help set it on the container's host."

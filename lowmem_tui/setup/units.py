@@ -16,6 +16,7 @@ from lowmem_tui.policy.fate import activators
 from lowmem_tui.policy.plan import ALREADY, parse_set, plan
 from lowmem_tui.policy.protect import Role, proposals
 from lowmem_tui.setup import tiering
+from lowmem_tui.setup.drift import not_in_force
 from lowmem_tui.setup.idle_guards import in_use
 from lowmem_tui.setup.idle_table import table
 from lowmem_tui.setup.units_words import by_hand, facts
@@ -56,6 +57,10 @@ class UnitsStep:
             items=tuple(_item(each, idle) for each in made),
             findings=(
                 *_findings([m for m in made if m.unit not in idle], roles),
+                *not_in_force(
+                    (role for role in roles if role.name not in idle),
+                    self._ground.inspector.facts().container,
+                ),
                 *_overcommitted(found.situation.snapshot),
             ),
             by_hand=tuple(by_hand(roles)),
