@@ -8,7 +8,7 @@ import os
 from typing import TYPE_CHECKING
 
 from lowmem_tui.host.cgroupfs import CGROUP, parse_limit
-from lowmem_tui.host.reading import ABSENT, folders, read, signed
+from lowmem_tui.host.reading import ABSENT, SMALL, folders, read, signed
 from lowmem_tui.model.unit import Unlimited
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class KernelValues:
         return f"{self._cgroup}{cgroup.rstrip('/')}/{file}"
 
     def _start(self, pid: int) -> int | None:
-        raw = read(f"{self._proc}/{pid}/stat")
+        raw = read(f"{self._proc}/{pid}/stat", size=SMALL)
         return None if raw is None else _starttime(raw)
 
     @contextlib.contextmanager
@@ -101,7 +101,7 @@ class KernelValues:
             yield None
             return
         try:
-            raw = read("stat", folder)
+            raw = read("stat", folder, SMALL)
             yield folder if raw is not None and _starttime(raw) == start else None
         finally:
             os.close(folder)

@@ -7,7 +7,7 @@ import pwd
 from typing import NamedTuple
 
 from lowmem_tui.host.procfs import parse_stat
-from lowmem_tui.host.reading import read, read_whole
+from lowmem_tui.host.reading import SMALL, read, read_whole
 from lowmem_tui.model.text import plain
 
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
@@ -46,7 +46,7 @@ def _client(proc: str) -> str:
         if client or pid <= 1:
             break
         client = _of(f"{proc}/{pid}")
-        raw = read(f"{proc}/{pid}/stat")
+        raw = read(f"{proc}/{pid}/stat", size=SMALL)
         stat = parse_stat(raw) if raw else None
         pid = stat[1] if stat else 0
     return (client or "").partition(" ")[0]

@@ -7,7 +7,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from lowmem_tui.host.reading import read
+from lowmem_tui.host.reading import LONG, read
 from lowmem_tui.model.errors import NotPermittedError, UnsupportedError
 from lowmem_tui.model.trial import PATH, running
 
@@ -358,7 +358,7 @@ def _memory() -> Memory:
         return FolderStore()
 
     def notice() -> str | None:
-        raw = read(PATH)
+        raw = read(PATH, size=LONG)
         return None if raw is None else raw.decode("utf-8", "replace")
 
     def boot_id() -> str:

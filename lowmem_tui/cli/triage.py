@@ -12,7 +12,7 @@ import time
 
 from lowmem_tui.cli.charset import utf8
 from lowmem_tui.host import cgroupfs, procfs
-from lowmem_tui.host.reading import SMALL, each, read, read_whole
+from lowmem_tui.host.reading import LONG, SMALL, each, read, read_whole
 from lowmem_tui.model import trial
 from lowmem_tui.model.errors import UnsupportedError
 from lowmem_tui.model.text import plain
@@ -103,7 +103,7 @@ def page(proc: str, cgroup: str, block: str = procfs.BLOCK, notice: str = trial.
 
 def _trial(notice: str) -> list[str]:
     """Return what there is to say of a change that is being tried."""
-    raw = read(notice, size=SMALL)
+    raw = read(notice, size=LONG)
     said = trial.parse(procfs.text(raw)) if raw else None
     left = said.left(time.monotonic()) if said else 0.0
     if said is None or left <= 0:

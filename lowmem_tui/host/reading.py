@@ -30,6 +30,9 @@ malloc's, and what is kept of it leaves a hole there at each read (docs/performa
 SMALL = 4096
 """Enough for what the kernel tells of one process."""
 
+LONG = 1 << 16
+"""Enough for a list of units: a file of ours."""
+
 
 def read(path: str, dir_fd: int | None = None, size: int = BRIEF) -> bytes | None:
     """Return the beginning of a file, None if it is absent or unreadable.
