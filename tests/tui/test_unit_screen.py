@@ -54,6 +54,15 @@ async def test_failed_units_say_so_in_words(server: SmallServer) -> None:
         assert "changed on disk, not reloaded" in desk.words
 
 
+@pytest.mark.parametrize(("size", "words"), [((40, 12), "now always"), ((60, 20), "")])
+async def test_what_is_now_stands_in_the_field_where_there_is_no_column(
+    server: SmallServer, size: tuple[int, int], words: str
+) -> None:
+    async with unit_page(server, size=size) as desk:
+        await desk.tick()
+        assert desk.entry(Key.RESTART).placeholder == words
+
+
 VALID = [
     (Key.OOM_SCORE_ADJUST, "-200", "-200. Enter stages it"),
     (Key.OOM_SCORE_ADJUST, "0", "0. Enter stages it"),

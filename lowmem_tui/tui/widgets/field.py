@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 NAME_WIDTH = 15
 NOW_WIDTH = 10
+NO_COLUMN = 50
+"""Below this width of the screen the style sheet leaves no room for what a setting is now."""
+
 _MARKS = {"*": "bold", "!": "bold red"}
 
 
@@ -130,6 +133,8 @@ class Field(Widget):
     def describe(self, *, now: str, mark: str, advice: str) -> None:
         """Show these beside it."""
         self.now, self.mark, self.advice = now, mark, advice
+        # Where there is no column for it, it stands in the field until something is typed there.
+        self.entry.placeholder = f"now {now}" if now and self.app.size.width < NO_COLUMN else ""
         self._label.repaint()
         self._advice.repaint()
 
