@@ -13,7 +13,7 @@ from lowmem_tui.change.situation import SettingsReader
 from lowmem_tui.change.steps import Act, Hands, Reload, SetLimit, SetScore, WriteFile
 from lowmem_tui.change.transaction import Transaction, in_words
 from lowmem_tui.change.trial_files import our_files
-from lowmem_tui.change.verify import to_be_live, verify
+from lowmem_tui.change.verify import down, to_be_live, verify
 from lowmem_tui.model.errors import (
     ChangedError,
     ManagerError,
@@ -131,6 +131,7 @@ def perform(
         done += _act(plan, Phase.LATE, run, check)
         check()
         mismatches, pending = verify(plan, hands, denied)
+        failed = down(plan, hands)
         check()
         book.done()
     except BaseException as error:  # noqa: BLE001 - whatever it is, it is put back first
@@ -143,6 +144,7 @@ def perform(
         pending,
         mismatches,
         removed=tuple(change.path for change in changes if change.after is None),
+        down=failed,
     )
 
 

@@ -11,7 +11,7 @@ from lowmem_tui.change.trial_files import our_files
 from lowmem_tui.model.plan import Mismatch, When
 from lowmem_tui.model.quantity import render_value
 from lowmem_tui.model.text import plain
-from lowmem_tui.model.unit import Key
+from lowmem_tui.model.unit import Key, UnitType, unit_type
 from lowmem_tui.policy import dropin
 from lowmem_tui.policy.cases import RUNNING
 
@@ -56,6 +56,17 @@ def verify(
         elif effect.when is When.RESTART and unit.active_state in RUNNING:
             pending.append(_pending(effect, unit))
     return tuple(mismatches), tuple(pending)
+
+
+def down(plan: Plan, hands: Hands) -> tuple[str, ...]:
+    """Return sentences on the units of a plan that have failed. Raises ManagerError."""
+    found = hands.manager.properties(dict.fromkeys(e.unit for e in plan.effects))
+    failed = [u for u in found.values() if u.active_state == "failed"]
+    return tuple(
+        f"{name} is down: `systemctl reset-failed {name} && systemctl start {name}`."
+        for name in (plain(unit.name) for unit in failed)
+        if unit_type(name) not in {UnitType.SCOPE, UnitType.SLICE}
+    )
 
 
 def no_privilege(unit: UnitProperties) -> str:

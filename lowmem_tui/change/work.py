@@ -14,7 +14,7 @@ from lowmem_tui.change.signals import Interruptions
 from lowmem_tui.change.transaction import in_words
 from lowmem_tui.change.trial_files import trial_files
 from lowmem_tui.change.undo import plan_undo
-from lowmem_tui.change.verify import differences
+from lowmem_tui.change.verify import differences, down
 from lowmem_tui.model.change import State
 from lowmem_tui.model.errors import (
     ChangedError,
@@ -212,6 +212,7 @@ def _end_trial(site: Site, record: Record) -> Outcome:
     try:
         said = trial.take_back(site, record)
         mismatches = differences(record.plan, site.hands)
+        failed = down(record.plan, site.hands)
         site.journal.put(record.to(State.UNDONE, " ".join(said)))
     except (OSError, LowmemError) as error:
         raise HalfDoneError(
@@ -221,4 +222,4 @@ def _end_trial(site: Site, record: Record) -> Outcome:
     trial.clear(site, record.id)
     site.journal.publish()
     files = tuple(file.path for file in record.trial.files) if record.trial else ()
-    return Outcome(files, tuple(said), (), mismatches, removed=files)
+    return Outcome(files, tuple(said), (), mismatches, removed=files, down=failed)

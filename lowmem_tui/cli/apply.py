@@ -48,7 +48,7 @@ def run(options: argparse.Namespace) -> Exit:
     finally:
         backend.close()
     tell(_made(outcome, trial, demo=options.demo))
-    return Exit.FINDINGS if outcome.mismatches else Exit.DONE
+    return Exit.DONE if outcome.well else Exit.FINDINGS
 
 
 def _made(outcome: Outcome, trial: Trial | None, *, demo: bool) -> Iterator[str]:
@@ -92,6 +92,7 @@ def report(outcome: Outcome) -> Iterator[str]:
         yield plain(sentence)
     for sentence in outcome.pending:
         yield plain(sentence)
+    yield from outcome.down
     for m in outcome.mismatches:
         yield plain(
             f"not as asked: {m.unit} {m.key}: wanted {m.wanted}; declared {m.declared}, "

@@ -22,4 +22,4 @@ def run(options: argparse.Namespace) -> Exit:
     finally:
         backend.close()
     tell(["Taken back.", *report(outcome)])
-    return Exit.FINDINGS if outcome.mismatches else Exit.DONE
+    return Exit.DONE if outcome.well else Exit.FINDINGS

@@ -198,3 +198,10 @@ class Outcome:
     mismatches: tuple[Mismatch, ...]
     removed: tuple[str, ...] = ()
     """Those of ``files`` that were taken away."""
+    down: tuple[str, ...] = ()
+    """Sentences: which of its units have failed, and how to start them."""
+
+    @property
+    def well(self) -> bool:
+        """Whether all is as asked, and no unit of it has failed."""
+        return not (self.mismatches or self.down)

@@ -97,6 +97,7 @@ def of_outcome(outcome: Outcome, touched: str = "Written") -> list[Text]:
         )
         values = f"file {m.declared}, systemd {m.loaded}, kernel {m.kernel}"
         lines.append(Text(f"   {plain(m.cause)} Now: {plain(values)}."))
+    lines += [Text(f" ! {words}", style="bold red") for words in outcome.down]
     for path in outcome.files:
         did = "Removed" if path in outcome.removed else touched
         lines.append(Text(f" {did}: {plain(path)}"))

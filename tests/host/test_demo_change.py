@@ -181,6 +181,18 @@ def test_a_forced_limit_kills_and_says_so_later(
     assert (server.connect().properties([CLOUDCHAT])[CLOUDCHAT].n_restarts or 0) > 1
 
 
+def test_undo_says_what_stays_down(backend: ServerBackend, clock: Clock) -> None:
+    assert not backend.apply(make(backend, f"{REDIS}:MemoryMax=10M"), force=True).down
+    clock.now += 60
+    backend.look()
+    outcome = backend.undo()
+    assert not outcome.mismatches
+    assert not outcome.well
+    assert outcome.down == (
+        f"{REDIS} is down: `systemctl reset-failed {REDIS} && systemctl start {REDIS}`.",
+    )
+
+
 def test_somebody_elses_write_in_between(server: DemoServer, backend: ServerBackend) -> None:
     made = make(backend, f"{REDIS}:MemoryMax=200M")
     server.files.write(made.files[0].path, "[Service]\n")

@@ -106,6 +106,14 @@ async def test_a_mismatch_is_told_with_its_cause(server: SmallServer) -> None:
         assert "Verified" not in desk.words
 
 
+async def test_what_is_down_is_told(server: SmallServer) -> None:
+    server.outcome = Outcome((OURS,), (), (), (), down=(f"{REDIS} is down: start it.",))
+    async with review_page(server, MAX) as desk:
+        await desk.press("A", "y")
+        await desk.until(lambda: desk.review.stage is Stage.DONE)
+        assert f"! {REDIS} is down: start it." in desk.words
+
+
 @pytest.mark.parametrize(
     ("error", "unchanged"),
     [

@@ -185,6 +185,17 @@ async def test_a_kill_is_known_from_systemd_when_the_group_is_gone() -> None:
         assert "killed 2×" in front.line("app.service")
 
 
+async def test_that_it_has_failed_is_said_before_its_kills() -> None:
+    app = unit("app.service")
+    failed = loaded(stopped(app), result="oom-kill", active_state="failed")
+    server = Fleet(app)
+    async with opened(server) as front:
+        for state, said in ((failed, "failed"), (app, "killed 1×")):
+            server.put(state)
+            await front.tick()
+            assert said in front.line("app.service")
+
+
 async def test_a_kill_is_not_counted_twice() -> None:
     server = Fleet(unit("app.service"))
     async with opened(server) as front:

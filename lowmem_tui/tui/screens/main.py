@@ -178,9 +178,11 @@ class MainScreen(Screen[None]):
         return NO_MARKS if marks == NO_MARKS else marks
 
     def _note(self, unit: Unit) -> str:
-        if killed := self.lowmem.kills.unseen(unit.name):
-            return f"killed {killed}{self.lowmem.glyphs.times}"
         properties = unit.properties
+        failed = properties is not None and properties.active_state == "failed"
+        # That it is down for good matters more than how it came to that.
+        if (killed := self.lowmem.kills.unseen(unit.name)) and not failed:
+            return f"killed {killed}{self.lowmem.glyphs.times}"
         if properties is None:
             return ""
         state = LOAD_STATES.get(properties.load_state, "")
