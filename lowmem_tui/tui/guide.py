@@ -15,7 +15,7 @@ from lowmem_tui.tui.messages import StepLooked
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lowmem_tui.model.change import Change
+    from lowmem_tui.model.change import Change, State
     from lowmem_tui.model.ports import Step
     from lowmem_tui.model.setup import Finding, Item, Look, Wishes
     from lowmem_tui.model.snapshot import Snapshot
@@ -189,6 +189,10 @@ def _of(change: Change, note: str) -> bool:
     return change.note == note and change.state in KEPT and not change.undoes
 
 
+def _states(changes: Sequence[Change]) -> list[tuple[str, State]]:
+    return [(change.id, change.state) for change in changes]
+
+
 class Guide:
     """All steps; they are looked at one after the other, in the backend's thread."""
 
@@ -202,8 +206,12 @@ class Guide:
         """The server as it was when the set-up was opened first."""
         self.go_on = False
         """Whether the operator wants the step that comes after the present one."""
+        self.last: Part | None = None
+        """The step that was opened last, until the list has gone there."""
         self._earlier: frozenset[str] = frozenset()
         """The changes that were there before."""
+        self._known: list[tuple[str, State]] = []
+        """The history that the looks are of."""
         self._queue: list[Part] = []
         self._working = False
 
@@ -220,11 +228,24 @@ class Guide:
         with contextlib.suppress(LowmemError):
             changes = await app.run_blocking(backend.history)
             self._earlier = frozenset(change.id for change in changes)
+            self._known = _states(changes)
         self.begun = True
         self._tell()
         self.want(*self.parts)
 
     # Looking
+
+    async def follow(self) -> None:
+        """Look at every step again if anything was changed or taken back, here or elsewhere."""
+        if not self.begun:
+            return
+        try:
+            known = _states(await self._app.run_blocking(self._app.backend.history))
+        except LowmemError:
+            return
+        if known != self._known:
+            self._known = known
+            self.want(*self.parts)
 
     def want(self, *parts: Part, first: bool = False) -> None:
         """Have these looked at, again if they were; ``first`` before all that wait."""
@@ -268,6 +289,13 @@ class Guide:
         self._app.screen.post_message(StepLooked())
 
     # Going through them
+
+    def here(self) -> Part | None:
+        """Return the step to go on with: the last one that was opened, or the next to decide."""
+        last = self.last
+        if last is not None and not last.waits:
+            last = self.after(last)
+        return last or next((p for p in self.parts if p.waits), None)
 
     def after(self, part: Part) -> Part | None:
         """Return the next step that has something to decide, or that was not read yet."""

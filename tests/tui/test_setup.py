@@ -169,6 +169,33 @@ async def test_the_steps_are_looked_at_once_and_again_when_asked() -> None:
         assert "It is otherwise." in says(front)
 
 
+async def test_a_change_that_was_undone_elsewhere_is_to_do_again() -> None:
+    async with set_up(only=("kernel",)) as (front, backend, _):
+        await front.press("enter")
+        await preview(front)
+        await front.press("a", "y")
+        await ended(front)
+        await front.press("escape", "escape", "escape", "f2")
+        await looked(front)
+        assert "nothing is left to do" in says(front)
+        await front.press("escape")
+        backend.undo()
+        await front.press("f2")
+        await front.until(lambda: "1 Kernel settings to do 2" in says(front))
+
+
+async def test_the_list_goes_on_behind_the_last_step() -> None:
+    async with set_up() as (front, _, _):
+        await front.press("enter", "enter", "s")
+        assert "Swap: to do 1" in says(front)
+        await front.press("escape")
+        assert front.app.screen.query_one(Picker).index == 2
+        await front.press("up", "f1", "escape")
+        assert front.app.screen.query_one(Picker).index == 1
+        await front.press("enter", "escape")
+        assert front.app.screen.query_one(Picker).index == 2  # that one is skipped
+
+
 async def test_help_and_the_way_back() -> None:
     async with set_up() as (front, _, _):
         await front.press("f1")
@@ -409,7 +436,7 @@ async def test_settings_of_units_are_tried_first() -> None:
         await front.until(lambda: "Kept" in says(front))
         await front.settle()
         assert [str(c.state) for c in backend.history()] == ["confirmed"]
-        await front.press("enter", "enter")
+        await front.press("enter", "up", "enter")
         await looked(front)
         assert "1/2 Tiers: done" in says(front)
         await front.press("enter")

@@ -72,12 +72,19 @@ class SetupScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Begin where the set-up was left."""
-        first = (i for i, p in enumerate(self._guide.parts) if p.waits)
-        self._list.index = next(first, 0)
+        self._go_on()
 
     def on_screen_resume(self) -> None:
-        """Show what has come while another screen was in front."""
+        """Show what has come while another screen was in front; go on behind the last step."""
+        if self._guide.last is not None:
+            self._go_on()
         self._repaint()
+        self.run_worker(self._guide.follow())
+
+    def _go_on(self) -> None:
+        part = self._guide.here()
+        self._list.index = self._guide.parts.index(part) if part is not None else 0
+        self._guide.last = None
 
     def on_snapshot_arrived(self) -> None:
         """Show how long the trial runs yet."""

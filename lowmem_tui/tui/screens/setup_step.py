@@ -82,6 +82,7 @@ class StepScreen(Screen[None]):
     def on_mount(self) -> None:
         """Have it looked at before all others, if it was not yet."""
         self.part.seen = True
+        self._guide.last = self.part
         if self.part.look is None:
             self._guide.want(self.part, first=True)
 
