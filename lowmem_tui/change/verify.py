@@ -13,6 +13,7 @@ from lowmem_tui.model.quantity import render_value
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import Key, UnitType, unit_type
 from lowmem_tui.policy import dropin
+from lowmem_tui.policy.aftermath import is_down
 from lowmem_tui.policy.cases import RUNNING
 
 if TYPE_CHECKING:
@@ -63,9 +64,9 @@ def down(plan: Plan, hands: Hands) -> tuple[str, ...]:
     found = hands.manager.properties(dict.fromkeys(e.unit for e in plan.effects))
     failed = [u for u in found.values() if u.active_state == "failed"]
     return tuple(
-        f"{name} is down: `systemctl reset-failed {name} && systemctl start {name}`."
-        for name in (plain(unit.name) for unit in failed)
-        if unit_type(name) not in {UnitType.SCOPE, UnitType.SLICE}
+        is_down(unit.name)
+        for unit in failed
+        if unit_type(unit.name) not in {UnitType.SCOPE, UnitType.SLICE}
     )
 
 

@@ -10,16 +10,17 @@ from lowmem_tui.model.errors import InvalidValueError
 from lowmem_tui.model.plan import ActionKind
 from lowmem_tui.model.quantity import format_size, parse_size, parse_value
 from lowmem_tui.model.text import plain
-from lowmem_tui.policy import whatif
+from lowmem_tui.model.unit import Key
+from lowmem_tui.policy import budget, whatif
 from lowmem_tui.policy.plan import DEFAULTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from lowmem_tui.model.change import Change
-    from lowmem_tui.model.plan import Action
+    from lowmem_tui.model.plan import Action, Effect
     from lowmem_tui.model.snapshot import Snapshot
-    from lowmem_tui.model.unit import Key, Value
+    from lowmem_tui.model.unit import Value
 
 _HELD = re.compile(r"\(it holds ([0-9.]+[KMGTPEB]?)\)\Z")
 
@@ -53,6 +54,31 @@ def without(now: Snapshot, changes: Sequence[Change]) -> Snapshot:
             if value is not None:
                 wanted.setdefault(effect.unit, {})[effect.key] = value
     return whatif.after(now, wanted)
+
+
+def is_down(unit: str) -> str:
+    """Say that a unit has failed, and how to start it."""
+    name = plain(unit)
+    return f"{name} is down: `systemctl reset-failed {name} && systemctl start {name}`."
+
+
+def below_use(now: Snapshot, effect: Effect) -> str:
+    """Return whom it kills, or may, to take a MemoryMax back that is tried; or ""."""
+    unit, host = now.units.get(effect.unit), now.host
+    if unit is None or unit.usage is None or effect.key is not Key.MEMORY_MAX:
+        return ""
+    held, limit = budget.held(unit), _value(effect.key, effect.from_, host.mem_total)
+    if not isinstance(limit, int) or held <= limit:
+        return ""
+    room, most = host.swap_free, unit.usage.memory.swap_max
+    if isinstance(most, int):
+        room = min(room, most - (unit.usage.memory.swap or 0))
+    swap = room > 0
+    return (
+        f"Taking it back {'may kill' if swap else 'kills'} {plain(effect.unit)}: it holds "
+        f"{format_size(held)} besides page cache, and its limit is {format_size(limit)} then"
+        f"{': what does not fit into swap is killed' if swap else ''}."
+    )
 
 
 def _value(key: Key, text: str, ram: int) -> Value | None:

@@ -243,7 +243,8 @@ class LowmemApp(App[int]):
         except (LowmemError, OSError) as error:
             self._notify_of(f"No new figures: {error}")
             return
-        self.snapshot, self.trials.running = snapshot, trial
+        self.trials.see(self, trial)
+        self.snapshot = snapshot
         self.kills.update(snapshot)
         self.needs.update(snapshot)
         history_of(self).add(snapshot)
@@ -284,7 +285,8 @@ class LowmemApp(App[int]):
             self._leave()
 
     def _leave(self) -> None:
-        if not len(self.staged):
+        waiting = self.trials.waiting(self.staged)
+        if not waiting and not self.trials.ours:
             self.exit(0)
             return
         from lowmem_tui.tui.screens.ask import AskScreen
@@ -297,9 +299,8 @@ class LowmemApp(App[int]):
             if leave:
                 self.exit(0)
 
-        question = "Quit?"
-        if count := len(set(self.staged.edits) - set(self.trials.tried)):
-            question = f"Quit and forget {count} staged edit{'s' if count > 1 else ''}?"
+        edits = "1 staged edit" if len(waiting) == 1 else f"{len(waiting)} staged edits"
+        question = f"Quit and forget {edits}?" if waiting else "Quit?"
         if self.trials.running is not None:
             question += " The trial is taken back when its time is up."
         self.push_screen(AskScreen(question), answered)

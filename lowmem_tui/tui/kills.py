@@ -13,7 +13,9 @@ class Kills:
 
     def __init__(self) -> None:
         self._last: dict[str, tuple[int | None, bool]] = {}
-        self._unseen: dict[str, int] = {}
+        self.totals: dict[str, int] = {}
+        """Of each unit, since the first snapshot."""
+        self._seen: dict[str, int] = {}
         self._counted: set[str] = set()
         """Units whose group's counter told of its death, so that systemd's word is no news."""
 
@@ -37,15 +39,15 @@ class Kills:
             if before is None and count is not None and not grown:
                 self._counted.discard(name)
             if grown:
-                self._unseen[name] = self._unseen.get(name, 0) + grown
+                self.totals[name] = self.totals.get(name, 0) + grown
 
     def unseen(self, unit: str) -> int:
         """Return the kills since the operator last looked at the unit."""
-        return self._unseen.get(unit, 0)
+        return self.totals.get(unit, 0) - self._seen.get(unit, 0)
 
     def looked_at(self, unit: str) -> None:
         """Forget them: the operator has opened the unit's page."""
-        self._unseen.pop(unit, None)
+        self._seen[unit] = self.totals.get(unit, 0)
 
 
 def _state(unit: Unit) -> tuple[int | None, bool]:

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from lowmem_tui.model.text import plain
+from lowmem_tui.model.unit import Key
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from lowmem_tui.model.change import Change, State, Trial
-    from lowmem_tui.model.plan import Edit
+    from lowmem_tui.model.plan import Edit, Effect
     from lowmem_tui.tui.app import LowmemApp
+    from lowmem_tui.tui.staged import Staged
 
 
 class Trials:
@@ -18,17 +24,37 @@ class Trials:
         """The one that runs, when it was last asked."""
         self.told = ""
         """The id of the last one whose end the operator has been shown."""
+        self.effects: tuple[Effect, ...] = ()
+        """What the one that runs, or ran last, changes; empty if that is not known."""
+        self.before: dict[str, tuple[int, int]] = {}
+        """Kills and restarts of each unit, as they were when a trial last began or ended."""
         self._ours: tuple[str, tuple[Edit, ...]] = "", ()
 
-    def began(self, trial: Trial, edits: tuple[Edit, ...]) -> None:
+    def see(self, app: LowmemApp, trial: Trial | None) -> None:
+        """Take note of the trial that runs now; the app still knows the last look alone."""
+        number = trial.id if trial else ""
+        if number != (self.running.id if self.running else ""):
+            self.before = dict(_counts(app))
+            if number:
+                self.effects = ()
+        self.running = trial
+
+    def began(
+        self, app: LowmemApp, trial: Trial, edits: tuple[Edit, ...], effects: tuple[Effect, ...]
+    ) -> None:
         """Remember that these staged edits are being tried: they stay staged until it is kept."""
-        self.running, self._ours = trial, (trial.id, edits)
+        self.see(app, trial)
+        self.effects, self._ours = effects, (trial.id, edits)
 
     @property
-    def tried(self) -> tuple[Edit, ...]:
-        """Those of the staged edits that the trial which runs is of."""
-        number, edits = self._ours
-        return edits if self.running is not None and self.running.id == number else ()
+    def ours(self) -> bool:
+        """Whether the one that runs was begun here."""
+        return self.running is not None and self.running.id == self._ours[0]
+
+    def waiting(self, staged: Staged) -> tuple[Edit, ...]:
+        """Return the staged edits that the trial does not try."""
+        tried = self._ours[1] if self.ours else ()
+        return tuple(e for e in staged.edits if e not in tried)
 
     def kept(self, app: LowmemApp, number: str) -> None:
         """Forget the staged edits that are in force now."""
@@ -51,8 +77,58 @@ class End(NamedTuple):
 
 async def ask(app: LowmemApp) -> Trial | None:
     """Ask anew which trial runs."""
-    app.trials.running = await app.run_blocking(app.backend.trial)
+    app.trials.see(app, await app.run_blocking(app.backend.trial))
     return app.trials.running
+
+
+async def learn(app: LowmemApp, number: str) -> None:
+    """Find out what a trial changes. Raises LowmemError."""
+    for change in await app.run_blocking(app.backend.history):
+        if change.id == number:
+            app.trials.effects = change.effects
+
+
+def harm(app: LowmemApp, trial: Trial) -> Iterator[str]:
+    """Yield what was killed since a trial began, or since it ended; which of its units are down."""
+    since = "the trial began" if app.trials.running else "the trial ended"
+    for name, counts in _counts(app):
+        before = app.trials.before.get(name, counts)
+        kills, restarts = counts[0] - before[0], counts[1] - before[1]
+        unit = app.snapshot.units[name] if app.snapshot else None
+        down = unit and unit.properties and unit.properties.active_state == "failed"
+        what = ""
+        if kills > 0:
+            # A group that goes takes its counter along: there may be more.
+            times = "once" if kills == 1 else f"{kills} times"
+            what = f"was killed at least {times} since {since}"
+        elif restarts > 0 and name in trial.units:
+            what = f"has ended and was started again since {since}"
+        if down and what:
+            yield f"{plain(name)} is down: it {what}."
+        elif down and name in trial.units:
+            from lowmem_tui.policy.aftermath import is_down
+
+            yield is_down(name)
+        elif what:
+            yield f"{plain(name)} {what}."
+
+
+def _counts(app: LowmemApp) -> Iterator[tuple[str, tuple[int, int]]]:
+    for name, unit in app.snapshot.units.items() if app.snapshot else ():
+        # A slice counts the kills of all its units again.
+        if not name.endswith(".slice"):
+            restarts = (unit.properties.n_restarts or 0) if unit.properties else 0
+            yield name, (app.kills.totals.get(name, 0), restarts)
+
+
+def danger(app: LowmemApp) -> Iterator[str]:
+    """Yield whom it kills, or may, if the trial that runs is taken back now."""
+    limits = [e for e in app.trials.effects if e.key is Key.MEMORY_MAX]
+    if app.snapshot is None or app.trials.running is None or not limits:
+        return
+    from lowmem_tui.policy.aftermath import below_use
+
+    yield from filter(None, (below_use(app.snapshot, effect) for effect in limits))
 
 
 async def ended(app: LowmemApp, number: str) -> End:

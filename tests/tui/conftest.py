@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
 
@@ -145,6 +146,12 @@ async def opened(
             yield front
     finally:
         backend.close()
+
+
+@pytest.fixture(autouse=True)
+def _no_haste(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test waits until a page may be answered, but for those of that."""
+    monkeypatch.setattr("lowmem_tui.tui.screens.trial.HASTE", -math.inf)
 
 
 @pytest.fixture

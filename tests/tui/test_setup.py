@@ -632,10 +632,14 @@ async def test_a_running_trial_comes_first() -> None:
         await front.settle()
         await front.press("n", "escape", "end", "enter")
         await preview(front)
-        await front.press("a")
+        await front.press("a", "y")
+        assert front.shows(SetupReviewScreen)
+        assert "A trial runs: keep it or undo it first (F8), then a applies this." in says(front)
+        assert front.app.backend.trial() is not None
+        await front.press("f8")
         assert front.shows(TrialScreen)
-        await front.press("n")
-        assert "A trial was running" in says(front)
+        await front.press("ctrl+c", "n", "n")
+        assert front.shows(SetupReviewScreen)
         assert system.get(ActionKind.SYSCTL, "vm.swappiness") == "60"
 
 

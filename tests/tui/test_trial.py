@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
@@ -14,6 +15,7 @@ from lowmem_tui.model.errors import ManagerError
 from lowmem_tui.model.plan import Edit
 from lowmem_tui.model.unit import Key
 from lowmem_tui.policy.plan import plan
+from lowmem_tui.tui.screens.ask import AskScreen
 from lowmem_tui.tui.screens.main import MainScreen
 from lowmem_tui.tui.screens.review import ReviewScreen
 from lowmem_tui.tui.screens.review import Stage as ReviewStage
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
     from lowmem_tui.cli.backend import ServerBackend
 
+CLOUDCHAT = "cloudchat.service"
 REDIS = "redis-server.service"
 MIB = 1 << 20
 EDIT = Edit(REDIS, Key.MEMORY_MAX, "300M")
@@ -76,9 +79,9 @@ async def ended(front: Front) -> None:
     await front.settle()
 
 
-def begun(backend: ServerBackend, note: str = "") -> None:
+def begun(backend: ServerBackend, note: str = "", edit: Edit = EDIT, seconds: int = 120) -> None:
     """Begin a trial elsewhere."""
-    backend.apply(plan([EDIT], backend.situation([REDIS])), trial=120, note=note)
+    backend.apply(plan([edit], backend.situation([edit.unit])), trial=seconds, note=note)
 
 
 @pytest.fixture
@@ -303,3 +306,141 @@ async def test_other_sizes(size: tuple[int, int]) -> None:
         await front.press("end", "home", "n")
         await front.until(lambda: line(front).startswith("Trial: 120 s left. F8: y keep, u undo"))
         assert len(front.units) >= 5
+
+
+async def asked_at(front: Front, key: str) -> str:
+    await front.press(key)
+    assert front.shows(AskScreen), says(front)
+    return says(front)
+
+
+@pytest.mark.parametrize("key", ["y", "u"])
+async def test_a_key_that_was_typed_before_the_page_is_there_does_nothing(
+    trial: Front, key: str
+) -> None:
+    with patch("lowmem_tui.tui.screens.trial.HASTE", 3600):
+        await trial.press(key)
+    assert "That key came before this page could be read" in says(trial)
+    assert trial.app.backend.trial() is not None
+    await trial.press(key)
+    await ended(trial)
+
+
+OTHERS = (
+    Edit("cloudchat.service", Key.OOM_SCORE_ADJUST, "-900"),
+    Edit("ssh.service", Key.OOM_SCORE_ADJUST, "-900"),
+    Edit("ssh.service", Key.RESTART, "always"),
+)
+
+
+@pytest.mark.parametrize(
+    ("others", "words"),
+    [
+        (OTHERS[:1], "1 staged edit is not in this trial (cloudchat.service OOMScoreAdjust)."),
+        (
+            OTHERS,
+            (
+                "3 staged edits are not in this trial (cloudchat.service OOMScoreAdjust, "
+                "ssh.service OOMScoreAdjust and 1 more)."
+            ),
+        ),
+    ],
+)
+async def test_what_else_is_staged_is_named_first_and_y_asks(
+    trial: Front, others: tuple[Edit, ...], words: str
+) -> None:
+    for edit in others:
+        trial.app.stage(trial.app.staged.with_edit(edit))
+    await trial.press("n", "f8")
+    assert f"u undoes it now {words} F8 reviews what is staged once" in says(trial)
+    assert f"{words} Keep the trial's change for good? y/n" in await asked_at(trial, "y")
+    await trial.press("n")
+    assert stage_of(trial) is Stage.RUNNING
+    assert trial.app.backend.trial() is not None
+    await trial.press("y", "y")
+    await ended(trial)
+    assert trial.app.staged.edits == others
+
+
+async def test_what_is_tried_here_alone_is_not_asked_about(trial: Front) -> None:
+    assert "not in this trial" not in says(trial)
+    await trial.press("y")
+    await ended(trial)
+
+
+async def test_a_kill_and_a_unit_that_is_down_are_told_and_y_asks() -> None:
+    async with opened() as front:
+        front.app.stage(front.app.staged.with_edit(Edit(REDIS, Key.MEMORY_MAX, "10M")))
+        await front.press("f8")
+        await front.until(lambda: "REFUSED" in says(front))
+        await front.press("a", *"yes", "enter")
+        await front.until(lambda: front.shows(TrialScreen))
+        # The word, by a hand that thinks that the question is still there.
+        await front.press(*"yes")
+        assert "A check refused this change." in says(front)
+        await front.press("n")
+        for _ in range(300):
+            await front.tick(0.3)
+            await asyncio.sleep(0.01)  # systemd's word comes in a thread
+            if "is down" in says(front):
+                break
+        words = "! redis-server.service is down: it was killed at least "
+        assert f"u undoes it now {words}" in says(front)
+        assert words.removeprefix("! ") in await asked_at(front, "y")
+        await front.press("y")
+        await ended(front)
+        told = "! redis-server.service is down: `systemctl reset-failed redis-server.service"
+        assert says(front).count(told) == 1
+
+
+async def test_whom_taking_it_back_kills_is_told_before_and_after() -> None:
+    clock = Clock()
+    server = DemoServer(0, clock)
+    backend = serve(server)
+    backend.wait_ready()
+    tight = Edit(CLOUDCHAT, Key.MEMORY_MAX, "420M")
+    backend.apply(plan([tight], backend.situation([CLOUDCHAT])))
+    begun(backend, edit=Edit(CLOUDCHAT, Key.MEMORY_MAX, "500M"), seconds=10)
+    async with opened(backend) as front:
+        front.clock = clock
+        await front.press("f8")
+        await front.until(lambda: "420M -> 500M" in says(front))
+        assert "Taking it back" not in says(front)
+        group = server.init.memory.groups[f"/system.slice/{CLOUDCHAT}"]
+        group.tasks[-1].anon += 95 * MIB
+        group.touch()
+        await front.tick()
+        assert "! Taking it back may kill cloudchat.service: it holds 4" in says(front), says(front)
+        assert "besides page cache, and its limit is 420M then: what does not fit" in says(front)
+        assert "Undo it now? y/n" in await asked_at(front, "u")
+        await front.press("n")
+        await front.tick(10)
+        await ended(front)
+        for _ in range(300):
+            await front.tick(0.3)
+            await asyncio.sleep(0.01)
+            if "! cloudchat.service " in says(front):
+                return
+        raise AssertionError(says(front))
+
+
+async def test_leaving_asks_where_a_trial_of_ours_runs(trial: Front) -> None:
+    trial.app.stage(Staged())
+    await trial.press("ctrl+c")
+    assert "Quit? The trial is taken back when its time is up. y/n" in says(trial)
+    await trial.press("n")
+    assert stage_of(trial) is Stage.RUNNING
+    trial.app.stage(Staged(OTHERS))
+    await trial.press("ctrl+c")
+    assert "Quit and forget 3 staged edits? The trial is taken back" in says(trial)
+    await trial.press("ctrl+c")
+    assert trial.app._exit
+
+
+async def test_leaving_does_not_ask_for_a_trial_of_somebody_else() -> None:
+    backend = demo_backend(clock=Clock())
+    backend.wait_ready()
+    begun(backend)
+    async with opened(backend) as front:
+        await front.press("ctrl+c")
+        assert front.app._exit

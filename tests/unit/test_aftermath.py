@@ -10,7 +10,7 @@ from lowmem_tui.model.change import Change, State
 from lowmem_tui.model.plan import Action, ActionKind, Effect, When
 from lowmem_tui.model.quantity import format_size, parse_size
 from lowmem_tui.model.unit import Key
-from lowmem_tui.policy.aftermath import gained, in_force, stopped, without
+from lowmem_tui.policy.aftermath import below_use, gained, in_force, stopped, without
 
 from .servers import M, process, service, snapshot
 
@@ -71,3 +71,36 @@ def test_the_server_without_the_changes() -> None:
 def test_nothing_changed_is_the_server_of_now(changes: list[Change]) -> None:
     now = snapshot(service("a.service", process(7)))
     assert without(now, changes) == now
+
+
+HELD = "it holds 65M besides page cache, and its limit is 64M then"
+
+
+@pytest.mark.parametrize(
+    ("key", "from_", "swap_max", "swap_free", "words"),
+    [
+        (Key.MEMORY_MAX, "64M", 0, M, f"Taking it back kills a.service: {HELD}."),
+        (Key.MEMORY_MAX, "64M", 2 * M, M, f"Taking it back kills a.service: {HELD}."),
+        (Key.MEMORY_MAX, "64M", None, 0, f"Taking it back kills a.service: {HELD}."),
+        (
+            Key.MEMORY_MAX,
+            "64M",
+            3 * M,
+            M,
+            f"Taking it back may kill a.service: {HELD}: what does not fit into swap is killed.",
+        ),
+        (Key.MEMORY_MAX, "65M", 0, M, ""),
+        (Key.MEMORY_MAX, "infinity", 0, M, ""),
+        (Key.MEMORY_HIGH, "64M", 0, M, ""),
+    ],
+)
+def test_a_limit_that_comes_back_below_what_is_held(
+    key: Key, from_: str, swap_max: int | None, swap_free: int, words: str
+) -> None:
+    memory = {"anon": 60 * M, "shmem": 5 * M, "swap": 2 * M, "swap_max": swap_max}
+    unit = service("a.service", process(7), memory=memory)
+    assert below_use(snapshot(unit, swap_free=swap_free), effect(key, from_, "80M")) == words
+
+
+def test_a_limit_of_what_does_not_run_kills_nobody() -> None:
+    assert below_use(snapshot(), effect(Key.MEMORY_MAX, "64M", "80M")) == ""

@@ -212,8 +212,8 @@ class ReviewScreen(Sheet):
         if running is not None:
             from lowmem_tui.tui.screens.trial import TrialScreen
 
-            app.trials.began(running, edits)
-            self._next = TrialScreen(running, self.outcome, plan.effects)
+            app.trials.began(app, running, edits, plan.effects)
+            self._next = TrialScreen(running, self.outcome, forced=force)
             self._go_on()
             return
         if not trial:

@@ -78,6 +78,7 @@ class SetupReviewScreen(Sheet):
         Binding("enter", "next", "Next step"),
         Binding("u", "undo", "Undo"),
         Binding("r", "again", "Plan again"),
+        Binding("f8", "trial", "The trial", show=False),
     ]
     ALLOWED: ClassVar[dict[str, set[Stage]]] = {
         "apply": {Stage.SHOWN},
@@ -85,6 +86,7 @@ class SetupReviewScreen(Sheet):
         "next": {Stage.DONE},
         "undo": {Stage.DONE},
         "again": {Stage.SHOWN, Stage.STOPPED, Stage.FAILED},
+        "trial": set(Stage) - AT_WORK,
     }
 
     def __init__(self, part: Part) -> None:
@@ -177,8 +179,7 @@ class SetupReviewScreen(Sheet):
         elif self.app.screen is not self:
             pass  # the question is there already
         elif self.lowmem.trials.running is not None:
-            self.lowmem.open_review()
-            self.say("A trial was running: it must be kept or undone first. Then a applies this.")
+            self.say("A trial runs: keep it or undo it first (F8), then a applies this.")
         elif plan.refusals:
             self._confirm(plan, trial=trial and self._triable)
         elif trial and self._triable:
@@ -258,8 +259,8 @@ class SetupReviewScreen(Sheet):
             from lowmem_tui.tui.screens.trial import TrialScreen
 
             self._enter(Stage.DONE)
-            app.trials.began(running, ())
-            self._next = TrialScreen(running, self.outcome, plan.effects)
+            app.trials.began(app, running, (), plan.effects)
+            self._next = TrialScreen(running, self.outcome, forced=force)
             self._go_on()
             return
         app.follow_files((file.path, file.after) for file in plan.files)
@@ -315,6 +316,11 @@ class SetupReviewScreen(Sheet):
 
         if self._changes and self.app.screen is self:
             self.app.push_screen(ChangeScreen(self._changes[0], self._changes, undo=True))
+
+    def action_trial(self) -> None:
+        """Keep the trial that runs, or undo it."""
+        if self.lowmem.trials.running is not None and self.app.screen is self:
+            self.lowmem.open_review()
 
     # What is shown
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from enum import Enum
 from typing import TYPE_CHECKING, ClassVar
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lowmem_tui.model.change import Trial
-    from lowmem_tui.model.plan import Effect, Outcome
+    from lowmem_tui.model.plan import Outcome
 
 
 class Stage(Enum):
@@ -43,6 +44,14 @@ KEYS = {
 }
 AGAIN = Key("r", "r", "Review again")
 
+MOST_NAMED = 2
+"""Staged edits that are named where they wait."""
+
+HASTE = 0.5
+"""Seconds: a key that comes sooner after the page is shown was meant for what was there before."""
+
+TOO_SOON = "That key came before this page could be read: press it again if it is meant."
+
 
 class TrialScreen(Sheet):
     """One trial, from its beginning or from when the operator came, to its end."""
@@ -63,14 +72,19 @@ class TrialScreen(Sheet):
     }
 
     def __init__(
-        self, trial: Trial, outcome: Outcome | None = None, effects: tuple[Effect, ...] = ()
+        self, trial: Trial, outcome: Outcome | None = None, *, forced: bool = False
     ) -> None:
-        """``outcome`` is what applying it came to, where this screen did that."""
+        """``outcome`` is what applying it came to, where this screen did that.
+
+        ``forced`` says that a check had refused the change.
+        """
         super().__init__()
         self.stage = Stage.RUNNING
         self.trial = trial
         self.outcome = outcome
-        self._effects = effects
+        self._forced = forced
+        self._shown = math.inf
+        """When this page was there to be read, on the clock of keys."""
         self._title = ""
         """How it ended."""
         self._end: list[str] = []
@@ -81,20 +95,20 @@ class TrialScreen(Sheet):
         app = self.lowmem
         if app.interval > 1:
             self.set_interval(1, self._ask)
-        if not self._effects:
+        if not app.trials.effects:
             self.run_worker(self._find_effects())
+        self.call_after_refresh(self._is_shown)
+
+    def _is_shown(self) -> None:
+        self._shown = time.monotonic()
 
     async def _find_effects(self) -> None:
-        app = self.lowmem
         try:
-            changes = await app.run_blocking(app.backend.history)
+            await trials.learn(self.lowmem, self.trial.id)
         except LowmemError as error:
             self.say(str(error))
-            return
-        for change in changes:
-            if change.id == self.trial.id:
-                self._effects = change.effects
-        self.repaint()
+        else:
+            self.repaint()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         """Let each key work only where it is meant to."""
@@ -121,11 +135,14 @@ class TrialScreen(Sheet):
 
     def _follow(self) -> None:
         running = self.lowmem.trials.running
+        if self.stage is Stage.ENDED:
+            self._page.repaint()
         if self.stage is not Stage.RUNNING:
             return
         if running is not None and running.id == self.trial.id:
             self.trial = running
             self._head.repaint()
+            self._page.repaint()
         else:
             self._enter(Stage.WORKING)
             self.run_worker(self._find_end())
@@ -146,7 +163,41 @@ class TrialScreen(Sheet):
         if why := self.elsewhere():
             self.say(f"{why} To keep it: {self.lowmem.sudo} confirm")
             return
-        self._work(self.lowmem.backend.confirm, self._kept)
+        doubts = list(trials.harm(self.lowmem, self.trial))
+        if self._forced:
+            doubts.append("A check refused this change.")
+        if waiting := self._waiting():
+            doubts.append(waiting)
+        self._ask_if(
+            doubts,
+            "Keep the trial's change for good?",
+            lambda: self._work(self.lowmem.backend.confirm, self._kept),
+        )
+
+    def _ask_if(self, doubts: list[str], question: str, do: Callable[[], None]) -> None:
+        """Do it; ask first where there are doubts, and do nothing that was typed unseen."""
+        from lowmem_tui.tui.screens.ask import AskScreen
+
+        def answered(yes: bool | None) -> None:
+            if yes and self.stage is Stage.RUNNING:
+                do()
+
+        if time.monotonic() - self._shown < HASTE:
+            self.say(TOO_SOON)
+        elif not doubts:
+            do()
+        elif self.app.screen is self:
+            self.app.push_screen(AskScreen(" ".join([*doubts, question])), answered)
+
+    def _waiting(self) -> str:
+        """Return which staged edits are not tried here, in one sentence; or ""."""
+        edits = self.lowmem.trials.waiting(self.lowmem.staged)
+        if not edits:
+            return ""
+        named = ", ".join(f"{plain(e.unit, 60)} {e.key}" for e in edits[:MOST_NAMED])
+        more = f" and {len(edits) - MOST_NAMED} more" if len(edits) > MOST_NAMED else ""
+        one = "1 staged edit is" if len(edits) == 1 else f"{len(edits)} staged edits are"
+        return f"{one} not in this trial ({named}{more})."
 
     def _kept(self) -> None:
         self.lowmem.trials.kept(self.lowmem, self.trial.id)
@@ -161,7 +212,11 @@ class TrialScreen(Sheet):
             self.say(f"{why} To undo it: {self.lowmem.sudo} undo {plain(self.trial.id, 20)}")
             return
         number = self.trial.id
-        self._work(lambda: self.lowmem.backend.undo(number), self._undone)
+        self._ask_if(
+            list(trials.danger(self.lowmem)),
+            "Undo it now?",
+            lambda: self._work(lambda: self.lowmem.backend.undo(number), self._undone),
+        )
 
     def _undone(self) -> None:
         staged = ["Your edits are still staged."] if len(self.lowmem.staged) else []
@@ -214,15 +269,26 @@ class TrialScreen(Sheet):
 
     def lines(self, width: int) -> list[Text]:
         """Return who tries what, and what it came to."""
-        palette = self.lowmem.palette
+        palette, effects = self.lowmem.palette, self.lowmem.trials.effects
+        done = self.outcome if self._title in {"Kept", "Undone"} else None
+        harm = [
+            Text(f" ! {words}", style="bold red")
+            for words in (*trials.harm(self.lowmem, self.trial), *trials.danger(self.lowmem))
+            if done is None or words not in done.down
+        ]
         if self.stage is Stage.ENDED:
             lines = [Text(f" {plain(sentence)}") for sentence in self._end]
-            if self._title in {"Kept", "Undone"} and self.outcome is not None:
-                lines += report.of_outcome(self.outcome, touched="Touched")
+            lines += harm
+            if done is not None:
+                lines += report.of_outcome(done, touched="Touched")
             return lines
-        trial = self.trial
+        lines, trial = [], self.trial
         until = time.strftime("%H:%M:%S", time.localtime(trial.deadline))
-        lines = [
+        if waiting := self._waiting():
+            said = f" {waiting} F8 reviews what is staged once the trial is kept or undone."
+            lines.append(Text(said, style="bold"))
+        lines += [
+            *harm,
             Text(
                 f" Until {until}, then systemd takes it back by itself: even if this program ends, "
                 "the line is cut or the power fails."
@@ -231,9 +297,9 @@ class TrialScreen(Sheet):
         ]
         if trial.note:
             lines.append(Text(f" Note: {plain(trial.note)}"))
-        if self._effects:
+        if effects:
             lines.append(heading("WHAT IS TRIED", width, palette))
-            lines += report.effects(self._effects, width)
+            lines += report.effects(effects, width)
         else:
             lines.append(Text(f" Units: {plain(' '.join(trial.units))}"))
         if self.outcome is not None:
