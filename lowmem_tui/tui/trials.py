@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, NamedTuple
 
+from lowmem_tui.model.errors import LowmemError
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import Key
 
@@ -30,21 +32,24 @@ class Trials:
         """Kills and restarts of each unit, as they were when a trial last began or ended."""
         self._ours: tuple[str, tuple[Edit, ...]] = "", ()
 
-    def see(self, app: LowmemApp, trial: Trial | None) -> None:
+    def see(self, app: LowmemApp, trial: Trial | None, effects: tuple[Effect, ...] = ()) -> None:
         """Take note of the trial that runs now; the app still knows the last look alone."""
         number = trial.id if trial else ""
         if number != (self.running.id if self.running else ""):
             self.before = dict(_counts(app))
             if number:
-                self.effects = ()
+                self.effects = effects
+                if not effects:
+                    app.run_worker(_learn(app, number))
         self.running = trial
 
     def began(
         self, app: LowmemApp, trial: Trial, edits: tuple[Edit, ...], effects: tuple[Effect, ...]
     ) -> None:
         """Remember that these staged edits are being tried: they stay staged until it is kept."""
-        self.see(app, trial)
-        self.effects, self._ours = effects, (trial.id, edits)
+        self._ours = trial.id, edits
+        self.see(app, trial, effects)
+        self.effects = effects
 
     @property
     def ours(self) -> bool:
@@ -81,11 +86,20 @@ async def ask(app: LowmemApp) -> Trial | None:
     return app.trials.running
 
 
-async def learn(app: LowmemApp, number: str) -> None:
-    """Find out what a trial changes. Raises LowmemError."""
-    for change in await app.run_blocking(app.backend.history):
-        if change.id == number:
-            app.trials.effects = change.effects
+async def _learn(app: LowmemApp, number: str) -> None:
+    """Find out what a trial changes; where that cannot be read, its units are all that is said."""
+    with contextlib.suppress(LowmemError):
+        for change in await app.run_blocking(app.backend.history):
+            if change.id == number:
+                app.trials.effects = change.effects
+
+
+def in_one_line(app: LowmemApp, trial: Trial) -> str:
+    """Return how long a trial has yet, and what is worst; else how it is ended."""
+    left = f"Trial: {trial.left:.0f} s left"
+    for worst in (*danger(app), *harm(app, trial)):
+        return f"{left}, F8. {worst}"
+    return f"{left}. F8: y keep, u undo. By {trial.by}"
 
 
 def harm(app: LowmemApp, trial: Trial) -> Iterator[str]:
@@ -134,7 +148,6 @@ def danger(app: LowmemApp) -> Iterator[str]:
 async def ended(app: LowmemApp, number: str) -> End:
     """Find out how a trial ended."""
     from lowmem_tui.model.change import State
-    from lowmem_tui.model.errors import LowmemError
 
     backend = app.backend
 

@@ -413,7 +413,9 @@ async def test_whom_taking_it_back_kills_is_told_before_and_after() -> None:
         assert "! Taking it back may kill cloudchat.service: it holds 4" in says(front), says(front)
         assert "besides page cache, and its limit is 420M then: what does not fit" in says(front)
         assert "Undo it now? y/n" in await asked_at(front, "u")
-        await front.press("n")
+        await front.press("n", "n")
+        assert line(front).startswith("Trial: 9 s left, F8. Taking it back may kill cloudchat.se")
+        await front.press("f8")
         await front.tick(10)
         await ended(front)
         for _ in range(300):

@@ -90,25 +90,15 @@ class TrialScreen(Sheet):
         self._end: list[str] = []
 
     def on_mount(self) -> None:
-        """Follow it; ask what it changes if that is not known."""
+        """Follow it."""
         self.repaint()
         app = self.lowmem
         if app.interval > 1:
             self.set_interval(1, self._ask)
-        if not app.trials.effects:
-            self.run_worker(self._find_effects())
         self.call_after_refresh(self._is_shown)
 
     def _is_shown(self) -> None:
         self._shown = time.monotonic()
-
-    async def _find_effects(self) -> None:
-        try:
-            await trials.learn(self.lowmem, self.trial.id)
-        except LowmemError as error:
-            self.say(str(error))
-        else:
-            self.repaint()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         """Let each key work only where it is meant to."""

@@ -38,7 +38,7 @@ class TrialLine(Lines):
         known = self._lowmem.trials
         if (running := known.running) is not None:
             self._id = running.id
-            self._say(f"Trial: {running.left:.0f} s left. F8: y keep, u undo. By {running.by}")
+            self._say(trials.in_one_line(self._lowmem, running))
         elif self._id:
             number, self._id = self._id, ""
             if known.told == number:
