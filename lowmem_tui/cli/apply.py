@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from lowmem_tui.cli.backend import open_backend
 from lowmem_tui.cli.exit import Exit
-from lowmem_tui.cli.output import tell
+from lowmem_tui.cli.output import talk, tell
 from lowmem_tui.cli.plan import describe, make, say
 from lowmem_tui.model.errors import InvalidValueError, NotPermittedError
 from lowmem_tui.model.text import plain
@@ -47,15 +47,14 @@ def run(options: argparse.Namespace) -> Exit:
         trial = backend.trial()
     finally:
         backend.close()
-    tell(_made(outcome, trial, demo=options.demo))
+    # The demo server ends with this command, and its trial with it.
+    tell(_made(outcome, None if options.demo else trial))
     return Exit.DONE if outcome.well else Exit.FINDINGS
 
 
-def _made(outcome: Outcome, trial: Trial | None, *, demo: bool) -> Iterator[str]:
+def _made(outcome: Outcome, trial: Trial | None) -> Iterator[str]:
     yield from report(outcome)
-    if demo:
-        yield "That was the demo server, which ends with this command and remembers nothing."
-    elif trial is not None:
+    if trial is not None:
         yield trial_line(trial)
 
 
@@ -69,7 +68,7 @@ def _agreed() -> bool:
 def say_settled(backend: Backend) -> None:
     """Finish or put back what was interrupted, or only tell of it, on standard error."""
     for sentence in backend.settle():
-        print(plain(sentence, 2000), file=sys.stderr)
+        talk(plain(sentence, 2000))
 
 
 def trial_line(trial: Trial) -> str:

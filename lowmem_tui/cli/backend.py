@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -282,17 +281,6 @@ def open_backend(options: argparse.Namespace, *, read_only: bool = False) -> Ser
 
         return demo_backend(read_only=read_only)
     return local_backend(options.bus, read_only=read_only)
-
-
-def demo_instead(options: argparse.Namespace) -> None:
-    """Take the demo server, and say so, where there is no systemd with cgroup v2 (--or-demo)."""
-    if options.demo:
-        return
-    try:
-        check_supported()
-    except UnsupportedError as error:
-        print(f"{error}\nThis is the demo server instead.", file=sys.stderr)
-        options.demo = True
 
 
 def local_backend(

@@ -9,6 +9,7 @@ import textwrap
 from dataclasses import asdict
 from typing import TYPE_CHECKING, NamedTuple
 
+from lowmem_tui.cli import sudo
 from lowmem_tui.cli.backend import open_backend
 from lowmem_tui.cli.exit import Exit
 from lowmem_tui.cli.looking import look
@@ -55,7 +56,7 @@ def run(options: argparse.Namespace) -> Exit:
         print()
     else:
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 100
-        for line in describe(found, max(40, width)):
+        for line in describe(found, max(40, width), sudo.command(demo=options.demo)):
             print(line)
     return Exit.FINDINGS if found else Exit.DONE
 
@@ -80,8 +81,8 @@ def as_json(found: Sequence[Told]) -> dict[str, object]:
     }
 
 
-def describe(found: Sequence[Told], width: int) -> Iterator[str]:
-    """Yield the findings for a person."""
+def describe(found: Sequence[Told], width: int, program: str = "sudo lowmem-tui") -> Iterator[str]:
+    """Yield the findings for a person; ``program`` is what is to be typed to run this one."""
     for told in found:
         text = told.sentence
         yield from textwrap.wrap(text, width, subsequent_indent="  ", break_on_hyphens=False)
@@ -95,4 +96,4 @@ def describe(found: Sequence[Told], width: int) -> Iterator[str]:
         many = ("problems", "warnings", "pieces of advice")
         parts = [f"{n} {named[i] if n == 1 else many[i]}" for i, n in enumerate(counts) if n]
         yield ""
-        yield f"{', '.join(parts)}. `sudo lowmem-tui setup` goes through all of it."
+        yield f"{', '.join(parts)}. `{program} setup` goes through all of it."

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from lowmem_tui.cli.exit import Exit
+from lowmem_tui.cli.output import talk
 from lowmem_tui.model.errors import InvalidValueError
 from lowmem_tui.model.quantity import parse_time_span
 from lowmem_tui.model.text import plain
@@ -45,7 +46,7 @@ def run(options: argparse.Namespace) -> Exit:
         for line in lines(incidents, found):
             print(line)
     for note in found.notes:
-        print(plain(note), file=sys.stderr)
+        talk(plain(note))
     return Exit.DONE
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from lowmem_tui.cli.apply import trial_line
 from lowmem_tui.cli.backend import open_backend
 from lowmem_tui.cli.exit import Exit
+from lowmem_tui.cli.output import talk
 from lowmem_tui.cli.rules import rules_for
 from lowmem_tui.model.errors import ManagerError, NotPermittedError
 from lowmem_tui.model.quantity import format_limit, format_size
@@ -56,7 +57,7 @@ def run(options: argparse.Namespace) -> Exit:
     finally:
         backend.close()
     if notice:
-        print(plain(notice), file=sys.stderr)
+        talk(plain(notice))
     verdicts = {
         name: rules.classify(snapshot.units[name], snapshot.host.mem_total) for name in names
     }

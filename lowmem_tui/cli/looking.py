@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from lowmem_tui.cli.output import talk
 from lowmem_tui.cli.rules import unread
+from lowmem_tui.cli.sudo import for_demo
 from lowmem_tui.model.errors import LowmemError
 from lowmem_tui.model.text import plain
 
@@ -31,12 +33,19 @@ def look(backend: Backend) -> list[Looked]:
     Raises LowmemError where not even the steps can be made.
     """
     if not backend.demo and (words := unread()):
-        print(words, file=sys.stderr)
+        talk(words)
     found = list(_look(backend.steps()))
+    if backend.demo:
+        found = [each._replace(look=each.look and _for_demo(each.look)) for each in found]
     for each in found:
         if each.trouble:
-            print(f"{each.step.name} could not look: {plain(each.trouble, 2000)}", file=sys.stderr)
+            talk(f"{each.step.name} could not look: {plain(each.trouble, 2000)}")
     return found
+
+
+def _for_demo(look: Look) -> Look:
+    findings = (replace(each, remedy=for_demo(each.remedy)) for each in look.findings)
+    return replace(look, findings=tuple(findings))
 
 
 def _look(steps: Sequence[Step]) -> Iterator[Looked]:

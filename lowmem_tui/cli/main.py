@@ -22,6 +22,11 @@ SCREEN = "screen"
 CHANGING = frozenset({"apply", "confirm", "undo"})
 """Commands that print nothing that could fail once the change is made (`output.tell`)."""
 
+DEMO = (
+    "That was the demo server: nothing of this machine was read or changed, and nothing of it is "
+    "remembered."
+)
+
 UNREAD = "Standard output cannot be written"
 
 _STATUS: tuple[tuple[type[errors.LowmemError], Exit], ...] = (
@@ -248,10 +253,27 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
             f"--interval is for the screen: leave it out of `lowmem-tui {options.command}`."
         )
     if options.or_demo:
-        from lowmem_tui.cli.backend import demo_instead
-
-        demo_instead(options)
+        _demo_instead(options)
     return options
+
+
+def _demo_instead(options: argparse.Namespace) -> None:
+    """Take the demo server, and say why, where there is no systemd with cgroup v2."""
+    from lowmem_tui.cli.backend import check_supported
+
+    if options.demo:
+        return
+    try:
+        check_supported()
+    except errors.UnsupportedError as error:
+        output.talk(str(error))
+        options.demo = True
+
+
+def _is_screen(options: argparse.Namespace | SimpleNamespace) -> bool:
+    if options.command == "setup":
+        return not options.print and options.report is None
+    return options.command is None
 
 
 def run_command(arguments: Sequence[str]) -> int:
@@ -268,6 +290,8 @@ def run_command(arguments: Sequence[str]) -> int:
         module = import_module(f"lowmem_tui.cli.{options.command or SCREEN}")
         status: Exit = module.run(options)
         sys.stdout.flush()
+        if options.demo and not _is_screen(options):
+            output.talk(DEMO)
     except errors.LowmemError as error:
         return _fail(str(error), next(code for kind, code in _STATUS if isinstance(error, kind)))
     except KeyboardInterrupt:
@@ -295,5 +319,5 @@ def run_command(arguments: Sequence[str]) -> int:
 def _fail(sentence: str, status: Exit) -> Exit:
     from lowmem_tui.model.text import plain
 
-    print(f"lowmem-tui: {plain(sentence)}", file=sys.stderr)
+    output.talk(f"lowmem-tui: {plain(sentence)}")
     return status

@@ -13,6 +13,7 @@ from lowmem_tui.model.text import ascii_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import TextIO
 
 _PLAINER = "lowmem-tui.plainer"
 
@@ -56,7 +57,25 @@ def tell(lines: Iterable[str]) -> None:
     """Print what was done: that it cannot be printed does not make it undone."""
     try:
         for line in lines:
-            print(line)
+            print(shown(line, sys.stdout))
         sys.stdout.flush()
     except OSError:
         give_up()
+
+
+def talk(text: str) -> None:
+    """Say a sentence on standard error."""
+    print(shown(text, sys.stderr), file=sys.stderr)
+
+
+def shown(text: str, stream: TextIO) -> str:
+    """Return a sentence for a person: wrapped on a terminal, one line for whatever reads a pipe."""
+    if not stream.isatty():
+        return text
+    import shutil
+    import textwrap
+
+    width = max(40, shutil.get_terminal_size().columns)
+    return textwrap.fill(
+        text, width, subsequent_indent="  ", break_on_hyphens=False, break_long_words=False
+    )

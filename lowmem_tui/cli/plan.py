@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import difflib
 import json
-import shutil
 import sys
-import textwrap
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from lowmem_tui.cli.backend import open_backend
 from lowmem_tui.cli.exit import Exit
+from lowmem_tui.cli.output import shown, talk
 from lowmem_tui.cli.policy import read_policy, step_plans
 from lowmem_tui.cli.rules import rules_for
 from lowmem_tui.model.plan import When
@@ -22,7 +21,6 @@ from lowmem_tui.policy.plan import ALREADY, one_value_each, parse_set, plan
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable, Iterator
-    from typing import TextIO
 
     from lowmem_tui.cli.backend import ServerBackend
     from lowmem_tui.model.plan import FileChange, Notice, Plan
@@ -114,12 +112,18 @@ def describe(made: Plan) -> Iterator[str]:
 def warned(warnings: Iterable[Notice]) -> Iterator[str]:
     """Yield warnings for a person; what is so already, if it is much, in one sentence."""
     found = list(warnings)
-    already = sum(notice.code == ALREADY for notice in found)
-    if already > 1:
+    already = [notice for notice in found if notice.code == ALREADY]
+    if len(already) > 1:
         found = [notice for notice in found if notice.code != ALREADY]
-        yield f"warning ({ALREADY}): {already} settings are so already: nothing is changed there."
+        units: dict[str, list[str]] = {}
+        for notice in already:
+            # Its text begins with the setting.
+            units.setdefault(notice.unit, []).append(notice.text.partition(" ")[0])
+        named = "; ".join(f"{unit} {', '.join(keys)}" for unit, keys in units.items())
+        text = f"{len(already)} settings are so already, and nothing is changed there: {named}."
+        yield shown(plain(f"warning ({ALREADY}): {text}"), sys.stdout)
     for notice in found:
-        yield _told(f"warning ({notice.code}): {notice.told}", sys.stdout)
+        yield shown(plain(f"warning ({notice.code}): {notice.told}"), sys.stdout)
 
 
 def difference(change: FileChange) -> Iterator[str]:
@@ -140,14 +144,4 @@ def say(refusals: Iterable[Notice]) -> None:
     """Tell on standard error what is refused, and whether it can be overruled."""
     for notice in refusals:
         forced = " (--force goes on all the same)" if notice.forceable else ""
-        text = f"refused ({notice.code}): {notice.told}{forced}"
-        print(_told(text, sys.stderr), file=sys.stderr)
-
-
-def _told(text: str, stream: TextIO) -> str:
-    """Return a sentence for a person: wrapped on a terminal, one line for whatever reads a pipe."""
-    shown = plain(text)
-    if not stream.isatty():
-        return shown
-    width = max(40, shutil.get_terminal_size().columns)
-    return textwrap.fill(shown, width, subsequent_indent="  ", break_on_hyphens=False)
+        talk(plain(f"refused ({notice.code}): {notice.told}{forced}"))

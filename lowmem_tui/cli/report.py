@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from lowmem_tui.cli.check import worst_first
 from lowmem_tui.cli.looking import look
+from lowmem_tui.cli.output import talk
 from lowmem_tui.model.errors import InvalidValueError, LowmemError
 from lowmem_tui.model.quantity import format_size
 from lowmem_tui.model.text import plain
@@ -38,10 +39,12 @@ def write(backend: ServerBackend, path: str) -> None:
         changes, trouble = in_force(backend.history()), ""
     except LowmemError as error:
         changes, trouble = [], str(error)
-    text = "\n".join(_lines(backend.look(), looked, changes, trouble)) + "\n"
+    where = " (the demo server)" if backend.demo else ""
+    text = "\n".join(_lines(backend.look(), where, looked, changes, trouble)) + "\n"
     if path == STANDARD_OUTPUT:
         sys.stdout.write(text)
         return
+    before = os.path.lexists(path)
     # No link is followed: root may write this into /tmp.
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
@@ -51,13 +54,14 @@ def write(backend: ServerBackend, path: str) -> None:
         raise InvalidValueError(
             f"{plain(path)} cannot be written ({error.strerror}): name another file."
         ) from error
+    talk(plain(f"{'Written over what was there' if before else 'Written'}: {path}"))
 
 
 def _lines(
-    now: Snapshot, looked: Sequence[Looked], changes: Sequence[Change], trouble: str
+    now: Snapshot, where: str, looked: Sequence[Looked], changes: Sequence[Change], trouble: str
 ) -> Iterator[str]:
     time = datetime.fromtimestamp(now.time).astimezone()
-    yield f"# {plain(now.host.hostname, 60)}, {time:%Y-%m-%d %H:%M}"
+    yield f"# {plain(now.host.hostname, 60)}{where}, {time:%Y-%m-%d %H:%M}"
     box = next((each.look for each in looked if each.step.name == "box" and each.look), None)
     if box is not None:
         yield ""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lowmem_tui.cli.output import talk
 from lowmem_tui.model.errors import InvalidValueError
 from lowmem_tui.policy import classify
 
@@ -22,7 +22,7 @@ def rules_for(*, demo: bool) -> Rules:
     Raises InvalidValueError, as ``load_rules``.
     """
     if not demo and (words := unread(CONFIG)):
-        print(words, file=sys.stderr)
+        talk(words)
     return load_rules(config=None if demo else CONFIG)
 
 

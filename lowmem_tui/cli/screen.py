@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from lowmem_tui.cli.charset import utf8
 from lowmem_tui.cli.exit import Exit
+from lowmem_tui.cli.output import talk
 from lowmem_tui.model.errors import InvalidValueError
 
 if TYPE_CHECKING:
@@ -48,8 +49,9 @@ def run(options: argparse.Namespace, *, start: str = "") -> Exit:
         gc.freeze()
         gc.enable()
         status = Exit(app.run() or Exit.DONE)
-        if (trial := app.trials.running) is not None:
-            print(
+        # The demo server ends here, and its trial with it.
+        if not backend.demo and (trial := app.trials.running) is not None:
+            talk(
                 f"A trial runs for {trial.left:.0f} s yet: `{app.sudo} confirm` keeps it, else it "
                 "is undone."
             )
@@ -89,7 +91,7 @@ def _app(options: argparse.Namespace, backend: Backend, early: Early, start: str
         interval=options.interval,
         read_only=options.read_only,
         ascii=options.ascii or not utf8(),
-        sudo=sudo.command(),
+        sudo=sudo.command(demo=backend.demo),
         news=() if backend.demo else filter(None, (unread(),)),
         start=start,
         early=early,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from lowmem_tui.cli.backend import open_backend
 from lowmem_tui.cli.exit import Exit
 from lowmem_tui.cli.looking import look
+from lowmem_tui.cli.sudo import for_demo
 from lowmem_tui.model.errors import InvalidValueError
 from lowmem_tui.model.quantity import format_size
 from lowmem_tui.model.text import plain
@@ -66,4 +67,7 @@ def proposal(backend: ServerBackend, only: str | None = None) -> str:
     ]
     host = backend.look().host
     ram, swap = format_size(host.mem_total), format_size(host.swap_total)
-    return render(parts, f"{plain(host.hostname, 60)} ({ram} of RAM, {swap} of swap)")
+    name = plain(host.hostname, 60)
+    where = f"{'the demo server ' * backend.demo}{name} ({ram} of RAM, {swap} of swap)"
+    text = render(parts, where)
+    return for_demo(text) if backend.demo else text

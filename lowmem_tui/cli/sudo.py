@@ -1,8 +1,9 @@
-"""What to type to run this program as root."""
+"""What to type to run this program as root, or for the demo server."""
 
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import sys
@@ -10,12 +11,17 @@ import sys
 SECURE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """Where sudo looks for programs, whatever the caller's PATH says (Debian, Ubuntu)."""
 
+_FOR_THIS_MACHINE = re.compile(r"(?:sudo )?lowmem-tui (?=[a-z])")
 
-def command(program: str | None = None) -> str:
+
+def command(program: str | None = None, *, demo: bool = False) -> str:
     """Return ``sudo lowmem-tui``, with the whole path where sudo would not find it (pipx, a clone).
 
-    ``program`` is how this process was started, by default ``sys.argv[0]``.
+    ``program`` is how this process was started, by default ``sys.argv[0]``. The demo server's is
+    ``lowmem-tui --demo``.
     """
+    if demo:
+        return "lowmem-tui --demo"
     started = sys.argv[0] if program is None else program
     name = os.path.basename(started)
     if name != "lowmem-tui" or not os.path.exists(started):
@@ -25,3 +31,8 @@ def command(program: str | None = None) -> str:
     if found is not None and os.path.realpath(found) == os.path.realpath(path):
         return f"sudo {name}"
     return f"sudo {shlex.quote(path)}"
+
+
+def for_demo(text: str) -> str:
+    """Return a text whose commands of ours are for the demo server, not for this machine."""
+    return _FOR_THIS_MACHINE.sub("lowmem-tui --demo ", text)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lowmem_tui.cli.backend import open_backend
 from lowmem_tui.cli.exit import Exit
+from lowmem_tui.cli.output import talk
 from lowmem_tui.cli.plan import notice_json, say, warned
 from lowmem_tui.cli.rules import rules_for
 from lowmem_tui.model.text import plain
@@ -57,7 +58,7 @@ def run(options: argparse.Namespace) -> Exit:
     finally:
         backend.close()
     if look.now.notice:
-        print(plain(look.now.notice), file=sys.stderr)
+        talk(plain(look.now.notice))
     say(look.refused)
     if options.json:
         json.dump(as_json(look), sys.stdout, indent=2)
@@ -157,9 +158,11 @@ def describe(look: _Look, rules: Rules, width: int) -> Iterator[str]:
     """Yield it for a person."""
     now, then = look.now, look.then
     barred = list(dict.fromkeys(notice.unit for notice in look.refused))
+    fixed = {notice.unit for notice in look.refused if not notice.forceable}
     for name in barred:
+        forced = "" if name in fixed else " --force shows the kill order with it."
         yield from _wrapped(
-            f"Not counted, for it is refused: what is set for {plain(name, 60)}.", width
+            f"Not counted, for it is refused: what is set for {plain(name, 60)}.{forced}", width
         )
     if barred:
         yield ""

@@ -7,7 +7,7 @@ import pytest
 from lowmem_tui.cli import backend
 from lowmem_tui.cli.arguments import joined
 from lowmem_tui.cli.exit import Exit
-from lowmem_tui.cli.main import run_command
+from lowmem_tui.cli.main import DEMO, run_command
 from lowmem_tui.model.errors import UnsupportedError
 
 Capture = pytest.CaptureFixture[str]
@@ -79,5 +79,25 @@ def test_or_demo_holds_for_commands(
     monkeypatch.setattr(backend, "check_supported", refuse)
     assert run_command(["--or-demo", command]) == Exit.DONE
     said = capsys.readouterr()
-    assert "This is the demo server instead." in said.err
+    assert said.err == f"There is no systemd.\n{DEMO}\n"
     assert "cloudchat.service" in said.out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("check", "--json"),
+        ("history", "--json"),
+        ("incidents", "--json"),
+        ("list", "--json"),
+        ("plan", *SET, "--json"),
+        ("setup", "--print"),
+        ("setup", "--report", "-"),
+        ("whatif", "--json"),
+    ],
+)
+def test_the_demo_is_said_apart_from_the_data(capsys: Capture, words: tuple[str, ...]) -> None:
+    assert run_command([*words, "--demo"]) in {Exit.DONE, Exit.FINDINGS}
+    said = capsys.readouterr()
+    assert said.err.splitlines()[-1] == DEMO
+    assert DEMO not in said.out

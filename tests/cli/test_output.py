@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -9,7 +10,8 @@ import sys
 import pytest
 
 from lowmem_tui.cli.exit import Exit
-from lowmem_tui.cli.output import tell
+from lowmem_tui.cli.main import DEMO
+from lowmem_tui.cli.output import shown, tell
 
 SET = "--set redis-server.service:MemoryMax=300M"
 
@@ -29,7 +31,7 @@ def shell(words: str, redirected: str = "", **environment: str) -> subprocess.Co
 @pytest.mark.parametrize("command", ["list", "whatif --set cloudchat:OOMScoreAdjust=-500"])
 def test_any_encoding(command: str, encoding: str) -> None:
     done = shell(f"--demo {command}", PYTHONIOENCODING=encoding)
-    assert (done.returncode, done.stderr) == (Exit.DONE, "")
+    assert (done.returncode, done.stderr) == (Exit.DONE, f"{DEMO}\n")
     assert "cloudchat.service" in done.stdout
 
 
@@ -69,3 +71,22 @@ def test_a_change_is_not_undone_by_words_that_fail(monkeypatch: pytest.MonkeyPat
     with open("/dev/full", "w", encoding="utf-8") as full:
         monkeypatch.setattr("sys.stdout", full)
         tell(["written: a file"])
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("stream", "made"),
+    [
+        (io.StringIO(), "A trial runs for 119 s yet: `sudo lowmem-tui confirm` keeps it."),
+        (Terminal(), "A trial runs for 119 s yet: `sudo\n  lowmem-tui confirm` keeps it."),
+    ],
+)
+def test_no_word_is_broken_at_the_edge(
+    stream: io.StringIO, made: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    assert shown(made.replace("\n ", ""), stream) == made

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from lowmem_tui.cli.backend import ServerBackend
     from lowmem_tui.model.plan import Plan
 
+DEMO = "lowmem-tui --demo"
 Capture = pytest.CaptureFixture[str]
 
 
@@ -98,7 +99,8 @@ def test_applied_twice_it_says_so_in_one_sentence(
     again = [*plan.describe(planned(backend, text, monkeypatch))]
     assert again[0] == "Nothing to do: it is so already."
     assert [line for line in again if "no-op" in line] == [again[1]]
-    assert again[1].endswith(" settings are so already: nothing is changed there.")
+    assert " settings are so already, and nothing is changed there: " in again[1]
+    assert " dbus.service Restart; " in again[1]
 
 
 def test_a_wrong_key_is_answered_with_a_few_right_ones(backend: ServerBackend) -> None:
@@ -113,7 +115,9 @@ def test_check_prints_the_remedy(capsys: Capture) -> None:
     assert run_command(["check", "--demo"]) == Exit.FINDINGS
     said = capsys.readouterr().out
     assert "warning (nginx): " in said
-    assert "\n  -> sudo lowmem-tui setup --step nginx\n" in said
+    assert "\n  -> lowmem-tui --demo setup --step nginx\n" in said
+    assert "`lowmem-tui --demo setup` goes through all of it." in said
+    assert "sudo" not in said
 
 
 def test_check_as_json(capsys: Capture) -> None:
@@ -158,7 +162,7 @@ def test_the_report_tells_what_was_changed_and_what_came_of_it(
     report.write(backend, str(path))
     text = path.read_text()
     heads = [line for line in text.splitlines() if line.startswith("#")]
-    assert heads[0].startswith("# web-1, 2026-01-3")
+    assert heads[0].startswith("# web-1 (the demo server), 2026-01-3")
     assert heads[1:] == [
         "## What was changed",
         "## Memory",
@@ -178,6 +182,15 @@ def test_a_report_of_nothing(capsys: Capture) -> None:
     said = capsys.readouterr().out
     assert "Nothing, as far as the history goes." in said
     assert "- warning (units): " in said
+
+
+def test_a_report_says_where_it_is_and_what_it_wrote_over(capsys: Capture, tmp_path: Path) -> None:
+    path = str(tmp_path / "a.md")
+    for words in ("Written: ", "Written over what was there: "):
+        assert run_command(["setup", "--report", path, "--demo"]) == Exit.DONE
+        said = capsys.readouterr()
+        assert said.out == ""
+        assert said.err.startswith(f"{words}{path}\n")
 
 
 def test_a_report_that_cannot_be_written(capsys: Capture, tmp_path: Path) -> None:
@@ -244,7 +257,7 @@ def test_the_worst_comes_first(capsys: Capture, monkeypatch: pytest.MonkeyPatch)
         "  -> do this",
         "  -> then that",
         "",
-        "2 problems, 1 warning, 1 piece of advice. `sudo lowmem-tui setup` goes through all of it.",
+        f"2 problems, 1 warning, 1 piece of advice. `{DEMO} setup` goes through all of it.",
     ]
 
 

@@ -41,3 +41,21 @@ def test_where_sudo_looks_the_name_is_enough(
 @pytest.mark.parametrize("started", ["/x/lowmem_tui/__main__.py", "/nosuch/lowmem-tui", "-c", ""])
 def test_started_in_another_way(started: str) -> None:
     assert sudo.command(started) == "sudo lowmem-tui"
+
+
+def test_the_demo_server_needs_no_root() -> None:
+    assert sudo.command(demo=True) == "lowmem-tui --demo"
+
+
+@pytest.mark.parametrize(
+    ("text", "made"),
+    [
+        ("sudo lowmem-tui apply --set x", "lowmem-tui --demo apply --set x"),
+        ("see `lowmem-tui setup --step swap`", "see `lowmem-tui --demo setup --step swap`"),
+        ("/etc/lowmem-tui/config.toml", "/etc/lowmem-tui/config.toml"),
+        ("lowmem-tui --demo check", "lowmem-tui --demo check"),
+        ("sudo systemctl daemon-reload", "sudo systemctl daemon-reload"),
+    ],
+)
+def test_commands_for_the_demo_server(text: str, made: str) -> None:
+    assert sudo.for_demo(text) == made

@@ -97,7 +97,7 @@ def refused_of(capsys: Capture, *arguments: str) -> str:
 
 def test_what_is_refused_is_said_first_and_has_no_after(capsys: Capture) -> None:
     said = refused_of(capsys, "--set", NEVER)
-    assert said.startswith(f"Not counted, for it is refused: what is set for {CHAT}.")
+    assert said.startswith(f"Not counted, for it is refused: what is set for {CHAT}.\n")
     assert "THEN" not in said
     assert "The order of kills" not in said
 
@@ -132,7 +132,8 @@ def test_the_plan_s_warnings_are_told(capsys: Capture, text: str, codes: list[st
 def test_what_can_be_overruled_can_be_looked_at(capsys: Capture) -> None:
     wish = ["whatif", "--demo", "--set", "cloudchat:MemoryMax=50M"]
     assert run_command(wish) == Exit.REFUSED
-    capsys.readouterr()
+    said = " ".join(capsys.readouterr().out.split())
+    assert "set for cloudchat.service. --force shows the kill order with it." in said
     assert "At 50M in cloudchat.service" in text_of(capsys, *wish[2:], "--force")
 
 
