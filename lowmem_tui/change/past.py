@@ -44,14 +44,15 @@ def history(store: Store, *, everything: bool, trial: Trial | None) -> Sequence[
 
 
 def files_of(store: Store, change: str) -> Sequence[FileChange]:
-    """Return the files of a change, each before and after it.
+    """Return the files of a change, each before and after it; of a trial that runs, its own.
 
     Raises RefusedError (there is no such change), PutBackError, NotPermittedError.
     """
     try:
         for record in Journal(store).records():
             if str(record.id) == change:
-                return record.plan.files
+                tried = record.trial if record.state is State.TRIAL else None
+                return tried.files if tried else record.plan.files
     except PermissionError as error:
         raise NotPermittedError("What was in the files is shown to root alone.") from error
     except OSError as error:

@@ -307,6 +307,8 @@ class Backend(Protocol):
     def files_of(self, change: str) -> Sequence[FileChange]:
         """Return the files of a change in the history, each before and after it.
 
+        Those of a trial that runs are its drop-ins below /run.
+
         Raises NotPermittedError for an ordinary user, RefusedError if there is no such change,
         PutBackError.
         """

@@ -69,7 +69,7 @@ def kills(found: Prediction, snapshot: Snapshot, width: int) -> Iterator[str]:
     unit = room if narrow else min(_MOST_UNIT, room - _PROCESS)
     process = 0 if narrow else min(_MOST_PROCESS, room - unit)
     title = f" {'#':>2} {'UNIT':<{unit}}"
-    title += " SCORE  BACK  LEFT" if narrow else f" {'PROCESS':<{process}} SCORE  BACK  SWAP  LEFT"
+    title += " SCORE  BACK  HELD" if narrow else f" {'PROCESS':<{process}} SCORE  BACK  SWAP  HELD"
     yield f"{title} WITH IT" if tail else title
     if not found.kills:
         yield "    nobody can be killed"

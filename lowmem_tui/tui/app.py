@@ -317,10 +317,10 @@ class LowmemApp(App[int]):
         return result
 
     def action_help(self) -> None:
-        """Explain the keys and columns."""
+        """Explain the keys and columns, those of the screen in front first."""
         from lowmem_tui.tui.screens.help import HelpScreen
 
-        self.push_screen(HelpScreen())
+        self.push_screen(HelpScreen(getattr(self.screen, "HELP", "")))
 
     def action_redraw(self) -> None:
         """Paint everything anew: something else has written to the terminal."""

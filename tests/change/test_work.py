@@ -66,6 +66,16 @@ def test_records_and_their_modes(box: Box, umask: int) -> None:
     assert "MemoryMax=" not in (box.root / places.SUMMARY[1:]).read_text()
 
 
+def test_the_files_of_a_trial_are_its_own_until_it_is_kept(box: Box) -> None:
+    def paths() -> list[str]:
+        return [file.path for file in past.files_of(box.site().store, "1")]
+
+    do(box, SETS[0], seconds=60)
+    assert paths() == [f"/run/systemd/system/{REDIS}.d/zzz-lowmem-tui-trial.conf"]
+    confirm(box.site())
+    assert paths() == [FILE]
+
+
 def test_undo_restores_the_bytes_and_undo_of_undo_the_change(box: Box) -> None:
     before = box.state()
     do(box, *SETS)

@@ -16,6 +16,7 @@ from lowmem_tui.tui.history import BOX, SPANS, STEP, History
 from lowmem_tui.tui.screens.forecast import ForecastScreen
 from lowmem_tui.tui.screens.main import MainScreen
 from lowmem_tui.tui.screens.review import ReviewScreen
+from lowmem_tui.tui.widgets.page import Page
 from lowmem_tui.tui.widgets.prose import Prose
 from tests.tui.conftest import Clock, Front
 from tests.tui.pages import unit_page
@@ -35,7 +36,7 @@ async def test_the_order_of_the_machine_and_of_each_limit(front: Front) -> None:
     await front.press("f7")
     assert front.shows(ForecastScreen)
     said = words(front)
-    assert said.startswith("DEMO Who dies next, and what is left then When the machine's 967M")
+    assert said.startswith("DEMO Who dies next, and what is held then When the machine's 967M")
     assert f"1 {CHAT} gunicorn 912" in said
     assert "unit, back 3s" in said
     assert f"When {REDIS} has filled its limit of 256M" in said
@@ -43,6 +44,14 @@ async def test_the_order_of_the_machine_and_of_each_limit(front: Front) -> None:
     assert "Advice for MemoryMax" in said
     await front.press("escape")
     assert front.shows(MainScreen)
+
+
+async def test_help_begins_with_its_columns(front: Front) -> None:
+    await front.press("f7", "f1")
+    page = front.app.screen.query_one(Page)
+    lines = [page.render_line(y).text.rstrip() for y in range(page.size.height)]
+    assert lines[0] == " In who dies next (F7)"
+    assert any(line.startswith(" HELD ") and "what is still held" in line for line in lines)
 
 
 async def test_it_follows_the_figures(front: Front) -> None:

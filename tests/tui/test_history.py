@@ -195,7 +195,9 @@ async def test_a_running_trial_can_be_undone_here() -> None:
         await front.settle()
         await history(front)
         assert " trial " in listed(front)[0]
-        await front.press("u", "y")
+        await front.press("u")
+        assert "/run/systemd/system/redis-server.service.d/zzz-lowmem-tui-trial.conf" in says(front)
+        await front.press("y")
         await undone(front)
         assert backend.trial() is None
         assert limit(front) == 256 * MIB

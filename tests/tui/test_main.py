@@ -282,9 +282,10 @@ async def test_sorting_by_keys(front: Front) -> None:
     assert "UNIT▲" in front.units[0]
     await front.press("I")
     assert tier1(front) == sorted(tier1(front), reverse=True)
-    await front.press("M")
-    assert tier1(front)[0] == CHAT
-    assert "RSS▼" in front.units[0]
+    for _ in "again":
+        await front.press("M")
+        assert tier1(front)[0] == CHAT, "the most is on top, however often it is asked for"
+        assert "RSS▼" in front.units[0]
     await front.press("greater_than_sign")
     assert "SWAP▼" in front.units[0]
     await front.press("less_than_sign", "less_than_sign")

@@ -44,7 +44,7 @@ def test_a_table() -> None:
     assert found is not None
     assert telling.title(found) == ("When b.service has filled its limit of 90M and 1G of swap:")
     assert list(telling.kills(found, SERVER, 80)) == [
-        "  # UNIT                 PROCESS        SCORE  BACK  SWAP  LEFT WITH IT",
+        "  # UNIT                 PROCESS        SCORE  BACK  SWAP  HELD WITH IT",
         "    held now                                                40M",
         "  1 b.service            a-lon… 4194304   690   40M     0     0 the whole unit",
     ]

@@ -38,6 +38,7 @@ INSIDE = 5
 class ForecastScreen(Sheet):
     """The kill order, lived along: it is made anew at each look, as long as it is in front."""
 
+    HELP: ClassVar[str] = "In who dies next (F7)"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,f7", "dismiss", "Back"),
         Binding("f8", "review", "Review"),
@@ -100,7 +101,7 @@ class ForecastScreen(Sheet):
 
     def heading(self) -> str:
         """Return the title."""
-        return "Who dies next, and what is left then"
+        return "Who dies next, and what is held then"
 
     def offers(self) -> list[Key]:
         """Return the keys."""

@@ -83,6 +83,14 @@ REVIEW = (
 )
 """The keys of the review."""
 
+DIES = (
+    ("SCORE", "the kernel's oom_score: the highest dies first"),
+    ("BACK  SWAP", "the RAM and the swap that come back with that kill, at most"),
+    ("HELD", "what is still held after it and all before it, counted down from what is held now"),
+    ("WITH IT", "what goes with the process: it alone, its unit, all; and whether that comes back"),
+)
+"""The columns of who dies next."""
+
 SETUP = (
     ("Enter", "open the step; in it, show exactly what would be changed, and then a applies it"),
     ("Space", "take what is proposed, or leave it as it is"),
@@ -123,10 +131,15 @@ class HelpScreen(Screen[None]):
         Binding("escape,q,f1,enter", "dismiss", "Back", key_display="Esc"),
     ]
 
+    def __init__(self, section: str = "") -> None:
+        """``section`` is the title of the one to be shown first."""
+        super().__init__()
+        self._section = section
+
     def compose(self) -> ComposeResult:
         """Lay it out."""
         palette = cast("LowmemApp", self.app).palette
-        yield Page(lambda width: list(self._write(width)))
+        yield Page(lambda width: list(self._write(width)), start=f" {self._section}")
         self._keys = StageKeys(palette, [*keys_of(self.BINDINGS), MORE])
         yield self._keys
 
@@ -143,6 +156,7 @@ class HelpScreen(Screen[None]):
             ("Keys", KEYS),
             ("In the form of a unit, or of the tagged ones", FORM),
             ("In the review (F8)", REVIEW),
+            ("In who dies next (F7)", DIES),
             ("In the set-up (F2)", SETUP),
             ("Marks", MARKS),
             ("Columns (the last ones where there is room)", columns),

@@ -325,8 +325,8 @@ class MainScreen(Screen[None]):
     # Sorting
 
     def action_sort(self, column: str) -> None:
-        """Sort by a column; by the same one again turns the direction."""
-        self._see(self._view.sorted_by(column))
+        """Sort by a column, what matters most on top; I turns it round."""
+        self._see(replace(self._view, sort=column, inverted=False))
 
     def action_invert(self) -> None:
         """Turn the direction of the sort."""
@@ -351,8 +351,8 @@ class MainScreen(Screen[None]):
         self.app.push_screen(ChooseScreen("Sort by", options, self._view.sort), chosen)
 
     def on_unit_table_heading_clicked(self, message: UnitTable.HeadingClicked) -> None:
-        """Sort by the column that was clicked."""
-        self.action_sort(message.column)
+        """Sort by the column that was clicked; by the same one again turns the direction."""
+        self._see(self._view.sorted_by(message.column))
 
     def on_unit_table_chosen(self) -> None:
         """Open the unit that was clicked, or the tagged ones; fold the group."""

@@ -38,16 +38,21 @@ class Page(Lines):
             self.end = end
             """Whether nothing is below."""
 
-    def __init__(self, write: Callable[[int], Sequence[str | Line]]) -> None:
+    def __init__(self, write: Callable[[int], Sequence[str | Line]], *, start: str = "") -> None:
+        """``start`` is the text of the line that it is shown from at first, if there is one."""
         super().__init__()
         self._write = write
+        self._start = start
         self._text: Sequence[str | Line] = ()
         self._top = 0
 
     def on_resize(self) -> None:
         """Write it anew for the new width."""
         self._text = self._write(self.size.width)
-        self.action_scroll(0)
+        texts = ("".join(s.text for s in self._line(each)) for each in self._text)
+        at = next((y for y, text in enumerate(texts) if text == self._start), 0)
+        self._start = ""
+        self.action_scroll(at)
 
     def action_scroll(self, by: int) -> None:
         """Scroll by lines."""
