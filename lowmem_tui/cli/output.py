@@ -6,7 +6,7 @@ import codecs
 import io
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from lowmem_tui.model.errors import LowmemError
 from lowmem_tui.model.text import ascii_for
@@ -48,9 +48,12 @@ def fails() -> bool:
     return False
 
 
-def give_up() -> None:
-    """Send what is left to be printed nowhere: no complaint at the end from the interpreter."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def give_up(stream: TextIO | None = None) -> None:
+    """Send what is left to be printed nowhere: no complaint at the end from the interpreter.
+
+    Of standard output, unless another stream is given.
+    """
+    os.dup2(os.open(os.devnull, os.O_WRONLY), (stream or sys.stdout).fileno())
 
 
 def tell(lines: Iterable[str]) -> None:

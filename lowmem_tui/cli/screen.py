@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from lowmem_tui.cli.charset import utf8
 from lowmem_tui.cli.exit import Exit
-from lowmem_tui.cli.output import talk
+from lowmem_tui.cli.output import give_up, talk, tell
 from lowmem_tui.model.errors import InvalidValueError
 
 if TYPE_CHECKING:
@@ -48,18 +48,36 @@ def run(options: argparse.Namespace, *, start: str = "") -> Exit:
         app = _app(options, backend, early, start)
         gc.freeze()
         gc.enable()
-        status = Exit(app.run() or Exit.DONE)
-        # The demo server ends here, and its trial with it.
-        if not backend.demo and (trial := app.trials.running) is not None:
-            talk(
-                f"A trial runs for {trial.left:.0f} s yet: `{app.sudo} confirm` keeps it, else it "
-                "is undone."
-            )
-        return status
+        return _told(app, backend, Exit(app.run() or Exit.DONE))
     finally:
         gc.enable()
         early.end()
         backend.close()
+
+
+def _told(app: LowmemApp, backend: Backend, status: Exit) -> Exit:
+    """Tell what the screen could not any more, and return the exit status.
+
+    Raises what a change that was under way failed with.
+    """
+    if not sys.stdout.isatty():  # it was one: the line is cut
+        give_up()
+        give_up(sys.stderr)
+    # The demo server ends here, and its trial with it.
+    trial = None if backend.demo else backend.trial()
+    if trial is not None:
+        talk(
+            f"A trial runs for {trial.left:.0f} s yet: `{app.sudo} confirm` keeps it, else it is "
+            "undone."
+        )
+    outcome = app.under_way.outcome()
+    if outcome is not None:
+        from lowmem_tui.cli.apply import report
+
+        tell(report(outcome))
+        if outcome.mismatches and status is Exit.DONE:
+            return Exit.FINDINGS
+    return status
 
 
 def _share_one_arena() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-import signal
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeVar, cast
@@ -27,6 +26,7 @@ from lowmem_tui.tui.palette import COLOUR, PLAIN
 from lowmem_tui.tui.screens.main import MainScreen
 from lowmem_tui.tui.staged import Staged
 from lowmem_tui.tui.trials import Trials
+from lowmem_tui.tui.under_way import UnderWay
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from textual.driver import Driver
     from textual.screen import Screen
 
+    from lowmem_tui.model.plan import Edit, Outcome
     from lowmem_tui.model.ports import Backend
     from lowmem_tui.model.snapshot import Snapshot
     from lowmem_tui.policy.classify import Rules, Verdict
@@ -103,6 +104,7 @@ class LowmemApp(App[int]):
         self.palette = PLAIN if self.no_color else COLOUR
         self.staged = Staged()
         self.trials = Trials()
+        self.under_way = UnderWay(backend)
         self.snapshot: Snapshot | None = None
         self.notice = ""
         """A sentence about the source of the figures; empty when all is well."""
@@ -130,6 +132,20 @@ class LowmemApp(App[int]):
     ) -> asyncio.Future[R]:
         """Run a call of the backend in its thread: one at a time, never on the event loop."""
         return asyncio.wrap_future(self._hands.submit(fn, *args, **kwargs))
+
+    async def change(self, do: Callable[[], Outcome], edits: tuple[Edit, ...] = ()) -> Outcome:
+        """Change the server in the backend's thread; no key cancels it.
+
+        ``edits`` are the staged ones that it applies. Raises what ``do`` raises.
+        """
+        future = self._hands.submit(do)
+        self.under_way.begin(future, edits)
+        try:
+            return await asyncio.wrap_future(future)
+        finally:
+            # Who has left by now is told by whoever opened the screen.
+            if future.done() and not self._exit:
+                self.under_way.told()
 
     def run_aside(self, fn: Callable[[], R]) -> asyncio.Future[R]:
         """Run what only reads and may take seconds in a thread of its own; nobody waits for it."""
@@ -208,8 +224,8 @@ class LowmemApp(App[int]):
             self.open_setup(self._start.partition("/")[2])
         # The shell has had the terminal in between.
         self.app_resume_signal.subscribe(self, lambda _: self.action_redraw())
-        # `systemctl stop`, `kill`: the terminal is given back as it was.
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.exit, INTERRUPTED)
+        if self.under_way.came is not None:
+            self.exit(INTERRUPTED)
 
     async def _watch(self) -> None:
         clock = asyncio.get_running_loop().time
@@ -285,8 +301,9 @@ class LowmemApp(App[int]):
             self._leave()
 
     def _leave(self) -> None:
-        waiting = self.trials.waiting(self.staged)
-        if not waiting and not self.trials.ours:
+        waits = self.under_way.busy
+        waiting = set(self.trials.waiting(self.staged)) - set(self.under_way.edits)
+        if not waiting and not self.trials.ours and not waits:
             self.exit(0)
             return
         from lowmem_tui.tui.screens.ask import AskScreen
@@ -296,25 +313,52 @@ class LowmemApp(App[int]):
             return
 
         def answered(leave: bool | None) -> None:
-            if leave:
+            if leave and waits and not self.under_way.busy:
+                self._leave()  # it has ended meanwhile: the question is another
+            elif leave:
                 self.exit(0)
 
         edits = "1 staged edit" if len(waiting) == 1 else f"{len(waiting)} staged edits"
-        question = f"Quit and forget {edits}?" if waiting else "Quit?"
-        if self.trials.running is not None:
+        forget = f" and forget {edits}" if waiting else ""
+        question = f"Quit{forget}?"
+        if waits:
+            question = f"A change is being made. Quit when it has ended{forget}?"
+        elif self.trials.running is not None:
             question += " The trial is taken back when its time is up."
         self.push_screen(AskScreen(question), answered)
 
+    def action_suspend_process(self) -> None:
+        """Go to the shell; not in the middle of a change, which holds everybody else up."""
+        if self.under_way.busy:
+            self.bell()
+        else:
+            super().action_suspend_process()
+
     def run(self, *args: Any, **kwargs: Any) -> int | None:  # noqa: ANN401 - handed on
-        """Run until the operator leaves; raise what made the app end, if anything did."""
-        try:
-            result = super().run(*args, **kwargs)
-        finally:
-            # A change that is under way is carried to its end.
-            self._hands.shutdown(wait=True, cancel_futures=True)
+        """Run until the operator leaves; raise what made the app end, if anything did.
+
+        A change that is under way is carried to its end; a signal has it put back.
+        """
+        with self.under_way.signals(self._cut_off):
+            try:
+                result = super().run(*args, **kwargs)
+            finally:
+                self._hands.shutdown(wait=False, cancel_futures=True)
+                self.under_way.wait()
+                self._hands.shutdown(wait=True)
         if self._exception is not None:
             raise self._exception
         return result
+
+    def _cut_off(self) -> None:
+        """Leave because of a signal (`systemctl stop`, a lost line); called at any instant."""
+        if (loop := self._loop) is not None:
+
+            def leave() -> None:
+                self.backend.cancel()
+                self.exit(INTERRUPTED)
+
+            loop.call_soon_threadsafe(leave)
 
     def action_help(self) -> None:
         """Explain the keys and columns, those of the screen in front first."""

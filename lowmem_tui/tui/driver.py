@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import selectors
 import sys
@@ -29,11 +30,24 @@ malloc's, which keeps some of each length that one thread makes and another lets
 
 
 class _Pieces:
-    """The terminal, as Textual's writing thread knows it: a frame comes as its pieces."""
+    """The terminal, as Textual's writing thread knows it: a frame comes as its pieces.
+
+    One that is gone takes nothing any more. Who leaves must not wait for a thread that died of it.
+    """
 
     def __init__(self, terminal: TextIO) -> None:
-        self.flush, self.fileno = terminal.flush, terminal.fileno
-        self.write = terminal.writelines
+        self._terminal = terminal
+        self.fileno = terminal.fileno
+
+    def write(self, pieces: Sequence[str]) -> None:
+        """Write the pieces of a frame."""
+        with contextlib.suppress(OSError):
+            self._terminal.writelines(pieces)
+
+    def flush(self) -> None:
+        """Write what is held back."""
+        with contextlib.suppress(OSError):
+            self._terminal.flush()
 
 
 class PatientDriver(LinuxDriver):

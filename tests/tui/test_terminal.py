@@ -65,13 +65,13 @@ def screen(sent: bytes) -> list[str]:
 
 
 class Terminal:
-    def __init__(self, *options: str, **environment: str) -> None:
+    def __init__(self, *options: str, program: str = "lowmem_tui", **environment: str) -> None:
         self.sent = b""
         self.pid, self.master = pty.fork()
         if self.pid == 0:  # pragma: no cover - the child
             os.environ.update(TERM="xterm-256color", LC_ALL="C.UTF-8", **environment)
             fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-            os.execv(sys.executable, [sys.executable, "-m", "lowmem_tui", "--demo", *options])
+            os.execv(sys.executable, [sys.executable, "-m", program, "--demo", *options])
 
     def read(self, seconds: float) -> bytes:
         """Take what is sent within a time."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from enum import Enum
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
@@ -128,7 +129,7 @@ class ChangeScreen(Sheet):
     async def _carry_out(self, overruled: dict[str, bool]) -> None:
         app, number = self.lowmem, self.change.id
         try:
-            self._outcome = await app.run_blocking(app.backend.undo, number, **overruled)
+            self._outcome = await app.change(partial(app.backend.undo, number, **overruled))
         except RefusedError as error:
             if error.way and error.way not in overruled:
                 self._ask_to_overrule(error, {**overruled, error.way: True})

@@ -11,13 +11,12 @@ from textual.binding import Binding, BindingType
 
 from lowmem_tui.model.errors import HalfDoneError, LowmemError
 from lowmem_tui.model.text import plain
-from lowmem_tui.tui import forecast, report
+from lowmem_tui.tui import forecast, report, trials
 from lowmem_tui.tui.screens.sheet import MORE, Sheet
 from lowmem_tui.tui.staged import Staged
 from lowmem_tui.tui.widgets.keybar import Key
 
 if TYPE_CHECKING:
-    from lowmem_tui.model.change import Trial
     from lowmem_tui.model.plan import Outcome, Plan
     from lowmem_tui.model.snapshot import Situation
     from lowmem_tui.tui.screens.trial import TrialScreen
@@ -199,16 +198,16 @@ class ReviewScreen(Sheet):
         app = self.lowmem
         edits = app.staged.edits
 
-        def work() -> tuple[Outcome, Trial | None]:
-            outcome = app.backend.apply(plan, force=force, trial=TRIAL if trial else None)
-            return outcome, app.backend.trial() if trial else None
+        def work() -> Outcome:
+            return app.backend.apply(plan, force=force, trial=TRIAL if trial else None)
 
         try:
-            self.outcome, running = await app.run_blocking(work)
+            self.outcome = await app.change(work, edits)
         except LowmemError as error:
             self.trouble = str(error)
             self._enter(Stage.FAILED, "" if isinstance(error, HalfDoneError) else report.UNCHANGED)
             return
+        running = await trials.ask(app) if trial else None
         if running is not None:
             from lowmem_tui.tui.screens.trial import TrialScreen
 

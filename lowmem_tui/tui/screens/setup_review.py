@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from lowmem_tui.model.errors import HalfDoneError, LowmemError, PutBackError
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.plan import is_triable
-from lowmem_tui.tui import forecast, report
+from lowmem_tui.tui import forecast, report, trials
 from lowmem_tui.tui.facts import heading
 from lowmem_tui.tui.guide import guide_of
 from lowmem_tui.tui.screens.review import FOR_GOOD, TRIAL
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from textual.timer import Timer
 
-    from lowmem_tui.model.change import Change, Trial
+    from lowmem_tui.model.change import Change
     from lowmem_tui.model.plan import Outcome, Plan
     from lowmem_tui.model.setup import Look, Progress, Wishes
     from lowmem_tui.model.snapshot import Situation
@@ -242,12 +242,11 @@ class SetupReviewScreen(Sheet):
         app, backend = self.lowmem, self.lowmem.backend
         note = self.part.note
 
-        def work() -> tuple[Outcome, Trial | None, Sequence[Change]]:
-            outcome = backend.apply(plan, force=force, trial=TRIAL if trial else None, note=note)
-            return outcome, backend.trial() if trial else None, backend.history()
+        def work() -> Outcome:
+            return backend.apply(plan, force=force, trial=TRIAL if trial else None, note=note)
 
         try:
-            self.outcome, running, self._changes = await app.run_blocking(work)
+            self.outcome = await app.change(work)
         except LowmemError as error:
             if BY_YOU in str(error) and isinstance(error, PutBackError):
                 self._enter(Stage.STOPPED, UNCHANGED)
@@ -255,6 +254,7 @@ class SetupReviewScreen(Sheet):
             self.trouble = str(error)
             self._enter(Stage.FAILED, "" if isinstance(error, HalfDoneError) else UNCHANGED)
             return
+        running = await trials.ask(app) if trial else None
         if running is not None:
             from lowmem_tui.tui.screens.trial import TrialScreen
 
@@ -265,8 +265,8 @@ class SetupReviewScreen(Sheet):
             return
         app.follow_files((file.path, file.after) for file in plan.files)
         too_late = self.stage is Stage.STOPPING
-        await self._look_again()
-        said = "It was done before it could be stopped: u undoes it." if too_late else ""
+        await self._read_again()
+        said = "It was done before it could be stopped: u undoes it." if too_late else self.said
         self._enter(Stage.DONE, said)
 
     async def _look_again(self) -> None:
@@ -281,7 +281,7 @@ class SetupReviewScreen(Sheet):
         self.trouble, self._is_so = "", left.empty
 
     async def _read_again(self) -> None:
-        """Find out whether it was undone meanwhile."""
+        """Find out what the history says of it, and what the step finds now."""
         app = self.lowmem
         try:
             self._changes = await app.run_blocking(app.backend.history)

@@ -42,6 +42,8 @@ KEYS = {
     Stage.WORKING: (),
     Stage.ENDED: (Key("enter", "Enter", "Back"), MORE),
 }
+OVER = "The trial is over"
+"""The title where it was neither kept nor undone here."""
 AGAIN = Key("r", "r", "Review again")
 
 MOST_NAMED = 2
@@ -139,7 +141,7 @@ class TrialScreen(Sheet):
 
     async def _find_end(self, said: str = "") -> None:
         end = await trials.ended(self.lowmem, self.trial.id)
-        self._over("The trial is over", [end.sentence, *end.more], said)
+        self._over(OVER, [end.sentence, *end.more], said)
 
     def _over(self, title: str, end: list[str], said: str = "") -> None:
         self._title, self._end = title, end
@@ -191,10 +193,10 @@ class TrialScreen(Sheet):
 
     def _kept(self) -> None:
         self.lowmem.trials.kept(self.lowmem, self.trial.id)
-        self._over(
-            "Kept",
-            ["The change is in force for good; H on the main screen shows it, and can undo it."],
-        )
+        title, end = "Kept", "The change is in force for good"
+        if self.outcome is not None and self.outcome.mismatches:
+            title, end = "Kept, but not all is as asked", "The change is written for good"
+        self._over(title, [f"{end}; H on the main screen shows it, and can undo it."])
 
     def action_undo(self) -> None:
         """Take the change back now, or say why not."""
@@ -210,7 +212,11 @@ class TrialScreen(Sheet):
 
     def _undone(self) -> None:
         staged = ["Your edits are still staged."] if len(self.lowmem.staged) else []
-        self._over("Undone", ["The change is taken back: all is as it was before.", *staged])
+        title, end = "Undone", "The change is taken back: all is as it was before."
+        if self.outcome is not None and self.outcome.mismatches:
+            title = "Undone, but not all is as it was before"
+            end = "The change is taken back, but not all is as it was before."
+        self._over(title, [end, *staged])
 
     def _work(self, do: Callable[[], Outcome], then: Callable[[], None]) -> None:
         self._enter(Stage.WORKING)
@@ -220,7 +226,7 @@ class TrialScreen(Sheet):
     async def _carry_out(self, do: Callable[[], Outcome], then: Callable[[], None]) -> None:
         app = self.lowmem
         try:
-            self.outcome = await app.run_blocking(do)
+            self.outcome = await app.change(do)
         except LowmemError as error:
             running = await trials.ask(app)
             if running is not None and running.id == self.trial.id:
@@ -260,7 +266,7 @@ class TrialScreen(Sheet):
     def lines(self, width: int) -> list[Text]:
         """Return who tries what, and what it came to."""
         palette, effects = self.lowmem.palette, self.lowmem.trials.effects
-        done = self.outcome if self._title in {"Kept", "Undone"} else None
+        done = self.outcome if self._title not in {"", OVER} else None
         harm = [
             Text(f" ! {words}", style="bold red")
             for words in (*trials.harm(self.lowmem, self.trial), *trials.danger(self.lowmem))
