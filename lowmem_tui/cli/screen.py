@@ -75,7 +75,7 @@ def _told(app: LowmemApp, backend: Backend, status: Exit) -> Exit:
         from lowmem_tui.cli.apply import report
 
         tell(report(outcome))
-        if outcome.mismatches and status is Exit.DONE:
+        if not outcome.well and status is Exit.DONE:
             return Exit.FINDINGS
     return status
 

@@ -90,7 +90,8 @@ class UnderWay:
         if change is None or not self.busy:
             return
         with contextlib.suppress(OSError):
-            print(TO_ITS_END if self.came is None else PUT_BACK, file=sys.stderr)
+            sys.stderr.write(f"{TO_ITS_END if self.came is None else PUT_BACK}\n")
+            sys.stderr.flush()
         # A change that is stopped would hold the lock; and there is no screen to come back to.
         before = [
             (number, signal.signal(number, how))

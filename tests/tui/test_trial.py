@@ -12,7 +12,7 @@ from lowmem_tui.cli.demo import demo_backend, serve
 from lowmem_tui.host.demo import DemoServer
 from lowmem_tui.model.change import State, Trial
 from lowmem_tui.model.errors import ManagerError
-from lowmem_tui.model.plan import Edit
+from lowmem_tui.model.plan import Edit, Mismatch, Outcome
 from lowmem_tui.model.unit import Key
 from lowmem_tui.policy.plan import plan
 from lowmem_tui.tui.screens.ask import AskScreen
@@ -207,6 +207,26 @@ async def test_an_error_is_one_sentence_and_the_trial_goes_on(trial: Front) -> N
     assert stage_of(trial) is Stage.RUNNING
     await trial.press("u")
     await ended(trial)
+
+
+@pytest.mark.parametrize(
+    ("key", "call", "title", "untrue"),
+    [
+        ("y", "confirm", "Kept, but not all is as asked", "in force for good"),
+        ("u", "undo", "Undone, but not all is as it was before", "back: all is as it was before"),
+    ],
+)
+async def test_what_is_not_as_asked_is_not_called_done(
+    trial: Front, key: str, call: str, title: str, untrue: str
+) -> None:
+    apart = Mismatch(REDIS, Key.MEMORY_MAX, "1G", "1G", "1G", "2G", "The kernel has its own.")
+    outcome = Outcome((), (), (), (apart,))
+    with patch.object(trial.app.backend, call, return_value=outcome):
+        await trial.press(key)
+        await ended(trial)
+    assert title in says(trial)
+    assert untrue not in says(trial)
+    assert "MemoryMax is not 1G. The kernel has its own." in says(trial)
 
 
 async def test_of_somebody_else_from_before_the_start() -> None:

@@ -194,7 +194,7 @@ class TrialScreen(Sheet):
     def _kept(self) -> None:
         self.lowmem.trials.kept(self.lowmem, self.trial.id)
         title, end = "Kept", "The change is in force for good"
-        if self.outcome is not None and self.outcome.mismatches:
+        if self.outcome is not None and not self.outcome.well:
             title, end = "Kept, but not all is as asked", "The change is written for good"
         self._over(title, [f"{end}; H on the main screen shows it, and can undo it."])
 
@@ -213,7 +213,7 @@ class TrialScreen(Sheet):
     def _undone(self) -> None:
         staged = ["Your edits are still staged."] if len(self.lowmem.staged) else []
         title, end = "Undone", "The change is taken back: all is as it was before."
-        if self.outcome is not None and self.outcome.mismatches:
+        if self.outcome is not None and not self.outcome.well:
             title = "Undone, but not all is as it was before"
             end = "The change is taken back, but not all is as it was before."
         self._over(title, [end, *staged])
