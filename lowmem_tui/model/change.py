@@ -36,6 +36,10 @@ UNENDED = {
 KEPT = frozenset({State.APPLIED, State.CONFIRMED})
 """The states of a change that is in force, and can be undone."""
 
+SET_UP = "set-up: "
+"""How the note of a change begins that a step of the set-up has made; its title follows, and
+behind a semicolon, where no effect tells it, what was wished for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -60,6 +64,16 @@ class Change:
     """What else there is to say: why it failed, what was left."""
     actions: tuple[Action, ...] = ()
     """What it changed besides files, in the order in which that was done."""
+
+    @property
+    def why(self) -> str:
+        """The note, without what was wished for in the set-up."""
+        return self.note.removesuffix(f"; {self.wishes}")
+
+    @property
+    def wishes(self) -> str:
+        """What was wished for in a step of the set-up, if the note tells it; else ""."""
+        return self.note.partition("; ")[2] if self.note.startswith(SET_UP) else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from lowmem_tui.model.change import KEPT
+from lowmem_tui.model.change import KEPT, SET_UP
 from lowmem_tui.model.errors import LowmemError
 from lowmem_tui.model.setup import Severity
 from lowmem_tui.tui.messages import StepLooked
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lowmem_tui.model.change import Change, State
+    from lowmem_tui.model.plan import Plan
     from lowmem_tui.model.ports import Step
     from lowmem_tui.model.setup import Finding, Item, Look, Wishes
     from lowmem_tui.model.snapshot import Snapshot
@@ -66,7 +67,13 @@ class Part:
     @property
     def note(self) -> str:
         """What the history calls a change of this step."""
-        return f"set-up: {self.step.title}"
+        return f"{SET_UP}{self.step.title}"
+
+    def note_of(self, plan: Plan, wishes: Wishes) -> str:
+        """Return the note of a change: with what was wished for, where no effect tells it."""
+        if plan.effects:
+            return self.note
+        return f"{self.note}; {', '.join(f'{key} {value}' for key, value in wishes.items())}"
 
     def newest(self, changes: Sequence[Change]) -> Change | None:
         """Return the newest change of this step that is in force; given the newest first."""
@@ -186,7 +193,7 @@ class Part:
 
 
 def _of(change: Change, note: str) -> bool:
-    return change.note == note and change.state in KEPT and not change.undoes
+    return change.why == note and change.state in KEPT and not change.undoes
 
 
 def _states(changes: Sequence[Change]) -> list[tuple[str, State]]:

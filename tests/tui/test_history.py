@@ -23,7 +23,7 @@ from lowmem_tui.tui.screens.change import ChangeScreen, Stage
 from lowmem_tui.tui.screens.confirm import ConfirmScreen
 from lowmem_tui.tui.screens.history import HistoryScreen
 from lowmem_tui.tui.screens.main import MainScreen
-from lowmem_tui.tui.widgets.change_list import ChangeList
+from lowmem_tui.tui.widgets.change_list import ChangeList, did
 from lowmem_tui.tui.widgets.keybar import KeyBar
 from lowmem_tui.tui.widgets.prose import Prose
 from tests.tui.conftest import Clock, Front, opened
@@ -291,6 +291,21 @@ async def test_what_a_change_did_besides_files() -> None:
         await undone(front)
         assert "Done: sysctl -w vm.swappiness=60" in says(front)
         assert server.system.get(ActionKind.SYSCTL, "vm.swappiness") == "60"
+
+
+@pytest.mark.parametrize(
+    ("note", "why", "done"),
+    [
+        ("set-up: Journal; SystemMaxUse 100M", "set-up: Journal", "SystemMaxUse 100M; restart a"),
+        ("set-up: Journal", "set-up: Journal", "restart a"),
+        ("more room; asked for by x", "more room; asked for by x", "restart a"),
+        ("", "", "restart a"),
+    ],
+)
+def test_what_was_wished_for_in_the_set_up_is_what_was_done(note: str, why: str, done: str) -> None:
+    actions = (Action(ActionKind.SERVICE, "a", "restart", "restart"),)
+    change = Change("1", 0.0, "you", note, State.APPLIED, ("/x",), (), actions=actions)
+    assert (change.why, did(change)) == (why, done)
 
 
 def test_a_summary_of_an_older_version_is_readable() -> None:

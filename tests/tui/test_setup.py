@@ -483,7 +483,9 @@ async def test_all_else_is_applied_after_a_question_and_verified_and_undone() ->
         assert "The step finds everything as it was wished for." in said
         assert "= vm.swappiness, as the guide has it: 10" in said
         assert system.get(ActionKind.SYSCTL, "vm.swappiness") == "10"
-        assert backend.history()[0].note == "set-up: Kernel settings"
+        assert backend.history()[0].note == (
+            "set-up: Kernel settings; vm.swappiness 10, vm.vfs_cache_pressure 50"
+        )
         await front.press("u")
         assert front.shows(ChangeScreen)
         await front.press("y")
@@ -742,6 +744,7 @@ async def test_the_report() -> None:
         await ended(front)
         await front.press("escape", "escape", "R")
         await front.until(lambda: "set-up: Kernel settings: applied" in says(front))
+        assert "vm.swappiness 10, vm.vfs_cache_pressure 50; sysctl -w vm.swapp" in says(front)
         said = says(front)
         assert "sysctl -w vm.swappiness=10; sysctl -w vm.vfs_cache_pressure=50" in said
         assert "of 967M: as much as before" in said

@@ -118,7 +118,7 @@ class SetupReportScreen(Sheet):
                 yield Text(" Nothing yet.")
             for change in ours:
                 style = "bold" if change.state in KEPT else "dim"
-                note = f"{plain(change.note)}: " if change.note else ""
+                note = f"{plain(change.why)}: " if change.why else ""
                 yield Text(f" {change.id:>3}  {note}{plain(change.state)}", style=style)
                 yield Text(f"      {plain(did(change), 2000)}", style="dim")
 

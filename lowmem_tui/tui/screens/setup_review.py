@@ -240,7 +240,7 @@ class SetupReviewScreen(Sheet):
 
     async def _apply(self, plan: Plan, *, trial: bool, force: bool) -> None:
         app, backend = self.lowmem, self.lowmem.backend
-        note = self.part.note
+        note = self.part.note_of(plan, self._wishes)
 
         def work() -> Outcome:
             return backend.apply(plan, force=force, trial=TRIAL if trial else None, note=note)

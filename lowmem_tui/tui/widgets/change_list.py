@@ -87,7 +87,7 @@ class ChangeList(Lines):
         shape = "%m-%d %H:%M" if width < NARROW else "%Y-%m-%d %H:%M:%S"
         when = time.strftime(shape, time.localtime(change.time))
         head = f" {change.id:>3} {when} {change.state:<9} {change.by}"
-        note = f" · {change.note}" if change.note and not change.undoes else ""
+        note = f" · {change.why}" if change.why and not change.undoes else ""
         drawn: list[Line] = []
         for text, how in ((head + note, style), (f"     {did(change)}", palette.plain)):
             drawn.append((Segment(fit(plain(text, width), width), palette.cursor if on else how),))
@@ -122,13 +122,14 @@ class ChangeList(Lines):
 
 
 def did(change: Change) -> str:
-    """Return what a change did: each unit once, with its settings."""
+    """Return what a change did: each unit once, with its settings; what was wished for."""
     start = f"undoes {' and '.join(change.undoes)}: " if change.undoes else ""
     units: dict[str, list[str]] = {}
     for effect in change.effects:
         settings = units.setdefault(effect.unit, [])
         settings.append(f"{effect.key} {effect.from_} -> {effect.to}")
     done = [f"{unit} {', '.join(all_)}" for unit, all_ in units.items()]
+    done += [change.wishes] if change.wishes else []
     done += [action.told for action in change.actions]
     return start + "; ".join(done or change.files)
 
