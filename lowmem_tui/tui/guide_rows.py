@@ -81,7 +81,7 @@ def _cell(text: str, width: int) -> str:
 
 
 def page(part: Part, width: int, palette: Palette) -> Iterator[Row]:
-    """Yield what a step is about, what was found, what is proposed, and what is left to do."""
+    """Yield what a step is about, what is proposed, what was found, and what is left to do."""
     yield Row(Text(f" {plain(part.step.about, 4000)}"))
     look = part.look
     if part.trouble:
@@ -90,15 +90,16 @@ def page(part: Part, width: int, palette: Palette) -> Iterator[Row]:
         if not part.trouble:
             yield Row(Text(" Looking…"))
         return
+    # What is asked comes before what led to it: on a small screen that alone fills the page.
+    if look.items:
+        yield Row(heading(_proposed(part), width, palette))
+        yield from items(part, width)
     if look.facts or look.absent:
         yield Row(heading("FOUND", width, palette))
     if look.absent:
         yield Row(Text(f" - {plain(look.absent, 2000)}", style="bold"))
     for fact in look.facts:
         yield Row(Text(f" - {plain(fact, 2000)}"))
-    if look.items:
-        yield Row(heading(_proposed(part), width, palette))
-        yield from items(part, width)
     if look.by_hand:
         yield Row(heading("BY HAND: THE PROGRAM CANNOT DO THIS", width, palette))
         for words in look.by_hand:

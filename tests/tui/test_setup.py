@@ -228,6 +228,14 @@ async def test_the_steps_cannot_be_had() -> None:
 # --- one step -----------------------------------------------------------------------------------
 
 
+async def test_what_is_proposed_is_seen_however_much_was_found() -> None:
+    found = Look(tuple(f"Fact {n}." for n in range(30)), (PROPOSED,))
+    async with set_up(SmallStep("much", "Much", "More.", found), only=("much",)) as (front, _, _):
+        await front.press("enter")
+        assert any("PROPOSED: 1 TO DO" in line for line in lines(front))
+        assert page(front).page.in_sight
+
+
 async def test_a_step_says_all_and_the_chosen_item_why() -> None:
     async with set_up(only=("kernel",)) as (front, _, _):
         await front.press("enter")
