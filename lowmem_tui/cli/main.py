@@ -267,6 +267,7 @@ def _demo_instead(options: argparse.Namespace) -> None:
         check_supported()
     except errors.UnsupportedError as error:
         output.talk(str(error))
+        output.talk("This is the demo server instead.")
         options.demo = True
 
 

@@ -79,7 +79,7 @@ def test_or_demo_holds_for_commands(
     monkeypatch.setattr(backend, "check_supported", refuse)
     assert run_command(["--or-demo", command]) == Exit.DONE
     said = capsys.readouterr()
-    assert said.err == f"There is no systemd.\n{DEMO}\n"
+    assert said.err == f"There is no systemd.\nThis is the demo server instead.\n{DEMO}\n"
     assert "cloudchat.service" in said.out
 
 
