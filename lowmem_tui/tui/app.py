@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeVar, cast
 from textual import constants
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.events import Key
 from textual.worker import WorkerFailed
 
 from lowmem_tui.model.errors import LowmemError
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
     from textual.driver import Driver
+    from textual.events import Event
     from textual.screen import Screen
 
     from lowmem_tui.model.plan import Edit, Outcome
@@ -370,6 +372,12 @@ class LowmemApp(App[int]):
         """Paint everything anew: something else has written to the terminal."""
         self._painter.forget()
         self.screen.refresh()
+
+    async def on_event(self, event: Event) -> None:
+        """Let a key take away how a trial ended, whichever widget it is for."""
+        if isinstance(event, Key):
+            self.trials.read(self)
+        await super().on_event(event)
 
     def on_resize(self) -> None:
         """Take nothing for granted that was on the terminal: it may have moved the lines."""

@@ -17,7 +17,6 @@ from lowmem_tui.tui.widgets.picker import Row
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from lowmem_tui.model.change import Trial
     from lowmem_tui.model.setup import Finding, Item
     from lowmem_tui.tui.glyphs import Glyphs
     from lowmem_tui.tui.guide import Part
@@ -45,11 +44,6 @@ SEVERITIES = {
     Severity.WARNING: "Warning",
     Severity.PROBLEM: "Problem",
 }
-
-
-def trial(running: Trial | None) -> str:
-    """Return the end of a title while a trial runs: wherever it was begun, it is not forgotten."""
-    return f". Trial: {running.left:.0f} s left, F8 keeps it" if running is not None else ""
 
 
 # --- the list of steps --------------------------------------------------------------------------

@@ -22,6 +22,15 @@ class NoticeChanged(Message, bubble=False):
     """``app.notice`` or ``app.news`` is another than before."""
 
 
+class TrialChanged(Message, bubble=False):
+    """A second of the trial has passed, it began or ended; or its end has been read."""
+
+    def __init__(self, *, over: bool) -> None:
+        super().__init__()
+        self.over = over
+        """Whether it has ended and ``app.trials.end`` is news."""
+
+
 class StepLooked(Message, bubble=False):
     """A step of the guided set-up has been looked at, or is going to be."""
 

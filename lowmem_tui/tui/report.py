@@ -12,7 +12,7 @@ from lowmem_tui.tui.facts import heading
 from lowmem_tui.tui.widgets.diff import difference
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Container, Iterable, Iterator, Sequence
 
     from lowmem_tui.model.plan import Action, Effect, Outcome, Plan
     from lowmem_tui.tui.palette import Palette
@@ -59,6 +59,17 @@ def of_plan(
     if plan.empty and not plan.refusals:
         lines.append(Text(" Nothing to do: it is so already."))
     return lines
+
+
+def of_notices(plan: Plan, units: Container[str], *, named: bool) -> Iterator[Text]:
+    """Yield what is refused of these units, then what is warned of; ``named`` says of which."""
+    for r in plan.refusals:
+        if r.unit in units:
+            word = "REFUSED, unless forced" if r.forceable else "REFUSED"
+            yield Text(f" {word}: {plain(r.told if named else r.text)}", style="bold red")
+    for w in plan.warnings:
+        if w.unit in units:
+            yield Text.assemble((" Warning: ", "bold"), plain(w.told if named else w.text))
 
 
 def actions(rows: Iterable[Action], files: int) -> Iterator[Text]:

@@ -44,6 +44,11 @@ class Staged:
             tuple(e for e in self.edits if e.unit != unit or (key is not None and e.key != key))
         )
 
+    def less(self, edits: Iterable[Edit]) -> Staged:
+        """Return it without exactly these edits."""
+        gone = set(edits)
+        return Staged(tuple(edit for edit in self.edits if edit not in gone))
+
     def of(self, unit: str) -> dict[Key, str | None]:
         """Return what is asked for a unit; None is "drop our setting"."""
         return {e.key: e.value for e in self.edits if e.unit == unit}

@@ -437,7 +437,7 @@ async def test_settings_of_units_are_tried_first() -> None:
         await front.settle()
         await front.press("n")
         await looked(front)
-        assert "1/2 Tiers: done. Trial: 120 s left, F8 keeps it" in says(front)
+        assert "Trial: 120 s left. F8: y keep, u undo." in says(front)
         await front.press("escape")
         assert "Trial: 120 s left" in says(front)
         await front.press("f8", "y")

@@ -22,6 +22,8 @@ from lowmem_tui.tui.screens.review import Stage as ReviewStage
 from lowmem_tui.tui.screens.trial import Stage, TrialScreen
 from lowmem_tui.tui.screens.unit import UnitScreen
 from lowmem_tui.tui.staged import Staged
+from lowmem_tui.tui.widgets.change_list import ChangeList
+from lowmem_tui.tui.widgets.field import Field
 from lowmem_tui.tui.widgets.keybar import KeyBar
 from lowmem_tui.tui.widgets.prose import Prose
 from lowmem_tui.tui.widgets.trial_line import TrialLine
@@ -46,8 +48,10 @@ def says(front: Front) -> str:
 
 
 def line(front: Front) -> str:
-    found = list(front.main.query(TrialLine))
-    return found[0].render_line(0).text.strip() if found and found[0].display else ""
+    """What the first line says of the trial, below a question too."""
+    screen = next(s for s in reversed(front.app.screen_stack) if not s.is_modal)
+    found = [line for line in screen.query(TrialLine) if line.display]
+    return " ".join(found[0].text.split()) if found else ""
 
 
 def limit(front: Front) -> object:
@@ -153,7 +157,7 @@ async def test_leaving_it_running(trial: Front, key: str) -> None:
     assert line(trial).startswith("Trial: 100 s left")
     await trial.press("f8")
     assert "Trial: 100 s left" in says(trial)
-    assert "256M -> 300M" in says(trial)
+    await trial.until(lambda: "256M -> 300M" in says(trial))
     await trial.press("y")
     await ended(trial)
     assert len(trial.app.staged) == 0
@@ -165,10 +169,154 @@ async def test_it_ends_while_the_main_screen_is_in_front(trial: Front) -> None:
     await trial.until(lambda: "The time is up" in line(trial))
     assert "Your edits are still staged." in line(trial)
     await trial.press("down")
+    assert line(trial), "a key that was on its way takes nothing away"
+    with patch("lowmem_tui.tui.trials.READABLE", 0):
+        await trial.press("down")
     assert line(trial) == ""
-    assert trial.units[0].startswith(" UNIT")
     await trial.press("f8")
     assert trial.shows(ReviewScreen)
+
+
+SCREENS = {
+    "unit": ("enter",),
+    "tagged": ("space", "space", "enter"),
+    "F7": ("f7",),
+    "history": ("H",),
+    "change": ("H", "enter"),
+    "incidents": ("K",),
+    "incident": ("K", "enter"),
+    "help": ("f1",),
+    "set-up": ("f2",),
+    "step": ("f2", "enter"),
+    "report": ("f2", "R"),
+    "question": ("f10",),
+    "list": ("f6",),
+}
+"""The keys that lead there from the main screen, the cursor on a unit."""
+
+
+@pytest.mark.parametrize("keys", SCREENS.values(), ids=list(SCREENS))
+async def test_it_is_in_sight_everywhere(trial: Front, keys: tuple[str, ...]) -> None:
+    await trial.press("n", "down", *keys)
+    await trial.tick(7)
+    await trial.until(lambda: line(trial) == "Trial: 113 s left. F8: y keep, u undo. By you")
+
+
+@pytest.mark.parametrize("keys", SCREENS.values(), ids=list(SCREENS))
+async def test_its_end_is_told_everywhere(trial: Front, keys: tuple[str, ...]) -> None:
+    await trial.press("n", "down", *keys)
+    await trial.tick(121)
+    await trial.until(lambda: line(trial).startswith("The time is up: the change was taken back."))
+
+
+@pytest.mark.parametrize(
+    "keys", [keys for name, keys in SCREENS.items() if name not in {"question", "list"}]
+)
+async def test_f8_opens_it_everywhere(trial: Front, keys: tuple[str, ...]) -> None:
+    await trial.press("n", "down", *keys, "f8")
+    await trial.until(lambda: trial.shows(TrialScreen))
+
+
+async def test_f8_opens_anothers_from_the_review() -> None:
+    async with opened() as front:
+        await reviewed(front)
+        begun(front.app.backend)  # type: ignore[arg-type]
+        await front.tick()
+        await front.press("f8")
+        assert stage_of(front) is Stage.RUNNING
+
+
+async def test_between_rare_looks_it_counts_down(trial: Front) -> None:
+    await trial.press("n")
+    trial.clock.now += 50
+    await trial.until(lambda: line(trial).startswith("Trial: 70 s left"))
+
+
+async def test_its_end_is_found_between_rare_looks(trial: Front) -> None:
+    await trial.press("n", "f1")
+    trial.clock.now += 121
+    await trial.until(lambda: line(trial).startswith("The time is up"))
+
+
+async def test_an_end_that_its_own_page_has_told_is_not_told_again(trial: Front) -> None:
+    await trial.tick(121)
+    await ended(trial)
+    await trial.press("enter", "f7")
+    await trial.tick()
+    assert line(trial) == ""
+
+
+async def test_the_next_one_takes_the_place_of_how_the_last_ended(trial: Front) -> None:
+    await trial.press("n")
+    await trial.tick(121)
+    await trial.until(lambda: "The time is up" in line(trial))
+    begun(trial.app.backend)  # type: ignore[arg-type]
+    await trial.tick()
+    assert line(trial).startswith("Trial: 119 s left")
+
+
+async def test_the_history_does_not_stay_at_the_trial(trial: Front) -> None:
+    await trial.press("n", "H")
+    await trial.until(lambda: "trial" in listed(trial))
+    await trial.tick(121)
+    await trial.until(lambda: "expired" in listed(trial))
+
+
+def listed(front: Front) -> str:
+    found = front.app.screen.query_one(ChangeList)
+    return "\n".join(found.render_line(y).text for y in range(found.size.height))
+
+
+OTHER = Edit(REDIS, Key.MEMORY_HIGH, "200M")
+
+
+async def in_the_form(front: Front, field: int) -> None:
+    """Leave the trial running, open redis' page, and go to a field."""
+    await front.press("n", "f3", *"redis", "enter", "enter", *["tab"] * field)
+    await front.until(lambda: front.shows(UnitScreen) and "Asking" not in says(front))
+
+
+async def test_the_form_says_what_is_on_trial(trial: Front) -> None:
+    await in_the_form(trial, 1)
+    assert "MemoryMax: 300M, 31% of RAM. On trial now: F8 keeps it or undoes it." in says(trial)
+
+
+async def test_the_form_plans_nothing_for_what_is_on_trial(trial: Front) -> None:
+    await in_the_form(trial, 0)
+    assert "On trial: MemoryMax 300M" in says(trial)
+    assert "Warning" not in says(trial)
+
+
+async def test_what_is_staged_beside_the_trial_waits(trial: Front) -> None:
+    trial.app.stage(trial.app.staged.with_edit(OTHER))
+    await in_the_form(trial, 2)
+    told = "Staged, nothing is written yet: F8 reviews it when the trial is over."
+    await trial.until(lambda: told in says(trial))
+
+
+async def test_when_it_is_over_the_form_says_staged_again(trial: Front) -> None:
+    await in_the_form(trial, 1)
+    await trial.tick(121)
+    await trial.until(lambda: "Staged, nothing is written yet: F8 reviews." in says(trial))
+
+
+async def test_who_dies_next_says_that_it_is_with_the_trial(trial: Front) -> None:
+    await trial.press("n", "f7")
+    assert "What is on trial is in force, so all of this is with it." in says(trial)
+
+
+async def test_who_dies_next_compares_nothing_with_what_is_on_trial(trial: Front) -> None:
+    await trial.press("n", "f7")
+    assert "What the staged edit would do" not in says(trial)
+
+
+@pytest.mark.parametrize("size", [(40, 12), (80, 24)])
+async def test_the_form_keeps_its_room(size: tuple[int, int]) -> None:
+    async with opened(size=size) as front:
+        await tried(front)
+        await in_the_form(front, 0)
+        body = front.app.screen.query_one("#body").content_region
+        assert all(body.contains_region(f.region) for f in front.app.screen.query(Field))
 
 
 @pytest.mark.parametrize("word", ["kept", "undone"])

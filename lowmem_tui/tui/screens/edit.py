@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.containers import Container
-from textual.screen import Screen
 
 from lowmem_tui.model.errors import LowmemError
 from lowmem_tui.model.snapshot import Unit
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy import dropin
-from lowmem_tui.tui import css_path, facts, forecast
+from lowmem_tui.tui import css_path, facts, forecast, report
 from lowmem_tui.tui.advice import advice, common_keys
+from lowmem_tui.tui.screens.full import FullScreen
 from lowmem_tui.tui.widgets.field import Entry
 from lowmem_tui.tui.widgets.form import Beside, Form, one_of
 from lowmem_tui.tui.widgets.keybar import HELP, Key, KeyBar
@@ -26,11 +26,10 @@ if TYPE_CHECKING:
 
     from textual.app import ComposeResult
 
-    from lowmem_tui.model.plan import Edit, Notice, Plan
+    from lowmem_tui.model.plan import Edit, Plan
     from lowmem_tui.model.snapshot import Situation, Snapshot, UnitSituation
     from lowmem_tui.model.unit import Key as Setting
     from lowmem_tui.policy.classify import Verdict
-    from lowmem_tui.tui.app import LowmemApp
     from lowmem_tui.tui.messages import SnapshotArrived
     from lowmem_tui.tui.staged import Staged
 
@@ -64,7 +63,7 @@ KEYS = (
 )
 
 
-class EditScreen(Screen[None]):
+class EditScreen(FullScreen):
     """The form for one unit or for several: what is set is staged for each of them."""
 
     CSS_PATH: ClassVar[Any] = css_path("unit.tcss")
@@ -93,6 +92,8 @@ class EditScreen(Screen[None]):
         self._limits: dict[str, int | None] = {}
         """A MemoryMax by the budget, in bytes, for those without, at the last answer."""
         self._plan: Plan | None = None
+        self._tried: tuple[Edit, ...] = ()
+        """What is on trial of what is staged."""
         self._order = ""
         """What the plan does to the kill order, in one sentence."""
         self._trouble = ""
@@ -107,11 +108,6 @@ class EditScreen(Screen[None]):
         self._calm: asyncio.TimerHandle | None = None
         self._loaded: tuple[object, ...] = ()
         self._asked_at = 0.0
-
-    @property
-    def lowmem(self) -> LowmemApp:
-        """The app, as what it is."""
-        return cast("LowmemApp", self.app)
 
     def compose(self) -> ComposeResult:
         """Lay the page out."""
@@ -279,12 +275,12 @@ class EditScreen(Screen[None]):
             self._asking = False
 
     def _wanted(self) -> Staged:
-        """Return what is staged, and what stands valid in the form."""
+        """Return what is staged, and what stands valid in the form; what is on trial is there."""
         staged = self.lowmem.staged
         for key, wish in self._form.wishes():
             if wish.decides:
                 staged = staged.asking(self.units, key, wish.edits)
-        return staged
+        return staged.less(self.lowmem.trials.tried)
 
     def _take(self, situation: Situation) -> None:
         self._known = {n: situation.units[n] for n in self.units if n in situation.units}
@@ -321,6 +317,17 @@ class EditScreen(Screen[None]):
         self._form.sync(self._staged())
         self._label()
         self._ask()
+
+    def follow_trial(self) -> None:
+        """Make the plan again when other edits are on trial; on a low screen the head gives way."""
+        super().follow_trial()
+        tried = self.lowmem.trials.tried
+        if tried != self._tried:
+            self._tried = tried
+            self._notices.repaint()
+            self._ask()
+        self._form.repaint()
+        self._head.repaint()
 
     def _label(self) -> None:
         count = len(self.lowmem.staged)
@@ -401,20 +408,12 @@ class EditScreen(Screen[None]):
             lines.append(Text(f" {plain(self._trouble)}", style="bold red"))
         elif not self._known:
             lines.append(Text(" Asking systemd for the settings…"))
+        tried = (e for e in self.lowmem.trials.tried if e.unit in self.units)
+        if words := ", ".join({f"{e.key} {plain(e.value or 'dropped')}": None for e in tried}):
+            lines.append(Text.assemble((" On trial: ", "bold"), words))
         if self._plan is not None and self._known:
             mine = {*self.units, *(known.unit.name for known in self._known.values())}
-            refusals = [r for r in self._plan.refusals if r.unit in mine]
-            for r in refusals:
-                word = "REFUSED, unless forced" if r.forceable else "REFUSED"
-                lines.append(Text(f" {word}: {self._about(r)}", style="bold red"))
-            lines.extend(
-                Text.assemble((" Warning: ", "bold"), self._about(w))
-                for w in self._plan.warnings
-                if w.unit in mine
-            )
+            lines += report.of_notices(self._plan, mine, named=len(self.units) > 1)
             if self._order:
                 lines.append(Text.assemble((" Kill order: ", "bold"), self._order))
         return lines
-
-    def _about(self, notice: Notice) -> str:
-        return plain(notice.text if len(self.units) == 1 else notice.told)

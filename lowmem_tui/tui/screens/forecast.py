@@ -17,6 +17,7 @@ from lowmem_tui.tui import forecast
 from lowmem_tui.tui.facts import heading
 from lowmem_tui.tui.history import history_of
 from lowmem_tui.tui.screens.sheet import MORE, Sheet
+from lowmem_tui.tui.staged import Staged
 from lowmem_tui.tui.widgets.keybar import Key
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ MOST = 12
 INSIDE = 5
 """of each limit."""
 
+ON_TRIAL = "What is on trial is in force, so all of this is with it."
+
 
 class ForecastScreen(Sheet):
     """The kill order, lived along: it is made anew at each look, as long as it is in front."""
@@ -50,6 +53,8 @@ class ForecastScreen(Sheet):
         """What the staged edits make of the settings; None while systemd is asked."""
         self._refused: tuple[Notice, ...] = ()
         self._trouble = ""
+        self._untried = Staged()
+        """The staged edits that are not on trial."""
         self._reaches: list[Reach] = []
         self._span = -1
 
@@ -68,15 +73,22 @@ class ForecastScreen(Sheet):
     def on_staged_changed(self) -> None:
         """Ask again."""
         self._wanted, self._refused, self._trouble = None, (), ""
-        if self.lowmem.staged:
+        self._untried = self.lowmem.staged.less(self.lowmem.trials.tried)
+        if self._untried:
             self.run_worker(self._ask(), exclusive=True)
         self.repaint()
+
+    def follow_trial(self) -> None:
+        """Ask again when other edits are on trial than before."""
+        super().follow_trial()
+        if self.lowmem.staged.less(self.lowmem.trials.tried) != self._untried:
+            self.on_staged_changed()
 
     async def _ask(self) -> None:
         from lowmem_tui.policy.plan import plan
 
         app = self.lowmem
-        staged = app.staged
+        staged = self._untried
 
         def make() -> tuple[Situation, Plan]:
             situation = app.backend.situation(staged.units)
@@ -139,7 +151,9 @@ class ForecastScreen(Sheet):
         return self._reaches
 
     def _staged(self, snapshot: Snapshot, width: int) -> Iterator[Text]:
-        count = len(self.lowmem.staged)
+        if self.lowmem.trials.running is not None:
+            yield Text(f" {ON_TRIAL}", style="bold")
+        count = len(self._untried)
         if not count:
             return
         edits = "the staged edit" if count == 1 else f"the {count} staged edits"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import textwrap
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
-from textual.screen import Screen
 
 from lowmem_tui import __version__
 from lowmem_tui.tui.columns import COLUMNS
+from lowmem_tui.tui.screens.full import FullScreen
 from lowmem_tui.tui.screens.sheet import MORE, StageKeys
 from lowmem_tui.tui.widgets.keybar import keys_of
 from lowmem_tui.tui.widgets.lines import line
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from textual.app import ComposeResult
 
-    from lowmem_tui.tui.app import LowmemApp
     from lowmem_tui.tui.widgets.lines import Line
 
 LEFT = 18
@@ -123,7 +122,7 @@ TOP = (
 )
 
 
-class HelpScreen(Screen[None]):
+class HelpScreen(FullScreen):
     """One long page."""
 
     AUTO_FOCUS = "Page"
@@ -138,7 +137,7 @@ class HelpScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         """Lay it out."""
-        palette = cast("LowmemApp", self.app).palette
+        palette = self.lowmem.palette
         yield Page(lambda width: list(self._write(width)), start=f" {self._section}")
         self._keys = StageKeys(palette, [*keys_of(self.BINDINGS), MORE])
         yield self._keys
@@ -149,7 +148,7 @@ class HelpScreen(Screen[None]):
         self._keys.offer(keys if event.end else [*keys, MORE])
 
     def _write(self, width: int) -> Iterator[str | Line]:
-        palette = cast("LowmemApp", self.app).palette
+        palette = self.lowmem.palette
         yield line((f" lowmem-tui {__version__}", palette.strong))
         columns = tuple((column.title, column.help) for column in COLUMNS)
         for title, entries in (

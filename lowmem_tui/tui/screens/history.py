@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual.binding import Binding, BindingType
-from textual.screen import Screen
 
 from lowmem_tui.model.errors import LowmemError
 from lowmem_tui.model.text import plain
 from lowmem_tui.tui.screens.change import ChangeScreen
+from lowmem_tui.tui.screens.full import FullScreen
 from lowmem_tui.tui.widgets.change_list import ChangeList, why_not
 from lowmem_tui.tui.widgets.keybar import HELP, KeyBar, keys_of
 from lowmem_tui.tui.widgets.prose import Prose
@@ -21,10 +21,9 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
 
     from lowmem_tui.model.change import Change
-    from lowmem_tui.tui.app import LowmemApp
 
 
-class HistoryScreen(Screen[None]):
+class HistoryScreen(FullScreen):
     """The newest first."""
 
     AUTO_FOCUS = "ChangeList"
@@ -41,11 +40,6 @@ class HistoryScreen(Screen[None]):
         self._settled: Sequence[str] = ()
         self._words = ""
 
-    @property
-    def lowmem(self) -> LowmemApp:
-        """The app, as what it is."""
-        return cast("LowmemApp", self.app)
-
     def compose(self) -> ComposeResult:
         """Lay it out."""
         self._head = Prose(self._paint_head)
@@ -58,6 +52,10 @@ class HistoryScreen(Screen[None]):
 
     def on_screen_resume(self) -> None:
         """Read it: at the beginning, and after each look at a change."""
+        self.action_read()
+
+    def trial_over(self) -> None:
+        """Read it again: there the trial still runs."""
         self.action_read()
 
     def action_read(self) -> None:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual.binding import Binding, BindingType
-from textual.screen import Screen
 
 from lowmem_tui.model.errors import LowmemError
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy import incident_words
 from lowmem_tui.policy.fate import activators
 from lowmem_tui.policy.incidents import join
+from lowmem_tui.tui.screens.full import FullScreen
 from lowmem_tui.tui.screens.incident import IncidentScreen
 from lowmem_tui.tui.widgets.incident_list import IncidentList
 from lowmem_tui.tui.widgets.keybar import HELP, KeyBar, keys_of
@@ -24,13 +24,12 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
 
     from lowmem_tui.model.incident import Incident, Incidents
-    from lowmem_tui.tui.app import LowmemApp
 
 MOST_UNTOLD = 4
 """Units whose counters are told of below the list."""
 
 
-class IncidentsScreen(Screen[None]):
+class IncidentsScreen(FullScreen):
     """The newest first. Read when the screen opens and when asked for, never by the tick."""
 
     AUTO_FOCUS = "IncidentList"
@@ -45,11 +44,6 @@ class IncidentsScreen(Screen[None]):
         super().__init__()
         self._found: Incidents | None = None
         self._trouble = self._words = ""
-
-    @property
-    def lowmem(self) -> LowmemApp:
-        """The app, as what it is."""
-        return cast("LowmemApp", self.app)
 
     def compose(self) -> ComposeResult:
         """Lay it out."""

@@ -6,11 +6,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.binding import Binding, BindingType
-from textual.screen import Screen
 
 from lowmem_tui.tui import rows
 from lowmem_tui.tui.figures import differs
 from lowmem_tui.tui.rows import Kind, View
+from lowmem_tui.tui.screens.full import FullScreen
 from lowmem_tui.tui.widgets.header import Header
 from lowmem_tui.tui.widgets.keybar import KeyBar, keys_of
 from lowmem_tui.tui.widgets.prompt import Prompt
@@ -20,10 +20,8 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
 
     from lowmem_tui.model.snapshot import Unit
-    from lowmem_tui.tui.app import LowmemApp
     from lowmem_tui.tui.rows import Row
     from lowmem_tui.tui.widgets.news import News
-    from lowmem_tui.tui.widgets.trial_line import TrialLine
 
 FIND, FILTER = "Find", "Filter"
 
@@ -40,7 +38,7 @@ SHORT = {"f5": "Tree", "f7": "Dies"}
 NO_KILL = "Nothing is killed from here: Enter opens the unit, where limits are set."
 
 
-class MainScreen(Screen[None]):
+class MainScreen(FullScreen):
     """All units."""
 
     AUTO_FOCUS = "UnitTable"
@@ -82,13 +80,7 @@ class MainScreen(Screen[None]):
         """The tagged units, in the order of tagging."""
         self._said = ""
         """A word to the operator, until the next key."""
-        self._trial: TrialLine | None = None
         self._news: News | None = None
-
-    @property
-    def lowmem(self) -> LowmemApp:
-        """The app, as what it is."""
-        return cast("LowmemApp", self.app)
 
     @property
     def view(self) -> View:
@@ -134,7 +126,6 @@ class MainScreen(Screen[None]):
 
     def _update(self) -> None:
         self._update_header()
-        self._update_trial()
         self._update_news()
         snapshot = self.lowmem.snapshot
         if snapshot is not None:
@@ -146,16 +137,6 @@ class MainScreen(Screen[None]):
 
     def _update_header(self) -> None:
         self._header.update(self.lowmem.snapshot, self._said or self.lowmem.notice)
-
-    def _update_trial(self) -> None:
-        if self._trial is None:
-            if self.lowmem.trials.running is None:
-                return
-            from lowmem_tui.tui.widgets.trial_line import TrialLine
-
-            self._trial = TrialLine()
-            self.mount(self._trial, after=self._header)
-        self._trial.follow()
 
     def _update_news(self) -> None:
         if self._news is None:
@@ -200,8 +181,6 @@ class MainScreen(Screen[None]):
         """Take the last word back: the operator goes on."""
         if self._said:
             self._say("")
-        if self._trial is not None:
-            self._trial.clear()
 
     # Keys
 

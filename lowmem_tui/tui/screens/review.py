@@ -61,7 +61,7 @@ class ReviewScreen(Sheet):
         Binding("a", "apply(True)", "Apply as a trial"),
         Binding("A", "apply(False)", "Apply for good"),
         Binding("n,escape", "back", "Back"),
-        Binding("enter,f8", "leave", "Back", show=False),
+        Binding("enter", "leave", "Back", show=False),
         Binding("d", "discard", "Discard all"),
         Binding("r", "again", "Plan again"),
     ]
@@ -216,7 +216,7 @@ class ReviewScreen(Sheet):
             self._go_on()
             return
         if not trial:
-            app.stage(Staged(tuple(e for e in app.staged.edits if e not in edits)))
+            app.stage(app.staged.less(edits))
         self._enter(Stage.DONE)
 
     def _go_on(self) -> None:
@@ -233,6 +233,12 @@ class ReviewScreen(Sheet):
     def action_leave(self) -> None:
         """Go back from the result."""
         self.dismiss()
+
+    def action_trial(self) -> None:
+        """Show the trial that runs; else F8 goes back from the result."""
+        super().action_trial()
+        if self.lowmem.trials.running is None and self.stage is Stage.DONE:
+            self.dismiss()
 
     def action_discard(self) -> None:
         """Forget all staged edits, after a question."""

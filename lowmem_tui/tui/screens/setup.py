@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual.binding import Binding, BindingType
-from textual.screen import Screen
 
 from lowmem_tui.model.text import plain
 from lowmem_tui.tui import guide_rows
 from lowmem_tui.tui.guide import Stand, guide_of
+from lowmem_tui.tui.screens.full import FullScreen
 from lowmem_tui.tui.widgets.keybar import KeyBar, keys_of
 from lowmem_tui.tui.widgets.picker import Picker
 from lowmem_tui.tui.widgets.prose import Prose
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from textual.app import ComposeResult
 
-    from lowmem_tui.tui.app import LowmemApp
     from lowmem_tui.tui.guide import Part
     from lowmem_tui.tui.widgets.picker import Row
 
@@ -33,7 +32,7 @@ PROMISE = (
 )
 
 
-class SetupScreen(Screen[None]):
+class SetupScreen(FullScreen):
     """The steps; it can be left and taken up again at any time."""
 
     AUTO_FOCUS = "Picker"
@@ -44,7 +43,6 @@ class SetupScreen(Screen[None]):
         Binding("R", "report", "Report", key_display="R"),
         Binding("escape,q,f2", "dismiss", "Leave", key_display="Esc"),
         Binding("space", "open", show=False),
-        Binding("f8", "trial", "The trial", show=False),
         Binding("f1,question_mark,h", "app.help", "Help", show=False),
     ]
 
@@ -53,11 +51,6 @@ class SetupScreen(Screen[None]):
         super().__init__()
         self._words = ""
         self._step = step
-
-    @property
-    def lowmem(self) -> LowmemApp:
-        """The app, as what it is."""
-        return cast("LowmemApp", self.app)
 
     def compose(self) -> ComposeResult:
         """Lay it out."""
@@ -86,9 +79,9 @@ class SetupScreen(Screen[None]):
         self._list.index = self._guide.parts.index(part) if part is not None else 0
         self._guide.last = None
 
-    def on_snapshot_arrived(self) -> None:
-        """Show how long the trial runs yet."""
-        self._head.repaint()
+    def trial_over(self) -> None:
+        """Look again: what was taken back is to do again."""
+        self.run_worker(self._guide.follow())
 
     def on_step_looked(self) -> None:
         """Show what was found."""
@@ -160,17 +153,11 @@ class SetupScreen(Screen[None]):
 
         self.app.push_screen(SetupReportScreen())
 
-    def action_trial(self) -> None:
-        """Keep the trial that runs, or undo it."""
-        if self.lowmem.trials.running is not None:
-            self.lowmem.open_review()
-
     # What is shown
 
     def _paint_head(self, width: int) -> list[Text]:
         demo = "DEMO " if self.lowmem.backend.demo else ""
-        trial = guide_rows.trial(self.lowmem.trials.running)
-        title = plain(f" {demo}Guided set-up: {self._summary()}{trial}", width)
+        title = plain(f" {demo}Guided set-up: {self._summary()}", width)
         return [Text(f"{title:<{width}}", style="bold reverse", no_wrap=True)]
 
     def _summary(self) -> str:

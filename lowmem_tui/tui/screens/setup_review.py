@@ -78,7 +78,6 @@ class SetupReviewScreen(Sheet):
         Binding("enter", "next", "Next step"),
         Binding("u", "undo", "Undo"),
         Binding("r", "again", "Plan again"),
-        Binding("f8", "trial", "The trial", show=False),
     ]
     ALLOWED: ClassVar[dict[str, set[Stage]]] = {
         "apply": {Stage.SHOWN},
@@ -316,11 +315,6 @@ class SetupReviewScreen(Sheet):
 
         if self._changes and self.app.screen is self:
             self.app.push_screen(ChangeScreen(self._changes[0], self._changes, undo=True))
-
-    def action_trial(self) -> None:
-        """Keep the trial that runs, or undo it."""
-        if self.lowmem.trials.running is not None and self.app.screen is self:
-            self.lowmem.open_review()
 
     # What is shown
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual.binding import Binding, BindingType
-from textual.screen import Screen
 
 from lowmem_tui.model.errors import LowmemError
 from lowmem_tui.model.text import plain
 from lowmem_tui.tui import guide_rows
 from lowmem_tui.tui.facts import heading
 from lowmem_tui.tui.guide import Stand, guide_of
+from lowmem_tui.tui.screens.full import FullScreen
 from lowmem_tui.tui.screens.sheet import StageKeys
 from lowmem_tui.tui.widgets.keybar import Key
 from lowmem_tui.tui.widgets.picker import Picker
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     from lowmem_tui.model.change import Change
     from lowmem_tui.model.setup import Item
-    from lowmem_tui.tui.app import LowmemApp
     from lowmem_tui.tui.guide import Part
     from lowmem_tui.tui.widgets.picker import Row
 
@@ -35,7 +34,7 @@ DIGITS = "0123456789"
 READ_ON = "It stands further down: Down goes there."
 
 
-class StepScreen(Screen[None]):
+class StepScreen(FullScreen):
     """A step; nothing is changed from here, Enter shows what would be."""
 
     AUTO_FOCUS = "Picker"
@@ -49,7 +48,6 @@ class StepScreen(Screen[None]):
         Binding("n", "next", "Next step"),
         Binding("u", "undo", "Undo"),
         Binding("r", "look", "Look again"),
-        Binding("f8", "trial", "The trial"),
         Binding("f1,question_mark,h", "app.help", "Help"),
         Binding("escape,q", "dismiss", "Back"),
     ]
@@ -60,11 +58,6 @@ class StepScreen(Screen[None]):
         self._words = ""
         self._shown = False
         self._changes: Sequence[Change] = ()
-
-    @property
-    def lowmem(self) -> LowmemApp:
-        """The app, as what it is."""
-        return cast("LowmemApp", self.app)
 
     def compose(self) -> ComposeResult:
         """Lay it out."""
@@ -106,9 +99,9 @@ class StepScreen(Screen[None]):
             self._changes = await app.run_blocking(app.backend.history)
             self._keys.offer(self._offers())
 
-    def on_snapshot_arrived(self) -> None:
-        """Show how long the trial runs yet."""
-        self._head.repaint()
+    def trial_over(self) -> None:
+        """Look again: what was taken back is to do again."""
+        self._guide.want(self.part, first=True)
 
     def on_step_looked(self) -> None:
         """Show what was found."""
@@ -242,11 +235,6 @@ class StepScreen(Screen[None]):
         self.part.skipped = True
         self.action_next()
 
-    def action_trial(self) -> None:
-        """Keep the trial that runs, or undo it."""
-        if self.lowmem.trials.running is not None:
-            self.lowmem.open_review()
-
     def action_look(self) -> None:
         """Look again."""
         self._guide.want(self.part, first=True)
@@ -259,7 +247,6 @@ class StepScreen(Screen[None]):
         parts = self._guide.parts
         number = parts.index(self.part) + 1
         title = f" {demo}{number}/{len(parts)} {self.part.step.title}: {self.part.words}"
-        title += guide_rows.trial(self.lowmem.trials.running)
         return [Text(f"{plain(title, width):<{width}}", style="bold reverse", no_wrap=True)]
 
     def _rows(self, width: int) -> Iterable[Row]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.containers import Container
-from textual.screen import Screen
 
 from lowmem_tui.model.text import plain
 from lowmem_tui.tui import css_path
+from lowmem_tui.tui.screens.full import FullScreen
 from lowmem_tui.tui.widgets.keybar import HELP, Key, KeyBar
 from lowmem_tui.tui.widgets.prose import Prose
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from textual.app import ComposeResult
 
-    from lowmem_tui.tui.app import LowmemApp
 
 MORE = Key("pagedown", "PgDn", "More")
 
@@ -33,7 +32,7 @@ class StageKeys(KeyBar):
         self.paint()
 
 
-class Sheet(Screen[None]):
+class Sheet(FullScreen):
     """A page about one thing, that goes through stages."""
 
     CSS_PATH: ClassVar[Any] = css_path("review.tcss")
@@ -50,11 +49,6 @@ class Sheet(Screen[None]):
         super().__init__()
         self.said = ""
         """The answer to the last key."""
-
-    @property
-    def lowmem(self) -> LowmemApp:
-        """The app, as what it is."""
-        return cast("LowmemApp", self.app)
 
     # What each sheet says
 

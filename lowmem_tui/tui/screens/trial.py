@@ -94,9 +94,6 @@ class TrialScreen(Sheet):
     def on_mount(self) -> None:
         """Follow it."""
         self.repaint()
-        app = self.lowmem
-        if app.interval > 1:
-            self.set_interval(1, self._ask)
         self.call_after_refresh(self._is_shown)
 
     def _is_shown(self) -> None:
@@ -110,27 +107,18 @@ class TrialScreen(Sheet):
         self.stage, self.said = stage, said
         self.repaint()
 
-    # The countdown: what is left is asked, not counted
-
-    async def _ask(self) -> None:
-        if self.stage is Stage.RUNNING:
-            await trials.ask(self.lowmem)
-            self._follow()
-
     def on_snapshot_arrived(self) -> None:
-        """Show how long yet."""
-        self._follow()
-
-    def on_screen_resume(self) -> None:
-        """Show how long yet."""
-        self._follow()
-
-    def _follow(self) -> None:
-        running = self.lowmem.trials.running
+        """Show what has become of the units since it ended."""
         if self.stage is Stage.ENDED:
             self._page.repaint()
+
+    def follow_trial(self) -> None:
+        """Show how long yet, or how it ended: here it is the title that tells."""
+        if self.stage is Stage.ENDED:
+            super().follow_trial()
         if self.stage is not Stage.RUNNING:
             return
+        running = self.lowmem.trials.running
         if running is not None and running.id == self.trial.id:
             self.trial = running
             self._head.repaint()
@@ -145,7 +133,8 @@ class TrialScreen(Sheet):
 
     def _over(self, title: str, end: list[str], said: str = "") -> None:
         self._title, self._end = title, end
-        self.lowmem.trials.told = self.trial.id
+        known = self.lowmem.trials
+        known.told, known.end = self.trial.id, ""
         self._enter(Stage.ENDED, said)
 
     # Keys
@@ -235,6 +224,7 @@ class TrialScreen(Sheet):
             else:
                 await self._find_end(str(error))
             return
+        app.trials.told = self.trial.id
         await trials.ask(app)
         then()
 

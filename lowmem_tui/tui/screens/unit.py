@@ -61,7 +61,9 @@ class UnitScreen(EditScreen):
         if app.backend.demo:
             demo = Text(no_wrap=True).append(" DEMO ", "bold reverse")
             lines[0] = demo.append_text(lines[0])
-        lines += facts.line_of_memory(unit, history_of(app), app.glyphs, width)
+        # On a low screen the trial's line takes the place of this one: the form keeps its room.
+        if self.app.size.height >= SHORT or not app.trials.in_sight:
+            lines += facts.line_of_memory(unit, history_of(app), app.glyphs, width)
         if app.notice:
             lines.append(Text(f" {plain(app.notice)}", style="bold"))
         return lines

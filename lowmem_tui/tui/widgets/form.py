@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from rich.text import Text
 from textual.message import Message
@@ -14,6 +14,7 @@ from lowmem_tui.model.quantity import format_size, parse_value
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import MEMORY_KEYS, Key
 from lowmem_tui.tui.advice import ABOUT, WORDS
+from lowmem_tui.tui.trials import NOT_YET
 from lowmem_tui.tui.widgets.field import NAME_WIDTH, NOW_WIDTH, Field
 from lowmem_tui.tui.widgets.prose import Prose
 
@@ -22,12 +23,11 @@ if TYPE_CHECKING:
 
     from textual.app import ComposeResult
 
+    from lowmem_tui.tui.app import LowmemApp
     from lowmem_tui.tui.palette import Palette
 
 ROOM_FOR_ADVICE = 65
 """The style sheet shows none on a narrower screen."""
-
-NOT_YET = "nothing is written yet"
 
 DIFFER = "(differ)"
 """Stands in a field where the units do not agree: each is left as it is."""
@@ -113,6 +113,10 @@ class Form(Widget):
         self._ram = ram
         self._beside = dict(beside)
         self._show()
+
+    def repaint(self) -> None:
+        """Say anew what the field with the cursor is."""
+        self._hint.repaint()
 
     def sync(self, staged: Mapping[str, Mapping[Key, str | None]]) -> None:
         """Follow what was staged or taken back elsewhere."""
@@ -268,7 +272,11 @@ class Form(Widget):
                 return "as our file has it. Enter takes the staged edit back."
             return f"{ABOUT[key]}."
         done = asked == {edit.unit: edit.value for edit in wish.edits}
-        then = f"Staged, {NOT_YET}: F8 reviews." if done else f"Enter stages it; {NOT_YET}."
+        then = (
+            cast("LowmemApp", self.app).trials.fate(wish.edits)
+            if done
+            else f"Enter stages it; {NOT_YET}."
+        )
         if len(self._units) > 1:
             then = f"For {len(wish.edits)} of {len(self._units)} units. {then}"
         if not text:

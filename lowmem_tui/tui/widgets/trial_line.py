@@ -1,68 +1,38 @@
-"""One line below the header as long as a trial runs, and on how it ended."""
+"""The first line of every screen as long as a trial runs, and on how it ended."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from rich.segment import Segment
+from rich.text import Text
 
 from lowmem_tui.model.text import plain
-from lowmem_tui.tui import trials
-from lowmem_tui.tui.widgets.lines import Lines, fit
+from lowmem_tui.tui.trials import in_one_line
+from lowmem_tui.tui.widgets.lines import fit
+from lowmem_tui.tui.widgets.prose import Prose, hang
 
 if TYPE_CHECKING:
     from lowmem_tui.tui.app import LowmemApp
 
 
-class TrialLine(Lines):
+class TrialLine(Prose):
     """Takes no room when there is nothing to say."""
 
-    DEFAULT_CSS = "TrialLine { height: 1; }"
+    DEFAULT_CSS = "TrialLine { dock: top; }"
 
     def __init__(self) -> None:
-        super().__init__(("",))
-        self._id = ""
-        """The trial that ran when last looked."""
-        self._text = ""
-
-    @property
-    def _lowmem(self) -> LowmemApp:
-        return cast("LowmemApp", self.app)
-
-    def on_resize(self) -> None:
-        """Fit the new width."""
-        self._paint()
+        super().__init__(self._write)
 
     def follow(self) -> None:
-        """Show how long the trial has yet; or how it ended, if the operator has not seen that."""
-        known = self._lowmem.trials
-        if (running := known.running) is not None:
-            self._id = running.id
-            self._say(trials.in_one_line(self._lowmem, running))
-        elif self._id:
-            number, self._id = self._id, ""
-            if known.told == number:
-                self.clear()
-            else:
-                self.run_worker(self._tell(number))
+        """Show how long the trial has yet; or how the last one ended, until it is read."""
+        self.display = cast("LowmemApp", self.app).trials.in_sight
+        self.repaint()
 
-    def clear(self) -> None:
-        """Go, unless a trial runs: the operator has read it."""
-        if not self._id:
-            self.display = False
-
-    async def _tell(self, number: str) -> None:
-        end = await trials.ended(self._lowmem, number)
-        self._lowmem.trials.told = number
-        if not self._id:
-            self._say(end.sentence)
-
-    def _say(self, text: str) -> None:
-        self._text = text
-        self.display = True
-        self._paint()
-
-    def _paint(self) -> None:
-        width = self.app.size.width
-        text = fit(plain(f" {self._text}", width), width)
-        self.show([(Segment(text, self._lowmem.palette.badge),)])
+    def _write(self, width: int) -> list[Text]:
+        app = cast("LowmemApp", self.app)
+        if (running := app.trials.running) is not None:
+            lines = [plain(f" {in_one_line(app, running)}", width)]
+        else:
+            end = Text(f" {plain(app.trials.end)}")
+            lines = [line.plain for line in hang(end, width, app.console)]
+        return [Text(fit(line, width), app.palette.badge, no_wrap=True) for line in lines]

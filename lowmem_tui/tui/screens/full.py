@@ -1,0 +1,57 @@
+"""The base of every screen but the questions: a trial that runs is in sight on all of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+if TYPE_CHECKING:
+    from lowmem_tui.tui.app import LowmemApp
+    from lowmem_tui.tui.messages import TrialChanged
+    from lowmem_tui.tui.widgets.trial_line import TrialLine
+
+
+class FullScreen(Screen[None]):
+    """Its first line is the trial's, as long as there is something to say of one."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("f8", "trial", "The trial", show=False)]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._trial: TrialLine | None = None
+
+    @property
+    def lowmem(self) -> LowmemApp:
+        """The app, as what it is."""
+        return cast("LowmemApp", self.app)
+
+    def on_screen_resume(self) -> None:
+        """Show what has become of the trial while another screen was in front."""
+        self.follow_trial()
+
+    def on_trial_changed(self, message: TrialChanged) -> None:
+        """Show how long it has yet, or how it ended."""
+        self.follow_trial()
+        if message.over:
+            self.trial_over()
+
+    def follow_trial(self) -> None:
+        """Show the trial's line, or take it away."""
+        if self._trial is None:
+            if not self.lowmem.trials.in_sight:
+                return
+            from lowmem_tui.tui.widgets.trial_line import TrialLine
+
+            self._trial = TrialLine()
+            self.mount(self._trial)
+        self._trial.follow()
+
+    def trial_over(self) -> None:
+        """Follow what has become of a trial that ended just now."""
+
+    def action_trial(self) -> None:
+        """Keep the trial that runs, or undo it."""
+        if self.lowmem.trials.running is not None and self.app.screen is self:
+            self.lowmem.open_review()
