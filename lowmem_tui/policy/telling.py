@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from lowmem_tui.policy.kills import Kill, Prediction
     from lowmem_tui.policy.others import Other
 
-LEAST_WIDTH = 40
+LEAST_WIDTH = 36
 COMPACT = 60
 """Cells below which only the figures that matter most are told, and"""
 

@@ -39,7 +39,8 @@ async def test_the_picture(front: Front) -> None:
     title, meters, fate = front.header
     assert re.match(r" web-1  DEMO  · 967M RAM · 2G swap · up 12d +PSI some \d\.\d% full", title)
     assert re.match(r" Mem ▕█+[▏▎▍▌▋▊▉]?░+▏ +\d+M +\d\d%  Swap ▕.*▏ +\d+M +\d+%", meters)
-    assert re.match(r" Next to die: cloudchat.service \(gunicorn \d+, \d+M\) +Limits 856M of", fate)
+    doomed = r" Next to die: cloudchat.service \(gunicorn \d+\) +"
+    assert re.match(rf"{doomed}Limits\+kept 1.2G of 967M, swaps ", fate)
     assert re.match(
         r" UNIT \(4 below\) +RSS▼ +SWAP +SCORE +ADJ +MAX +USED +RESTART", front.units[0]
     )

@@ -296,23 +296,23 @@ async def test_where_nobody_is_chosen_by_score(knobs: Knobs, words: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("each", "swap", "words"),
+    ("each", "swap", "wide", "together"),
     [
-        (300, 0, "Limits 600M + 363M kept of 967M, ok "),
+        (300, 0, "600M + 363M kept of 967M, ok ", "963M of 967M, ok "),
         # With what is kept for the system it is more than RAM.
-        (400, 0, "Limits 800M + 363M kept of 967M, too much "),
-        (400, 2048, "Limits 800M + 363M kept of 967M, swaps "),
-        (600, 2048, "Limits 1.2G + 363M kept of 967M, swaps "),
-        (1500, 2048, "Limits 2.9G + 363M kept of 967M, too much "),
+        (400, 0, "800M + 363M kept of 967M, too much ", "1.1G of 967M, too much "),
+        (400, 2048, "800M + 363M kept of 967M, swaps ", "1.1G of 967M, swaps "),
+        (600, 2048, "1.2G + 363M kept of 967M, swaps ", "1.5G of 967M, swaps "),
+        (1500, 2048, "2.9G + 363M kept of 967M, too much ", "3.3G of 967M, too much "),
     ],
 )
-async def test_what_the_limits_come_to(each: int, swap: int, words: str) -> None:
+async def test_what_the_limits_come_to(each: int, swap: int, wide: str, together: str) -> None:
     server = Fleet(unit("a.service", max=each * M), unit("b.service", max=each * M))
     server.host = HOST._replace(swap_total=swap * M, swap_free=swap * M)
     async with opened(server, (100, 12)) as front:
-        assert front.header[2].endswith(words)
+        assert front.header[2].endswith(f"Limits {wide}")
         await front.pilot.resize_terminal(80, 12)
-        await front.until(lambda: front.header[2].endswith(words.replace(" + 363M kept", "")))
+        await front.until(lambda: front.header[2].endswith(f"Limits+kept {together}"))
 
 
 # --- a server that is slow, or gone ------------------------------------------------------------

@@ -116,8 +116,8 @@ TOP = (
     ("PSI", "the share of the last 10 s in which some tasks, or all, waited for memory"),
     ("Next to die", "whom the kernel would choose now, if RAM and swap were used up"),
     (
-        "Limits",
-        "MemoryMax of all that runs, of RAM: beside the system it fits (ok), swaps or is too much",
+        "Limits  kept",
+        "MemoryMax of all that runs; kept: for the system. Both fit RAM (ok), swap or are too much",
     ),
 )
 

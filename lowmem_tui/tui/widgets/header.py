@@ -27,7 +27,7 @@ NARROW = 60
 """Cells below which words are saved."""
 
 WIDE = 100
-"""Cells from which on what is kept for the system is told beside the limits."""
+"""Cells from which on what is kept for the system is told apart from the limits."""
 
 LEAST_NAME = 14
 """Cells of a unit's name that are worth more than what could stand beside it."""
@@ -128,26 +128,31 @@ class Header(Lines):
             text = " Next seen: " if narrow else " Next, of those seen: "  # hidepid
         parts: list[Part] = [(text, self._palette.plain)]
         found = budget(snapshot)
-        kept = f" + {format_size(found.reserve)} kept" if self.size.width >= WIDE else ""
-        limits = f"{format_size(found.promised - found.reserve)}{kept} of {format_size(found.ram)}"
+        limits = f"Limits+kept {format_size(found.promised)}"
+        if self.size.width >= WIDE:
+            alone = format_size(found.promised - found.reserve)
+            limits = f"Limits {alone} + {format_size(found.reserve)} kept"
         word, style = {
             Verdict.FITS: ("ok ", self._palette.good),
             Verdict.SWAPS: ("swaps ", self._palette.warn),
             Verdict.KILLS: ("too much ", self._palette.bad),
         }[found.verdict]
-        right = [(f"Limits {limits}, ", self._palette.plain), (word, style)]
+        right = [(f"{limits} of {format_size(found.ram)}, ", self._palette.plain), (word, style)]
         if other := instead(snapshot.host):
             text = " Out of memory " if narrow else " When memory is used up "
             return self._line_of([(text, self._palette.plain), (other, self._palette.bad)], right)
         doomed = next_to_die(snapshot)
         if doomed is None:
             return self._line_of([*parts, ("nobody can be killed", self._palette.plain)], right)
-        holds = "" if narrow else f", {format_size(doomed.rss)}"
-        who = f" ({plain(doomed.name, 16)} {doomed.pid}{holds})"
-        # The name makes room for both, as long as enough of it is left.
-        room = self.size.width - len(text) - len(who)
+        process = f" ({plain(doomed.name, 16)} {doomed.pid}"
+        who = f"{process})" if narrow else f"{process}, {format_size(doomed.rss)})"
+        room = self.size.width - len(text)
         beside = room - _cells(right) - 1
-        unit = plain(doomed.unit, beside if beside >= LEAST_NAME else max(room, 8))
+        unit = plain(doomed.unit, max(room - len(who), 8))
+        # What it holds makes room for the limits, then the name as long as enough of it is left.
+        if len(unit) + len(who) > beside >= LEAST_NAME + len(process) + 1:
+            who = f"{process})"
+            unit = plain(doomed.unit, beside - len(who))
         return self._line_of(
             [*parts, (unit, self._palette.strong), (who, self._palette.plain)], right
         )
