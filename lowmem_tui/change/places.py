@@ -9,8 +9,8 @@ from lowmem_tui.model import trial
 RECORDS: Final = "/var/lib/lowmem-tui"
 """One JSON file for each change, with the contents of files: for root alone."""
 
-SUMMARIES: Final = "/var/log/lowmem-tui"
-SUMMARY: Final = f"{SUMMARIES}/history.json"
+SUMMARIES: Final = trial.HISTORY.rpartition("/")[0]
+SUMMARY: Final = trial.HISTORY
 """The history without contents, for everybody; made anew at each change of a state.
 
 Not under /run, which a reboot empties, and not in the folder of the records, which is closed.

@@ -53,11 +53,13 @@ def run(options: argparse.Namespace) -> Exit:
         except (ManagerError, NotPermittedError) as error:
             situation = Situation(snapshot, {}, swap=snapshot.host.swap_total > 0)
             notice = f"{error} The settings are not known until then."
-        trial = backend.trial()
+        trial, unended = backend.trial(), backend.settle()
     finally:
         backend.close()
     if notice:
         talk(plain(notice))
+    for sentence in unended:
+        talk(sentence)
     verdicts = {
         name: rules.classify(snapshot.units[name], snapshot.host.mem_total) for name in names
     }

@@ -72,7 +72,13 @@ def run(argv: list[str], proc_root: str = procfs.PROC, cgroup_root: str = cgroup
         return _fail(f"The kernel's files cannot be read ({error}): try once more.", FAILED)
 
 
-def page(proc: str, cgroup: str, block: str = procfs.BLOCK, notice: str = trial.PATH) -> str:
+def page(
+    proc: str,
+    cgroup: str,
+    block: str = procfs.BLOCK,
+    notice: str = trial.PATH,
+    history: str = trial.HISTORY,
+) -> str:
     """Return the page. Raises UnsupportedError, OSError."""
     if not os.path.exists(f"{cgroup}/cgroup.controllers"):
         raise UnsupportedError(
@@ -97,7 +103,7 @@ def page(proc: str, cgroup: str, block: str = procfs.BLOCK, notice: str = trial.
     if victim and (hidden or unseen):
         fate = fate.replace("Next to die:", "Next to die, of those seen:", 1)
     lines += ["", _instead(proc) or fate, *_others(units), _kills(proc, units, cgroup)]
-    lines += _trial(notice)
+    lines += [*_trial(notice), *_unended(history)]
     return "\n".join(lines) + "\n"
 
 
@@ -111,6 +117,14 @@ def _trial(notice: str) -> list[str]:
     until = time.strftime("%H:%M:%S", time.localtime(said.deadline))
     text = f"On trial until {until} ({left:.0f} s left), by {said.by}: {', '.join(said.units)}"
     return ["", _text(text, WIDTH), f"{trial.KEEP_OR_UNDO}."]
+
+
+def _unended(history: str) -> list[str]:
+    """Return what there is to say of a change that was not ended."""
+    text = read_whole(history) or b""
+    if any(b'"state": "%s"' % state in text for state in (b"applying", b"confirming")):
+        return ["", "A change is being made, or was interrupted: `lowmem-tui history` names it."]
+    return []
 
 
 def _machine(proc: str, block: str) -> list[str]:

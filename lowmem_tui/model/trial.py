@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 PATH = "/run/lowmem-tui/trial-public"
 """Mode 0644; a reboot forgets it, as it forgets the trial."""
 
+HISTORY = "/var/log/lowmem-tui/history.json"
+"""What was changed, as everybody may read it; mode 0644."""
+
 SHORTEST, LONGEST = 10, 86_400
 """Seconds that a trial may take: a reload alone can take 11 on weak hardware."""
 

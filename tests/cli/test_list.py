@@ -9,6 +9,7 @@ import pytest
 
 from lowmem_tui.cli import list as listing
 from lowmem_tui.cli import main
+from lowmem_tui.cli.backend import ServerBackend
 from lowmem_tui.cli.demo import serve
 from lowmem_tui.host.demo import DemoServer
 from lowmem_tui.model.errors import ManagerGoneError
@@ -105,6 +106,14 @@ def test_without_systemd_there_is_a_table(capsys: Capture) -> None:
     assert main.run_command(["list"]) == 0
     (line,) = (x for x in capsys.readouterr().out.splitlines() if "redis-server" in x)
     assert line.split()[-1] == "—"
+
+
+def test_a_change_that_was_not_ended_is_told(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ServerBackend, "settle", lambda _: ("Change 7 by op is being made.",))
+    assert main.run_command(["list", "--demo"]) == 0
+    assert "Change 7 by op is being made.\n" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -84,6 +85,18 @@ def test_a_trial_and_what_can_be_done_about_it(box: Box, tmp_path: Path) -> None
     *_, told, ways = text.splitlines()
     assert told.endswith("by op: redis.service")
     assert ways == "`lowmem-tui confirm` keeps it, `lowmem-tui undo` takes it back."
+
+
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [("applying", True), ("confirming", True), ("applied", False), ("trial", False)],
+)
+def test_a_change_that_was_not_ended(box: Box, tmp_path: Path, state: str, told: bool) -> None:
+    history = tmp_path / "history"
+    history.write_text(json.dumps({"changes": [{"id": "7", "state": state}]}, indent=1))
+    text = triage.page(str(box.proc), str(box.cgroup), str(box.block), history=str(history))
+    said = "A change is being made, or was interrupted: `lowmem-tui history` names it."
+    assert (text.splitlines()[-1] == said) is told
 
 
 def test_a_unit_with_a_limit(box: Box) -> None:
