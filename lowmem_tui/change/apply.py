@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from lowmem_tui.change.compare import Machine, near, same
 from lowmem_tui.change.files import EtcFiles, is_unit_file
+from lowmem_tui.change.revive import running
 from lowmem_tui.change.signals import Interruptions
 from lowmem_tui.change.situation import SettingsReader
 from lowmem_tui.change.steps import Act, Hands, Reload, SetLimit, SetScore, WriteFile
@@ -114,7 +115,7 @@ def perform(
         book.ahead(before)
     except OSError as error:
         raise PutBackError(f"Nothing was touched: {in_words(error)}.") from error
-    run = Transaction(hands, check)
+    run = Transaction(hands, check, running(before))
     try:
         done = _act(plan, Phase.EARLY, run, check)
         for change in changes:

@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING
 from lowmem_tui.change.apply import ORDER
 from lowmem_tui.change.compare import same
 from lowmem_tui.change.record import LimitBefore, LiveBefore, ScoresBefore
-from lowmem_tui.model.errors import LowmemError
-from lowmem_tui.model.text import plain
+from lowmem_tui.change.revive import running
 from lowmem_tui.model.unit import CGROUP_FILES, Unlimited
-from lowmem_tui.policy.cases import RUNNING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -20,9 +18,6 @@ if TYPE_CHECKING:
     from lowmem_tui.change.steps import Hands
     from lowmem_tui.model.plan import Effect, Plan
     from lowmem_tui.model.unit import UnitProperties
-
-AUTO_RESTART = "auto-restart"
-"""``SubState`` of a unit that waits to be started again."""
 
 
 def live_before(plan: Plan, hands: Hands, before: Mapping[str, UnitProperties]) -> LiveBefore:
@@ -42,8 +37,7 @@ def live_before(plan: Plan, hands: Hands, before: Mapping[str, UnitProperties]) 
                 limits += _limit(effect, unit, hands)
             else:
                 scores += _scores(effect, unit, hands)
-    active = tuple(u.name for u in before.values() if u.active_state in RUNNING)
-    return LiveBefore(tuple(limits), tuple(scores), active)
+    return LiveBefore(tuple(limits), tuple(scores), running(before))
 
 
 def _limit(effect: Effect, unit: UnitProperties, hands: Hands) -> Iterator[LimitBefore]:
@@ -124,17 +118,3 @@ def catch_up(record: Record, hands: Hands) -> None:
         for pid, start in hands.kernel.processes(unit.control_group):
             if hands.kernel.oom_score_adj(pid, start) == scores.before:
                 hands.kernel.set_oom_score_adj(pid, start, scores.after)
-
-
-def revive(record: Record, hands: Hands) -> Iterator[str]:
-    """Start again what ran before the change and has failed since; yields sentences."""
-    for name, unit in hands.manager.properties(record.live.active).items():
-        if unit.active_state != "failed" and unit.sub_state != AUTO_RESTART:
-            continue
-        try:
-            hands.manager.reset_failed_unit(name)
-            hands.manager.restart_unit(name)
-        except LowmemError as error:
-            yield f"{plain(name)} failed meanwhile and could not be started again: {error}"
-        else:
-            yield f"{plain(name)} failed meanwhile ({plain(unit.result)}) and was started again."

@@ -30,6 +30,9 @@ NONE = "-"
 
 SHELL = "/bin/sh"
 
+PATIENCE = 180
+"""Seconds that the script waits for the lock."""
+
 
 class Roots(NamedTuple):
     """Where things are; tests put them elsewhere."""
@@ -53,7 +56,7 @@ LC_ALL=C
 export LC_ALL PATH
 
 # Whoever changes the server holds this lock. One that hangs must not keep the trial for ever.
-command exec 9>>"$lock" && flock -w 180 9 || :
+command exec 9>>"$lock" && flock -w @patience@ 9 || :
 
 # Taken back already; or kept, or being kept: then whoever keeps it sees to everything.
 [ -f "$room/data" ] && [ ! -e "$room/confirming" ] && [ ! -e "$room/result" ] || exit 0
@@ -155,7 +158,7 @@ def script(roots: Roots | None = None) -> str:
         "half": temporary(TRIAL_DROP_IN),
     }
     lines = (f"{name}={shlex.quote(value)}" for name, value in values.items())
-    return _SCRIPT.replace("@roots@", "\n".join(lines))
+    return _SCRIPT.replace("@roots@", "\n".join(lines)).replace("@patience@", f"{PATIENCE}")
 
 
 def data(record: Record) -> str:

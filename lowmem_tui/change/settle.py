@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from lowmem_tui.change import places
 from lowmem_tui.change.journal import OPEN
 from lowmem_tui.change.live import catch_up, restore
+from lowmem_tui.change.revive import revive
 from lowmem_tui.change.steps import Act
 from lowmem_tui.change.transaction import in_words
 from lowmem_tui.change.trial import ROOM_FILES, clear, kept_files, take_back, timer_name
@@ -73,33 +74,36 @@ def _still_runs(site: Site, record: Record) -> bool:
 def _settle(site: Site, record: Record) -> str:
     name = f"Change {record.id}"
     if record.trial is None:
-        left = _put_back(site, record)
-        return _end(
-            site,
-            record,
-            State.FAILED,
-            f"{name} was interrupted and is put back: everything is as it was before.{left}",
-        )
-    result = site.store.read(places.RESULT) if _same_boot(site, record) else None
+        left, revived = _put_back(site, record)
+        all_of_it = "" if left else ": everything is as it was before"
+        sentence = f"{name} was interrupted and is put back{all_of_it}."
+        return _end(site, record, State.FAILED, " ".join((sentence, *left, *revived)))
+    here = _same_boot(site, record)
+    result = site.store.read(places.RESULT) if here else None
     if record.state is State.CONFIRMING and result is None and _kept(site, record):
-        left = _finish(site, record)
-        sentence = f"{name} was interrupted while it was being kept, and is kept now.{left}"
-        return _end(site, record, State.CONFIRMED, sentence)
-    also = ""
-    if result is not None:
-        also = " ".join(["", *result.split("\n")]).rstrip()
-    elif _same_boot(site, record):
-        also = " ".join(["", *take_back(site, record)])
-    elif record.state is State.CONFIRMING:
-        also = " It was being kept when the machine stopped, but nothing had been written yet."
+        sentence = f"{name} was interrupted while it was being kept, and is kept now."
+        return _end(site, record, State.CONFIRMED, " ".join((sentence, *_finish(site, record))))
+    said = (result or "").split("\n")
+    if here and not (result is not None and _is_gone(site, record)):
+        said += take_back(site, record)
+    elif not here and record.state is State.CONFIRMING:
+        said = ["It was being kept when the machine stopped, but nothing had been written yet."]
+    also = "".join(f" {words}" for words in said if words)
     for file in (*record.trial.files, *record.plan.files):
         site.hands.files.tidy(file.path)
     if record.state is State.APPLYING:
         sentence = f"{name}, a trial, was interrupted as it began and is taken back.{also}"
         return _end(site, record, State.FAILED, sentence)
-    why = "nobody confirmed it" if _same_boot(site, record) else "the machine was restarted"
+    why = "nobody confirmed it" if here else "the machine was restarted"
     sentence = f"{name}, a trial, is over and was taken back: {why}.{also}"
     return _end(site, record, State.EXPIRED, sentence)
+
+
+def _is_gone(site: Site, record: Record) -> bool:
+    """Tell whether the script's word counts: nothing was done after it, by one that was stopped."""
+    if record.state is State.APPLYING or record.trial is None:
+        return False
+    return all(site.hands.files.read(file.path) is None for file in record.trial.files)
 
 
 def _kept(site: Site, record: Record) -> bool:
@@ -120,8 +124,11 @@ def _end(site: Site, record: Record, state: State, sentence: str) -> str:
     return said
 
 
-def _put_back(site: Site, record: Record) -> str:
-    """Write each file as it was, unless somebody has edited it since; returns what is left."""
+def _put_back(site: Site, record: Record) -> tuple[list[str], list[str]]:
+    """Write each file as it was, unless somebody has edited it since.
+
+    Returns sentences on what is left, and on what was started again.
+    """
     hands = site.hands
     actions = [Act(action) for action in reversed(record.plan.actions)]
     once = [act for act in actions if not act.action.kind.repeats]
@@ -132,12 +139,13 @@ def _put_back(site: Site, record: Record) -> str:
     for act in actions:
         if act not in once:
             act.undo(hands)
-    restore(record, hands, same_boot=_same_boot(site, record))
-    return " ".join(["", *left])
+    here = _same_boot(site, record)
+    restore(record, hands, same_boot=here)
+    return left, list(revive(record.live.active, hands.manager)) if here else []
 
 
-def _finish(site: Site, record: Record) -> str:
-    """Write the files of a trial that is to be kept, and take its own away."""
+def _finish(site: Site, record: Record) -> list[str]:
+    """Write the files of a trial that is to be kept, not its own; returns what is left."""
     files = kept_files(record)
     here = _same_boot(site, record)
     if not here:
@@ -146,7 +154,7 @@ def _finish(site: Site, record: Record) -> str:
     site.hands.manager.reload()
     if not here:
         catch_up(record, site.hands)
-    return " ".join(["", *left])
+    return left
 
 
 def _write(site: Site, files: Iterable[tuple[FileChange, str | None, str | None]]) -> Iterator[str]:

@@ -19,6 +19,8 @@ class Interruption(Exception):  # noqa: N818 - it is none of our faults
 class Interruptions:
     """Notes signals that would end the program, while it is entered.
 
+    Ctrl-Z, which would stop it with the lock held, does nothing, nor to what we run.
+
     Only the main thread can do that (signal(3) of Python); anywhere else it does nothing, and
     whoever runs the main thread waits for the change before it ends.
     """
@@ -42,6 +44,7 @@ class Interruptions:
             for number in _CAUGHT:
                 if signal.getsignal(number) is not signal.SIG_IGN:
                     self._before[number] = signal.signal(number, self._note)
+            self._before[signal.SIGTSTP] = signal.signal(signal.SIGTSTP, signal.SIG_IGN)
         return self
 
     def __exit__(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from typing import TYPE_CHECKING
 
+from lowmem_tui.change.revive import revive
 from lowmem_tui.change.signals import Interruption
 from lowmem_tui.change.steps import Act, Reload
 from lowmem_tui.model.errors import (
@@ -18,7 +20,7 @@ from lowmem_tui.model.errors import (
 from lowmem_tui.model.text import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Sequence
 
     from lowmem_tui.change.steps import Hands, Step
 
@@ -58,10 +60,11 @@ def _repeats(step: Step) -> bool:
 class Transaction:
     """Steps that are all done, or all undone."""
 
-    def __init__(self, hands: Hands, check: Callable[[], None]) -> None:
-        """``check`` raises Interruption between two steps when it is time to stop."""
+    def __init__(self, hands: Hands, check: Callable[[], None], active: Sequence[str] = ()) -> None:
+        """``check`` raises between two steps when it is time to stop; ``active`` units run now."""
         self._hands = hands
         self._check = check
+        self._active = active
         self._begun: list[Step] = []
 
     def do(self, step: Step) -> None:
@@ -76,7 +79,7 @@ class Transaction:
             raise
 
     def put_back(self, error: BaseException) -> BaseException:
-        """Undo every step that was begun, and return what to raise now.
+        """Undo every step that was begun, start what that killed, and return what to raise now.
 
         PutBackError (NotPermittedError, if the cause is one) when everything is as it was,
         UnreloadedError when systemd alone does not know, or HalfDoneError telling what is left.
@@ -91,15 +94,25 @@ class Transaction:
                 f"{why}; the files are as they were, and the next start of lowmem-tui has systemd "
                 "read them again, as does `systemctl daemon-reload`."
             )
+        revived = "".join(f" {sentence}" for sentence in self._revive(left))
         if left:
             return HalfDoneError(
                 f"{why}; not everything could be put back, so do by hand: "
-                f"{'; '.join(left.values())}."
+                f"{'; '.join(left.values())}.{revived}"
             )
         if not isinstance(error, Exception):
             return error
         kind = NotPermittedError if isinstance(error, NotPermittedError) else PutBackError
-        return kind(f"{why}; everything is as it was.")
+        return kind(f"{why}; everything is as it was.{revived}")
+
+    def _revive(self, left: Iterable[Step]) -> Sequence[str]:
+        """Start again what has failed since the change began, once systemd has the old settings."""
+        if not self._begun or any(isinstance(step, Reload) for step in left):
+            return ()
+        for _ in range(TRIES):
+            with contextlib.suppress(OSError, LowmemError):
+                return tuple(revive(self._active, self._hands.manager))
+        return ("Whether a unit has failed meanwhile is not known: see `systemctl --failed`.",)
 
     def _undo_all(self) -> dict[Step, str]:
         """Undo, last first; systemd is reloaded when the files are back. Returns what is left."""

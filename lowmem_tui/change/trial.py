@@ -18,14 +18,17 @@ from typing import TYPE_CHECKING
 
 from lowmem_tui.change import places, script
 from lowmem_tui.change.book import RecordBook
-from lowmem_tui.change.live import restore, revive
+from lowmem_tui.change.live import restore
 from lowmem_tui.change.record import TrialRun
+from lowmem_tui.change.revive import revive
 from lowmem_tui.model.change import State, Trial
 from lowmem_tui.model.errors import (
     HalfDoneError,
     InvalidValueError,
     LowmemError,
     ManagerError,
+    PutBackError,
+    RefusedError,
     UnreloadedError,
 )
 from lowmem_tui.model.text import plain
@@ -38,6 +41,8 @@ if TYPE_CHECKING:
 
 ROOM_FILES = (places.DATA, places.RESULT, places.CONFIRMING, places.SCRIPT, places.NOTICE)
 """In the order in which they are removed: without data the script does nothing."""
+
+_TOO_LATE = "The trial was over before all of it was done: give it more seconds"
 
 _TRIES = 20
 """How often we ask whether the timer is armed, a quarter of a second apart."""
@@ -56,6 +61,7 @@ class TrialBook(RecordBook):
     ) -> None:
         super().__init__(site, plan, note)
         self._seconds, self._files = seconds, files
+        self._run: TrialRun | None = None
 
     def _begin(self, record: Record) -> None:
         site, seconds = self._site, self._seconds
@@ -71,9 +77,22 @@ class TrialBook(RecordBook):
         except (OSError, LowmemError) as error:
             self.failed(error)
             raise
+        self._run = run
+
+    def check(self) -> None:
+        """Raise PutBackError when the time is over: the script may be at work.
+
+        It waits for our lock, but not for ever, and a process can be stopped for any time.
+        """
+        if self._run is not None and self._site.monotonic() >= self._run.monotonic:
+            raise PutBackError(_TOO_LATE)
 
     def done(self) -> None:
         """See ``Book``."""
+        self.check()
+        store = self._site.store
+        if store.read(places.DATA) is None or store.read(places.RESULT) is not None:
+            raise PutBackError(_TOO_LATE)
         self._end(State.TRIAL)
 
     def failed(self, failure: BaseException) -> None:
@@ -152,9 +171,21 @@ class ConfirmBook:
             self._put(State.CONFIRMING)
             # And from here on the script leaves it alone, should the time be over meanwhile.
             self._site.store.write(places.CONFIRMING, "")
-        except OSError as error:
+            self._check()
+        except (OSError, LowmemError) as error:
             self.failed(error)
             raise
+
+    def _check(self) -> None:
+        """Raise RefusedError if the script may have begun: it waits for our lock, not for ever."""
+        site, run = self._site, self._record.trial
+        if run is not None and (
+            site.monotonic() >= run.monotonic + script.PATIENCE
+            or site.store.read(places.RESULT) is not None
+        ):
+            raise RefusedError(
+                "The time of the trial was over before it could be kept: apply it again."
+            )
 
     def done(self) -> None:
         """See ``Book``."""
@@ -198,4 +229,4 @@ def take_back(site: Site, record: Record) -> list[str]:
         hands.files.tidy(file.path)
     hands.manager.reload()
     restore(record, hands, same_boot=True)
-    return list(revive(record, hands))
+    return list(revive(record.live.active, hands.manager))

@@ -81,8 +81,13 @@ def apply(
             files = trial_files(plan, site.hands.files)
         except OSError as error:
             raise PutBackError(f"Nothing was touched: {in_words(error)}.") from error
-        book = trial.TrialBook(site, plan, note, seconds, files)
-        return perform(plan, site.hands, files, check, book, ready)
+        tried = trial.TrialBook(site, plan, note, seconds, files)
+
+        def go_on() -> None:
+            check()
+            tried.check()
+
+        return perform(plan, site.hands, files, go_on, tried, ready)
 
 
 def confirm(site: Site) -> Outcome:
@@ -98,11 +103,15 @@ def confirm(site: Site) -> Outcome:
         book = trial.ConfirmBook(site, record)
         try:
             outcome = perform(record.plan, site.hands, files, check, book)
-        except ChangedError as error:
-            raise ChangedError(
-                f"{str(error).rstrip('.')}; the trial still runs, and is taken back when its time "
-                "is over."
-            ) from error
+        except LowmemError as error:
+            if _is_late(site, record):
+                _end_late(site, error)
+            elif isinstance(error, ChangedError):
+                raise ChangedError(
+                    f"{str(error).rstrip('.')}; the trial still runs, and is taken back when its "
+                    "time is over."
+                ) from error
+            raise
         trial.clear(site, record.id)
         gone = tuple(file.path for file in record.plan.files if file.after is None)
         return replace(outcome, files=record.paths, removed=gone)
@@ -195,6 +204,20 @@ def _no_trial(site: Site) -> None:
         return
     now = trial.running_of(record, record.trial, site.monotonic())
     raise RefusedError(f"{trial.sentence(now)}: {KEEP_OR_UNDO}, then this can be done.")
+
+
+def _is_late(site: Site, record: Record) -> bool:
+    return record.trial is not None and site.monotonic() >= record.trial.monotonic
+
+
+def _end_late(site: Site, failure: LowmemError) -> None:
+    """End a trial that could not be kept and whose time is over.
+
+    The script may have come, seen that it was being kept, and gone for good.
+    """
+    if not isinstance(failure, HalfDoneError):
+        with contextlib.suppress(LowmemError):  # the next start does it
+            settle(site)
 
 
 def _none_to_keep(site: Site) -> str:

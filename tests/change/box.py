@@ -254,6 +254,16 @@ class Box:
         )
 
 
+def strip_empty(state: dict[str, object]) -> dict[str, object]:
+    """Leave empty folders out: one that could not be removed again does no harm."""
+    folders = {name for name in state if any(o.startswith(f"{name}/") for o in state)}
+    return {
+        name: what
+        for name, what in state.items()
+        if name in folders or not name.endswith((".service.d", ".wants", "journald.conf.d/."))
+    }
+
+
 def faults(faulty: FaultyOs) -> ExitStack:
     """Let the modules that write see this os."""
     held = ExitStack()

@@ -443,6 +443,23 @@ def test_a_signal_in_the_middle(
         assert signal.getsignal(number) is handler
 
 
+def test_control_z_does_not_stop_it_with_the_lock_held(box: Box) -> None:
+    made = box.plan(*EDITS)
+    handler = signal.getsignal(signal.SIGTSTP)
+
+    class Manager:
+        def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+            return getattr(box.manager, name)
+
+        def reload(self) -> None:
+            signal.raise_signal(signal.SIGTSTP)
+            box.manager.reload()
+
+    outcome = apply(made, manager=Manager(), files=box.files, kernel=box.kernel, force=True)
+    assert outcome.mismatches == ()
+    assert signal.getsignal(signal.SIGTSTP) is handler
+
+
 def test_in_a_thread_of_its_own(box: Box) -> None:
     outcomes: list[Outcome] = []
     made = box.plan(*EDITS)

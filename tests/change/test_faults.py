@@ -28,7 +28,7 @@ from lowmem_tui.model.change import State
 from lowmem_tui.model.errors import HalfDoneError, LowmemError
 from lowmem_tui.model.plan import Action, ActionKind, FileChange, Phase
 
-from .box import CHAT, REDIS, Box, faults
+from .box import CHAT, REDIS, Box, faults, strip_empty
 from .faults import FaultyOs, Killed
 
 if TYPE_CHECKING:
@@ -244,16 +244,6 @@ def one_failure(case: Case, n: int, error: int, after: dict[str, object], at: st
         assert case.newest() is operation.after, at
     assert box.half_files() == [], at
     return "put back" if said else "done all the same"
-
-
-def strip_empty(state: dict[str, object]) -> dict[str, object]:
-    """Leave empty folders out: one that could not be removed again does no harm."""
-    folders = {name for name in state if any(o.startswith(f"{name}/") for o in state)}
-    return {
-        name: what
-        for name, what in state.items()
-        if name in folders or not name.endswith((".service.d", ".wants", "journald.conf.d/."))
-    }
 
 
 @pytest.mark.parametrize("who", ["next start", "timer"])

@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import os
 import subprocess
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from lowmem_tui.change import past, places
+from lowmem_tui.change import script as script_module
 from lowmem_tui.change.script import script
+from lowmem_tui.change.store import FolderStore
 from lowmem_tui.change.unended import interrupted
 from lowmem_tui.change.work import apply, confirm, settled, undo
 from lowmem_tui.model.change import State
 from lowmem_tui.model.errors import ManagerError, PutBackError, RefusedError, UnreloadedError
 from lowmem_tui.model.trial import running
 
-from .box import CHAT, REDIS, Box
+from .box import CHAT, REDIS, Box, strip_empty
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from lowmem_tui.model.plan import Outcome
+    from lowmem_tui.model.unit import UnitProperties
 
 FILE = f"/etc/systemd/system/{REDIS}.d/zz-lowmem-tui.conf"
 SETS = (f"{REDIS}:MemoryMax=300M", f"{REDIS}:OOMScoreAdjust=-300", f"{CHAT}:MemoryHigh=500M")
@@ -383,6 +388,186 @@ def test_a_trial_whose_file_was_edited_is_not_kept_and_runs_on(box: Box) -> None
     with pytest.raises(RefusedError, match="the trial still runs"):
         confirm(box.site())
     assert states(box) == {"1": State.TRIAL}
+
+
+STOPPED_AT = {
+    "a drop-in is written": ("etc", "write"),
+    "systemd is reloaded": ("connection", "reload"),
+    "a limit is set": ("demo.kernel", "set_limit"),
+    "it is verified": ("connection", "properties"),
+}
+
+
+@pytest.mark.parametrize("by_hand", [True, False], ids=["run by hand", "still at work"])
+@pytest.mark.parametrize(("of", "call"), STOPPED_AT.values(), ids=STOPPED_AT)
+def test_a_trial_that_the_script_comes_into_is_put_back(
+    box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, of: str, call: str, by_hand: bool
+) -> None:
+    """The script does not wait for the lock for ever, should the program have been stopped."""
+    monkeypatch.setattr(script_module, "PATIENCE", 0)
+    before = box.state()
+    made = box.plan(*SETS)
+    owner = attrgetter(of)(box)
+    real = getattr(owner, call)
+    done: list[object] = []
+
+    def stopped(*arguments: object) -> object:
+        answer = real(*arguments)
+        if (box.root / places.NOTICE[1:]).exists():
+            done.append(arguments)
+        # Not the question whether the timer is armed, but the last one.
+        if len(done) == (3 if call == "properties" else 1) and not (tmp_path / "asked").exists():
+            run_script(box, tmp_path, "1")
+            box.scripted()
+            if not by_hand:
+                box.clock.now += 61
+                (box.root / places.RESULT[1:]).unlink()
+        return answer
+
+    monkeypatch.setattr(owner, call, stopped)
+    with pytest.raises(PutBackError, match="The trial was over before all of it was done"):
+        apply(box.site(), made, box.situation, seconds=60)
+    assert (tmp_path / "asked").exists()
+    assert strip_empty(box.state()) == strip_empty(before)
+    assert states(box) == {"1": State.FAILED}
+    assert box.room() == []
+
+
+def test_what_was_done_after_the_script_is_taken_back_as_well(box: Box, tmp_path: Path) -> None:
+    before = box.state()
+    do(box, *SETS, seconds=60)
+    path = box.root / f"run/systemd/system/{CHAT}.d/zzz-lowmem-tui-trial.conf"
+    text = path.read_text()
+    box.clock.now += 61
+    run_script(box, tmp_path, "1")
+    path.parent.mkdir()
+    path.write_text(text)
+    box.connection.reload()
+    (sentence,) = settled(box.site())
+    assert "is over and was taken back" in sentence
+    assert box.state() == before
+    assert states(box) == {"1": State.EXPIRED}
+
+
+def test_a_trial_is_not_kept_when_the_script_may_be_at_work(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = box.state()
+    do(box, *SETS, seconds=60)
+    real = FolderStore.write
+
+    def stopped(store: FolderStore, path: str, text: str) -> None:
+        real(store, path, text)
+        if path == places.CONFIRMING:
+            box.clock.now += 60 + script_module.PATIENCE
+
+    monkeypatch.setattr(FolderStore, "write", stopped)
+    with pytest.raises(RefusedError, match="was over before it could be kept"):
+        confirm(box.site())
+    assert box.state() == before
+    assert states(box) == {"1": State.EXPIRED}
+    assert box.room() == []
+
+
+def test_a_trial_that_the_script_left_to_who_keeps_it_ends_when_that_fails(
+    box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(script_module, "PATIENCE", 0)
+    before = box.state()
+    do(box, *SETS, seconds=60)
+    tried: list[None] = []
+
+    def reload() -> None:
+        box.reload()
+        tried.append(None)
+        if len(tried) == 1:
+            box.clock.now += 61
+            run_script(box, tmp_path, "1")
+            raise ManagerError("no.")
+
+    box.connection.reload = reload  # type: ignore[method-assign]
+    with pytest.raises(PutBackError):
+        confirm(box.site())
+    assert strip_empty(box.state()) == strip_empty(before)
+    assert states(box) == {"1": State.EXPIRED}
+    assert box.room() == []
+
+
+# What systemd says of a unit after a change was put back, and whether it is started again
+HIT: dict[str, tuple[tuple[str, str, str], bool]] = {
+    "failed": (("failed", "failed", "oom-kill"), True),
+    "waits for its restart": (("activating", "auto-restart", "oom-kill"), True),
+    "what is left of it ends": (("deactivating", "stop-sigterm", "oom-kill"), True),
+    "somebody stops it": (("deactivating", "stop-sigterm", "success"), False),
+    "runs": (("active", "running", "success"), False),
+    "was stopped": (("inactive", "dead", "success"), False),
+}
+
+
+class Hit:
+    """redis-server.service is hit by the reload, which fails."""
+
+    def __init__(self, box: Box, state: tuple[str, str, str]) -> None:
+        self.started: list[str] = []
+        self._box, self._state, self._is_hit = box, state, False
+        self._properties = box.connection.properties
+        connection: Any = box.connection
+        connection.properties = self.properties
+        connection.restart_unit = self.started.append
+        connection.reload = self.reload
+
+    def reload(self) -> None:
+        self._box.reload()
+        if not self._is_hit:
+            self._is_hit = True
+            raise ManagerError("no.")
+
+    def properties(self, names: Iterable[str]) -> dict[str, UnitProperties]:
+        found = self._properties(names)
+        if self._is_hit and REDIS in found:
+            active, sub, result = self._state
+            found[REDIS] = replace(found[REDIS], active_state=active, sub_state=sub, result=result)
+        return found
+
+
+@pytest.mark.parametrize(("state", "again"), HIT.values(), ids=HIT)
+def test_what_a_change_has_killed_is_started_again_when_it_is_put_back(
+    box: Box, state: tuple[str, str, str], again: bool
+) -> None:
+    made = box.plan(*SETS)
+    hit = Hit(box, state)
+    with pytest.raises(PutBackError) as raised:
+        apply(box.site(), made, box.situation)
+    told = f" {REDIS} failed meanwhile (oom-kill) and was started again." if again else ""
+    assert str(raised.value) == f"No; everything is as it was.{told}"
+    assert hit.started == [REDIS] * again
+
+
+def test_what_a_change_has_killed_is_started_again_by_the_next_start(box: Box) -> None:
+    do(box, *SETS)
+    (record,) = box.site().journal.records()
+    box.site().journal.put(record.to(State.APPLYING))
+    hit = Hit(box, ("failed", "failed", "oom-kill"))
+    with pytest.raises(PutBackError):
+        settled(box.site())
+    (sentence,) = settled(box.site())
+    assert sentence == (
+        "Change 1 was interrupted and is put back: everything is as it was before. "
+        f"{REDIS} failed meanwhile (oom-kill) and was started again."
+    )
+    assert hit.started == [REDIS]
+
+
+def test_what_somebody_has_edited_meanwhile_is_not_called_as_before(box: Box) -> None:
+    do(box, *SETS)
+    (record,) = box.site().journal.records()
+    box.site().journal.put(record.to(State.APPLYING))
+    (box.root / FILE[1:]).write_text("[Service]\nMemoryMax=1G\n")
+    (sentence,) = settled(box.site())
+    assert sentence == (
+        f"Change 1 was interrupted and is put back. {FILE} was edited meanwhile and is left "
+        "alone: look at it."
+    )
 
 
 def raising(error: Exception) -> Callable[[], None]:

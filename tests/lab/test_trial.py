@@ -22,7 +22,7 @@ RUN = f"/run/systemd/system/{REDIS}.d"
 SETS = (
     f"--set {REDIS}:MemoryMax=200M --set {REDIS}:MemoryHigh=190M --set {REDIS}:OOMScoreAdjust=-150"
 )
-LONG, SHORT = 900, 30
+LONG, SHORT = 900, 60
 """Seconds: long enough for the slowest machine, and as short as can be waited for."""
 AWAY = """\
 [Unit]
@@ -130,6 +130,26 @@ def test_killed_in_the_trial(machine: Machine, before: dict[str, str]) -> None:
     said = machine.run("lowmem-tui history", timeout=300)
     assert "was interrupted as it began and is taken back" in said.stderr
     assert states(machine)[0] == "failed"
+
+
+@pytest.mark.long
+def test_stopped_until_the_script_has_been_there(machine: Machine, before: dict[str, str]) -> None:
+    """Stopped with the lock held, in the midst of the change: the script does not wait for ever."""
+    machine.run(
+        "systemd-run -q --unit=lab-apply "
+        f"sh -c 'exec lowmem-tui apply {SETS} --yes --trial {SHORT}'\n"
+        "while systemctl -q is-active lab-apply && "
+        "! systemctl -q is-active 'lowmem-tui-trial-*.timer'; do :; done\n"
+        "systemctl kill -s STOP lab-apply",
+        timeout=600,
+    )
+    over(machine)
+    machine.run("systemctl kill -s CONT lab-apply")
+    machine.wait_for("! systemctl -q is-active lab-apply", timeout=600)
+    assert values(machine) == before
+    assert "give it more seconds" in machine.run("journalctl -o cat -u lab-apply").stdout
+    assert states(machine)[0] == "failed"
+    machine.run("systemctl reset-failed lab-apply")
 
 
 @pytest.mark.long
