@@ -118,6 +118,7 @@ def go_through(machine: Machine) -> list[str]:
                 screen.wait_for_text(r"^ .*: nothing is written yet", PATIENCE)
                 screen.send("A")
                 screen.wait_for_text(r"Apply (this|for good) at once", PATIENCE)
+                time.sleep(2)  # what comes at once with the page is no answer to it
                 screen.send("y")
                 text = screen.wait_for_text(r"^ .*: (done|this did not work)", PATIENCE)
                 assert re.search(r"^ .*: done$", text, re.MULTILINE), text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -149,6 +150,7 @@ def test_an_edit_made_with_keystrokes_comes_true_and_survives_a_reboot(boot: Boo
         screen.wait_for_text(r"\+ MemoryMax=64M")
         screen.send("a")
         screen.wait_for_text(r"Trial: \d+ s left")
+        time.sleep(2)  # what comes at once with the page is not taken for an answer to it
         screen.send("y")
         screen.wait_for_text("in force for good", timeout=300)
         assert "MemoryMax=64M" in machine.get(DROP_IN)
