@@ -13,7 +13,6 @@ from lowmem_tui.model.text import ascii_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import TextIO
 
 _PLAINER = "lowmem-tui.plainer"
 

@@ -237,12 +237,13 @@ class LowmemApp(App[int]):
                 forget_regions()
             if number > 1 or self.snapshot is None:
                 await self.look()
-            # What a look leaves behind makes room for the next: else the program grows.
-            gc.collect()
             if number == 1:
                 # Behind the first figures, which must not wait for it.
                 self.screen.call_after_refresh(_settle_memory)
                 self.screen.call_after_refresh(self.run_worker, self._settle_changes, name="settle")
+            else:
+                # What a look leaves behind makes room for the next: else the program grows.
+                gc.collect()
             # The next look begins after this one has ended: a slow server gets fewer, not a queue.
             await asyncio.sleep(max(self.interval - (clock() - started), self.interval / 4))
 

@@ -117,6 +117,13 @@ async def ended(front: Front) -> None:
     await front.settle()
 
 
+async def applied(front: Front) -> None:
+    """Look at what a step would change, and have it changed."""
+    await preview(front)
+    await front.press("a", "y")
+    await ended(front)
+
+
 # --- the list of steps --------------------------------------------------------------------------
 
 
@@ -172,9 +179,7 @@ async def test_the_steps_are_looked_at_once_and_again_when_asked() -> None:
 async def test_a_change_that_was_undone_elsewhere_is_to_do_again() -> None:
     async with set_up(only=("kernel",)) as (front, backend, _):
         await front.press("enter")
-        await preview(front)
-        await front.press("a", "y")
-        await ended(front)
+        await applied(front)
         await front.press("escape", "escape", "escape", "f2")
         await looked(front)
         assert "nothing is left to do" in says(front)
@@ -317,9 +322,7 @@ async def test_a_tier_that_is_changed_moves_the_unit_on_the_main_screen() -> Non
         await front.settle()
         await front.press("0")
         assert page(front).part.wishes() == {CHAT: "0"}
-        await preview(front)
-        await front.press("a", "y")
-        await ended(front)
+        await applied(front)
         assert front.app.verdict(CHAT).tier == 0
         await front.press("u", "y")
         await front.until(lambda: "is undone" in says(front))
@@ -514,9 +517,7 @@ async def test_a_step_is_undone_from_its_page_later_too() -> None:
         assert "u Undo" not in says(front)
         await front.press("u")
         assert "No change of this step is in force" in says(front)
-        await preview(front)
-        await front.press("a", "y")
-        await ended(front)
+        await applied(front)
         await front.press("escape", "escape", "home", "enter")
         await looked(front)
         assert "u Undo" not in says(front)  # it is the other step's
@@ -535,9 +536,7 @@ async def test_a_step_is_undone_from_its_page_later_too() -> None:
 async def test_enter_goes_on_to_the_next_step() -> None:
     async with set_up(only=("tiers", "kernel", "swap")) as (front, _, _):
         await front.press("end", "enter")
-        await preview(front)
-        await front.press("a", "y")
-        await ended(front)
+        await applied(front)
         await front.press("enter")
         assert front.shows(SetupReportScreen)
         await front.press("escape", "home", "down", "enter")
@@ -747,9 +746,7 @@ async def test_the_report() -> None:
         await front.press("R")
         await front.until(lambda: "Nothing yet." in says(front))
         await front.press("escape", "end", "enter")
-        await preview(front)
-        await front.press("a", "y")
-        await ended(front)
+        await applied(front)
         await front.press("escape", "escape", "R")
         await front.until(lambda: "set-up: Kernel settings: applied" in says(front))
         assert "vm.swappiness 10, vm.vfs_cache_pressure 50; sysctl -w vm.swapp" in says(front)
@@ -776,9 +773,7 @@ async def test_the_report_tells_what_was_gained() -> None:
     async with set_up(step, only=("idle",)) as (front, _, _):
         with patch.object(step, "plan", return_value=stop("snapd.service", 33 << 20)):
             await front.press("enter")
-            await preview(front)
-            await front.press("a", "y")
-            await ended(front)
+            await applied(front)
         await front.press("escape", "escape", "R")
         await front.until(lambda: "Gained 33M, which services held" in says(front))
         await front.press("H", "enter", "u", "y")
@@ -912,9 +907,7 @@ async def test_the_app_can_begin_with_it(step: str) -> None:
 async def test_an_undo_that_is_refused_is_told() -> None:
     async with set_up(only=("kernel",)) as (front, backend, _):
         await front.press("enter")
-        await preview(front)
-        await front.press("a", "y")
-        await ended(front)
+        await applied(front)
         with patch.object(backend, "undo", side_effect=RefusedError("Change 2 came later.")):
             await front.press("u", "y")
             await front.until(lambda: "came later" in says(front))
