@@ -9,6 +9,7 @@ import os
 import stat
 from typing import TYPE_CHECKING, Final
 
+from lowmem_tui.host.reading import read_regular
 from lowmem_tui.model.errors import NotPermittedError, RefusedError
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import is_unit_name
@@ -112,20 +113,9 @@ class EtcFiles:
                 os.close(fd)
 
     def read(self, path: str) -> str | None:
-        """See ``Files``. A device or a pipe (/dev/null masks a unit) reads as empty."""
-        try:
-            # Not to wait for a writer, should it be a pipe.
-            fd = os.open(self._root + path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        try:
-            if stat.S_ISDIR(mode := os.fstat(fd).st_mode):
-                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
-            if not stat.S_ISREG(mode):
-                return ""
-            return read_all(fd).decode("utf-8", "surrogateescape")
-        finally:
-            os.close(fd)
+        """See ``Files``: bounded, and no pipe or device is waited for (host.reading)."""
+        data = read_regular(self._root + path)
+        return None if data is None else data.decode("utf-8", "surrogateescape")
 
     def obstacle(self, path: str) -> str:
         """See ``Files``."""

@@ -8,7 +8,8 @@ import os
 from typing import TYPE_CHECKING
 
 from lowmem_tui.host.cgroupfs import CGROUP, parse_limit
-from lowmem_tui.host.reading import ABSENT, SMALL, folders, read, signed
+from lowmem_tui.host.reading import ABSENT, SMALL, folders, read
+from lowmem_tui.model.integer import signed
 from lowmem_tui.model.unit import Unlimited
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ Documentation/admin-guide/cgroup-v2.rst; for names, systemd's src/basic/cgroup-u
 
 from __future__ import annotations
 
-from lowmem_tui.host.reading import TYPE_CHECKING, field, number
+from lowmem_tui.host.reading import TYPE_CHECKING, field
+from lowmem_tui.model.integer import natural
 
 if TYPE_CHECKING:
     from lowmem_tui.model.unit import Limit
@@ -56,7 +57,7 @@ def owner(path: str) -> tuple[str, str]:
 
 def parse_size(raw: bytes) -> int | None:
     """Return the bytes of memory.current, memory.swap.current or memory.peak."""
-    return number(raw.strip())
+    return natural(raw.strip())
 
 
 def parse_limit(raw: bytes) -> Limit | None:
@@ -67,7 +68,7 @@ def parse_limit(raw: bytes) -> Limit | None:
         from lowmem_tui.model.unit import INFINITY
 
         return INFINITY
-    return number(text)
+    return natural(text)
 
 
 def parse_memory_stat(

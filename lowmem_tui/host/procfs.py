@@ -8,7 +8,8 @@ Documentation/admin-guide/blockdev/zram.rst.
 
 from __future__ import annotations
 
-from lowmem_tui.host.reading import decimal, field, listdir, number, read, signed
+from lowmem_tui.host.reading import decimal, field, listdir, read
+from lowmem_tui.model.integer import natural, signed
 
 PROC = "/proc"
 BLOCK = "/sys/block"
@@ -35,7 +36,7 @@ def parse_stat(raw: bytes) -> tuple[str, int, int, int] | None:
     fields = raw[closing + 1 :].split(None, 21)
     if len(fields) < 21:
         return None
-    ppid, flags, start = number(fields[1]), number(fields[6]), number(fields[19])
+    ppid, flags, start = natural(fields[1]), natural(fields[6]), natural(fields[19])
     if ppid is None or flags is None or start is None:
         return None
     return text(raw[opening + 1 : closing]), ppid, flags, start
@@ -48,13 +49,13 @@ def parse_counted(raw: bytes) -> int | None:
     """
     closing = raw.rfind(b")")
     fields = raw[closing + 1 :].split(None, 22) if closing > 0 else []
-    return number(fields[21]) if len(fields) > 22 else None
+    return natural(fields[21]) if len(fields) > 22 else None
 
 
 def parse_statm(raw: bytes) -> int | None:
     """Return ``resident`` of /proc/PID/statm, in pages."""
     fields = raw.split(b" ", 2)
-    return number(fields[1]) if len(fields) == 3 else None
+    return natural(fields[1]) if len(fields) == 3 else None
 
 
 def parse_status(raw: bytes) -> tuple[int | None, int | None, int | None]:
@@ -66,7 +67,7 @@ def parse_status(raw: bytes) -> tuple[int | None, int | None, int | None]:
     line = _line(raw, b"\nUid:")
     if line is not None:
         fields = line.split(None, 2)
-        uid = number(fields[1]) if len(fields) == 3 else None
+        uid = natural(fields[1]) if len(fields) == 3 else None
     return uid, _kib(raw, b"\nVmSwap:"), _kib(raw, b"\nVmPTE:")
 
 
@@ -83,7 +84,7 @@ def _kib(raw: bytes, key: bytes) -> int | None:
     if at < 0:
         return None
     end = raw.find(b" kB\n", at)
-    value = number(raw[at + len(key) : end].lstrip()) if end >= 0 else None
+    value = natural(raw[at + len(key) : end].lstrip()) if end >= 0 else None
     return None if value is None else value * KIB
 
 
@@ -127,7 +128,7 @@ def parse_stall(raw: bytes, kind: bytes) -> tuple[float, float, float, int] | No
     avg10 = decimal(fields[0][6:]) if fields[0].startswith(b"avg10=") else None
     avg60 = decimal(fields[1][6:]) if fields[1].startswith(b"avg60=") else None
     avg300 = decimal(fields[2][7:]) if fields[2].startswith(b"avg300=") else None
-    total = number(fields[3][6:]) if fields[3].startswith(b"total=") else None
+    total = natural(fields[3][6:]) if fields[3].startswith(b"total=") else None
     if avg10 is None or avg60 is None or avg300 is None or total is None:
         return None
     return avg10, avg60, avg300, total
@@ -138,7 +139,7 @@ def parse_mm_stat(raw: bytes) -> tuple[int, int] | None:
     fields = raw.split()
     if len(fields) < 4:
         return None
-    stored, used = number(fields[0]), number(fields[2])
+    stored, used = natural(fields[0]), natural(fields[2])
     return None if stored is None or used is None else (stored, used)
 
 
@@ -170,7 +171,7 @@ def zram_devices(block: str = BLOCK) -> list[str]:
     """Return the zram devices that are set up (``disksize`` is not 0), as paths."""
     names = listdir(block) or []
     paths = [f"{block}/{name}" for name in sorted(names) if name.startswith("zram")]
-    return [p for p in paths if number((read(f"{p}/disksize") or b"").strip()) not in {None, 0}]
+    return [p for p in paths if natural((read(f"{p}/disksize") or b"").strip()) not in {None, 0}]
 
 
 def read_zram(devices: list[str]) -> tuple[int, int] | None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
+
+from lowmem_tui.model.integer import natural
 
 TYPE_CHECKING = False
 """As of typing, which is half a megabyte: `triage` loads this module and does without."""
@@ -32,6 +35,9 @@ SMALL = 4096
 
 LONG = 1 << 16
 """Enough for a list of units: a file of ours."""
+
+FOREIGN = 1 << 20
+"""No configuration that a person wrote is longer."""
 
 
 def read(path: str, dir_fd: int | None = None, size: int = BRIEF) -> bytes | None:
@@ -73,6 +79,36 @@ def read_whole(path: str, dir_fd: int | None = None) -> bytes | None:
         if error.errno in ABSENT:
             return None
         raise
+    finally:
+        os.close(fd)
+
+
+def read_regular(path: str, most: int = FOREIGN, dir_fd: int | None = None) -> bytes | None:
+    """Return a whole regular file that others may have written, of at most ``most`` bytes.
+
+    None if it is absent. ``/dev/null``, or a link to it, reads as empty: systemd masks a unit so.
+    Raises OSError: EFBIG for a larger file, EINVAL for a pipe, a socket, a device or a folder
+    (which is never waited for), and what the kernel says, EACCES included.
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC, dir_fd=dir_fd)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    try:
+        found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode):
+            if stat.S_ISCHR(found.st_mode) and found.st_rdev == os.makedev(1, 3):
+                return b""
+            if stat.S_ISDIR(found.st_mode):
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+            raise OSError(errno.EINVAL, "not a regular file", path)
+        pieces, rest = [], most + 1
+        while rest > 0 and (piece := os.read(fd, min(rest, LONG))):
+            pieces.append(piece)
+            rest -= len(piece)
+        if rest <= 0:
+            raise OSError(errno.EFBIG, f"larger than {most >> 10} KiB", path)
+        return b"".join(pieces)
     finally:
         os.close(fd)
 
@@ -127,19 +163,6 @@ def folders(path: str, dir_fd: int) -> list[str]:
         os.close(fd)
 
 
-def number(text: bytes) -> int | None:
-    """Return a whole number of at most 20 digits (what the kernel prints), None for all else."""
-    return int(text) if text.isdigit() and len(text) <= 20 else None
-
-
-def signed(text: bytes) -> int | None:
-    """Return a whole number that may have a minus."""
-    if text[:1] == b"-":
-        value = number(text[1:])
-        return None if value is None else -value
-    return number(text)
-
-
 def decimal(text: bytes) -> float | None:
     """Return a number such as ``12.34``, None for all else (``nan``, ``1e9``, a second point)."""
     whole = text.replace(b".", b"", 1)
@@ -161,7 +184,7 @@ def field(text: bytes, key: bytes) -> int | None:
             return None
         start = at + 1 + len(key)
     end = text.find(b"\n", start)
-    return number(text[start:end]) if end >= 0 else None
+    return natural(text[start:end]) if end >= 0 else None
 
 
 def each(parse: Callable[[bytes], int | None], raw: bytes | None) -> int | None:

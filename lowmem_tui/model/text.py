@@ -7,6 +7,9 @@ SUBSTITUTE = "·"
 
 ELLIPSIS = "…"
 
+MARKS = 30
+"""So many combining marks in a row are composed at most (UAX #15, stream-safe text)."""
+
 # Printable by Unicode's table, and yet blank or of no width: the Hangul fillers.
 _BLANK = frozenset("\u115f\u1160\u3164\uffa0")
 
@@ -30,11 +33,19 @@ def plain(text: str, width: int | None = None) -> str:
 
 def _wide(text: str, width: int | None) -> str:
     # Only strange text pays for the import.
-    from unicodedata import category, east_asian_width, normalize
+    from unicodedata import category, combining, east_asian_width, normalize
 
+    if width is not None:
+        # Cut first: what cannot be shown costs nothing.
+        text = text[: (width + 1) * (MARKS + 1)]
+    # The normal form sorts each run of marks, which is quadratic in its length.
+    safe, run = [], 0
+    for char in text:
+        run = run + 1 if combining(char) else 0
+        safe.append(char if run <= MARKS else SUBSTITUTE)
     cells: list[tuple[str, int]] = []
     used = 0
-    for char in normalize("NFC", text):
+    for char in normalize("NFC", "".join(safe)):
         kind = category(char)
         if kind == "Zs":
             shown = " "

@@ -281,7 +281,8 @@ def test_reading_what_is_no_file(files: EtcFiles, root: Path) -> None:
     (root / "etc/systemd/system/masked.service").symlink_to("/dev/null")
     os.mkfifo(root / "etc/systemd/system/pipe.service")
     assert files.read("/etc/systemd/system/masked.service") == ""
-    assert files.read("/etc/systemd/system/pipe.service") == ""
+    with pytest.raises(OSError, match="not a regular file"):
+        files.read("/etc/systemd/system/pipe.service")
     with pytest.raises(IsADirectoryError):
         files.read("/etc/systemd/system")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import unicodedata
 
 import pytest
@@ -78,3 +79,16 @@ def test_the_width_is_kept(text: str, width: int) -> None:
 @given(ANY)
 def test_what_is_shown_is_shown_the_same_again(text: str) -> None:
     assert plain(plain(text)) == plain(text)
+
+
+@pytest.mark.parametrize("width", [None, 80])
+def test_a_long_run_of_marks_takes_linear_time(width: int | None) -> None:
+    """The normal form of a run of marks is quadratic: 40,000 took seconds."""
+    marks = "a" + "\u0301" * 20_000 + "\u0327" * 20_000
+    began = time.process_time()
+    assert set(plain(marks, width)) <= set("á·…")
+    assert time.process_time() - began < 0.5
+
+
+def test_text_of_many_marks_is_cut_as_other_text() -> None:
+    assert plain("a\u0301" * 9000, 5) == "áááá…"
