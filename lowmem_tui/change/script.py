@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lowmem_tui.change import places
 from lowmem_tui.change.files import LOCK, RUN_PLACE, TRIAL_DROP_IN, temporary
+from lowmem_tui.host import programs
 from lowmem_tui.model.errors import InvalidValueError
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import CGROUP_FILES, Unlimited
@@ -43,7 +44,7 @@ class Roots(NamedTuple):
     drop_ins: str = RUN_PLACE
     cgroup: str = "/sys/fs/cgroup"
     proc: str = "/proc"
-    PATH: str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    PATH: str = programs.PATH
 
 
 _SCRIPT = r"""#!/bin/sh

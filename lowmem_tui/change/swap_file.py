@@ -7,9 +7,9 @@ import errno
 import os
 import re
 import stat
-import subprocess
 from typing import TYPE_CHECKING, Final
 
+from lowmem_tui.host.programs import run
 from lowmem_tui.model.errors import InvalidValueError, ManagerError, RefusedError
 from lowmem_tui.model.quantity import format_size
 from lowmem_tui.model.setup import Progress
@@ -179,19 +179,7 @@ def _fits(path: str, size: int) -> None:
 
 
 def _mkswap(path: str) -> None:
-    path_of_programs = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
-    try:
-        made = subprocess.run(
-            ["mkswap", "--label", LABEL, path],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            env={**os.environ, "LC_ALL": "C.UTF-8", "PATH": path_of_programs},
-            check=False,
-        )
-    except FileNotFoundError as error:
-        raise ManagerError("There is no mkswap here: install the package util-linux.") from error
+    made = run(("mkswap", "--label", LABEL, path))
     if made.returncode != 0:
         raise ManagerError(f"mkswap failed: {plain(made.stderr.strip(), 200)}.")
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)

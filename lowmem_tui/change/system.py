@@ -7,13 +7,13 @@ import errno
 import os
 import re
 import shlex
-import shutil
-import subprocess
 import time
 from typing import TYPE_CHECKING
 
 from lowmem_tui.change import swap_unit
 from lowmem_tui.change.swap_file import SwapFiles
+from lowmem_tui.host.programs import PATIENCE, find, run
+from lowmem_tui.host.reading import read_regular
 from lowmem_tui.model.errors import InvalidValueError, ManagerError, NotPermittedError
 from lowmem_tui.model.plan import ActionKind
 from lowmem_tui.model.text import plain
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from lowmem_tui.model.setup import Progress
-
-PATIENCE = 90.0
-"""Seconds that a program is waited for: systemd's own time to start a unit."""
 
 REDIS_PATIENCE = 15.0
 """Seconds that a Redis is waited for: one that is swapping answers late."""
@@ -193,7 +190,7 @@ def _set_running(unit: str, value: str) -> None:
         return
     swap_unit.check_room(space)
     # Whether it could be is seen by the kernel's list: systemd calls both an end.
-    _started(("systemctl", "stop", "--", unit), swap_unit.PATIENCE)
+    run(("systemctl", "stop", "--", unit), swap_unit.PATIENCE)
     swap_unit.check_off(space)
 
 
@@ -208,7 +205,7 @@ def _test_tmpfiles() -> None:
     """Have systemd-tmpfiles read our file, and do nothing; before 256 it has no such mode."""
     if not os.path.exists(TMPFILES):
         return  # it was taken away
-    done = _started(_TESTS["tmpfiles"])
+    done = run(_TESTS["tmpfiles"])
     said = done.stderr + done.stdout
     if "--dry-run" in said and "nrecognized option" in said:
         return
@@ -218,7 +215,7 @@ def _test_tmpfiles() -> None:
 
 def _tested(what: str) -> str:
     """Return what a program says is wrong with its files now; "" too where it may not read them."""
-    done = _started(_TESTS[what])
+    done = run(_TESTS[what])
     said = done.stderr.strip()
     if done.returncode == 0 or "ermission denied" in said:
         return ""
@@ -266,7 +263,7 @@ def _redis_words(what: str) -> tuple[str, tuple[str, ...], str]:
 def _redis(what: str, *words: str) -> list[str]:
     """Ask a running Redis; returns the lines of its answer. Raises ManagerError."""
     _, options, secret = _redis_words(what)
-    client = next((c for c in _REDIS_CLIENTS if shutil.which(c)), _REDIS_CLIENTS[0])
+    client = next((c for c in _REDIS_CLIENTS if find(c)), _REDIS_CLIENTS[0])
     environment = {"REDISCLI_AUTH": password} if (password := _password(secret)) else {}
     command = (client, *options, "--raw", *words)
     lines = _run(command, REDIS_PATIENCE, environment).rstrip("\n").split("\n")
@@ -285,8 +282,8 @@ def _password(path: str) -> str:
     if not path:
         return ""
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            lines = [shlex.split(line) for line in file if line.startswith("requirepass ")]
+        text = (read_regular(path) or b"").decode("utf-8", "surrogateescape")
+        lines = [shlex.split(x) for x in text.split("\n") if x.startswith("requirepass ")]
     except (OSError, ValueError):
         return ""
     return lines[-1][1] if lines and len(lines[-1]) == 2 else ""
@@ -315,14 +312,14 @@ def _set_redis_value(what: str, value: str) -> None:
 
 def _output(words: Sequence[str]) -> str:
     """Run a program and return what it prints, whatever its exit status."""
-    return _started(words).stdout
+    return run(words).stdout
 
 
 def _run(
     words: Sequence[str], patience: float = PATIENCE, environment: Mapping[str, str] | None = None
 ) -> str:
     """Run a program; raises ManagerError with its own words if it fails."""
-    done = _started(words, patience, environment)
+    done = run(words, patience, environment)
     if done.returncode != 0:
         said = (done.stderr or done.stdout).strip().replace("\n", " ")
         kind = NotPermittedError if "ccess denied" in said else ManagerError
@@ -330,34 +327,3 @@ def _run(
             f"`{plain(' '.join(words), 80)}` failed: {plain(said, 300) or 'no reason given'}."
         )
     return done.stdout
-
-
-def _started(
-    words: Sequence[str], patience: float = PATIENCE, more: Mapping[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
-    environment = {
-        **os.environ,
-        "LC_ALL": "C.UTF-8",
-        "SYSTEMD_PAGER": "",
-        "SYSTEMD_COLORS": "0",
-        **(more or {}),
-    }
-    try:
-        return subprocess.run(
-            words,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            env=environment,
-            timeout=patience,
-            check=False,
-        )
-    except FileNotFoundError as error:
-        raise ManagerError(
-            f"There is no {words[0]} here: install it, or do this by hand."
-        ) from error
-    except subprocess.TimeoutExpired as error:
-        raise ManagerError(
-            f"`{plain(' '.join(words), 80)}` has not ended after {patience:.0f} s."
-        ) from error

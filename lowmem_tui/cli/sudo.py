@@ -8,7 +8,9 @@ import shlex
 import shutil
 import sys
 
-SECURE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+from lowmem_tui.host.programs import PATH
+
+SECURE_PATH = PATH
 """Where sudo looks for programs, whatever the caller's PATH says (Debian, Ubuntu)."""
 
 _FOR_THIS_MACHINE = re.compile(r"(?:sudo )?lowmem-tui (?=[a-z])")

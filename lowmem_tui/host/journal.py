@@ -10,10 +10,10 @@ import glob
 import json
 import os
 import re
-import subprocess
 import threading
 from typing import IO, TYPE_CHECKING, NamedTuple, cast
 
+from lowmem_tui.host.programs import start
 from lowmem_tui.model.errors import LowmemError, NotPermittedError, UnsupportedError
 from lowmem_tui.model.incident import EventKind, UnitEvent
 from lowmem_tui.model.unit import MAX_NAME
@@ -193,13 +193,7 @@ class Reading:
         self.cut = False
         count = 0
         try:
-            process = subprocess.Popen(
-                [*self._words, *grep, *self._matches],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                bufsize=LONGEST,
-            )
+            process = start([*self._words, *grep, *self._matches], bufsize=LONGEST)
         except FileNotFoundError as error:
             raise UnsupportedError(
                 "There is no journalctl here: install systemd's, or use `dmesg`."

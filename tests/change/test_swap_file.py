@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +13,7 @@ from lowmem_tui.change import swap_file as module
 from lowmem_tui.change.signals import Interruption
 from lowmem_tui.change.swap_file import PIECE, SwapFiles, temporary
 from lowmem_tui.change.swap_unit import check_off, check_room
+from lowmem_tui.host.programs import find
 from lowmem_tui.model.errors import InvalidValueError, ManagerError, RefusedError
 
 from .faults import FaultyOs, Killed
@@ -26,9 +26,8 @@ SIZE = 8 * PIECE
 
 
 @pytest.fixture(autouse=True)
-def _mkswap(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", f"{os.environ['PATH']}:/usr/sbin:/sbin")
-    assert shutil.which("mkswap"), "these tests need mkswap (util-linux)"
+def _mkswap() -> None:
+    assert find("mkswap"), "these tests need mkswap (util-linux)"
 
 
 @pytest.fixture

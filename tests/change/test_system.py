@@ -10,6 +10,7 @@ import pytest
 
 from lowmem_tui.change import system
 from lowmem_tui.change.system import LocalSystem
+from lowmem_tui.host import programs
 from lowmem_tui.model.errors import InvalidValueError, ManagerError
 from lowmem_tui.model.plan import ActionKind
 
@@ -23,7 +24,7 @@ REDIS = "redis-server.service maxmemory"
 @pytest.fixture
 def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
     """Puts a program there, a shell script, that is found ahead of the machine's own."""
-    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setattr(programs, "PATH", f"{tmp_path}:/usr/bin:/bin")
 
     def put(name: str, script: str) -> None:
         path = tmp_path / name

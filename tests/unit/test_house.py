@@ -34,6 +34,7 @@ LIBRARIES = [
     ("jeepney", ("host/bus_jeepney.py",)),
     ("pydbus", ("host/bus_pydbus.py",)),
     ("gi", ("host/bus_pydbus.py",)),
+    ("subprocess", ("host/programs.py",)),
     ("psutil", ("host/facts.py",)),
     ("crossplane", ("setup/nginx_config.py",)),
 ]
