@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING
 
 from lowmem_tui.model.snapshot import UnitFile
 from lowmem_tui.model.unitfile import assignments
 from lowmem_tui.policy import dropin
+from lowmem_tui.setup import unit_words
+from lowmem_tui.setup.unit_words import specified
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+__all__ = ["specified"]
 
 SECTION = "Service"
 
@@ -20,42 +23,45 @@ def drop_in(unit: str, name: str) -> str:
     return f"{dropin.path(unit).rpartition('/')[0]}/{name}"
 
 
+def assigned(file: UnitFile, key: str) -> list[str]:
+    """Return the values that a file assigns to a setting of [Service], empty ones too."""
+    return [
+        each.value
+        for each in assignments(file.text or "")
+        if each.section == SECTION and each.key == key
+    ]
+
+
 def values(files: Iterable[UnitFile], key: str) -> list[str]:
     """Return the values of a setting that adds up (``ExecStart``): an empty one begins anew."""
     found: list[str] = []
     for file in files:
-        for each in assignments(file.text or ""):
-            if each.section == SECTION and each.key == key:
-                if each.value:
-                    found.append(each.value)
-                else:
-                    found.clear()
+        for value in assigned(file, key):
+            if value:
+                found.append(value)
+            else:
+                found.clear()
     return found
 
 
 def last(files: Iterable[UnitFile], key: str) -> str:
     """Return the value of a setting of which the last counts (``User``); "" for none."""
-    found = ""
-    for file in files:
-        for each in assignments(file.text or ""):
-            if each.section == SECTION and each.key == key:
-                found = each.value
-    return found
+    return next((v for file in reversed([*files]) for v in reversed(assigned(file, key))), "")
 
 
 def words(value: str) -> list[str] | None:
-    """Return the words of a value with their quotes taken away; None if that cannot be told."""
+    """Return the words of a command line as systemd splits it; None if that cannot be told."""
     try:
-        return shlex.split(value)
+        return unit_words.split(value)
     except ValueError:
         return None
 
 
 def environment(files: Iterable[UnitFile]) -> dict[str, str]:
-    """Return what ``Environment=`` sets; what cannot be understood is left out."""
+    """Return what ``Environment=`` alone sets (unit_command.variables knows the rest, too)."""
     found: dict[str, str] = {}
     for value in values(files, "Environment"):
-        for word in words(value) or ():
+        for word in unit_words.until_broken(value):
             name, equals, text = word.partition("=")
             if equals:
                 found[name] = text.replace("%%", "%")
@@ -66,25 +72,6 @@ def quoted(text: str) -> str:
     """Return a text as one word of a unit file, in double quotes."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
     return f'"{escaped}"'
-
-
-def specified(text: str, unit: str) -> str | None:
-    """Fill in the specifiers that a path commonly has; None if it has another.
-
-    See systemd.unit(5).
-    """
-    stem = unit.rpartition(".")[0]
-    prefix, _, instance = stem.partition("@")
-    known = {"%": "%", "i": instance, "n": unit, "N": stem, "p": prefix}
-    out, rest = "", iter(text)
-    for char in rest:
-        if char != "%":
-            out += char
-        elif (after := next(rest, "")) in known:
-            out += known[after]
-        else:
-            return None
-    return out
 
 
 def without(files: Sequence[UnitFile], path: str) -> list[UnitFile]:

@@ -151,7 +151,7 @@ def test_a_link_is_not_followed() -> None:
     assert box.step("sessions").look().items == ()
 
 
-HOMES = ["", "~", "relative", "/", "-/none", "/srv/%h", "/srv/a b", "/srv/x*"]
+HOMES = ["", "~", "relative", "/", "-/none", "/srv/%H", "/srv/a b", "/srv/x*"]
 
 
 @pytest.mark.parametrize("home", HOMES)
