@@ -121,7 +121,7 @@ class Record:
             trial=self.trial.seconds if self.trial else None,
             undoes=tuple(map(str, self.undoes)),
             said=self.said,
-            actions=self.plan.actions,
+            actions=tuple(action.public for action in self.plan.actions),
         )
 
 

@@ -82,7 +82,7 @@ def as_json(made: Plan) -> dict[str, object]:
         ],
         "actions": [
             {"kind": a.kind, "what": a.what, "from": a.before, "to": a.after, "words": a.words}
-            for a in made.actions
+            for a in (action.public for action in made.actions)
         ],
         "warnings": [notice_json(n) for n in made.warnings],
         "refusals": [notice_json(n) for n in made.refusals],

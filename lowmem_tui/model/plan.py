@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from lowmem_tui.model.kept import shown
 
 if TYPE_CHECKING:
     from lowmem_tui.model.unit import Key, Value
@@ -94,7 +96,8 @@ class ActionKind(StrEnum):
     """What can be changed besides files and the kernel's values of units."""
 
     LINK = "link"
-    """A symbolic link of /etc/systemd/system; the value is its target, "" for none."""
+    """A symbolic link of /etc/systemd/system; the value is its target, "" for none (model.kept
+    has what else may be found there)."""
     RUN = "run"
     """Whether a unit runs: ``active`` or ``inactive``."""
     SYSCTL = "sysctl"
@@ -139,7 +142,13 @@ class Action:
             return f"sysctl -w {self.what}={self.after}"
         if self.kind in {ActionKind.LINK, ActionKind.SWAP_FILE} and not self.after:
             return f"rm {self.what}"
-        return f"{self.kind} {self.what}: {self.before or 'none'} -> {self.after or 'none'}"
+        before, after = shown(self.before), shown(self.after)
+        return f"{self.kind} {self.what}: {before or 'none'} -> {after or 'none'}"
+
+    @property
+    def public(self) -> Action:
+        """The action without the contents of a file that it replaces or restores."""
+        return replace(self, before=shown(self.before), after=shown(self.after))
 
     @property
     def inverse(self) -> Action:

@@ -1,0 +1,83 @@
+"""A file that an action replaces travels as its value, and nobody is shown the contents."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lowmem_tui.change.record import action_from
+from lowmem_tui.model import kept
+from lowmem_tui.model.errors import InvalidValueError
+from lowmem_tui.model.kept import KeptFile
+from lowmem_tui.model.plan import Action, ActionKind
+
+NUMBERS = st.integers(0, (1 << 32) - 1)
+FILES = st.builds(
+    KeptFile,
+    st.binary(max_size=60).map(lambda raw: raw.decode("utf-8", "surrogateescape")),
+    NUMBERS,
+    NUMBERS,
+    NUMBERS,
+    NUMBERS,
+    st.lists(st.tuples(st.text(max_size=8), st.binary(max_size=8).map(bytes.hex))).map(tuple),
+)
+
+
+@given(FILES)
+def test_a_file_is_read_back_whole(file: KeptFile) -> None:
+    assert kept.file_of(file.value) == file
+    assert kept.is_foreign(file.value)
+    assert kept.reason_of(file.value) == ""
+
+
+@given(st.text())
+def test_whatever_is_in_a_record_is_a_value_or_an_error(text: str) -> None:
+    for value in (text, f"\0{text}", f"\0file {text}", f"\0other {text}"):
+        assert "\0file" not in kept.shown(value) or "\0file" in text
+        try:
+            kept.file_of(value)
+        except InvalidValueError as error:
+            assert str(error).endswith(".")
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        [],
+        {},
+        {"text": "", "uid": 0, "gid": 0, "mode": "x", "flags": 0, "xattrs": []},
+        {"text": "", "uid": -1, "gid": 0, "mode": 1, "flags": 0, "xattrs": []},
+        {"text": "", "uid": True, "gid": 0, "mode": 1, "flags": 0, "xattrs": []},
+        {"text": "", "uid": 0, "gid": 0, "mode": 1, "flags": 0, "xattrs": [["a", "zz"]]},
+        {"text": "", "uid": 0, "gid": 0, "mode": 1, "flags": 0, "xattrs": 5},
+    ],
+)
+def test_what_is_no_file(made: object) -> None:
+    value = f"\0file {json.dumps(made)}"
+    with pytest.raises(InvalidValueError):
+        kept.file_of(value)
+    assert kept.shown(value) == "a file that cannot be read out of the record"
+
+
+def test_a_link_s_target_is_itself() -> None:
+    for target in ("", "/dev/null", "file {}", "other x"):
+        assert kept.shown(target) == target
+        assert kept.file_of(target) is None
+        assert not kept.is_foreign(target)
+
+
+def test_an_action_shows_no_contents() -> None:
+    file = KeptFile("Environment=PASSWORD=secret\n", 0, 0, 0o600)
+    action = Action(ActionKind.LINK, "/etc/systemd/system/a.service", file.value, "/dev/null")
+    for each in (action, action.inverse):
+        assert "secret" not in each.told + str(each.public)
+    assert action.public.before == "a file of 28 bytes (mode 0600)"
+    assert kept.shown(kept.other("is a folder")) == "something that is a folder"
+
+
+def test_a_record_of_an_older_version_is_read() -> None:
+    made = {"kind": "link", "what": "/x", "before": "", "after": "/y", "phase": "late", "words": ""}
+    assert action_from(dict(made)).before == ""
