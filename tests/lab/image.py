@@ -111,11 +111,8 @@ def ssh_key() -> Path:
 def _recipe_hash(suite: str) -> str:
     if suite not in recipe.SUITES:
         raise LabError(f"There is no suite {suite!r}: choose from {', '.join(recipe.SUITES)}.")
-    ingredients = (
-        *(recipe.SUITES[suite], recipe.PACKAGES, recipe.EXCLUDED, recipe.DISK_SIZE),
-        *(sorted(recipe.FILES.items()), recipe.SETUP, _requirements()),
-    )
-    digest = hashlib.sha256(repr(ingredients).encode())
+    ingredients = recipe.SUITES[suite].ingredients
+    digest = hashlib.sha256(repr((ingredients, _requirements())).encode())
     digest.update(ssh_key().with_suffix(".pub").read_bytes())
     return digest.hexdigest()[:12]
 
@@ -129,15 +126,16 @@ def _image(suite: str, name: str, wheel: Path | None) -> Image:
     images.mkdir(exist_ok=True)
     disk = images / f"{name}.qcow2"
     tree = _tree(suite)
+    size = recipe.SUITES[suite].disk_size
     with lock(name):
         if not disk.exists():
             if wheel is None:
-                _disk_from_tree(tree, disk)
+                _disk_from_tree(tree, disk, size)
             else:
                 with _scratch() as scratch:
                     changed = scratch / "root"
                     _install(tree, changed, wheel)
-                    _disk_from_tree(changed, disk)
+                    _disk_from_tree(changed, disk, size)
     return Image(
         suite=suite,
         disk=disk,
@@ -166,7 +164,8 @@ def _tree(suite: str) -> Path:
 
 def _bootstrap(suite: str, wheels: Path, scratch: Path) -> None:
     staged = scratch / "staged"
-    for name, text in recipe.FILES.items():
+    wanted = recipe.SUITES[suite]
+    for name, text in wanted.files.items():
         path = staged / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
@@ -174,6 +173,7 @@ def _bootstrap(suite: str, wheels: Path, scratch: Path) -> None:
     shutil.copytree(wheels, lab / "wheels")
     shutil.copyfile(ssh_key().with_suffix(".pub"), lab / "authorized_keys")
     (lab / "setup").write_text(recipe.SETUP, encoding="utf-8")
+    (lab / "own").write_text(wanted.own, encoding="utf-8")
     stage = f'tar -C "{staged}" -cf - . | tar -C "$1" --no-overwrite-dir -xf -'
     _tool(
         [
@@ -183,12 +183,12 @@ def _bootstrap(suite: str, wheels: Path, scratch: Path) -> None:
             "--mode=root",
             "--variant=apt",
             "--format=directory",
-            f"--include={','.join(recipe.PACKAGES)}",
+            f"--include={','.join(wanted.packages)}",
             *(f"--dpkgopt=path-exclude={pattern}" for pattern in recipe.EXCLUDED),
             '--aptopt=Acquire::Retries "5"',
             f"--customize-hook={stage}",
             '--customize-hook=chroot "$1" sh /lab/setup',
-            suite,
+            wanted.release,
             str(scratch / "root"),
         ]
     )
@@ -199,7 +199,7 @@ def _bootstrap(suite: str, wheels: Path, scratch: Path) -> None:
 
 def _wheels(suite: str) -> Path:
     """The wheels of the program's dependencies for the Python of a suite."""
-    python = recipe.SUITES[suite]
+    python = recipe.SUITES[suite].python
     requirements = _requirements()
     key = hashlib.sha256("\n".join(requirements).encode()).hexdigest()[:12]
     store = cache_dir() / "wheels"
@@ -237,14 +237,14 @@ def _install(tree: Path, changed: Path, wheel: Path) -> None:
     _tool(["chroot", str(changed), "/bin/sh", "-c", recipe.INSTALL])
 
 
-def _disk_from_tree(tree: Path, disk: Path) -> None:
+def _disk_from_tree(tree: Path, disk: Path, size: str) -> None:
     with _scratch() as scratch:
         raw = scratch / "disk.raw"
         _tool(
             [
                 *("mke2fs", "-q", "-t", "ext4", "-L", "root", "-m", "1"),
                 *("-E", "assume_storage_prezeroed=1,root_owner=0:0"),
-                *("-d", str(tree), str(raw), recipe.DISK_SIZE),
+                *("-d", str(tree), str(raw), size),
             ]
         )
         _to_qcow2(raw, disk)

@@ -5,13 +5,11 @@ The cache is keyed by what is said here, so any change of it builds a new image.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-SUITES: Final[Mapping[str, str]] = {"trixie": "3.13", "bookworm": "3.11"}
-"""Debian suites, each with the version of its Python."""
 
 PACKAGES: Final = (
     *("systemd", "systemd-sysv", "libpam-systemd", "dbus", "udev", "kmod", "polkitd", "sudo"),
@@ -24,7 +22,6 @@ PACKAGES: Final = (
 EXCLUDED: Final = ("/usr/share/man/*", "/usr/share/locale/*", "/usr/share/doc/*")
 """Documentation and translations: a third of the files, and nothing here reads them."""
 
-DISK_SIZE: Final = "4G"
 SWAP_SIZE_MIB: Final = 512
 
 VENV: Final = "/opt/lowmem-tui"
@@ -34,7 +31,7 @@ DEFAULT_DEPENDENCIES: Final = ("textual", "psutil", "rich", "jeepney")
 """Used until a pyproject.toml names the program's own."""
 TEST_DEPENDENCIES: Final = ("pytest", "pytest-asyncio")
 
-FILES: Final[Mapping[str, str]] = {
+COMMON: Final[Mapping[str, str]] = {
     "etc/fstab": ("LABEL=root / ext4 rw,noatime 0 1\nLABEL=swap none swap sw,nofail 0 0\n"),
     "etc/hostname": "lab\n",
     "etc/hosts": "127.0.0.1 localhost\n127.0.1.1 lab\n::1 localhost\n",
@@ -42,7 +39,6 @@ FILES: Final[Mapping[str, str]] = {
     # trixie makes the second a link to the first while it boots.
     "etc/locale.conf": "LANG=C.UTF-8\n",
     "etc/default/locale": "LANG=C.UTF-8\n",
-    "etc/systemd/network/10-lab.network": "[Match]\nName=en*\n\n[Network]\nDHCP=yes\n",
     "etc/systemd/journald.conf.d/lab.conf": (
         "[Journal]\nStorage=persistent\nSystemMaxUse=64M\nRateLimitIntervalSec=0\n"
     ),
@@ -74,26 +70,6 @@ Restart=always
 
 [Install]
 WantedBy=multi-user.target
-""",
-    "etc/systemd/system/certbot.service": """\
-[Unit]
-Description=Certbot
-
-[Service]
-Type=oneshot
-ExecStart=/usr/bin/true
-PrivateTmp=true
-""",
-    "etc/systemd/system/certbot.timer": """\
-[Unit]
-Description=Run certbot twice daily
-
-[Timer]
-OnCalendar=*-*-* 00,12:00:00
-RandomizedDelaySec=43200
-
-[Install]
-WantedBy=timers.target
 """,
     "etc/systemd/system/backup.service": """\
 [Unit]
@@ -128,6 +104,31 @@ WantedBy=multi-user.target
 """,
 }
 
+FILES: Final[Mapping[str, str]] = {
+    **COMMON,
+    "etc/systemd/network/10-lab.network": "[Match]\nName=en*\n\n[Network]\nDHCP=yes\n",
+    "etc/systemd/system/certbot.service": """\
+[Unit]
+Description=Certbot
+
+[Service]
+Type=oneshot
+ExecStart=/usr/bin/true
+PrivateTmp=true
+""",
+    "etc/systemd/system/certbot.timer": """\
+[Unit]
+Description=Run certbot twice daily
+
+[Timer]
+OnCalendar=*-*-* 00,12:00:00
+RandomizedDelaySec=43200
+
+[Install]
+WantedBy=timers.target
+""",
+}
+
 SETUP: Final = r"""
 set -eu
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
@@ -143,8 +144,8 @@ chown -R op:op /home/op/.ssh
 systemctl enable systemd-networkd.service ssh.service cron.service nginx.service \
     redis-server.service cloudchat.service certbot.timer backup.timer \
     worker@alpha.service 'worker@a\x2db.service'
-systemctl mask apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer \
-    e2scrub_reap.service systemd-networkd-wait-online.service getty@tty1.service
+systemctl mask e2scrub_all.timer e2scrub_reap.service getty@tty1.service
+. /lab/own
 update-initramfs -u -k all
 mv /boot/vmlinuz-* /lab/vmlinuz
 mv /boot/initrd.img-* /lab/initrd
@@ -173,3 +174,147 @@ done
 ln -sfn /opt/lowmem-tui/bin/lowmem-tui /usr/local/bin/lowmem-tui
 ln -sfn /opt/lowmem-tui-pydbus/bin/lowmem-tui /usr/local/bin/lowmem-tui-pydbus
 """
+
+
+SETUP_OWN: Final = """
+systemctl mask apt-daily.timer apt-daily-upgrade.timer systemd-networkd-wait-online.service
+"""
+"""In the suites that are nothing but Debian: nothing waits for a network, nothing fetches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """One of the lab's servers."""
+
+    release: str
+    """Debian's name of it."""
+    python: str
+    """The version of its Python."""
+    packages: tuple[str, ...] = PACKAGES
+    files: Mapping[str, str] = field(default_factory=lambda: FILES)
+    own: str = SETUP_OWN
+    """What its setup does besides that of all the others: a script for the shell."""
+    disk_size: str = "4G"
+
+    @property
+    def ingredients(self) -> tuple[object, ...]:
+        """All that an image of it depends on."""
+        return (
+            *(self.release, self.python, self.packages, EXCLUDED, self.disk_size),
+            *(sorted(self.files.items()), SETUP, self.own),
+        )
+
+
+SEED_PACKAGES: Final = (
+    *PACKAGES,
+    *("snapd", "squashfs-tools", "cloud-init", "netplan.io", "networkd-dispatcher"),
+    *("systemd-resolved", "systemd-timesyncd", "dbus-user-session", "apparmor"),
+    *("multipath-tools", "open-iscsi", "lvm2", "udisks2", "fwupd", "modemmanager", "packagekit"),
+    *(
+        "unattended-upgrades",
+        "needrestart",
+        "rsyslog",
+        "ufw",
+        "iptables",
+        "sysstat",
+        "uuid-runtime",
+    ),
+    *("fail2ban", "python3-systemd", "certbot", "php-fpm", "mariadb-server"),
+)
+"""What Ubuntu's server image brings by itself, as far as Debian has it; then what is put on it."""
+
+_SOME_DAY: Final = "[Timer]\nOnCalendar=\nOnCalendar=*-02-29\nPersistent=no\n"
+"""For timers that fetch: they wait as on any server, but nothing starts in the middle of a test."""
+
+_SNAP: Final = """\
+[Unit]
+Description=Mount unit for {name}, revision {revision}
+After=snapd.mounts-pre.target
+Before=snapd.mounts.target
+
+[Mount]
+What=/var/lib/snapd/snaps/{name}_{revision}.snap
+Where=/snap/{name}/{revision}
+Type=squashfs
+Options=nodev,ro,x-gdu.hide,x-gvfs-hide
+LazyUnmount=yes
+
+[Install]
+WantedBy=snapd.mounts.target
+WantedBy=multi-user.target
+"""
+SEED_SNAPS: Final = {"core22": 1748, "snapd": 23545}
+"""Snaps that an image brings and nobody uses, by what snapd leaves of them: a mount for each."""
+
+SEED_FILES: Final[Mapping[str, str]] = {
+    **COMMON,
+    "etc/netplan/50-cloud-init.yaml": """\
+network:
+  version: 2
+  ethernets:
+    lab:
+      match: {name: "en*"}
+      dhcp4: true
+""",
+    "etc/cloud/cloud.cfg.d/99-lab.cfg": """\
+datasource_list: [NoCloud, None]
+network: {config: disabled}
+apt: {preserve_sources_list: true}
+preserve_hostname: true
+disable_root: false
+users: []
+locale: false
+ssh_deletekeys: false
+no_ssh_fingerprints: true
+ssh: {emit_keys_to_console: false}
+""",
+    "var/lib/cloud/seed/nocloud/meta-data": "instance-id: lab\n",
+    "var/lib/cloud/seed/nocloud/user-data": "#cloud-config\n{}\n",
+    # Ubuntu's, to the letter (openssh 1:9.6p1-3ubuntu13); Debian's has no RequiredBy=.
+    "usr/lib/systemd/system/ssh.socket": """\
+[Unit]
+Description=OpenBSD Secure Shell server socket
+Before=sockets.target ssh.service
+ConditionPathExists=!/etc/ssh/sshd_not_to_be_run
+
+[Socket]
+ListenStream=0.0.0.0:22
+ListenStream=[::]:22
+BindIPv6Only=ipv6-only
+Accept=no
+FreeBind=yes
+
+[Install]
+WantedBy=sockets.target
+RequiredBy=ssh.service
+""",
+    **{
+        f"etc/systemd/system/{name}.timer.d/lab.conf": _SOME_DAY
+        for name in ("apt-daily", "apt-daily-upgrade", "fwupd-refresh", "certbot")
+    },
+    **{
+        f"etc/systemd/system/snap-{name}-{revision}.mount": _SNAP.format(
+            name=name, revision=revision
+        )
+        for name, revision in SEED_SNAPS.items()
+    },
+}
+
+SEED_OWN: Final = """
+chmod 0600 /etc/netplan/50-cloud-init.yaml
+systemctl disable ssh.service
+systemctl enable ssh.socket
+mkdir -p /lab/snap/meta
+for snap in NAMES; do
+    mksquashfs /lab/snap /var/lib/snapd/snaps/$snap.snap -quiet -no-progress
+    mkdir -p /snap/$(echo $snap | tr _ /)
+    systemctl enable snap-$(echo $snap | tr _ -).mount
+done
+""".replace("NAMES", " ".join(f"{name}_{revision}" for name, revision in SEED_SNAPS.items()))
+
+SUITES: Final[Mapping[str, Recipe]] = {
+    "trixie": Recipe("trixie", "3.13"),
+    "bookworm": Recipe("bookworm", "3.11"),
+    "seed": Recipe("trixie", "3.13", SEED_PACKAGES, SEED_FILES, SEED_OWN, "6G"),
+}
+"""The lab's servers; `seed` is as near to Ubuntu 24.04 as Debian's archive allows."""

@@ -41,9 +41,10 @@ def test_boots_without_a_failed_unit(machine: Machine) -> None:
 
 
 def test_is_the_suite_it_says(machine: Machine, suite: str) -> None:
-    assert f"VERSION_CODENAME={suite}\n" in machine.get("/etc/os-release")
+    wanted = recipe.SUITES[suite]
+    assert f"VERSION_CODENAME={wanted.release}\n" in machine.get("/etc/os-release")
     version = machine.run([f"{recipe.VENV}/bin/python", "--version"]).stdout
-    assert version.startswith(f"Python {recipe.SUITES[suite]}.")
+    assert version.startswith(f"Python {wanted.python}.")
 
 
 def test_has_a_gibibyte_and_real_swap(machine: Machine) -> None:
