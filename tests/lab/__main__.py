@@ -47,8 +47,8 @@ def _parser() -> argparse.ArgumentParser:
         made.add_argument("name", help="a suite, or the name given to `up`")
         return made
 
-    build = command("build", "build the image of a suite", _build)
-    build.add_argument("suite", choices=list(recipe.SUITES))
+    build = command("build", "build the images of these suites, or of all", _build)
+    build.add_argument("suites", nargs="*", metavar="SUITE", help=", ".join(recipe.SUITES))
 
     up = command("up", "boot a machine that stays up", _up)
     up.add_argument("suite", choices=list(recipe.SUITES))
@@ -83,7 +83,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _build(chosen: argparse.Namespace) -> int:
-    print(image(chosen.suite).disk)
+    for suite in chosen.suites or recipe.SUITES:
+        print(image(suite).disk)
     return 0
 
 

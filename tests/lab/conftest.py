@@ -25,16 +25,41 @@ HERE: Final = Path(__file__).parent
 SUITES: Final = os.environ.get("LOWMEM_LAB_SUITES", "").split() or list(recipe.SUITES)
 """Never none: of no suite every test would be skipped, and nothing would be shown by that."""
 
+SEED: Final = "seed"
+SEED_LEAVES: Final = (
+    "test_kills.py",
+    "test_restarts.py",
+    "test_frozen_disk.py",
+    "test_power_cut.py",
+)
+"""What is proved of a kernel, a disk and systemd's restarts: `seed` has those of trixie."""
+
 Boot = Callable[..., Machine]
 OpenScreen = Callable[..., Screen]
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything in this folder needs the lab."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Everything in this folder needs the lab.
+
+    `seed` is sampled in `make lab`: there what is not marked `sample` is `long`. What is in
+    test_seed.py is its own, and no other suite's.
+    """
+    out = []
     for item in items:
-        if HERE in item.path.parents:
-            item.add_marker(pytest.mark.lab)
+        if HERE not in item.path.parents:
+            continue
+        item.add_marker(pytest.mark.lab)
+        suite = getattr(item, "callspec", None) and item.callspec.params.get("suite")  # type: ignore[attr-defined]
+        if suite == SEED and item.path.name in SEED_LEAVES:
+            out.append(item)
+        elif suite == SEED and item.get_closest_marker("sample") is None:
+            item.add_marker(pytest.mark.long)
+        elif suite not in {SEED, None} and item.path.name == "test_seed.py":
+            out.append(item)
+    config.hook.pytest_deselected(items=out)
+    gone = set(out)
+    items[:] = [item for item in items if item not in gone]
 
 
 @pytest.hookimpl(wrapper=True)

@@ -34,12 +34,14 @@ SERVICES = (
 )
 
 
+@pytest.mark.sample
 def test_boots_without_a_failed_unit(machine: Machine) -> None:
     failed = machine.run("systemctl --failed --plain --no-legend").stdout
     assert failed == ""
     assert machine.run("systemctl is-system-running").stdout == "running\n"
 
 
+@pytest.mark.sample
 def test_is_the_suite_it_says(machine: Machine, suite: str) -> None:
     wanted = recipe.SUITES[suite]
     assert f"VERSION_CODENAME={wanted.release}\n" in machine.get("/etc/os-release")

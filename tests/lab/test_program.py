@@ -71,6 +71,7 @@ def odd(machine: Machine) -> Iterator[Machine]:
     machine.run(ODD_GONE)
 
 
+@pytest.mark.sample
 def test_list_and_triage_agree_with_systemctl_proc_and_cgroupfs(odd: Machine) -> None:
     odd.put(AGREE, "/root/agree.py")
     said = odd.run(["python3", "/root/agree.py", "lowmem-tui"], timeout=900).stdout
