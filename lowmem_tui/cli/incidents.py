@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from lowmem_tui.cli.exit import Exit
 from lowmem_tui.cli.output import talk
 from lowmem_tui.model.errors import InvalidValueError
+from lowmem_tui.model.incident import Clock
 from lowmem_tui.model.quantity import parse_time_span
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy import incident_words
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-    from lowmem_tui.model.incident import Incident, Incidents, OomReport, Victim
+    from lowmem_tui.model.incident import Incident, Incidents, Killing, OomReport, Shortage, Victim
     from lowmem_tui.model.ports import Witness
 
 SCHEMA = 1
@@ -95,7 +96,7 @@ def lines(incidents: list[Incident], found: Incidents) -> Iterator[str]:
     width = max((len(incident_words.whom(i)) for i in incidents), default=0)
     for incident in incidents:
         yield (
-            f"{_local(incident.time)}  {incident_words.whom(incident):<{width}}  "
+            f"{_shown(incident)}  {incident_words.whom(incident):<{width}}  "
             + incident_words.short(incident)
         )
     for unit, kills in found.untold.items():
@@ -114,18 +115,64 @@ def as_json(incidents: list[Incident], found: Incidents) -> dict[str, object]:
 
 
 def _incident(incident: Incident) -> dict[str, object]:
+    report, shortage, killing = incident.report, incident.shortage, incident.killing
     return {
-        "time": _time(incident.time),
+        "time": _when(incident.time, incident),
+        "kind": incident.kind,
         "this_boot": incident.this_boot,
         "unit": incident.unit or None,
         "cause": incident.cause,
+        "cgroup": _cgroup(incident),
+        **_process(incident),
+        "limit": report.limit if report else shortage.limit if shortage else None,
+        "count": incident.count,
+        "text": incident_words.short(incident),
         "why": incident_words.why(incident),
         "result": incident.result or None,
         "outcome": incident.ending,
         "back_after": None if incident.back_after is None else round(incident.back_after, 3),
         "restarts": incident.restarts,
-        "report": None if incident.report is None else _report(incident.report),
+        "since_boot": round(incident.time, 3) if incident.clock is Clock.BOOT else None,
+        "report": None if report is None else _report(report),
+        "shortage": None if shortage is None else _shortage(shortage, incident),
+        "killing": None if killing is None else _killing(killing),
     }
+
+
+def _cgroup(incident: Incident) -> str | None:
+    for known in (incident.report, incident.killing, incident.shortage):
+        if known is not None and known.cgroup:
+            return known.cgroup
+    return None
+
+
+def _process(incident: Incident) -> dict[str, object]:
+    """Return who was killed; where nothing was, who asked for memory."""
+    if incident.report is not None and (victim := incident.report.victim) is not None:
+        return {"pid": victim.pid, "process": victim.name, "rss": victim.rss}
+    if (killing := incident.killing) is not None:
+        return {"pid": killing.pid, "process": killing.name or None, "rss": killing.rss}
+    if (shortage := incident.shortage) is not None:
+        return {"pid": shortage.pid, "process": shortage.process or None, "rss": None}
+    return {"pid": None, "process": None, "rss": None}
+
+
+def _shortage(shortage: Shortage, incident: Incident) -> dict[str, object]:
+    return {
+        "began": _when(shortage.began, incident),
+        "seconds": round(max(0.0, shortage.time - shortage.began), 3),
+        "count": shortage.count,
+        "limit": shortage.limit,
+        "lowered": incident_words.was_lowered(shortage),
+        "order": shortage.order,
+        "mode": shortage.mode or None,
+        "atomic": shortage.atomic,
+        "path": shortage.path or None,
+    }
+
+
+def _killing(killing: Killing) -> dict[str, object]:
+    return {"by": killing.by, "signal": killing.signal or None, "why": killing.why or None}
 
 
 def _report(report: OomReport) -> dict[str, object]:
@@ -139,7 +186,8 @@ def _report(report: OomReport) -> dict[str, object]:
         "swap_free": report.swap_free,
         "by_hand": report.by_hand,
         "asked_by": {"name": report.asked_by, "pid": report.asked_pid} if report.asked_by else None,
-        "victim": _victim(report.victim),
+        "lowered": incident_words.was_lowered(report),
+        "victim": None if report.victim is None else _victim(report.victim),
         "also_killed": [_victim(victim) for victim in report.also],
     }
 
@@ -154,8 +202,19 @@ def _victim(victim: Victim) -> dict[str, object]:
     }
 
 
+def _shown(incident: Incident) -> str:
+    """Return the time of an incident: since its boot where the log has no dates."""
+    if incident.clock is Clock.WALL:
+        return _local(incident.time)
+    return incident_words.undated(incident)
+
+
 def _local(seconds: float) -> str:
     return f"{datetime.fromtimestamp(seconds).astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def _when(seconds: float, incident: Incident) -> str | None:
+    return _time(seconds) if incident.clock is Clock.WALL else None
 
 
 def _time(seconds: float) -> str:

@@ -13,13 +13,16 @@ import re
 import threading
 from typing import IO, TYPE_CHECKING, NamedTuple, cast
 
+from lowmem_tui.host import pid1_text
+from lowmem_tui.host.killers import UNITS
 from lowmem_tui.host.programs import start
 from lowmem_tui.model.errors import LowmemError, NotPermittedError, UnsupportedError
 from lowmem_tui.model.incident import EventKind, UnitEvent
+from lowmem_tui.model.integer import natural
 from lowmem_tui.model.unit import MAX_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Generator, Iterable, Sequence
 
 PROGRAM = "journalctl"
 
@@ -29,7 +32,13 @@ LONGEST = 65536
 LONGEST_MESSAGE = 4096
 """Characters of a message that are kept."""
 
-FIELDS = "MESSAGE,MESSAGE_ID,UNIT,UNIT_RESULT,N_RESTARTS,CODE_FUNC,_TRANSPORT,_BOOT_ID"
+FIELDS = (
+    "MESSAGE,MESSAGE_ID,UNIT,UNIT_RESULT,N_RESTARTS,CODE_FUNC,SYSLOG_IDENTIFIER,SYSLOG_PID"
+    ",USER_UNIT,_SYSTEMD_UNIT,_COMM,_TRANSPORT,_BOOT_ID"
+)
+
+TEXT = "text"
+"""``_TRANSPORT`` of an entry that was read from a file of lines: it has no fields but these."""
 
 # Message ids of systemd (sd-messages.h; `journalctl --list-catalog`).
 OOM = "fe6faa94e7774663a0da52717891d8ef"
@@ -66,6 +75,9 @@ _NO_GREP = "pattern matching"
 _BOOT = re.compile(r"[0-9a-f]{32}")
 
 
+_KILLERS = {unit: program for program, units in UNITS.items() for unit in units}
+
+
 class Entry(NamedTuple):
     """One entry of the journal, of what was asked for."""
 
@@ -96,6 +108,9 @@ def killers() -> list[str]:
         *("+", "_PID=1", f"MESSAGE_ID={OOM}", f"MESSAGE_ID={OOMD}"),
         *("+", "_PID=1", f"MESSAGE_ID={RESULT}", *results),
         *("+", "_PID=1", f"CODE_FUNC={TOO_OFTEN}"),
+        # A user's manager: it speaks for its own units alone.
+        *("+", "_COMM=systemd", f"MESSAGE_ID={OOMD}"),
+        *("+", *(f"_SYSTEMD_UNIT={unit}" for unit in _KILLERS)),
     ]
 
 
@@ -113,18 +128,35 @@ def parse_entry(raw: bytes) -> Entry | None:
         return None
     if not isinstance(found, dict):
         return None
-    fields = {str(key): _text(value) for key, value in found.items()}
-    stamp, boot = fields.get("__REALTIME_TIMESTAMP", ""), fields.get("_BOOT_ID", "")
-    if not (stamp.isascii() and stamp.isdigit() and len(stamp) <= 17 and _BOOT.fullmatch(boot)):
+    return entry_of({str(key): _text(value) for key, value in found.items()})
+
+
+def entry_of(fields: dict[str, str]) -> Entry | None:
+    """Return an entry of these fields; None without a time or a boot. It takes the message out."""
+    usec = natural(fields.get("__REALTIME_TIMESTAMP", ""), 17)
+    boot = fields.get("_BOOT_ID", "")
+    if usec is None or not _BOOT.fullmatch(boot):
         return None
     return Entry(
         fields.get("__CURSOR", ""),
-        int(stamp) / 1_000_000,
+        usec / 1_000_000,
         boot,
         fields.get("_TRANSPORT") == "kernel",
         fields.pop("MESSAGE", "")[:LONGEST_MESSAGE],
         fields,
     )
+
+
+def program(entry: Entry) -> str:
+    """Return the killer beside the kernel that wrote this, by the name of ``killers.UNITS``; or "".
+
+    Who sent an entry is journald's word; in a file of lines it is the name there.
+    """
+    fields = entry.fields
+    if fields.get("_TRANSPORT") == TEXT:
+        name = fields.get("SYSLOG_IDENTIFIER", "").removesuffix("-desktop")
+        return name if name in UNITS else ""
+    return _KILLERS.get(fields.get("_SYSTEMD_UNIT", ""), "")
 
 
 def _text(value: object) -> str:
@@ -136,11 +168,29 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def event(entry: Entry) -> UnitEvent | None:
-    """Return what PID 1 says of a unit; None if this is no such message."""
+def of_pid1(entry: Entry) -> bool:
+    """Tell whether PID 1 wrote this into the kernel's log, as it does while journald is down."""
     fields = entry.fields
+    return (
+        (entry.kernel or fields.get("_TRANSPORT") == TEXT)
+        and fields.get("SYSLOG_IDENTIFIER") == "systemd"
+        and fields.get("SYSLOG_PID") == "1"
+    )
+
+
+def event(entry: Entry) -> UnitEvent | None:
+    """Return what systemd says of a unit; None if this is no such message."""
+    if of_pid1(entry):
+        said = pid1_text.said(entry.message)
+        return None if said is None else UnitEvent(entry.time, entry.boot, *said)
+    fields = entry.fields
+    if fields.get("_TRANSPORT") == TEXT:
+        return _of_user_manager(entry)
     unit = fields.get("UNIT", "")
     kind = _KINDS.get(fields.get("MESSAGE_ID", ""))
+    if kind is EventKind.OOMD and not unit and fields.get("USER_UNIT"):
+        manager = fields.get("_SYSTEMD_UNIT", "")
+        unit = manager if manager.startswith("user@") else ""
     if kind is None and fields.get("CODE_FUNC") == TOO_OFTEN:
         kind = EventKind.TOO_OFTEN
     if not unit or len(unit) > MAX_NAME or kind is None or entry.kernel:
@@ -153,6 +203,16 @@ def event(entry: Entry) -> UnitEvent | None:
     return UnitEvent(entry.time, entry.boot, unit, kind, detail)
 
 
+def _of_user_manager(entry: Entry) -> UnitEvent | None:
+    """Return that a user's unit was killed by systemd-oomd: of others its manager may speak."""
+    if entry.fields.get("SYSLOG_IDENTIFIER") != "systemd":
+        return None
+    said = pid1_text.said(entry.message)
+    if said is None or said[1] is not EventKind.OOMD:
+        return None
+    return UnitEvent(entry.time, entry.boot, *said)
+
+
 class Reading:
     """One run of journalctl."""
 
@@ -163,23 +223,26 @@ class Reading:
         options: Sequence[str] = (),
         grep: str = "",
         since: float | None = None,
+        until: float | None = None,
         most: int,
         seconds: float,
     ) -> None:
-        """At most so many entries, within so many seconds; ``since`` in seconds since 1970."""
+        """At most so many entries, within so many seconds; times in seconds since 1970."""
         self._words = [
             PROGRAM, "--no-pager", "--all", "--reverse", "--output=json",
             f"--output-fields={FIELDS}", *options,
         ]  # fmt: skip
         if since is not None:
             self._words.append(f"--since=@{max(0, int(since))}")
+        if until is not None:
+            self._words.append(f"--until=@{max(0, int(until) + 1)}")
         self._grep = [f"--grep={grep}", "--case-sensitive=yes"] if grep else []
         self._matches = list(matches)
         self._most, self._seconds = most, seconds
         self.cut = False
         """Whether it ended before the journal did."""
 
-    def entries(self) -> Iterator[Entry]:
+    def entries(self) -> Generator[Entry]:
         """Yield the entries, the newest first.
 
         Raises NotPermittedError, UnsupportedError (there is no journalctl), LowmemError.
@@ -189,7 +252,7 @@ class Reading:
         except _NoGrepError:
             yield from self._run([])
 
-    def _run(self, grep: Sequence[str]) -> Iterator[Entry]:
+    def _run(self, grep: Sequence[str]) -> Generator[Entry]:
         self.cut = False
         count = 0
         try:

@@ -1,32 +1,30 @@
-"""The kernel's OOM reports: from the lines of its log to records. Pure; it never raises.
+"""The kernel's OOM reports and failed allocations: from the lines of its log to records.
 
-Source: mm/oom_kill.c (``dump_header``, ``dump_oom_summary``, ``__oom_kill_process``) and
-mm/memcontrol.c (``mem_cgroup_print_oom_meminfo``) of kernels 6.1 and 6.12. Reports do not mix with
-each other (the kernel holds ``oom_lock``), but any other line may stand between theirs, and any
-line may be missing or cut.
+Pure; it never raises. The kernel holds ``oom_lock`` while it writes a report, but any other line
+may stand between its lines, any line may be missing or cut, and a log that was put together from
+several may have two reports in each other. A report takes over nothing that may be another's:
+a limit belongs to the group that is named with it, a killed process to the summary that names it.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from lowmem_tui.host.cgroupfs import owner
-from lowmem_tui.model.incident import OomReport, Victim
+from lowmem_tui.host import oom_text, shortages
+from lowmem_tui.host.oom_draft import MEMCG, Draft, unit_of
+from lowmem_tui.host.oom_draft import Line as Line
+from lowmem_tui.host.oom_text import BEGINS as BEGINS
+from lowmem_tui.host.oom_text import killed
+from lowmem_tui.host.shortages import Failures, Folder
+from lowmem_tui.model.incident import Lack, OomReport, Shortage, Victim
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-LINES = (
-    "invoked oom-killer: |^CPU: .* Comm: |^memory: usage |^swap: usage |^oom-kill:constraint="
-    "|^Free swap  = [0-9]|^Total swap = [0-9]"
-    "|Killed process [0-9]|^Tasks in /.* memory\\.oom\\.group set"
-)
+LINES = f"{oom_text.LINES}|{shortages.LINES}"
 """A regular expression (PCRE2, and ours) that matches every line that ``parse`` makes use of."""
-
-BEGINS = " invoked oom-killer: "
-"""Stands in the first line of a report."""
 
 LONGEST = 2048
 """Characters of a line that are looked at: the kernel writes no longer ones."""
@@ -34,163 +32,251 @@ LONGEST = 2048
 MAX_ALSO = 200
 """Members of a group killed as one that are kept of one report."""
 
+MOST_DRAFTS = 4
+"""Reports that are read at a time."""
+
 GONE = 60.0
 """Seconds after which a line no longer belongs to what came before it."""
 
-KIB = 1024
+AT_ONCE = 5.0
+"""Seconds within which two reports that have begun may be in each other."""
 
-# One attempt at each place that a match can begin: none of these can take long on any text.
-_INVOKED = re.compile(r"(.{0,64}?) invoked oom-killer: ", re.DOTALL)
-_BY_HAND = ", order=-1,"
-"""``is_sysrq_oom``."""
-
-_SWAP = re.compile(r"(Free|Total) swap +?= (\d{1,20})kB")
-_CPU = re.compile(r"CPU: \d{1,5} .{0,40}?\bPID: (\d{1,10}) Comm: ")
-_USAGE = re.compile(r"(memory|swap): usage (\d{1,20})kB, limit (\d{1,20})kB")
-_CONSTRAINT = re.compile(r"oom-kill:constraint=([A-Z_]{1,40})")
-_PLACES = re.compile(r",oom_memcg=(.*?),task_memcg=(.*),task=")
-_GLOBAL = re.compile(r",global_oom,task_memcg=(.*),task=")
-_TASK = re.compile(r",task=([^\n]{0,64}),pid=(\d{1,10}),uid=(\d{1,10})\Z")
-_KILLED = re.compile(r"Killed process (\d{1,10}) \((.{0,64}?)\)(?: total-vm:|,|\Z)", re.DOTALL)
-_GROUP = re.compile(r"Tasks in (/.*) are going to be killed due to memory\.oom\.group set")
-_FIELD = re.compile(r"(anon-rss|file-rss|shmem-rss|UID|oom_score_adj):(-?\d{1,20})")
+_ALL = re.compile(LINES)
+_ENDS = re.compile("[Kk]ill|not syncing: |^Memory cgroup charge")
 
 
-class Line(NamedTuple):
-    """One line of the kernel's log."""
-
-    time: float
-    boot: str
-    text: str
-    reference: str = ""
-
-
-class _Draft:
-    """What is known of the report that is being read."""
-
-    __slots__ = (
-        "asked_by", "asked_pid", "by_hand", "cgroup", "constraint", "last", "limit", "limit_cgroup",
-        "named", "reference", "swap_free", "swap_total", "swap_used",
-    )  # fmt: skip
-
-    def __init__(self, line: Line) -> None:
-        self.last = line
-        self.asked_by, self.constraint, self.cgroup, self.limit_cgroup = "", "", "", ""
-        self.asked_pid: int | None = None
-        self.limit: int | None = None
-        self.swap_used: int | None = None
-        self.swap_free: int | None = None
-        self.swap_total: int | None = None
-        self.by_hand = False
-        self.named: Victim | None = None
-        """As the summary line has the victim."""
-
-    def report(self, victim: Victim) -> OomReport:
-        """Return the report, the victim being known."""
-        here = self.constraint == "CONSTRAINT_MEMCG"
-        return OomReport(
-            self.last.time,
-            self.last.boot,
-            victim,
-            unit=owner(self.cgroup)[1] if self.cgroup else "",
-            cgroup=self.cgroup,
-            constraint=self.constraint,
-            limit_cgroup=self.limit_cgroup,
-            limit_unit=owner(self.limit_cgroup)[1] if self.limit_cgroup else "",
-            limit=self.limit if here else None,
-            swap_used=self.swap_used if here else None,
-            swap_free=self.swap_free,
-            swap_total=self.swap_total,
-            by_hand=self.by_hand,
-            asked_by=self.asked_by,
-            asked_pid=self.asked_pid,
-            reference=self.last.reference,
-        )
+def wanted(text: str) -> bool:
+    """Tell whether ``parse`` makes use of a line."""
+    return _ALL.search(text) is not None
 
 
 def parse(lines: Iterable[Line]) -> Iterator[OomReport]:
-    """Yield the reports in lines of the kernel's log, which come in their order."""
-    reader = _Reader()
+    """Yield the reports in lines of the kernel's log, which come in their order.
+
+    Shortages that killed nothing are folded, however many there are, and stand in the last report
+    (``OomReport.shortages``); where nothing was killed at all, in one without a victim for each.
+    """
+    reader = Reader()
     for line in lines:
-        for text in line.text.split("\n"):
-            reader.take(line._replace(text=text[:LONGEST]))
-            yield from reader.ready()
+        reader.take(line)
+        yield from reader.ready()
     reader.finish()
     yield from reader.ready()
 
 
-class _Reader:
-    """Takes line after line."""
+class Reader:
+    """Takes line after line. Holds no more than a few reports at a time."""
 
     def __init__(self) -> None:
-        self._draft: _Draft | None = None
+        self._drafts: list[Draft] = []
         self._last: OomReport | None = None
         """The report whose group may still be losing its other members."""
         self._group = False
         """The kernel has said that it kills the group of the last report as one."""
+        self._held: OomReport | None = None
+        """The last one that is whole: it takes the shortages along."""
         self._ready: list[OomReport] = []
+        self._failures = Failures()
+        self._stuck: tuple[str, float] = "", 0.0
+        """The boot and the time of the last report in which nothing could be killed."""
+        self.folder = Folder()
 
     def ready(self) -> list[OomReport]:
-        """Return the reports that are whole."""
+        """Return the reports that are whole; the last one comes with ``finish``."""
         ready, self._ready = self._ready, []
         return ready
 
     def take(self, line: Line) -> None:
-        """Read a line."""
-        if self._draft is not None and _apart(self._draft.last, line):
-            self._drop()
+        """Read what the kernel wrote at once: a line, seldom several."""
+        if "\n" not in line.text:
+            self._take(line._replace(text=line.text[:LONGEST]))
+            return
+        for text in line.text.split("\n"):
+            self._take(line._replace(text=text[:LONGEST]))
+
+    def _take(self, line: Line) -> None:
+        while self._drafts and _apart(self._drafts[0].last, line):
+            self._drop(self._drafts[0])
         if self._last is not None and _apart(self._last, line):
             self._close()
         text = line.text
-        if (asked := _INVOKED.match(text)) is not None:
-            self.finish()
-            self._draft = _Draft(line)
-            self._draft.asked_by = asked[1]
-            self._draft.by_hand = _BY_HAND in text[asked.end() :]
-        elif "Killed process " in text and (victim := killed(text)) is not None:
-            self._kill(line, victim)
+        for failure in self._failures.take(
+            line.time, line.boot, text, line.reference, line.context
+        ):
+            self.folder.add(failure)
+        if BEGINS in text and (asked := oom_text.asked(text)) is not None:
+            draft = self._begin(line)
+            draft.asked_by, draft.by_hand = asked
+        elif _ENDS.search(text) is not None and self._ended(line):
+            return
         elif text.startswith("oom-kill:"):
-            if self._draft is None or self._draft.named is not None:
-                self.finish()
-                self._draft = _Draft(line)
-            self._draft.last = line
-            _summary(self._draft, text)
-        elif (members := _GROUP.match(text)) is not None and self._last is not None:
-            self._group = True
-            unit = owner(members[1])[1]
-            self._last = replace(self._last, together=unit)
-            if not self._last.cgroup:
-                self._last = replace(self._last, cgroup=members[1], unit=unit)
-        elif self._draft is not None:
-            _context(self._draft, text)
+            self._summary(line)
+        elif self._drafts and not self._drafts[-1].body(line):
+            # Figures of two groups: whose reports these are cannot be told apart.
+            self._drafts = [draft for draft in self._drafts if draft.named is not None]
 
-    def finish(self) -> None:
-        """Go by what there is: nothing that belongs to it will follow."""
-        self._close()
-        self._drop()
+    def _ended(self, line: Line) -> bool:
+        """Read a line that ends a report, or says who goes with its victim."""
+        text = line.text
+        if (victim := killed(text)) is not None:
+            self._kill(line, victim)
+        elif (named := oom_text.chosen(text)) is not None:
+            self._choose(line, named)
+        elif (places := oom_text.task_in(text)) is not None:
+            draft = self._drafts[-1] if self._drafts else self._begin(line)
+            draft.cgroup, draft.limit_cgroup = places
+            draft.constraint = MEMCG
+        elif group := oom_text.together(text):
+            self._as_one(group)
+        else:
+            return self._without(line)
+        return True
+
+    def _without(self, line: Line) -> bool:
+        """Read that there was nothing to kill."""
+        lack = oom_text.nothing_to_kill(line.text)
+        if lack is None:
+            return False
+        boot, time = self._stuck
+        again = boot == line.boot and line.time - time <= 1
+        if not self._drafts and again and lack is Lack.NO_VICTIM:
+            return True  # the same request, said once more
+        draft = self._drafts.pop() if self._drafts else Draft(line)
+        if draft.named is not None:
+            # It has a victim: this is another one, whose beginning is lost.
+            self._drafts.append(draft)
+            draft = Draft(line)
+        draft.last = line
+        self._stuck = line.boot, line.time
+        self.folder.add(draft.shortage(lack))
+        return True
+
+    def _begin(self, line: Line) -> Draft:
+        draft = Draft(line)
+        self._drafts.append(draft)
+        if len(self._drafts) > MOST_DRAFTS:
+            self._drop(self._drafts[0])
+        return draft
+
+    def _choose(self, line: Line, named: Victim) -> None:
+        # After a summary, kernel 5.0 says this, too.
+        draft = self._drafts[-1] if self._drafts else None
+        if draft is None or (draft.named is not None and draft.named.pid != named.pid):
+            draft = self._begin(line)
+        draft.last, draft.old = line, True
+        draft.named = draft.named or named
+        draft.constraint = draft.constraint or oom_text.constraint(line.text)
+
+    def _summary(self, line: Line) -> None:
+        found = oom_text.summary(line.text)
+        fitting = [draft for draft in reversed(self._drafts) if draft.fits(found)]
+        exact = [d for d in fitting if d.group and d.group == found.limit_cgroup]
+        draft = next(iter(exact or fitting), None) or self._begin(line)
+        self._forget_askers(draft)
+        draft.last = line
+        draft.constraint, draft.named = found.constraint, found.victim
+        draft.limit_cgroup, draft.cgroup = found.limit_cgroup, found.cgroup
+
+    def _forget_askers(self, draft: Draft) -> None:
+        """Where another report began at the same time, who asked for which is open."""
+        for other in self._drafts:
+            near = abs(other.last.time - draft.last.time) <= AT_ONCE
+            if other is not draft and other.named is None and near and not draft.last.context:
+                for one in (draft, other):
+                    one.asked_by, one.asked_pid = "", None
+                    one.lowered = one.by_hand = False
 
     def _kill(self, line: Line, victim: Victim) -> None:
-        if self._draft is None and self._last is not None and self._group:
-            if len(self._last.also) < MAX_ALSO and victim.pid != self._last.victim.pid:
+        draft = self._of(victim, oom_text.constraint(line.text))
+        if draft is None and self._last is not None and self._group:
+            if len(self._last.also) < MAX_ALSO and not self._again(victim.pid):
                 self._last = replace(self._last, also=(*self._last.also, victim))
             return
         self._close()
-        # Of many kills in a few seconds the kernel prints this line alone.
-        draft = self._draft or _Draft(line)
+        if draft is None:
+            # Of many kills in a few seconds the kernel prints this line alone.
+            draft = Draft(line)
+        else:
+            self._drafts.remove(draft)
         draft.last = line
-        draft.constraint = draft.constraint or _constraint(line.text)
-        self._last, self._draft = draft.report(victim), None
+        draft.constraint = draft.constraint or oom_text.constraint(line.text)
+        self._last = draft.report(victim)
+
+    def _again(self, pid: int) -> bool:
+        """Tell whether this is the victim of the last report once more."""
+        return bool(self._last and self._last.victim and self._last.victim.pid == pid)
+
+    def _of(self, victim: Victim, constraint: str) -> Draft | None:
+        """Return the report that names this victim."""
+        for draft in reversed(self._drafts):
+            if (
+                constraint
+                and draft.constraint
+                and (constraint == MEMCG) != (draft.constraint == MEMCG)
+            ):
+                continue
+            if draft.old or _same(victim, draft.named):
+                return draft
+            if draft.named is None and draft.constraint:
+                return draft  # its summary is cut
+        return None
+
+    def _as_one(self, group: str) -> None:
+        if self._last is None:
+            return
+        self._group = True
+        self._last = replace(self._last, together=unit_of(group))
+        if not self._last.cgroup:
+            self._last = replace(self._last, cgroup=group, unit=unit_of(group))
+
+    def finish(self) -> None:
+        """Go by what there is: nothing will follow."""
+        self._close()
+        while self._drafts:
+            self._drop(self._drafts[0])
+        for failure in self._failures.over():
+            self.folder.add(failure)
+        found, self.folder = self.folder.all(), Folder()
+        if self._held is not None:
+            self._ready.append(replace(self._held, shortages=found))
+            self._held = None
+        else:
+            self._ready += [alone(shortage) for shortage in found]
 
     def _close(self) -> None:
         if self._last is not None:
-            self._ready.append(self._last)
+            self._emit(self._last)
         self._last, self._group = None, False
 
-    def _drop(self) -> None:
+    def _emit(self, report: OomReport) -> None:
+        if self._held is not None:
+            self._ready.append(self._held)
+        self._held = report
+
+    def _drop(self, draft: Draft) -> None:
         """Let a report go whose last line is missing; it counts if it says whom it is about."""
-        if self._draft is not None and self._draft.named is not None:
-            self._ready.append(self._draft.report(self._draft.named))
-        self._draft = None
+        self._drafts.remove(draft)
+        if draft.named is not None:
+            self._emit(draft.report(draft.named))
+
+
+def alone(shortage: Shortage) -> OomReport:
+    """Return a report without a victim: of this shortage alone."""
+    return OomReport(
+        shortage.time,
+        shortage.boot,
+        None,
+        unit=shortage.unit,
+        cgroup=shortage.cgroup,
+        constraint=MEMCG if shortage.cgroup else "",
+        limit_cgroup=shortage.cgroup,
+        limit_unit=shortage.unit,
+        limit=shortage.limit,
+        asked_by=shortage.process,
+        asked_pid=shortage.pid,
+        reference=shortage.reference,
+        shortages=(shortage,),
+    )
 
 
 def last_report(newest_first: Sequence[Line]) -> tuple[str, ...]:
@@ -200,69 +286,25 @@ def last_report(newest_first: Sequence[Line]) -> tuple[str, ...]:
         first = newest_first[0]
         if line.boot != first.boot or abs(first.time - line.time) > GONE:
             break
-        if at and killed(line.text) is not None:
-            break  # an earlier kill: this one has no report but its last line
+        if at and (killed(line.text) is not None or oom_text.nothing_to_kill(line.text)):
+            break  # an earlier one: this one has no report but its last line
         texts += line.text.split("\n")[::-1]
-        if BEGINS in line.text:
+        if BEGINS in line.text or "page allocation failure: " in line.text:
             break
     return tuple(texts[::-1])
 
 
-def killed(text: str) -> Victim | None:
-    """Return the victim that a line ``…: Killed process 612 (name) total-vm:…`` tells of."""
-    match = _KILLED.search(text)
-    if match is None:
-        return None
-    # What stands behind the name is the kernel's.
-    values = {key: int(value) for key, value in _FIELD.findall(text, match.end(2))}
+def _same(victim: Victim, named: Victim | None) -> bool:
+    """Tell whether a killed process is the one that a summary names.
 
-    def size(key: str) -> int | None:
-        return values[key] * KIB if key in values else None
-
-    return Victim(
-        int(match[1]),
-        match[2],
-        uid=values.get("UID"),
-        anon=size("anon-rss"),
-        file=size("file-rss"),
-        shmem=size("shmem-rss"),
-        adj=values.get("oom_score_adj"),
-    )
+    Where the leader of a process has ended, another thread of it is killed: its number differs.
+    """
+    if named is None:
+        return False
+    if victim.pid == named.pid:
+        return True
+    return victim.name == named.name and victim.uid == named.uid and victim.uid is not None
 
 
 def _apart(before: Line | OomReport, line: Line) -> bool:
     return before.boot != line.boot or abs(line.time - before.time) > GONE
-
-
-def _constraint(text: str) -> str:
-    if text.startswith("Memory cgroup out of memory"):
-        return "CONSTRAINT_MEMCG"
-    return "CONSTRAINT_NONE" if text.startswith("Out of memory") else ""
-
-
-def _summary(draft: _Draft, text: str) -> None:
-    """Take over ``oom-kill:constraint=…``; a long one is cut by the kernel itself."""
-    if (match := _CONSTRAINT.match(text)) is not None:
-        draft.constraint = match[1]
-    if (match := _PLACES.search(text)) is not None:
-        draft.limit_cgroup, draft.cgroup = match[1], match[2]
-    elif (match := _GLOBAL.search(text)) is not None:
-        draft.cgroup = match[1]
-    if (match := _TASK.search(text)) is not None:
-        draft.named = Victim(int(match[2]), match[1], uid=int(match[3]))
-
-
-def _context(draft: _Draft, text: str) -> None:
-    """Take over a line of the report's body."""
-    if (match := _USAGE.match(text)) is not None:
-        if match[1] == "memory":
-            draft.limit = int(match[3]) * KIB
-        else:
-            draft.swap_used = int(match[2]) * KIB
-    elif (match := _SWAP.match(text)) is not None:
-        if match[1] == "Free":
-            draft.swap_free = int(match[2]) * KIB
-        else:
-            draft.swap_total = int(match[2]) * KIB
-    elif draft.asked_pid is None and (match := _CPU.match(text)) is not None:
-        draft.asked_pid = int(match[1])

@@ -8,7 +8,9 @@ import re
 import time
 from typing import TYPE_CHECKING
 
+from lowmem_tui.host import pid1_text
 from lowmem_tui.host.kernel_log import Line
+from lowmem_tui.model.integer import natural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +23,11 @@ LONGEST = 8192
 MOST = 20_000
 """Records that are looked at: more do not fit into any usual buffer."""
 
-_ESCAPED = re.compile(r"\\x([0-9a-f]{2})")
+DAEMON = 3
+"""syslog(3): LOG_DAEMON."""
+
+_ESCAPED = re.compile(rb"\\x([0-9a-f]{2})")
+_CALLER = b"caller="
 
 
 def parse_record(raw: bytes, boot: str, began: float) -> Line | None:
@@ -31,13 +37,30 @@ def parse_record(raw: bytes, boot: str, began: float) -> Line | None:
     """
     head, found, text = raw.partition(b";")
     fields = head.split(b",")
-    if not found or len(fields) < 3 or not all(f.isdigit() and len(f) < 19 for f in fields[:3]):
+    numbers = [natural(field, 18) for field in fields[:3]]
+    if not found or len(numbers) < 3 or None in numbers:
         return None
-    if int(fields[0]) >> 3:
-        return None  # written by a program
-    message = text.partition(b"\n")[0].decode("utf-8", "backslashreplace")
-    message = _ESCAPED.sub(lambda match: chr(int(match[1], 16)), message)
-    return Line(began + int(fields[2]) / 1_000_000, boot, message, f"kmsg:{int(fields[1])}")
+    priority, sequence, usec = (number or 0 for number in numbers)
+    facility = priority >> 3
+    # The kernel writes each byte that is not printable ASCII as \xNN, a backslash, too.
+    message = unescaped(text.partition(b"\n")[0])
+    # PID 1 writes here while journald is down; of other programs it is not the kernel's word.
+    if facility and not (facility == DAEMON and message.startswith(pid1_text.PREFIX)):
+        return None
+    caller = next((f[len(_CALLER) :] for f in fields[3:] if f.startswith(_CALLER)), b"")
+    return Line(
+        began + usec / 1_000_000,
+        boot,
+        message,
+        f"kmsg:{sequence}",
+        caller.decode("ascii", "replace"),
+    )
+
+
+def unescaped(text: bytes) -> str:
+    """Return the text of a record as it was before the kernel made it ASCII."""
+    raw = _ESCAPED.sub(lambda match: bytes([int(match[1], 16)]), text)
+    return raw.decode("utf-8", "backslashreplace")
 
 
 def lines(boot: str, path: str = PATH) -> Iterator[Line]:

@@ -155,7 +155,10 @@ def parse_oom_kills(raw: bytes) -> int | None:
 
 
 def parse_meminfo(raw: bytes) -> tuple[int, int, int, int, int] | None:
-    """Return RAM, free, available, swap and free swap of /proc/meminfo, bytes; all or None."""
+    """Return RAM, free, available, swap and free swap of /proc/meminfo, bytes; all or None.
+
+    No more is free than there is: a container's SwapFree may have wrapped below 0 (lxcfs).
+    """
     raw = b"\n" + raw
     total, free = _kib(raw, b"\nMemTotal:"), _kib(raw, b"\nMemFree:")
     available = _kib(raw, b"\nMemAvailable:")
@@ -164,7 +167,7 @@ def parse_meminfo(raw: bytes) -> tuple[int, int, int, int, int] | None:
         return None
     if swap_total is None or swap_free is None:
         return None
-    return total, free, available, swap_total, swap_free
+    return total, min(free, total), min(available, total), swap_total, min(swap_free, swap_total)
 
 
 def zram_devices(block: str = BLOCK) -> list[str]:

@@ -3,39 +3,27 @@
 from __future__ import annotations
 
 import os
-import re
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from lowmem_tui.host import journal, kernel_log, kmsg, procfs
+from lowmem_tui.host import journal, journal_evidence, kernel_log, kmsg, pid1_text, procfs
 from lowmem_tui.host.cgroupfs import CGROUP, parse_oom_kills
 from lowmem_tui.host.journal import Reading
+from lowmem_tui.host.journal_evidence import MOST, SECONDS
 from lowmem_tui.host.reading import each, read, read_whole
 from lowmem_tui.host.task_table import parse_table
 from lowmem_tui.host.tree import populated, walk
 from lowmem_tui.model.errors import LowmemError, NotPermittedError, RefusedError
-from lowmem_tui.model.incident import EventKind, Evidence, OomReport, ReportText, UnitEvent
+from lowmem_tui.model.incident import Evidence, OomReport, ReportText, UnitEvent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from lowmem_tui.host.kernel_log import Line
 
-MOST = 4000
-"""Entries of the journal that are taken over of each kind: some hundred kills."""
-
-SECONDS = 20.0
-"""Time for each question to the journal."""
-
-MOST_UNITS = 64
-"""Units whose starts and ends are asked for."""
-
 MOST_LINES = 3000
 """Lines of a report: some for the machine, then one for each process."""
-
-BEFORE = 10.0
-"""Seconds before the first kill from which on starts and ends are asked for."""
 
 
 class LocalWitness:
@@ -52,7 +40,7 @@ class LocalWitness:
         boot = self._boot()
         try:
             journal.check_readable()
-            found = _from_journal(boot, since)
+            found = journal_evidence.evidence(boot, since)
             silent = None if _tells_of(boot, found) else LowmemError(_SILENT)
         except LowmemError as error:
             found, silent = Evidence(boot, since=since), error
@@ -89,11 +77,7 @@ class LocalWitness:
     ) -> Evidence:
         """Add what the kernel's buffer holds; ``error`` is why the journal does not tell it."""
         try:
-            wanted = [
-                line
-                for line in kmsg.lines(found.boot, self._log)
-                if _WANTED.search(line.text) and line.time >= (since or 0)
-            ][-MOST:]
+            reports, events = _of_the_buffer(kmsg.lines(found.boot, self._log), since or 0.0)
         except PermissionError:
             if isinstance(error, NotPermittedError):
                 raise error from None
@@ -104,8 +88,9 @@ class LocalWitness:
             raise error from None
         return replace(
             found,
-            reports=(*found.reports, *kernel_log.parse(wanted)),
-            outcomes=False,
+            reports=(*found.reports, *reports),
+            events=(*found.events, *events),
+            outcomes=bool(events),
             notes=(
                 *found.notes,
                 f"{error} Until then: what the kernel's own buffer holds of this boot.",
@@ -115,6 +100,7 @@ class LocalWitness:
     def _with_the_present(self, found: Evidence) -> Evidence:
         """Add what runs now, and the kernel's counters."""
         named = {r.unit for r in found.reports} | {e.unit for e in found.events}
+        named |= {k.unit for k in found.killings}
         running: set[str] = set()
         counters: dict[str, int] = {}
         try:
@@ -145,7 +131,7 @@ class LocalWitness:
         )
 
 
-_WANTED = re.compile(kernel_log.LINES)
+_WANTED = journal_evidence.WANTED
 
 _SILENT = (
     "The journal tells nothing of this boot: see that systemd-journald runs, and that Storage= in "
@@ -153,66 +139,33 @@ _SILENT = (
 )
 
 
+def _of_the_buffer(
+    lines: Iterable[Line], since: float
+) -> tuple[tuple[OomReport, ...], list[UnitEvent]]:
+    """Return the reports in the kernel's buffer, and what PID 1 wrote there."""
+    reader, reports, events = kernel_log.Reader(), list[OomReport](), list[UnitEvent]()
+    for line in lines:
+        if line.time < since:
+            continue
+        if line.text.startswith(pid1_text.PREFIX):
+            if (said := pid1_text.said(line.text[len(pid1_text.PREFIX) :])) is not None:
+                events.append(UnitEvent(line.time, line.boot, *said))
+        elif _WANTED.search(line.text):
+            reader.take(line)
+            reports += reader.ready()
+    reader.finish()
+    reports += reader.ready()
+    return tuple(reports[-MOST:]), events[-MOST:]
+
+
 def _tells_of(boot: str, found: Evidence) -> bool:
     """Return whether the journal has anything of this boot: without a file journalctl is silent."""
-    boots = {report.boot for report in found.reports} | {event.boot for event in found.events}
-    if boot in boots:
+    boots = {r.boot for r in found.reports} | {e.boot for e in found.events}
+    if boot in boots | {k.boot for k in found.killings}:
         return True
     matches = [f"_BOOT_ID={boot}"] if boot else []
     reading = Reading(matches, options=["--lines=1"], most=1, seconds=SECONDS)
     return any(True for _ in reading.entries()) or reading.cut
-
-
-def _from_journal(boot: str, since: float | None) -> Evidence:
-    reading = Reading(journal.killers(), grep=_GREP, since=since, most=MOST, seconds=SECONDS)
-    lines: list[Line] = []
-    events: list[UnitEvent] = []
-    oldest: float | None = None
-    for entry in reading.entries():
-        oldest = entry.time
-        if entry.kernel:
-            if _WANTED.search(entry.message):
-                lines.append(kernel_log.Line(entry.time, entry.boot, entry.message, entry.cursor))
-        elif (event := journal.event(entry)) is not None:
-            events.append(event)
-    reports = tuple(kernel_log.parse(reversed(lines)))
-    notes = []
-    if reading.cut:
-        notes.append("The journal is long: only its newest part was read (see --since).")
-    lives, events_since = _lives(reports, events, oldest)
-    return Evidence(
-        boot,
-        reports,
-        _in_order(events, lives),
-        since=(oldest or time.time()) if reading.cut else since,
-        events_since=events_since,
-        notes=tuple(notes),
-    )
-
-
-def _lives(
-    reports: Sequence[OomReport], events: Sequence[UnitEvent], oldest: float | None
-) -> tuple[list[UnitEvent], float | None]:
-    """Return the starts and ends of the units concerned; and what time they reach back to."""
-    units = dict.fromkeys(
-        unit for unit in (*(r.unit for r in reversed(reports)), *(e.unit for e in events)) if unit
-    )
-    # What is no unit's name would only be looked for in vain.
-    names = [unit for unit in units if "/" not in unit][:MOST_UNITS]
-    if not names or oldest is None:
-        return [], None
-    reading = Reading(journal.lives(names), since=oldest - BEFORE, most=MOST, seconds=SECONDS)
-    found = [e for entry in reading.entries() if (e := journal.event(entry)) is not None]
-    return found, found[-1].time if reading.cut and found else None
-
-
-def _in_order(events: list[UnitEvent], lives: list[UnitEvent]) -> tuple[UnitEvent, ...]:
-    """Return both, the oldest first; a result that both have counts once."""
-    lives = [
-        e for e in lives if e.kind is not EventKind.RESULT or e.detail not in journal.KILLED_BY
-    ]
-    # Both come newest first, and what has one time must stay in its order.
-    return tuple(sorted([*events[::-1], *lives[::-1]], key=lambda e: e.time))
 
 
 def _report_lines(reading: Reading) -> list[Line]:
@@ -225,11 +178,5 @@ def _report_lines(reading: Reading) -> list[Line]:
 def _until_begun(entries: Iterable[journal.Entry]) -> Iterable[journal.Entry]:
     for entry in entries:
         yield entry
-        if kernel_log.BEGINS in entry.message:
+        if kernel_log.BEGINS in entry.message or "page allocation failure: " in entry.message:
             return
-
-
-_GREP = (
-    f"{kernel_log.LINES}|killed by the OOM killer|systemd-oomd killed|Failed with result"
-    "|Start request repeated too quickly"
-)

@@ -31,13 +31,83 @@ class Victim:
         return sum(parts) if parts else None
 
 
+class Lack(StrEnum):
+    """What a shortage that killed nothing was."""
+
+    NO_VICTIM = "no_victim"
+    """The OOM killer found no process that it may kill."""
+    ALLOCATION = "allocation_failure"
+    """The kernel itself could not get memory, and went without (``warn_alloc``)."""
+    PANIC = "panic"
+    """The kernel stopped the machine for want of memory (vm.panic_on_oom, or no process left)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shortage:
+    """Memory that could not be had, where nothing was killed; many of a kind are one."""
+
+    time: float
+    """The last one."""
+    boot: str
+    lack: Lack
+    began: float
+    """The first one."""
+    count: int = 1
+    unit: str = ""
+    """The unit whose limit was reached; "" for the whole machine, or where that is not known."""
+    cgroup: str = ""
+    """The group whose limit was reached."""
+    limit: int | None = None
+    """Its memory.max."""
+    lowered: bool = False
+    """Whether the limit was set below what was in use."""
+    process: str = ""
+    """Who asked, the last time."""
+    pid: int | None = None
+    order: int | None = None
+    """ALLOCATION: 2 to the power of it are the pages asked for in one piece."""
+    mode: str = ""
+    """ALLOCATION: the kernel's words for how it asked (``GFP_ATOMIC``…)."""
+    path: str = ""
+    """ALLOCATION: ``network`` or ``disk``, as the call trace has it; "" if it does not tell."""
+    detail: str = ""
+    """ALLOCATION: what the kernel calls it, where that is not pages."""
+    reference: str = ""
+
+    @property
+    def atomic(self) -> bool:
+        """Whether it could not wait for memory: an interrupt, or code that holds a lock."""
+        return "GFP_ATOMIC" in self.mode or "GFP_NOWAIT" in self.mode
+
+
+@dataclass(frozen=True, slots=True)
+class Killing:
+    """A kill by a program: earlyoom, nohang, systemd-oomd."""
+
+    time: float
+    boot: str
+    by: str
+    """The program's name, as in ``Cause``."""
+    unit: str = ""
+    cgroup: str = ""
+    """The group that was killed, or that the process was in."""
+    pid: int | None = None
+    name: str = ""
+    uid: int | None = None
+    rss: int | None = None
+    signal: str = ""
+    why: str = ""
+    """What the program says for a reason."""
+
+
 @dataclass(frozen=True, slots=True)
 class OomReport:
     """One report of the kernel's OOM killer (mm/oom_kill.c, mm/memcontrol.c)."""
 
     time: float
     boot: str
-    victim: Victim
+    victim: Victim | None
+    """None where nothing could be killed: ``shortages`` has it."""
     unit: str = ""
     """The unit that the victim was in; "" where the report does not tell its group."""
     cgroup: str = ""
@@ -57,6 +127,8 @@ class OomReport:
     swap_total: int | None = None
     by_hand: bool = False
     """Whether somebody asked for the kill (SysRq f), and no memory was short."""
+    lowered: bool = False
+    """Whether the limit was set below what was in use: nobody asked for memory."""
     asked_by: str = ""
     """The process whose request for memory could not be met."""
     asked_pid: int | None = None
@@ -66,6 +138,8 @@ class OomReport:
     """The unit, a slice perhaps, that was killed as one."""
     reference: str = ""
     """Where the report's last line stands, for whoever keeps it."""
+    shortages: tuple[Shortage, ...] = ()
+    """What killed nothing and was read before this report; it need not be of the same unit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +203,11 @@ class Evidence:
     reports: tuple[OomReport, ...] = ()
     events: tuple[UnitEvent, ...] = ()
     """Of the units that the reports name, and of those that systemd says were killed."""
+    killings: tuple[Killing, ...] = ()
+    clocks: dict[str, Clock] = field(default_factory=dict)
+    """What the times of a boot count from, where it is not 1970; in the order of the boots."""
+    last_boot: str = ""
+    """The boot in which the log ends, where that is not the present one: a log from elsewhere."""
     since: float | None = None
     """Nothing older was read; None if all there is was."""
     events_since: float | None = None
@@ -151,6 +230,31 @@ class Evidence:
     """Sentences on what could not be read."""
 
 
+class Clock(StrEnum):
+    """What times count from."""
+
+    WALL = "wall"
+    """Seconds since 1970."""
+    BOOT = "boot"
+    """Seconds since the machine was booted; when that was is not known."""
+    NONE = "none"
+    """The log has no times: they tell the order alone."""
+
+
+class Kind(StrEnum):
+    """What an incident is, for whoever reads the JSON."""
+
+    OOM_KILL = "oom_kill"
+    NO_VICTIM = "no_victim"
+    ALLOCATION = "allocation_failure"
+    PANIC = "panic"
+    OOMD = "oomd"
+    EARLYOOM = "earlyoom"
+    NOHANG = "nohang"
+    WATCHDOG = "watchdog"
+    START_LIMIT = "start_limit"
+
+
 class Cause(StrEnum):
     """Why it was killed."""
 
@@ -164,6 +268,10 @@ class Cause(StrEnum):
     """systemd says so; there is no report of the kernel."""
     OOMD = "oomd"
     """systemd-oomd killed it."""
+    EARLYOOM = "earlyoom"
+    NOHANG = "nohang"
+    ALLOCATION = "allocation-failure"
+    """The kernel could not get memory for itself."""
     WATCHDOG = "watchdog"
     START_LIMIT = "start-limit"
     """It failed too often within its start limit, and is not started any more."""
@@ -186,6 +294,8 @@ class Ending(StrEnum):
     """Still dead."""
     REBOOT = "reboot"
     """It was not back when the machine went down."""
+    NOTHING = "nothing-killed"
+    """Nothing was killed, and nothing ended with it."""
     UNKNOWN = "unknown"
 
 
@@ -208,6 +318,33 @@ class Incident:
     """systemd's count of restarts, as of the one that followed."""
     until: str = ""
     """DEAD: the timer, socket or path that starts it again; "" if there is none, or not known."""
+    shortage: Shortage | None = None
+    """What it is, where nothing was killed."""
+    killing: Killing | None = None
+    """What a program that killed says."""
+    clock: Clock = Clock.WALL
+
+    @property
+    def kind(self) -> Kind:
+        """Return what it is."""
+        if self.shortage is not None:
+            return Kind(self.shortage.lack)
+        return _KINDS.get(self.cause, Kind.OOM_KILL)
+
+    @property
+    def count(self) -> int:
+        """Return how many it stands for."""
+        return self.shortage.count if self.shortage else 1
+
+
+_KINDS = {
+    Cause.OOMD: Kind.OOMD,
+    Cause.EARLYOOM: Kind.EARLYOOM,
+    Cause.NOHANG: Kind.NOHANG,
+    Cause.ALLOCATION: Kind.ALLOCATION,
+    Cause.WATCHDOG: Kind.WATCHDOG,
+    Cause.START_LIMIT: Kind.START_LIMIT,
+}
 
 
 @dataclass(frozen=True, slots=True)

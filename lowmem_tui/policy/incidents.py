@@ -2,101 +2,115 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lowmem_tui.model.incident import (
     Cause,
+    Clock,
     Ending,
     EventKind,
     Incident,
     Incidents,
+    Killing,
     UnitEvent,
 )
+from lowmem_tui.policy.follower import NEAR, SUDDEN, Draft, Follower
+from lowmem_tui.policy.shortages import of_shortages
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from lowmem_tui.model.incident import Evidence, OomReport
 
-NEAR = 5.0
-"""Seconds within which the kernel's and systemd's words on one kill are written down: journald
-takes them from two places, in any order."""
-
-SLOW = 120.0
-"""Seconds that a unit may take to end after a kill: more than the usual TimeoutStopSec=."""
-
-SUDDEN = 10.0
-"""Seconds within which an end that was no failure counts as due to the kill."""
-
-BURST = 1.0
-"""Seconds within which kills are for one and the same shortage."""
-
 EARLY = 1.0
 """Seconds after boot in which nothing is killed yet; two readings of its time differ by less."""
 
-CAUSES = {"oom-kill": Cause.OOM, "watchdog": Cause.WATCHDOG, "start-limit-hit": Cause.START_LIMIT}
-
-
-class _Draft:
-    """An incident whose end is still looked for."""
-
-    __slots__ = (
-        "back", "cause", "ended", "gave_up", "lived", "report", "restarts", "result", "time",
-        "told", "unit", "waiting",
-    )  # fmt: skip
-
-    def __init__(self, time: float, unit: str, cause: Cause) -> None:
-        self.time, self.unit, self.cause = time, unit, cause
-        self.report: OomReport | None = None
-        self.result = ""
-        self.ended = self.gave_up = self.lived = self.waiting = False
-        self.told = False
-        """systemd has seen the kill: it would have said more if the unit had ended with it."""
-        self.back: float | None = None
-        self.restarts: int | None = None
-
-    @property
-    def open(self) -> bool:
-        """Whether nothing is known of what came of it."""
-        return not (self.ended or self.lived)
-
-    @property
-    def down(self) -> bool:
-        """Whether the unit has ended with it and was not started since."""
-        return self.ended and self.back is None
+AGAIN = 60.0
+"""Seconds within which a program that kills sends a second signal to what did not go."""
 
 
 def join(evidence: Evidence) -> Incidents:
     """Return the incidents, the newest first."""
-    reports = _named(evidence)
+    reports = _named([r for r in evidence.reports if r.victim is not None], evidence.events)
     found: list[Incident] = []
     shared = list(_shared(evidence, reports))
-    for (boot, unit), moments in _lines([*reports, *shared], evidence.events).items():
-        drafts = _Follower(unit).follow(moments)
+    killings = list(_once(evidence.killings))
+    events = _inner(evidence.events, killings)
+    for (boot, unit), moments in _lines([*reports, *shared, *killings], events).items():
+        drafts = Follower(unit).follow(moments)
         found += [_finish(draft, boot, evidence) for draft in drafts]
+    found += of_shortages(evidence)
     found.sort(key=lambda incident: incident.time, reverse=True)
     untold = _untold(evidence, reports, shared) if _whole_boot(evidence) else {}
     return Incidents(tuple(found), untold, evidence.notes, evidence.since)
 
 
-def _named(evidence: Evidence) -> list[OomReport]:
+def _once(killings: Sequence[Killing]) -> Iterator[Killing]:
+    """Yield each kill once: SIGKILL follows SIGTERM where a process did not go."""
+    last: dict[tuple[str, str, int], float] = {}
+    for killing in killings:
+        if killing.pid is not None:
+            key = killing.boot, killing.by, killing.pid
+            before, last[key] = last.get(key), killing.time
+            if before is not None and 0 <= killing.time - before <= AGAIN:
+                continue
+        yield killing
+
+
+def _inner(events: Sequence[UnitEvent], killings: Sequence[Killing]) -> list[UnitEvent]:
+    """Let what a user's manager says of its unit be of the unit that this manager is."""
+    groups = {k.cgroup.rpartition("/")[2]: k for k in killings if k.by == Cause.OOMD and k.cgroup}
+    return [
+        replace(e, unit=groups[e.unit].unit)
+        if e.kind is EventKind.OOMD and e.unit in groups and _near(e, groups[e.unit])
+        else e
+        for e in events
+    ]
+
+
+class _Told:
+    """What systemd says of processes that were killed in units, to be given to reports."""
+
+    def __init__(self, events: Iterable[UnitEvent]) -> None:
+        self._events = sorted(
+            (e for e in events if e.kind is EventKind.OOM), key=lambda event: event.time
+        )
+        self._times = [event.time for event in self._events]
+        self._used: set[int] = set()
+
+    def take(self, report: OomReport, unit: str = "") -> UnitEvent | None:
+        """Return the nearest one to a report, of this unit if one is named, and only once."""
+        best: tuple[float, int] | None = None
+        for at in range(bisect_left(self._times, report.time - NEAR), len(self._events)):
+            event = self._events[at]
+            if event.time > report.time + NEAR:
+                break
+            if at in self._used or not _near(event, report) or (unit and event.unit != unit):
+                continue
+            distance = abs(event.time - report.time)
+            if best is None or distance < best[0]:
+                best = distance, at
+        if best is None:
+            return None
+        self._used.add(best[1])
+        return self._events[best[1]]
+
+
+def _named(reports: Sequence[OomReport], events: Iterable[UnitEvent]) -> list[OomReport]:
     """Give each report without a unit the one that systemd says was hit at that time.
 
     Of many kills in a few seconds the kernel reports only the first ones whole.
     """
-    told = [e for e in evidence.events if e.kind is EventKind.OOM]
-    for report in evidence.reports:
+    told = _Told(events)
+    for report in reports:
         if report.unit:
-            near = [e for e in told if e.unit == report.unit and _near(e, report)]
-            if near:
-                told.remove(min(near, key=lambda e: abs(e.time - report.time)))
+            told.take(report, report.unit)
     named: list[OomReport] = []
-    for report in evidence.reports:
-        if not report.unit and (near := [e for e in told if _near(e, report)]):
-            closest = min(near, key=lambda e: abs(e.time - report.time))
-            told.remove(closest)
+    for report in reports:
+        if not report.unit and (closest := told.take(report)) is not None:
             report = replace(report, unit=closest.unit)
         named.append(report)
     return named
@@ -120,18 +134,18 @@ def _shared(evidence: Evidence, reports: Sequence[OomReport]) -> Iterator[OomRep
             yield from (replace(report, unit=unit) for unit in sorted(hit))
 
 
-def _near(event: UnitEvent, report: OomReport) -> bool:
+def _near(event: UnitEvent, report: OomReport | Killing) -> bool:
     return event.boot == report.boot and abs(event.time - report.time) <= NEAR
 
 
 def _lines(
-    reports: Iterable[OomReport], events: Iterable[UnitEvent]
-) -> dict[tuple[str, str], list[OomReport | UnitEvent]]:
+    reports: Iterable[OomReport | Killing], events: Iterable[UnitEvent]
+) -> dict[tuple[str, str], list[OomReport | Killing | UnitEvent]]:
     """Return what happened to each unit in each boot, in the order of time."""
-    lines: dict[tuple[str, str], list[OomReport | UnitEvent]] = {}
+    lines: dict[tuple[str, str], list[OomReport | Killing | UnitEvent]] = {}
     # A slice counts what is killed in the units below it, and those are told of themselves.
     told = (e for e in events if not (e.kind is EventKind.OOM and e.unit.endswith(".slice")))
-    things: list[OomReport | UnitEvent] = [*reports, *told]
+    things: list[OomReport | Killing | UnitEvent] = [*reports, *told]
     for thing in things:
         lines.setdefault((thing.boot, thing.unit), []).append(thing)
     for moments in lines.values():
@@ -139,110 +153,9 @@ def _lines(
     return lines
 
 
-class _Follower:
-    """Follows one unit through one boot."""
-
-    def __init__(self, unit: str) -> None:
-        self._unit = unit
-        self._drafts: list[_Draft] = []
-        self._refused = -SLOW
-        """When systemd last refused to start it once more: a failure comes with that."""
-
-    def follow(self, moments: Iterable[OomReport | UnitEvent]) -> list[_Draft]:
-        """Return what the kernel's reports and systemd's messages come to."""
-        for thing in moments:
-            if isinstance(thing, UnitEvent):
-                self._event(thing)
-            else:
-                self._report(thing)
-        return self._drafts
-
-    def _new(self, time: float, cause: Cause) -> _Draft:
-        draft = _Draft(time, self._unit, cause)
-        self._drafts.append(draft)
-        return draft
-
-    def _report(self, report: OomReport) -> None:
-        # systemd's word may have been written down before the kernel's.
-        for draft in reversed(self._drafts[-3:]):
-            early = draft.cause is Cause.OOM and draft.report is None
-            if early and report.time - draft.time <= NEAR:
-                break
-        else:
-            draft = self._new(report.time, Cause.OTHER)
-        draft.report, draft.cause = report, _cause(report)
-
-    def _event(self, event: UnitEvent) -> None:
-        kind = event.kind
-        waiting = [draft for draft in self._drafts if draft.open]
-        if kind is EventKind.OOM:
-            near = [d for d in self._drafts if d.cause in _OOMS and event.time - d.time <= NEAR]
-            for draft in near or [self._new(event.time, Cause.OOM)]:
-                draft.told = True
-        elif kind is EventKind.OOMD:
-            self._new(event.time, Cause.OOMD)
-        elif kind is EventKind.RESULT:
-            self._failed(event, waiting)
-        elif kind is EventKind.ENDED:
-            for draft in waiting:
-                draft.ended = event.time - draft.time <= SUDDEN
-                draft.lived = not draft.ended
-        elif kind is EventKind.TOO_OFTEN:
-            self._refused = event.time
-            down = [draft for draft in self._drafts if draft.down]
-            if not down:
-                down = [self._new(event.time, Cause.START_LIMIT)]
-            for draft in down:
-                draft.ended = draft.gave_up = True
-        elif kind is EventKind.RESTART:
-            for draft in self._drafts:
-                if draft.down:
-                    draft.waiting = True
-                    draft.restarts = int(event.detail) if _count(event.detail) else None
-        elif kind is EventKind.STARTED:
-            for draft in self._drafts:
-                if draft.down:
-                    draft.back = event.time
-                draft.lived = draft.lived or draft.open
-
-    def _failed(self, event: UnitEvent, waiting: Sequence[_Draft]) -> None:
-        if 0 <= event.time - self._refused <= NEAR:
-            return
-        if event.detail == "oom-kill":
-            mine = waiting
-        else:
-            # By the last kill: with OOMPolicy=continue it went on after those before.
-            last = max((d.time for d in waiting), default=event.time)
-            soon = event.time - last <= SLOW
-            mine = [d for d in waiting if soon and last - d.time <= BURST]
-        for draft in waiting:
-            draft.ended = draft in mine
-            draft.lived = not draft.ended
-        if not mine and (cause := CAUSES.get(event.detail)) is not None:
-            mine = [self._new(event.time, cause)]
-        for draft in mine:
-            draft.ended, draft.result = True, event.detail
-            draft.gave_up = draft.cause is Cause.START_LIMIT
-
-
-_OOMS = frozenset({Cause.LIMIT, Cause.RAM, Cause.OTHER, Cause.OOM})
-
-
-def _count(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) < 10
-
-
-def _cause(report: OomReport) -> Cause:
-    if report.by_hand:
-        return Cause.OTHER
-    if report.constraint == "CONSTRAINT_MEMCG":
-        return Cause.LIMIT
-    return Cause.RAM if report.constraint == "CONSTRAINT_NONE" else Cause.OTHER
-
-
-def _finish(draft: _Draft, boot: str, evidence: Evidence) -> Incident:
+def _finish(draft: Draft, boot: str, evidence: Evidence) -> Incident:
     this_boot = boot == evidence.boot
-    ending = _ending(draft, evidence, this_boot=this_boot)
+    ending = _ending(draft, boot, evidence)
     return Incident(
         draft.time,
         this_boot,
@@ -254,10 +167,13 @@ def _finish(draft: _Draft, boot: str, evidence: Evidence) -> Incident:
         max(0.0, draft.back - draft.time) if draft.back is not None else None,
         draft.restarts if draft.back is not None or draft.waiting else None,
         evidence.starters.get(draft.unit, "") if ending is Ending.DEAD else "",
+        killing=draft.killing,
+        clock=evidence.clocks.get(boot, Clock.WALL),
     )
 
 
-def _ending(draft: _Draft, evidence: Evidence, *, this_boot: bool) -> Ending:
+def _ending(draft: Draft, boot: str, evidence: Evidence) -> Ending:
+    this_boot = boot == evidence.boot
     runs = this_boot and draft.unit in evidence.running
     unread = evidence.events_since is not None and draft.time < evidence.events_since
     if draft.back is not None:
@@ -280,7 +196,9 @@ def _ending(draft: _Draft, evidence: Evidence, *, this_boot: bool) -> Ending:
     if draft.gave_up:
         return Ending.GAVE_UP
     if not this_boot:
-        return Ending.REBOOT
+        # Where the log itself ends, nobody knows what came then.
+        ends = boot == evidence.last_boot
+        return Ending.REBOOT if not ends else Ending.WAITING if draft.waiting else Ending.UNKNOWN
     return Ending.WAITING if draft.waiting else Ending.DEAD
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from lowmem_tui.model.integer import natural
 from lowmem_tui.model.quantity import format_size
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.oom import OOM_SCORE_ADJ_MIN, killable, score_of
@@ -129,5 +130,6 @@ def _percent(words: Sequence[str], option: str) -> int:
             text = word[len(option) :].partition(",")[0]
         else:
             continue
-        return int(text) if text.isdecimal() and text.isascii() and len(text) < 4 else _DEFAULT
+        found = natural(text, 3)
+        return _DEFAULT if found is None else found
     return _DEFAULT

@@ -38,6 +38,11 @@ def reports(text: str) -> list[OomReport]:
     return list(parse(lines(text)))
 
 
+def dead(report: OomReport) -> Victim:
+    assert report.victim is not None
+    return report.victim
+
+
 def member(pid: int) -> str:
     return KILLED.replace("612", str(pid))
 
@@ -90,7 +95,7 @@ def test_a_whole_report() -> None:
     ],
 )
 def test_cut_and_partial_reports(text: str, found: list[tuple[int, str, int]]) -> None:
-    assert [(r.victim.pid, r.unit, len(r.also)) for r in reports(text)] == found
+    assert [(dead(r).pid, r.unit, len(r.also)) for r in reports(text)] == found
 
 
 def test_a_report_does_not_reach_into_another_boot_or_hour() -> None:
@@ -106,9 +111,9 @@ def test_a_report_does_not_reach_into_another_boot_or_hour() -> None:
 def test_odd_process_names(name: str) -> None:
     summary, last = (text.replace("python3", name) for text in (SUMMARY, KILLED))
     (report,) = reports(f"{summary}\n{last}")
-    assert (report.victim.pid, report.unit) == (612, "hog.service")
-    assert report.victim.uid == 33
-    assert report.victim.anon == 100000 * KIB
+    assert (dead(report).pid, report.unit) == (612, "hog.service")
+    assert dead(report).uid == 33
+    assert dead(report).anon == 100000 * KIB
 
 
 def test_other_causes() -> None:
@@ -161,7 +166,7 @@ REAL = {
 def test_real_reports(name: str) -> None:
     pid, unit, limit_unit, limit, asked, also, rows = REAL[name]
     (report,) = reports(REPORTS[name])
-    assert (report.victim.pid, report.unit, len(report.also)) == (pid, unit, also)
+    assert (dead(report).pid, report.unit, len(report.also)) == (pid, unit, also)
     assert (report.limit_unit, report.limit) == (limit_unit, limit)
     assert (report.asked_by, report.asked_pid) == asked
     assert report.constraint == ("CONSTRAINT_MEMCG" if limit else "CONSTRAINT_NONE")
@@ -171,7 +176,7 @@ def test_real_reports(name: str) -> None:
     assert len(table) == rows
     victim = next(task for task in table if task.pid == pid)
     assert victim.rss >= 55 << 20
-    assert (victim.name, victim.adj) == ("python3", report.victim.adj)
+    assert (victim.name, victim.adj) == ("python3", dead(report).adj)
     upto = lines(REPORTS[name])[: int(report.reference) + 1]
     assert last_report(upto[::-1]) == tuple(line.text for line in upto)
 
@@ -193,7 +198,7 @@ def test_a_real_report_cut_anywhere(data: st.DataObject) -> None:
     end = data.draw(st.integers(start, len(text)))
     part = text[start:end]
     for report in reports(part):
-        assert report.victim.pid > 0
+        assert dead(report).pid > 0
     parse_table(part.splitlines(), 4096)
 
 

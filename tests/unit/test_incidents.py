@@ -290,7 +290,8 @@ def test_one_of_both_has_a_report_of_its_own() -> None:
 # what the kernel's report has more → why
 WHYS: dict[str, tuple[dict[str, Any], str]] = {
     "all of it": ({"swap_free": 0, "swap_total": MIB}, "the machine's RAM and swap were used up."),
-    "not told": ({}, "the machine's RAM and swap were used up."),
+    "not told": ({}, "the machine's RAM was used up."),
+    "not told whole": ({"swap_free": 0}, "the machine's RAM was used up."),
     "no swap": (
         {"swap_free": 0, "swap_total": 0},
         "the machine's RAM was used up, and there is no swap.",
@@ -302,7 +303,7 @@ WHYS: dict[str, tuple[dict[str, Any], str]] = {
     "by hand": ({"by_hand": True}, "somebody asked for a kill (SysRq f), no memory was short."),
     "with a slice": (
         {"also": TWO, "together": APP},
-        "and the other 2 of app.slice: the machine's RAM and swap were used up.",
+        "and the other 2 of app.slice: the machine's RAM was used up.",
     ),
 }
 

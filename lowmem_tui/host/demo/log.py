@@ -107,6 +107,7 @@ def report_of(memory: Memory, what: Decision) -> list[str]:
     if limited is None:
         head, where = "Out of memory", f"NONE,{_NODES},global_oom,task_memcg={place}"
         lines += f"Free swap  = {memory.free_swap() // KIB}kB\n"
+        lines += f"Total swap = {memory.swap_total // KIB}kB\n"
     else:
         head = "Memory cgroup out of memory"
         where = f"MEMCG,{_NODES},oom_memcg={limited.path},task_memcg={place}"
@@ -178,6 +179,7 @@ _NIGHT = """
 zstd invoked oom-killer: gfp_mask=0x140cca(GFP_HIGHUSER_MOVABLE|__GFP_COMP), order=0, oom_score_adj=0
 CPU: 0 UID: 998 PID: 30977 Comm: zstd Not tainted 6.12.48+deb13-amd64 #1  Debian 6.12.48-1
 Free swap  = 92kB
+Total swap = 2097148kB
 Tasks state (memory values in pages):
 [  pid  ]   uid  tgid total_vm      rss rss_anon rss_file rss_shmem pgtables_bytes swapents oom_score_adj name
 [    640]     0   640     2914     1702      312     1390         0          57344       70         -1000 sshd

@@ -38,7 +38,9 @@ class IncidentScreen(Sheet):
         self._incident = incident
         self._report: ReportText | None = None
         self._raw = False
-        self._reading = incident.report is not None and bool(incident.report.reference)
+        source = incident.report or incident.shortage
+        self._reference = source.reference if source is not None else ""
+        self._reading = bool(self._reference)
 
     def on_mount(self) -> None:
         """Read the kernel's report, if there is one."""
@@ -47,10 +49,7 @@ class IncidentScreen(Sheet):
             self.run_worker(self._read())
 
     async def _read(self) -> None:
-        report = self._incident.report
-        if report is None:
-            return
-        backend, reference = self.lowmem.backend, report.reference
+        backend, reference = self.lowmem.backend, self._reference
 
         def find() -> ReportText:
             return backend.witness.report(reference)
@@ -96,18 +95,11 @@ class IncidentScreen(Sheet):
             Text(f" {incident_words.why(incident)}"),
             Text(f" {incident_words.what_next(incident)}"),
         ]
-        report = incident.report
-        if report is not None:
-            lines.append(heading("THE KERNEL'S REPORT", width, palette))
-            for name, value in (
-                ("Group", report.cgroup),
-                ("Limit of", report.limit_cgroup),
-                ("Asked by", incident_words.asker(report)),
-                ("Kind", report.constraint),
-                ("Boot", "this one" if incident.this_boot else "an earlier one"),
-            ):
-                if value:
-                    lines.append(Text(f" {name:<9} {plain(value)}"))
+        facts = [(name, value) for name, value in _facts(incident) if value]
+        if facts:
+            title = "THE KERNEL'S REPORT" if incident.killing is None else "THE KILL"
+            lines.append(heading(title, width, palette))
+            lines += [Text(f" {name:<9} {plain(value)}") for name, value in facts]
         if self._report is not None and self._report.tasks:
             count = len(self._report.tasks)
             lines.append(heading(f"PROCESSES BEFORE THE KILL ({count})", width, palette))
@@ -116,7 +108,8 @@ class IncidentScreen(Sheet):
 
     def _table(self, tasks: Sequence[TaskRow]) -> Iterator[Text]:
         report = self._incident.report
-        dead = {v.pid for v in (report.victim, *report.also)} if report else set()
+        victims = (report.victim, *report.also) if report else ()
+        dead = {victim.pid for victim in victims if victim is not None}
         title = f"   {'PID':>8} {'UID':>5} {'RSS':>5} {'SWAP':>5} {'ADJ':>5} NAME"
         yield Text(title, style="bold", no_wrap=True)
         ranked = sorted(tasks, key=lambda t: t.rss + t.swap, reverse=True)
@@ -129,3 +122,26 @@ class IncidentScreen(Sheet):
             yield Text(row, style="bold" if t.pid in dead else "", no_wrap=True)
         if len(ranked) > MOST_TASKS:
             yield Text(f"   and {len(ranked) - MOST_TASKS} smaller ones")
+
+
+def _facts(incident: Incident) -> Iterator[tuple[str, str]]:
+    """Yield what is known, each with its name; "" where it is not."""
+    report, shortage, killing = incident.report, incident.shortage, incident.killing
+    if report is not None:
+        yield "Group", report.cgroup
+        yield "Limit of", report.limit_cgroup
+        yield "Asked by", incident_words.asker(report)
+        yield "Kind", report.constraint
+    elif shortage is not None:
+        yield "Limit of", shortage.cgroup
+        yield "Path", shortage.path
+        yield "Mode", shortage.mode
+        yield "How often", str(shortage.count)
+        yield "Over", incident_words.span(max(0.0, shortage.time - shortage.began))
+    elif killing is not None:
+        yield "Group", killing.cgroup
+        yield "By", killing.by
+        yield "Signal", killing.signal
+    else:
+        return
+    yield "Boot", "this one" if incident.this_boot else "an earlier one"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, cast
 from rich.segment import Segment
 from textual.binding import Binding, BindingType
 
-from lowmem_tui.model.incident import Ending
+from lowmem_tui.model.incident import Ending, Kind
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy import incident_words
 from lowmem_tui.tui.widgets.lines import Lines, fit
@@ -27,6 +27,8 @@ MOST_NAME = 28
 """Cells of a unit's name where the line is not very wide."""
 
 BAD = frozenset({Ending.DEAD, Ending.GAVE_UP})
+
+STUCK = frozenset({Kind.NO_VICTIM, Kind.PANIC})
 
 
 class IncidentList(Lines):
@@ -90,7 +92,8 @@ class IncidentList(Lines):
         whom = fit(plain(incident_words.whom(incident).removesuffix(".service"), name), name)
         text = fit(f" {when}  {whom}  {incident_words.short(incident)}", width, more)
         bad = incident.ending in BAD and incident.this_boot and not incident.until
-        style = palette.bad if bad else palette.plain
+        stuck = incident.kind in STUCK and incident.this_boot
+        style = palette.bad if bad or stuck else palette.plain
         return (Segment(text, palette.cursor if on else style),)
 
     def action_move(self, by: int) -> None:
@@ -120,5 +123,7 @@ class IncidentList(Lines):
         self.action_move(-1)
 
 
-def _key(incident: Incident) -> tuple[float, str]:
-    return incident.time, incident.unit
+def _key(incident: Incident) -> tuple[float, str, str]:
+    # What is folded goes on: it is known by when it began.
+    began = incident.shortage.began if incident.shortage else incident.time
+    return began, incident.unit, incident.kind
