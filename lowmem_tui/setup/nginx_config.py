@@ -20,12 +20,18 @@ MAIN = "/etc/nginx/nginx.conf"
 
 DEEPEST = 16
 """Includes within includes that are followed."""
-MOST = 1000
-"""Files that are read."""
+MOST = 2000
+"""Files that are read: a server with hundreds of sites has several for each."""
+BYTES = 4 << 20
+"""All of them together: reading them takes seconds then."""
+STATEMENTS = 200_000
+"""Statements, those of a file counted each time that it is included."""
 NESTED = 50
 """Blocks within blocks: a handful is usual."""
 
 INCLUDE = "include"
+
+_WILD = frozenset("*?[")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +62,7 @@ class Config:
     broken: list[str] = field(default_factory=list)
     """Sentences on what nginx would not take."""
     unread: list[str] = field(default_factory=list)
-    """Sentences on what this user may not read."""
+    """Sentences on what could not be read: what stands there is not known."""
 
     def find(self, *names: str) -> Iterator[Directive]:
         """Yield the statements below these blocks: ``find("http", "limit_req_zone")``."""
@@ -116,30 +122,62 @@ def _directives(parsed: Sequence[dict[str, Any]], file: str, depth: int) -> Iter
         )
 
 
-def read_config(main: str, files: Files, inspector: Inspector) -> Config:
+def read_config(main: str, files: Files, inspector: Inspector, ahead: str = "") -> Config:
     """Return the configuration that begins with a file, its includes followed; never raises.
 
-    As nginx does, a relative path is one from the folder of the main file.
+    As nginx does, a relative path is one from the folder of the main file. ``ahead`` is what
+    the option ``-g`` says.
     """
     config = Config()
     reader = _Reader(config, main.rpartition("/")[0], files, inspector)
-    config.top = reader.file(main, 0)
+    config.top = (*reader.statements(ahead), *reader.file(main))
     return config
 
 
+class _TooMuchError(Exception):
+    """There is more than is looked at."""
+
+
 class _Reader:
+    """Follows includes; each file is read and taken apart once."""
+
     def __init__(self, config: Config, base: str, files: Files, inspector: Inspector) -> None:
         self._config = config
         self._base = base
         self._files = files
         self._inspector = inspector
-        self._count = 0
+        self._open: list[str] = []
+        self._known: dict[str, tuple[Directive, ...]] = {}
+        self._sizes: dict[str, int] = {}
+        self._bytes = self._count = 0
 
-    def file(self, path: str, depth: int) -> tuple[Directive, ...]:
+    def file(self, path: str) -> tuple[Directive, ...]:
+        """Return what a file says, with what it includes."""
         config = self._config
-        self._count += 1
-        if depth > DEEPEST or self._count > MOST:
+        if path in self._open or len(self._open) > DEEPEST:
             config.broken.append(f"{plain(path)} is included in a circle, or far too deep")
+            return ()
+        if path not in self._known:
+            before = self._count
+            self._open.append(path)
+            self._known[path] = self._read(path)
+            self._open.pop()
+            self._sizes[path] = self._count - before
+        else:
+            self._counted(self._sizes[path])
+        return self._known[path]
+
+    def statements(self, text: str) -> tuple[Directive, ...]:
+        """Return what the option ``-g`` says."""
+        found, wrong = statements(text, "-g")
+        if wrong:
+            self._config.broken.append(wrong)
+        return self._followed(found)
+
+    def _read(self, path: str) -> tuple[Directive, ...]:
+        config = self._config
+        if len(self._known) > MOST or self._bytes > BYTES:
+            self._too_much()
             return ()
         text, trouble = common.read(self._files, path)
         if trouble:
@@ -149,39 +187,63 @@ class _Reader:
             config.broken.append(f"there is no {plain(path)}, which is included")
             return ()
         config.texts[path] = text
+        self._bytes += len(text)
+        if self._bytes > BYTES:
+            self._too_much()
+            return ()
         found, wrong = statements(text, path)
         if wrong:
             config.broken.append(wrong)
-        return tuple(self._follow(each, depth) for each in found)
+        return self._followed(found)
 
-    def _follow(self, each: Directive, depth: int) -> Directive:
+    def _followed(self, found: Iterable[Directive]) -> tuple[Directive, ...]:
+        try:
+            return tuple(self._follow(each) for each in found)
+        except _TooMuchError:
+            self._too_much()
+            return ()
+
+    def _too_much(self) -> None:
+        words = (
+            "The configuration has more files and lines than lowmem-tui reads "
+            f"({MOST} files, {BYTES >> 20} MiB, {STATEMENTS} statements with those included)"
+        )
+        if words not in self._config.unread:
+            self._config.unread.append(words)
+
+    def _counted(self, more: int) -> None:
+        self._count += more
+        if self._count > STATEMENTS:
+            raise _TooMuchError
+
+    def _follow(self, each: Directive) -> Directive:
+        self._counted(1)
         if each.name == INCLUDE and len(each.args) == 1 and each.block is None:
             inner: list[Directive] = []
             for path in self._paths(each.args[0]):
-                inner += self.file(path, depth + 1)
+                inner += self.file(path)
             block = tuple(inner)
         elif each.block is None:
             return each
         else:
-            block = tuple(self._follow(inner, depth) for inner in each.block)
+            block = tuple(self._follow(inner) for inner in each.block)
         return Directive(each.name, each.args, each.file, each.line, block)
 
     def _paths(self, pattern: str) -> Iterator[str]:
         full = absolute(pattern, self._base)
-        if not any(char in full for char in "*?["):
+        if not _WILD & set(full):
             yield full
             return
-        found = [""]
-        for part in full.strip("/").split("/"):
-            if any(char in part for char in "*?["):
-                found = [
-                    f"{folder}/{name}"
-                    for folder in found
-                    for name in self._inspector.names(folder or "/")
-                    if matches(name, part)
-                ]
-            else:
-                found = [f"{folder}/{part}" for folder in found]
+        folders = full.partition(next(p for p in full.split("/") if _WILD & set(p)))[0]
+        found = [folders.rstrip("/")]
+        for part in full[len(folders) :].split("/"):
+            # What is not there is no match, as for glob(3).
+            found = [
+                f"{folder}/{name}"
+                for folder in found
+                for name in self._inspector.names(folder or "/")
+                if name == part or matches(name, part)
+            ]
         yield from sorted(found)
 
 

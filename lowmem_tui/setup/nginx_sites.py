@@ -15,28 +15,43 @@ if TYPE_CHECKING:
 PASSES = ("proxy_pass", "uwsgi_pass", "fastcgi_pass", "scgi_pass", "grpc_pass")
 """What hands a request to an application."""
 
-_NOT_INSIDE = "location"
-"""An inner location has its own place in the list."""
+_OPENS = frozenset({"allow", "satisfy"})
+
+MODIFIERS = ("^~", "~*", "~", "=", "@")
+"""What tells nginx how a location matches; the two with a ``~`` alone are patterns."""
 
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """A location that hands requests on."""
+    """A location, and what holds for it."""
 
     directive: Directive
     server: str
     """Its server's first name, or what it listens to; "" for neither."""
     passes: str
-    """``proxy_pass http://127.0.0.1:8000``."""
+    """``proxy_pass http://127.0.0.1:8000``; "" where nothing is handed on."""
     limits: tuple[Directive, ...]
     """Each limit_req that holds for it."""
     own: bool
     """Whether they stand in the location itself."""
+    dry: Directive | None = None
+    """The ``limit_req_dry_run on`` that holds for it: nothing is refused then."""
+    site: Directive | None = None
+    """Its server."""
+    outer: tuple[Directive, ...] = ()
+    """The locations around it, the outermost first."""
+    conditional: bool = False
+    """Whether it hands on only what an ``if`` or ``limit_except`` within it picks."""
 
     @property
     def limit(self) -> Directive | None:
-        """The last of them."""
+        """The last of its limit_req."""
         return self.limits[-1] if self.limits else None
+
+    @property
+    def bounded(self) -> bool:
+        """Whether a limit_req refuses anything here."""
+        return bool(self.limits) and self.dry is None
 
     @property
     def path(self) -> str:
@@ -53,6 +68,23 @@ class Location:
         """The zone of its limit_req."""
         return zone_of(self.limit) if self.limit else ""
 
+    @property
+    def match(self) -> tuple[str, str]:
+        """How it matches and what: ``("~*", "\\.png$")``, ``("", "/")``. ``=/a`` needs no space."""
+        if len(self.directive.args) > 1:
+            return self.directive.args[0], self.directive.args[1]
+        text = self.directive.args[0] if self.directive.args else ""
+        found = next((each for each in MODIFIERS if text.startswith(each)), "")
+        return found, text[len(found) :]
+
+    def values(self, name: str) -> Iterator[tuple[str, ...]]:
+        """Yield the arguments of each statement of a name that stands in it."""
+        yield from (each.args for each in self.directive.inside() if each.name == name)
+
+    def has(self, *names: str) -> bool:
+        """Tell whether one of these statements stands in it."""
+        return any(each.name in names for each in self.directive.inside())
+
 
 def zone_of(limit: Directive) -> str:
     """Return the name of the zone of a ``limit_req`` or a ``limit_req_zone``."""
@@ -62,44 +94,100 @@ def zone_of(limit: Directive) -> str:
 
 def locations(config: Config) -> list[Location]:
     """Return every location that hands requests on, in the order of the files."""
+    return [each for each in all_locations(config) if each.passes]
+
+
+def all_locations(config: Config) -> list[Location]:
+    """Return every location, in the order of the files."""
     found: list[Location] = []
     for http in flat(config.top):
         if http.name == "http":
-            limits = _limits(http.inside())
+            above = _Above().below(http)
             for server in http.inside():
                 if server.name == "server":
-                    found += _of_server(server, limits)
+                    found += _of_server(server, above)
     return found
 
 
-def _of_server(server: Directive, above: tuple[Directive, ...]) -> Iterator[Location]:
+@dataclass(frozen=True, slots=True)
+class _Above:
+    """What a block inherits: each of the two by itself, as nginx merges them."""
+
+    limits: tuple[Directive, ...] = ()
+    dry: Directive | None = None
+
+    def below(self, block: Directive) -> _Above:
+        own = tuple(each for each in block.inside() if each.name == "limit_req")
+        dry = self.dry
+        for each in block.inside():
+            if each.name == "limit_req_dry_run" and each.args:
+                dry = each if each.args[0].lower() == "on" else None
+        return _Above(own or self.limits, dry)
+
+
+def _of_server(server: Directive, above: _Above) -> Iterator[Location]:
     words = {each.name: each.args[0] for each in reversed([*server.inside()]) if each.args}
     name = words.get("server_name", "")
     if name in {"", "_"}:
         name = words.get("listen", "")
-    yield from _in(server.inside(), name, _limits(server.inside()) or above)
+    yield from _in(server, name, above.below(server), server, ())
 
 
 def _in(
-    block: Iterable[Directive], server: str, above: tuple[Directive, ...]
+    block: Directive, name: str, above: _Above, server: Directive, outer: tuple[Directive, ...]
 ) -> Iterator[Location]:
-    for each in block:
+    answered = block is server and _returns(server)
+    for each in block.inside():
         if each.name != "location":
             continue
-        own = _limits(each.inside())
-        limits = own or above
-        if passes := next(_passes(each), ""):
-            yield Location(each, server, passes, limits, bool(own))
-        yield from _in(each.inside(), server, limits)
+        here = above.below(each)
+        own = any(inner.name == "limit_req" for inner in each.inside())
+        closed = answered or _returns(each) or _refuses(each)
+        passes = "" if closed else next(_anywhere(each), "")
+        always = any(_passes(each.inside()))
+        yield Location(
+            *(each, name, passes, here.limits, own, here.dry, server, outer),
+            conditional=bool(passes) and not always,
+        )
+        if not answered:
+            yield from _in(each, name, here, server, (*outer, each))
 
 
-def _limits(block: Iterable[Directive]) -> tuple[Directive, ...]:
-    return tuple(each for each in block if each.name == "limit_req")
+def _returns(block: Directive) -> bool:
+    """Tell whether everything is answered by a ``return``, which comes ahead of all else.
+
+    A ``break`` or a ``rewrite`` before it may keep a request from it.
+    """
+    for each in block.inside():
+        if each.name == "return":
+            return True
+        if each.name in {"break", "rewrite"} or (
+            each.name == "if" and any(i.name in {"break", "rewrite"} for i in each.inside())
+        ):
+            return False
+    return False
 
 
-def _passes(location: Directive) -> Iterator[str]:
-    for each in location.inside():
+def _refuses(location: Directive) -> bool:
+    """Tell whether it lets nobody through: ``deny all`` without an ``allow``."""
+    names = {each.name for each in location.inside()}
+    return not names & _OPENS and any(
+        each.name == "deny" and each.args == ("all",) for each in location.inside()
+    )
+
+
+def _passes(block: Iterable[Directive]) -> Iterator[str]:
+    for each in block:
         if each.name in PASSES:
             yield " ".join((each.name, *each.args))
-        elif each.name not in {_NOT_INSIDE, INCLUDE} and each.block:  # if, limit_except
-            yield from _passes(each)
+
+
+def _anywhere(location: Directive) -> Iterator[str]:
+    """Yield what hands on in a location, within ``if`` and ``limit_except`` too.
+
+    An inner location has its own place in the list.
+    """
+    yield from _passes(location.inside())
+    for each in location.inside():
+        if each.name not in {"location", INCLUDE} and each.block:
+            yield from _anywhere(each)
