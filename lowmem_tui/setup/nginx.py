@@ -9,11 +9,11 @@ from lowmem_tui.model.errors import InvalidValueError, RefusedError
 from lowmem_tui.model.plan import FileChange, Notice
 from lowmem_tui.model.setup import Finding, Item, Look, Severity
 from lowmem_tui.model.text import plain
-from lowmem_tui.setup import common, nginx_config, nginx_room, nginx_zones
+from lowmem_tui.setup import common, nginx_config, nginx_room, nginx_static, nginx_zones
+from lowmem_tui.setup.nginx_main import UNIT
 from lowmem_tui.setup.nginx_seen import (
     BURST,
     OURS,
-    UNIT,
     ZONE,
     edited,
     see,
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 RATE_KEY = "rate"
 RATE = "5r/s"
 RATES = ("2r/s", "5r/s", "10r/s", "20r/s", "50r/s")
+BURST_OF_MANY = "burst=40 nodelay"
+"""Where a page asks several things at once."""
 BURSTS = ("burst=5 nodelay", "burst=10 nodelay", "burst=20 nodelay", "burst=40 nodelay")
 
 _RATE = re.compile(r"[1-9][0-9]{0,5}r/[sm]\Z")
@@ -67,13 +69,13 @@ class NginxStep:
                         "nginx-broken",
                         Severity.PROBLEM,
                         UNIT,
-                        f"nginx would not start again: {seen.broken}",
+                        f"nginx would not start again, and no limit_req is proposed: {seen.broken}",
                         "mend the file, then `sudo nginx -t` until it is content",
                     ),
                 ),
-                by_hand=("Nothing is proposed until `sudo nginx -t` is content.",),
+                by_hand=("No limit_req is proposed until `sudo nginx -t` is content.",),
             )
-        room = nginx_room.look(seen.config, self._ground)
+        room = nginx_room.look(seen.config, seen.main, self._ground)
         return Look(
             facts=(*_facts(seen), *room.facts),
             items=tuple(self._items(seen)),
@@ -87,6 +89,7 @@ class NginxStep:
         places = _ours_to_do(seen)
         if not places or not zone_possible(seen):
             return
+        taken = any(p.ours or not p.caution for p in places)
         if not zone_of_theirs(seen):
             rate = _rate(seen)
             yield Item(
@@ -94,23 +97,15 @@ class NginxStep:
                 "how often one address may ask",
                 f"at most {rate}" if rate else "as often as it likes",
                 rate or RATE,
-                f"A zone of 10 MB in a file of our own ({OURS}), counted for each address "
-                "($binary_remote_addr). Someone who reads and clicks stays below 5 requests to "
-                "the application in a second; a page that calls it more often needs more.",
+                f"limit_req_zone: a zone of 10 MB in a file of our own ({OURS}), counted for each "
+                "address ($binary_remote_addr). Someone who reads and clicks stays below 5 "
+                "requests to the application in a second; a page that calls it more often needs "
+                "more.",
                 _with(RATES, rate or RATE),
+                taken=taken,
                 done=bool(rate),
             )
-        for place in places:
-            yield Item(
-                place.key,
-                f"bound {place.location.passes.partition(' ')[0]} at {plain(place.location.path)}",
-                place.burst if place.ours else "no bound",
-                place.burst if place.ours else BURST,
-                f"One line put into {place.shown}. The file is the administrator's: the rest of it "
-                "stays byte for byte, the review shows the line, and undo restores the file.",
-                _with(BURSTS, place.burst if place.ours else BURST),
-                done=place.ours,
-            )
+        yield from map(_item, places)
 
     def plan(self, wishes: Mapping[str, str]) -> Plan:
         """See ``Step``."""
@@ -135,9 +130,9 @@ class NginxStep:
             key=lambda p: -p.location.directive.line,
         )
         for place in todo:
-            if place.location.limit is not None and not place.ours:
+            if place.location.bounded and not place.ours:
                 continue  # bounded by a line of theirs
-            if place.burst == wanted[place.key]:
+            if place.ours and place.burst == wanted[place.key]:
                 continue
             if place.by_hand:
                 raise RefusedError(f"{place.shown} cannot be changed: {place.by_hand}")
@@ -213,11 +208,36 @@ def _ours_to_do(seen: Seen) -> list[Place]:
     return [p for p in seen.places if not p.by_hand and (p.ours or p.location.limit is None)]
 
 
+def _item(place: Place) -> Item:
+    passes, path = place.location.passes.partition(" ")[0], plain(place.location.path)
+    value = place.burst if place.ours else _burst(place)
+    line = (
+        f"One line with limit_req put into {place.shown}. The file is the administrator's: the "
+        "rest of it stays byte for byte, the review shows the line, and undo restores the file."
+    )
+    return Item(
+        place.key,
+        f"limit_req: bound {passes} at {path}",
+        place.burst if place.ours else "no bound",
+        value,
+        line if place.ours or not place.caution else f"{place.caution} {line}",
+        _with(BURSTS, value),
+        taken=place.ours or not place.caution,
+        done=place.ours,
+    )
+
+
+def _burst(place: Place) -> str:
+    return BURST_OF_MANY if nginx_static.burst_of_many(place.location) else BURST
+
+
 def _facts(seen: Seen) -> Iterator[str]:
     count = len(seen.places)
-    bounded = sum(p.location.limit is not None for p in seen.places)
+    bounded = sum(p.location.bounded for p in seen.places)
     files = len(seen.config.texts)
-    told = f"{files} {'file' if files == 1 else 'files'} read, nginx.conf first: "
+    if seen.elsewhere:
+        yield seen.elsewhere
+    told = f"{files} {'file' if files == 1 else 'files'} read, {plain(seen.main)} first: "
     if count:
         yield (
             f"{told}{count} {'location hands' if count == 1 else 'locations hand'} requests on to "
@@ -230,34 +250,58 @@ def _facts(seen: Seen) -> Iterator[str]:
             f"There is a zone {plain(name)} of {plain(zone.rate)} in {plain(zone.file)}, "
             f"counted by {plain(zone.key)}."
         )
+    status = next((d for d in seen.config.find("http", "limit_req_status") if d.args), None)
+    if status:
+        yield f"What limit_req refuses is answered with {plain(status.args[0], 20)} here."
     yield from (f"{trouble}: what it says is not known." for trouble in seen.config.unread)
 
 
 def _findings(seen: Seen) -> Iterator[Finding]:
     for place in seen.places:
-        if place.location.limit is None:
-            yield Finding(
-                "nginx-unbounded",
-                Severity.WARNING,
-                place.file,
-                f"{place.shown} sends every request on ({plain(place.location.passes, 80)}), "
-                "however many one address makes.",
-                f"by hand: {statement(BURST)}" if place.by_hand else common.remedy("nginx"),
-            )
+        if place.location.dry:
+            yield _dry(place)
+        elif place.location.limit is None and not place.static and not seen.config.unread:
+            yield _unbounded(place)
     yield from nginx_zones.findings(
-        seen.zones, [place.location for place in seen.places], {OURS: common.remedy("nginx")}
+        seen.zones,
+        [place.location for place in seen.places if place.location.bounded],
+        {OURS: common.remedy("nginx")},
+    )
+
+
+def _unbounded(place: Place) -> Finding:
+    return Finding(
+        "nginx-unbounded",
+        Severity.ADVICE if place.caution else Severity.WARNING,
+        place.file,
+        f"{place.shown} sends every request on ({plain(place.location.passes, 80)}), however many "
+        f"one address makes: it has no limit_req.{' ' if place.caution else ''}{place.caution}",
+        f"by hand: {statement(BURST)}" if place.by_hand else common.remedy("nginx"),
+    )
+
+
+def _dry(place: Place) -> Finding:
+    dry = place.location.dry
+    where = f"{plain(dry.file)}, line {dry.line}" if dry else "its server"
+    limit = "the limit_req there" if place.location.limit else "a limit_req"
+    return Finding(
+        "nginx-dry-run",
+        Severity.WARNING,
+        place.file,
+        f"limit_req_dry_run is on for {place.shown}: {limit} only counts, and refuses nothing.",
+        f"by hand: take `limit_req_dry_run on;` out of {where}, and reload nginx",
     )
 
 
 def _by_hand(seen: Seen) -> Iterator[str]:
     for place in seen.places:
-        if place.location.limit is None and place.by_hand:
+        if place.location.limit is None and place.by_hand and not place.static:
             yield (
                 f"{place.shown}: {place.by_hand.rstrip('.')}; put in as its first line: "
                 f"{statement(BURST)}"
             )
-    unbounded = [p for p in seen.places if p.location.limit is None]
-    if unbounded and not zone_possible(seen):
+    unbounded = [p for p in seen.places if p.location.limit is None and not p.static]
+    if unbounded and not seen.elsewhere and not zone_possible(seen):
         yield (
             f"{nginx_config.MAIN} includes no conf.d/*.conf within http: put `include "
             "/etc/nginx/conf.d/*.conf;` there, then run this again."

@@ -148,8 +148,9 @@ class _Reader:
         self._inspector = inspector
         self._open: list[str] = []
         self._known: dict[str, tuple[Directive, ...]] = {}
-        self._sizes: dict[str, int] = {}
-        self._bytes = self._count = 0
+        self._sizes: dict[str, tuple[int, int]] = {}
+        """The statements of each file, and how deep its blocks are nested."""
+        self._bytes = self._count = self._level = self._deepest = 0
 
     def file(self, path: str) -> tuple[Directive, ...]:
         """Return what a file says, with what it includes."""
@@ -158,13 +159,16 @@ class _Reader:
             config.broken.append(f"{plain(path)} is included in a circle, or far too deep")
             return ()
         if path not in self._known:
-            before = self._count
+            before, outside, self._deepest = self._count, self._deepest, self._level
             self._open.append(path)
             self._known[path] = self._read(path)
             self._open.pop()
-            self._sizes[path] = self._count - before
+            self._sizes[path] = self._count - before, self._deepest - self._level
+            self._deepest = max(outside, self._deepest)
         else:
-            self._counted(self._sizes[path])
+            count, deep = self._sizes[path]
+            self._counted(count)
+            self._entered(self._level + deep)
         return self._known[path]
 
     def statements(self, text: str) -> tuple[Directive, ...]:
@@ -206,7 +210,7 @@ class _Reader:
     def _too_much(self) -> None:
         words = (
             "The configuration has more files and lines than lowmem-tui reads "
-            f"({MOST} files, {BYTES >> 20} MiB, {STATEMENTS} statements with those included)"
+            f"({MOST} files, {BYTES >> 20} MiB, {STATEMENTS} statements, {NESTED} blocks deep)"
         )
         if words not in self._config.unread:
             self._config.unread.append(words)
@@ -214,6 +218,11 @@ class _Reader:
     def _counted(self, more: int) -> None:
         self._count += more
         if self._count > STATEMENTS:
+            raise _TooMuchError
+
+    def _entered(self, level: int) -> None:
+        self._deepest = max(self._deepest, level)
+        if level > NESTED:
             raise _TooMuchError
 
     def _follow(self, each: Directive) -> Directive:
@@ -226,7 +235,12 @@ class _Reader:
         elif each.block is None:
             return each
         else:
-            block = tuple(self._follow(inner) for inner in each.block)
+            self._level += 1
+            try:
+                self._entered(self._level)
+                block = tuple(self._follow(inner) for inner in each.block)
+            finally:
+                self._level -= 1
         return Directive(each.name, each.args, each.file, each.line, block)
 
     def _paths(self, pattern: str) -> Iterator[str]:

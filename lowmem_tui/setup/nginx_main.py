@@ -5,16 +5,17 @@ As ngx_get_options and ngx_process_options of nginx's own source read the comman
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from lowmem_tui.model.text import plain
-from lowmem_tui.setup import nginx_config
+from lowmem_tui.setup import common, nginx_config, unit_command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lowmem_tui.model.unit import UnitProperties
     from lowmem_tui.setup.ground import Ground
+    from lowmem_tui.setup.unit_command import Command
 
 UNIT = "nginx.service"
 
@@ -39,58 +40,81 @@ class Started(NamedTuple):
     """How nginx is started."""
 
     unit: str
+    there: bool
+    """Whether there is such a unit at all."""
     main: str
     """The file that its configuration begins with; "" where that cannot be determined."""
-    globals: str
+    ahead: str = ""
     """What ``-g`` says."""
-    unknown: str
+    unknown: str = ""
     """Why it cannot be determined, a sentence; or ""."""
 
 
-def started(unit: str, properties: UnitProperties | None, words: Sequence[str | None]) -> Started:
-    """Return how a unit starts nginx.
+def started(ground: Ground) -> Started:
+    """Return which nginx this server has and how it is started. Raises LowmemError."""
+    for unit in UNITS:
+        known = ground.situation([unit]).units[unit]
+        properties = known.unit.properties
+        if properties is None or not properties.exists:
+            continue
+        if properties.load_state == "masked":
+            return Started(unit, True, nginx_config.MAIN)
+        made = unit_command.command(
+            known.files,
+            properties.name,
+            partial(common.read, ground.files),
+            ground.inspector.names,
+        )
+        return of_command(unit, made)
+    return Started(UNIT, False, nginx_config.MAIN)
 
-    ``words`` are the arguments of its command with systemd's variables filled in, None for one
-    whose value is not known; none for a unit without a command.
-    """
-    if properties is None or not words:
-        return Started(unit, nginx_config.MAIN, "", "")
-    program = words[0] or ""
-    said = " ".join(word if word is not None else "?" for word in words)
+
+def of_command(unit: str, made: Command) -> Started:
+    """Return what a command of a unit starts."""
+    program = (made.seen[0] if made.seen else "") or ""
+    if made.words is None:
+        return _unknown(unit, f"{plain(program, 60) or 'something'} ({made.unknown})")
+    shown = f"`{plain(' '.join(made.words), 120)}`"
     if program.rpartition("/")[2] not in PROGRAMS or not program.startswith("/"):
-        return _unknown(unit, f"`{plain(said, 120)}`, which is no nginx that is known")
-    options = _options(words[1:])
+        return _unknown(unit, f"{shown}, which is no nginx that is known")
+    options = _options(made.words[1:])
     if options is None:
-        return _unknown(unit, f"`{plain(said, 120)}`, of which a part cannot be determined")
-    prefix = options.get("p") or _prefix(program)
+        return _unknown(unit, f"{shown}, which is no command line of nginx")
+    if options.get("p") == "" or options.get("c") == "":
+        return _unknown(unit, f"{shown}, with an empty option")
     main = options.get("c") or SYSTEM.get(program, "conf/nginx.conf")
     if not main.startswith("/"):
+        prefix = options.get("p") or _prefix(program)
         if not prefix.startswith("/"):
-            return _unknown(unit, f"`{plain(said, 120)}`, and its prefix is not known")
+            return _unknown(unit, f"{shown}, and its prefix is not known")
         main = f"{prefix.rstrip('/')}/{main}"
-    return Started(unit, main, options.get("g", ""), "")
+    return Started(unit, True, main, options.get("g", ""))
 
 
 def _unknown(unit: str, how: str) -> Started:
     return Started(
-        *(unit, "", ""),
-        f"{plain(unit, 60)} starts {how}: its configuration cannot be determined, so limit_req is "
-        "neither looked for nor proposed. Do it by hand.",
+        *(unit, True, "", ""),
+        f"{plain(unit, 60)} starts {how}: which configuration that reads cannot be determined, so "
+        "nothing is looked for and no limit_req is proposed. Look for limit_req there by hand.",
     )
 
 
 def _prefix(program: str) -> str:
-    """Return what a program of one's own making was built with: /usr/local/nginx/sbin/nginx."""
+    """Return what a program of one's own making was built with: /usr/local/nginx/sbin/nginx.
+
+    A link such as /usr/sbin/nginx to it does not tell.
+    """
     folder = program.rpartition("/")[0]
-    return folder.removesuffix("/sbin") if folder.endswith("/sbin") else ""
+    known = folder.endswith("/sbin") and folder not in {"/usr/sbin", "/usr/local/sbin"}
+    return folder.removesuffix("/sbin") if known else ""
 
 
-def _options(words: Sequence[str | None]) -> dict[str, str] | None:
+def _options(words: Sequence[str]) -> dict[str, str] | None:
     """Return the options that take a value, the last of each; None if that cannot be told."""
     found: dict[str, str] = {}
     rest = iter(words)
     for word in rest:
-        if not word or word[0] != "-":
+        if not word.startswith("-"):
             return None
         for at, char in enumerate(word[1:], 2):
             if char in "pcges":
@@ -102,8 +126,3 @@ def _options(words: Sequence[str | None]) -> dict[str, str] | None:
             if char not in "?hvVtTq":
                 return None
     return found
-
-
-def command(ground: Ground, unit: str, properties: UnitProperties) -> list[str | None]:
-    """Return the words of a unit's command with its variables filled in; None: not known."""
-    raise NotImplementedError

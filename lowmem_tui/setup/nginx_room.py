@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from lowmem_tui.model.integer import natural
 from lowmem_tui.model.quantity import format_size
 from lowmem_tui.model.setup import Finding, Severity
+from lowmem_tui.model.text import plain
 from lowmem_tui.setup import common
 from lowmem_tui.setup.nginx_config import flat
 
@@ -24,7 +26,7 @@ REQUEST = 4096 + 1024
 MOST = 0.25
 """The share of RAM that a full nginx may come to."""
 
-_SIZE = re.compile(r"([0-9]{1,9})([kKmM]?)\Z")
+_SIZE = re.compile(r"([0-9]{1,7})([kKmM]?)\Z")
 
 
 class Room(NamedTuple):
@@ -35,7 +37,7 @@ class Room(NamedTuple):
     by_hand: tuple[str, ...] = ()
 
 
-def look(config: Config, ground: Ground) -> Room:
+def look(config: Config, main: str, ground: Ground) -> Room:
     """Return what nginx holds, and what it would hold with every connection taken."""
     snapshot = ground.snapshot()
     ram = snapshot.host.mem_total
@@ -76,12 +78,12 @@ def look(config: Config, ground: Ground) -> Room:
                 Severity.ADVICE,
                 "nginx.service",
                 told,
-                f"by hand: `{line}` in the events block of /etc/nginx/nginx.conf",
+                f"by hand: `{line}` in the events block of {plain(main)}",
             ),
         ),
         (
             (
-                f"The events block of /etc/nginx/nginx.conf: `{line}` keeps a full nginx within a "
+                f"The events block of {plain(main)}: `{line}` keeps a full nginx within a "
                 "quarter of RAM."
             ),
         ),
@@ -109,11 +111,12 @@ def _value(config: Config, block: str, name: str) -> str:
 
 
 def _number(text: str, default: int) -> int:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 8 else default
+    found = natural(text, 7)
+    return default if found is None else found
 
 
 def _size(text: str, default: int) -> int:
     found = _SIZE.match(text)
     if not found:
         return default
-    return int(found[1]) * {"": 1, "k": 1024, "m": 1 << 20}[found[2].lower()]
+    return _number(found[1], default) * {"": 1, "k": 1024, "m": 1 << 20}[found[2].lower()]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,17 +9,25 @@ from typing import TYPE_CHECKING
 from lowmem_tui.model.errors import LowmemError
 from lowmem_tui.model.plan import ActionKind
 from lowmem_tui.model.text import plain
-from lowmem_tui.setup import common, nginx_config, nginx_edit, nginx_sites
+from lowmem_tui.setup import (
+    common,
+    nginx_config,
+    nginx_edit,
+    nginx_main,
+    nginx_sites,
+    nginx_static,
+)
+from lowmem_tui.setup.nginx_main import UNIT
 from lowmem_tui.setup.nginx_zones import zones_of
 
 if TYPE_CHECKING:
-    from lowmem_tui.model.unit import UnitProperties
+    from collections.abc import Sequence
+
     from lowmem_tui.setup.ground import Ground
     from lowmem_tui.setup.nginx_config import Config
     from lowmem_tui.setup.nginx_sites import Location
     from lowmem_tui.setup.nginx_zones import Zone
 
-UNIT = "nginx.service"
 FOLDER = "/etc/nginx/"
 OURS = "/etc/nginx/conf.d/zz-lowmem-tui.conf"
 ZONE = "lowmem"
@@ -34,10 +41,15 @@ class Place:
 
     key: str
     location: Location
+    """Where its file is included more than once: as it stands where nothing bounds it."""
     file: str
     """The file itself, with links resolved."""
     by_hand: str
     """Why it cannot be changed from here; or ""."""
+    caution: str
+    """Why a bound is not taken here unless the operator says so; or ""."""
+    static: bool = False
+    """Whether it is for static files: it needs no bound."""
 
     @property
     def ours(self) -> bool:
@@ -67,7 +79,10 @@ class Seen:
     broken: str
     """Why nothing is touched: the configuration does not stand as it is."""
     config: Config
-    unit: UnitProperties | None
+    main: str
+    """The file that the configuration begins with."""
+    elsewhere: str
+    """Why nothing of it is changed from here: it is not the distribution's; or ""."""
     zones: dict[str, Zone]
     """By their names."""
     places: tuple[Place, ...]
@@ -75,21 +90,29 @@ class Seen:
 
 def see(ground: Ground) -> Seen:
     """Look at nginx, its configuration and what can be done about it. Raises LowmemError."""
-    unit = ground.situation([UNIT]).units[UNIT].unit.properties
-    main = nginx_config.MAIN
-    if unit is not None and not unit.exists:
-        unit = None
-    text, unreadable = common.read(ground.files, main)
+    nginx = nginx_main.started(ground)
+    if nginx.unknown:
+        return _absent(nginx.unknown)
+    text, unreadable = common.read(ground.files, nginx.main)
     if text is None and not unreadable:
-        why = "There is no nginx." if unit is None else f"nginx has no {main}."
-        return Seen(why, "", nginx_config.Config(), unit, {}, ())
-    if other := _other_file(unit):
-        why = f"nginx is started with {plain(other)}, which is not looked at: do it by hand."
-        return Seen(why, "", nginx_config.Config(), unit, {}, ())
-    config = nginx_config.read_config(main, ground.files, ground.inspector)
-    broken = "; ".join(config.broken[:3]) or _tested(ground)
+        why = f"nginx has no {plain(nginx.main)}." if nginx.there else "There is no nginx."
+        return _absent(why)
+    config = nginx_config.read_config(nginx.main, ground.files, ground.inspector, nginx.ahead)
+    elsewhere = ""
+    if nginx.main != nginx_config.MAIN or nginx.unit != UNIT:
+        elsewhere = (
+            f"{plain(nginx.unit, 60)} reads {plain(nginx.main)}, not {nginx_config.MAIN}: "
+            "lowmem-tui looks at it, and changes nothing there."
+        )
+    # `nginx -t` would test the distribution's files.
+    broken = "; ".join(config.broken[:3]) or ("" if elsewhere else _tested(ground))
     broken = broken and f"{broken.rstrip('.')}."
-    return Seen("", broken, config, unit, zones_of(config), _places(ground, config))
+    places = _places(ground, config, elsewhere)
+    return Seen("", broken, config, nginx.main, elsewhere, zones_of(config), places)
+
+
+def _absent(why: str) -> Seen:
+    return Seen(why, "", nginx_config.Config(), nginx_config.MAIN, "", {}, ())
 
 
 def _tested(ground: Ground) -> str:
@@ -100,29 +123,69 @@ def _tested(ground: Ground) -> str:
         return ""
 
 
-def _places(ground: Ground, config: Config) -> tuple[Place, ...]:
-    found: dict[tuple[str, int], Place] = {}
+def _places(ground: Ground, config: Config, elsewhere: str) -> tuple[Place, ...]:
+    everywhere = nginx_sites.all_locations(config)
+    found: dict[tuple[str, int, str, int], list[Location]] = {}
+    for each in everywhere:
+        if each.passes:
+            found.setdefault(_where(ground, each, found), []).append(each)
     names: defaultdict[str, int] = defaultdict(int)
-    for each in nginx_sites.locations(config):
-        file = ground.inspector.real_path(each.directive.file)
-        at = (file, each.directive.line)
-        if at in found:  # a file that is included twice
-            continue
-        key = f"{file.rpartition('/')[2]} {each.path}"
+    places = []
+    for (file, _, path, _), these in found.items():
+        key = f"{file.rpartition('/')[2]} {path}"
         names[key] += 1
         if names[key] > 1:
             key += f" #{names[key]}"
-        found[at] = Place(key, each, file, _hindrance(ground, config, each, file))
-    return tuple(found.values())
+        shown = next((each for each in these if not each.limits), these[0])
+        places.append(
+            Place(
+                *(key, shown, file),
+                by_hand=elsewhere or _hindrance(ground, config, these, file),
+                caution=_caution(config, these, everywhere),
+                static=all(nginx_static.is_static(each) for each in these),
+            )
+        )
+    return tuple(places)
 
 
-def _hindrance(ground: Ground, config: Config, location: Location, file: str) -> str:
+def _where(
+    ground: Ground, location: Location, known: dict[tuple[str, int, str, int], list[Location]]
+) -> tuple[str, int, str, int]:
+    """Return where a location stands: one in a file that is included twice is one place."""
+    directive = location.directive
+    file, number = ground.inspector.real_path(directive.file), 0
+    # A line may hold several of the same name.
+    while any(
+        each.directive.file == directive.file and each.directive is not directive
+        for each in known.get((file, directive.line, location.path, number), ())
+    ):
+        number += 1
+    return file, directive.line, location.path, number
+
+
+def _caution(config: Config, these: Sequence[Location], everywhere: Sequence[Location]) -> str:
+    if config.unread:
+        return f"{config.unread[0]}: whether a limit_req stands there is not known."
+    return next(filter(None, (nginx_static.caution(each, everywhere) for each in these)), "")
+
+
+def _hindrance(ground: Ground, config: Config, these: Sequence[Location], file: str) -> str:
+    location = these[0]
     if not file.startswith(FOLDER):
         return f"it lies outside of {FOLDER}, where lowmem-tui changes nothing."
     if sentence := common.obstacle(ground.files, file):
         return sentence
+    if dry := next((each.dry for each in these if each.dry), None):
+        return f"{plain(dry.file)}, line {dry.line} has limit_req_dry_run on: nothing is refused."
     if location.own and location.zone != ZONE:
         return ""
+    theirs = next((each for each in these if each.limits and not each.own), None)
+    if theirs and not all(each.limits for each in these):
+        return (
+            f"its file is included more than once, and for {plain(theirs.server, 60) or 'one'} "
+            f"limit_req zone={plain(theirs.zone, 40)} holds already, which a line here would "
+            "replace: put limit_req into the servers that have none."
+        )
     text = config.texts[location.directive.file]
     if edited(text, location, BURST) is None:
         return "the place in the file cannot be told for sure."
@@ -165,12 +228,3 @@ def zone_possible(seen: Seen) -> bool:
         if each.name == nginx_config.INCLUDE and each.args
         for pattern in (nginx_config.absolute(each.args[0], base),)
     )
-
-
-def _other_file(unit: UnitProperties | None) -> str:
-    """Return the main file that the unit's command names, if it is another than usual."""
-    words = unit.exec_start if unit else ()
-    for flag, value in itertools.pairwise(words):
-        if flag == "-c" and value != nginx_config.MAIN:
-            return value
-    return ""

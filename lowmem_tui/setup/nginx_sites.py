@@ -70,7 +70,7 @@ class Location:
 
     @property
     def match(self) -> tuple[str, str]:
-        """How it matches and what: ``("~*", "\\.png$")``, ``("", "/")``. ``=/a`` needs no space."""
+        """How it matches, and what: ``("=", "/a")``, ``("", "/")``. ``=/a`` needs no space."""
         if len(self.directive.args) > 1:
             return self.directive.args[0], self.directive.args[1]
         text = self.directive.args[0] if self.directive.args else ""

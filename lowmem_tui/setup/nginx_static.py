@@ -18,45 +18,57 @@ if TYPE_CHECKING:
     from lowmem_tui.setup.nginx_config import Directive
     from lowmem_tui.setup.nginx_sites import Location
 
-ENDINGS = frozenset(
-    "css js mjs png jpg jpeg jpe gif svg svgz webp avif bmp tif tiff ico cur woff woff2 ttf ttc otf "
-    "eot mp3 mp4 m4a m4v m4s m3u8 mpd ts ogg oga ogv wav flac webm mov avi mkv swf wasm webmanifest "
-    "pdf zip rar gz tgz bz2 7z apk iso dmg exe doc docx xls xlsx ppt pptx txt csv htc".split()
+
+def _names(*lines: str) -> frozenset[str]:
+    return frozenset(" ".join(lines).split())
+
+
+ENDINGS = _names(
+    "css js mjs png jpg jpeg jpe gif svg svgz webp avif bmp tif tiff ico cur woff woff2 ttf",
+    "ttc otf eot mp3 mp4 m4a m4v m4s m3u8 mpd ts ogg oga ogv wav flac webm mov avi mkv swf",
+    "wasm webmanifest pdf zip rar gz tgz bz2 7z apk iso dmg exe doc docx xls xlsx ppt pptx",
+    "txt csv htc",
 )
 """Of files that a page asks for, or that are asked for in pieces."""
 
-FOLDERS = frozenset(
-    "static statics asset assets media image images img imgs css js javascript javascripts scripts "
-    "style styles stylesheets font fonts webfonts icon icons sprites picture pictures pics photo "
-    "photos gallery avatar avatars thumb thumbs thumbnail thumbnails preview previews video videos "
-    "audio uploads uploaded file files attachments download downloads storage public packs "
-    "build dist bundle bundles _next _nuxt _astro _app themes skins vendor node_modules webjars "
-    "wp-content wp-includes tiles tile maps hls dash cdn fileadmin typo3temp "
-    "bower_components emoji resources".split()
+FOLDERS = _names(
+    "static statics asset assets media image images img imgs css js javascript javascripts",
+    "scripts style styles stylesheets font fonts webfonts icon icons sprites picture pictures",
+    "pics photo photos gallery avatar avatars thumb thumbs thumbnail thumbnails preview",
+    "previews video videos audio uploads uploaded file files attachments download downloads",
+    "storage public packs build dist bundle bundles _next _nuxt _astro _app themes skins",
+    "vendor node_modules webjars wp-content wp-includes tiles tile maps hls dash cdn",
+    "fileadmin typo3temp bower_components emoji resources",
 )
 """Names of folders of such files."""
 
-POLLED = frozenset(
-    "socket.io engine.io sockjs sockjs-node signalr comet bosh http-bind poll polling longpoll "
-    "long-poll longpolling ws wss websocket websockets cable livereload heartbeat".split()
+POLLED = _names(
+    "socket.io engine.io sockjs sockjs-node signalr comet bosh http-bind poll polling",
+    "longpoll long-poll longpolling ws wss websocket websockets cable livereload heartbeat",
 )
 """What a page that is open asks again and again, or opens anew."""
 
-PIECES = frozenset("upload tus resumable chunk chunks dav webdav caldav carddav".split())
+PIECES = _names(
+    "upload tus resumable chunk chunks dav webdav caldav carddav",
+)
 """What is sent in many requests, one for each piece or file."""
 
-POINTS = frozenset(
-    "api rest rpc graphql ajax login logout signin signup register oauth oauth2 token search "
-    "stream events sse webhook webhooks hook hooks callback submit contact comment comments "
-    "checkout cgi-bin health status metrics".split()
+POINTS = _names(
+    "api rest rpc graphql ajax login logout signin signup register oauth oauth2 token search",
+    "stream events sse webhook webhooks hook hooks callback submit contact comment comments",
+    "checkout cgi-bin health status metrics",
 )
 """Names of what an application answers itself."""
 
-APIS = frozenset("api rest rpc graphql ajax".split())
+APIS = _names(
+    "api rest rpc graphql ajax",
+)
 """Of these a page asks several at once: a larger burst is proposed."""
 
 _LARGE_BODY = re.compile(r"0|[0-9]{3,9}[mM]|[0-9]{1,9}[gG]")
-_SCRIPTS = frozenset("php php5 php7 php8 phtml py cgi pl fcgi jsp aspx asp do action".split())
+_SCRIPTS = _names(
+    "php php5 php7 php8 phtml py cgi pl fcgi jsp aspx asp do action",
+)
 _SINGLE = re.compile(
     r"favicon\\?\.ico|robots\\?\.txt|ads\\?\.txt|sitemap[\w.*-]*\\?\.xml|apple-touch-icon[\w.*-]*"
 )
@@ -167,9 +179,7 @@ def _all_of_it(location: Location, peers: Sequence[Location]) -> str:
     whole = _is_whole(location) or any(
         _is_whole(each) and each.passes and each.passes == location.passes for each in peers
     )
-    if any(
-        _serves_files(each, peers) and _shields(each, location, whole=whole) for each in peers
-    ):
+    if any(_serves_files(each, peers) and _shields(each, location, whole=whole) for each in peers):
         return ""
     where = "of this server" if _is_whole(location) else f"below {plain(text, 60)}"
     return (
@@ -214,7 +224,7 @@ def _before(one: Location, other: Location) -> bool:
 def _serves_files(location: Location, peers: Iterable[Location]) -> bool:
     """Tell whether a location is for many files, by its name or by what stands in it."""
     modifier, text = location.match
-    if modifier in {"=", "@"} or ".well-known" in text:
+    if modifier in {"=", "@"} or ".well-known" in text or _is_whole(location):
         return False
     if not modifier.startswith("~") and "." in text.rpartition("/")[2]:
         return False  # one file
@@ -263,7 +273,9 @@ def _is_asked_for_others(location: Location, peers: Iterable[Location]) -> bool:
 def _inherits(inner: Location, location: Location, peers: Iterable[Location]) -> bool:
     """Tell whether a limit_req put into a location holds for one within it, too."""
     at = next((i for i, each in enumerate(inner.outer) if each is location.directive), None)
-    if at is None or inner.match[0] == "=":
+    # One file is not many; what is refused or answered at once, or what the application names
+    # (counted already), loses nothing.
+    if at is None or inner.match[0] == "=" or inner.has("return", "deny", "internal"):
         return False
     between = [*inner.outer[at + 1 :], inner.directive]
     return not any(each.own and any(each.directive is b for b in between) for each in peers)
@@ -286,9 +298,7 @@ def _kept(location: Location) -> bool:
 
 def _upgrades(location: Location) -> bool:
     """Tell whether connections become websockets here."""
-    return any(
-        args[0].lower() == "upgrade" for args in location.values("proxy_set_header") if args
-    )
+    return any(args[0].lower() == "upgrade" for args in location.values("proxy_set_header") if args)
 
 
 def _ending(text: str) -> str:

@@ -9,6 +9,8 @@ from lowmem_tui.cli.demo import serve
 from lowmem_tui.host.demo import DemoServer
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from lowmem_tui.model.plan import Plan
     from lowmem_tui.model.ports import Step
     from lowmem_tui.model.setup import Look
@@ -77,12 +79,16 @@ def items(look: Look) -> dict[str, str]:
     return {item.key: item.now for item in look.items}
 
 
-def goes_through(box: Box, name: str) -> Plan:
+def offered(look: Look) -> dict[str, str]:
+    """What is wished for when all is taken."""
+    return {item.key: item.value for item in look.items if item.value}
+
+
+def goes_through(box: Box, name: str, wishes: Mapping[str, str] | None = None) -> Plan:
     """Apply a step's defaults, see that it is content then, undo, and see that all is as before."""
     before = box.files()
     step = box.step(name)
-    look = step.look()
-    wishes = defaults(look)
+    wishes = defaults(step.look()) if wishes is None else wishes
     plan = step.plan(wishes)
     assert not plan.empty
     assert not box.backend.apply(plan).mismatches

@@ -19,7 +19,7 @@ from lowmem_tui.setup import nginx_edit
 from lowmem_tui.setup.nginx_config import MAIN, Directive, flat, read_config, statements
 from lowmem_tui.setup.nginx_sites import locations
 
-from .box import Box, codes, defaults, goes_through, items
+from .box import Box, codes, defaults, goes_through, items, offered
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -221,13 +221,13 @@ def test_where_the_line_goes(text: str, there: str) -> None:
     text = text.replace("X", PROXY)
     there = there.replace("X", PROXY).replace("L", LINE)
     box = with_site(text)
-    look = box.step("nginx").look()
-    (_, site) = box.step("nginx").plan(defaults(look)).files
+    wishes = offered(box.step("nginx").look())
+    (_, site) = box.step("nginx").plan(wishes).files
     assert site.after is not None
     assert there in site.after
     assert site.before == text
     assert _taken_out(site.after) == text
-    goes_through(box, "nginx")
+    goes_through(box, "nginx", wishes)
 
 
 def _taken_out(text: str) -> str:
@@ -300,7 +300,7 @@ def test_a_zone_of_that_name_is_used() -> None:
         f"server {{ location / {{ {PROXY} }} }}"
     )
     assert list(items(box.step("nginx").look())) == ["cloudchat /"]
-    plan = goes_through(box, "nginx")
+    plan = goes_through(box, "nginx", {"cloudchat /": "burst=10 nodelay"})
     assert [file.path for file in plan.files] == [SITE]
 
 
