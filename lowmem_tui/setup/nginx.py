@@ -258,7 +258,7 @@ def _facts(seen: Seen) -> Iterator[str]:
 
 def _findings(seen: Seen) -> Iterator[Finding]:
     for place in seen.places:
-        if place.location.dry:
+        if place.dry:
             yield _dry(place)
         elif place.location.limit is None and not place.static and not seen.config.unread:
             yield _unbounded(place)
@@ -281,15 +281,13 @@ def _unbounded(place: Place) -> Finding:
 
 
 def _dry(place: Place) -> Finding:
-    dry = place.location.dry
-    where = f"{plain(dry.file)}, line {dry.line}" if dry else "its server"
     limit = "the limit_req there" if place.location.limit else "a limit_req"
     return Finding(
         "nginx-dry-run",
         Severity.WARNING,
         place.file,
         f"limit_req_dry_run is on for {place.shown}: {limit} only counts, and refuses nothing.",
-        f"by hand: take `limit_req_dry_run on;` out of {where}, and reload nginx",
+        f"by hand: take `limit_req_dry_run on;` out of {place.dry}, then reload nginx",
     )
 
 

@@ -50,6 +50,8 @@ class Place:
     """Why a bound is not taken here unless the operator says so; or ""."""
     static: bool = False
     """Whether it is for static files: it needs no bound."""
+    dry: str = ""
+    """Where the ``limit_req_dry_run on`` stands that holds for it: ``FILE, line 3``; or ""."""
 
     @property
     def ours(self) -> bool:
@@ -143,6 +145,7 @@ def _places(ground: Ground, config: Config, elsewhere: str) -> tuple[Place, ...]
                 by_hand=elsewhere or _hindrance(ground, config, these, file),
                 caution=_caution(config, these, everywhere),
                 static=all(nginx_static.is_static(each) for each in these),
+                dry=_dry(ground, these),
             )
         )
     return tuple(places)
@@ -169,14 +172,19 @@ def _caution(config: Config, these: Sequence[Location], everywhere: Sequence[Loc
     return next(filter(None, (nginx_static.caution(each, everywhere) for each in these)), "")
 
 
+def _dry(ground: Ground, these: Sequence[Location]) -> str:
+    found = next((each.dry for each in these if each.dry), None)
+    return f"{plain(ground.inspector.real_path(found.file))}, line {found.line}" if found else ""
+
+
 def _hindrance(ground: Ground, config: Config, these: Sequence[Location], file: str) -> str:
     location = these[0]
     if not file.startswith(FOLDER):
         return f"it lies outside of {FOLDER}, where lowmem-tui changes nothing."
     if sentence := common.obstacle(ground.files, file):
         return sentence
-    if dry := next((each.dry for each in these if each.dry), None):
-        return f"{plain(dry.file)}, line {dry.line} has limit_req_dry_run on: nothing is refused."
+    if dry := _dry(ground, these):
+        return f"limit_req_dry_run is on ({dry}), so nothing would be refused."
     if location.own and location.zone != ZONE:
         return ""
     theirs = next((each for each in these if each.limits and not each.own), None)

@@ -442,3 +442,167 @@ def test_all_is_put_back_if_nginx_does_not_take_it(
         box.backend.apply(plan)
     assert box.files() == before
     assert done == [(ActionKind.TEST, "nginx")]
+
+
+# Files that are included more than once.
+
+BOUNDS = (
+    "limit_req_zone $binary_remote_addr zone=strict:1m rate=1r/s;\n"
+    "limit_req_zone $binary_remote_addr zone=loose:1m rate=9r/s;\n"
+)
+SHARED: dict[str, tuple[str, str, bool]] = {
+    # The servers; the snippet's location is bounded everywhere, somewhere or nowhere; taken.
+    "nobody's bound": ("server { include S; }\nserver { include S; }", "", True),
+    "one server's": (
+        "server { include S; }\nserver { limit_req zone=strict; include S; }",
+        "b",
+        False,
+    ),
+    "one server's, the first": (
+        "server { limit_req zone=strict; include S; }\nserver { include S; }",
+        "b",
+        False,
+    ),
+    "both servers'": (
+        "server { limit_req zone=loose; include S; }\nserver { limit_req zone=strict; include S; }",
+        "",
+        False,
+    ),
+    "one location's": (
+        "server { location /a { include S; }\nlocation /b { limit_req zone=strict; include S; } }",
+        "b",
+        False,
+    ),
+    "a dry run of one": (
+        "server { include S; }\nserver { limit_req_dry_run on; include S; }",
+        "b",
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize(("servers", "by_hand", "is_taken"), SHARED.values(), ids=SHARED)
+def test_a_shared_file_weakens_nobodys_bound(servers: str, by_hand: str, is_taken: bool) -> None:
+    box = with_site(BOUNDS + servers.replace("S", "/etc/nginx/app"))
+    box.write("/etc/nginx/app", f"location /login {{ {PROXY} }}")
+    step = box.step("nginx")
+    look = step.look()
+    assert ("app /login" in defaults(look)) is is_taken
+    assert ("app /login" in items(look)) is is_taken
+    assert any("app" in line for line in look.by_hand) is bool(by_hand)
+    if by_hand:
+        assert codes(look) in (["nginx-unbounded"], ["nginx-dry-run"], ["nginx-unbounded"] * 2)
+        with pytest.raises(RefusedError, match="limit_req"):
+            step.plan({"app /login": "burst=5"})
+    elif is_taken:
+        goes_through(box, "nginx")
+
+
+def test_a_shared_file_is_taken_only_where_all_can_bear_it() -> None:
+    box = with_site(
+        "server { location /static/ { root /srv; }\ninclude app; }\nserver { include app; }"
+    )
+    box.write("/etc/nginx/app", f"location / {{ {PROXY} }}")
+    look = box.step("nginx").look()
+    assert "app /" in items(look)
+    assert "app /" not in defaults(look)
+
+
+def test_two_of_a_name_on_one_line_are_two() -> None:
+    box = with_site(f"server {{ location = /a {{ {PROXY} }} }} " * 2)
+    look = box.step("nginx").look()
+    # Which of them a line is put into cannot be told.
+    assert codes(look) == ["nginx-unbounded"] * 2
+    assert len(look.by_hand) == 3
+
+
+DRY = "limit_req_dry_run on;"
+DRY_RUNS: dict[str, tuple[str, bool]] = {
+    "in the server": (f"server {{ {DRY} limit_req zone=strict; location /x {{ P }} }}", True),
+    "in http": (f"{DRY} server {{ limit_req zone=strict; location /x {{ P }} }}", True),
+    "in the location": (f"server {{ location /x {{ {DRY} limit_req zone=strict; P }} }}", True),
+    "the limit in the location": (
+        f"server {{ {DRY} location /x {{ limit_req zone=strict; P }} }}",
+        True,
+    ),
+    "a dry run of nothing": (f"server {{ {DRY} location /x {{ P }} }}", True),
+    "switched off again": (
+        f"server {{ {DRY} location /x {{ limit_req_dry_run off; limit_req zone=strict; P }} }}",
+        False,
+    ),
+    "off": ("server { limit_req_dry_run off; limit_req zone=strict; location /x { P } }", False),
+}
+
+
+@pytest.mark.parametrize(("text", "dry"), DRY_RUNS.values(), ids=DRY_RUNS)
+def test_a_dry_run_is_no_bound(text: str, dry: bool) -> None:
+    box = with_site(BOUNDS + text.replace("P", PROXY))
+    look = box.step("nginx").look()
+    assert codes(look) == ["nginx-dry-run"] * dry
+    assert look.items == ()
+    if dry:
+        assert "limit_req_dry_run" in look.findings[0].text
+        assert SITE in look.findings[0].remedy
+        assert ", none of them with a bound" in look.facts[0]
+        with pytest.raises(RefusedError, match="limit_req_dry_run"):
+            box.step("nginx").plan({"cloudchat /x": "burst=5"})
+
+
+def test_a_dry_run_of_ours_is_found() -> None:
+    box = Box()
+    step = box.step("nginx")
+    box.backend.apply(step.plan(defaults(step.look())))
+    box.write("/etc/nginx/conf.d/dry.conf", DRY)
+    assert codes(step.look()) == ["nginx-dry-run"] * 2
+
+
+MAPS: dict[str, tuple[str, str]] = {
+    "bots alone": ('map $http_user_agent $k { default ""; ~bot $binary_remote_addr; }', "some"),
+    "no default": ("map $http_user_agent $k { ~bot $binary_remote_addr; }", "some"),
+    "some addresses": ("geo $k { 10.0.0.0/8 1; }", "some"),
+    "all but some": (
+        'geo $ok { default 0; 10.0.0.0/8 1; } map $ok $k { 1 ""; 0 $binary_remote_addr; }',
+        "",
+    ),
+    "all but some, by a default": (
+        'geo $ok { default 0; 10.0.0.0/8 1; } map $ok $k { 1 ""; default $binary_remote_addr; }',
+        "",
+    ),
+    "the other way round": (
+        'geo $ok { default 0; 10.0.0.0/8 1; } map $ok $k { 0 ""; 1 $binary_remote_addr; }',
+        "some",
+    ),
+    "all together": ("map $http_x $k { default $server_name; }", "shared"),
+    "a circle": ("map $k $k { default $k; }", ""),
+    "a circle of two": ("map $a $k { default $a; } map $k $a { default $k; }", ""),
+    "a long way": (
+        "".join(f"map $m{n + 1} $m{n} {{ default $m{n + 1}; }}" for n in range(500))
+        + "map $m0 $k { default $m0; }",
+        "",
+    ),
+    "a wide way": (
+        "".join(f"map $x $w{n} {{ default {f'$w{n + 1}' * 300}; }}" for n in range(9))
+        + "map $x $k { default $w0; }",
+        "",
+    ),
+}
+
+
+@pytest.mark.parametrize(("maps", "code"), MAPS.values(), ids=MAPS)
+def test_whom_a_zone_counts(maps: str, code: str) -> None:
+    zone = f"{maps} limit_req_zone $k zone=z:1m rate=5r/s;\n"
+    box = with_site(f"{zone} server {{ limit_req zone=z; location / {{ {PROXY} }} }}")
+    assert codes(box.step("nginx").look()) == ([f"nginx-zone-{code}"] if code else [])
+
+
+def test_what_is_refused_is_told_as_it_is_answered() -> None:
+    box = Box()
+    box.write("/etc/nginx/conf.d/status.conf", "limit_req_status 429;")
+    assert any("answered with 429" in fact for fact in box.step("nginx").look().facts)
+
+
+def test_each_finding_names_limit_req() -> None:
+    texts = [f"server {{ location /x {{ {PROXY} }} }}", "}", *(t for t, _ in DRY_RUNS.values())]
+    for text in texts:
+        for found in with_site(BOUNDS + text.replace("P", PROXY)).step("nginx").look().findings:
+            assert "limit_req" in found.text
