@@ -68,7 +68,8 @@ def apply(
     def ready() -> None:
         if plan.edits:
             units = dict.fromkeys(edit.unit for edit in plan.edits)
-            not_refused(make_plan(plan.edits, situation(units)), force=force)
+            again = make_plan(plan.edits, situation(units), at_restart=plan.at_restart)
+            not_refused(again, force=force)
 
     with _begun(site) as check:
         _no_trial(site)

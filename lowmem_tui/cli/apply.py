@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 def run(options: argparse.Namespace) -> Exit:
     """Apply what is asked for, after showing it; FINDINGS if something did not come out."""
+    if options.at_restart and options.trial is not None:
+        raise InvalidValueError(
+            "--at-restart and --trial cannot be combined: what waits for a restart is not on trial."
+        )
     backend = open_backend(options)
     trial = None
     try:

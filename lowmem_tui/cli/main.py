@@ -103,6 +103,11 @@ def parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--force", action="store_true", help="go on where a check can be overruled"
         )
+        command.add_argument(
+            "--at-restart",
+            action="store_true",
+            help="leave what runs as it is: the settings count from each unit's next start on",
+        )
         if name == "plan":
             _json(command)
         else:

@@ -68,7 +68,8 @@ def make(backend: ServerBackend, options: argparse.Namespace) -> Plan:
         others = step_plans(backend, asked)
     situation = backend.situation(dict.fromkeys(edit.unit for edit in edits))
     one_value_each(edits, situation)
-    return merged([plan(edits, situation, rules.tiers(situation)), *others])
+    made = plan(edits, situation, rules.tiers(situation), at_restart=options.at_restart)
+    return merged([made, *others])
 
 
 def as_json(made: Plan) -> dict[str, object]:

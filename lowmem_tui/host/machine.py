@@ -33,10 +33,16 @@ def pressure(raw: bytes) -> Pressure | None:
 NO_KNOBS = Knobs()
 
 
-def read_knobs(proc: int) -> Knobs:
-    """Return the values of /proc/sys/vm; ``proc`` is a descriptor of /proc."""
+def read_knobs(proc: int, block: str) -> Knobs:
+    """Return the values of /proc/sys/vm; ``proc`` is a descriptor of /proc.
+
+    ``block`` is the path of /sys/block: zswap stands beside it.
+    """
     names = ("swappiness", "panic_on_oom", "oom_kill_allocating_task")
-    return Knobs(*(each(parse_int, read(f"sys/vm/{name}", proc)) for name in names))
+    zswap = read(f"{block}/../module/zswap/parameters/enabled")
+    swappiness, panic, asker = (each(parse_int, read(f"sys/vm/{name}", proc)) for name in names)
+    in_ram = None if zswap is None else zswap.strip() in {b"Y", b"1"}
+    return Knobs(swappiness, panic, asker, in_ram)
 
 
 def read_host(proc: str, devices: list[str], page_size: int, knobs: Knobs = NO_KNOBS) -> HostUsage:

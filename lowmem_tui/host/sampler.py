@@ -159,7 +159,7 @@ class ProcSampler:
         """Find the groups that are there."""
         self._walk_at = now + WALK
         self._zram = procfs.zram_devices(self._block)
-        self._knobs = machine.read_knobs(self._proc)
+        self._knobs = machine.read_knobs(self._proc, self._block)
         before, self._groups = self._groups, {}
         for found in tree.walk(self._cgroup):
             group = before.get(found.path)

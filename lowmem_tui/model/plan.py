@@ -170,6 +170,8 @@ class Plan:
     refusals: tuple[Notice, ...]
     actions: tuple[Action, ...] = ()
     """In the order in which they are done, within each phase."""
+    at_restart: bool = False
+    """Whether what runs is left as it is, limits and scores included, until its next start."""
 
     @property
     def empty(self) -> bool:

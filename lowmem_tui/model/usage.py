@@ -116,7 +116,7 @@ class Zram(NamedTuple):
 
 
 class Knobs(NamedTuple):
-    """Values of /proc/sys/vm that decide what a shortage of memory does."""
+    """Values of /proc/sys/vm, and of zswap, that decide what a shortage of memory does."""
 
     swappiness: int | None = None
     """At 0 no control group swaps at its limit."""
@@ -124,6 +124,8 @@ class Knobs(NamedTuple):
     """1: the machine stops when it is out of memory; 2: when a control group is, too."""
     kill_asker: int | None = None
     """``oom_kill_allocating_task``: not 0, whoever asks for memory then is killed."""
+    zswap: bool | None = None
+    """Whether what is swapped out stays in RAM compressed, charged to its group."""
 
 
 class HostUsage(NamedTuple):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from lowmem_tui.model.plan import Notice
-from lowmem_tui.model.unit import MEMORY_KEYS, Key, UnitType
-from lowmem_tui.policy.oom import cap_above
+from lowmem_tui.model.unit import MEMORY_KEYS, Key, UnitType, unit_type
+from lowmem_tui.policy.oom import cap_above, members, usable_swap
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -41,6 +41,8 @@ class UnitCase:
     situation: Situation
     drops_only: bool
     """Whether every edit of it only drops a setting of ours."""
+    at_restart: bool = False
+    """Whether what runs is left as it is: all counts from the unit's next start on."""
 
     @property
     def name(self) -> str:
@@ -60,6 +62,10 @@ class EditCase:
     unit: UnitCase
     key: Key
     wanted: Value
+    beside: Mapping[Key, Value] = field(default_factory=dict)
+    """What the same plan makes of the unit's other settings."""
+    dropped: bool = False
+    """Whether it comes out by dropping our setting."""
 
     @property
     def limit(self) -> int | None:
@@ -124,6 +130,47 @@ def unreclaimable(case: UnitCase) -> int | None:
     if usage.memory.anon is None:
         return usage.rss
     return usage.memory.anon + (usage.memory.shmem or 0)
+
+
+def everyone(case: UnitCase) -> list[Process]:
+    """Return the processes of a unit and, of a slice, of all units below it."""
+    unit = case.known.unit
+    found = members(case.situation.snapshot, unit) if unit_type(unit.name) == "slice" else (unit,)
+    return [p for each in found if each.usage for p in each.usage.processes]
+
+
+_ZSWAP = 3 / 2
+"""What zswap has compressed is charged to the group still: so much more has to go out."""
+
+
+def swap_left(case: UnitCase, most: Value | None = None) -> int:
+    """Return the bytes of swap that a unit can still fill, its slices' MemorySwapMax included.
+
+    ``most`` is the MemorySwapMax that it is to have; None for what it has.
+    """
+    host, usage = case.situation.snapshot.host, case.known.unit.usage
+    if not case.situation.swap:
+        return 0
+    own = most if most is not None else case.properties.memory_swap_max
+    if own is None and usage is not None:
+        own = usage.memory.swap_max
+    limit = own if isinstance(own, int) else None
+    room = usable_swap(host, limit)
+    if limit is not None and usage is not None:
+        room = max(0, room - (usage.swap or 0))
+    for other in case.situation.snapshot.units.values():
+        above = other.usage
+        if above is None or usage is None or not isinstance(above.memory.swap_max, int):
+            continue
+        if usage.cgroup.startswith(f"{above.cgroup.rstrip('/')}/") and above.cgroup != usage.cgroup:
+            room = min(room, max(0, above.memory.swap_max - (above.swap or 0)))
+    return min(room, host.swap_free)
+
+
+def goes_into_swap(case: UnitCase, excess: int, most: Value | None = None) -> bool:
+    """Tell whether swap can take so many bytes of a unit."""
+    zswap = case.situation.snapshot.host.knobs.zswap
+    return excess * (_ZSWAP if zswap else 1) <= swap_left(case, most)
 
 
 def parent_cap(case: UnitCase) -> tuple[str, int] | None:

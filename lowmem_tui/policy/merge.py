@@ -35,6 +35,7 @@ def merged(plans: Iterable[Plan]) -> Plan:
         warnings=tuple(dict.fromkeys(warning for plan in made for warning in plan.warnings)),
         refusals=tuple(dict.fromkeys(refusals)),
         actions=_once(action for plan in made for action in plan.actions),
+        at_restart=any(plan.at_restart for plan in made),
     )
 
 

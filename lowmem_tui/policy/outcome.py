@@ -9,8 +9,8 @@ from lowmem_tui.model.plan import Notice
 from lowmem_tui.model.quantity import format_size, render_limit
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import Key, Tier, Unlimited
-from lowmem_tui.policy import budget, survival
-from lowmem_tui.policy.cases import After, unreclaimable, workers
+from lowmem_tui.policy import budget, elsewhere, survival
+from lowmem_tui.policy.cases import After, goes_into_swap, swap_left, unreclaimable, workers
 from lowmem_tui.policy.classify import LARGE
 from lowmem_tui.policy.oom import kill_order
 
@@ -52,8 +52,8 @@ def _no_room(after: After) -> Notice | None:
     usage = after.case.known.unit.usage
     if not after.touches(Key.MEMORY_MAX) or limit is None or usage is None:
         return None
-    if held is not None and limit < held:
-        return None
+    if held is not None and limit < held and not after.case.at_restart:
+        return None  # it is refused
     largest = max((p.rss for p in workers(after)), default=0)
     if held is not None and largest and held + largest > limit + _swap_left(after):
         return Notice(
@@ -65,6 +65,8 @@ def _no_room(after: After) -> Notice | None:
         )
     # The page cache of now may well have been in the peak, and a limit only pushes it out.
     peak = usage.memory.peak
+    if after.case.at_restart and held is not None:
+        peak = max(peak or 0, held)
     if peak is None or limit >= peak - max(0, (usage.memory.file or 0) - (usage.memory.shmem or 0)):
         return None
     then = "it swaps, or is killed," if after.case.situation.swap else "it is killed"
@@ -79,13 +81,7 @@ def _no_room(after: After) -> Notice | None:
 
 def _swap_left(after: After) -> int:
     """Return the bytes of swap that the unit could still fill."""
-    host, usage = after.case.situation.snapshot.host, after.case.known.unit.usage
-    if not after.case.situation.swap:
-        return 0
-    most = after.will(Key.MEMORY_SWAP_MAX)
-    if isinstance(most, int) and usage:
-        return min(host.swap_free, max(0, most - (usage.swap or 0)))
-    return host.swap_free
+    return swap_left(after.case, after.will(Key.MEMORY_SWAP_MAX))
 
 
 def _whole(size: int) -> str:
@@ -94,17 +90,25 @@ def _whole(size: int) -> str:
     return f"{-(-size // step) * 10}M"
 
 
+def _no_swap(after: After) -> tuple[str, str] | None:
+    """Return why a unit has no swap at all, and what would give it some; None where it has."""
+    if not after.case.situation.swap:
+        return "There is no swap", "make swap first"
+    if after.will(Key.MEMORY_SWAP_MAX) == 0:
+        return "With MemorySwapMax=0 it has no swap", "allow it some swap"
+    if after.case.situation.snapshot.host.knobs.swappiness == 0:
+        return "With vm.swappiness=0 no unit swaps at a limit", "raise vm.swappiness"
+    return None
+
+
 def _high_without_swap(after: After) -> Notice | None:
     if not after.touches(Key.MEMORY_HIGH, Key.MEMORY_SWAP_MAX):
         return None
     if not isinstance(after.will(Key.MEMORY_HIGH), int):
         return None
-    if not after.case.situation.swap:
-        why, instead = "There is no swap", "make swap first"
-    elif after.will(Key.MEMORY_SWAP_MAX) == 0:
-        why, instead = "With MemorySwapMax=0 it has no swap", "allow it some swap"
-    else:
+    if (found := _no_swap(after)) is None:
         return None
+    why, instead = found
     return Notice(
         "memory-high-without-swap",
         after.name,
@@ -116,12 +120,12 @@ def _high_without_swap(after: After) -> Notice | None:
 def _high_below_use(after: After) -> Notice | None:
     """Warn where more must leave RAM than the swap that is left to the unit can take."""
     high, held, room = after.will(Key.MEMORY_HIGH), unreclaimable(after.case), _swap_left(after)
-    if not after.touches(Key.MEMORY_HIGH, Key.MEMORY_SWAP_MAX) or not after.case.situation.swap:
-        return None
-    if not isinstance(high, int) or held is None or held - high <= room:
-        return None
-    if after.will(Key.MEMORY_SWAP_MAX) == 0:
+    if not after.touches(Key.MEMORY_HIGH, Key.MEMORY_SWAP_MAX) or _no_swap(after) is not None:
         return None  # _high_without_swap says it
+    if not isinstance(high, int) or held is None or held <= high:
+        return None
+    if goes_into_swap(after.case, held - high, after.will(Key.MEMORY_SWAP_MAX)):
+        return None
     return Notice(
         "memory-high-below-use",
         after.name,
@@ -137,11 +141,14 @@ def _high_never_reached(after: After) -> Notice | None:
         return None
     if not isinstance(high, int) or high < limit:
         return None
+    better = "Set it a little below, or drop it"
+    if not _swap_left(after):
+        better = "Drop it: without swap it can only slow the unit down"
     return Notice(
         "memory-high-never-reached",
         after.name,
         f"MemoryHigh={render_limit(high)} of {after.name} is never reached: MemoryMax="
-        f"{render_limit(limit)} counts first. Set it a little below, or drop it.",
+        f"{render_limit(limit)} counts first. {better}.",
     )
 
 
@@ -178,6 +185,7 @@ def _gatekeeper(after: After) -> Notice | None:
 UNIT_CHECKS: tuple[Callable[[After], Notice | None], ...] = (
     _gatekeeper,
     survival.unguarded,
+    *elsewhere.CHECKS,
     _no_room,
     _high_without_swap,
     _high_below_use,

@@ -5,6 +5,7 @@ Pure: nothing is read or written here.
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, NamedTuple
 
 from lowmem_tui.model.errors import InvalidValueError
@@ -14,7 +15,8 @@ from lowmem_tui.model.snapshot import UnitFile
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import CGROUP_FILES, INFINITY, MEMORY_KEYS, Key
 from lowmem_tui.model.unitfile import MEMORY_LIMIT, section_of, winning
-from lowmem_tui.policy import dropin, outcome, preflight
+from lowmem_tui.policy import dropin, outcome, preflight, unkillable
+from lowmem_tui.policy.below_use import below_use
 from lowmem_tui.policy.cases import After, EditCase, UnitCase
 
 if TYPE_CHECKING:
@@ -82,14 +84,29 @@ def parse_key(text: str) -> Key:
         raise InvalidValueError(f"'{plain(text, 40)}' is not a setting: {hint}") from None
 
 
+REFUSALS = (*preflight.EDIT_REFUSALS, unkillable.stalls, below_use)
+WARNINGS = (
+    *preflight.EDIT_WARNINGS,
+    unkillable.stalls_in_part,
+    unkillable.outlives,
+    unkillable.mount,
+)
+"""What is checked of each edit, in this order."""
+
+
 def plan(
-    edits: Sequence[Edit], situation: Situation, tiers: Mapping[str, Tier | None] | None = None
+    edits: Sequence[Edit],
+    situation: Situation,
+    tiers: Mapping[str, Tier | None] | None = None,
+    *,
+    at_restart: bool = False,
 ) -> Plan:
     """Return what these edits would do; a later edit of the same setting replaces an earlier one.
 
-    ``tiers``, by primary name, add the advice that depends on them. An edit that can never be
-    carried out is refused and left out of the files; one that is only refused without force is in
-    them. Never raises: what is wrong is a refusal.
+    ``at_restart`` leaves what runs as it is: files and systemd alone change, and a setting counts
+    from the unit's next start on. ``tiers``, by primary name, add the advice that depends on them.
+    An edit that can never be carried out is refused and left out of the files; one that is only
+    refused without force is in them. Never raises: what is wrong is a refusal.
     """
     plans: list[_UnitPlan] = []
     refused: list[Notice] = []
@@ -99,7 +116,7 @@ def plan(
         if properties is None:
             continue
         drops_only = all(value is None for value in wishes.values())
-        case = UnitCase(asked, known, properties, situation, drops_only)
+        case = UnitCase(asked, known, properties, situation, drops_only, at_restart)
         plans.append(_plan_unit(case, unit, wishes))
     afters = [_after(p, tiers or {}) for p in plans if p.case.properties.exists]
     return Plan(
@@ -111,6 +128,7 @@ def plan(
             *outcome.warnings(situation, afters),
         ),
         refusals=(*refused, *(refusal for p in plans for refusal in p.refusals)),
+        at_restart=at_restart,
     )
 
 
@@ -123,6 +141,9 @@ def _after(made: _UnitPlan, tiers: Mapping[str, Tier | None]) -> After:
     # What is refused needs no advice beside.
     tier = None if made.refusals else tiers.get(made.case.name)
     return After(made.case, changed, tier)
+
+
+_AT_EXEC = frozenset({Key.OOM_SCORE_ADJUST, Key.OOM_POLICY})
 
 
 def _by_unit(
@@ -165,13 +186,14 @@ def _plan_unit(case: UnitCase, unit: str, wishes: dict[Key, str | None]) -> _Uni
     before = case.known.drop_in.text if case.known.drop_in else None
     settings = dropin.ours(before or "")
     changed: list[Key] = []
+    beside = _beside(case, wishes)
     for key, value in wishes.items():
         if value is None:
             if settings.pop(key, None) is not None:
                 changed.append(key)
             else:
                 made.warnings.append(_nothing(unit, key, "has no setting of ours to drop"))
-        elif _accept(case, key, value, made):
+        elif _accept(case, key, value, made, beside):
             settings[key] = value
             changed.append(key)
     if not changed:
@@ -184,15 +206,27 @@ def _plan_unit(case: UnitCase, unit: str, wishes: dict[Key, str | None]) -> _Uni
         made.effects.append(effect)
         if wishes[key] is None and effect.loaded is not None:
             # What comes out is somebody else's value: it may kill all the same.
-            comes = EditCase(case, key, effect.loaded)
-            found = [n for check in preflight.EDIT_REFUSALS if (n := check(comes))]
+            comes = EditCase(case, key, effect.loaded, beside, dropped=True)
+            found = [n for check in REFUSALS if (n := check(comes))]
             made.refusals.extend(notice for notice in found if notice.forceable)
         if wishes[key] is not None and (notice := _later_file(unit, key, files, section)):
             made.warnings.append(notice)
     return made._replace(file=FileChange(path, before, after))
 
 
-def _accept(case: UnitCase, key: Key, value: str, made: _UnitPlan) -> bool:
+def _beside(case: UnitCase, wishes: Mapping[Key, str | None]) -> dict[Key, Value]:
+    """Return the values that are wished for, those left out that are none."""
+    found: dict[Key, Value] = {}
+    for key, value in wishes.items():
+        with contextlib.suppress(InvalidValueError):
+            if value is not None:
+                found[key] = _parsed(case, key, value)
+    return found
+
+
+def _accept(
+    case: UnitCase, key: Key, value: str, made: _UnitPlan, beside: Mapping[Key, Value]
+) -> bool:
     """Add what speaks against a value; False if it is not to be written."""
     refusals: list[Notice] = []
     host = case.situation.snapshot.host
@@ -207,9 +241,9 @@ def _accept(case: UnitCase, key: Key, value: str, made: _UnitPlan) -> bool:
             if _is_so(case, key, wanted):
                 made.warnings.append(_nothing(case.name, key, f"is {value} already"))
                 return False
-            edit = EditCase(case, key, wanted)
-            refusals += [n for check in preflight.EDIT_REFUSALS if (n := check(edit))]
-            made.warnings.extend(n for check in preflight.EDIT_WARNINGS if (n := check(edit)))
+            edit = EditCase(case, key, wanted, beside)
+            refusals += [n for check in REFUSALS if (n := check(edit))]
+            made.warnings.extend(n for check in WARNINGS if (n := check(edit)))
     made.refusals.extend(refusals)
     return all(refusal.forceable for refusal in refusals)
 
@@ -272,7 +306,7 @@ def _when(
 ) -> tuple[When, Value | None]:
     """Return when a change counts, and what to write into the kernel for what runs now."""
     usage = case.known.unit.usage
-    if not case.running:
+    if not case.running or (case.at_restart and (key in CGROUP_FILES or key in _AT_EXEC)):
         return When.RESTART, None
     if key in CGROUP_FILES:
         # A service may be active without processes, and then has no group to write to.

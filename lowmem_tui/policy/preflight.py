@@ -14,7 +14,7 @@ from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import Key, UnitType, is_template, is_unit_name, unit_type
 from lowmem_tui.model.unitfile import section_of
 from lowmem_tui.policy import dropin
-from lowmem_tui.policy.cases import KEYS_OF, EditCase, UnitCase, parent_cap, unreclaimable
+from lowmem_tui.policy.cases import KEYS_OF, EditCase, UnitCase, parent_cap
 from lowmem_tui.policy.oom import members
 
 if TYPE_CHECKING:
@@ -296,22 +296,6 @@ def _shuts_the_door(case: EditCase) -> Notice | None:
     )
 
 
-def _below_use(case: EditCase) -> Notice | None:
-    held = unreclaimable(case.unit)
-    if case.key is not Key.MEMORY_MAX or case.limit is None or held is None:
-        return None
-    if case.limit >= held or case.limit < LEAST_LIMIT:
-        return None
-    swap = "what does not fit into swap is killed" if case.unit.situation.swap else "it is killed"
-    return case.notice(
-        "memory-max-below-use",
-        f"{case.unit.name} holds {format_size(held)} that cannot be written back to files, more "
-        f"than {render_limit(case.limit)}: {swap} at once. Set MemoryHigh first, or restart it "
-        "and look at what it needs.",
-        forceable=True,
-    )
-
-
 EditCheck: TypeAlias = Callable[[EditCase], Notice | None]
 
 EDIT_REFUSALS: tuple[EditCheck, ...] = (
@@ -321,7 +305,6 @@ EDIT_REFUSALS: tuple[EditCheck, ...] = (
     _needed,
     _holds_the_needed,
     _shuts_the_door,
-    _below_use,
 )
 
 
@@ -341,6 +324,14 @@ def _inherited(case: EditCase) -> Notice | None:
             f"sshd protects its listener by itself (-1000) and hands OOMScoreAdjust={case.wanted} "
             "to each login: every shell and all that is started from it gets it. Better leave it "
             "at 0; the door stays open without.",
+        )
+    if case.unit.name.startswith("user@"):
+        return case.notice(
+            "user-services-inherit",
+            f"{case.unit.name} is a user's service manager: OOMScoreAdjust={case.wanted} goes on "
+            "to all that it starts (its services get 100 more, unless DefaultOOMScoreAdjust= says "
+            "otherwise), and they may raise it but not lower it. It counts from the user's next "
+            "login on. Leave it, and set the score on a service of the system instead.",
         )
     if name in CONSOLES:
         who, what = "The login shell", "at this console"
@@ -380,16 +371,6 @@ def _parent_caps(case: EditCase) -> Notice | None:
     )
 
 
-def _delegated(case: EditCase) -> Notice | None:
-    if case.key is not Key.MEMORY_MAX or case.limit is None or not case.unit.properties.delegate:
-        return None
-    return case.notice(
-        "delegated",
-        f"{case.unit.name} makes control groups of its own (Delegate=): all in them share this "
-        "limit, and any may be killed for another's need. Limit what is in them instead.",
-    )
-
-
 def _timer(case: EditCase) -> Notice | None:
     if case.key is not Key.RESTART or case.wanted not in {"always", "on-success"}:
         return None
@@ -407,6 +388,5 @@ EDIT_WARNINGS: tuple[EditCheck, ...] = (
     _inherited,
     _less_protected,
     _parent_caps,
-    _delegated,
     _timer,
 )

@@ -75,7 +75,7 @@ DANGERS = {
     "MemoryMax under anon + shmem": Danger(
         no_swap(holding(anon=100 * M, shmem=20 * M, file=500 * M)),
         "a:MemoryMax=119M",
-        *("memory-max-below-use", FORCEABLE, "holds 120M", "Set MemoryHigh first, or restart it"),
+        *("memory-max-below-use", FORCEABLE, "holds 120M", "restart it within the limit"),
     ),
     "MemoryMax under the peak": Danger(
         situation(known(holding(anon=10 * M, peak=300 * M))),

@@ -1,0 +1,158 @@
+"""Which programs a command line runs, past shells and wrappers; pure, bounded, never raises.
+
+What cannot be told from the words alone (a variable, a script of its own) is left out.
+"""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Sequence
+
+Command: TypeAlias = tuple[str, ...]
+"""The words of one simple command; the first is the program as it was written."""
+
+SHELLS = frozenset({"sh", "bash", "dash", "ash", "zsh", "ksh", "busybox", "rbash"})
+WRAPPERS = frozenset(
+    {
+        *("env", "nice", "ionice", "chrt", "taskset", "nohup", "setsid", "setpriv", "timeout"),
+        *(
+            "flock",
+            "stdbuf",
+            "unbuffer",
+            "tini",
+            "dumb-init",
+            "gosu",
+            "su-exec",
+            "chpst",
+            "numactl",
+        ),
+        *("su", "runuser", "sudo", "doas", "start-stop-daemon", "daemon", "daemonize", "xargs"),
+        *("exec", "command", "time", "catatonit", "prlimit", "unshare", "nsenter", "chroot"),
+    }
+)
+"""They run another program, which is named somewhere behind their own options."""
+
+INTERPRETERS = frozenset({"node", "nodejs", "bun", "python", "python2", "python3", "ruby", "perl"})
+"""They run the script that is their first word which is no option."""
+
+_NAMES_FOLLOW = frozenset(
+    {"-u", "-U", "-g", "-G", "--user", "--group", "--chuid", "--setuid", "--reuid", "--regid"}
+)
+"""Behind these stands a name of a user or group, which may be that of a program as well."""
+
+_KEYWORDS = frozenset(
+    {"exec", "command", "then", "do", "else", "elif", "if", "while", "until", "!"}
+)
+_PREFIXES = "@-:+!|"
+"""What may stand before the program of an ExecStart= (systemd.service(5))."""
+
+_MOST_COMMANDS, _MOST_WORDS, _MOST_TEXT = 64, 64, 4096
+_LOOK_AHEAD = 12
+"""Words behind a wrapper in which its program is looked for."""
+
+
+def program_of(word: str) -> str:
+    """Return the name of a program, without its folder."""
+    return word.lstrip(_PREFIXES).rpartition("/")[2]
+
+
+def commands(words: Sequence[str], known: Collection[str]) -> Iterator[Command]:
+    """Yield the simple commands that a command line runs, each wrapper before what it wraps.
+
+    ``known`` are the names of programs that are looked for behind a wrapper.
+    """
+    waiting: list[Command] = [*_split_at(words, {";"})]
+    for _ in range(_MOST_COMMANDS):
+        if not waiting:
+            return
+        command = _bare(waiting.pop(0))
+        if not command:
+            continue
+        yield command
+        waiting[:0] = _inside(command, known)
+
+
+def _inside(command: Command, known: Collection[str]) -> list[Command]:
+    """Return the commands that a shell or a wrapper runs."""
+    program = program_of(command[0])
+    if program in SHELLS:
+        return _script(command)
+    if program in INTERPRETERS:
+        at = next((n for n, word in enumerate(command) if n and word[:1] != "-"), len(command))
+        return [command[at:]] if program_of("".join(command[at : at + 1])) in known else []
+    if program not in WRAPPERS:
+        return []
+    if program in {"su", "runuser"} and (text := _option(command, "-c", "--command")):
+        return _parts(text)
+    good = {*known, *SHELLS, *WRAPPERS, *INTERPRETERS}
+    for at, word in enumerate(command[1 : 1 + _LOOK_AHEAD], 1):
+        named = command[at - 1] in _NAMES_FOLLOW
+        if word[:1] != "-" and not named and program_of(word) in good:
+            return [command[at:]]
+    return []
+
+
+def _script(command: Command) -> list[Command]:
+    """Return the commands of ``sh -c TEXT``; none of a script that is a file."""
+    for at, word in enumerate(command[1:_LOOK_AHEAD], 1):
+        if word.startswith("-") and not word.startswith("--") and "c" in word:
+            return _parts(" ".join(command[at + 1 :]))
+        if not word.startswith(("-", "+")):
+            # busybox sh -c …
+            return [command[at:]] if program_of(word) in SHELLS else []
+    return []
+
+
+def _option(command: Command, short: str, long: str) -> str:
+    """Return what stands behind an option; "" without it."""
+    for at, word in enumerate(command):
+        if word in {short, long}:
+            return " ".join(command[at + 1 :])
+        if word.startswith(f"{long}="):
+            return word.partition("=")[2]
+    return ""
+
+
+def _parts(text: str) -> list[Command]:
+    """Return the simple commands of a shell's text."""
+    text = text[:_MOST_TEXT].replace("\n", ";")
+    lexer = shlex.shlex(text, posix=True, punctuation_chars=";&|()")
+    lexer.whitespace_split = True
+    lexer.commenters = ""
+    try:
+        words = list(lexer)
+    except ValueError:  # a quote that does not end
+        words = text.split()
+    return list(_split_at(words, {";", "&", "&&", "|", "||", "(", ")", ";;", "{", "}"}))
+
+
+def _split_at(words: Iterable[str], signs: Collection[str]) -> Iterator[Command]:
+    part: list[str] = []
+    for word in words:
+        if word in signs:
+            yield tuple(part)
+            part = []
+        elif len(part) < _MOST_WORDS:
+            part.append(word)
+    yield tuple(part)
+
+
+def _bare(command: Command) -> Command:
+    """Return a command without assignments and the shell's own words before it."""
+    for at, word in enumerate(command):
+        name, equals, _ = word.partition("=")
+        if word in _KEYWORDS or (equals and name.isidentifier()):
+            continue
+        return command[at:]
+    return ()
+
+
+def words_of(text: str) -> list[str]:
+    """Return the words of an ExecStart= as it stands in a unit file."""
+    try:
+        return shlex.split(text[:_MOST_TEXT])
+    except ValueError:
+        return text[:_MOST_TEXT].split()
