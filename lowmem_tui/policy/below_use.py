@@ -68,7 +68,7 @@ def _route(case: EditCase, held: int) -> Iterator[str]:
             f"{sets}`, then `sudo systemctl restart '{unit}'`. If it needs more again it is killed "
             "at the limit then."
         )
-    elif kind is UnitType.SLICE and (stopped := _largest(case, held - limit)):
+    elif kind is UnitType.SLICE and (stopped := _largest(case, held - limit * 3 // 4)):
         names = " ".join(f"'{plain(each.name, 253)}'" for each in stopped)
         yield (
             f"Swap cannot take the rest, so restart what holds the most: `sudo systemctl stop "
@@ -81,7 +81,10 @@ def _route(case: EditCase, held: int) -> Iterator[str]:
 
 
 def _largest(case: EditCase, excess: int) -> list[Unit]:
-    """Return the services of a slice that hold so much together; none where that is not enough."""
+    """Return the services of a slice that hold so much together; none where that is not enough.
+
+    More than is over the limit: what goes on running may grow meanwhile.
+    """
     inside = [
         each
         for each in members(case.unit.situation.snapshot, case.unit.known.unit)
