@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING
 
 from lowmem_tui.model.quantity import OOM_POLICY_WORDS, RESTART_WORDS, format_size
 from lowmem_tui.model.unit import Key, Tier, UnitType, unit_type
+from lowmem_tui.policy.budget import swap_of
+from lowmem_tui.policy.oom import spare_swap
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from lowmem_tui.model.snapshot import Snapshot, Unit
     from lowmem_tui.model.unit import Value
 
 CHOICES = {Key.RESTART: RESTART_WORDS, Key.OOM_POLICY: OOM_POLICY_WORDS}
@@ -111,11 +114,12 @@ def advice(
     peak: int | None,
     kernel: Value | None = None,
     limit: int | None = None,
+    swap: bool = True,
 ) -> str:
     """Return the tier's advice for a setting; "" where there is none.
 
     ``peak`` and ``limit`` (a MemoryMax by the budget) are bytes; ``kernel`` is what the kernel has
-    now.
+    now. ``swap``: whether swap can take what is above MemoryHigh.
     """
     if tier is None:
         return ""
@@ -127,4 +131,15 @@ def advice(
             return f"{limit >> 20}M{had}"
         if peak:
             return f"a limit, above its peak of {format_size(peak)}"
+    if key is Key.MEMORY_HIGH and not swap:
+        return "none: without swap left it only slows down"
     return _ADVICE[tier][key]
+
+
+def has_swap(unit: Unit, snapshot: Snapshot | None) -> bool:
+    """Tell whether a unit has swap left for what would be above its MemoryHigh."""
+    if snapshot is None:
+        return True
+    if unit.usage is None:
+        return swap_of(snapshot, unit) > 0
+    return spare_swap(snapshot.host, unit.usage) > 0

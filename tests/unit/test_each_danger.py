@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import pytest
 
 from lowmem_tui.model.plan import Edit
 from lowmem_tui.model.snapshot import Situation, Unit, UnitFile
-from lowmem_tui.model.unit import Key
+from lowmem_tui.model.unit import INFINITY, Key
+from lowmem_tui.model.usage import Knobs
 from lowmem_tui.policy import dropin
 from lowmem_tui.policy.plan import parse_set, plan
 
@@ -71,7 +73,79 @@ def raised() -> Situation:
 
 SCORES = ("a:OOMScoreAdjust=-1000", "oom-score-adjust-1000", FATAL)
 
+
+def swapping(
+    *, held: int = 200, free: int = 1024, most: int | None = None, above: int | None = None
+) -> Situation:
+    """A unit of so many MiB; the server's swap, its own bound of it, and its slice's, in MiB."""
+    limit = INFINITY if most is None else most * M
+    group = usage("a.service", process(9, held * M), anon=held * M, swap_max=limit)
+    one = Unit(
+        *("a.service", group), properties("a.service", restart="always", memory_swap_max=limit)
+    )
+    made = known(one)
+    bound = INFINITY if above is None else above * M
+    parent = Unit(
+        "system.slice",
+        usage("system.slice", cgroup="/system.slice", swap_max=bound),
+        properties("system.slice"),
+    )
+    server = snapshot(one, parent, swap_total=1024 * M, swap_free=free * M)
+    return Situation(server, {made.asked: made})
+
+
+def kernel(server: Situation, knobs: Knobs) -> Situation:
+    host = server.snapshot.host._replace(knobs=knobs)
+    return replace(server, snapshot=replace(server.snapshot, host=host))
+
+
+BELOW = ("memory-max-below-use", FORCEABLE)
+BELOW_A = "a:MemoryMax=150M"
+RESTART_IT = "restart it within the limit: `sudo lowmem-tui apply --at-restart --set 'a.service:Mem"
+
 DANGERS = {
+    "MemoryMax under use, with swap for it": Danger(
+        swapping(),
+        *(BELOW_A, *BELOW, "what does not fit into swap is killed at once"),
+        "Set MemoryHigh first, and it swaps instead: `sudo lowmem-tui apply --set 'a.service:Me",
+    ),
+    "MemoryMax under use, swap for just that": Danger(
+        swapping(free=50), *(BELOW_A, *BELOW, "holds 200M", "Set MemoryHigh first")
+    ),
+    "MemoryMax under use, swap for less": Danger(
+        swapping(free=49), *(BELOW_A, *BELOW, "holds 200M", RESTART_IT)
+    ),
+    "MemoryMax under use, swap that it must not use": Danger(
+        swapping(most=0), *(BELOW_A, *BELOW, "it is killed at once", RESTART_IT)
+    ),
+    "MemoryMax under use, a bound of its own": Danger(
+        swapping(most=30), *(BELOW_A, *BELOW, "what does not fit into swap", RESTART_IT)
+    ),
+    "MemoryMax under use, swap that its slice must not use": Danger(
+        swapping(above=0), *(BELOW_A, *BELOW, "it is killed at once", RESTART_IT)
+    ),
+    "MemoryMax under use, vm.swappiness=0": Danger(
+        kernel(swapping(), Knobs(swappiness=0)),
+        *(BELOW_A, *BELOW, "it is killed at once", RESTART_IT),
+    ),
+    "MemoryMax under use, zswap, which keeps a part": Danger(
+        kernel(swapping(free=60), Knobs(zswap=True)),
+        *(BELOW_A, *BELOW, "holds 200M", RESTART_IT),
+    ),
+    "MemoryMax under use, zswap with room": Danger(
+        kernel(swapping(free=80), Knobs(zswap=True)),
+        *(BELOW_A, *BELOW, "holds 200M", "Set MemoryHigh first"),
+    ),
+    "MemoryHigh with vm.swappiness=0": Danger(
+        kernel(swapping(), Knobs(swappiness=0)),
+        "a:MemoryHigh=256M",
+        *("memory-high-without-swap", WARNING, "With vm.swappiness=0", "raise vm.swappiness"),
+    ),
+    "MemoryHigh that zswap cannot keep": Danger(
+        kernel(swapping(free=60), Knobs(zswap=True)),
+        "a:MemoryHigh=150M",
+        *("memory-high-below-use", WARNING, "perhaps for ever", "MemoryMax with Restart="),
+    ),
     "MemoryMax under anon + shmem": Danger(
         no_swap(holding(anon=100 * M, shmem=20 * M, file=500 * M)),
         "a:MemoryMax=119M",

@@ -14,7 +14,7 @@ from lowmem_tui.model.snapshot import Unit
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy import dropin
 from lowmem_tui.tui import css_path, facts, forecast, report
-from lowmem_tui.tui.advice import advice, common_keys
+from lowmem_tui.tui.advice import advice, common_keys, has_swap
 from lowmem_tui.tui.screens.full import FullScreen
 from lowmem_tui.tui.widgets.field import Entry
 from lowmem_tui.tui.widgets.form import Beside, Form, one_of
@@ -231,7 +231,8 @@ class EditScreen(FullScreen):
             peak = max(mark or 0, self.lowmem.needs.of(name))
         tier = verdict.tier if verdict else None
         kernel = setting.kernel if setting else None
-        words = advice(key, tier, peak, kernel, self._limits.get(name))
+        swap = has_swap(unit, self.lowmem.snapshot)
+        words = advice(key, tier, peak, kernel, self._limits.get(name), swap)
         return Beside(facts.now(key, setting, unit.properties), words)
 
     # Asking, in the worker
