@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from lowmem_tui.model.errors import RefusedError
+from lowmem_tui.model.integer import natural
 from lowmem_tui.model.plan import FileChange, Notice
 from lowmem_tui.model.quantity import format_size
 from lowmem_tui.model.setup import Item, Look
@@ -219,9 +220,8 @@ def _workers(gunicorn: Gunicorn, ram: int) -> Item | None:
     fit = fitting(gunicorn, ram)
     origin = gunicorn.origin("workers")
     now = gunicorn.value("workers")
-    if fit is None or gunicorn.cost is None or origin == "line" or not now.isdigit():
+    if fit is None or gunicorn.cost is None or origin == "line" or (count := natural(now)) is None:
         return None
-    count = int(now)
     fits = 1 < count <= fit
     if fits and origin not in {"ours", "default"}:
         return None
@@ -246,11 +246,13 @@ def _number(
     gunicorn: Gunicorn, option: str, value: str, choices: tuple[str, ...], why: str
 ) -> Iterator[Item]:
     origin = gunicorn.origin(option)
-    if origin not in {"ours", "default"}:
+    if origin not in {"ours", "default", "unknown"}:
         return
-    now = gunicorn.value(option)
+    now = gunicorn.value(option) or "unknown"
     ours = origin == "ours"
     chosen = now if ours else value
+    if origin == "unknown":
+        why += " What it is now cannot be determined: this may replace what somebody has set."
     yield Item(
         f"{gunicorn.name} {option}",
         f"{gunicorn.name}: {option}",
@@ -258,6 +260,7 @@ def _number(
         chosen,
         why,
         tuple(dict.fromkeys((chosen, *choices))) if chosen not in choices else choices,
+        taken=origin != "unknown",
         done=ours,
     )
 
@@ -270,6 +273,13 @@ def _warnings(gunicorn: Gunicorn, asked: Mapping[str, str]) -> Iterator[Notice]:
         f"{plain(name)} is restarted: requests under way end, and new ones wait or fail until it "
         "is up again.",
     )
+    if gunicorn.unsure:
+        yield Notice(
+            "gunicorn-line-unknown",
+            name,
+            f"{plain(name)}: {gunicorn.unsure}, so its command line may set the same options, and "
+            "would win.",
+        )
     if asked.get("worker-class") == GEVENT and gunicorn.gevent is None:
         yield Notice(
             "gunicorn-gevent-unknown",

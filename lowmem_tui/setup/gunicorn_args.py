@@ -5,110 +5,92 @@ In gunicorn the command line wins over the environment, and that over the file.
 
 from __future__ import annotations
 
-import ast
+import shlex
 from typing import TYPE_CHECKING
 
+from lowmem_tui.setup.gunicorn_file import of_file
+from lowmem_tui.setup.gunicorn_options import (
+    DEFAULTS,
+    FLAGS,
+    OPTIONS,
+    SHORT_FLAGS,
+    SHORT_VALUED,
+    VALUED,
+    value_of,
+)
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+
+__all__ = ["DEFAULTS", "OPTIONS", "of_file"]
 
 VARIABLE = "GUNICORN_CMD_ARGS"
 
-OPTIONS: dict[str, str] = {
-    "worker-class": "-k",
-    "workers": "-w",
-    "worker-connections": "",
-    "max-requests": "",
-    "max-requests-jitter": "",
-    "threads": "",
-    "config": "-c",
-    "chdir": "",
-}
-"""The long names of those that are looked at, with their short ones."""
-
-DEFAULTS: Mapping[str, str] = {
-    "worker-class": "sync",
-    "workers": "1",
-    "worker-connections": "1000",
-    "max-requests": "0",
-    "max-requests-jitter": "0",
-    "threads": "1",
-    "config": "",
-    "chdir": "",
-}
-
 CONFIG_NAME = "gunicorn.conf.py"
 """Read from the working directory if no file is named."""
+
+_LONG = FLAGS | VALUED
+WORDS = 2000
+"""No command line has more words."""
 
 
 def parse(words: Sequence[str]) -> dict[str, str]:
     """Return the options among the words of a command line; of repeated ones the last.
 
-    Long names may be cut short, as argparse takes them, if they stay unmistakable.
+    As argparse takes them: long names cut short where they stay unmistakable, flags and an option
+    with its value in one word (``-Dw4``). A value that gunicorn would not take is "".
     """
-    found: dict[str, str] = {}
-    rest = iter(words)
+    known = {name: value for name, value in _pairs(words) if name in OPTIONS}
+    return {name: value_of(name, value) or "" for name, value in known.items()}
+
+
+def uses_paste(words: Sequence[str]) -> bool:
+    """Tell whether a paste file is named, which set options until gunicorn 19."""
+    return any(name in {"paste", "paster"} for name, _ in _pairs(words))
+
+
+def _pairs(words: Sequence[str]) -> Iterator[tuple[str, str]]:
+    rest = iter(words[:WORDS])
     for word in rest:
         if word == "--":
             break
         if word.startswith("--"):
             flag, equals, value = word[2:].partition("=")
             name = _full(flag)
+            if name in VALUED:
+                yield name, value if equals else next(rest, "")
+        elif word[:1] == "-" and word != "-":
+            name, glued = _short(word[1:])
             if name:
-                found[name] = value if equals else next(rest, "")
-        elif word[:1] == "-":
-            for name, short in OPTIONS.items():
-                if short and word.startswith(short):
-                    found[name] = word[2:].removeprefix("=") or next(rest, "")
-    return found
+                yield name, glued or next(rest, "")
+
+
+def _short(letters: str) -> tuple[str, str]:
+    """Return the option with a value of a word like ``Dw4``, and what is glued to it; or ""s."""
+    for at, letter in enumerate(letters):
+        if letter in SHORT_VALUED:
+            return SHORT_VALUED[letter], letters[at + 1 :].removeprefix("=")
+        if letter not in SHORT_FLAGS:
+            break
+    return "", ""
 
 
 def _full(flag: str) -> str:
-    if flag in OPTIONS:
+    if flag in _LONG:
         return flag
-    fits = [name for name in OPTIONS if flag and name.startswith(flag)]
-    # Options that are not looked at begin with such letters, too; four are enough to be sure.
-    return fits[0] if len(fits) == 1 and len(flag) > 3 else ""
+    fits = [name for name in _LONG if flag and name.startswith(flag)]
+    return fits[0] if len(fits) == 1 else ""
 
 
-def of_file(text: str) -> tuple[dict[str, str], set[str]]:
-    """Return the options that a configuration file sets, and the names of those that it computes.
+def of_variable(value: str) -> dict[str, str] | None:
+    """Return the options of GUNICORN_CMD_ARGS, which gunicorn splits as a shell does.
 
-    The file is a program: it is read, not run. Never raises.
+    None if it cannot: gunicorn does not start then.
     """
-    found: dict[str, str] = {}
-    computed: set[str] = set()
     try:
-        body = ast.parse(text).body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return {}, set(OPTIONS)
-    for statement in body:
-        names = [
-            node.id.replace("_", "-")
-            for node in ast.walk(statement)
-            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-        ]
-        for name in names:
-            if name not in OPTIONS:
-                continue
-            value = _literal(statement)
-            found.pop(name, None)
-            computed.discard(name)
-            if value is None:
-                computed.add(name)
-            else:
-                found[name] = value
-    return found, computed
-
-
-def _literal(statement: ast.stmt) -> str | None:
-    if not isinstance(statement, ast.Assign | ast.AnnAssign) or statement.value is None:
+        return parse(shlex.split(value))
+    except ValueError:
         return None
-    if isinstance(statement, ast.Assign) and len(statement.targets) != 1:
-        return None
-    node = statement.value
-    if isinstance(node, ast.Constant) and type(node.value) in {int, str}:
-        return str(node.value)
-    return None
 
 
 def joined(theirs: str, options: Mapping[str, str]) -> str:

@@ -3,40 +3,37 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
+from lowmem_tui.model.integer import natural
 from lowmem_tui.model.snapshot import UnitFile
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import Key
-from lowmem_tui.setup import common, gunicorn_args, unit_text
+from lowmem_tui.setup import (
+    common,
+    gunicorn_args,
+    gunicorn_config,
+    gunicorn_cost,
+    unit_command,
+    unit_text,
+)
 from lowmem_tui.setup.gunicorn_args import DEFAULTS, VARIABLE
+from lowmem_tui.setup.gunicorn_start import Start, start_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from lowmem_tui.model.snapshot import Unit, UnitSituation
-    from lowmem_tui.model.usage import Process
     from lowmem_tui.setup.ground import Ground
+    from lowmem_tui.setup.gunicorn_cost import Cost
+    from lowmem_tui.setup.unit_command import Read, Variables
 
 NAME = "zz-lowmem-tui-gunicorn.conf"
-PROGRAMS = frozenset({"gunicorn", "gunicorn3"})
-SYSTEM_PACKAGES = "/usr/lib/python3/dist-packages"
+CONCURRENCY = "WEB_CONCURRENCY"
 
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """What processes hold."""
-
-    workers: tuple[int, ...]
-    """Bytes of each worker, the largest first."""
-    master: int
-    pss: bool
-    """Whether that is PSS, so that what is shared counts once; else RSS."""
-
-    @property
-    def words(self) -> str:
-        """The name of the measure."""
-        return "PSS" if self.pss else "RSS, what they share counted in each"
+_USERS = ("user@", "cron.", "crond.", "atd.", "anacron.", "ssh.", "sshd.", "ssh@", "sshd@")
+"""Services that run what any user of the machine likes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +43,16 @@ class Gunicorn:
     name: str
     situation: UnitSituation
     line: dict[str, str] | None
-    """The options of its command line; None where that is not known (a script starts it)."""
+    """The options that its command line sets for sure; None where none of it is known."""
+    unsure: str
+    """Why other options may be set there; or "". Not a sentence."""
     theirs: str
-    """GUNICORN_CMD_ARGS as other files set it."""
-    concurrency: str
-    """WEB_CONCURRENCY: gunicorn's default number of workers."""
-    file: str
-    """Its configuration file; "" for none."""
-    config: dict[str, str]
-    computed: frozenset[str]
-    """The options that the file computes."""
+    """GUNICORN_CMD_ARGS as the ``Environment=`` of other files sets it."""
+    arguments: dict[str, str] | None
+    """The options in that variable as it counts; None if it is not known."""
+    concurrency: str | None
+    """WEB_CONCURRENCY: gunicorn's default number of workers; None if it is not known."""
+    config_file: gunicorn_config.Config
     path: str
     """Of our drop-in."""
     text: str | None
@@ -65,41 +62,87 @@ class Gunicorn:
     hidden: str
     """Why our drop-in would not count; or ""."""
     cost: Cost | None
+    running: int | None
+    """The workers of its one master, where that was started by this very command line."""
     gevent: bool | None
     """Whether its Python can import gevent; None if that is not known."""
 
+    @property
+    def file(self) -> str:
+        """Its configuration file; "" for none."""
+        return self.config_file.file
+
+    @property
+    def contradicted(self) -> bool:
+        """Whether more workers run than was read, or fewer by more than one that is replaced."""
+        read = natural(self.read_workers)
+        if self.running is None or read is None or self._origin("workers") in {"line", "ours"}:
+            return False
+        return self.running > read or self.running < read - 1
+
+    @property
+    def read_workers(self) -> str:
+        """The number of workers by what was read, whatever runs; "" if it is not known."""
+        return self._read("workers")
+
     def origin(self, option: str) -> str:
-        """Return who sets an option: ``line``, ``ours``, ``theirs``, ``file`` or ``default``."""
-        if self.line is None or option in self.line:
+        """Return who sets an option.
+
+        ``line``, ``ours``, ``theirs``, ``file``, ``default``, or ``unknown``.
+        """
+        where = self._origin(option)
+        return "unknown" if where not in {"line", "ours"} and self.contradicted else where
+
+    def _origin(self, option: str) -> str:
+        if option in (self.line or {}):
             return "line"
-        if option in self.ours and not self.stale:
+        if self.line is None:
+            return "unknown"
+        if option in self.ours and not self.stale and not self.hidden:
             return "ours"
-        if option in gunicorn_args.parse(unit_text.words(self.theirs) or []):
+        if self.unsure or self.arguments is None:
+            return "unknown"
+        if option in self.arguments:
             return "theirs"
-        if option in self.config or option in self.computed:
+        if option in self.config_file.values or option in self.config_file.computed:
             return "file"
-        return "default"
+        unknown = option == "workers" and self.concurrency is None
+        return "unknown" if unknown else "default"
 
     def value(self, option: str) -> str:
         """Return the value that counts; "" if it is not known."""
-        where = self.origin(option)
+        return "" if self.origin(option) == "unknown" else self._read(option)
+
+    def _read(self, option: str) -> str:
+        where = self._origin(option)
         if where == "line":
-            return (self.line or {}).get(option, "")
+            return (self.line or {})[option]
         if where == "ours":
             return self.ours[option]
         if where == "theirs":
-            return gunicorn_args.parse(unit_text.words(self.theirs) or [])[option]
+            return (self.arguments or {})[option]
         if where == "file":
-            return self.config.get(option, "")
-        if option == "workers" and self.concurrency.isdigit():
-            return self.concurrency
-        return DEFAULTS[option]
+            return self.config_file.values.get(option, "")
+        if where == "unknown":
+            return ""
+        return (self.concurrency if option == "workers" else "") or DEFAULTS[option]
+
+    @property
+    def workers(self) -> int | None:
+        """The number of workers: as it is set, or else as they run; None if neither is known."""
+        found = natural(self.value("workers"))
+        if found is None and self.cost is not None:
+            return len(self.cost.workers)
+        return found
 
     @property
     def worker_class(self) -> str:
-        """The class that counts: with threads gunicorn takes gthread for sync."""
+        """The class that counts, "" if it is not known: with threads gunicorn takes gthread."""
         value = self.value("worker-class")
-        return "gthread" if value == "sync" and self.value("threads") not in {"1", ""} else value
+        if value == "sync" or value.endswith("SyncWorker"):
+            threads = self.value("threads")
+            return ("sync" if threads in {"0", "1"} else "gthread") if threads else ""
+        return value
 
     @property
     def limit(self) -> int | None:
@@ -125,144 +168,161 @@ def see(ground: Ground) -> list[Gunicorn]:
 
 
 def _is_gunicorn(unit: Unit) -> bool:
-    return _arguments(_command(unit)) is not None or any(_of_gunicorn(unit))
+    if start_of(_command(unit)) is not None:
+        return True
+    return not unit.name.startswith(_USERS) and any(gunicorn_cost.processes(unit))
 
 
 def _command(unit: Unit) -> tuple[str, ...]:
     return unit.properties.exec_start if unit.properties else ()
 
 
-def _arguments(words: Sequence[str]) -> list[str] | None:
-    """Return what follows gunicorn on a command line; None if it runs something else."""
-    for at, word in enumerate(words[:4]):
-        name = word.rpartition("/")[2]
-        if name in PROGRAMS and (at == 0 or _is_python(words[0]) or words[at - 1] == "-m"):
-            return list(words[at + 1 :])
-    return None
-
-
-def _is_python(word: str) -> bool:
-    return word.rpartition("/")[2].startswith("python")
-
-
-def _of_gunicorn(unit: Unit) -> Iterator[Process]:
-    for process in unit.usage.processes if unit.usage else ():
-        command = process.command or ""
-        if command.startswith("gunicorn: ") or _arguments(command.split()) is not None:
-            yield process
-
-
 def _see(ground: Ground, situation: UnitSituation) -> Gunicorn:
-    name = situation.unit.name
-    path = unit_text.drop_in(name, NAME)
+    unit = situation.unit
+    path = unit_text.drop_in(unit.name, NAME)
     others = unit_text.without(situation.files, path)
-    variables = unit_text.environment(others)
-    theirs = variables.get(VARIABLE, "")
-    text, _ = common.read(ground.files, path)
+    read = partial(common.read, ground.files)
+    resolved = _resolved(ground, unit, others, read)
+    trusted = _resolved(ground, unit, others, partial(gunicorn_config.read_trusted, ground.files))
+    start = resolved.start
+    theirs = unit_text.environment(others).get(VARIABLE, "")
+    text, _ = read(path)
     ours, stale = dict[str, str](), False
     if text is not None:
         said = unit_text.environment([UnitFile(path, text)]).get(VARIABLE, "")
         ours, stale = gunicorn_args.ours_of(said, theirs)
-    line, program = _line(situation.unit)
-    arguments = (line or {}) | gunicorn_args.parse(unit_text.words(theirs) or [])
-    file, config, computed = _file(ground, situation, line or {}, arguments)
+    line, unsure = _line(unit, resolved)
     return Gunicorn(
-        name=name,
+        name=unit.name,
         situation=situation,
         line=line,
+        unsure=unsure,
         theirs=theirs,
-        concurrency=variables.get("WEB_CONCURRENCY", ""),
-        file=file,
-        config=config,
-        computed=frozenset(computed),
+        arguments=resolved.arguments,
+        concurrency=_concurrency(resolved),
+        config_file=_config(ground, unit, others, resolved, trusted.named),
         path=path,
         text=text,
         ours=ours,
         stale=stale,
-        hidden=_hidden(ground, situation, path),
-        cost=_cost(ground, situation.unit),
-        gevent=_gevent(ground, program),
+        hidden=_hidden(ground, situation, path, resolved),
+        cost=gunicorn_cost.cost(ground.inspector, unit),
+        running=None if start.unknown else gunicorn_cost.running(unit, start.words),
+        gevent=gunicorn_cost.has_gevent(ground, trusted.start.program),
     )
 
 
-def _line(unit: Unit) -> tuple[dict[str, str] | None, str]:
-    """Return the options of the command line, and the program whose Python runs it."""
-    commands = [list(_command(unit)), *((p.command or "").split() for p in _of_gunicorn(unit))]
-    for words in commands:
-        arguments = _arguments(words)
-        if arguments is not None:
-            program = next((w for w in words[:4] if w.rpartition("/")[2] in PROGRAMS), "")
-            return gunicorn_args.parse(arguments), program if "/" in program else words[0]
-    return None, ""
+class _Resolved(NamedTuple):
+    """What the files of a unit say of gunicorn."""
+
+    known: Variables
+    start: Start
+    reason: str
+    """Why words of its command line are not known; or "". Not a sentence."""
+
+    def variable(self, name: str) -> tuple[str, str]:
+        """Return a variable as gunicorn gets it, and why that is not known; or ""."""
+        if name in self.start.environment:
+            return self.start.environment[name], ""
+        if self.start.other_environment:
+            return "", "its command line gives gunicorn other variables than the unit has"
+        return self.known.values.get(name, ""), self.known.unknown(name)
+
+    @property
+    def arguments(self) -> dict[str, str] | None:
+        """The options in GUNICORN_CMD_ARGS; None if they are not known."""
+        value, unknown = self.variable(VARIABLE)
+        return None if unknown else gunicorn_args.of_variable(value)
+
+    @property
+    def line(self) -> dict[str, str]:
+        """The options that are on its command line for sure: behind any unknown word."""
+        words = self.start.words
+        at = max((index for index, word in enumerate(words) if word is None), default=-1)
+        return gunicorn_args.parse([word for word in words[at + 1 :] if word is not None])
+
+    @property
+    def named(self) -> str | None:
+        """What ``--config`` says, "" for nothing; None if that is not known."""
+        for options in (self.line, self.arguments):
+            if options is None:
+                return None
+            if "config" in options:
+                return options["config"] or None
+        return None if self.reason else ""
 
 
-def _file(
-    ground: Ground, situation: UnitSituation, line: dict[str, str], arguments: dict[str, str]
-) -> tuple[str, dict[str, str], set[str]]:
-    """Return the configuration file, what it sets, and what it computes."""
-    folder = line.get("chdir") or unit_text.last(situation.files, "WorkingDirectory").lstrip("-")
-    folder = unit_text.specified(folder, situation.unit.name) or ""
-    named = arguments.get("config", "").removeprefix("file:")
-    if named.startswith("python:"):
-        return named, {}, set(gunicorn_args.OPTIONS)
-    path = named or gunicorn_args.CONFIG_NAME
-    if not path.startswith("/"):
-        path = f"{folder.rstrip('/')}/{path.removeprefix('./')}"
-    text, trouble = common.read(ground.files, path) if path.startswith("/") else (None, "")
-    if text is not None:
-        return path, *gunicorn_args.of_file(text)
-    # What may not be read may say anything.
-    return (path, {}, set(gunicorn_args.OPTIONS)) if trouble or named else ("", {}, set())
+def _resolved(ground: Ground, unit: Unit, files: Sequence[UnitFile], read: Read) -> _Resolved:
+    known = unit_command.variables(files, unit.name, read, ground.inspector.names)
+    # What systemd names has its specifiers filled in, and its variables not.
+    found = unit_command.commands_with(files, unit.name, known) or [
+        unit_command.expand(_command(unit), known)
+    ]
+    for command in found:
+        if start := start_of(command.seen):
+            return _Resolved(known, start, start.unknown or command.unknown)
+    reason = found[0].unknown or "a script starts it"
+    return _Resolved(known, Start(unknown=reason), reason)
 
 
-def _hidden(ground: Ground, situation: UnitSituation, path: str) -> str:
+def _line(unit: Unit, resolved: _Resolved) -> tuple[dict[str, str] | None, str]:
+    """Return the options of the command line, and why there may be others.
+
+    Where it is a script's, its processes tell their own.
+    """
+    if not resolved.start.unknown:
+        return resolved.line, resolved.reason
+    arguments = gunicorn_cost.arguments(unit)
+    return (None if arguments is None else gunicorn_args.parse(arguments)), resolved.reason
+
+
+def _concurrency(resolved: _Resolved) -> str | None:
+    value, unknown = resolved.variable(CONCURRENCY)
+    number = natural(value.strip(), 9)
+    return None if unknown or (value and number is None) else value.strip()
+
+
+def _config(
+    ground: Ground,
+    unit: Unit,
+    files: Sequence[UnitFile],
+    resolved: _Resolved,
+    trusted: str | None,
+) -> gunicorn_config.Config:
+    start, named = resolved.start, resolved.named
+    if start.unknown or start.elsewhere or named is None:
+        reason = resolved.reason or resolved.variable(VARIABLE)[1] or "its root is another folder"
+        return gunicorn_config.unknown("", f"which file configures it is not known ({reason})")
+    if start.paster or gunicorn_args.uses_paste([w for w in start.words if w is not None]):
+        return gunicorn_config.unknown("", "a paste file may configure it")
+    folder = None if start.moved else gunicorn_config.folder_of(files, unit.name)
+    return gunicorn_config.read(ground.files, folder, named, may_open=not named or trusted == named)
+
+
+def _hidden(ground: Ground, situation: UnitSituation, path: str, resolved: _Resolved) -> str:
     """Return why an ``Environment=`` of ours would not count, or ""."""
-    for value in unit_text.values(situation.files, "EnvironmentFile"):
-        file = unit_text.specified(value.removeprefix("-"), situation.unit.name) or ""
-        text, _ = common.read(ground.files, file) if file.startswith("/") else (None, "")
-        for line in (text or "").splitlines():
-            if line.strip().startswith(f"{VARIABLE}="):
-                return f"{plain(file)} sets {VARIABLE}, which wins over a drop-in: add it there."
-    after = unit_text.with_file(situation.files, path, "")
+    start, unit = resolved.start, situation.unit.name
+    if VARIABLE in start.environment:
+        return f"its command line sets {VARIABLE}, which wins over a drop-in: add it there."
+    if start.other_environment and not start.unknown:
+        return (
+            f"its command line gives gunicorn other variables than the unit has: set {VARIABLE} "
+            "there."
+        )
+    read = partial(common.read, ground.files)
+    probe = f"[Service]\nEnvironment={VARIABLE}=--lowmem-tui\n"
+    after = unit_text.with_file(situation.files, path, probe)
+    known = unit_command.variables(after, unit, read, ground.inspector.names)
+    if reason := known.unknown(VARIABLE) or resolved.known.unknown(VARIABLE):
+        return f"{reason}: it may set {VARIABLE}, which wins over a drop-in: add it there."
+    if known.values.get(VARIABLE) == "--lowmem-tui":
+        return ""
     at = [file.path for file in after].index(path)
     for later in after[at + 1 :]:
-        if VARIABLE in unit_text.environment([later]):
-            return f"{plain(later.path)} sets {VARIABLE} and is read after our file: add it there."
-    return ""
-
-
-def _cost(ground: Ground, unit: Unit) -> Cost | None:
-    """Return what the workers hold now; None where none runs."""
-    processes = [*_of_gunicorn(unit)]
-    pids = {process.pid for process in processes}
-    workers = [process for process in processes if process.ppid in pids]
-    masters = [process for process in processes if process.ppid not in pids]
-    if not workers:
-        return None
-    measured = {process.pid: ground.inspector.pss(process.pid) for process in processes}
-    pss = all(size is not None for size in measured.values())
-    sizes = {p.pid: (measured[p.pid] or 0) if pss else p.rss for p in processes}
-    return Cost(
-        tuple(sorted((sizes[p.pid] for p in workers), reverse=True)),
-        sum(sizes[p.pid] for p in masters),
-        pss,
-    )
-
-
-def _gevent(ground: Ground, program: str) -> bool | None:
-    """Tell whether gevent lies where the gunicorn that is started lies: what can be seen of it."""
-    root, _, folder = program.rpartition("/")[0].rpartition("/")
-    if folder != "bin" or not root:
-        return None
-    names = ground.inspector.names
-    places = [f"{root}/lib/{each}/site-packages" for each in names(f"{root}/lib")]
-    venv, _ = common.read(ground.files, f"{root}/pyvenv.cfg")
-    system = any(
-        line.replace(" ", "") == "include-system-site-packages=true"
-        for line in (venv or "").splitlines()
-    )
-    if system or root in {"/usr", "/usr/local"}:
-        places += [SYSTEM_PACKAGES]
-        places += [f"/usr/local/lib/{p}/dist-packages" for p in names("/usr/local/lib")]
-    found = {name for place in places for name in names(place)}
-    return "gevent" in found if "gunicorn" in found else None
+        if unit_text.assigned(later, "Environment") or unit_text.assigned(
+            later, "UnsetEnvironment"
+        ):
+            return f"{plain(later.path)} decides about {VARIABLE} after our file: add it there."
+    files = [plain(file, 80) for file, _ in unit_command.environment_files(after, unit)]
+    where = files[-1] if files else "another file"
+    return f"{where} sets {VARIABLE}, which wins over a drop-in: add it there."

@@ -28,6 +28,9 @@ _ORIGINS = {
     "default": "gunicorn's default",
 }
 
+WIDTH = 40
+"""Of a value that is shown."""
+
 
 _ABOUT = {
     "gunicorn-no-end": "max-requests",
@@ -40,7 +43,7 @@ _ABOUT = {
 def obstacle(gunicorn: Gunicorn) -> str:
     """Return why no option can be set by our drop-in; or ""."""
     if gunicorn.line is None:
-        return "its command line is not known (a script starts it)."
+        return f"its command line is not known ({gunicorn.unsure})."
     return gunicorn.hidden
 
 
@@ -69,13 +72,35 @@ def facts(gunicorn: Gunicorn) -> Iterator[str]:
             f"master {format_size(cost.master)} ({cost.words}): "
             f"{format_size(sum(cost.workers) + cost.master)} together; {limit}."
         )
-    told = []
-    for option in ("worker-class", "workers", "max-requests"):
-        value = gunicorn.value(option) or "not known"
-        told.append(f"{option} {plain(value, 40)} ({_ORIGINS[gunicorn.origin(option)]})")
+    told = [_told(gunicorn, option) for option in ("worker-class", "workers", "max-requests")]
     yield f"{name}: {', '.join(told)}."
-    if gunicorn.computed:
-        yield f"{plain(gunicorn.file)} is a program: what it computes is not known."
+    yield from (f"{sentence}." for sentence in _unknown(gunicorn))
+
+
+def _told(gunicorn: Gunicorn, option: str) -> str:
+    origin = gunicorn.origin(option)
+    if origin == "unknown":
+        return f"{option} unknown"
+    value = plain(gunicorn.value(option), WIDTH) or "unknown"
+    return f"{option} {value} ({_ORIGINS[origin]})"
+
+
+def _unknown(gunicorn: Gunicorn) -> Iterator[str]:
+    """Yield why something is not known; without full stops."""
+    name = plain(gunicorn.name)
+    if gunicorn.contradicted:
+        yield (
+            f"{name} runs {gunicorn.running} workers, which is not what its files say "
+            f"({gunicorn.read_workers}): something else sets its options, so what its command "
+            "line does not set cannot be determined"
+        )
+    if gunicorn.unsure:
+        yield (
+            f"{name}: {gunicorn.unsure}, so what is not seen on its command line cannot be "
+            "determined"
+        )
+    elif gunicorn.config_file.trouble:
+        yield gunicorn.config_file.trouble
 
 
 def findings(gunicorn: Gunicorn, items: Iterable[Item], ram: int) -> Iterator[Finding]:
@@ -119,13 +144,13 @@ def _wrong(gunicorn: Gunicorn, ram: int) -> Iterator[Finding]:
             _mend(gunicorn, "worker-class", GEVENT),
         )
     fit = fitting(gunicorn, ram)
-    now = gunicorn.value("workers")
-    if fit is not None and now.isdigit() and int(now) > fit and gunicorn.cost:
+    count = gunicorn.workers
+    if fit is not None and count is not None and count > fit and gunicorn.cost:
         yield Finding(
             "gunicorn-workers-over-limit",
             Severity.WARNING,
             gunicorn.name,
-            f"{name} has {now} workers and room for {fit} of "
+            f"{name} has {count} workers and room for {fit} of "
             f"{format_size(gunicorn.cost.workers[0])}: all at that size are killed at the limit.",
             _mend(gunicorn, "workers", str(min(fit, 2))),
         )
@@ -134,6 +159,8 @@ def _wrong(gunicorn: Gunicorn, ram: int) -> Iterator[Finding]:
 def _mend(gunicorn: Gunicorn, option: str, value: str) -> str:
     if obstacle(gunicorn) or gunicorn.origin(option) == "line":
         return f"by hand: --{option} {value} in {plain(gunicorn.fragment)}"
+    if not gunicorn.value(option):
+        return f"by hand: {option} {value}, in the file or script that sets it"
     return common.remedy("gunicorn")
 
 
@@ -144,7 +171,7 @@ def by_hand(gunicorn: Gunicorn, ram: int) -> Iterator[str]:
         yield f"{name}: {sentence} The options: --max-requests 1000 --max-requests-jitter 50."
         return
     for finding in _wrong(gunicorn, ram):
-        if finding.remedy.startswith("by hand: "):
+        if finding.remedy.startswith("by hand: --"):
             yield (
                 f"{name}: its command line decides, so edit ExecStart: "
                 f"{finding.remedy.removeprefix('by hand: ')}, then `systemctl daemon-reload` and "

@@ -103,7 +103,11 @@ def commands(
     files: Sequence[UnitFile], unit: str, read: Read, names: Names | None = None
 ) -> list[Command]:
     """Return all commands of ``ExecStart=``, as ``command``."""
-    known = variables(files, unit, read, names)
+    return commands_with(files, unit, variables(files, unit, read, names))
+
+
+def commands_with(files: Sequence[UnitFile], unit: str, known: Variables) -> list[Command]:
+    """Return all commands of ``ExecStart=`` with these variables."""
     return [each for path, line in _starts(files) for each in _parsed(line, path, unit, known)]
 
 
