@@ -79,6 +79,14 @@ def parser() -> argparse.ArgumentParser:
     _server(listing, inherit=True)
     _json(listing)
     _whatif(commands)
+    _plan_and_apply(commands)
+    _past(commands)
+    return top
+
+
+def _plan_and_apply(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from lowmem_tui.cli import arguments as given
+
     for name, text in (
         ("plan", "show the drop-ins that would be written, and what they would do"),
         ("apply", "write them, reload systemd once, set the kernel's values, verify"),
@@ -119,8 +127,6 @@ def parser() -> argparse.ArgumentParser:
                 help="take the change back after that time, unless `lowmem-tui confirm` keeps it",
             )
             command.add_argument("--note", default="", help="why, for the history")
-    _past(commands)
-    return top
 
 
 def _whatif(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

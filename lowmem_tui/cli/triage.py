@@ -184,7 +184,7 @@ def _units(
         raw = read(f"{base}/cgroup", size=SMALL)
         statm = read(f"{base}/statm")
         pages = None if statm is None else procfs.parse_statm(statm)
-        if raw is None or pages is None:
+        if raw is None or pages is None or len(raw) >= SMALL:  # its group is nested too deeply
             unseen += os.path.exists(base)
             continue
         if not pages:

@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import select
 import struct
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 from jeepney import (  # type: ignore[import-untyped]
     DBusAddress,
     HeaderFields,
-    Message,
     MessageType,
     new_method_call,
 )
-from jeepney.bus import find_system_bus  # type: ignore[import-untyped]
-from jeepney.io.blocking import prep_socket  # type: ignore[import-untyped]
-from jeepney.low_level import (  # type: ignore[import-untyped]
-    Header,
-    Variant,
-    calc_msg_size,
-    parse_signature,
-)
 
-from lowmem_tui.host import systemd, wire
+from lowmem_tui.host import systemd
+from lowmem_tui.host.jeepney_link import Call, Incoming, Link, TooLargeError
 from lowmem_tui.model.errors import ManagerGoneError, NotPermittedError
 from lowmem_tui.model.unit import is_template, is_unit_name
 
@@ -34,109 +25,25 @@ if TYPE_CHECKING:
     from lowmem_tui.model.ports import Changes, ListedUnit
     from lowmem_tui.model.unit import UnitProperties
 
-_Call: TypeAlias = Message
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
-_CHUNK: Final = 65536
-_FIRST: Final = 16
-"""The first bytes of a message, which tell its size."""
-_WANTED: Final = frozenset(key.encode() for key in systemd.WANTED)
+AT_ONCE: Final = 4096
+"""Signals that are taken in one go: whoever may use the bus can send us some without end."""
+OWNER_SECONDS: Final = 10.0
+"""Seconds between two questions who systemd is, should another sender claim to be it."""
+_ODD = (AssertionError, LookupError, RecursionError, TypeError, ValueError, struct.error)
+"""What a decoder raises for a message that it does not understand."""
 
+_TOO_LARGE = (
+    "A message on the system bus is larger than 16 MiB and was not read: see `busctl monitor`, "
+    "then try again."
+)
+_STRANGE = (
+    "The system bus sent an answer that cannot be understood: see `systemctl status dbus`, then "
+    "try again."
+)
 _GONE = "The connection to the system bus has ended: see `systemctl status dbus`, then try again."
-
-
-class _Incoming:
-    """A message from the bus; its body is decoded when it is asked for."""
-
-    def __init__(self, raw: bytes) -> None:
-        self._raw = raw
-        self._header, end = Header.from_buffer(raw)
-        self._body_at = (end + 7) & ~7
-        self._fields: dict[int, Any] = self._header.fields
-
-    def field(self, field: HeaderFields) -> str:
-        value = self._fields.get(field)
-        return value if isinstance(value, str) else ""
-
-    @property
-    def answers(self) -> int:
-        """The serial of the call that this replies to; 0 for a signal."""
-        return int(self._fields.get(HeaderFields.reply_serial, 0))
-
-    @property
-    def kind(self) -> MessageType:
-        return self._header.message_type
-
-    def body(self) -> tuple[Any, ...]:
-        signature = self.field(HeaderFields.signature)
-        body: tuple[Any, ...] = parse_signature(list(f"({signature})")).parse_data(
-            self._raw, self._body_at, self._header.endianness
-        )[0]
-        return body
-
-    def properties(self) -> dict[str, object]:
-        """Return the properties that we read of a GetAll's answer, variants taken away."""
-        if self.field(HeaderFields.signature) != "a{sv}":
-            raise ValueError("no answer of GetAll")
-        endianness = self._header.endianness
-        variant = Variant()
-        return {
-            key: variant.parse_data(self._raw, at, endianness)[0][1]
-            for key, at in wire.entries(self._raw, self._body_at, endianness.struct_code(), _WANTED)
-        }
-
-
-class _Link:
-    """One connection: messages out, messages in."""
-
-    def __init__(self, seconds: float) -> None:
-        """Connect and authenticate; raises OSError, ValueError."""
-        try:
-            address = find_system_bus()
-        except (StopIteration, RuntimeError) as error:
-            raise ValueError(error) from error
-        self._sock = prep_socket(address, timeout=seconds)
-        # For sending; what is received has been polled for.
-        self._sock.settimeout(seconds)
-        self._poll = select.poll()
-        self._poll.register(self._sock, select.POLLIN)
-        self._buffer = bytearray()
-        self._serial = 0
-
-    def send(self, message: _Call) -> int:
-        """Send a call; returns its serial, which the reply will name."""
-        self._serial += 1
-        self._sock.sendall(message.serialise(serial=self._serial))
-        return self._serial
-
-    def receive(self, deadline: float) -> _Incoming | None:
-        """Return the next message, None when none has come by then (on the monotonic clock)."""
-        while True:
-            message = self._next()
-            if message is not None:
-                return message
-            wait = max(0.0, deadline - time.monotonic())
-            # Rounded up, or the last millisecond would be spent turning.
-            if not self._poll.poll(int(wait * 1000 + 0.999)):
-                return None
-            data = self._sock.recv(_CHUNK)
-            if not data:
-                raise ConnectionResetError
-            self._buffer += data
-
-    def _next(self) -> _Incoming | None:
-        if len(self._buffer) < _FIRST:
-            return None
-        size = calc_msg_size(self._buffer)
-        if len(self._buffer) < size:
-            return None
-        raw = bytes(self._buffer[:size])
-        del self._buffer[:size]
-        return _Incoming(raw)
-
-    def close(self) -> None:
-        self._sock.close()
 
 
 class JeepneyManager:
@@ -153,18 +60,22 @@ class JeepneyManager:
     ) -> None:
         self._call_seconds = call_seconds
         self._reload_seconds = reload_seconds
-        self._link: _Link | None = None
+        self._link: Link | None = None
         self._subscribed = False
         self._news = systemd.Announcements()
+        self._owner = ""  # systemd's unique name on the bus: others may send signals, too
+        self._claimed = ""  # the last other sender
+        self._owner_due = 0.0
 
     def list_units(self) -> Sequence[ListedUnit]:
         """See ``Manager``."""
-        return systemd.listed(self._ask("list the units", _manager("ListUnits"))[0])
+        rows = self._ask("list the units", _manager("ListUnits"))
+        return self._understood(lambda: systemd.listed(rows[0]))
 
     def list_unit_files(self) -> dict[str, str]:
         """See ``Manager``."""
-        rows = self._ask("list the unit files", _manager("ListUnitFiles"))[0]
-        return systemd.unit_file_states(rows)
+        rows = self._ask("list the unit files", _manager("ListUnitFiles"))
+        return self._understood(lambda: systemd.unit_file_states(rows[0]))
 
     def properties(self, names: Iterable[str]) -> dict[str, UnitProperties]:
         """See ``Manager``. A template itself has ``load_state`` "template"."""
@@ -226,21 +137,34 @@ class JeepneyManager:
         """See ``Manager``. After a lost connection everything is said to have been reloaded."""
         deadline = time.monotonic() + timeout
         link = self._link or self._connect()
-        while True:
+        for _ in range(AT_ONCE):
             # Once there is something to tell, take what has come already, and wait no longer.
             message = self._receive(link, 0.0 if self._news else deadline)
             if message is None:
-                return self._news.take()
+                break
             self._note(message)
+        self._ask_who_systemd_is()
+        return self._news.take()
+
+    def _ask_who_systemd_is(self) -> None:
+        """Find out whether who sends signals in systemd's name is systemd, started anew."""
+        claimed, self._claimed = self._claimed, ""
+        if not claimed or time.monotonic() < self._owner_due:
+            return
+        self._owner_due = time.monotonic() + OWNER_SECONDS
+        (owner, *_) = self._ask("say who it is", _bus("GetNameOwner", "s", systemd.BUS_NAME))
+        if owner != self._owner:
+            self._owner = owner
+            self._news.everything()
 
     def close(self) -> None:
         """See ``Manager``."""
         self._subscribed = False
         self._drop()
 
-    def _connect(self) -> _Link:
+    def _connect(self) -> Link:
         try:
-            link = _Link(self._call_seconds)
+            link = Link(self._call_seconds)
         except PermissionError as error:
             raise NotPermittedError(
                 "This user may not use the D-Bus system bus: run the same with sudo."
@@ -273,13 +197,13 @@ class JeepneyManager:
         if link is not None:
             link.close()
 
-    def _ask(self, doing: str, call: _Call, seconds: float | None = None) -> tuple[Any, ...]:
+    def _ask(self, doing: str, call: Call, seconds: float | None = None) -> tuple[Any, ...]:
         ((_, reply),) = self._exchange(doing, [call], seconds or self._call_seconds)
         return self._understood(_body, reply, doing)
 
     def _exchange(
-        self, doing: str, calls: Sequence[_Call], seconds: float
-    ) -> Iterator[tuple[int, _Incoming]]:
+        self, doing: str, calls: Sequence[Call], seconds: float
+    ) -> Iterator[tuple[int, Incoming]]:
         """Send calls, a limited number ahead of the replies; yields replies as they come."""
         if not calls:
             return
@@ -298,11 +222,14 @@ class JeepneyManager:
             answered = waiting.pop(message.answers, None)
             if answered is None:
                 self._note(message)
+                if time.monotonic() > deadline:
+                    raise systemd.late(doing, seconds)
             else:
+                self._learn_owner(message)
                 yield answered, message
                 deadline = time.monotonic() + seconds
 
-    def _send(self, link: _Link, message: _Call) -> int:
+    def _send(self, link: Link, message: Call) -> int:
         try:
             return link.send(message)
         except BaseException as error:
@@ -311,18 +238,30 @@ class JeepneyManager:
                 raise ManagerGoneError(_GONE) from error
             raise
 
-    def _receive(self, link: _Link, deadline: float) -> _Incoming | None:
+    def _receive(self, link: Link, deadline: float) -> Incoming | None:
         try:
             return link.receive(deadline)
         except BaseException as error:
             # Half a message may have been read: nothing after it could be understood.
             self._drop()
+            if isinstance(error, TooLargeError):
+                raise ManagerGoneError(_TOO_LARGE) from error
             if isinstance(error, Exception):
                 raise ManagerGoneError(_GONE) from error
             raise
 
-    def _note(self, message: _Incoming) -> None:
+    def _learn_owner(self, reply: Incoming) -> None:
+        """Take the sender of a reply for systemd; the bus lets nobody else answer a call."""
+        sender = reply.field(HeaderFields.sender)
+        if sender.startswith(":"):
+            self._owner = sender
+
+    def _note(self, message: Incoming) -> None:
         if message.kind is MessageType.signal:
+            sender = message.field(HeaderFields.sender)
+            if sender != self._owner:
+                self._claimed = sender or self._claimed
+                return
             member = message.field(HeaderFields.member)
             # The properties themselves are not needed.
             body = () if member == "PropertiesChanged" else self._understood(message.body)
@@ -332,22 +271,22 @@ class JeepneyManager:
         """Return what a decoder makes of a message; the bus sends none that is broken."""
         try:
             return decode(*args, **kwargs)
-        except (AssertionError, LookupError, TypeError, ValueError, struct.error) as error:
+        except _ODD as error:
             self._drop()
-            raise ManagerGoneError(_GONE) from error
+            raise ManagerGoneError(_STRANGE) from error
 
 
-def _manager(member: str, signature: str | None = None, *arguments: object) -> _Call:
+def _manager(member: str, signature: str | None = None, *arguments: object) -> Call:
     there = DBusAddress(systemd.MANAGER_PATH, systemd.BUS_NAME, systemd.MANAGER)
     return new_method_call(there, member, signature, arguments)
 
 
-def _bus(member: str, signature: str | None = None, *arguments: object) -> _Call:
+def _bus(member: str, signature: str | None = None, *arguments: object) -> Call:
     there = DBusAddress("/org/freedesktop/DBus", systemd.BUS, systemd.BUS)
     return new_method_call(there, member, signature, arguments)
 
 
-def _question(name: str) -> _Call:
+def _question(name: str) -> Call:
     """Return the call that tells of a unit: to ask by its path makes systemd load it."""
     if is_template(name):
         return _manager("GetUnitFileState", "s", name)
@@ -355,7 +294,7 @@ def _question(name: str) -> _Call:
     return new_method_call(there, "GetAll", "s", ("",))
 
 
-def _answer(name: str, reply: _Incoming) -> UnitProperties:
+def _answer(name: str, reply: Incoming) -> UnitProperties:
     if reply.field(HeaderFields.error_name) in systemd.NO_SUCH_UNIT:
         return systemd.not_found(name)
     if is_template(name) or reply.kind is MessageType.error:
@@ -363,7 +302,7 @@ def _answer(name: str, reply: _Incoming) -> UnitProperties:
     return systemd.decode(name, reply.properties())
 
 
-def _body(reply: _Incoming, doing: str) -> tuple[Any, ...]:
+def _body(reply: Incoming, doing: str) -> tuple[Any, ...]:
     """Return what a reply holds; raises its error."""
     body = reply.body()
     if reply.kind is MessageType.error:

@@ -22,6 +22,7 @@ ABSENT = frozenset(
         errno.EACCES,  # an ordinary user's lot
         errno.EPERM,
         errno.EOPNOTSUPP,  # built in, but switched off (psi=0), or not for this kind of group
+        errno.ENAMETOOLONG,  # a control group nested deeper than PATH_MAX: no path leads there
     }
 )
 """The errors that mean "not known". Any other is an error."""

@@ -15,6 +15,7 @@ anew. Values that have not changed are the same objects as in the sample before.
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import time
@@ -26,6 +27,7 @@ from lowmem_tui.host.groups import Group
 from lowmem_tui.host.reading import ABSENT, SMALL, read
 from lowmem_tui.host.tasks import NOT_YET, first_sight
 from lowmem_tui.model.errors import UnsupportedError
+from lowmem_tui.model.integer import natural
 from lowmem_tui.model.usage import Sample
 
 if TYPE_CHECKING:
@@ -92,6 +94,8 @@ class ProcSampler:
         self._groups: dict[str, Group] = {}  # by path, parents first
         self._tasks: dict[int, Task] = {}
         self._strangers: set[int] = set()
+        self._too_deep: set[int] = set()  # those of them whose group no path leads to
+        self._failures: list[str] = []
         self._group_turns: deque[Group] = deque()
         self._task_turns: deque[Task] = deque()
         self._stranger_turns: deque[int] = deque()
@@ -120,12 +124,14 @@ class ProcSampler:
     def sample(self) -> Sample:
         """Take one sample.
 
-        Raises UnsupportedError without a /proc/meminfo, OSError for what a kernel's file should
-        not answer.
+        A group or a process whose files answer what they should not keeps its last values, and
+        the sample's notice says so. Raises UnsupportedError without a /proc/meminfo, OSError when
+        the list of processes or the memory of the machine cannot be read.
         """
         moment, now = self._clock(), self._monotonic()
         elapsed = 0.0 if self._last is None else now - self._last
         self._last = now
+        self._failures.clear()
         newcomers = self._census(elapsed)
         if now >= self._walk_at:
             self._walk(now)
@@ -133,7 +139,23 @@ class ProcSampler:
         host = machine.read_host(self._proc_path, self._zram, self._page_size, self._knobs)
         self._look_at_groups(host, elapsed)
         self._look_at_tasks(elapsed)
-        return Sample(moment, now, host, self._units())
+        return Sample(moment, now, host, self._units(), self._notice())
+
+    def _failed(self, what: str, error: OSError) -> None:
+        self._failures.append(f"{what}: {error.strerror}")
+
+    def _notice(self) -> str:
+        if self._failures:
+            return (
+                f"{len(self._failures)} processes or control groups cannot be read "
+                f"({self._failures[0]}): what is shown of them is old or missing."
+            )
+        if self._too_deep:
+            return (
+                f"{len(self._too_deep)} processes are not shown: their control group is nested so "
+                "deeply that the kernel cannot name it."
+            )
+        return ""
 
     # Who is there
 
@@ -143,10 +165,11 @@ class ProcSampler:
         names = os.listdir(self._proc)
         if names != self._names:
             self._names = names
-            pids = {int(name) for name in names if name.isdecimal()}
+            pids = {pid for name in names if (pid := natural(name)) is not None}
             for pid in self._tasks.keys() - pids:
                 self._forget(self._tasks[pid])
             self._strangers &= pids
+            self._too_deep &= pids
             homeless += sorted(pids - self._tasks.keys() - self._strangers)
         for _ in range(_share(len(self._stranger_turns), elapsed, STRANGERS)):
             pid = self._stranger_turns.popleft()
@@ -187,15 +210,28 @@ class ProcSampler:
         for task in homeless:
             self._forget(task)
         for pid in (*pids, *(task.pid for task in homeless)):
-            raw = read(f"{pid}/cgroup", self._proc, SMALL)
-            path = procfs.parse_cgroup(raw) if raw else None
-            group = self._locate(path) if path else None
-            if path and group is None and not walked:
-                walked = True
-                self._walk(now)
-                group = self._locate(path)
-            if not raw or not path or not group or not self._take_up(pid, group, raw, path):
+            try:
+                walked = self._place_one(pid, now, walked=walked)
+            except OSError as error:
+                self._failed(f"process {pid}", error)
                 self._estrange(pid)
+
+    def _place_one(self, pid: int, now: float, *, walked: bool) -> bool:
+        """Take up a process, or estrange it; return whether this tick has walked the tree."""
+        raw = read(f"{pid}/cgroup", self._proc, SMALL)
+        path = procfs.parse_cgroup(raw) if raw else None
+        group = self._locate(path) if path else None
+        if path and group is None and not walked:
+            walked = True
+            self._walk(now)
+            group = self._locate(path)
+        if not raw or not path or not group or not self._take_up(pid, group, raw, path):
+            self._estrange(pid)
+            if (raw and len(raw) >= SMALL) or (raw is None and _too_deep(pid, self._proc)):
+                self._too_deep.add(pid)
+        else:
+            self._too_deep.discard(pid)
+        return walked
 
     def _take_up(self, pid: int, group: Group, raw: bytes, path: str) -> bool:
         if path == "/" and self._kernel_thread(pid):
@@ -218,14 +254,16 @@ class ProcSampler:
 
     def _locate(self, path: str) -> Group | None:
         """Return the group that a process at this path belongs to, None if it is not known yet."""
-        group = self._groups.get(path)
-        below = path
-        while group is None and below:
-            below = below.rpartition("/")[0]
-            group = self._groups.get(below or "/")
-            if group is not None and group.slice:
-                return None
-        return group
+        end = 0
+        # From the top: what is nested below a unit may be as deep as a path can be long.
+        for _ in range(tree.DEEPEST):
+            end = path.find("/", end + 1)
+            group = self._groups.get(path if end < 0 else path[:end])
+            if group is not None and (end < 0 or not group.slice):
+                return group
+            if end < 0:
+                break
+        return None
 
     def _estrange(self, pid: int) -> None:
         self._strangers.add(pid)
@@ -254,22 +292,29 @@ class ProcSampler:
         gone = []
         for group in self._groups.values():
             swap = group.swap_raw
-            if not group.visits:
-                self._visit(group, whole=True)
-            elif whole or group.name == watched:
-                group.visit(root, whole=True)
-            elif killed:
-                group.kills(root)
-            if not group.look(root):
-                gone.append(group)
-            elif group.swap_raw is not swap or rescore:
+            try:
+                if not group.visits:
+                    self._visit(group, whole=True)
+                elif whole or group.name == watched:
+                    group.visit(root, whole=True)
+                elif killed:
+                    group.kills(root)
+                if not group.look(root):
+                    gone.append(group)
+                    continue
+            except OSError as error:
+                self._failed(group.path, error)
+            if group.swap_raw is not swap or rescore:
                 for task in group.tasks.values():
                     task.raw = b""
         for _ in range(_share(len(self._group_turns), elapsed, PERIOD)):
             group = self._group_turns.popleft()
             if self._groups.get(group.path) is group:
                 self._group_turns.append(group)
-                self._visit(group, whole=False)
+                try:
+                    self._visit(group, whole=False)
+                except OSError as error:
+                    self._failed(group.path, error)
         for group in gone:
             # Its processes, if they live, are placed at the next tick, after a walk.
             self._let_go(group)
@@ -285,19 +330,19 @@ class ProcSampler:
         proc, page_size, pread = self._proc, self._page_size, os.pread
         gone: list[Task] = []
         for task in self._tasks.values():
-            if task.fd < 0:
-                if not task.look(proc, page_size):
-                    gone.append(task)
-                continue
             try:
+                if task.fd < 0:
+                    if not task.look(proc, page_size):
+                        gone.append(task)
+                    continue
                 raw = pread(task.fd, 128, 0)
+                if raw != task.raw and not task.update(raw, proc, page_size):
+                    gone.append(task)
             except OSError as error:
+                if error.errno in ABSENT or task.process.rss == NOT_YET:
+                    gone.append(task)
                 if error.errno not in ABSENT:
-                    raise
-                gone.append(task)
-                continue
-            if raw != task.raw and not task.update(raw, proc, page_size):
-                gone.append(task)
+                    self._failed(f"process {task.pid}", error)
         for task in gone:
             self._lose(task)
         for _ in range(_share(len(self._task_turns), elapsed, PERIOD)):
@@ -321,6 +366,12 @@ class ProcSampler:
             self._names = []  # so that another process of this pid is seen at the next tick
 
     def _take_turn(self, task: Task, *, whole: bool) -> None:
+        try:
+            self._visit_task(task, whole=whole)
+        except OSError as error:
+            self._failed(f"process {task.pid}", error)
+
+    def _visit_task(self, task: Task, *, whole: bool) -> None:
         if task.due() or whole:
             whole = True
             raw = read(f"{task.pid}/cgroup", self._proc, SMALL)
@@ -357,6 +408,21 @@ def _tree(path: str) -> int:
             f"{path} cannot be opened ({error.strerror}): this is not a machine with systemd and "
             "cgroup v2."
         ) from error
+
+
+def _too_deep(pid: int, proc: int) -> bool:
+    """Return whether a process lives in a group whose path the kernel cannot give."""
+    try:
+        fd = os.open(f"{pid}/cgroup", os.O_RDONLY | os.O_CLOEXEC, dir_fd=proc)
+    except OSError:
+        return False
+    try:
+        os.read(fd, SMALL)
+    except OSError as error:
+        return error.errno == errno.ENAMETOOLONG
+    finally:
+        os.close(fd)
+    return False
 
 
 def _share(count: int, elapsed: float, period: float) -> int:

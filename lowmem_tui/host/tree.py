@@ -11,6 +11,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+DEEPEST = 32
+"""Folders below each other that are looked into. What is nested deeper, which whoever a group is
+delegated to can do at will, belongs to the group at that depth. systemd's slices nest as often as
+their names have dashes."""
+
+MOST_HELD = 256
+"""Groups without a unit that a folder may merely hold; with more it is one group itself."""
+
+
 class Found(NamedTuple):
     """A group that the program shows, in the tree."""
 
@@ -47,30 +56,46 @@ def walk(root: int) -> list[Found]:
 
 
 def _below(path: str, root: int) -> Iterator[Found]:
+    waiting = _units_in(path, root)
+    while waiting:
+        found = waiting.pop()
+        yield found
+        if found.slice:
+            waiting += _units_in(found.path, root)
+
+
+def _units_in(path: str, root: int) -> list[Found]:
+    """Return the groups to show right below a slice, in reverse order: the first is taken first."""
+    found = []
     for folder in folders(path, root):
         below = f"{path}/{folder}" if path != "/" else f"/{folder}"
         name = unit_name(folder)
         if name is None:
-            yield from _groups(below, path, root)
-        elif name.endswith(".slice"):
-            yield Found(below, name, path, slice=True)
-            yield from _below(below, root)
+            found += [Found(group, group, path, slice=False) for group in _groups(below, root)]
         else:
-            yield Found(below, name, path, slice=False)
+            holds = name.endswith(".slice") and below.count("/") < DEEPEST
+            found.append(Found(below, name, path, slice=holds))
+    return found[::-1]
 
 
-def _groups(path: str, parent: str, root: int) -> Iterator[Found]:
+def _groups(path: str, root: int) -> list[str]:
     """Return the groups without a unit at a folder: itself, or those that it merely holds.
 
     It is one group as soon as it has processes of its own, or units (a system in a container: its
     units are not ours and may have the names of ours).
     """
-    below = folders(path, root)
-    if not below or any(unit_name(f) for f in below) or read(f".{path}/cgroup.procs", root):
-        yield Found(path, path, parent, slice=False)
-        return
-    for folder in below:
-        yield from _groups(f"{path}/{folder}", parent, root)
+    found: list[str] = []
+    waiting = [path]
+    while waiting:
+        group = waiting.pop()
+        below = folders(group, root) if group.count("/") < DEEPEST else []
+        if not below or any(unit_name(f) for f in below) or read(f".{group}/cgroup.procs", root):
+            found.append(group)
+        else:
+            waiting += [f"{group}/{folder}" for folder in reversed(below)]
+        if len(found) + len(waiting) > MOST_HELD:
+            return [path]
+    return found
 
 
 def populated(path: str, root: int) -> bool | None:

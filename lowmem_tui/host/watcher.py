@@ -144,7 +144,7 @@ class Watcher:
             host=sample.host,
             units=self._merge(sample, known.properties),
             loading=self._connect is not None and not known.complete and not known.notice,
-            notice=known.notice,
+            notice=known.notice or sample.notice,
         )
         return self._last
 

@@ -162,3 +162,5 @@ class Sample(NamedTuple):
     host: HostUsage
     units: dict[str, UnitUsage]
     """By name; never changed once handed out."""
+    notice: str = ""
+    """One sentence on what could not be read, or empty."""

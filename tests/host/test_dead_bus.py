@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import struct
 import threading
 import time
 from typing import TYPE_CHECKING, NamedTuple
@@ -49,7 +50,24 @@ def mad(line: socket.socket) -> None:
     line.sendall(b"\x00 this is no message at all\r\n" * 9)
 
 
+def huge(line: socket.socket) -> None:
+    """Say that a message of 2 GiB comes, and send of it what is taken."""
+    line.recv(65536)
+    head = b"l\x02\x00\x01" + struct.pack("<III", 0x7FFF0000, 2, 0)
+    line.sendall(head + bytes(65536) * 64)
+
+
+def drip(line: socket.socket) -> None:
+    """Send a message, a byte each tenth of the time that a call has."""
+    line.recv(65536)
+    for byte in b"l\x02\x00\x01" + struct.pack("<III", 4096, 2, 0) + bytes(5000):
+        line.sendall(bytes([byte]))
+        time.sleep(SECONDS / 10)
+
+
 BUSES = {
+    "it announces 2 GiB": Bus(True, huge, ManagerGoneError, "larger than 16 MiB", PATIENCE),
+    "it sends a byte at a time": Bus(True, drip, ManagerError, "has not answered in|has ended"),
     "mute from the first": Bus(False, mute, ManagerGoneError, "cannot be reached"),
     "mute after the greeting": Bus(True, mute, ManagerError, "has not answered in"),
     "it hangs up": Bus(True, hang_up, ManagerGoneError, "has ended", PATIENCE),
@@ -58,13 +76,15 @@ BUSES = {
 
 
 def serve(listening: socket.socket, bus: Bus, lines: list[socket.socket]) -> None:
-    # The client may hang up, too, and the test end.
+    # The test may end.
     with contextlib.suppress(OSError):
         while True:
             line, _ = listening.accept()
             lines.append(line)
-            if bus.greets and greeted(line):
-                bus.then(line)
+            # The client may hang up.
+            with contextlib.suppress(ConnectionError):
+                if bus.greets and greeted(line):
+                    bus.then(line)
 
 
 def greeted(line: socket.socket) -> bool:

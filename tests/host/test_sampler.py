@@ -545,15 +545,62 @@ def test_a_unit_that_vanishes_between_two_reads(
     assert "redis.service" not in settle(sampler, clock, 5)
 
 
-def test_an_error_that_is_one(
-    box: Box, sampler: ProcSampler, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("odd", ["statm", "memory.current", "stat", "memory.stat", "cgroup"])
+def test_what_cannot_be_read_of_one_takes_down_nothing_else(
+    box: Box, clock: Clock, monkeypatch: pytest.MonkeyPatch, odd: str
 ) -> None:
+    """An error that is one (EIO) is said, and all the rest is shown."""
+    sampler = make_sampler(box, clock, descriptors=0)
+
+    def fail(path: str, dir_fd: int | None = None, size: int = 4096) -> bytes | None:
+        if path in {f"100/{odd}", f".{REDIS}/{odd}"}:
+            raise OSError(errno.EIO, "Input/output error")
+        return reading.read(path, dir_fd, size)
+
+    for module in ("groups", "tasks", "sampler"):
+        monkeypatch.setattr(f"lowmem_tui.host.{module}.read", fail)
+    sample = sampler.sample()
+    assert sample.units["web.service"].rss == 22 * MIB
+    assert "Input/output error" in sample.notice
+    monkeypatch.undo()
+    clock.now += 30
+    settle(sampler, clock, 3)
+    assert sampler.sample().notice == ""
+    assert settle(sampler, clock, 1)["redis.service"].rss == 20 * MIB
+    sampler.close()
+
+
+def test_a_kept_descriptor_that_fails_keeps_the_last_values(
+    box: Box, sampler: ProcSampler, monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
+    before = settle(sampler, clock, 2)
+
     def pread(fd: int, size: int, offset: int) -> bytes:
         raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr(os, "pread", pread)
-    with pytest.raises(OSError, match="Input/output"):
-        sampler.sample()
+    clock.now += 1
+    sample = sampler.sample()
+    assert sample.units.keys() == before.keys()
+    assert "Input/output error" in sample.notice
+
+
+def test_a_group_nested_deeper_than_a_path_can_be(
+    box: Box, sampler: ProcSampler, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """/proc/PID/cgroup answers ENAMETOOLONG: an ordinary user may do that in user@UID.service."""
+    box.add_process(900, "/system.slice/web.service", name="deep", rss=MIB)
+
+    def fail(path: str, dir_fd: int | None = None, size: int = 4096) -> bytes | None:
+        return None if path == "900/cgroup" else reading.read(path, dir_fd, size)
+
+    monkeypatch.setattr("lowmem_tui.host.sampler.read", fail)
+    monkeypatch.setattr("lowmem_tui.host.sampler._too_deep", lambda pid, proc: pid == 900)
+    assert settle(sampler, clock, 1)["web.service"].rss == 22 * MIB
+    assert "1 processes are not shown" in sampler.sample().notice
+    box.end_process(900)
+    clock.now += 1
+    assert sampler.sample().notice == ""
 
 
 # What it holds on to

@@ -31,15 +31,7 @@ def describe(init: Init, name: str) -> UnitProperties:
     kind = unit_type(config.name)
     settings = config.settings
     service = init.services.get(config.name)
-    active, sub, path = "inactive", "dead", ""
-    if service is not None:
-        active, sub, path = service.active, service.sub, service.path
-    elif config.name in roster.TIMERS:
-        active, sub = "active", "waiting"
-    elif config.name in roster.OTHERS:
-        active, sub = "active", roster.OTHERS[config.name]
-    elif config.name in roster.SLICES:
-        active, sub, path = "active", "active", roster.slice_path(config.name)
+    active, sub, path = _state(init, config.name)
     file_state = init.disk.state(config.fragment)
     is_service = kind is UnitType.SERVICE and config.load_state != "masked"
     return UnitProperties(
@@ -80,6 +72,20 @@ def describe(init: Init, name: str) -> UnitProperties:
         memory_high=_limit(settings.get(Key.MEMORY_HIGH)),
         memory_swap_max=_limit(settings.get(Key.MEMORY_SWAP_MAX)),
     )
+
+
+def _state(init: Init, name: str) -> tuple[str, str, str]:
+    """Return the active state, the sub state, and the control group of a unit."""
+    service = init.services.get(name)
+    if service is not None:
+        return service.active, service.sub, service.path
+    if name in roster.TIMERS:
+        return "active", "waiting", ""
+    if name in roster.OTHERS:
+        return "active", roster.OTHERS[name], ""
+    if name in roster.SLICES:
+        return "active", "active", roster.slice_path(name)
+    return "inactive", "dead", ""
 
 
 _SOCKETS = {
