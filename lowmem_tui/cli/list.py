@@ -17,11 +17,11 @@ from lowmem_tui.model.errors import ManagerError, NotPermittedError
 from lowmem_tui.model.quantity import format_limit, format_size
 from lowmem_tui.model.snapshot import Situation
 from lowmem_tui.model.text import plain
-from lowmem_tui.model.unit import Key, Tier, Unlimited
+from lowmem_tui.model.unit import Key, Tier, UnitType, Unlimited, unit_type
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from lowmem_tui.model.snapshot import Setting, Snapshot, Unit
     from lowmem_tui.model.unit import Value
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from lowmem_tui.policy.classify import Verdict
 
 SCHEMA = 1
+
+_GROUPS_ONLY = frozenset({UnitType.MOUNT, UnitType.AUTOMOUNT, UnitType.SOCKET, UnitType.SWAP})
+_NOTHING = 1 << 20
+"""Bytes: less than that a group holds that has nothing but itself."""
 
 _ORDER = (Tier.GATEKEEPER, Tier.BUSINESS, Tier.SHORT_LIVED, None)
 _TITLES = {
@@ -176,7 +180,8 @@ def table(
     yield from _summary(snapshot.host)
     for tier in _ORDER:
         rows = [snapshot.units[name] for name, v in verdicts.items() if v.tier is tier]
-        running = [unit for unit in rows if unit.usage]
+        empty = [unit for unit in rows if _is_empty(unit)]
+        running = [unit for unit in rows if unit.usage and unit not in empty]
         running.sort(key=lambda u: (-_size(u), u.name))
         yield ""
         yield (
@@ -184,11 +189,30 @@ def table(
         )
         for unit in running:
             yield _row(unit, situation)
-        if idle := sorted(unit.name for unit in rows if not unit.usage):
-            text = f"not running ({len(idle)}): {', '.join(map(plain, idle))}"
-            yield from textwrap.wrap(
-                text, 80, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False
-            )
+        yield from _folded("no processes, no memory", empty)
+        yield from _folded("not running", [unit for unit in rows if not unit.usage])
+
+
+def _is_empty(unit: Unit) -> bool:
+    """Tell whether a mount, a socket or the like has a group, and nothing in it worth a line."""
+    usage = unit.usage
+    if usage is None or usage.processes or usage.rss != 0 or usage.swap:
+        return False
+    bounded = isinstance(usage.memory.max, int)
+    small = (usage.memory.current or 0) < _NOTHING
+    return unit_type(unit.name) in _GROUPS_ONLY and small and not bounded
+
+
+def _folded(what: str, units: Iterable[Unit]) -> Iterator[str]:
+    names = sorted(plain(unit.name) for unit in units)
+    if names:
+        yield from textwrap.wrap(
+            f"{what} ({len(names)}): {', '.join(names)}",
+            80,
+            initial_indent="  ",
+            subsequent_indent="    ",
+            break_on_hyphens=False,
+        )
 
 
 def _summary(host: HostUsage) -> Iterator[str]:

@@ -64,7 +64,8 @@ WANTED: Final = (
     *("ControlGroup", "Slice", "Type", "MainPID", "ExecStart", "User"),
     *("Delegate", "Result", "NRestarts", "Restart", "RestartUSec", "RestartSteps"),
     *("RestartMaxDelayUSec", "StartLimitIntervalUSec", "StartLimitBurst", "TimeoutStopUSec"),
-    *("WatchdogUSec", "ActiveEnterTimestamp", "OOMScoreAdjust", "OOMPolicy"),
+    *("WatchdogUSec", "ActiveEnterTimestamp", "ConditionResult", "ConditionTimestamp"),
+    *("OOMScoreAdjust", "OOMPolicy"),
     *("MemoryMax", "MemoryHigh", "MemorySwapMax"),
 )
 """The properties that ``decode`` reads."""
@@ -199,6 +200,8 @@ def decode(name: str, raw: Mapping[str, object]) -> UnitProperties:
         timeout_stop_usec=_limit(raw, "TimeoutStopUSec"),
         watchdog_usec=_limit(raw, "WatchdogUSec"),
         active_enter_usec=_number(raw, "ActiveEnterTimestamp"),
+        # Before the first start there is no result: it says "no" then, too.
+        unmet=raw.get("ConditionResult") is False and bool(_number(raw, "ConditionTimestamp")),
         oom_score_adjust=_number(raw, "OOMScoreAdjust"),
         oom_policy=_text(raw, "OOMPolicy") or None,
         memory_max=_limit(raw, "MemoryMax"),

@@ -149,6 +149,8 @@ class UnitProperties:
     watchdog_usec: int | Unlimited | None = None
     active_enter_usec: int | None = None
     """``ActiveEnterTimestamp``, microseconds since 1970; 0 if it was never active."""
+    unmet: bool = False
+    """One of its conditions (``ConditionPathExists=`` …) did not hold when it was last to start."""
     oom_score_adjust: int | None = None
     oom_policy: str | None = None
     memory_max: Limit | None = None

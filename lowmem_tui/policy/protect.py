@@ -185,7 +185,8 @@ def _gatekeeper(role: Role) -> Iterator[Proposal]:
     if bare or name not in (*preflight.LOGINS, *preflight.CONSOLES):
         score = GUARDED_WELL if role.name in preflight.NEEDED else GUARDED
         now = role.properties.oom_score_adjust
-        good = now is not None and now <= GUARDED
+        own = _gives_itself(role)
+        good = now is not None and (now <= GUARDED or own is not None)
         why = (
             f"A gatekeeper is to be the last that the kernel kills; {GUARDED} to {GUARDED_WELL} is "
             "the policy, -100 is often too weak."
@@ -195,6 +196,8 @@ def _gatekeeper(role: Role) -> Iterator[Proposal]:
                 f"{name} does not protect itself, as sshd does. Every login, and all that is "
                 f"started from it, inherits the score: so no more than {GUARDED}."
             )
+        if own is not None:
+            why = f"It gives itself {own} when it starts: the kernel never kills it."
         yield Proposal(
             role.name,
             Key.OOM_SCORE_ADJUST,
@@ -207,6 +210,18 @@ def _gatekeeper(role: Role) -> Iterator[Proposal]:
     # A oneshot would do all of its work again, ifupdown's the whole network's.
     if role.properties.type != "oneshot":
         yield from _restart(role, "on-failure", "The door comes back by itself when it was killed.")
+
+
+def _gives_itself(role: Role) -> int | None:
+    """Return the score of a main process that keeps the killer off by itself, as multipathd does.
+
+    It would do so with any OOMScoreAdjust=: a setting has no effect there.
+    """
+    usage, loaded = role.unit.usage, role.properties.oom_score_adjust
+    if usage is None or loaded is None or loaded <= UNTOUCHABLE:
+        return None
+    main = (p.oom_score_adj for p in usage.processes if p.pid == role.properties.main_pid)
+    return next((score for score in main if score is not None and score <= UNTOUCHABLE), None)
 
 
 # --- business -----------------------------------------------------------------------------------
@@ -314,13 +329,34 @@ def _restart(role: Role, word: str, why: str) -> Iterator[Proposal]:
         Key.RESTART_SEC,
         render_value(Key.RESTART_SEC, delay) if slow else AGAIN,
         render_value(Key.RESTART_SEC, delay),
-        "With a shorter time systemd gives up after 5 failed starts within 10 s, and it stays down "
-        "until somebody starts it."
+        _until(role)
         if _gives_up(properties, then)
         else "Each start takes memory and time from the rest: 20 a minute are enough.",
         ("3s", "5s", "10s"),
         done=slow,
     )
+
+
+def _until(role: Role) -> str:
+    """Return what RestartSec= keeps from happening."""
+    gives_up = "With a shorter time systemd gives up after 5 failed starts within 10 s"
+    if socket := socket_at_the_door(role.properties):
+        return (
+            f"{gives_up}. {plain(socket, 60)} fails with it then, and nobody can log in until "
+            "somebody starts both."
+        )
+    return f"{gives_up}, and it stays down until somebody starts it."
+
+
+def socket_at_the_door(properties: UnitProperties) -> str:
+    """Return the socket that takes logins for a service, and is closed once systemd gives it up.
+
+    Seen on systemd 257: after six kills within 10 s ssh.socket was "failed" with
+    service-start-limit-hit, and connections were refused.
+    """
+    if preflight.stem(properties.name) not in preflight.LOGINS:
+        return ""
+    return next((t for t in activators(properties) if t.endswith(".socket")), "")
 
 
 def _awaited(role: Role) -> bool:

@@ -83,8 +83,8 @@ def _see(
     unmasked = {name for name, p in loaded.items() if p.load_state == "loaded"}
     if idle.unit not in unmasked and idle.unit not in running:
         return None
-    if not running and not enabling:
-        return None
+    if not running and (not enabling or loaded[idle.unit].unmet):
+        return None  # of what its own conditions keep from starting nothing is to be had
     mask = _to_mask(idle, loaded, running, enabling)
     usage = situation.units[idle.unit].unit.usage
     return Seen(
@@ -172,11 +172,17 @@ def _links(ground: Ground) -> dict[str, list[tuple[str, str]]]:
 def _with_needed(
     seen: Seen, members: Sequence[str], situation: Situation, snapshot: Snapshot
 ) -> Seen:
-    """Say which unit that runs requires it, targets and what goes with it apart."""
+    """Say which unit that runs requires it, targets and what goes with it apart.
+
+    A link of /etc that makes another want it (``WantedBy=``) is no need: it goes with the rest.
+    """
+    wished = {path.removeprefix(f"{FOLDER}/") for path, _ in seen.links}
     for name in members:
         properties = _properties(situation, name)
         for other in properties.required_by if properties else ():
             if other in members or unit_type(other) is UnitType.TARGET:
+                continue
+            if f"{other}.wants/{name}" in wished:
                 continue
             unit = snapshot.units.get(other)
             state = unit.properties.active_state if unit and unit.properties else "inactive"

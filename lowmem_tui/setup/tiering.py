@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from lowmem_tui.model.errors import InvalidValueError
 from lowmem_tui.model.unit import UnitType, is_template, unit_type
+from lowmem_tui.policy import preflight
 from lowmem_tui.policy.classify import parse_config
 from lowmem_tui.setup import common
 
 if TYPE_CHECKING:
-    from lowmem_tui.model.snapshot import Situation
+    from collections.abc import Iterator, Mapping
+
+    from lowmem_tui.model.snapshot import Situation, Unit
     from lowmem_tui.model.unit import UnitProperties
     from lowmem_tui.policy.classify import Rules, Verdict
     from lowmem_tui.setup.ground import Ground
@@ -21,7 +24,7 @@ ENABLED: Final = frozenset({"enabled", "enabled-runtime"})
 
 
 class Service(NamedTuple):
-    """A service that runs, or is started at boot or by a timer."""
+    """A service that runs, or is started at boot, by a timer, or by whoever logs in."""
 
     name: str
     verdict: Verdict
@@ -55,8 +58,25 @@ def _by_timer(properties: UnitProperties) -> bool:
     return any(unit_type(trigger) is UnitType.TIMER for trigger in properties.triggered_by)
 
 
+def _way_in(units: Mapping[str, Unit]) -> Iterator[str]:
+    """Yield what takes logins and is started by whoever comes: its socket waits, it may not run.
+
+    So ssh.service is on Ubuntu since 22.10, where ssh.socket is what is enabled.
+    """
+    for name, unit in units.items():
+        for trigger in unit.properties.triggered_by if unit.properties else ():
+            socket = units.get(trigger)
+            state = socket.properties.active_state if socket and socket.properties else ""
+            by_socket = unit_type(trigger) is UnitType.SOCKET and state == "active"
+            if by_socket and preflight.stem(name) in preflight.LOGINS:
+                yield name
+
+
 def services(ground: Ground) -> Services:
-    """Return the services that run, are enabled, or belong to a timer. Raises LowmemError."""
+    """Return the services that run, are enabled, belong to a timer, or are the way in on demand.
+
+    Raises LowmemError.
+    """
     snapshot = ground.snapshot()
     states = ground.unit_files()
     running = {n for n, u in snapshot.units.items() if u.usage is not None and u.usage.processes}
@@ -64,7 +84,7 @@ def services(ground: Ground) -> Services:
     timed = {n for n, u in snapshot.units.items() if u.properties and _by_timer(u.properties)}
     names = sorted(
         name
-        for name in running | at_boot | timed
+        for name in running | at_boot | timed | set(_way_in(snapshot.units))
         if unit_type(name) is UnitType.SERVICE and not is_template(name)
     )
     rules = rules_now(ground)

@@ -14,7 +14,7 @@ from lowmem_tui.model.unit import Key, Tier
 from lowmem_tui.policy.budget import Verdict, budget, in_words
 from lowmem_tui.policy.fate import activators
 from lowmem_tui.policy.plan import ALREADY, parse_set, plan
-from lowmem_tui.policy.protect import Role, proposals
+from lowmem_tui.policy.protect import Role, proposals, socket_at_the_door
 from lowmem_tui.setup import tiering
 from lowmem_tui.setup.drift import not_in_force
 from lowmem_tui.setup.idle_guards import in_use
@@ -176,6 +176,7 @@ _LACKS = {
     Key.OOM_POLICY: "is stopped whole when one of its processes is killed",
 }
 _GIVEN_UP = "is given up after a few quick failures (RestartSec={now})"
+_CLOSED = "fails with it then, and nobody can log in"
 _ON_DEMAND = "is started again by {by} alone, when it is next asked for (Restart={now})"
 _GRAVE = frozenset({Key.RESTART, Key.OOM_POLICY})
 """What a business unit must not lack."""
@@ -192,10 +193,14 @@ def _findings(made: Sequence[Proposal], roles: Sequence[Role]) -> Iterator[Findi
         keys = {each.key for each in lacking}
         tier = by_name[unit].tier
         triggers = activators(by_name[unit].properties)
-        serious = keys - {Key.RESTART, Key.RESTART_SEC} if triggers else keys
+        door = plain(socket_at_the_door(by_name[unit].properties), 60)
+        awaited = {Key.RESTART} if door else {Key.RESTART, Key.RESTART_SEC}
+        serious = keys - awaited if triggers else keys
         grave = bool(serious if tier is Tier.GATEKEEPER else serious & _GRAVE)
         lacks = _LACKS if tier is Tier.BUSINESS else {**_LACKS, Key.RESTART_SEC: _GIVEN_UP}
         lacks = {**lacks, Key.RESTART: _ON_DEMAND} if triggers else lacks
+        if door:
+            lacks = {**lacks, Key.RESTART_SEC: f"{_GIVEN_UP}: {door} {_CLOSED}"}
         said = [
             lacks[each.key].format(now=plain(each.now, 30), by=plain("".join(triggers[:1]), 60))
             for each in lacking

@@ -60,6 +60,15 @@ def test_what_a_version_or_a_type_does_not_have_is_not_known() -> None:
     assert systemd.decode("a.service", {"OOMPolicy": "", "Restart": ""}).oom_policy is None
 
 
+@pytest.mark.parametrize(
+    ("result", "when", "unmet"),
+    [(False, 9, True), (False, 0, False), (True, 9, False), (None, None, False)],
+)
+def test_a_condition_that_did_not_hold(result: object, when: object, *, unmet: bool) -> None:
+    raw = {"ConditionResult": result, "ConditionTimestamp": when}
+    assert systemd.decode("a.service", raw).unmet is unmet
+
+
 def test_a_mounts_type_is_its_file_systems() -> None:
     assert systemd.decode("-.mount", {"Id": "-.mount", "Type": "ext4"}).type == ""
 

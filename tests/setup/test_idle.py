@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
 import pytest
 
 from lowmem_tui.cli.rules import load_rules
@@ -11,11 +14,18 @@ from lowmem_tui.model.plan import ActionKind, Phase
 from lowmem_tui.model.snapshot import Unit
 from lowmem_tui.model.unit import Tier, is_unit_name
 from lowmem_tui.policy import protect
-from lowmem_tui.setup import idle_guards
+from lowmem_tui.setup import idle, idle_guards
 from lowmem_tui.setup.idle_table import table
 
 from .box import Box, codes, goes_through, items
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from lowmem_tui.model.snapshot import Situation
+    from lowmem_tui.setup.ground import Ground
+
+MODEM = "ModemManager.service"
 LIB = "/usr/lib/systemd/system"
 ETC = "/etc/systemd/system"
 SNAPD = f"{ETC}/multi-user.target.wants/snapd.service"
@@ -94,6 +104,36 @@ def test_what_is_needed_by_what_runs_is_left_alone(box: Box) -> None:
     assert "snapd.service is left alone: cloudchat.service runs, and needs it." in look.facts
     with pytest.raises(RefusedError, match=r"cloudchat\.service runs, and needs it"):
         box.step("idle").plan({"snapd.service": "off"})
+
+
+def test_what_only_a_link_makes_another_want_is_no_need(box: Box) -> None:
+    """As of cloud-final.service and snapd.seeded.service on Ubuntu: the link goes with the rest."""
+    text = box.read(f"{LIB}/snapd.service") or ""
+    link = f"{ETC}/cloudchat.service.wants/snapd.service"
+    box.server.disk.links[link] = f"{LIB}/snapd.service"
+    box.write(f"{LIB}/snapd.service", text + "WantedBy=cloudchat.service\n")
+    assert "snapd.service" in items(box.step("idle").look())
+    plan = box.step("idle").plan({"snapd.service": "off"})
+    assert link in {a.what for a in plan.actions}
+
+
+@pytest.mark.parametrize(("unmet", "there"), [(True, False), (False, True)])
+def test_what_its_own_conditions_keep_from_starting_is_no_weight(
+    box: Box, *, unmet: bool, there: bool
+) -> None:
+    """As of networkd-dispatcher.service on Ubuntu, where there is no script to run."""
+    ground: Ground = box.step("idle")._ground  # type: ignore[attr-defined]
+
+    def situation(names: Iterable[str]) -> Situation:
+        found = ground.situation(names)
+        known = found.units[MODEM]
+        assert known.unit.properties is not None
+        properties = replace(known.unit.properties, unmet=unmet)
+        changed = replace(known, unit=replace(known.unit, properties=properties))
+        return replace(found, units={**found.units, MODEM: changed})
+
+    look = idle.make(replace(ground, situation=situation)).look()
+    assert (MODEM in items(look)) is there
 
 
 def test_what_something_else_starts_is_masked_and_unmasked_by_undo(box: Box) -> None:

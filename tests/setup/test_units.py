@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from lowmem_tui.model.errors import InvalidValueError
 from lowmem_tui.model.setup import Severity
+from lowmem_tui.model.snapshot import Unit
 from lowmem_tui.model.unit import Tier
 from lowmem_tui.policy.classify import Kind
-from lowmem_tui.policy.protect import Role
-from lowmem_tui.setup import units_words
-from tests.unit.servers import known, service
+from lowmem_tui.policy.protect import Role, proposals
+from lowmem_tui.setup import tiering, units, units_words
+from tests.unit.servers import known, properties, service, situation
 
 from .box import Box, codes, defaults, goes_through
 
@@ -107,6 +110,52 @@ def test_what_a_socket_starts_again_is_no_warning(
     assert (found.severity, found.text) == (severity, f"It is a gatekeeper (tier 0) and {text}")
     (item,) = [i for i in look.items if i.key == "dbus.service:Restart"]
     assert item.why.startswith("dbus.socket alone starts it again")
+
+
+SOCKET = {
+    "ssh.service": (("ssh.socket",), "ssh.socket fails with it then, and nobody can log in"),
+    "sshd.service": (("sshd.socket",), "sshd.socket fails with it then, and nobody can log in"),
+    "a daemon of its own": ((), ""),
+}
+
+
+@pytest.mark.parametrize(("name", "case"), SOCKET.items())
+def test_a_socket_that_fails_with_ssh_is_told(name: str, case: tuple[tuple[str, ...], str]) -> None:
+    triggers, words = case
+    name = name if triggers else "ssh.service"
+    limits: dict[str, Any] = {"start_limit_interval_usec": 10_000_000, "start_limit_burst": 5}
+    unit = service(name, restart="on-failure", triggered_by=triggers, **limits)
+    assert unit.properties is not None
+    role = Role(known(unit), unit.properties, Tier(0), Kind.HELPER, enabled=not triggers)
+    made = proposals([role], situation(role.known))
+    (found,) = units._findings([each for each in made if not each.done], [role])
+    assert found.severity is Severity.WARNING
+    assert found.text == (
+        "It is a gatekeeper (tier 0) and is given up after a few quick failures "
+        f"(RestartSec=100ms){':' if words else ''}{' ' * bool(words)}{words}."
+    )
+    (why,) = (each.why for each in made if each.key == "RestartSec")
+    assert ("nobody can log in until somebody starts both" in why) is bool(words)
+
+
+def test_the_way_in_counts_while_it_waits_for_somebody() -> None:
+    """Ubuntu's ssh.service is neither enabled nor, after a boot, running."""
+
+    def way_in(state: str, *triggers: str, name: str = "ssh.service") -> list[str]:
+        sockets = [Unit(t, None, properties(t, active_state=state)) for t in triggers]
+        ssh = Unit(name, None, properties(name, active_state="inactive", triggered_by=triggers))
+        return list(tiering._way_in({unit.name: unit for unit in (ssh, *sockets)}))
+
+    assert way_in("active", "ssh.socket") == ["ssh.service"]
+    assert way_in("inactive", "ssh.socket") == []
+    assert way_in("active", "ssh.timer") == []
+    assert way_in("active") == []
+    assert way_in("active", "uuidd.socket", name="uuidd.service") == []
+    lone = Unit("ssh.service", None, properties("ssh.service", triggered_by=("gone.socket",)))
+    assert (
+        list(tiering._way_in({"ssh.service": lone, "a.service": Unit("a.service", None, None)}))
+        == []
+    )
 
 
 def test_what_is_to_be_switched_off_is_not_set_up_by_default(box: Box) -> None:

@@ -30,10 +30,11 @@ def role(
     rss: int = 5,
     workers: int = 0,
     enabled: bool = True,
+    adj: int = 0,
     **changes: Any,  # noqa: ANN401 - fields of UnitProperties
 ) -> Role:
     """A running service of so many MiB; with ``workers`` of the same name as its main process."""
-    processes = [process(7, rss * M, name="main")]
+    processes = [process(7, rss * M, name="main", oom_score_adj=adj)]
     processes += [process(8 + n, rss * M, name="main") for n in range(workers)]
     fields = LIMITS | {"memory_max": INFINITY, "main_pid": 7} | changes
     unit = service(name, *processes, memory={"anon": rss * M * (1 + workers)}, **fields)
@@ -83,6 +84,14 @@ CASES: dict[str, tuple[Role, dict[Key, str]]] = {
     "ssh, whose socket fails with it": (
         role("ssh.service", 0, restart="on-failure", triggered_by=("ssh.socket",)),
         {SEC: "3s"},
+    ),
+    "it keeps the killer off by itself": (
+        role("multipathd.service", 0, adj=-1000, restart="always", restart_usec=3_000_000),
+        {},
+    ),
+    "its score was lowered by hand": (
+        role("multipathd.service", 0, adj=-900, restart="always", restart_usec=3_000_000),
+        {ADJ: "-200"},
     ),
     "-100 is too weak": (
         role("x.service", 0, oom_score_adjust=-100, restart="on-failure", type="dbus"),
