@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from lowmem_tui.change.compare import Machine, near, same
 from lowmem_tui.change.files import EtcFiles, is_unit_file
+from lowmem_tui.change.found import as_found, only_by_force
 from lowmem_tui.change.revive import running
 from lowmem_tui.change.signals import Interruptions
 from lowmem_tui.change.situation import SettingsReader
@@ -17,6 +19,7 @@ from lowmem_tui.change.trial_files import our_files
 from lowmem_tui.change.verify import down, to_be_live, verify
 from lowmem_tui.model.errors import (
     ChangedError,
+    LowmemError,
     ManagerError,
     NotPermittedError,
     PutBackError,
@@ -29,8 +32,8 @@ from lowmem_tui.model.unit import CGROUP_FILES, Key, Unlimited
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from lowmem_tui.model.plan import Effect, FileChange, Plan
-    from lowmem_tui.model.ports import Files, Kernel, Manager
+    from lowmem_tui.model.plan import Action, Effect, FileChange, Plan
+    from lowmem_tui.model.ports import Files, Kernel, Manager, System
     from lowmem_tui.model.unit import UnitProperties
 
 _PASSES = 3
@@ -85,7 +88,26 @@ def apply(
             except OSError as error:
                 raise PutBackError(f"Nothing was touched: {in_words(error)}.") from error
         hands = Hands(manager, files, kernel)
+        plan = found_by(plan, hands.system, force=force)
         return perform(plan, hands, plan.files, interruptions.check, NoBook())
+
+
+def found_by(plan: Plan, system: System, *, force: bool) -> Plan:
+    """Return a plan with its actions as they are to be done now (change.found).
+
+    Raises RefusedError, ChangedError, NotPermittedError, PutBackError.
+    """
+
+    def refuse(action: Action, now: str) -> None:
+        if not force:
+            only_by_force(action, now)
+
+    try:
+        return replace(plan, actions=as_found(plan.actions, system, refuse))
+    except (RefusedError, NotPermittedError):
+        raise
+    except (OSError, LowmemError) as error:
+        raise PutBackError(f"Nothing was touched: {in_words(error)}.") from error
 
 
 def not_refused(plan: Plan, *, force: bool) -> None:

@@ -9,14 +9,15 @@ import os
 import stat
 from typing import TYPE_CHECKING, Final
 
+from lowmem_tui.change import attributes, exchange
 from lowmem_tui.host.reading import read_regular
-from lowmem_tui.model.errors import NotPermittedError, RefusedError
+from lowmem_tui.model.errors import ChangedError, NotPermittedError, RefusedError
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import is_unit_name
 from lowmem_tui.policy import dropin
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
 TRIAL_DROP_IN: Final = "zzz-lowmem-tui-trial.conf"
 """Our drop-in under /run, which a reboot forgets: it comes after the other."""
@@ -134,11 +135,12 @@ class EtcFiles:
                 inside = os.open(folder, _FOLDER | os.O_NOFOLLOW, dir_fd=above)
                 try:
                     found = os.stat(name, dir_fd=inside, follow_symlinks=False)
+                    sentence = self._oddity(plain(path), found, folder=False)
+                    return sentence or (_hindrance(path, inside) if is_others(path) else "")
                 except FileNotFoundError:
                     return ""
                 finally:
                     os.close(inside)
-                return self._oddity(plain(path), found, folder=False)
         except FileNotFoundError:
             return ""
 
@@ -155,9 +157,20 @@ class EtcFiles:
         return ""
 
     def write(self, path: str, text: str) -> None:
-        """See ``Files``. PermissionError for a path that is none of ours, whoever asks."""
+        """See ``Files``. PermissionError for a path that is none of ours, whoever asks.
+
+        ChangedError, with nothing changed, if the file is edited while the new one is synced.
+        """
         place, folder, name = _parts(path)
-        data = text.encode("utf-8", "surrogateescape")
+        was = self.read(path)
+        if is_others(path):
+            self.edit(path, text, was)
+            return
+
+        def check() -> None:
+            if self.read(path) != was:
+                raise _changed(path)
+
         with self._open(place) as above:
             made = _make(folder, above)
             try:
@@ -165,24 +178,23 @@ class EtcFiles:
                     if made:
                         os.fchmod(inside, 0o755)
                         os.fsync(above)
-                    replace(name, data, inside, *self._mode(path, name, inside))
+                    replace(name, _bytes(text), inside, check=check)
             except BaseException:
                 if made:
                     with contextlib.suppress(OSError):
                         os.rmdir(folder, dir_fd=above)
                 raise
 
-    def _mode(self, path: str, name: str, inside: int) -> tuple[int, int]:
-        """Return the mode and the group to give (-1: ours): those of somebody else's file stay."""
-        if not path.startswith(FOREIGN) or path in OWN:
-            return 0o644, -1
-        found = os.stat(name, dir_fd=inside, follow_symlinks=False)
-        return stat.S_IMODE(found.st_mode), found.st_gid
+    def edit(self, path: str, text: str, known: str | None) -> None:
+        """See ``Files``."""
+        place, folder, _ = _parts(path)
+        with self._open(place) as above, self._inside(folder, above) as inside:
+            _edit(path, _bytes(text), inside, known)
 
     def remove(self, path: str) -> None:
         """See ``Files``. A file that is gone already is no error."""
         place, folder, name = _parts(path)
-        if path.startswith(FOREIGN) and path not in OWN:
+        if is_others(path):
             raise PermissionError(errno.EPERM, "it is no file of lowmem-tui", path)
         with self._open(place) as above:
             try:
@@ -212,6 +224,8 @@ class EtcFiles:
                     self._inside(folder, above) as inside,
                     contextlib.suppress(FileNotFoundError),
                 ):
+                    if is_others(path):
+                        exchange.resume(_place(name, inside))
                     os.unlink(temporary(name), dir_fd=inside)
                 if _ours(place, folder):
                     with contextlib.suppress(OSError):
@@ -242,6 +256,15 @@ class EtcFiles:
 def is_unit_file(path: str) -> bool:
     """Tell whether systemd must reload to take notice of this file."""
     return path.startswith((f"{dropin.FOLDER}/", f"{RUN_PLACE}/"))
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+def is_others(path: str) -> bool:
+    """Tell whether a path that we may write is that of somebody else's file."""
+    return path.startswith(FOREIGN) and path not in OWN
 
 
 def _ours(place: str, folder: str) -> bool:
@@ -280,29 +303,99 @@ def _make(folder: str, above: int) -> bool:
     return True
 
 
-def replace(name: str, data: bytes, inside: int, mode: int = 0o644, group: int = -1) -> None:
+def replace(
+    name: str,
+    data: bytes,
+    inside: int,
+    mode: int = 0o644,
+    check: Callable[[], None] = lambda: None,
+) -> None:
     """Put a whole file in the place of another in a folder (open as ``inside``), durably.
 
-    Or leave everything as it was. OSError as the kernel gives it.
+    Or leave everything as it was. OSError as the kernel gives it, and what ``check`` raises: it is
+    called when all that takes time is done.
     """
     new = temporary(name)
     fd = _create(new, inside)
     try:
         try:
             _write_all(fd, data)
-            if group >= 0:
-                os.fchown(fd, -1, group)
             # Whatever the umask said.
             os.fchmod(fd, mode)
             os.fsync(fd)
         finally:
             os.close(fd)
+        check()
         os.rename(new, name, src_dir_fd=inside, dst_dir_fd=inside)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(new, dir_fd=inside)
         raise
     os.fsync(inside)
+
+
+def _edit(path: str, data: bytes, inside: int, known: str | None) -> None:
+    """Put other bytes into a file that belongs to somebody else: all else of it stays.
+
+    ChangedError, RefusedError, OSError; nothing is changed then.
+    """
+    name = path.rpartition("/")[2]
+    place = _place(name, inside)
+    exchange.resume(place)
+    try:
+        has, was = _carried(path, inside)
+    except FileNotFoundError as error:
+        raise error if known is None else _changed(path) from error
+    if was.decode("utf-8", "surrogateescape") != known:
+        raise _changed(path)
+    new = temporary(name)
+    fd = _create(new, inside)
+    try:
+        try:
+            attributes.begin(fd, has, plain(path))
+            _write_all(fd, data)
+            attributes.finish(fd, has, plain(path))
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        # The administrator may have saved it meanwhile: then that is what stays.
+        if not exchange.put(place, new, attributes.in_words(has, was)):
+            raise _changed(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(new, dir_fd=inside)
+        raise
+
+
+def _place(name: str, inside: int) -> exchange.Place:
+    return exchange.Place(name, inside, lambda each: attributes.look(each, inside))
+
+
+def _carried(path: str, inside: int) -> tuple[attributes.Attributes, bytes]:
+    """Return what a file that is to be edited has, and its bytes. RefusedError, OSError."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    fd = os.open(path.rpartition("/")[2], flags, dir_fd=inside)
+    try:
+        if why := attributes.hindrance(fd):
+            raise RefusedError(f"{plain(path)} {why}.")
+        return attributes.of(fd), attributes.content(fd)
+    finally:
+        os.close(fd)
+
+
+def _hindrance(path: str, inside: int) -> str:
+    """Return why a file that belongs to somebody else is not edited; or ""."""
+    try:
+        _carried(path, inside)
+    except RefusedError as error:
+        return str(error)
+    except PermissionError:
+        return ""  # an ordinary user's lot; nor may they edit it
+    return ""
+
+
+def _changed(path: str) -> ChangedError:
+    return ChangedError(f"{plain(path)} was edited meanwhile and is left alone: look at it.")
 
 
 def _create(new: str, inside: int) -> int:

@@ -10,8 +10,11 @@ import errno
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from lowmem_tui.change import found
 from lowmem_tui.change.compare import same
+from lowmem_tui.change.files import is_others
 from lowmem_tui.model.errors import ChangedError, UnsupportedError
+from lowmem_tui.model.kept import shown
 from lowmem_tui.model.plan import ActionKind
 from lowmem_tui.model.quantity import render_limit
 from lowmem_tui.model.text import plain
@@ -87,8 +90,8 @@ class WriteFile:
         return f"{'remove' if self.before is None else 'restore'} {plain(self.path)}"
 
     def do(self, hands: Hands) -> None:
-        """See ``Step``."""
-        self._put(hands, self.after)
+        """See ``Step``. ChangedError, with nothing done, if somebody has edited it meanwhile."""
+        self._put(hands, self.after, self.before)
 
     def undo(self, hands: Hands) -> None:
         """See ``Step``. ChangedError if somebody else has edited the file meanwhile."""
@@ -97,11 +100,13 @@ class WriteFile:
             return
         if now != self.after:
             raise ChangedError(f"{plain(self.path)} was edited meanwhile: look at it.")
-        self._put(hands, self.before)
+        self._put(hands, self.before, self.after)
 
-    def _put(self, hands: Hands, text: str | None) -> None:
+    def _put(self, hands: Hands, text: str | None, known: str | None) -> None:
         if text is None:
             hands.files.remove(self.path)
+        elif is_others(self.path):
+            hands.files.edit(self.path, text, known)
         else:
             hands.files.write(self.path, text)
 
@@ -139,16 +144,32 @@ class Act:
         action = self.action
         if action.kind.repeats:
             return plain(action.told, 200)
-        return plain(f"make {action.kind} {action.what} {action.before or 'none'} again", 200)
+        before = shown(action.before) or "none"
+        return plain(f"make {action.kind} {action.what} {before} again", 200)
 
     def do(self, hands: Hands) -> None:
-        """See ``Step``."""
-        hands.system.put(self.action.kind, self.action.what, self.action.after, self.check)
+        """See ``Step``. ChangedError, with nothing done, if it is not as the plan saw it."""
+        self._put(hands, self.action.after, self.check)
 
     def undo(self, hands: Hands) -> None:
-        """See ``Step``. A test has changed nothing, and need not pass for the files to be back."""
+        """See ``Step``. ChangedError if somebody else has changed it meanwhile.
+
+        A test has changed nothing, and need not pass for the files to be back.
+        """
         if self.action.kind is not ActionKind.TEST:
-            hands.system.put(self.action.kind, self.action.what, self.action.before, lambda: None)
+            self._put(hands, self.action.before, lambda: None)
+
+    def _put(self, hands: Hands, value: str, check: Callable[[], None]) -> None:
+        action = self.action
+        if action.kind.repeats:
+            hands.system.put(action.kind, action.what, value, check)
+            return
+        now = found.value(hands.system, action)
+        if now is None:
+            return
+        if now not in {action.before, action.after} and not found.is_in_the_way(action, now):
+            raise ChangedError(found.changed(action, now))
+        hands.system.put(action.kind, action.what, value, check)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,9 @@ SYNC_EVERY: Final = 32 * PIECE
 MARGIN: Final = 64 << 20
 """Bytes that are left free on the disk at least, for everybody else."""
 
+FOREIGN: Final = "foreign"
+"""The value of what is there and was not made by us."""
+
 LABEL: Final = "lowmem-tui"
 """The label (mkswap -L) that tells our swap file from anybody else's."""
 
@@ -51,7 +54,7 @@ class SwapFiles:
     def get(self, what: str) -> str:
         """Return the size of a swap file in bytes, as text; "" if there is none.
 
-        "foreign" for anything there that we did not make.
+        ``FOREIGN`` for anything there that we did not make.
         """
         path = self._path(what)
         try:
@@ -59,7 +62,7 @@ class SwapFiles:
         except FileNotFoundError:
             return ""
         try:
-            return str(found.st_size) if _is_ours(path) else "foreign"
+            return str(found.st_size) if _is_ours(path) else FOREIGN
         except PermissionError:
             # An ordinary user sees its size alone.
             return str(found.st_size)
@@ -99,7 +102,7 @@ class SwapFiles:
         new = temporary(path)
         _unlink(new)
         if os.path.lexists(path):
-            raise _in_the_way(path)
+            raise in_the_way(path)
         _fits(path, size)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         fd = os.open(new, flags, 0o600)
@@ -116,7 +119,7 @@ class SwapFiles:
             try:
                 os.link(new, path, follow_symlinks=False)
             except FileExistsError as error:
-                raise _in_the_way(path) from error
+                raise in_the_way(path) from error
             os.unlink(new)
             _sync_folder(path)
         except BaseException:
@@ -158,7 +161,8 @@ def _is_ours(path: str) -> bool:
     return head.endswith(_MAGIC) and label == LABEL.encode()
 
 
-def _in_the_way(path: str) -> RefusedError:
+def in_the_way(path: str) -> RefusedError:
+    """Return the error for a file that is not ours where ours is to be, or was."""
     return RefusedError(
         f"{plain(path)} is there already and was not made by lowmem-tui: move it away, or switch "
         "it on yourself (`swapon`)."

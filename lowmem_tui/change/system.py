@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import os
 import re
 import shlex
@@ -11,6 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 from lowmem_tui.change import swap_unit
+from lowmem_tui.change.links import Links
 from lowmem_tui.change.swap_file import SwapFiles
 from lowmem_tui.host.programs import PATIENCE, find, run
 from lowmem_tui.host.reading import read_regular
@@ -18,7 +17,6 @@ from lowmem_tui.model.errors import InvalidValueError, ManagerError, NotPermitte
 from lowmem_tui.model.plan import ActionKind
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import is_unit_name
-from lowmem_tui.policy import dropin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -31,12 +29,7 @@ REDIS_PATIENCE = 15.0
 SETTLE = 3.0
 """Seconds that a unit must run on after a restart to count as running."""
 
-_LINK_FOLDERS = (".wants", ".requires", ".upholds")
-
 _SYSCTL = re.compile(r"vm\.[a-z_]+\Z")
-_LINK = re.compile(
-    rf"{re.escape(dropin.FOLDER)}/(?:([^/]+)\.(?:wants|requires|upholds)/)?([^/]+)\Z"
-)
 _REDIS = frozenset({"maxmemory", "maxmemory-policy", "save", "appendonly"})
 _REDIS_OPTIONS = {
     "-h": re.compile(r"[0-9A-Za-z:][0-9A-Za-z.:-]*\Z"),
@@ -61,8 +54,9 @@ class LocalSystem:
         """Take the tree below `root` for files and links; programs are this machine's."""
         self._root = root.rstrip("/")
         self._swap = SwapFiles(self._root)
+        self._links = Links(self._root)
         self._get: dict[ActionKind, Callable[[str], str]] = {
-            ActionKind.LINK: self._link,
+            ActionKind.LINK: self._links.get,
             ActionKind.RUN: _runs,
             ActionKind.SYSCTL: _sysctl,
             ActionKind.SWAP_FILE: self._swap.get,
@@ -70,7 +64,7 @@ class LocalSystem:
             ActionKind.TEST: _tested,
         }
         self._put: dict[ActionKind, Callable[[str, str], None]] = {
-            ActionKind.LINK: self._set_link,
+            ActionKind.LINK: self._links.put,
             ActionKind.RUN: _set_running,
             ActionKind.SYSCTL: _set_sysctl,
             ActionKind.REDIS: _set_redis_value,
@@ -94,60 +88,11 @@ class LocalSystem:
         else:
             self._put[kind](what, value)
 
-    # Links
-
-    def _link(self, what: str) -> str:
-        try:
-            return os.readlink(self._root + _link_path(what))
-        except OSError as error:
-            if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.EINVAL}:
-                return ""
-            raise
-
-    def _set_link(self, what: str, target: str) -> None:
-        path = self._root + _link_path(what)
-        folder, name = os.path.split(path)
-        new = f"{folder}/.{name}.new"
-        # What a crash has left.
-        if os.path.lexists(new):
-            os.unlink(new)
-        if self._link(what) != target:
-            self._put_link(path, new, target)
-        # systemctl disable removes a folder that is empty then, too.
-        if not target and folder.endswith(_LINK_FOLDERS):
-            with contextlib.suppress(FileNotFoundError):
-                if not os.listdir(folder):
-                    os.rmdir(folder)
-
-    @staticmethod
-    def _put_link(path: str, new: str, target: str) -> None:
-        folder = os.path.dirname(path)
-        if not target:
-            os.unlink(path)
-        else:
-            if not os.path.isdir(folder):
-                os.mkdir(folder, 0o755)
-                os.chmod(folder, 0o755)  # noqa: S103 - as systemctl enable leaves it
-            os.symlink(target, new)
-            os.rename(new, path)
-        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
-
 
 def _unit(name: str) -> str:
     if not is_unit_name(name):
         raise InvalidValueError(f"'{plain(name, 60)}' is not a unit's name.")
     return name
-
-
-def _link_path(what: str) -> str:
-    found = _LINK.match(what)
-    if not found or not all(is_unit_name(name) for name in found.groups() if name is not None):
-        raise PermissionError(errno.EPERM, "it is no link of a unit", what)
-    return what
 
 
 def _sysctl_path(what: str) -> str:

@@ -11,6 +11,7 @@ from lowmem_tui.change.revive import revive
 from lowmem_tui.change.signals import Interruption
 from lowmem_tui.change.steps import Act, Reload
 from lowmem_tui.model.errors import (
+    ChangedError,
     HalfDoneError,
     LowmemError,
     NotPermittedError,
@@ -73,8 +74,9 @@ class Transaction:
         self._begun.append(step)
         try:
             step.do(self._hands)
-        except NotPermittedError:
-            # systemd has not even begun, and would not permit the inverse either.
+        except (NotPermittedError, ChangedError):
+            # systemd has not even begun, and would not permit the inverse either; and what somebody
+            # has changed meanwhile is as they left it.
             self._begun.remove(step)
             raise
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from lowmem_tui.change.found import as_found, subject
 from lowmem_tui.change.journal import undone
 from lowmem_tui.change.transaction import in_words
 from lowmem_tui.model.change import KEPT
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from lowmem_tui.change.record import Record
-    from lowmem_tui.model.plan import Effect
-    from lowmem_tui.model.ports import Files
+    from lowmem_tui.change.steps import Hands
+    from lowmem_tui.model.plan import Action, Effect
+    from lowmem_tui.model.ports import Files, System
     from lowmem_tui.model.snapshot import Situation
     from lowmem_tui.model.unit import Value
 
@@ -33,9 +35,18 @@ class Undo(NamedTuple):
     note: str
 
 
+class Thing(NamedTuple):
+    """What a change makes something of: a file, or what an action changes."""
+
+    key: str
+    name: str
+    did: str = "changed"
+    done: str = "changed"
+
+
 def plan_undo(
     records: Sequence[Record],
-    files: Files,
+    hands: Hands,
     situation: Callable[[Iterable[str]], Situation],
     change: str | None,
     *,
@@ -44,8 +55,8 @@ def plan_undo(
 ) -> Undo:
     """Return what takes back a change (None: the newest that is in force).
 
-    Raises RefusedError when a file is no longer what the change made of it: edited since, or
-    changed by a later change.
+    Raises RefusedError when a file, or what an action has changed, is no longer what the change
+    made of it: edited since, or changed by a later change.
     """
     record = _chosen(records, change)
     back = [record]
@@ -58,16 +69,13 @@ def plan_undo(
         for file in each.plan.files:
             now.setdefault(file.path, file.after)
             then[file.path] = file.before
-    found = {path: _read(files, path) for path in now}
+    found = {path: _read(hands.files, path) for path in now}
     _unchanged(records, back, now, found, force=force)
     changes = tuple(FileChange(path, found[path], then[path]) for path in then)
     undoes = tuple(each.id for each in back)
-    actions = [a.inverse for each in back for a in reversed(each.plan.actions)]
-    # What is done again is done once, and after all else.
-    again = dict.fromkeys(a for a in actions if a.kind.repeats)
-    ordered = (*(a for a in actions if not a.kind.repeats), *reversed(again))
     text = " and ".join(f"{number}" for number in undoes)
-    made = replace(_plan(changes, back, situation), actions=ordered)
+    actions = _actions(records, back, hands.system, force=force)
+    made = replace(_plan(changes, back, situation), actions=actions)
     return Undo(made, undoes, f"undoes {text}")
 
 
@@ -101,12 +109,35 @@ def _chosen(records: Sequence[Record], change: str | None) -> Record:
 
 def _later(records: Sequence[Record], record: Record) -> list[Record]:
     """Return a change and all later ones that its files depend on, the newest first."""
-    back, paths = [record], set(record.paths)
+    back, things = [record], _things(record)
     for later in records:
-        if later.id > record.id and later.state in KEPT and paths & set(later.paths):
+        if later.id > record.id and later.state in KEPT and things & _things(later):
             back.insert(0, later)
-            paths |= set(later.paths)
+            things |= _things(later)
     return back
+
+
+def _things(record: Record) -> set[str]:
+    """Return all that a change makes something of."""
+    actions = (a for a in record.plan.actions if not a.kind.repeats)
+    return {*record.paths, *(f"{a.kind} {a.what}" for a in actions)}
+
+
+def _actions(
+    records: Sequence[Record], back: Sequence[Record], system: System, *, force: bool
+) -> tuple[Action, ...]:
+    """Return what takes the actions back; what was changed since is refused."""
+    inverse = [a.inverse for each in back for a in reversed(each.plan.actions)]
+
+    def refuse(action: Action, now: str) -> None:
+        del now
+        thing = Thing(f"{action.kind} {action.what}", subject(action))
+        _since(records, back, thing, force=force)
+
+    once = as_found([a for a in inverse if not a.kind.repeats], system, refuse, ours=True)
+    # What is done again is done once, and after all else.
+    again = dict.fromkeys(a for a in inverse if a.kind.repeats)
+    return (*once, *reversed(again))
 
 
 def _unchanged(
@@ -120,18 +151,23 @@ def _unchanged(
     for path, text in now.items():
         if found[path] == text:
             continue
-        later = [r.id for r in records if r.id > back[0].id and r.state in KEPT and path in r.paths]
-        if later:
+        _since(records, back, Thing(path, plain(path), "wrote", "edited"), force=force)
+
+
+def _since(records: Sequence[Record], back: Sequence[Record], thing: Thing, *, force: bool) -> None:
+    """Raise RefusedError for what is no longer as the newest of these changes left it."""
+    newest = back[0].id
+    for record in reversed(records):
+        if record.id > newest and record.state in KEPT and thing.key in _things(record):
             raise RefusedError(
-                f"Change {later[-1]} came later and wrote {plain(path)}, too: undo that first, or "
-                "give --with-later to undo both.",
+                f"Change {record.id} came later and {thing.did} {thing.name}, too: undo that "
+                "first, or give --with-later to undo both.",
                 way="with_later",
             )
-        if force:
-            continue
+    if not force:
         raise RefusedError(
-            f"{plain(path)} was edited since: look at it; --force restores what was there before "
-            f"change {back[-1].id} all the same.",
+            f"{thing.name} was {thing.done} since: look at it; --force restores what was there "
+            f"before change {back[-1].id} all the same, and keeps what is there now in the record.",
             way="force",
         )
 

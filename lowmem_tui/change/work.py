@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lowmem_tui.change import places, trial
-from lowmem_tui.change.apply import NoBook, not_refused, perform
+from lowmem_tui.change.apply import NoBook, found_by, not_refused, perform
 from lowmem_tui.change.book import RecordBook
 from lowmem_tui.change.settle import settle
 from lowmem_tui.change.signals import Interruptions
@@ -21,6 +21,7 @@ from lowmem_tui.model.errors import (
     HalfDoneError,
     InvalidValueError,
     LowmemError,
+    ManagerError,
     PutBackError,
     RefusedError,
 )
@@ -73,6 +74,7 @@ def apply(
 
     with _begun(site) as check:
         _no_trial(site)
+        plan = found_by(plan, site.hands.system, force=force)
         if plan.empty:
             return perform(plan, site.hands, (), check, NoBook())
         if seconds is None:
@@ -139,9 +141,9 @@ def undo(
         records = _records(site)
         try:
             made = plan_undo(
-                records, site.hands.files, situation, change, force=force, with_later=with_later
+                records, site.hands, situation, change, force=force, with_later=with_later
             )
-        except OSError as error:
+        except (OSError, ManagerError) as error:
             raise PutBackError(f"Nothing was touched: {in_words(error)}.") from error
         not_refused(made.plan, force=force)
         book = RecordBook(site, made.plan, made.note, made.undoes)

@@ -120,6 +120,13 @@ class Files(Protocol):
         The folder is made (0755) if it is not there.
         """
 
+    def edit(self, path: str, text: str, known: str | None) -> None:
+        """Put another text into a file of somebody else's: owner, mode, ACL and the like stay.
+
+        ChangedError if its text is not ``known`` when its turn comes, RefusedError if something of
+        it cannot stay; nothing is changed then.
+        """
+
     def remove(self, path: str) -> None:
         """Remove a file durably; and its folder, if that is empty then."""
 
@@ -177,7 +184,8 @@ class System(Protocol):
     def put(self, kind: ActionKind, what: str, value: str, check: Callable[[], None]) -> None:
         """Make it so; done already is no error. ``check`` raises when it is time to stop.
 
-        OSError, LowmemError.
+        A link replaces only what ``get`` has just returned to this thread: ChangedError for
+        anything else, and nothing is changed. OSError, LowmemError.
         """
 
     @property

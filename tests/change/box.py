@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
+from lowmem_tui.change import attributes as attributes_module
+from lowmem_tui.change import exchange as exchange_module
 from lowmem_tui.change import files as files_module
+from lowmem_tui.change import links as links_module
 from lowmem_tui.change import places
 from lowmem_tui.change import store as store_module
 from lowmem_tui.change import swap_file as swap_module
@@ -189,7 +193,7 @@ class Box:
         for place in DROP_INS:
             for name, what in tree(str(self.root / place[1:])).items():
                 found[f"{place}/{name}"] = what
-        for place in ("/etc/sysctl.d", "/etc/systemd/journald.conf.d"):
+        for place in ("/etc/sysctl.d", "/etc/systemd/journald.conf.d", "/etc/nginx"):
             if (self.root / place[1:]).is_dir():
                 for name, what in tree(str(self.root / place[1:])).items():
                     found[f"{place}/{name}"] = what
@@ -267,6 +271,11 @@ def strip_empty(state: dict[str, object]) -> dict[str, object]:
 def faults(faulty: FaultyOs) -> ExitStack:
     """Let the modules that write see this os."""
     held = ExitStack()
-    for module in (files_module, store_module, system_module, swap_module):
+    for module in (
+        *(files_module, store_module, system_module, swap_module),
+        *(links_module, exchange_module, attributes_module),
+    ):
         held.enter_context(mock.patch.object(module, "os", faulty))
+    renames = partial(faulty.call, "renameat2", exchange_module.renameat2)
+    held.enter_context(mock.patch.object(exchange_module, "renameat2", renames))
     return held

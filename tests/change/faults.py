@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -12,7 +13,8 @@ CALLS = frozenset(
     {
         *("open", "close", "read", "write", "pwrite", "ftruncate", "fsync", "rename", "unlink"),
         *("mkdir", "rmdir", "stat", "fstat", "fchmod"),
-        *("link", "symlink", "readlink", "lstat", "pread", "fdatasync"),
+        *("link", "symlink", "readlink", "lstat", "pread", "fdatasync", "listdir"),
+        *("fchown", "listxattr", "getxattr", "setxattr", "removexattr"),
     }
 )
 
@@ -70,15 +72,26 @@ class FaultyOs:
 
 
 def tree(root: str) -> dict[str, tuple[str, bytes]]:
-    """Every folder and file below, with mode and content."""
+    """Every folder and file below, with mode, owner, extended attributes and content."""
     found = {}
     for folder, _, names in os.walk(root):
         below = os.path.relpath(folder, root)
-        found[below] = (oct(os.stat(folder).st_mode), b"")
+        found[below] = (_has(folder), b"")
         for name in names:
             path = os.path.join(folder, name)
-            found[os.path.join(below, name)] = (oct(os.lstat(path).st_mode), _read(path))
+            # What waits for its place has the number of a file in its name.
+            shown = re.sub(r"\.[0-9]+-[0-9]+-", ".N-N-", name)
+            found[os.path.join(below, shown)] = (_has(path), _read(path))
     return found
+
+
+def _has(path: str) -> str:
+    found = os.lstat(path)
+    xattrs = [
+        (name, os.getxattr(path, name, follow_symlinks=False))
+        for name in sorted(os.listxattr(path, follow_symlinks=False))
+    ]
+    return f"{oct(found.st_mode)} {found.st_uid}:{found.st_gid} {xattrs or ''}"
 
 
 def _read(path: str) -> bytes:

@@ -41,8 +41,18 @@ SETS = (f"{REDIS}:MemoryMax=300M", f"{REDIS}:OOMScoreAdjust=-300", f"{CHAT}:Memo
 FIRST = f"{REDIS}:MemoryMax=280M"
 SECONDS = 60
 
-SPACE = frozenset({"open", "write", "fsync", "mkdir", "rename", "pwrite", "ftruncate"})
-CHANGES = frozenset({"open", "mkdir", "rmdir", "rename", "unlink", "fchmod"})
+SPACE = frozenset(
+    {
+        *("open", "write", "fsync", "mkdir", "rename", "pwrite", "ftruncate"),
+        *("renameat2", "symlink", "link", "setxattr"),
+    }
+)
+CHANGES = frozenset(
+    {
+        *("open", "mkdir", "rmdir", "rename", "unlink", "fchmod"),
+        *("renameat2", "symlink", "link", "fchown", "setxattr", "removexattr"),
+    }
+)
 NEED: dict[int, frozenset[str] | None] = {
     errno.EIO: None,
     errno.ENOSPC: SPACE,
@@ -55,29 +65,53 @@ STEP = 1 if os.environ.get("LOWMEM_FAULTS") else 9
 """`make faults` tries every call, `make test` each ninth: all of them take some minutes."""
 
 
-WANTS = "/etc/systemd/system/swap.target.wants"
+ETC, LIBRARY = "/etc/systemd/system", "/usr/lib/systemd/system"
+WANTS = f"{ETC}/swap.target.wants"
+SITE = "/etc/nginx/sites-available/app"
+SERVER = "server {}\n"
+MASKED = f"{ETC}/avahi-daemon.service"
+ALIAS = f"{ETC}/dbus-org.freedesktop.Avahi.service"
+TIMER = f"{ETC}/timers.target.wants/apt-daily.timer"
+
+
+def others_files(box: Box) -> None:
+    """Put there what belongs to somebody else: a site, a unit file, links."""
+    files = {SITE: SERVER, MASKED: "[Service]\nExecStart=/usr/local/bin/my-avahi\n"}
+    for path, text in files.items():
+        file = box.root / path[1:]
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        os.setxattr(file, "user.mark", b"1")
+        file.chmod(0o640)
+    for path in (ALIAS, TIMER):
+        (box.root / path[1:]).parent.mkdir(exist_ok=True)
+        (box.root / path[1:]).symlink_to(f"{LIBRARY}/{path.rpartition('/')[2]}")
 
 
 def with_more(plan: Plan) -> Plan:
-    """Return a plan with other files of ours, and an action of each kind."""
-    sysctl = ActionKind.SYSCTL
+    """Return a plan with other files, ours and not, and an action of each kind."""
+    sysctl, link = ActionKind.SYSCTL, ActionKind.LINK
     return replace(
         plan,
         files=(
             *plan.files,
             FileChange("/etc/sysctl.d/zz-lowmem-tui.conf", None, "vm.swappiness = 10\n"),
             FileChange("/etc/systemd/journald.conf.d/zz-lowmem-tui.conf", None, "[Journal]\n"),
-            FileChange("/etc/systemd/system/swapfile.swap", None, "[Swap]\nWhat=/swapfile\n"),
+            FileChange(f"{ETC}/swapfile.swap", None, "[Swap]\nWhat=/swapfile\n"),
+            FileChange(SITE, SERVER, "server { limit_req zone=lowmem; }\n"),
         ),
         actions=(
             Action(ActionKind.SWAP_FILE, "/swapfile", "", f"{1 << 20}", Phase.EARLY),
+            Action(link, f"{WANTS}/swapfile.swap", "", f"{ETC}/swapfile.swap", Phase.FILES),
+            Action(link, MASKED, "", "/dev/null", Phase.FILES),
             Action(
-                ActionKind.LINK,
-                f"{WANTS}/swapfile.swap",
-                "",
-                "/etc/systemd/system/swapfile.swap",
+                link,
+                ALIAS,
+                f"{LIBRARY}/dbus-org.freedesktop.Avahi.service",
+                "/dev/null",
                 Phase.FILES,
             ),
+            Action(link, TIMER, f"{LIBRARY}/apt-daily.timer", "", Phase.FILES),
             Action(sysctl, "vm.swappiness", "60", "10"),
             Action(sysctl, "vm.dirty_ratio", "20", "10"),
             Action(ActionKind.TEST, "nginx", "test", "test"),
@@ -99,7 +133,8 @@ def nothing(_: Box) -> None:
 
 
 def a_change(box: Box, faulty: FaultyOs | None = None) -> None:
-    apply(box.site(faulty), box.planned, box.situation)
+    # By force: a unit file is in the place of a mask.
+    apply(box.site(faulty), box.planned, box.situation, force=True)
 
 
 def a_trial(box: Box, faulty: FaultyOs | None = None) -> None:
@@ -108,6 +143,7 @@ def a_trial(box: Box, faulty: FaultyOs | None = None) -> None:
 
 def more(box: Box) -> None:
     """Let the plan hold all that a plan can hold."""
+    others_files(box)
     box.planned = with_more(box.planned)
 
 

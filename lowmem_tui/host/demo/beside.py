@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from lowmem_tui.host.demo import roster
 from lowmem_tui.host.demo.swap import UNIT, DemoSwap
 from lowmem_tui.model.errors import InvalidValueError
+from lowmem_tui.model.kept import KeptFile, file_of
 from lowmem_tui.model.plan import ActionKind
 from lowmem_tui.model.setup import FolderUsage, HostFacts, Progress
 
@@ -47,7 +48,10 @@ class DemoSystem:
         """Return the value now."""
         with self._server.lock:
             if kind is ActionKind.LINK:
-                return self._server.disk.links.get(what, "")
+                disk = self._server.disk
+                if entry := disk.entries.get(what):
+                    return KeptFile(entry.text, 0, 0, 0o644).value
+                return disk.links.get(what, "")
             if kind is ActionKind.SWAP_FILE:
                 return str(self.swap.size or "")
             if kind is ActionKind.RUN and what == UNIT:
@@ -70,10 +74,7 @@ class DemoSystem:
             return
         with self._server.lock:
             if kind is ActionKind.LINK:
-                if value:
-                    self._server.disk.links[what] = value
-                else:
-                    self._server.disk.links.pop(what, None)
+                self._link(what, value)
             elif kind is ActionKind.RUN and what == UNIT:
                 self.swap.switch(on=value == "active")
             elif kind is ActionKind.RUN:
@@ -91,6 +92,19 @@ class DemoSystem:
                 if kind is ActionKind.SYSCTL and not value.lstrip("-").isdigit():
                     raise InvalidValueError(f"{value} is no number.")
                 self._values[kind, what] = value
+
+    def _link(self, what: str, value: str) -> None:
+        """Make a link, or the file that was there; the caller holds the lock."""
+        disk = self._server.disk
+        now = self.get(ActionKind.LINK, what)
+        if now == value:
+            return
+        if now:
+            disk.remove(what)
+        if file := file_of(value):
+            disk.write(what, file.text)
+        elif value:
+            disk.links[what] = value
 
 
 class DemoInspector:

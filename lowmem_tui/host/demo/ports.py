@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from lowmem_tui.host.demo import roster
 from lowmem_tui.host.demo.memory import PAGE
 from lowmem_tui.host.demo.views import describe, usages
-from lowmem_tui.model.errors import ManagerGoneError
+from lowmem_tui.model.errors import ChangedError, ManagerGoneError
 from lowmem_tui.model.ports import Changes, ListedUnit
 from lowmem_tui.model.usage import HostUsage, Sample
 
@@ -181,6 +181,13 @@ class DemoFiles:
     def write(self, path: str, text: str) -> None:
         """Write a file."""
         with _Held(self._server) as server:
+            server.disk.write(path, text)
+
+    def edit(self, path: str, text: str, known: str | None) -> None:
+        """Write a file that is as it is known."""
+        with _Held(self._server) as server:
+            if server.disk.read(path) != known:
+                raise ChangedError(f"{path} was edited meanwhile and is left alone: look at it.")
             server.disk.write(path, text)
 
     def remove(self, path: str) -> None:
