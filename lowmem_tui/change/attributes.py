@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 from lowmem_tui.host.reading import FOREIGN, LONG
 from lowmem_tui.model.errors import RefusedError
+from lowmem_tui.model.text import plain
 
 _GET_FLAGS: Final = 0x80086601 if array.array("l").itemsize == 8 else 0x80046601
 _SET_FLAGS: Final = 0x40086602 if array.array("l").itemsize == 8 else 0x40046602
@@ -90,6 +91,29 @@ def content(fd: int) -> bytes:
 def in_words(has: Attributes, data: bytes) -> str:
     """Return a file in words, to be compared with ``look``."""
     return f"{has} {hashlib.sha256(data).hexdigest()}"
+
+
+def carried(path: str, inside: int) -> tuple[Attributes, bytes]:
+    """Return what a file has that is to be edited, and its bytes. RefusedError, OSError."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    fd = os.open(path.rpartition("/")[2], flags, dir_fd=inside)
+    try:
+        if why := hindrance(fd):
+            raise RefusedError(f"{plain(path)} {why}.")
+        return of(fd), content(fd)
+    finally:
+        os.close(fd)
+
+
+def obstacle(path: str, inside: int) -> str:
+    """Return why a file is not edited; or "". OSError."""
+    try:
+        carried(path, inside)
+    except RefusedError as error:
+        return str(error)
+    except PermissionError:
+        return ""  # an ordinary user's lot; nor may they edit it
+    return ""
 
 
 def look(name: str, inside: int) -> str:

@@ -136,7 +136,9 @@ class EtcFiles:
                 try:
                     found = os.stat(name, dir_fd=inside, follow_symlinks=False)
                     sentence = self._oddity(plain(path), found, folder=False)
-                    return sentence or (_hindrance(path, inside) if is_others(path) else "")
+                    return sentence or (
+                        attributes.obstacle(path, inside) if is_others(path) else ""
+                    )
                 except FileNotFoundError:
                     return ""
                 finally:
@@ -343,7 +345,7 @@ def _edit(path: str, data: bytes, inside: int, known: str | None) -> None:
     place = _place(name, inside)
     exchange.resume(place)
     try:
-        has, was = _carried(path, inside)
+        has, was = attributes.carried(path, inside)
     except FileNotFoundError as error:
         raise error if known is None else _changed(path) from error
     if was.decode("utf-8", "surrogateescape") != known:
@@ -369,29 +371,6 @@ def _edit(path: str, data: bytes, inside: int, known: str | None) -> None:
 
 def _place(name: str, inside: int) -> exchange.Place:
     return exchange.Place(name, inside, lambda each: attributes.look(each, inside))
-
-
-def _carried(path: str, inside: int) -> tuple[attributes.Attributes, bytes]:
-    """Return what a file that is to be edited has, and its bytes. RefusedError, OSError."""
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    fd = os.open(path.rpartition("/")[2], flags, dir_fd=inside)
-    try:
-        if why := attributes.hindrance(fd):
-            raise RefusedError(f"{plain(path)} {why}.")
-        return attributes.of(fd), attributes.content(fd)
-    finally:
-        os.close(fd)
-
-
-def _hindrance(path: str, inside: int) -> str:
-    """Return why a file that belongs to somebody else is not edited; or ""."""
-    try:
-        _carried(path, inside)
-    except RefusedError as error:
-        return str(error)
-    except PermissionError:
-        return ""  # an ordinary user's lot; nor may they edit it
-    return ""
 
 
 def _changed(path: str) -> ChangedError:
