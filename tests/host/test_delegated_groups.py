@@ -116,7 +116,7 @@ def test_a_container_of_hundreds_of_groups_side_by_side_is_one(nest: Nest) -> No
 
 
 def test_a_process_in_a_group_that_no_path_reaches(
-    nest: Nest, sleeper: subprocess.Popen[bytes], capsys: pytest.CaptureFixture[str]
+    nest: Nest, sleeper: subprocess.Popen[bytes], capfd: pytest.CaptureFixture[str]
 ) -> None:
     """/proc/PID/cgroup answers ENAMETOOLONG: all else is shown, and the screen says so."""
     inmost = nest.deepen("d" * 250, 18)
@@ -135,7 +135,7 @@ def test_a_process_in_a_group_that_no_path_reaches(
     assert "not shown: their control group is nested" in sample.notice
     assert os.getpid() in {p.pid for unit in sample.units.values() for p in unit.processes}
     assert triage.run([], "/proc", str(ROOT)) == 0
-    assert "Processes that this user may not see: " in capsys.readouterr().out
+    assert "Processes that this user may not see: " in capfd.readouterr().out
     assert KernelValues("/proc", str(ROOT)).processes(f"/{nest.top.name}") == []
     sleeper.kill()
     sleeper.wait()
