@@ -4,41 +4,29 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import time
 from typing import TYPE_CHECKING
 
-from lowmem_tui.change import swap_unit
+from lowmem_tui.change import redis, swap_unit
 from lowmem_tui.change.links import Links
 from lowmem_tui.change.swap_file import SwapFiles
-from lowmem_tui.host.programs import PATIENCE, find, run
-from lowmem_tui.host.reading import read_regular
+from lowmem_tui.host.programs import run
 from lowmem_tui.model.errors import InvalidValueError, ManagerError, NotPermittedError
 from lowmem_tui.model.plan import ActionKind
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import is_unit_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from lowmem_tui.model.setup import Progress
-
-REDIS_PATIENCE = 15.0
-"""Seconds that a Redis is waited for: one that is swapping answers late."""
 
 SETTLE = 3.0
 """Seconds that a unit must run on after a restart to count as running."""
 
+_password = redis.password
+
 _SYSCTL = re.compile(r"vm\.[a-z_]+\Z")
-_REDIS = frozenset({"maxmemory", "maxmemory-policy", "save", "appendonly"})
-_REDIS_OPTIONS = {
-    "-h": re.compile(r"[0-9A-Za-z:][0-9A-Za-z.:-]*\Z"),
-    "-p": re.compile(r"[0-9]{1,5}\Z"),
-    "-s": re.compile(r"/[^\s]+\Z"),
-    "@": re.compile(r"/[^\s]+\Z"),
-}
-_REDIS_FIGURES = frozenset({"used_memory"})
-_REDIS_CLIENTS = ("redis-cli", "valkey-cli")
 
 TMPFILES = "/etc/tmpfiles.d/zz-lowmem-tui.conf"
 _TESTS = {
@@ -60,14 +48,14 @@ class LocalSystem:
             ActionKind.RUN: _runs,
             ActionKind.SYSCTL: _sysctl,
             ActionKind.SWAP_FILE: self._swap.get,
-            ActionKind.REDIS: _redis_value,
+            ActionKind.REDIS: redis.get,
             ActionKind.TEST: _tested,
         }
         self._put: dict[ActionKind, Callable[[str, str], None]] = {
             ActionKind.LINK: self._links.put,
             ActionKind.RUN: _set_running,
             ActionKind.SYSCTL: _set_sysctl,
-            ActionKind.REDIS: _set_redis_value,
+            ActionKind.REDIS: _set_redis,
             ActionKind.SERVICE: _again,
             ActionKind.TEST: _test,
         }
@@ -186,73 +174,9 @@ def _systemctl(verb: str, unit: str) -> None:
     _run(("systemctl", verb, "--", _unit(unit)))
 
 
-def _redis_words(what: str) -> tuple[str, tuple[str, ...], str]:
-    """Return the directive, the options of redis-cli, and the file with the password or "".
-
-    ``UNIT DIRECTIVE`` and, where it is not at 127.0.0.1:6379, ``-h HOST``, ``-p PORT``,
-    ``-s SOCKET`` as redis-cli has them; ``@ FILE`` is a configuration with a ``requirepass``.
-    """
-    unit, directive, *rest = what.split(" ")
-    pairs = [*zip(rest[::2], rest[1::2], strict=False)]
-    if (
-        directive not in _REDIS | _REDIS_FIGURES
-        or len(rest) % 2
-        or not all(o in _REDIS_OPTIONS and _REDIS_OPTIONS[o].match(v) for o, v in pairs)
-    ):
-        raise InvalidValueError(f"'{plain(what, 80)}' is nothing that is changed here.")
-    _unit(unit)
-    options = tuple(word for pair in pairs if pair[0] != "@" for word in pair)
-    return directive, options, dict(pairs).get("@", "")
-
-
-def _redis(what: str, *words: str) -> list[str]:
-    """Ask a running Redis; returns the lines of its answer. Raises ManagerError."""
-    _, options, secret = _redis_words(what)
-    client = next((c for c in _REDIS_CLIENTS if find(c)), _REDIS_CLIENTS[0])
-    environment = {"REDISCLI_AUTH": password} if (password := _password(secret)) else {}
-    command = (client, *options, "--raw", *words)
-    lines = _run(command, REDIS_PATIENCE, environment).rstrip("\n").split("\n")
-    # Its errors are an answer like any other, with exit status 0.
-    if (words[1] == "SET" and lines != ["OK"]) or (words[1] == "GET" and lines[0] != words[2]):
-        unit = what.partition(" ")[0]
-        raise ManagerError(
-            f"{plain(unit)} does not do `{' '.join(words[:3])}` ({plain(lines[0], 80)}): set it by "
-            "hand."
-        )
-    return lines
-
-
-def _password(path: str) -> str:
-    """Return the ``requirepass`` of a configuration: the last one counts."""
-    if not path:
-        return ""
-    try:
-        text = (read_regular(path) or b"").decode("utf-8", "surrogateescape")
-        lines = [shlex.split(x) for x in text.split("\n") if x.startswith("requirepass ")]
-    except (OSError, ValueError):
-        return ""
-    return lines[-1][1] if lines and len(lines[-1]) == 2 else ""
-
-
-def _redis_value(what: str) -> str:
-    directive = _redis_words(what)[0]
-    if directive in _REDIS_FIGURES:
-        lines = _redis(what, "INFO", "memory")
-        return next(
-            (x.strip().partition(":")[2] for x in lines if x.startswith(f"{directive}:")), ""
-        )
-    lines = _redis(what, "CONFIG", "GET", directive)
-    return lines[1] if len(lines) > 1 else ""
-
-
-def _set_redis_value(what: str, value: str) -> None:
-    if _runs(what.partition(" ")[0]) != "active":
-        return  # what does not run takes its values when it starts
-    if _redis_value(what) != value:
-        directive = _redis_words(what)[0]
-        if directive in _REDIS_FIGURES:
-            raise InvalidValueError(f"{directive} is a figure: it cannot be set.")
-        _redis(what, "CONFIG", "SET", directive, value)
+def _set_redis(what: str, value: str) -> None:
+    if _runs(what.partition(" ")[0]) == "active":
+        redis.put(what, value)  # what does not run takes its values when it starts
 
 
 def _output(words: Sequence[str]) -> str:
@@ -260,11 +184,9 @@ def _output(words: Sequence[str]) -> str:
     return run(words).stdout
 
 
-def _run(
-    words: Sequence[str], patience: float = PATIENCE, environment: Mapping[str, str] | None = None
-) -> str:
+def _run(words: Sequence[str]) -> str:
     """Run a program; raises ManagerError with its own words if it fails."""
-    done = run(words, patience, environment)
+    done = run(words)
     if done.returncode != 0:
         said = (done.stderr or done.stdout).strip().replace("\n", " ")
         kind = NotPermittedError if "ccess denied" in said else ManagerError

@@ -13,14 +13,16 @@ from lowmem_tui.setup import common
 from lowmem_tui.setup.common import MIB
 from lowmem_tui.setup.redis_config import bytes_of
 from lowmem_tui.setup.redis_room import OFF, full, persistence, proposed
-from lowmem_tui.setup.redis_seen import DEFAULTS, OPTIONS, render, same, see
+from lowmem_tui.setup.redis_seen import OPTIONS, render, same, see
 from lowmem_tui.setup.redis_words import (
-    POLICY,
+    REFUSES,
+    UNKNOWN,
     bound_of,
     by_hand,
     facts,
     findings,
     hindrance,
+    policy_of,
     warnings,
 )
 
@@ -139,7 +141,7 @@ def make(ground: Ground) -> RedisStep:
 def _directives(key: str, what: str, value: str) -> dict[str, str]:
     """Return the directives that a wish is. Raises InvalidValueError."""
     if what == "maxmemory":
-        size = bytes_of(value)
+        size = bytes_of(value.strip())
         if not size or size < MIB:
             raise common.wrong("redis", key, value, "a size such as 64mb")
         return {what: value.lower()}
@@ -173,10 +175,29 @@ def _live(redis: Redis, asked: Mapping[str, str]) -> Iterator[Action]:
 def _items(redis: Redis, ram: int) -> Iterator[Item]:
     if hindrance(redis):
         return
-    value, choices, fits = proposed(redis, ram)
+    yield _bound_item(redis, ram)
+    yield _policy_item(redis)
+    off = {"save": "", "appendonly": "no"}
+    yield Item(
+        f"{redis.name} {PERSISTENCE}",
+        f"{redis.name}: nothing kept on disk",
+        persistence(redis) or UNKNOWN,
+        OFF,
+        "Saves the fork and its memory. All data is lost at every restart, crash or kill: only for "
+        "a cache that can be filled anew, never for sessions, queues or the only copy.",
+        (OFF,),
+        taken=False,
+        done=_done(redis, off),
+    )
+
+
+def _bound_item(redis: Redis, ram: int) -> Item:
+    value, choices, reason = proposed(redis, ram)
     size = bytes_of(value) or 0
-    used = f" It holds {format_size(redis.used)} now." if redis.used is not None else ""
-    loses = "" if fits else " That is more than the bound: keys would be thrown out at once."
+    held = ""
+    if redis.holds is not None:
+        what = "" if redis.used is not None else " of RAM and swap, its data with it,"
+        held = f" It holds {format_size(redis.holds)}{what} now."
     room = "it has no MemoryMax: this is the only bound."
     if redis.limit is not None:
         room = f"MemoryMax={format_size(redis.limit)} has "
@@ -184,45 +205,36 @@ def _items(redis: Redis, ram: int) -> Iterator[Item]:
             room += f"room for twice {value}, which a fork that saves may take."
         else:
             room += f"no room for twice {value}, which a fork that saves may take: raise it."
-    yield Item(
+    return Item(
         f"{redis.name} maxmemory",
         f"{redis.name}: at most so much data",
         bound_of(redis),
         value,
-        f"{value} is {common.percent(size, ram)} of RAM; {room}{used}{loses}",
+        f"{value} is {common.percent(size, ram)} of RAM; {room}{held} {plain(reason)}".rstrip(),
         choices,
-        taken=fits,
+        taken=not reason,
         done=_done(redis, {"maxmemory": value}),
     )
-    policy = redis.now("maxmemory-policy")
-    chosen = policy if policy != DEFAULTS["maxmemory-policy"] else POLICY
-    log = redis.now("appendonly") == "yes"
-    careful = (
-        " It keeps a log of every write (AOF), as for data that matter: not unless you say so."
-    )
-    yield Item(
+
+
+def _policy_item(redis: Redis) -> Item:
+    """Return the policy as it is: what throws out data is chosen, never proposed."""
+    now = redis.now("maxmemory-policy")
+    kept = now if now in POLICIES + OTHER_POLICIES else REFUSES
+    queue = ""
+    if redis.queues.words:
+        queue = f" It may have a queue in it ({redis.queues.words}): that is for {REFUSES}."
+    return Item(
         f"{redis.name} maxmemory-policy",
         f"{redis.name}: what goes at the bound",
-        policy,
-        chosen,
-        "allkeys-lru throws out what was not used for longest: right for a cache, wrong for a "
-        "queue or the only copy of something. volatile-lru throws out only what has an expiry; "
-        f"noeviction answers writes with an error instead.{careful if log else ''}",
-        tuple(dict.fromkeys((chosen, *POLICIES))),
-        taken=chosen == policy or not log,
-        done=_done(redis, {"maxmemory-policy": chosen}),
-    )
-    off = {"save": "", "appendonly": "no"}
-    yield Item(
-        f"{redis.name} {PERSISTENCE}",
-        f"{redis.name}: nothing kept on disk",
-        persistence(redis),
-        OFF,
-        "Saves the fork and its memory. All data is lost at every restart, crash or kill: only for "
-        "a cache that can be filled anew, never for sessions, queues or the only copy.",
-        (OFF,),
-        taken=False,
-        done=_done(redis, off),
+        policy_of(redis),
+        kept,
+        f"{REFUSES} answers writes with an error, and nothing is lost. allkeys-lru throws out what "
+        "was not used for longest: right for a cache, wrong for a queue, for sessions or the only "
+        f"copy of something. volatile-lru throws out only what has an expiry.{queue}",
+        tuple(dict.fromkeys((kept, *POLICIES))),
+        taken="maxmemory-policy" in redis.ours,
+        done=_done(redis, {"maxmemory-policy": kept}),
     )
 
 

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from lowmem_tui.model.errors import LowmemError
+from lowmem_tui.model.errors import LowmemError, RefusedError
+from lowmem_tui.model.integer import natural
 from lowmem_tui.model.plan import ActionKind
 from lowmem_tui.model.snapshot import UnitFile
 from lowmem_tui.model.unit import Key
-from lowmem_tui.setup import common, redis_config, unit_text
+from lowmem_tui.setup import common, redis_config, redis_programs, redis_queue, unit_text
 from lowmem_tui.setup.redis_config import RedisConfig, bytes_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from lowmem_tui.model.snapshot import Unit, UnitSituation
+    from lowmem_tui.model.snapshot import UnitSituation
     from lowmem_tui.setup.ground import Ground
+    from lowmem_tui.setup.redis_queue import Queues
 
-PROGRAMS = ("redis-server", "valkey-server", "keydb-server")
 NAME = "zz-lowmem-tui-redis.conf"
 
 OPTIONS = ("maxmemory", "maxmemory-policy", "save", "appendonly")
@@ -49,6 +50,8 @@ class Redis:
     """What it starts with, our drop-in left out."""
     base: str
     """``ExecStart=`` without our drop-in; "" if there is not exactly one."""
+    wrapper: str
+    """Why options at its end would not reach it, a sentence without its subject; or ""."""
     path: str
     """Of our drop-in."""
     text: str | None
@@ -63,9 +66,13 @@ class Redis:
     """Why it does not answer; or ""."""
     used: int | None
     """Bytes: ``used_memory``."""
+    loading: bool
+    """Whether it has not yet all of its data in memory, so that what it holds is not known."""
     address: str
     overruled: str
     """A file that is read after ours and sets ExecStart; or ""."""
+    queues: Queues
+    """What speaks for a queue in it."""
 
     @property
     def runs(self) -> bool:
@@ -88,21 +95,37 @@ class Redis:
         usage = self.situation.unit.usage
         return usage.rss if usage else None
 
-    def starts_with(self, name: str) -> str:
-        """Return the value that it starts with."""
+    @property
+    def holds(self) -> int | None:
+        """Bytes of data that it has; of one that does not tell, all of its RAM and swap.
+
+        None where nobody knows: it does not run, and what lies on its disk may be anything.
+        """
+        usage = self.situation.unit.usage
+        if self.used is not None or not self.runs or self.loading or usage is None:
+            return self.used
+        return usage.rss + (usage.swap or 0) if usage.rss else None
+
+    def starts_with(self, name: str) -> str | None:
+        """Return the value that it starts with; None where that cannot be determined."""
         if name in self.ours and not self.stale:
             return self.ours[name]
-        if self.config.trouble and name not in self.config.values and self.running:
-            return self.running[name]  # a file that may not be read: it has most likely that
-        return self.config.get(name, DEFAULTS[name])
+        return self.config.get(name, DEFAULTS[name]) if self.config.knows(name) else None
 
-    def now(self, name: str) -> str:
+    def now(self, name: str) -> str | None:
         """Return the value that holds now: of the running server, or else at its start."""
         return self.running[name] if self.running else self.starts_with(name)
 
+    def evicts(self) -> bool:
+        """Tell whether it may throw out keys at its bound, now or after its next start."""
+        policies = self.now("maxmemory-policy"), self.starts_with("maxmemory-policy")
+        return any((policy or "").lower() != "noeviction" for policy in policies)
 
-def same(name: str, one: str, other: str) -> bool:
+
+def same(name: str, one: str | None, other: str) -> bool:
     """Tell whether two values of a directive come to the same."""
+    if one is None:
+        return False
     if name == "maxmemory":
         return bytes_of(one) == bytes_of(other)
     return one.lower() == other.lower()
@@ -110,18 +133,16 @@ def same(name: str, one: str, other: str) -> bool:
 
 def see(ground: Ground) -> list[Redis]:
     """Return the Redis servers, by name. Raises LowmemError."""
-    names = common.services(ground.snapshot(), _is_redis)
+    names = common.services(ground.snapshot(), redis_programs.is_one)
     found = ground.situation(names).units if names else {}
     # The snapshot may be from before the last reload.
-    return [_see(ground, each) for each in found.values() if _is_redis(each.unit)]
+    those = [each for each in found.values() if redis_programs.is_one(each.unit)]
+    seen = (_see(ground, each, names) for each in those)
+    return [redis for redis in seen if redis is not None]
 
 
-def _is_redis(unit: Unit) -> bool:
-    words = unit.properties.exec_start if unit.properties else ()
-    return common.program(unit) in PROGRAMS and "--sentinel" not in words
-
-
-def _see(ground: Ground, situation: UnitSituation) -> Redis:
+def _see(ground: Ground, situation: UnitSituation, names: Sequence[str]) -> Redis | None:
+    """Return what is known of one; None for a Sentinel, which holds no data."""
     name = situation.unit.name
     path = unit_text.drop_in(name, NAME)
     files = situation.files
@@ -130,19 +151,18 @@ def _see(ground: Ground, situation: UnitSituation) -> Redis:
     base = starts[0] if len(starts) == 1 else ""
     text, _ = common.read(ground.files, path)
     ours, stale = _options(text, base)
-    words = [each for each in (unit_text.words(base.lstrip("-@:+!|")) or []) if each]
-    specified = [unit_text.specified(word, name) for word in words]
-    config = redis_config.config_of([w for w in specified if w is not None], ground.files)
-    if not base or len(specified) != len([w for w in specified if w is not None]):
-        config.trouble = "its ExecStart cannot be understood"
+    start = redis_programs.start(ground, name, others)
+    if start.sentinel:
+        return None
+    config = start.config
     where = redis_config.address(config)
-    running, trouble, used = None, "", None
+    if where is None and (title := redis_programs.title_of(situation.unit)) is not None:
+        secret = redis_config.secret_of(config)
+        where = None if secret is None else title + secret
+    asked = _Asked(None, "", None)
     properties = situation.unit.properties
     if properties is not None and properties.active_state in {"active", "reloading"}:
-        if where is None:
-            trouble = "it listens where it cannot be asked from here"
-        else:
-            running, trouble, used = _ask(ground, name, where)
+        asked = _ask(ground, name, where, config)
     after = unit_text.with_file(files, path, f"[Service]\nExecStart=\nExecStart={base or '?'}\n")
     at = [file.path for file in after].index(path)
     overruled = next((f.path for f in after[at + 1 :] if unit_text.values([f], "ExecStart")), "")
@@ -151,29 +171,52 @@ def _see(ground: Ground, situation: UnitSituation) -> Redis:
         situation=situation,
         config=config,
         base=base,
+        wrapper=start.wrapper,
         path=path,
         text=text,
         ours=ours,
         stale=stale,
-        running=running,
-        trouble=trouble,
-        used=used,
+        running=asked.values,
+        trouble=asked.trouble,
+        used=asked.used,
+        loading=asked.loading,
         address=where or "",
         overruled=overruled,
+        queues=redis_queue.evidence(name, config, ground.snapshot(), names),
     )
 
 
-def _ask(ground: Ground, name: str, where: str) -> tuple[dict[str, str] | None, str, int | None]:
+class _Asked(NamedTuple):
+    """What a running server says."""
+
+    values: dict[str, str] | None
+    trouble: str
+    used: int | None
+    loading: bool = False
+
+
+def _ask(ground: Ground, name: str, where: str | None, config: RedisConfig) -> _Asked:
+    if where is None:
+        hidden = redis_config.secret_of(config) is None
+        why = "its password or its commands' names are on its command line, which is not repeated"
+        return _Asked(None, why if hidden else "where it can be asked is not known", None)
+    used, trouble = None, ""
+    try:
+        used = natural(ground.system.get(ActionKind.REDIS, f"{name} used_memory{where}"))
+    except RefusedError as error:
+        return _Asked(None, str(error).rstrip("."), None)  # another one answers there
+    except (LowmemError, OSError) as error:
+        trouble = str(error).rstrip(".")
+    loading = "loading" in trouble.lower()
     try:
         values = {
             each: ground.system.get(ActionKind.REDIS, f"{name} {each}{where}") for each in OPTIONS
         }
-        used = ground.system.get(ActionKind.REDIS, f"{name} used_memory{where}")
     except (LowmemError, OSError) as error:
-        return None, str(error).rstrip("."), None
-    if not values["maxmemory"].isdigit():
-        return None, "it does not tell its settings", None
-    return values, "", int(used) if used.isdigit() else None
+        return _Asked(None, str(error).rstrip("."), used, loading)
+    if natural(values["maxmemory"]) is None:
+        return _Asked(None, "it does not tell its settings", used, loading)
+    return _Asked(values, trouble, used, loading)
 
 
 def command(base: str, options: Mapping[str, str]) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lowmem_tui.change import system
+from lowmem_tui.change import redis, system
 from lowmem_tui.change.system import LocalSystem
 from lowmem_tui.host import programs
 from lowmem_tui.model.errors import InvalidValueError, ManagerError
@@ -53,7 +53,7 @@ WHERE = {
 
 @pytest.mark.parametrize(("where", "found"), WHERE.items())
 def test_where_a_redis_is(where: str, found: tuple[tuple[str, ...], str]) -> None:
-    assert system._redis_words(f"{REDIS}{where}") == ("maxmemory", *found)
+    assert redis.place(f"{REDIS}{where}") == ("maxmemory", *found)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_where_a_redis_is(where: str, found: tuple[tuple[str, ...], str]) -> Non
 )
 def test_what_is_no_redis(what: str) -> None:
     with pytest.raises(InvalidValueError):
-        system._redis_words(what)
+        redis.place(what)
 
 
 PASSWORDS = {
@@ -91,8 +91,8 @@ PASSWORDS = {
 @pytest.mark.parametrize(("text", "password"), PASSWORDS.items())
 def test_passwords(tmp_path: Path, text: str, password: str) -> None:
     (tmp_path / "redis.conf").write_text(text)
-    assert system._password(str(tmp_path / "redis.conf")) == password
-    assert system._password(str(tmp_path / "none")) == ""
+    assert redis.password(str(tmp_path / "redis.conf")) == password
+    assert redis.password(str(tmp_path / "none")) == ""
 
 
 def test_a_redis_is_asked_and_set(program: Callable[[str, str], None], tmp_path: Path) -> None:

@@ -46,20 +46,37 @@ def test_the_demo_server_goes_through() -> None:
     plan = goes_through(box, "redis")
     assert [file.path for file in plan.files] == [OURS]
     text = plan.files[0].after or ""
-    assert text.endswith(
-        f"\nExecStart=\nExecStart={START} --maxmemory 64mb --maxmemory-policy allkeys-lru\n"
-    )
-    # The policy first: no write is refused between the two.
-    assert [(a.what, a.after) for a in plan.actions] == [
-        (POLICY, "allkeys-lru"),
-        (MAX, str(64 << 20)),
-    ]
+    assert text.endswith(f"\nExecStart=\nExecStart={START} --maxmemory 96mb\n")
+    assert [(a.what, a.after) for a in plan.actions] == [(MAX, str(96 << 20))]
+    assert "redis-refuses" in [w.code for w in plan.warnings]
+    assert not any(w.lost for w in plan.warnings)
     assert (value(box, "maxmemory"), value(box, "maxmemory-policy")) == ("0", "noeviction")
 
 
-def test_it_is_never_proposed_to_keep_nothing() -> None:
+def test_a_policy_that_is_chosen_is_set_ahead_of_the_bound() -> None:
+    """No write is refused between the two."""
+    plan = Box().step("redis").plan({MAX: "96mb", POLICY: "allkeys-lru"})
+    assert (plan.files[0].after or "").endswith(
+        f"\nExecStart=\nExecStart={START} --maxmemory 96mb --maxmemory-policy allkeys-lru\n"
+    )
+    assert [(a.what, a.after) for a in plan.actions] == [
+        (POLICY, "allkeys-lru"),
+        (MAX, str(96 << 20)),
+    ]
+    assert "redis-evicts" in [w.code for w in plan.warnings if w.lost]
+
+
+def test_what_was_chosen_once_stays_so() -> None:
     box = Box()
-    assert KEEP not in defaults(box.step("redis").look())
+    box.backend.apply(box.step("redis").plan({MAX: "96mb", POLICY: "allkeys-lru"}))
+    look = box.step("redis").look()
+    assert defaults(look) == {MAX: "96mb", POLICY: "allkeys-lru"}
+    assert box.step("redis").plan(defaults(look)).empty
+
+
+def test_it_is_never_proposed_to_keep_nothing_or_to_throw_out() -> None:
+    box = Box()
+    assert set(defaults(box.step("redis").look())) == {MAX}
     plan = box.step("redis").plan({KEEP: "off"})
     assert (plan.files[0].after or "").endswith(f'{START} --save ""\n')
     assert [a.what for a in plan.actions] == [f"{UNIT} save"]
@@ -80,6 +97,7 @@ def test_an_alias_is_its_unit() -> None:
 def test_no_redis() -> None:
     box = Box()
     box.write(f"/etc/systemd/system/{UNIT}.d/x.conf", start("/bin/sleep 1"))
+    box.server.connect().stop_unit(UNIT)
     assert box.step("redis").look().absent == "There is no Redis."
     assert box.step("redis").plan({}).empty
     with pytest.raises(InvalidValueError, match="nothing to wish for"):
@@ -107,6 +125,7 @@ def test_a_bound_in_redis_conf_is_one() -> None:
     look = box.step("redis").look()
     assert codes(look) == []
     assert [item.done for item in look.items] == [True, True, False]
+    assert defaults(look) == {MAX: "48mb"}
     assert box.step("redis").plan(defaults(look)).empty
 
 
@@ -114,7 +133,7 @@ def test_a_bound_that_a_restart_forgets_is_none() -> None:
     box = Box()
     box.server.system.put(ActionKind.REDIS, MAX, str(48 << 20), lambda: None)
     look = box.step("redis").look()
-    assert codes(look) == ["redis-unbounded", "redis-maxmemory-policy"]
+    assert codes(look) == ["redis-unbounded"]
     assert "after its next start" in look.findings[0].text
     plan = box.step("redis").plan({MAX: "48mb"})
     assert (len(plan.files), plan.actions) == (1, ())
@@ -133,12 +152,14 @@ def test_a_fork_must_fit_into_the_limit() -> None:
     ("used", "limit", "proposed", "taken"),
     [
         (1, 256, "64mb", True),
-        (50, 256, "64mb", True),
-        (60, 256, "64mb", True),  # nothing larger would fit
-        (70, 256, "64mb", False),
+        (42, 256, "64mb", True),
+        (50, 256, "96mb", True),  # half as much again as it holds has room
+        (64, 256, "96mb", True),
+        (70, 256, "96mb", False),  # nothing larger would fit
         (70, 400, "128mb", True),
-        (70, 64, "16mb", False),
-        (8, 64, "16mb", True),
+        (70, 64, "24mb", False),
+        (8, 64, "24mb", True),
+        (1, 24, "8mb", False),  # a fork of that does not fit
     ],
 )
 def test_what_is_proposed(used: int, limit: int, proposed: str, taken: bool) -> None:
@@ -168,7 +189,7 @@ def bounded(size: str, limit: str, *, saves: bool) -> Box:
 BOUNDS = {
     "the guide's": ("64mb", "256M", True, []),
     "a fork does not fit": ("121mb", "256M", True, ["redis-fork-over-limit"]),
-    "no fork": ("121mb", "256M", False, ["redis-maxmemory"]),
+    "no fork": ("121mb", "256M", False, []),
     "it fits, but no process beside it": ("250mb", "256M", False, ["redis-over-limit"]),
     "absurd": ("900mb", "256M", False, ["redis-over-limit"]),
     "a quarter": ("240mb", "infinity", True, []),
@@ -190,7 +211,7 @@ def test_a_bound_that_is_none_is_told_beforehand(
 ) -> None:
     plan = bounded("8mb", limit, saves=saves).step("redis").plan({MAX: size})
     warned = [w.code for w in plan.warnings if w.code != "redis-command-repeated"]
-    assert warned == [code for code in found if code != "redis-maxmemory"]
+    assert warned == found
 
 
 @pytest.mark.parametrize("size", ["967mb", "900gb"])
@@ -221,13 +242,13 @@ def test_one_that_logs_every_write_keeps_its_policy() -> None:
     box.server.system.put(ActionKind.REDIS, f"{UNIT} appendonly", "yes", lambda: None)
     look = box.step("redis").look()
     assert POLICY not in defaults(look)
-    assert "(AOF)" in next(item.why for item in look.items if item.key == POLICY)
+    assert "AOF" in items(look)[KEEP]
 
 
 def test_the_reason_is_of_what_is_proposed() -> None:
     look = bounded("900mb", "256M", saves=False).step("redis").look()
     why = next(item.why for item in look.items if item.key == MAX)
-    assert "64mb is 7 % of RAM; MemoryMax=256M has room for twice 64mb" in why
+    assert "96mb is 10 % of RAM; MemoryMax=256M has room for twice 96mb" in why
 
 
 def test_the_line_to_write_by_hand_fits_the_server() -> None:
@@ -255,8 +276,9 @@ def test_one_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(box.server.system, "get", refuse)
     look = box.step("redis").look()
     assert any("NOAUTH" in fact for fact in look.facts)
-    assert any("redis-cli" in line for line in look.by_hand)
-    plan = box.step("redis").plan(defaults(look))
+    # What it holds is more than RAM has room for twice, by its RSS.
+    assert defaults(look) == {}
+    plan = box.step("redis").plan({MAX: "96mb"})
     assert (len(plan.files), plan.actions) == (1, ())
     assert "redis-not-asked" in [w.code for w in plan.warnings]
 

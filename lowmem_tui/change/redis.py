@@ -1,0 +1,151 @@
+"""A running Redis: its values, by its own client; its password is read when it is needed."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Final, NamedTuple
+
+from lowmem_tui.host.programs import find, run
+from lowmem_tui.host.reading import SMALL, read, read_regular
+from lowmem_tui.host.redis_file import RedisConfig, config_of
+from lowmem_tui.model.errors import InvalidValueError, ManagerError, RefusedError
+from lowmem_tui.model.integer import natural
+from lowmem_tui.model.text import plain
+from lowmem_tui.model.unit import is_unit_name
+
+PATIENCE: Final = 15.0
+"""Seconds that a Redis is waited for: one that is swapping answers late."""
+
+VALUES: Final = frozenset({"maxmemory", "maxmemory-policy", "save", "appendonly"})
+FIGURES: Final = frozenset({"used_memory"})
+CLIENTS: Final = ("redis-cli", "valkey-cli", "keydb-cli", "redis6-cli")
+
+_OPTIONS: Final = {
+    "-h": re.compile(r"[0-9A-Za-z:][0-9A-Za-z.:-]*\Z"),
+    "-p": re.compile(r"[0-9]{1,5}\Z"),
+    "-s": re.compile(r"/[^\s]+\Z"),
+    "@": re.compile(r"/[^\s]+\Z"),
+}
+_OWNERS: Final = (b".service", b".scope")
+_COMMAND: Final = re.compile(r"[0-9A-Za-z_][!-~]*\Z")
+"""What a command may be renamed to and still be said: it is no option of the client."""
+
+
+class Place(NamedTuple):
+    """What is asked, and where."""
+
+    directive: str
+    options: tuple[str, ...]
+    """Of the client."""
+    secret: str
+    """The configuration with the password and the renamed commands; or ""."""
+
+
+def place(what: str) -> Place:
+    """Return what an ``ActionKind.REDIS`` means. Raises InvalidValueError.
+
+    ``UNIT DIRECTIVE`` and, where it is not at 127.0.0.1:6379, ``-h HOST``, ``-p PORT``,
+    ``-s SOCKET`` as redis-cli has them; ``@ FILE`` is a configuration with a ``requirepass`` or a
+    ``rename-command``.
+    """
+    unit, directive, *rest = what.split(" ")
+    pairs = [*zip(rest[::2], rest[1::2], strict=False)]
+    if (
+        directive not in VALUES | FIGURES
+        or len(rest) % 2
+        or not all(o in _OPTIONS and _OPTIONS[o].match(v) for o, v in pairs)
+    ):
+        raise InvalidValueError(f"'{plain(what, 80)}' is nothing that is changed here.")
+    if not is_unit_name(unit):
+        raise InvalidValueError(f"'{plain(unit, 60)}' is not a unit's name.")
+    options = tuple(word for pair in pairs if pair[0] != "@" for word in pair)
+    return Place(directive, options, dict(pairs).get("@", ""))
+
+
+def password(path: str) -> str:
+    """Return what a configuration has its clients say first; "" for nothing."""
+    return _config(path).password if path else ""
+
+
+def get(what: str) -> str:
+    """Return a value, or a figure. Raises LowmemError."""
+    directive = place(what).directive
+    if directive in FIGURES:
+        return _figure(what, directive)
+    lines = _ask(what, "CONFIG", "GET", directive)
+    return lines[1] if len(lines) > 1 else ""
+
+
+def put(what: str, value: str) -> None:
+    """Set a value of one that runs. Raises LowmemError."""
+    directive = place(what).directive
+    if directive in FIGURES:
+        raise InvalidValueError(f"{directive} is a figure: it cannot be set.")
+    if get(what) != value:
+        _ask(what, "CONFIG", "SET", directive, value)
+
+
+def _figure(what: str, name: str) -> str:
+    lines = [line.strip().partition(":") for line in _ask(what, "INFO")]
+    figures = {key: value for key, _, value in lines}
+    unit = what.partition(" ")[0]
+    if not _is_of(unit, figures.get("process_id", "")):
+        raise RefusedError(
+            f"The Redis that answers there is not {plain(unit)} (it is process "
+            f"{plain(figures['process_id'], 20)})."
+        )
+    if figures.get("loading", "0") != "0":
+        raise ManagerError(f"{plain(unit)} is still loading its data: look again when it has.")
+    return figures.get(name, "")
+
+
+def _is_of(unit: str, pid: str) -> bool:
+    """Tell whether a process is a unit's; where that cannot be seen, it may be."""
+    number = natural(pid, 10)
+    group = read(f"/proc/{number}/cgroup", size=SMALL) if number else None
+    owners = [part for part in re.split(rb"[/\n]", group or b"") if part.endswith(_OWNERS)]
+    return not owners or unit.encode() in owners
+
+
+def _ask(what: str, command: str, *words: str) -> list[str]:
+    """Ask a running Redis; returns the lines of its answer. Raises ManagerError."""
+    _, options, secret = place(what)
+    config = _config(secret) if secret else RedisConfig()
+    name = config.renamed.get(command.lower(), command)
+    unit = plain(what.partition(" ")[0])
+    if not _COMMAND.match(name):
+        raise ManagerError(f"{unit} has no command {command} (rename-command): set it by hand.")
+    said = config.password
+    more = {"REDISCLI_AUTH": said} if said and "\0" not in said else {}
+    client = next((c for c in CLIENTS if find(c)), CLIENTS[0])
+    done = run((client, *options, "--raw", name, *words), PATIENCE, more)
+    lines = done.stdout.rstrip("\n").split("\n")
+    if done.returncode != 0:
+        why = plain((done.stderr or done.stdout).strip().replace("\n", " "), 300)
+        raise ManagerError(f"{unit} cannot be asked by {client}: {why or 'no reason given'}.")
+    # Its errors are an answer like any other, with exit status 0.
+    if (words[:1] == ("SET",) and lines != ["OK"]) or (
+        words[:1] == ("GET",) and lines[0] != words[1]
+    ):
+        raise ManagerError(
+            f"{unit} does not do `{' '.join((command, *words[:2]))}` ({plain(lines[0], 80)}): set "
+            "it by hand."
+        )
+    return lines
+
+
+def _config(path: str) -> RedisConfig:
+    return config_of(["redis-server", path], _text, _names)
+
+
+def _text(path: str) -> str | None:
+    data = read_regular(path)
+    return None if data is None else data.decode("utf-8", "surrogateescape")
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
