@@ -197,11 +197,16 @@ def gunicorn_comes_back(machine: Machine) -> None:
 
 
 def redis_keeps_its_bound(machine: Machine) -> None:
-    """It throws out what was not used for longest, and goes on."""
+    """It answers writes beyond it with an error, throws nothing out, and goes on."""
     bound = int(machine.run("redis-cli config get maxmemory | tail -n1").stdout)
     assert bound > 0
     machine.write("/root/fill.py", FILL)
-    machine.run(f"python3 /root/fill.py {bound * 2} | redis-cli --pipe", timeout=PATIENCE)
+    machine.run(
+        f"python3 /root/fill.py {bound * 2} | redis-cli --pipe 2>&1 | "
+        "grep -c 'OOM command not allowed'",
+        timeout=PATIENCE,
+    )
+    assert "evicted_keys:0" in machine.run("redis-cli info stats").stdout
     used = machine.run(
         "redis-cli info memory | sed -n 's/^used_memory:\\([0-9]*\\).*/\\1/p'"
     ).stdout

@@ -98,6 +98,7 @@ def test_no_redis() -> None:
     box = Box()
     box.write(f"/etc/systemd/system/{UNIT}.d/x.conf", start("/bin/sleep 1"))
     box.server.connect().stop_unit(UNIT)
+    box.now += 5
     assert box.step("redis").look().absent == "There is no Redis."
     assert box.step("redis").plan({}).empty
     with pytest.raises(InvalidValueError, match="nothing to wish for"):
@@ -323,28 +324,6 @@ def test_wrong_wishes(wishes: dict[str, str], message: str) -> None:
         Box().step("redis").plan(wishes)
 
 
-SIZES = {
-    "64mb": 64 << 20,
-    "64MB": 64 << 20,
-    "64m": 64_000_000,
-    "1gb": 1 << 30,
-    "1024": 1024,
-    "5k": 5000,
-    "5kb": 5120,
-    "": None,
-    "mb": None,
-    "-1": None,
-    "1.5gb": None,
-    "64mib": None,
-    "٣mb": None,
-}
-
-
-@pytest.mark.parametrize(("text", "size"), SIZES.items())
-def test_sizes(text: str, size: int | None) -> None:
-    assert bytes_of(text) == size
-
-
 BOX = Box()
 
 
@@ -353,40 +332,6 @@ def configured(text: str, *options: str) -> redis_config.RedisConfig:
     box.write(CONF, text)
     box.write("/etc/redis/more.conf", "maxmemory 5mb\n")
     return config_of(["/usr/bin/redis-server", CONF, *options], box.server.files)
-
-
-CONFIGS = {
-    "the last one counts": ("maxmemory 1mb\nmaxmemory 2mb\n", (), "maxmemory", "2mb"),
-    "the command line over it": ("maxmemory 1mb\n", ("--maxmemory", "3mb"), "maxmemory", "3mb"),
-    "small letters": ("MAXMEMORY 1mb\n", (), "maxmemory", "1mb"),
-    "comments": ("# maxmemory 1mb\n  # x\n", (), "maxmemory", ""),
-    "includes": ("include /etc/redis/more.conf\n", (), "maxmemory", "5mb"),
-    "saves add up": ("save 900 1\nsave 300 10\n", (), "save", "900 1 300 10"),
-    "save nothing": ('save 900 1\nsave ""\n', (), "save", ""),
-    "saves of the command line": ("save 900 1\n", ("--save", ""), "save", ""),
-    "quotes": ('requirepass "a b"\n', (), "requirepass", "a b"),
-    "CR": ("maxmemory 1mb\r\n", (), "maxmemory", "1mb"),
-}
-
-
-@pytest.mark.parametrize(("text", "options", "name", "found"), CONFIGS.values(), ids=CONFIGS)
-def test_configurations(text: str, options: tuple[str, ...], name: str, found: str) -> None:
-    config = configured(text, *options)
-    assert config.get(name) == found
-    assert config.trouble == ""
-
-
-TROUBLES = {
-    "a quote": 'requirepass "a\n',
-    "circle": f"include {CONF}\n",
-    "a pattern": "include /etc/redis/*.conf\n",
-    "no such file": "include /none\n",
-}
-
-
-@pytest.mark.parametrize("text", TROUBLES.values(), ids=TROUBLES)
-def test_configurations_that_are_not_known_whole(text: str) -> None:
-    assert configured(text).trouble
 
 
 ADDRESSES = {
@@ -400,14 +345,44 @@ ADDRESSES = {
     "port 0": None,
     "port 0\nunixsocket '/run/a b.sock'": None,
     "port 0\ntls-port 6379": None,
+    "port 6379\ntls-port 6380": "",
+    "port x": None,
+    # A name is not looked up: the file is the redis user's own.
+    "bind other.example.org": None,
+    "bind --eval": None,
+    "include /none": None,
+    "include /none\nport 7000\nbind 127.0.0.1\nunixsocket ''": " -p 7000",
     "requirepass x": f" @ {CONF}",
     "requirepass x\nport 6380": f" -p 6380 @ {CONF}",
+    'requirepass ""': "",
+    "user default on >x ~* +@all": f" @ {CONF}",
+    "rename-command CONFIG abc": f" @ {CONF}",
 }
 
 
 @pytest.mark.parametrize(("text", "where"), ADDRESSES.items())
 def test_where_it_is_asked(text: str, where: str | None) -> None:
     assert address(configured(text)) == where
+
+
+TITLES = {
+    "/usr/bin/redis-server 127.0.0.1:6379": "",
+    "/usr/bin/redis-server 127.0.0.1:7000       ": " -p 7000",
+    "redis-server *:7000 [cluster]": " -p 7000",
+    "redis-server ::1:7000": " -h ::1 -p 7000",
+    "redis-server unixsocket:/tmp/x": None,
+    "redis-server 10.0.0.5:6379": None,
+    "redis-server evil.example.org:6379": None,
+    "redis-server *:0": None,
+    "redis-server *:123456": None,
+    f"/usr/bin/redis-server {CONF}": None,
+    "": None,
+}
+
+
+@pytest.mark.parametrize(("title", "where"), TITLES.items())
+def test_where_a_running_one_says_that_it_listens(title: str, where: str | None) -> None:
+    assert redis_config.title_port(title) == where
 
 
 @settings(deadline=None)
