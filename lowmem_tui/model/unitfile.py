@@ -78,20 +78,34 @@ def assignments(text: str) -> list[Assignment]:
     As systemd does, it stops at a broken section header and at a line that is not UTF-8 (a lone
     surrogate in ``text``): what stands before them counts, what follows does not.
     """
+    return [each for each in _read(text)[0] if each.section]
+
+
+def stray(text: str) -> list[Assignment]:
+    """Return the assignments ahead of any section header: systemd ignores them."""
+    return [each for each in _read(text)[0] if not each.section]
+
+
+def end(text: str) -> int | None:
+    """Return the line at which systemd stops to read a file, counted from 1; None if at its end."""
+    return _read(text)[1]
+
+
+def _read(text: str) -> tuple[list[Assignment], int | None]:
     found: list[Assignment] = []
     section = ""
     for line, number in _logical_lines(text):
         if any("\ud800" <= char <= "\udfff" for char in line):
-            break
+            return found, number
         if line[0] == "[":
             if line[-1] != "]" or _UNSAFE_HEADER.search(line):
-                break
+                return found, number
             section = line[1:-1]
             continue
         key, equals, value = line.partition("=")
-        if section and equals and key:
+        if equals and key:
             found.append(Assignment(section, key.strip(_SPACE), value.strip(_SPACE), number))
-    return found
+    return found, None
 
 
 def _logical_lines(text: str) -> Iterator[tuple[str, int]]:

@@ -1,0 +1,361 @@
+"""Settings of unit files that systemd ignores, and those that another file overrides.
+
+What it takes where, and since which version: load-fragment-gperf.gperf.in and load-fragment.c of
+systemd 252 to 258. It ignores what it does not take, with a line in the journal that nobody reads.
+"""
+
+from __future__ import annotations
+
+import re
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, NamedTuple
+
+from lowmem_tui.model.errors import InvalidValueError
+from lowmem_tui.model.integer import natural
+from lowmem_tui.model.quantity import (
+    OOM_POLICY_WORDS,
+    RESTART_WORDS,
+    parse_limit,
+    parse_score,
+    parse_time_span,
+)
+from lowmem_tui.model.text import plain
+from lowmem_tui.model.unit import unit_type
+from lowmem_tui.model.unitfile import assignments, end, section_of, stray
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from lowmem_tui.model.snapshot import UnitFile
+    from lowmem_tui.model.unitfile import Assignment
+
+RAM = 1 << 30
+"""For shares: whether systemd takes one does not hang on how much there is."""
+
+EVERY = frozenset({"Service", "Slice", "Scope", "Socket", "Mount", "Swap"})
+EXECUTED = frozenset({"Service", "Socket", "Mount", "Swap"})
+SERVICE = frozenset({"Service"})
+
+_BOOLEANS = frozenset(("1", "yes", "y", "true", "t", "on", "0", "no", "n", "false", "f", "off"))
+_NUMBER = re.compile(r"\+?(?:0[xX][0-9a-fA-F]{1,16}|0[bB][01]{1,64}|0[oO]?[0-7]{1,21}|[0-9]{1,20})")
+_COMMENT = re.compile(r"\s[#;]")
+_NEAR = re.compile(r"(?i)(mem|oom|managedoom|restart|startlimit)")
+
+
+class Setting(NamedTuple):
+    """What systemd takes."""
+
+    sections: frozenset[str]
+    check: Callable[[str], object]
+    """Returns the value as it is compared; InvalidValueError for what is not taken."""
+    since: int = 0
+    """The first version of systemd that has it; 0 for all that count here."""
+    until: int = 1 << 30
+    """The last."""
+
+
+class Ignored(NamedTuple):
+    """A setting that systemd ignores."""
+
+    path: str
+    line: int
+    text: str
+    """``MemoryMax=512MB``."""
+    why: str
+    """A sentence, with the option's name."""
+    instead: str
+    """What to write, or to do."""
+    old: bool = False
+    """Whether it is an old name that this systemd still takes."""
+
+
+class Overridden(NamedTuple):
+    """A setting that another one overrides."""
+
+    key: str
+    path: str
+    line: int
+    value: str
+    winner: str
+    """The file that wins."""
+    winner_line: int
+    winner_value: str
+
+
+def _limit(*, zero: bool) -> Callable[[str], object]:
+    def check(value: str) -> object:
+        limit = parse_limit(value, RAM) if value else parse_limit("infinity", RAM)
+        if limit == 0 and not zero:
+            raise InvalidValueError("0 is out of range: write at least 1M.")
+        return limit
+
+    return check
+
+
+def _words(words: Iterable[str], *, empty: bool = False) -> Callable[[str], object]:
+    known = tuple(words)
+
+    def check(value: str) -> object:
+        if value not in known and not (empty and not value):
+            raise InvalidValueError(f"write one of {', '.join(known)}.")
+        return value
+
+    return check
+
+
+def _boolean(value: str) -> object:
+    if value.lower() not in _BOOLEANS:
+        raise InvalidValueError("write yes or no.")
+    return value.lower() in {"1", "yes", "y", "true", "t", "on"}
+
+
+def _unsigned(value: str) -> object:
+    if not _NUMBER.fullmatch(value):
+        raise InvalidValueError("write a whole number.")
+    number = natural(value)
+    if number is not None and number >= 1 << 32:
+        raise InvalidValueError("it is too large.")
+    return value if number is None else number
+
+
+def _share(value: str) -> object:
+    if value and not value.endswith(("%", "‰", "‱")):
+        raise InvalidValueError("write a share, like 60%.")
+    return parse_limit(value or "0%", 10000)
+
+
+def _score(value: str) -> object:
+    return parse_score(value) if value else 0
+
+
+_LIMIT, _PROTECTION = _limit(zero=False), _limit(zero=True)
+_MODE = _words(("auto", "kill"), empty=True)
+
+SETTINGS: dict[str, Setting] = {
+    "MemoryMin": Setting(EVERY, _PROTECTION),
+    "MemoryLow": Setting(EVERY, _PROTECTION),
+    "DefaultMemoryMin": Setting(EVERY, _PROTECTION),
+    "DefaultMemoryLow": Setting(EVERY, _PROTECTION),
+    "MemoryHigh": Setting(EVERY, _LIMIT),
+    "MemoryMax": Setting(EVERY, _LIMIT),
+    "MemorySwapMax": Setting(EVERY, _PROTECTION),
+    "MemoryZSwapMax": Setting(EVERY, _PROTECTION, since=253),
+    "StartupMemoryLow": Setting(EVERY, _PROTECTION, since=253),
+    "StartupMemoryHigh": Setting(EVERY, _LIMIT, since=253),
+    "StartupMemoryMax": Setting(EVERY, _LIMIT, since=253),
+    "StartupMemorySwapMax": Setting(EVERY, _PROTECTION, since=253),
+    "MemoryLimit": Setting(EVERY, _LIMIT, until=257),
+    "MemoryAccounting": Setting(EVERY, _boolean),
+    "ManagedOOMSwap": Setting(EVERY, _MODE),
+    "ManagedOOMMemoryPressure": Setting(EVERY, _MODE),
+    "ManagedOOMMemoryPressureLimit": Setting(EVERY, _share),
+    "ManagedOOMPreference": Setting(EVERY, _words(("none", "avoid", "omit"))),
+    "OOMScoreAdjust": Setting(EXECUTED, _score),
+    "OOMPolicy": Setting(SERVICE | {"Scope"}, _words(OOM_POLICY_WORDS)),
+    "Restart": Setting(SERVICE, _words(RESTART_WORDS)),
+    "RestartSec": Setting(SERVICE, parse_time_span),
+    "RestartSteps": Setting(SERVICE, _unsigned, since=254),
+    "RestartMaxDelaySec": Setting(SERVICE, parse_time_span, since=254),
+    "RestartMode": Setting(SERVICE, _words(("normal", "direct", "debug")), since=254),
+    "StartLimitBurst": Setting(SERVICE | {"Unit"}, _unsigned),
+    "StartLimitInterval": Setting(SERVICE | {"Unit"}, parse_time_span),
+    "StartLimitIntervalSec": Setting(frozenset({"Unit"}), parse_time_span),
+}
+"""Of memory, of who is killed, and of what comes back."""
+
+OTHERS = frozenset(
+    {
+        *("MemoryDenyWriteExecute", "MemoryKSM", "MemoryPressureWatch", "MemoryZSwapWriteback"),
+        *("MemoryPressureThresholdSec", "ManagedOOMMemoryPressureDurationSec"),
+        *("DefaultStartupMemoryLow", "StartupMemoryZSwapMax", "StartupMemoryMin"),
+        *("RestartForceExitStatus", "RestartPreventExitStatus", "RestartKillSignal"),
+        *("StartLimitAction", "OOMRules", "MemoryTHP", "RestrictNamespaces", "RestrictRealtime"),
+    }
+)
+"""Names like those that systemd knows, too."""
+
+SYNONYMS = {"oomscore": "OOMScoreAdjust", "oomadjust": "OOMScoreAdjust", "mem": "MemoryMax"}
+
+
+class _Wrong(NamedTuple):
+    why: str
+    instead: str
+    old: bool = False
+    """Whether it is an old name that this systemd still takes."""
+    vendors: bool = True
+    """Whether it is a mistake in a package's file, too: those are for several versions."""
+
+
+def ignored(files: Sequence[UnitFile], unit: str, systemd: int | None) -> Iterator[Ignored]:
+    """Yield what systemd ignores in the files of a unit; ``systemd`` is its version.
+
+    Only settings of memory, of who is killed and of what comes back are looked at.
+    """
+    section = section_of(unit)
+    for file in files:
+        text = file.text or ""
+        for each in stray(text):
+            if name := _meant(each.key):
+                home = _home(name, section)
+                why = f"{name}= stands ahead of any section, and counts in [{home}] alone"
+                shown = _shown(each)
+                yield Ignored(file.path, each.line, shown, why, f"put it below a line [{home}]")
+        for each in assignments(text):
+            found = _wrong(each, unit, section, systemd)
+            if found and (found.vendors or not _vendor(file.path)):
+                shown = _shown(each)
+                yield Ignored(file.path, each.line, shown, found.why, found.instead, found.old)
+        yield from _behind(file, text)
+
+
+def _behind(file: UnitFile, text: str) -> Iterator[Ignored]:
+    """Yield a line at which systemd stops reading, if settings follow it."""
+    stop = end(text)
+    if stop is None:
+        return
+    lines = text.splitlines()
+    names = [name for line in lines[stop:] if (name := line.partition("=")[0].strip()) in SETTINGS]
+    if names:
+        listed = ", ".join(f"{name}=" for name in dict.fromkeys(names))
+        shown = plain(lines[stop - 1], 60)
+        why = f"systemd stops reading the file there, and never comes to {listed}"
+        yield Ignored(file.path, stop, shown, why, "mend that line")
+
+
+def _wrong(each: Assignment, unit: str, section: str | None, systemd: int | None) -> _Wrong | None:
+    """Return what is wrong with an assignment, if it is one of these settings."""
+    name = _meant(each.key)
+    if not name or each.section.startswith("X-"):
+        return None
+    known, home = SETTINGS[name], _home(name, section)
+    if each.key != name:
+        return _Wrong(f"systemd knows no {plain(each.key, 40)}=, only {name}=", f"write {name}=")
+    if home not in known.sections:
+        return _Wrong(f"a {unit_type(unit)} has no {name}=", "take it out")
+    if each.section not in known.sections & {section, "Unit"}:
+        return _Wrong(
+            f"{name}= does not count in [{plain(each.section, 40)}], only in [{home}]",
+            f"put it below [{home}]",
+        )
+    if systemd is not None and systemd < known.since:
+        why = f"{name}= needs systemd {known.since}, and this is {systemd}"
+        return _Wrong(why, "take it out", vendors=False)
+    if name == "MemoryLimit":
+        old = systemd is None or systemd <= known.until
+        how = "counts only where no other limit stands" if old else f"is gone in systemd {systemd}"
+        why = f"MemoryLimit= is the old name of MemoryMax=, and {how}"
+        return _Wrong(why, f"write MemoryMax={plain(each.value, 40)}", old, vendors=False)
+    return _refused(name, known, each.value)
+
+
+def _refused(name: str, known: Setting, value: str) -> _Wrong | None:
+    try:
+        known.check(value)
+    except InvalidValueError as error:
+        said = f"{name}={plain(value, 60)}"
+        head = _COMMENT.split(value, maxsplit=1)[0].strip()
+        if head != value and _takes(known, head):
+            return _Wrong(
+                f"systemd takes the comment for a part of the value {said}",
+                f"write {name}={plain(head, 40)}, and the comment on a line of its own",
+            )
+        bare = value.strip("\"'")
+        if bare != value and _takes(known, bare):
+            return _Wrong(f"{name}= takes no quotes", f"write {name}={plain(bare, 40)}")
+        empty = "" if value else " may not be empty"
+        return _Wrong(f"{said}{empty or ' is no value that it takes'}", _hint(str(error)))
+    return None
+
+
+def _hint(said: str) -> str:
+    """Return what an error says is to be written."""
+    return said.rpartition(": ")[2].rstrip(".")
+
+
+def _takes(known: Setting, value: str) -> bool:
+    try:
+        known.check(value)
+    except InvalidValueError:
+        return False
+    return bool(value)
+
+
+def _meant(key: str) -> str:
+    """Return the setting that a name is, or is meant to be; "" for another."""
+    if key in SETTINGS:
+        return key
+    if key in OTHERS or not _NEAR.match(key) or len(key) > 60:
+        return ""
+    bare = re.sub(r"[-_ ]", "", key).lower()
+    names = {name.lower(): name for name in SETTINGS}
+    others = {name.lower() for name in OTHERS}
+    if bare in SYNONYMS:
+        return SYNONYMS[bare]
+    near = get_close_matches(bare, [*names, *others], 1, 0.8)
+    return names.get(near[0], "") if near else ""
+
+
+def _home(name: str, section: str | None) -> str:
+    sections = SETTINGS[name].sections
+    if "Unit" in sections:
+        return "Unit"
+    return section or ""
+
+
+def _shown(each: Assignment) -> str:
+    return plain(f"{each.key}={each.value}", 60)
+
+
+def _vendor(path: str) -> bool:
+    return not path.startswith(("/etc/", "/run/systemd/system/", "/usr/local/"))
+
+
+# What another file overrides
+
+
+def overridden(files: Sequence[UnitFile], unit: str) -> Iterator[Overridden]:
+    """Yield what an administrator's file says and a later one takes away.
+
+    A package's own value, one for all units or for a template, is there to be overridden; and so
+    is what we were asked to override.
+    """
+    section = section_of(unit)
+    for name, known in SETTINGS.items():
+        said = [
+            (file.path, each, _value(known, each.value))
+            for file in files
+            for each in assignments(file.text or "")
+            if each.key == name
+            and each.section in known.sections & {section, "Unit"}
+            and _takes_any(known, each.value)
+        ]
+        if not said:
+            continue
+        path, last, value = said[-1]
+        for other, each, theirs in said[:-1]:
+            if theirs != value and _counts(other, path):
+                yield Overridden(name, other, each.line, each.value, path, last.line, last.value)
+
+
+def _value(known: Setting, text: str) -> object:
+    try:
+        return known.check(text)
+    except InvalidValueError:
+        return None
+
+
+def _takes_any(known: Setting, value: str) -> bool:
+    return _value(known, value) is not None
+
+
+def _counts(path: str, winner: str) -> bool:
+    if _vendor(path) or _ours(winner):
+        return False
+    folder, _, name = path.rpartition("/")
+    target = folder.rpartition("/")[2].removesuffix(".d") if folder.endswith(".d") else name
+    stem = target.rpartition(".")[0]
+    return bool(stem) and not stem.endswith(("-", "@"))
+
+
+def _ours(path: str) -> bool:
+    return path.rpartition("/")[2].startswith(("zz-lowmem-tui", "zzz-lowmem-tui"))
