@@ -202,7 +202,7 @@ def ignored(files: Sequence[UnitFile], unit: str, systemd: int | None) -> Iterat
                 yield Ignored(file.path, each.line, shown, why, f"put it below a line [{home}]")
         for each in assignments(text):
             found = _wrong(each, unit, section, systemd)
-            if found and (found.vendors or not _vendor(file.path)):
+            if found and (found.vendors or not is_packages(file.path)):
                 shown = _shown(each)
                 yield Ignored(file.path, each.line, shown, found.why, found.instead, found.old)
         yield from _behind(file, text)
@@ -262,22 +262,15 @@ def _refused(name: str, known: Setting, value: str) -> _Wrong | None:
         bare = value.strip("\"'")
         if bare != value and _takes(known, bare):
             return _Wrong(f"{name}= takes no quotes", f"write {name}={plain(bare, 40)}")
-        empty = "" if value else " may not be empty"
-        return _Wrong(f"{said}{empty or ' is no value that it takes'}", _hint(str(error)))
+        how = "is no value that it takes" if value else "may not be empty"
+        # The parsers say what is to be written behind a colon.
+        hint = str(error).rpartition(": ")[2].rstrip(".")
+        return _Wrong(f"{said} {how}", hint.replace("systemd writes it ", f"write {name}="))
     return None
 
 
-def _hint(said: str) -> str:
-    """Return what an error says is to be written."""
-    return said.rpartition(": ")[2].rstrip(".")
-
-
 def _takes(known: Setting, value: str) -> bool:
-    try:
-        known.check(value)
-    except InvalidValueError:
-        return False
-    return bool(value)
+    return bool(value) and _value(known, value) is not None
 
 
 def _meant(key: str) -> str:
@@ -306,7 +299,8 @@ def _shown(each: Assignment) -> str:
     return plain(f"{each.key}={each.value}", 60)
 
 
-def _vendor(path: str) -> bool:
+def is_packages(path: str) -> bool:
+    """Tell whether a file is no administrator's: a package's, or made by a generator."""
     return not path.startswith(("/etc/", "/run/systemd/system/", "/usr/local/"))
 
 
@@ -320,19 +314,17 @@ def overridden(files: Sequence[UnitFile], unit: str) -> Iterator[Overridden]:
     is what we were asked to override.
     """
     section = section_of(unit)
-    for name, known in SETTINGS.items():
-        said = [
-            (file.path, each, _value(known, each.value))
-            for file in files
-            for each in assignments(file.text or "")
-            if each.key == name
-            and each.section in known.sections & {section, "Unit"}
-            and _takes_any(known, each.value)
-        ]
-        if not said:
-            continue
-        path, last, value = said[-1]
-        for other, each, theirs in said[:-1]:
+    said: dict[str, list[tuple[str, Assignment, object]]] = {}
+    for file in files:
+        for each in assignments(file.text or ""):
+            known = SETTINGS.get(each.key)
+            if known is None or each.section not in known.sections & {section, "Unit"}:
+                continue
+            if (value := _value(known, each.value)) is not None:
+                said.setdefault(each.key, []).append((file.path, each, value))
+    for name, these in said.items():
+        path, last, value = these[-1]
+        for other, each, theirs in these[:-1]:
             if theirs != value and _counts(other, path):
                 yield Overridden(name, other, each.line, each.value, path, last.line, last.value)
 
@@ -344,12 +336,8 @@ def _value(known: Setting, text: str) -> object:
         return None
 
 
-def _takes_any(known: Setting, value: str) -> bool:
-    return _value(known, value) is not None
-
-
 def _counts(path: str, winner: str) -> bool:
-    if _vendor(path) or _ours(winner):
+    if is_packages(path) or is_ours(winner):
         return False
     folder, _, name = path.rpartition("/")
     target = folder.rpartition("/")[2].removesuffix(".d") if folder.endswith(".d") else name
@@ -357,5 +345,6 @@ def _counts(path: str, winner: str) -> bool:
     return bool(stem) and not stem.endswith(("-", "@"))
 
 
-def _ours(path: str) -> bool:
+def is_ours(path: str) -> bool:
+    """Tell whether a drop-in has a name of ours."""
     return path.rpartition("/")[2].startswith(("zz-lowmem-tui", "zzz-lowmem-tui"))

@@ -15,7 +15,7 @@ from lowmem_tui.policy.budget import Verdict, budget, in_words
 from lowmem_tui.policy.fate import activators
 from lowmem_tui.policy.plan import ALREADY, parse_set, plan
 from lowmem_tui.policy.protect import Role, proposals, socket_at_the_door
-from lowmem_tui.setup import tiering
+from lowmem_tui.setup import tiering, unit_mistakes
 from lowmem_tui.setup.drift import not_in_force
 from lowmem_tui.setup.idle_guards import in_use
 from lowmem_tui.setup.idle_table import table
@@ -62,6 +62,7 @@ class UnitsStep:
                     self._ground.inspector.facts().container,
                 ),
                 *_overcommitted(found.situation.snapshot),
+                *unit_mistakes.findings(self._ground, found.situation),
             ),
             by_hand=tuple(by_hand(roles)),
             absent="" if roles else "There is no service that has a tier.",
