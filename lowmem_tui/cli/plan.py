@@ -68,7 +68,9 @@ def make(backend: ServerBackend, options: argparse.Namespace) -> Plan:
         others = step_plans(backend, asked)
     situation = backend.situation(dict.fromkeys(edit.unit for edit in edits))
     one_value_each(edits, situation)
-    made = plan(edits, situation, rules.tiers(situation), at_restart=options.at_restart)
+    made = plan(
+        edits, situation, rules.tiers(situation), at_restart=getattr(options, "at_restart", False)
+    )
     return merged([made, *others])
 
 
