@@ -15,6 +15,7 @@ from lowmem_tui.host import cgroupfs, procfs
 from lowmem_tui.host.reading import LONG, SMALL, each, read, read_whole
 from lowmem_tui.model import trial
 from lowmem_tui.model.errors import UnsupportedError
+from lowmem_tui.model.integer import natural
 from lowmem_tui.model.text import plain
 
 WIDTH = 80
@@ -178,7 +179,8 @@ def _units(
     unseen = 0
     swapped: dict[str, list[str]] = {}
     for pid in os.listdir(proc):
-        if not pid.isdecimal():
+        number = natural(pid)
+        if number is None:
             continue
         base = f"{proc}/{pid}"
         raw = read(f"{base}/cgroup", size=SMALL)
@@ -201,7 +203,7 @@ def _units(
             if score and (not best or score >= best[0][0]):
                 if best and score > best[0][0]:
                     best.clear()
-                best.append((score, pages, int(pid), row))
+                best.append((score, pages, number, row))
     for row in rows.values():
         folder = cgroup + row.cgroup
         row.swap = each(cgroupfs.parse_size, read(f"{folder}/memory.swap.current"))

@@ -6,15 +6,20 @@ import contextlib
 import os
 import re
 import stat
+from typing import TYPE_CHECKING
 
 import psutil
 
 from lowmem_tui.host.procfs import text
-from lowmem_tui.host.reading import SMALL, read
+from lowmem_tui.host.reading import SMALL, read, read_regular
+from lowmem_tui.model.integer import natural
 from lowmem_tui.model.setup import FolderUsage, HostFacts
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 MOST_FILES = 200_000
-"""Files that are counted below a folder at most: what is beyond does not change the advice."""
+"""Files and folders that are looked at below a folder at most: more does not change the advice."""
 
 
 class LocalInspector:
@@ -47,7 +52,7 @@ class LocalInspector:
         for path in ("/etc/os-release", "/usr/lib/os-release"):
             found = re.search(
                 rb'^PRETTY_NAME=["\']?([^"\'\n]*)',
-                read(self._root + path, size=SMALL) or b"",
+                _foreign(self._root + path),
                 re.MULTILINE,
             )
             if found:
@@ -59,15 +64,15 @@ class LocalInspector:
         for folder in ("usr/lib/systemd", "usr/lib/x86_64-linux-gnu/systemd", "lib/systemd"):
             for name in self.names(f"/{folder}"):
                 if found := re.match(r"libsystemd-shared-(\d+)", name):
-                    return int(found[1])
+                    return natural(found[1])
         for folder in self.names("/usr/lib"):
             for name in self.names(f"/usr/lib/{folder}/systemd") if "linux-gnu" in folder else ():
                 if found := re.match(r"libsystemd-shared-(\d+)", name):
-                    return int(found[1])
+                    return natural(found[1])
         return None
 
     def _container(self) -> str:
-        if said := read(f"{self._root}/run/systemd/container"):
+        if said := _foreign(f"{self._root}/run/systemd/container"):
             return text(said.strip())
         if os.path.exists(f"{self._root}/.dockerenv"):
             return "docker"
@@ -117,21 +122,25 @@ class LocalInspector:
                 pass
         except OSError:
             return None
-        files = size = 0
+        files = size = seen = 0
         oldest: float | None = None
-        for inside, folders, names in os.walk(top):
-            folders[:] = [f for f in folders if _device(f"{inside}/{f}") == device]
-            for name in names:
+        waiting = [top]
+        # A loop: applications nest folders as deep as they like.
+        while waiting and seen < MOST_FILES:
+            for entry in _entries(waiting.pop()):
+                seen += 1
                 try:
-                    found = os.lstat(f"{inside}/{name}")
+                    found = entry.stat(follow_symlinks=False)
                 except OSError:
                     continue  # gone meanwhile
-                if stat.S_ISREG(found.st_mode):
+                if stat.S_ISDIR(found.st_mode) and found.st_dev == device:
+                    waiting.append(entry.path)
+                elif stat.S_ISREG(found.st_mode):
                     files += 1
                     size += found.st_blocks * 512
                     oldest = found.st_mtime if oldest is None else min(oldest, found.st_mtime)
-            if files >= MOST_FILES:
-                break
+                if seen >= MOST_FILES:
+                    break
         return FolderUsage(files, size, oldest)
 
     def pss(self, pid: int) -> int | None:
@@ -141,11 +150,19 @@ class LocalInspector:
             read(f"{self._proc}/{pid}/smaps_rollup", size=SMALL) or b"",
             re.MULTILINE,
         )
-        return int(found[1]) * 1024 if found else None
+        size = natural(found[1]) if found else None
+        return None if size is None else size * 1024
 
 
-def _device(path: str) -> int | None:
+def _foreign(path: str) -> bytes:
+    """Return the beginning of a file below /etc or /run; nothing where it cannot be read."""
     try:
-        return os.lstat(path).st_dev
+        return read_regular(path, SMALL) or b""
     except OSError:
-        return None
+        return b""
+
+
+def _entries(folder: str) -> Iterator[os.DirEntry[str]]:
+    """Yield what is in a folder; nothing where it cannot be read (gone, or nested too deeply)."""
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        yield from entries

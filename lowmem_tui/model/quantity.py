@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING
 
 from lowmem_tui.model.errors import InvalidValueError
+from lowmem_tui.model.integer import natural
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import INFINITY, MEMORY_KEYS, Key, Unlimited
 
@@ -144,12 +145,11 @@ def _permyriad(text: str) -> int | None:
     for sign, scale, places in (("‱", 1, 0), ("‰", 10, 1), ("%", 100, 2)):
         if text.endswith(sign):
             whole, dot, digits = text.removesuffix(sign).partition(".")
-            if dot and (not (1 <= len(digits) <= places and digits.isascii() and digits.isdigit())):
-                return None
+            decimals = natural(digits, places) if dot else 0
             number = _integer(whole)
-            if number is None or number < 0:
+            if decimals is None or number is None or number < 0:
                 return None
-            value = number * scale + int(digits.ljust(places, "0") or 0)
+            value = number * scale + decimals * 10 ** (places - len(digits) if dot else 0)
             return value if value <= 10000 else None
     return None
 
@@ -304,7 +304,7 @@ def _integer(text: str) -> int | None:
 def _unsigned(digits: str) -> int:
     """``strtoull``: at most UINT64_MAX + 1, however many digits there are."""
     digits = digits.lstrip("0")
-    return min(int(digits or 0), UINT64_MAX + 1) if len(digits) <= 20 else UINT64_MAX + 1
+    return UINT64_MAX + 1 if len(digits) > 20 else min(natural(digits) or 0, UINT64_MAX + 1)
 
 
 def _factor(rank: int) -> int:

@@ -36,8 +36,8 @@ def _wide(text: str, width: int | None) -> str:
     from unicodedata import category, combining, east_asian_width, normalize
 
     if width is not None:
-        # Cut first: what cannot be shown costs nothing.
-        text = text[: (width + 1) * (MARKS + 1)]
+        # Cut first: what cannot be shown costs nothing. No more than four become one (U+1F82).
+        text = text[: (width + 1) * 4]
     # The normal form sorts each run of marks, which is quadratic in its length.
     safe, run = [], 0
     for char in text:

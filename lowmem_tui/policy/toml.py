@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from lowmem_tui.model.errors import InvalidValueError
@@ -15,11 +16,26 @@ BOM = "\ufeff"
 """The mark that some editors put ahead of UTF-8."""
 
 
+LONGEST = 1 << 18
+"""Characters of a document: some thousands of units."""
+
+MOST_DOTS = 32
+"""Dots of a line, texts and comments left out: of a dotted key, ours have three at most."""
+
+_TEXT = re.compile(r"\"(?:\\.|[^\"\\])*\"|'[^']*'|#.*")
+
+
 def parse(text: str) -> dict[str, object]:
     """Return the document. InvalidValueError, naming the line, if it is not TOML."""
     text = text.removeprefix(BOM)
     import tomllib
 
+    if len(text) > LONGEST:
+        raise InvalidValueError(f"It is longer than {LONGEST >> 10} KiB: split the file.")
+    for number, line in enumerate(text.split("\n"), 1):
+        # tomllib takes time and memory that grow with the square of a key's parts.
+        if line.count(".") > MOST_DOTS and _TEXT.sub("", line).count(".") > MOST_DOTS:
+            raise InvalidValueError(f"Line {number}: a key has more than {MOST_DOTS} dots.")
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

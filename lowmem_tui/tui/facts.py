@@ -232,6 +232,9 @@ def _strange(setting: Setting) -> bool:
 
 # Its processes
 
+WIDEST = 400
+"""Cells of a command line that are made at each tick; lines are cut at the screen's edge."""
+
 
 def processes(rows: Sequence[Process], main_pid: int) -> Iterator[Text]:
     """Yield a table of them, the fattest first."""
@@ -245,7 +248,7 @@ def processes(rows: Sequence[Process], main_pid: int) -> Iterator[Text]:
             f" {_number(p.oom_score):>5} {_number(p.oom_score_adj):>5} ",
             no_wrap=True,
         )
-        text.append(plain(p.command or f"[{p.name}]"), "bold" if p.pid == main_pid else "")
+        text.append(plain(p.command or f"[{p.name}]", WIDEST), "bold" if p.pid == main_pid else "")
         yield text
     if len(ranked) > MAX_PROCESSES:
         yield Text(f" … and {len(ranked) - MAX_PROCESSES} more")

@@ -9,6 +9,7 @@ from textual.message import Message
 from textual.widget import Widget
 
 from lowmem_tui.model.errors import InvalidValueError
+from lowmem_tui.model.integer import natural
 from lowmem_tui.model.plan import Edit
 from lowmem_tui.model.quantity import format_size, parse_value
 from lowmem_tui.model.text import plain
@@ -289,7 +290,11 @@ class Form(Widget):
         value = parse_value(key, text, self._ram)
         if key in MEMORY_KEYS and isinstance(value, int):
             share = f", {100 * value // self._ram}% of RAM" if self._ram else ""
-            small = " (K, M or G after it?)" if text.isdecimal() and 0 < value < 1 << 20 else ""
+            small = (
+                " (K, M or G after it?)"
+                if natural(text) is not None and 0 < value < 1 << 20
+                else ""
+            )
             size = format_size(value)
             return f"{text if text == size else f'{text} is {size}'}{share}{small}"
         return f"{text}, {WORDS[text]}" if text in WORDS else text
