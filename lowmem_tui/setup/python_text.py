@@ -10,7 +10,7 @@ import re
 
 LONGEST = 1 << 16
 """Characters."""
-TOKENS = 12_000
+TOKENS = 8_000
 """Of the whole text, blanks and comments among them."""
 DEPTH = 400
 """Of one statement: what one expression may be made of, an operator or a name being one."""
