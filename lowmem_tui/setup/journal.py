@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from lowmem_tui.model.errors import InvalidValueError
@@ -25,6 +26,7 @@ from lowmem_tui.setup.conf import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from lowmem_tui.model.ports import Inspector
     from lowmem_tui.model.setup import FolderUsage
     from lowmem_tui.model.snapshot import UnitFile
     from lowmem_tui.setup.ground import Ground
@@ -35,6 +37,8 @@ SECTION: Final = "Journal"
 
 DISK, RAM, AGE = "SystemMaxUse", "RuntimeMaxUse", "MaxRetentionSec"
 KEYS: Final = (DISK, RAM, AGE)
+
+STORAGES: Final = frozenset({"auto", "persistent", "volatile", "none"})
 
 ON_DISK, IN_RAM = "/var/log/journal", "/run/log/journal"
 
@@ -66,8 +70,13 @@ class Seen(NamedTuple):
     """What is said by files that are read after ours."""
     ours: dict[str, str]
     """What our file says."""
+    unread: tuple[str, ...]
+    """Files of settings that may not be read."""
     disk: FolderUsage | None
     ram: FolderUsage | None
+    oldest: float | None
+    """When the oldest entry that is kept was written, seconds since 1970; None: not known."""
+    now: float
     disk_total: int
     """Bytes of the root file system."""
     mem_total: int
@@ -75,11 +84,12 @@ class Seen(NamedTuple):
     @property
     def storage(self) -> str:
         """``persistent``, ``volatile``, ``none``; ``auto`` is settled by the folder on the disk."""
-        found = self.declared.get("Storage")
-        word = found.value if found and found.value else "auto"
-        if word == "auto":
-            return "persistent" if self.disk is not None else "volatile"
-        return word
+        return _storage(self.declared, self.disk)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The settings that count where the journal is kept."""
+        return KEYS if self.storage == "persistent" else (RAM, AGE)
 
 
 class JournalStep:
@@ -102,7 +112,7 @@ class JournalStep:
         seen = self._see()
         if seen.storage == "none":
             return Look(absent="journald keeps nothing here (Storage=none).")
-        items = tuple(_item(key, seen) for key in KEYS)
+        items = tuple(_item(key, seen) for key in seen.keys)
         return Look(tuple(_facts(seen)), items, tuple(_findings(items, seen)))
 
     def plan(self, wishes: Mapping[str, str]) -> Plan:
@@ -122,7 +132,8 @@ class JournalStep:
         restart = Action(
             ActionKind.SERVICE, UNIT, "restart", "restart", Phase.LATE, f"systemctl restart {UNIT}"
         )
-        warnings = tuple(_warnings(wishes, seen)) if files else ()
+        changed = {k: v for k, v in wishes.items() if settings.get(k) != seen.ours.get(k)}
+        warnings = tuple(_warnings(changed, seen)) if files else ()
         return Plan((), files, (), warnings, (), (restart,) if files else ())
 
     def _see(self) -> Seen:
@@ -130,13 +141,19 @@ class JournalStep:
         files = [*self._main(), *conf_files(ground.files, ground.inspector, _D)]
         host = ground.snapshot().host
         ours = read_file(ground.files, PATH)
+        found = declared(files)
+        disk, ram = (ground.inspector.usage(folder) for folder in (ON_DISK, IN_RAM))
+        on_disk = _storage(found, disk) == "persistent"
         return Seen(
-            declared=declared(files),
+            declared=found,
+            unread=tuple(file.path for file in files[1:] if file.text is None),
             others=declared(file for file in files if file.path != PATH),
             after=declared(file for file in files[1:] if file.path.rpartition("/")[2] > OUR_NAME),
             ours={key: found.value for key, found in declared([ours]).items() if found.value},
-            disk=ground.inspector.usage(ON_DISK),
-            ram=ground.inspector.usage(IN_RAM),
+            disk=disk,
+            ram=ram,
+            oldest=_oldest(ground.inspector, ON_DISK if on_disk else IN_RAM),
+            now=ground.now(),
             disk_total=ground.inspector.facts().root_total,
             mem_total=host.mem_total,
         )
@@ -148,6 +165,32 @@ class JournalStep:
                 return [file]
         return [read_file(self._ground.files, f"/etc/{_MAIN}")]
 
+
+def _storage(found: Mapping[str, Declared], disk: FolderUsage | None) -> str:
+    word = found["Storage"].value if "Storage" in found else "auto"
+    if word == "auto":
+        return "persistent" if disk is not None else "volatile"
+    return word
+
+
+def _oldest(inspector: Inspector, folder: str) -> float | None:
+    """Return when the oldest entry below a folder was written, as far as that can be seen.
+
+    The name of a full file has the time of its first entry, and by that journald goes.
+    """
+    usage = inspector.usage(folder)
+    times = [] if usage is None or usage.oldest is None else [usage.oldest]
+    names = (
+        n for machine in inspector.names(folder) for n in inspector.names(f"{folder}/{machine}")
+    )
+    times += [int(found[1] or found[2], 16) / 1e6 for found in map(_FULL.search, names) if found]
+    return min(times, default=None)
+
+
+_FULL: Final = re.compile(
+    r"@(?:[0-9a-f]{32}-[0-9a-f]{16}-([0-9a-f]{16})\.journal|([0-9a-f]{16})-[0-9a-f]{16}\.journal~)\Z"
+)
+"""``system@SEQNUM_ID-SEQNUM-MICROSECONDS.journal``, and one that was not closed."""
 
 _MAIN: Final = "systemd/journald.conf"
 _D: Final = "systemd/journald.conf.d"
@@ -173,6 +216,10 @@ def _accepted(key: str, value: str) -> bool:
 
 def _parse(key: str, value: str, *, least: int = LEAST) -> int | None:
     """Return bytes, or microseconds; None for no value, 0 for no bound. InvalidValueError."""
+    if key == "Storage":
+        if value not in STORAGES:
+            raise InvalidValueError(f"Storage={plain(value, 40)} is none of journald's.")
+        return None
     if not value or key not in KEYS:
         return None
     if key == AGE:
@@ -224,6 +271,9 @@ def _item(key: str, seen: Seen) -> Item:
     if good and found:
         value = found.value
     ready = good or _same(key, _only(seen.ours.get(key)), value)
+    lost = "" if ready else _lost(key, value, seen)
+    if seen.unread and not ready:
+        lost = f"{plain(seen.unread[0])} cannot be read, so what counts now is not known."
     choices = {
         DISK: ("50M", "100M", "200M", "500M"),
         RAM: ("16M", "32M", "64M"),
@@ -239,10 +289,29 @@ def _item(key: str, seen: Seen) -> Item:
         title=titles[key],
         now=plain(found.value, 20) if found and found.value else "no bound of its own",
         value=value,
-        why=why,
+        why=f"{why} {lost} Not taken unless you say so." if lost else why,
         choices=tuple(sorted({*choices, value}, key=lambda each: _parse(key, each, least=0) or 0)),
+        taken=not lost,
         done=ready,
     )
+
+
+def _lost(key: str, value: str, seen: Seen) -> str:
+    """Return what journald removes for a bound, a sentence; "" where nothing would go."""
+    bound = _parse(key, value, least=0)
+    found = seen.declared.get(key)
+    before = _parse(key, found.value, least=0) if found else None
+    if not bound or (before and before <= bound):
+        return ""
+    if key == AGE:
+        age = None if seen.oldest is None else seen.now - seen.oldest
+        if age is None or age * 1e6 <= bound:
+            return ""
+        return f"The oldest entries are {age / 86_400:.0f} days old, and go."
+    usage = seen.disk if key == DISK else seen.ram
+    if usage is None or usage.bytes <= bound or (key == DISK and seen.storage != "persistent"):
+        return ""
+    return f"The journal holds {format_size(usage.bytes)} there, and its oldest files go."
 
 
 def _only(value: str | None) -> Declared | None:
@@ -257,6 +326,8 @@ def _facts(seen: Seen) -> Iterable[str]:
         yield f"The journal is kept in RAM, in {IN_RAM}, and lost at a reboot."
     if seen.ram is not None and seen.ram.bytes:
         yield f"{format_size(seen.ram.bytes)} of it are in {IN_RAM}, which is RAM."
+    for path in seen.unread:
+        yield f"{plain(path)} cannot be read: what it sets is not known."
     for key in KEYS:
         found = seen.declared.get(key)
         if found and found.value and found.path != PATH:
@@ -266,7 +337,7 @@ def _facts(seen: Seen) -> Iterable[str]:
 def _findings(items: Iterable[Item], seen: Seen) -> Iterable[Finding]:
     codes = {DISK: "journal-disk", RAM: "journal-ram", AGE: "journal-age"}
     for item in items:
-        if not item.done:
+        if not item.done and (item.taken or item.key != AGE) and not seen.unread:
             yield Finding(
                 codes[item.key],
                 Severity.ADVICE,
@@ -291,23 +362,20 @@ def _warnings(wishes: Mapping[str, str], seen: Seen) -> Iterable[Notice]:
         other = seen.after.get(key)
         if value and other and not _same(key, other, value):
             yield Notice("journal-overruled", UNIT, _overruled(key, value, other))
-    bound = _parse(DISK, wishes.get(DISK, ""))
-    if bound and seen.disk and seen.disk.bytes > bound:
-        yield Notice(
-            "journal-old-entries",
-            UNIT,
-            f"The journal holds {format_size(seen.disk.bytes)}: journald removes its oldest files "
-            f"down to {wishes[DISK]}, and undoing this does not bring them back.",
-            lost=True,
-        )
-    elif wishes.get(AGE):
-        yield Notice(
-            "journal-old-entries",
-            UNIT,
-            f"journald removes what is older than {wishes[AGE]}, now or when it next begins a "
-            "file, and undoing this does not bring it back.",
-            lost=True,
-        )
+        if value and (lost := _lost(key, value, seen)):
+            yield Notice(
+                "journal-old-entries",
+                UNIT,
+                f"{key}={plain(value, 20)}: {lost} They do not come back by undoing this.",
+                lost=True,
+            )
+        if value and key == DISK and seen.storage != "persistent":
+            yield Notice(
+                "journal-not-on-disk",
+                UNIT,
+                f"{key} bounds what is on the disk, and the journal is kept in RAM here "
+                f"({RAM} bounds that).",
+            )
 
 
 def _overruled(key: str, value: str, other: Declared) -> str:

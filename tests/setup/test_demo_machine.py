@@ -31,7 +31,10 @@ def test_done_once_and_undone(box: Box, name: str) -> None:
     step = box.step(name)
     before = box.files(), [(i.key, i.now) for i in step.look().items]
     assert step.look().findings
-    wishes = {item.key: item.value for item in step.look().items if item.taken}
+    # The journal's oldest files go by two of them: they are chosen, never taken by themselves.
+    wishes = {item.key: item.value for item in step.look().items}
+    left = {item.key for item in step.look().items if not item.taken}
+    assert left == ({"SystemMaxUse", "MaxRetentionSec"} if name == "journal" else set())
     box.backend.apply(step.plan(wishes))
     assert step.look().findings == ()
     assert step.plan(wishes).empty

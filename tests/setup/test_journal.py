@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -63,8 +66,6 @@ def test_proposes_the_policy_and_finds_nothing_afterwards(tree: Tree, step: Step
     [(470 << 20, "16M"), (967 << 20, "32M"), (1970 << 20, "64M"), (8 << 30, "64M")],
 )
 def test_what_is_ram_goes_by_the_ram(tree: Tree, step: Step, ram: int, value: str) -> None:
-    from dataclasses import replace
-
     tree.snapshot = replace(tree.snapshot, host=tree.snapshot.host._replace(mem_total=ram))
     assert items(step.look())["RuntimeMaxUse"].value == value
 
@@ -152,6 +153,100 @@ def test_what_is_lost_for_good_is_said(tree: Tree, step: Step) -> None:
     (warning,) = step.plan({"SystemMaxUse": "10M"}).warnings
     assert "16.8M" in warning.text
     assert "undoing" in warning.text
+    assert warning.lost
+
+
+DAY = 86_400.0
+
+
+def older(tree: Tree, days: float, name: str = "") -> None:
+    """The oldest entry was written so long ago."""
+    path = tree.root / "var/log/journal/0123/system.journal"
+    if name:
+        hexed = f"{int((time.time() - days * DAY) * 1e6):016x}"
+        path.with_name(name.format(hexed)).write_bytes(b"")
+    else:
+        os.utime(path, (time.time() - days * DAY,) * 2)
+
+
+NAMES = {
+    "its last entry": "",
+    "the name of a full file": f"system@{'0' * 32}-{'0' * 16}-{{}}.journal",
+    "the name of one that was not closed": "system@{}-0123456789abcdef.journal~",
+}
+
+
+@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
+@pytest.mark.parametrize(("days", "goes"), [(3, False), (40, True)])
+def test_an_age_is_warned_of_and_not_taken_only_where_entries_go(
+    tree: Tree, days: float, goes: bool, name: str
+) -> None:
+    older(tree, days, name)
+    step = journal.make(replace(tree.ground(), now=time.time))
+    assert ("MaxRetentionSec" not in proposed(step)) is goes
+    told = [w for w in step.plan({"MaxRetentionSec": "7day"}).warnings if w.lost]
+    assert bool(told) is goes
+    assert ("journal-age" in codes(step.look())) is not goes
+    # What is bounded so already loses nothing by a wider bound.
+    tree.write(f"{D}/a.conf", "[Journal]\nMaxRetentionSec=5day\n")
+    assert step.plan({"MaxRetentionSec": "7day"}).warnings == ()
+
+
+@pytest.mark.parametrize(("holds", "goes"), [(90, False), (120, True)])
+def test_a_bound_is_warned_of_and_not_taken_only_where_files_go(
+    tree: Tree, step: Step, holds: int, goes: bool
+) -> None:
+    with (tree.root / "var/log/journal/0123/old.journal").open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, holds << 20)
+    assert ("SystemMaxUse" not in proposed(step)) is goes
+    assert bool([w for w in step.plan({"SystemMaxUse": "100M"}).warnings if w.lost]) is goes
+    # It is still worth a word.
+    assert "journal-disk" in codes(step.look())
+    assert ("oldest files go" in items(step.look())["SystemMaxUse"].why) is goes
+
+
+@pytest.mark.parametrize("storage", ["volatile", "auto"])
+def test_one_in_ram_is_bounded_there_alone(tree: Tree, step: Step, storage: str) -> None:
+    tree.write("/etc/systemd/journald.conf", f"[Journal]\nStorage={storage}\n")
+    (tree.root / "var/log/journal").rename(tree.root / "var/log/other")
+    assert codes(step.look()) == {"journal-ram", "journal-age"}
+    assert set(items(step.look())) == {"RuntimeMaxUse", "MaxRetentionSec"}
+    plan = step.plan({"SystemMaxUse": "100M"})
+    assert [w.code for w in plan.warnings] == ["journal-not-on-disk"]
+
+
+def test_what_is_in_ram_goes_too(tree: Tree, step: Step) -> None:
+    tree.write("/etc/systemd/journald.conf", "[Journal]\nStorage=volatile\n")
+    tree.write("/run/log/journal/0123/system.journal", "x" * (40 << 20))
+    assert "RuntimeMaxUse" not in proposed(step)
+    (told,) = step.plan({"RuntimeMaxUse": "32M"}).warnings
+    assert told.lost
+
+
+@pytest.mark.parametrize(
+    ("files", "absent"),
+    [
+        ({f"{D}/a.conf": "Storage=none"}, True),
+        ({f"{D}/a.conf": "Storage=none", f"{D}/b.conf": "Storage=persistent"}, False),
+        ({f"{D}/a.conf": "Storage=none", f"{D}/b.conf": "Storage=bogus"}, True),
+        ({"/usr/lib/systemd/journald.conf.d/a.conf": "Storage=none"}, True),
+        ({"/run/systemd/journald.conf.d/a.conf": "Storage=none", f"{D}/a.conf": ""}, False),
+    ],
+)
+def test_where_it_is_kept_is_said_by_the_last_file(
+    tree: Tree, step: Step, files: dict[str, str], absent: bool
+) -> None:
+    for path, text in files.items():
+        tree.write(path, f"[Journal]\n{text}\n")
+    assert bool(step.look().absent) is absent
+
+
+def test_with_a_file_that_cannot_be_read_nothing_is_known(tree: Tree, step: Step) -> None:
+    (tree.root / D[1:] / "a.conf").mkdir(parents=True)
+    look = step.look()
+    assert proposed(step) == {}
+    assert codes(look) == set()
+    assert any(f"{D}/a.conf cannot be read" in fact for fact in look.facts)
 
 
 @pytest.mark.parametrize(
