@@ -74,8 +74,9 @@ class LocalInspector:
     def _container(self) -> str:
         if said := _foreign(f"{self._root}/run/systemd/container"):
             return text(said.strip())
-        if os.path.exists(f"{self._root}/.dockerenv"):
-            return "docker"
+        for mark, name in (("/.dockerenv", "docker"), ("/run/.containerenv", "podman")):
+            if os.path.exists(self._root + mark):
+                return name
         # OpenVZ shows its guests /proc/vz, its host /proc/bc too (src/basic/virt.c).
         if os.path.exists(f"{self._proc}/vz") and not os.path.exists(f"{self._proc}/bc"):
             return "openvz"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from lowmem_tui.change.swap_file import MARGIN
 from lowmem_tui.model.errors import InvalidValueError
+from lowmem_tui.model.integer import natural
 from lowmem_tui.model.plan import Action, ActionKind, FileChange, Notice, Phase, Plan
 from lowmem_tui.model.quantity import format_size, parse_size, render_limit
 from lowmem_tui.model.setup import Finding, Item, Look, Severity
@@ -13,13 +14,13 @@ from lowmem_tui.model.text import plain
 from lowmem_tui.policy import swap as policy
 from lowmem_tui.setup import zram
 from lowmem_tui.setup.conf import known
-from lowmem_tui.setup.swap_seen import FILE, LINK, PATH, TEXT, UNIT, impossible, off, see
+from lowmem_tui.setup.swap_seen import FILE, LINK, PATH, TEXT, UNIT, impossible, see
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from lowmem_tui.setup.ground import Ground
-    from lowmem_tui.setup.swap_seen import Seen
+    from lowmem_tui.setup.swap_seen import Off, Seen
 
 LEAST: Final = 64 << 20
 """Bytes of a swap file at least."""
@@ -61,7 +62,7 @@ class SwapStep:
         if not cannot and (item := _file_item(seen)):
             items.append(item)
         no_file = bool(cannot) or (not seen.proposed and not seen.ours)
-        wanted = no_file and not seen.enough
+        wanted = no_file and not seen.enough and not seen.off
         if extra := zram.item(seen.zram, seen.host.mem_total, taken=wanted):
             items.append(extra)
         facts = tuple(_facts(seen, cannot))
@@ -105,7 +106,7 @@ class SwapStep:
         """Return what makes a swap file of this size (0: none) of what there is."""
         if not size and not seen.is_ours:
             return (), ()
-        now = int(seen.file) if seen.file.isdecimal() else 0
+        now = natural(seen.file) or 0
         other = now not in {0, size}
         actions = []
         if seen.active and (other or not size):
@@ -138,7 +139,7 @@ class SwapStep:
                 f"The swap file of {format_size(seen.ours)} is there, and it is not on.",
                 REMEDY,
             )
-        elif not seen.enough and not seen.ours:
+        elif not seen.enough and not seen.ours and not seen.off:
             remedy = REMEDY
             if cannot:
                 remedy = "see `lowmem-tui setup --step swap` for what to do by hand"
@@ -155,13 +156,13 @@ class SwapStep:
                 f"{text}: a burst of memory ends in a kill.",
                 remedy,
             )
-        for line in off(seen, self._ground.inspector):
+        for each in seen.off:
             yield Finding(
-                "swap-fstab-off",
+                "swap-fstab-off" if each.source == "/etc/fstab" else "swap-unit-off",
                 Severity.WARNING,
-                plain(line.what, 60),
-                f"/etc/fstab names {plain(line.what, 60)} as swap, and it is not on.",
-                "sudo swapon -a",
+                plain(each.what, 60),
+                f"{plain(each.source, 80)} names {plain(each.what, 60)} as swap, and it is not on.",
+                each.remedy,
             )
 
 
@@ -205,6 +206,8 @@ def _refusals(seen: Seen, size: int) -> Iterator[Notice]:
 
 
 def _warnings(seen: Seen, size: int) -> Iterator[Notice]:
+    for each in seen.off if not seen.ours else ():
+        yield Notice("swap-off-elsewhere", UNIT, _first(each))
     left = seen.facts.root_free + seen.ours - size
     if size > seen.ours and MARGIN <= left < policy.kept(seen.facts.root_total):
         yield Notice(
@@ -235,6 +238,9 @@ def _file_item(seen: Seen) -> Item | None:
             f"best; {format_size(seen.facts.root_free)} are free on the disk, of which "
             f"{format_size(policy.kept(seen.facts.root_total))} stay free."
         )
+    waits = bool(seen.off) and not seen.ours
+    if waits:
+        why = f"{_first(seen.off[0])} Not taken unless you say so."
     room = seen.facts.root_free + seen.ours - policy.kept(seen.facts.root_total)
     sizes = {each << 20 for each in (512, 1024, 2048) if each << 20 <= room} | {size}
     return Item(
@@ -244,8 +250,15 @@ def _file_item(seen: Seen) -> Item | None:
         value=render_limit(size) if size else "",
         why=why,
         choices=tuple(render_limit(each) if each else "" for each in sorted(sizes)),
-        taken=bool(size),
+        taken=bool(size) and not waits,
         done=not size or (bool(seen.ours) and seen.active),
+    )
+
+
+def _first(each: Off) -> str:
+    return (
+        f"{plain(each.source, 80)} names {plain(each.what, 60)} as swap, and it is not on: switch "
+        f"that on first (`{plain(each.remedy, 120)}`)."
     )
 
 
@@ -258,6 +271,9 @@ def _facts(seen: Seen, cannot: str) -> Iterable[str]:
             f"{plain(swap.path, 60)}: a {swap.kind} of {format_size(swap.size)}, "
             f"{format_size(swap.used)} of it in use, priority {swap.priority}."
         )
+    for line in seen.fstab:
+        if "noauto" in line.options:
+            yield f"/etc/fstab leaves {plain(line.what, 60)} off at the start (noauto)."
     if seen.zram.foreign:
         yield f"There is zram already, and not by lowmem-tui ({plain(seen.zram.foreign)})."
     if cannot:
@@ -271,6 +287,8 @@ def _facts(seen: Seen, cannot: str) -> Iterable[str]:
 
 
 def _by_hand(seen: Seen, cannot: str) -> tuple[str, ...]:
+    if seen.off:
+        return tuple(map(_first, seen.off))
     if seen.enough or not cannot:
         return ()
     if seen.facts.root_filesystem == "btrfs":

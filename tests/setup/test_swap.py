@@ -202,7 +202,7 @@ def test_refused(
     assert bool(look.by_hand) is by_hand
 
 
-@pytest.mark.parametrize("container", ["lxc", "openvz", "docker"])
+@pytest.mark.parametrize("container", ["lxc", "openvz", "docker", "podman"])
 def test_containers(tree: Tree, step: Step, container: str) -> None:
     tree.facts(container=container)
     look = step.look()
@@ -254,6 +254,91 @@ def test_swap_of_fstab_that_is_off(
             tree.write(path, "")
     tree.swaps(**({on: 2048} if on else {}))
     assert ("swap-fstab-off" in codes(step.look())) is found
+
+
+OFF = {
+    "Ubuntu's": ("/swap.img none swap sw 0 0", "/swap.img"),
+    "a UUID": ("UUID=97c8 none swap sw 0 0", "/dev/disk/by-uuid/97c8"),
+    "a UUID in other letters": ("UUID=97C8 none swap sw 0 0", "/dev/disk/by-uuid/97c8"),
+    "in quotes": ('UUID="97c8" none swap sw 0 0', "/dev/disk/by-uuid/97c8"),
+    "a partition's UUID": ("PARTUUID=1-02 none swap sw 0 0", "/dev/disk/by-partuuid/1-02"),
+    "a label": (r"LABEL=my\040swap none swap sw", r"/dev/disk/by-label/my\x20swap"),
+    "a partition's label": ("PARTLABEL=swap none swap sw", "/dev/disk/by-partlabel/swap"),
+    "a name with a blank": (r"/my\040swap none swap sw,pri=5 0 0", "/my swap"),
+    "a name of two bytes": (r"/\303\251 none swap defaults 0 0", "/é"),
+    "the guide's": ("/swapfile none swap sw 0 0", "/swapfile"),
+}
+
+
+@pytest.mark.parametrize(("line", "there"), OFF.values(), ids=OFF)
+def test_what_is_off_is_switched_on_ahead_of_a_second_one(
+    tree: Tree, step: Step, line: str, there: str
+) -> None:
+    have_zram(tree)
+    tree.write("/etc/fstab", f"UUID=1 / ext4 defaults 0 1\n{line}\n")
+    tree.write(there, "x")
+    look = step.look()
+    assert codes(look) == {"swap-fstab-off"}
+    assert look.findings[0].remedy == "sudo swapon -a"
+    assert "swapon -a" in look.by_hand[0]
+    assert proposed(step) == {}
+    if "/swapfile" not in line:
+        # It can still be chosen.
+        assert "swap-off-elsewhere" in {w.code for w in step.plan({"file": "1G"}).warnings}
+
+
+def test_off_on_btrfs_is_switched_on_first_too(tree: Tree, step: Step) -> None:
+    tree.facts(root_filesystem="btrfs")
+    tree.write("/etc/fstab", "/swap/swapfile none swap sw 0 0\n")
+    tree.write("/swap/swapfile", "x")
+    look = step.look()
+    assert codes(look) == {"swap-fstab-off"}
+    assert not any("subvolume" in line for line in look.by_hand)
+
+
+def test_what_is_left_off_on_purpose_is_no_swap(tree: Tree, step: Step) -> None:
+    tree.write("/etc/fstab", "/dev/vda2 none swap sw,noauto 0 0\n")
+    tree.write("/dev/vda2", "x")
+    tree.unit_files["dev-vda2.swap"] = "generated"
+    look = step.look()
+    assert codes(look) == {"swap-missing"}
+    assert any("noauto" in fact for fact in look.facts)
+    assert proposed(step) == {"file": "2G"}
+
+
+UNITS = {
+    "a partition": ("dev-vdb1.swap", "enabled", "/dev/vdb1", True),
+    "found by its type": (
+        r"dev-disk-by\x2duuid-97c8.swap",
+        "generated",
+        "/dev/disk/by-uuid/97c8",
+        True,
+    ),
+    "not to be on": ("dev-vdb1.swap", "disabled", "/dev/vdb1", False),
+    "not there": ("dev-vdb1.swap", "enabled", "/dev/vdc1", False),
+}
+
+
+@pytest.mark.parametrize(("unit", "state", "there", "off"), UNITS.values(), ids=UNITS)
+@pytest.mark.parametrize("active", [False, True])
+def test_swap_of_a_unit(
+    tree: Tree, step: Step, unit: str, state: str, there: str, off: bool, active: bool
+) -> None:
+    tree.unit_files[unit] = state
+    tree.write(there, "x")
+    tree.system.values[ActionKind.RUN, unit] = "active" if active else "inactive"
+    look = step.look()
+    assert ("swap-unit-off" in codes(look)) is (off and not active)
+    if off and not active:
+        assert look.findings[0].remedy == f"sudo systemctl start '{unit}'"
+        assert proposed(step) == {}
+
+
+def test_a_unit_of_a_line_of_fstab_is_told_once(tree: Tree, step: Step) -> None:
+    tree.write("/etc/fstab", "/swap.img none swap sw 0 0\n")
+    tree.write("/swap.img", "x")
+    tree.unit_files["swap.img.swap"] = "generated"
+    assert [f.code for f in step.look().findings] == ["swap-fstab-off"]
 
 
 def test_zram(tree: Tree, step: Step) -> None:
