@@ -55,7 +55,7 @@ def hindrance(fd: int) -> str:
     found = os.fstat(fd)
     if not stat.S_ISREG(found.st_mode):
         return "is no ordinary file: move it away"
-    if found.st_nlink != 1:
+    if found.st_nlink > 1:
         return (
             f"has {found.st_nlink} names (hard links), and the others would keep the old text: put "
             "symbolic links in place of all but one"

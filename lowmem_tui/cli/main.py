@@ -109,7 +109,10 @@ def _plan_and_apply(commands: argparse._SubParsersAction[argparse.ArgumentParser
             help="settings of many units, in TOML; '-' reads standard input",
         )
         command.add_argument(
-            "--force", action="store_true", help="go on where a check can be overruled"
+            "--force",
+            action="store_true",
+            help="go on where a check can be overruled, or what an action replaces was changed "
+            "meanwhile: it is kept in the record, and undo brings it back",
         )
         command.add_argument(
             "--at-restart",
@@ -197,7 +200,8 @@ def _past(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     command.add_argument(
         "--force",
         action="store_true",
-        help="go on though a file was edited since, or a check refuses",
+        help="go on though a file or a value was changed since, or a check refuses: what is "
+        "replaced is kept in the record",
     )
     command.add_argument(
         "--with-later", action="store_true", help="undo later changes of the same files, too"

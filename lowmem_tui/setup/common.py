@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lowmem_tui.model.errors import InvalidValueError
-from lowmem_tui.model.plan import Action, ActionKind, FileChange, Plan
+from lowmem_tui.model.kept import is_foreign, reason_of, shown
+from lowmem_tui.model.plan import Action, ActionKind, FileChange, Notice, Plan
 from lowmem_tui.model.setup import Finding, Severity
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import UnitType, unit_type
@@ -13,7 +14,6 @@ from lowmem_tui.model.unit import UnitType, unit_type
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
-    from lowmem_tui.model.plan import Notice
     from lowmem_tui.model.ports import Files
     from lowmem_tui.model.setup import Item
     from lowmem_tui.model.snapshot import Snapshot, Unit
@@ -119,6 +119,20 @@ def again(verb: str, unit: str) -> Action:
 def tested(what: str, words: str) -> Action:
     """Return the action that has a program check its own files."""
     return Action(ActionKind.TEST, what, "", "", words=words)
+
+
+def in_the_place_of_links(actions: Iterable[Action]) -> Iterator[Notice]:
+    """Yield a refusal for each file that lies where an action makes a link."""
+    for action in actions:
+        if action.kind is ActionKind.LINK and is_foreign(action.before):
+            yield Notice(
+                "file-in-place-of-link",
+                action.what.rpartition("/")[2],
+                f"{plain(action.what)} is {shown(action.before)} that lowmem-tui did not write: "
+                "move it away; by force it is replaced, kept in the record, and brought back by "
+                "undo.",
+                forceable=not reason_of(action.before),
+            )
 
 
 def percent(part: int, whole: int) -> str:

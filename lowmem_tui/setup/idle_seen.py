@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from lowmem_tui.model.errors import LowmemError
+from lowmem_tui.model.kept import is_foreign
 from lowmem_tui.model.plan import ActionKind
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import UnitType, unit_type
@@ -152,7 +153,7 @@ def _links(ground: Ground) -> dict[str, list[tuple[str, str]]]:
         except (OSError, LowmemError):
             return
         unit = target.rpartition("/")[2]
-        if not target or target == MASK:
+        if not target or target == MASK or is_foreign(target):
             return
         if alias and unit != name:
             found.setdefault(unit, []).append((path, target))

@@ -13,6 +13,7 @@ from lowmem_tui.model.setup import Finding, Item, Look, Severity
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy import swap as policy
 from lowmem_tui.setup import zram
+from lowmem_tui.setup.common import in_the_place_of_links
 from lowmem_tui.setup.conf import known
 from lowmem_tui.setup.swap_seen import FILE, LINK, PATH, TEXT, UNIT, impossible, see
 
@@ -96,6 +97,7 @@ class SwapStep:
                     refusals += zram.refusals(seen.zram)
                 files += made
                 actions += done
+        refusals += in_the_place_of_links(actions)
         if seen.facts.container and (files or actions):
             refusals = [Notice("swap-container", "", _not_here(seen.facts.container))]
         return Plan((), tuple(files), (), tuple(warnings), tuple(refusals), tuple(actions))
