@@ -110,7 +110,9 @@ def subject(action: Action) -> str:
     """Return what an action changes, to begin a sentence with."""
     if action.kind is ActionKind.REDIS:
         unit, directive, *_ = (*action.what.split(" "), "")
-        return plain(f"{directive} of {unit}", 120)
+        return plain(f"The {directive} of {unit}", 120)
+    if action.kind is ActionKind.SYSCTL:
+        return plain(f"The kernel's {action.what}", 80)
     return plain(action.what, 200)
 
 

@@ -33,6 +33,8 @@ _LINK: Final = re.compile(
     rf"{re.escape(dropin.FOLDER)}/(?:([^/]+)\.(?:wants|requires|upholds)/)?([^/]+)\Z"
 )
 
+_TRIES: Final = 3
+
 _ABSENT: Final = frozenset({errno.ENOENT, errno.ENOTDIR})
 
 
@@ -130,15 +132,23 @@ def _put(place: Place, what: str, value: str, now: str) -> bool:
 
 
 def _look(name: str, inside: int) -> str:
-    try:
-        found = os.stat(name, dir_fd=inside, follow_symlinks=False)
-        if stat.S_ISLNK(found.st_mode):
-            return os.readlink(name, dir_fd=inside)
-        if not stat.S_ISREG(found.st_mode):
+    """Return the value of what is at a name of a folder."""
+    for _ in range(_TRIES):
+        try:
+            found = os.stat(name, dir_fd=inside, follow_symlinks=False)
+            if stat.S_ISLNK(found.st_mode):
+                return os.readlink(name, dir_fd=inside)
+            if stat.S_ISREG(found.st_mode):
+                return _keep(name, inside)
+        except FileNotFoundError:
+            return ""
+        except OSError as error:
+            # A file has come in the place of a link, or a link in that of a file.
+            if error.errno not in {errno.EINVAL, errno.ELOOP}:
+                raise
+        else:
             return kept.other("is neither a link nor a file: move it away")
-        return _keep(name, inside)
-    except FileNotFoundError:
-        return ""
+    return kept.other("is being changed by somebody: try again")
 
 
 def _keep(name: str, inside: int) -> str:
