@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from lowmem_tui.host.reading import LONG, read
-from lowmem_tui.model.errors import NotPermittedError, UnsupportedError
+from lowmem_tui.model.errors import LowmemError, NotPermittedError, UnsupportedError
 from lowmem_tui.model.trial import PATH, running
 
 if TYPE_CHECKING:
@@ -32,9 +32,13 @@ if TYPE_CHECKING:
     from lowmem_tui.model.setup import Progress
     from lowmem_tui.model.snapshot import Situation, Snapshot
     from lowmem_tui.policy.classify import Rules
+    from lowmem_tui.policy.shortages import Failures
 
 PROC = "/proc"
 CGROUP = "/sys/fs/cgroup"
+
+FAILURES_FOR = 30 * 86400.0
+"""Seconds for which a failed allocation of the kernel counts."""
 
 READY = 30.0
 """Seconds that a command waits for systemd's answers before it goes on without them."""
@@ -196,8 +200,18 @@ class ServerBackend:
                 inspector=self._beside.inspector(),
                 rules=self._beside.rules(),
                 now=self._memory.wall,
+                failures=self._failures,
             )
         )
+
+    def _failures(self) -> Failures | None:
+        from lowmem_tui.policy.shortages import failures, shortages
+
+        try:
+            evidence = self._witness().evidence(self._memory.wall() - FAILURES_FOR)
+        except LowmemError:
+            return None  # an ordinary user may not read the log
+        return failures(shortages(evidence))
 
     def _systems(self) -> System:
         if self._system is None:

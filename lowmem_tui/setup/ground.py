@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from lowmem_tui.model.ports import Files, Inspector, System
     from lowmem_tui.model.snapshot import Situation, Snapshot
     from lowmem_tui.policy.classify import Rules
+    from lowmem_tui.policy.shortages import Failures
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,3 +31,5 @@ class Ground:
     rules: Rules
     now: Callable[[], float]
     """Seconds since 1970."""
+    failures: Callable[[], Failures | None] = lambda: None
+    """What the kernel's failed allocations of the last weeks come to; None: not known."""

@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from lowmem_tui.host.swaps import parse_swaps
 from lowmem_tui.model.errors import InvalidValueError
+from lowmem_tui.model.integer import natural
 from lowmem_tui.model.plan import Action, ActionKind, Notice, Phase, Plan
 from lowmem_tui.model.quantity import format_size
 from lowmem_tui.model.setup import Finding, Item, Look, Severity
 from lowmem_tui.model.text import plain
+from lowmem_tui.policy import reserves
+from lowmem_tui.policy.reserves import HUGE_PAGES, MIN_FREE
 from lowmem_tui.setup.conf import (
     MARK,
     OUR_NAME,
@@ -21,9 +24,10 @@ from lowmem_tui.setup.conf import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from lowmem_tui.model.snapshot import UnitFile
+    from lowmem_tui.policy.reserves import Advice, HugePages
     from lowmem_tui.setup.ground import Ground
 
 PATH: Final = f"/etc/sysctl.d/{OUR_NAME}"
@@ -41,6 +45,10 @@ SWAPPINESS, OVERCOMMIT = "vm.swappiness", "vm.overcommit_memory"
 DIRTY, DIRTY_BACKGROUND = "vm.dirty_ratio", "vm.dirty_background_ratio"
 CACHE_PRESSURE = "vm.vfs_cache_pressure"
 
+HUGE_USERS: Final = ("postgresql", "mysql", "mariadb", "oracle", "libvirtd", "qemu", "dpdk")
+"""How the units of programs begin that ask for huge pages, or may."""
+STARTED: Final = frozenset({"enabled", "enabled-runtime", "static", "generated"})
+
 REDIS: Final = ("redis-server", "redis", "valkey-server", "valkey")
 
 
@@ -51,8 +59,8 @@ class Value(NamedTuple):
     least: int
     most: int
     """What the kernel takes at most."""
-    default: int
-    """The kernel's own."""
+    default: int | None
+    """The kernel's own; None where it goes by the machine."""
     good: range
     """Values that are left as they are."""
     choices: tuple[str, ...]
@@ -72,7 +80,13 @@ VALUES: Final[dict[str, Value]] = {
         "how soon names of files are forgotten", 0, 1000, 100, range(40, 61), ("50", "100")
     ),
     OVERCOMMIT: Value("whether memory may be promised twice", 0, 2, 0, range(1, 2), ("0", "1")),
+    MIN_FREE: Value(
+        "KiB kept free for what cannot wait", reserves.LEAST, 1 << 20, None, range(0), ()
+    ),
+    HUGE_PAGES: Value("huge pages kept aside", 0, 1 << 20, None, range(0), ()),
 }
+RESERVES: Final = frozenset({MIN_FREE, HUGE_PAGES})
+"""Of these nothing is proposed where nothing is wrong."""
 
 _ZRAM_GOOD = range(60, 201)
 
@@ -96,11 +110,16 @@ class Seen(NamedTuple):
     """Whether all swap is in RAM."""
     ram: int
     """Bytes."""
+    huge: HugePages | None
+    advice: dict[str, Advice]
+    """What is wrong with those of RESERVES."""
 
     def at_boot(self, key: str) -> str:
         """Return the value after the next boot."""
-        found = self.boot.get(key)
-        return found.value if found else str(VALUES[key].default)
+        found, own = self.boot.get(key), VALUES[key].default
+        if found is None and own is None:
+            return self.live.get(key, "")
+        return found.value if found else str(own)
 
 
 class SysctlStep:
@@ -134,6 +153,7 @@ class SysctlStep:
                 "vm.dirty_bytes or vm.dirty_background_bytes is in force here: the ratio beside it "
                 "is not."
             )
+        facts += _kept(seen)
         return Look(tuple(facts), items, tuple(_findings(items, seen)), self._by_hand(seen))
 
     def plan(self, wishes: Mapping[str, str]) -> Plan:
@@ -145,6 +165,8 @@ class SysctlStep:
         if container and any(wishes.values()):
             return Plan((), (), (), (), (Notice("sysctl-container", "", _not_here(container)),))
         seen = self._see()
+        for key, value in wishes.items():
+            _fits(key, value, seen)
         settings, live = dict(seen.ours), {}
         for key, value in wishes.items():
             if value:
@@ -152,8 +174,9 @@ class SysctlStep:
                 if seen.at_boot(key) != value or key not in seen.boot:
                     settings[key] = value
             elif settings.pop(key, None):
-                other = seen.others.get(key)
-                live[key] = other.value if other else str(VALUES[key].default)
+                other, own = seen.others.get(key), VALUES[key].default
+                if other or own is not None:
+                    live[key] = other.value if other else str(own)
         return Plan(
             (),
             rewritten(self._ground.files, PATH, _in_order(settings), HEAD),
@@ -175,18 +198,46 @@ class SysctlStep:
         files = conf_files(ground.files, ground.inspector, "sysctl.d")
         ours = read_file(ground.files, PATH)
         host = ground.snapshot().host
-        live = {key: ground.system.get(ActionKind.SYSCTL, key) for key in VALUES}
+        read = {key: ground.system.get(ActionKind.SYSCTL, key) for key in VALUES}
+        live = {key: value for key, value in read.items() if value}
+        boot, unit_files = declared(files), ground.unit_files()
+        huge = reserves.parse_huge_pages(read_file(ground.files, "/proc/meminfo").text or "")
         swaps = parse_swaps(read_file(ground.files, "/proc/swaps").text or "")
         return Seen(
-            live={key: value for key, value in live.items() if value},
-            boot=declared(files),
+            live=live,
+            boot=boot,
             others=declared(f for f in files if f.path != PATH),
             after=declared(f for f in files if f.path.rpartition("/")[2] > OUR_NAME),
             ours={key: found.value for key, found in declared([ours]).items()},
-            redis=_redis(ground.unit_files()),
+            redis=_redis(unit_files),
             zram=bool(swaps) and all(swap.path.startswith("/dev/zram") for swap in swaps),
             ram=host.mem_total,
+            huge=huge,
+            advice=dict(self._advice(live, boot, huge, _huge_user(unit_files))),
         )
+
+    def _advice(
+        self,
+        live: Mapping[str, str],
+        boot: Mapping[str, Declared],
+        huge: HugePages | None,
+        user: str,
+    ) -> Iterator[tuple[str, Advice]]:
+        host = self._ground.snapshot().host
+        if MIN_FREE in live:
+            failed = self._ground.failures()
+            values = [live[MIN_FREE], *(v.value for k, v in boot.items() if k == MIN_FREE)]
+            # What the next boot makes of it counts as what it is now.
+            for now in map(natural, values):
+                if now is not None and (
+                    found := reserves.min_free(now, host.mem_total, host.mem_available, failed)
+                ):
+                    yield MIN_FREE, found
+                    break
+        if HUGE_PAGES in live and huge:
+            pages = reserves.huge_pages(huge, host.mem_total, user)
+            if pages:
+                yield HUGE_PAGES, pages
 
     def _by_hand(self, seen: Seen) -> tuple[str, ...]:
         """Tell of /etc/sysctl.conf, which `sysctl --system` reads last."""
@@ -222,6 +273,8 @@ def declared(files: Iterable[UnitFile]) -> dict[str, Declared]:
 def _offered(key: str, seen: Seen) -> bool:
     if key not in seen.live:
         return False
+    if key in RESERVES:
+        return key in seen.advice or key in seen.ours
     if key in {DIRTY, DIRTY_BACKGROUND}:
         return seen.live[key] != "0"
     # Somebody who forbids to promise more than there is (2) knows why.
@@ -229,10 +282,12 @@ def _offered(key: str, seen: Seen) -> bool:
 
 
 def _item(key: str, seen: Seen) -> Item:
+    if key in RESERVES:
+        return _reserve(key, seen)
     value, why = _proposed(key, seen)
     now = seen.live[key]
     good = _ZRAM_GOOD if key == SWAPPINESS and seen.zram else VALUES[key].good
-    if now.isdecimal() and int(now) in good and seen.at_boot(key) == now:
+    if natural(now) in good and seen.at_boot(key) == now:
         value = now
     ready = now == value and value in {seen.at_boot(key), seen.ours.get(key)}
     choices = dict.fromkeys((*VALUES[key].choices, value, now))
@@ -242,9 +297,50 @@ def _item(key: str, seen: Seen) -> Item:
         now=plain(now, 20),
         value=value,
         why=why,
-        choices=tuple(sorted(choices, key=lambda each: int(each) if each.isdecimal() else -1)),
+        choices=tuple(sorted(choices, key=_number)),
         done=ready,
     )
+
+
+def _reserve(key: str, seen: Seen) -> Item:
+    """Return the item of what is kept aside: something is wrong with it, or it is ours."""
+    now, advice = seen.live[key], seen.advice.get(key)
+    value = advice.value if advice else seen.ours.get(key, now)
+    choices = {value, now}
+    if key == MIN_FREE:
+        choices |= {str(each) for each in reserves.right(seen.ram)}
+    return Item(
+        key=key,
+        title=f"{key}: {VALUES[key].title}",
+        now=plain(now, 20),
+        value=value,
+        why=advice.why if advice else "It is as our file says.",
+        choices=tuple(sorted(choices, key=_number)),
+        taken=advice is None or advice.taken,
+        done=now == value == seen.at_boot(key),
+    )
+
+
+def _number(text: str) -> int:
+    found = natural(text)
+    return -1 if found is None else found
+
+
+def _kept(seen: Seen) -> Iterator[str]:
+    """Yield what is kept aside."""
+    now, huge = natural(seen.live.get(MIN_FREE, "")), seen.huge
+    if now is not None:
+        fit = reserves.right(seen.ram)
+        yield (
+            f"{MIN_FREE} is {now}: {format_size(now << 10)} are kept free for requests of the "
+            f"kernel that cannot wait; {fit.own} to {fit.most} is right for "
+            f"{format_size(seen.ram)}."
+        )
+    if huge and huge.total:
+        yield (
+            f"{HUGE_PAGES}: {huge.total} huge pages of {format_size(huge.size)} are kept aside, "
+            f"{huge.unused} of them used by nothing."
+        )
 
 
 def _proposed(key: str, seen: Seen) -> tuple[str, str]:
@@ -262,7 +358,7 @@ def _proposed(key: str, seen: Seen) -> tuple[str, str]:
     if key in {DIRTY, DIRTY_BACKGROUND}:
         value = "10" if key == DIRTY else "5"
         now = seen.live[key]
-        many = int(now) if now.isdecimal() and now != value else 0
+        many = (natural(now) or 0) if now != value else 0
         instead = f"instead of {format_size(seen.ram * many // 100)} " if many else ""
         return value, (
             f"Of {format_size(seen.ram)} at most {format_size(seen.ram * int(value) // 100)} "
@@ -293,14 +389,19 @@ def _findings(items: Iterable[Item], seen: Seen) -> Iterable[Finding]:
                     f"{plain(seen.redis, 60)} forks to save, which the kernel may refuse while "
                     f"{item.key} is {item.now}: the save fails then."
                 )
-            if item.now == item.value:
+            advice = seen.advice.get(item.key)
+            if advice:
+                text = advice.text
+            elif item.now == item.value:
                 text = (
                     f"{item.key} is {item.now} only until the next boot, which makes it "
                     f"{plain(seen.at_boot(item.key), 20)}."
                 )
             yield Finding(
                 f"sysctl-{item.key.partition('.')[2].replace('_', '-')}",
-                Severity.WARNING if item.key == OVERCOMMIT else Severity.ADVICE,
+                Severity.WARNING
+                if item.key == OVERCOMMIT or (advice and advice.grave)
+                else Severity.ADVICE,
                 item.key,
                 text,
                 REMEDY,
@@ -319,6 +420,13 @@ def _findings(items: Iterable[Item], seen: Seen) -> Iterable[Finding]:
 
 def _warnings(wishes: Mapping[str, str], seen: Seen) -> Iterable[Notice]:
     for key, value in wishes.items():
+        if not value and key in RESERVES and key in seen.ours and key not in seen.others:
+            yield Notice(
+                "sysctl-next-boot",
+                "",
+                f"{key} stays {plain(seen.live.get(key, 'as it is'), 20)} until the next boot, "
+                "which makes it what the kernel finds right.",
+            )
         other = seen.after.get(key)
         if value and other and other.value != value:
             yield Notice("sysctl-overruled", "", _overruled(key, value, other))
@@ -339,15 +447,28 @@ def _overruled(key: str, value: str, other: Declared) -> str:
 
 
 def _validate(key: str, value: str) -> None:
-    known_ = VALUES[key]
-    if value and not (value.isascii() and value.isdecimal()):
+    known_, number = VALUES[key], natural(value)
+    if value and number is None:
         raise InvalidValueError(
             f"'{plain(value, 40)}' is no value of {key}: write a whole number, "
             f"{known_.least} to {known_.most}."
         )
-    if value and not known_.least <= int(value) <= known_.most:
+    if number is not None and not known_.least <= number <= known_.most:
         raise InvalidValueError(
             f"{key}={value} is out of range: write {known_.least} to {known_.most}."
+        )
+
+
+def _fits(key: str, value: str, seen: Seen) -> None:
+    """Refuse what would take so much memory that the kernel kills at once."""
+    most = int(seen.ram * reserves.REFUSED)
+    unit = 1024 if key == MIN_FREE else seen.huge.size if seen.huge else 2 << 20
+    number = natural(value) or 0
+    lowered = number <= (natural(seen.live.get(key, "")) or 0)
+    if key in RESERVES and number * unit > most and not lowered:
+        raise InvalidValueError(
+            f"{key}={value} would keep {format_size(number * unit)} of {format_size(seen.ram)} "
+            f"aside: write {most // unit} at the most."
         )
 
 
@@ -359,9 +480,20 @@ def _in_order(settings: Mapping[str, str]) -> dict[str, str]:
 def _redis(unit_files: Mapping[str, str]) -> str:
     for stem in REDIS:
         name = f"{stem}.service"
-        if unit_files.get(name) in {"enabled", "enabled-runtime", "static", "generated"}:
+        if unit_files.get(name) in STARTED:
             return name
     return ""
+
+
+def _huge_user(unit_files: Mapping[str, str]) -> str:
+    return next(
+        (
+            name
+            for name, state in sorted(unit_files.items())
+            if name.startswith(HUGE_USERS) and name.endswith(".service") and state in STARTED
+        ),
+        "",
+    )
 
 
 def _not_here(container: str) -> str:

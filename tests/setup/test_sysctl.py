@@ -8,6 +8,7 @@ import pytest
 
 from lowmem_tui.model.errors import InvalidValueError
 from lowmem_tui.model.plan import ActionKind
+from lowmem_tui.policy.shortages import Failures
 from lowmem_tui.setup import sysctl
 from lowmem_tui.setup.sysctl import declared
 
@@ -250,3 +251,120 @@ def test_containers(tree: Tree, step: Step, container: str) -> None:
 def test_wrong_wishes(step: Step, key: str, value: str, words: str) -> None:
     with pytest.raises(InvalidValueError, match=words):
         step.plan({key: value})
+
+
+# What is kept free, and what is kept for huge pages.
+
+FREE, HUGE = "vm.min_free_kbytes", "vm.nr_hugepages"
+LOST = Failures(12, 12, 11, 0, 3, 2, 1.0)
+
+
+def meminfo(tree: Tree, total: int, free: int, size: int = 2048) -> None:
+    tree.sysctl(nr_hugepages=total)
+    tree.write(
+        "/proc/meminfo",
+        f"HugePages_Total: {total}\nHugePages_Free: {free}\nHugePages_Rsvd: 0\n"
+        f"Hugepagesize: {size} kB\n",
+    )
+
+
+def test_what_the_kernel_made_itself_is_left_alone(tree: Tree, step: Step) -> None:
+    tree.sysctl(min_free_kbytes=4096)
+    meminfo(tree, 0, 0)
+    look = step.look()
+    assert not {FREE, HUGE} & set(items(look))
+    assert not {"sysctl-min-free-kbytes", "sysctl-nr-hugepages"} & codes(look)
+    assert any("vm.min_free_kbytes is 4096: 4M are kept free" in fact for fact in look.facts)
+
+
+@pytest.mark.parametrize(
+    ("now", "failed", "value", "taken"),
+    [(1024, None, 4096, True), (4096, LOST, 16384, True), (262144, None, 16384, False)],
+)
+def test_what_is_kept_free_goes_like_other_values(
+    tree: Tree, step: Step, now: int, failed: Failures | None, value: int, taken: bool
+) -> None:
+    tree.sysctl(min_free_kbytes=now)
+    tree.failures = failed
+    look = step.look()
+    item = items(look)[FREE]
+    assert (item.now, item.value, item.taken, item.done) == (str(now), str(value), taken, False)
+    (found,) = [f for f in look.findings if f.code == "sysctl-min-free-kbytes"]
+    assert FREE in found.text
+    assert (FREE in proposed(step)) is taken
+    plan = step.plan({FREE: str(value)})
+    (action,) = plan.actions
+    assert (action.kind, action.what, action.before, action.after) == (
+        ActionKind.SYSCTL, FREE, str(now), str(value),
+    )  # fmt: skip
+    assert action.inverse.after == str(now)
+    tree.make(plan)
+    after = step.look()
+    assert items(after)[FREE].done
+    assert "sysctl-min-free-kbytes" not in codes(after)
+    assert step.plan({FREE: str(value)}).empty
+
+
+def test_what_the_next_boot_makes_of_it_counts(tree: Tree, step: Step) -> None:
+    tree.sysctl(min_free_kbytes=4096)
+    tree.write("/etc/sysctl.d/10-mine.conf", "vm.min_free_kbytes=262144\n")
+    look = step.look()
+    assert "sysctl-min-free-kbytes" in codes(look)
+    tree.make(step.plan({FREE: items(look)[FREE].value}))
+    assert "sysctl-min-free-kbytes" not in codes(step.look())
+
+
+def test_huge_pages_that_nothing_uses(tree: Tree, step: Step) -> None:
+    meminfo(tree, 128, 128)
+    look = step.look()
+    (found,) = [f for f in look.findings if f.code == "sysctl-nr-hugepages"]
+    assert "256M are kept" in found.text
+    assert (items(look)[HUGE].now, items(look)[HUGE].value) == ("128", "0")
+    assert proposed(step)[HUGE] == "0"
+    plan = step.plan({HUGE: "0"})
+    (action,) = plan.actions
+    assert (action.before, action.after, action.inverse.after) == ("128", "0", "128")
+    tree.make(plan)
+    meminfo(tree, 0, 0)
+    assert items(step.look())[HUGE].done
+
+
+def test_huge_pages_of_a_database_are_left_to_the_operator(tree: Tree, step: Step) -> None:
+    tree.unit_files["postgresql.service"] = "enabled"
+    meminfo(tree, 128, 128)
+    assert HUGE not in proposed(step)
+    assert "postgresql.service" in items(step.look())[HUGE].why
+
+
+def test_dropping_ours_leaves_the_kernels_own_to_the_next_boot(tree: Tree, step: Step) -> None:
+    tree.sysctl(min_free_kbytes=1024)
+    tree.make(step.plan({FREE: "4096"}))
+    plan = step.plan({FREE: ""})
+    assert plan.actions == ()
+    assert [w.code for w in plan.warnings] == ["sysctl-next-boot"]
+    assert [file.after for file in plan.files] == [None]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        (FREE, "1000000", "write 157286 at the most"),
+        (FREE, "512", "1024 to"),
+        (HUGE, "500", "write 76 at the most"),
+        (HUGE, "-1", "0 to"),
+        (FREE, "\u0663\u0663\u0663\u0663", "whole number"),
+        (FREE, "9" * 5000, "whole number"),
+    ],
+)
+def test_what_would_have_the_kernel_kill_is_refused(
+    tree: Tree, step: Step, key: str, value: str, words: str
+) -> None:
+    tree.sysctl(min_free_kbytes=4096)
+    meminfo(tree, 0, 0)
+    with pytest.raises(InvalidValueError, match=words):
+        step.plan({key: value})
+
+
+def test_what_is_not_known_is_not_proposed(tree: Tree, step: Step) -> None:
+    tree.sysctl(nr_hugepages=128)
+    assert not {FREE, HUGE} & set(items(step.look()))

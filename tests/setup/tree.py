@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from lowmem_tui.model.plan import Plan
     from lowmem_tui.model.ports import Step
     from lowmem_tui.model.snapshot import Snapshot
+    from lowmem_tui.policy.shortages import Failures
 
 FACTS = HostFacts(
     distribution="Debian GNU/Linux 13 (trixie)",
@@ -72,6 +73,7 @@ class Tree:
     system: Values = field(default_factory=Values)
     unit_files: dict[str, str] = field(default_factory=dict)
     snapshot: Snapshot = field(default_factory=lambda: snapshot(swap_total=0, swap_free=0))
+    failures: Failures | None = None
 
     def __post_init__(self) -> None:
         for folder in ("etc/systemd/system", "etc/sysctl.d", "proc"):
@@ -115,6 +117,7 @@ class Tree:
             inspector=self.inspector,
             rules=load_rules(config=None),
             now=lambda: 1.0,
+            failures=lambda: self.failures,
         )
 
     def make(self, plan: Plan) -> None:
