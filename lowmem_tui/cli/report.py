@@ -17,6 +17,7 @@ from lowmem_tui.policy import telling
 from lowmem_tui.policy.aftermath import gained, in_force, without
 from lowmem_tui.policy.budget import budget, in_words
 from lowmem_tui.policy.kills import BOX, predict
+from lowmem_tui.policy.overcommit import overcommitted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -103,7 +104,8 @@ def _memory(now: Snapshot, changes: Sequence[Change]) -> Iterator[str]:
         f"- {format_size(host.mem_available)} of {format_size(host.mem_total)} RAM are available "
         f"now; {format_size(host.swap_used)} of {format_size(host.swap_total)} swap are used."
     )
-    yield f"- {in_words(budget(now))}"
+    found = overcommitted(now)
+    yield f"- {in_words(budget(now)) if found is None else found.sentences}"
 
 
 def _kills(now: Snapshot, changes: Sequence[Change]) -> Iterator[str]:

@@ -12,7 +12,7 @@ from lowmem_tui.model.unit import Tier, UnitType, unit_type
 from lowmem_tui.policy.oom import cap_above
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from lowmem_tui.model.snapshot import Snapshot
     from lowmem_tui.model.unit import Limit
@@ -196,7 +196,7 @@ def _high(unit: Unit) -> int:
     return max((high for high in highs if isinstance(high, int)), default=0)
 
 
-def _above_high(unit: Unit) -> int:
+def above_high(unit: Unit) -> int:
     """Return the least advice under which a unit's MemoryHigh counts."""
     return _up(_high(unit) + 1) if _high(unit) else _STEP
 
@@ -208,6 +208,8 @@ class Advice(NamedTuple):
     limit: int | None
     """Bytes; None for no limit."""
     sentence: str
+    fits: bool = True
+    """Whether it fits into RAM beside the reserve, the limits that stay, and those before it."""
 
 
 _STEP = 10 << 20
@@ -239,7 +241,8 @@ def advise(
     killed, short-lived ones end by themselves.
 
     ``least`` are bytes for units that get advice though they are small, or do not run yet: what
-    they are given at the least, where there is room. ``kept`` are limits that stay as they are.
+    they are given at the least, where there is room. ``kept`` are limits that stay as they are, of
+    whatever unit.
     """
     ram, floors, fixed = snapshot.host.mem_total, least or {}, kept or {}
     names = [n for n, tier in tiers.items() if tier is Tier.BUSINESS and n not in fixed]
@@ -253,7 +256,9 @@ def advise(
     if not units:
         return []
     room = ram - reserve(ram) - sum(fixed.values())
-    needed = [need(snapshot.units[name]) for name in fixed if name in snapshot.units]
+    needed = [
+        need(snapshot.units[name]) for name in fixed if name in tiers if name in snapshot.units
+    ]
     first = None if max(needed, default=0) > need(units[0]) else units[0]
     spare, left = _SPARE, float(room)
     if first is not None:
@@ -265,18 +270,33 @@ def advise(
     # What does not run may need all of it.
     others = [u for u in others if need(u) or share >= _ENOUGH]
     given = {
-        u.name: max(_above_high(u), _up(max(spare * need(u), share * floors.get(u.name, 0))))
+        u.name: max(above_high(u), _up(max(spare * need(u), share * floors.get(u.name, 0))))
         for u in others
     }
     made = []
     # Where the largest has a limit already, there is no rest to be given.
     if first is not None:
-        least_of = {u.name: max(_above_high(u), _LEAST_SPARE * need(u)) for u in others}
+        least_of = {u.name: max(above_high(u), _LEAST_SPARE * need(u)) for u in others}
         _trim(given, least_of, room - need(first))
         made.append(_rest(snapshot, first, room, given))
     full = first is None and sum(given.values()) > room
     made += [_other(snapshot, u, given[u.name], _up(spare * need(u)), full=full) for u in others]
-    return made
+    return list(_fitting(snapshot, made, room))
+
+
+def _fitting(snapshot: Snapshot, made: Iterable[Advice], room: int) -> Iterator[Advice]:
+    """Yield what is advised, marked whether it fits beside what was yielded before it.
+
+    Where what is there is too much already, a limit makes that no worse: it bounds what had none.
+    """
+    full = room < 0
+    for each in made:
+        limit = each.limit or 0
+        unit = snapshot.units.get(each.unit)
+        # Nobody sets a limit below what a unit holds.
+        good = (full or limit <= room) and not (unit and limit < held(unit))
+        room -= limit if good else 0
+        yield each._replace(fits=good)
 
 
 def _trim(given: dict[str, int], least: Mapping[str, float], room: float) -> None:
@@ -296,7 +316,7 @@ def _other(snapshot: Snapshot, unit: Unit, size: int, wanted: int, *, full: bool
     needed = need(unit)
     had = f"It has needed {format_size(needed)}" if needed else "It does not run now"
     more = "and a fork or a reload needs more"
-    if _high(unit) and size == _above_high(unit):
+    if _high(unit) and size == above_high(unit):
         more = f"and MemoryMax is to stand above its MemoryHigh of {format_size(_high(unit))}"
     elif size > wanted:
         more = f"and is not given less than {size >> 20}M, for it may have been small until now"
@@ -318,8 +338,8 @@ def _rest(snapshot: Snapshot, unit: Unit, room: int, given: Mapping[str, int]) -
         others = "1 other" if len(given) == 1 else f"{len(given)} others"
         why += f" and {format_size(sum(given.values()))} for {others}"
     needed = need(unit)
-    if _above_high(unit) > rest:
-        rest = _above_high(unit)
+    if above_high(unit) > rest:
+        rest = above_high(unit)
         why = f", for MemoryMax is to stand above its MemoryHigh of {format_size(_high(unit))}"
     rest, bound = _within(snapshot, unit, rest)
     end = "."

@@ -128,13 +128,14 @@ def _children(unit: Unit, snapshot: Snapshot) -> dict[str, int]:
     processes = unit.usage.processes if unit.usage else ()
     pids = {p.pid for p in processes if p.pid != _INIT}
     main = unit.properties.main_pid if unit.properties else 0
+    moved = main if main not in pids and main > _INIT else 0
     found: dict[str, int] = {}
-    if not pids and not main:
+    if not pids and not moved:
         return found
     for name, other in snapshot.units.items():
         if other.name == unit.name or other.usage is None:
             continue
-        held = [p.rss for p in other.usage.processes if p.ppid in pids or p.pid == main > _INIT]
+        held = [p.rss for p in other.usage.processes if p.ppid in pids or p.pid == moved]
         if held:
             found[name] = sum(held)
     return found

@@ -15,9 +15,10 @@ from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import INFINITY, Key, Tier
 from lowmem_tui.policy import preflight, restart
 from lowmem_tui.policy.budget import Verdict as Fits
-from lowmem_tui.policy.budget import advise, budget, held, limit_of, need
+from lowmem_tui.policy.budget import advise, budget, held, limit_of, limits, need
 from lowmem_tui.policy.cases import After, UnitCase
 from lowmem_tui.policy.classify import Kind
+from lowmem_tui.policy.elsewhere import elsewhere
 from lowmem_tui.policy.fate import activators
 from lowmem_tui.policy.outcome import pre_fork
 
@@ -107,18 +108,20 @@ class Proposal(NamedTuple):
     choices: tuple[str, ...]
     done: bool
     """What it is now is as good already, or better."""
+    fits: bool = True
+    """Whether it may be set without promising more than there is."""
 
 
 def proposals(roles: Sequence[Role], situation: Situation) -> list[Proposal]:
     """Return what each service should have, in the order of the roles."""
-    limits = _limits(roles, situation)
+    advised = _limits(roles, situation)
     first = largest(roles)
     made: list[Proposal] = []
     for role in roles:
         if role.tier is Tier.GATEKEEPER:
             made += _gatekeeper(role)
         elif role.tier is Tier.BUSINESS:
-            made += _business(role, first, limits.get(role.name), situation)
+            made += _business(role, first, advised.get(role.name), situation)
         if role.tier is not Tier.SHORT_LIVED:
             made += _one_of_many(role, situation)
     return made
@@ -131,18 +134,34 @@ def largest(roles: Sequence[Role]) -> str:
     return business[0].name if business else ""
 
 
-def _limits(roles: Sequence[Role], situation: Situation) -> dict[str, tuple[int, str]]:
-    """Return a MemoryMax in bytes, and the reason, for those business units that have none."""
-    business = [r for r in roles if r.tier is Tier.BUSINESS and not r.properties.delegate]
-    kept = {r.name: limit for r in business if isinstance(limit := r.properties.memory_max, int)}
-    known = {r.name: r.unit for r in business}
+def _limits(roles: Sequence[Role], situation: Situation) -> dict[str, Advice]:
+    """Return a MemoryMax, and the reason, for those business units that have none."""
+    known = {r.name: r.unit for r in roles if r.tier is Tier.BUSINESS}
     snapshot = replace(situation.snapshot, units={**known, **situation.snapshot.units})
-    found = _advise(snapshot, {r.name: r.kind for r in business}, kept)
+    business = [
+        r
+        for r in roles
+        if r.tier is Tier.BUSINESS
+        and not r.properties.delegate
+        and elsewhere(r.known, snapshot) is None
+    ]
+    own = {r.name: limit for r in business if isinstance(limit := r.properties.memory_max, int)}
+    found = _advise(snapshot, {r.name: r.kind for r in business}, _kept(snapshot, own))
     return {
-        advice.unit: (advice.limit, advice.sentence.partition(": ")[2])
+        advice.unit: advice._replace(sentence=advice.sentence.partition(": ")[2])
         for advice in found
         if advice.limit is not None
     }
+
+
+def _kept(snapshot: Snapshot, own: Mapping[str, int]) -> dict[str, int]:
+    """Return the limits that stay: of business units, and of whatever else has one.
+
+    What lies below a limited slice counts in the slice's; what does not run may start.
+    """
+    there = limits(snapshot)
+    running = {name for name, unit in snapshot.units.items() if unit.usage is not None}
+    return {n: 0 if n in running else limit for n, limit in own.items()} | there
 
 
 def limits_advised(
@@ -155,9 +174,10 @@ def limits_advised(
     """
     units = [snapshot.units[name] for name, tier in tiers.items() if tier is Tier.BUSINESS]
     units = [unit for unit in units if not (unit.properties and unit.properties.delegate)]
-    kept = {}
-    if budget(snapshot).verdict is not Fits.KILLS:
-        kept = {u.name: limit for u in units if isinstance(limit := limit_of(u), int)}
+    own = {u.name: limit for u in units if isinstance(limit := limit_of(u), int)}
+    kept = _kept(snapshot, own)
+    if budget(snapshot).verdict is Fits.KILLS:
+        kept = {name: limit for name, limit in kept.items() if name not in own}
     found = _advise(snapshot, {unit.name: rules.kind(unit) for unit in units}, kept)
     return [advice for advice in found if advice.unit not in IDLE]
 
@@ -228,7 +248,7 @@ def _gives_itself(role: Role) -> int | None:
 
 
 def _business(
-    role: Role, first: str, limit: tuple[int, str] | None, situation: Situation
+    role: Role, first: str, limit: Advice | None, situation: Situation
 ) -> Iterator[Proposal]:
     yield from _score(role, first)
     yield from _limit(role, limit, situation)
@@ -270,7 +290,7 @@ def _score(role: Role, first: str) -> Iterator[Proposal]:
     )
 
 
-def _limit(role: Role, limit: tuple[int, str] | None, situation: Situation) -> Iterator[Proposal]:
+def _limit(role: Role, limit: Advice | None, situation: Situation) -> Iterator[Proposal]:
     now = role.properties.memory_max
     if isinstance(now, int):
         text = render_value(Key.MEMORY_MAX, now)
@@ -278,9 +298,11 @@ def _limit(role: Role, limit: tuple[int, str] | None, situation: Situation) -> I
         why = f"It has a limit; it has needed {format_size(needed)}." if needed else "It has one."
         yield Proposal(role.name, Key.MEMORY_MAX, text, text, why, (text,), done=True)
         return
-    if limit is None or now is None:
+    if limit is None or limit.limit is None or now is None:
         return
-    size, why = limit
+    size, why = limit.limit, limit.sentence
+    if not limit.fits:
+        why += " It does not fit beside the other limits, so it is not ticked."
     floor = max(held(role.unit), 1)
     sizes = {size, *(_up(size * part) for part in (3 / 4, 5 / 4, 3 / 2))}
     ram = situation.snapshot.host.mem_total
@@ -292,6 +314,7 @@ def _limit(role: Role, limit: tuple[int, str] | None, situation: Situation) -> I
         why,
         tuple(_mega(each) for each in sorted(sizes) if floor < each < ram),
         done=False,
+        fits=limit.fits,
     )
 
 

@@ -11,8 +11,9 @@ from lowmem_tui.model.quantity import parse_value
 from lowmem_tui.model.setup import Finding, Item, Look, Severity
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import Key, Tier
-from lowmem_tui.policy.budget import Verdict, budget, in_words
+from lowmem_tui.policy.budget import Verdict
 from lowmem_tui.policy.fate import activators
+from lowmem_tui.policy.overcommit import overcommitted
 from lowmem_tui.policy.plan import ALREADY, parse_set, plan
 from lowmem_tui.policy.protect import Role, proposals, socket_at_the_door
 from lowmem_tui.setup import tiering, unit_mistakes
@@ -62,9 +63,10 @@ class UnitsStep:
                     self._ground.inspector.facts().container,
                 ),
                 *_overcommitted(found.situation.snapshot),
+                *_without_room([m for m in made if m.unit not in idle], found.situation.snapshot),
                 *unit_mistakes.findings(self._ground, found.situation),
             ),
-            by_hand=tuple(by_hand(roles)),
+            by_hand=tuple(by_hand(roles, found.situation)),
             absent="" if roles else "There is no service that has a tier.",
         )
 
@@ -144,22 +146,44 @@ def _item(made: Proposal, idle: frozenset[str]) -> Item:
         value=made.value,
         why=made.why if kept else f"{made.why} Only if it stays: it is among the idle services.",
         choices=made.choices if made.value in made.choices else (made.value, *made.choices),
-        taken=kept,
+        taken=kept and made.fits,
         done=made.done,
     )
 
 
 def _overcommitted(snapshot: Snapshot) -> Iterator[Finding]:
-    """Yield a finding where all limits together are more than RAM and swap."""
-    found = budget(snapshot)
-    if found.parts and found.verdict is Verdict.KILLS:
+    """Yield a finding where the reserve and all limits together are more than RAM."""
+    found = overcommitted(snapshot)
+    if found is None:
+        return
+    kills = found.budget.verdict is Verdict.KILLS
+    remedy = [*found.commands, "lowmem-tui whatif    # tells what would fit"]
+    if kills:
+        remedy.append("sudo lowmem-tui setup --step swap    # or make swap")
+    yield Finding(
+        "limits-over-memory" if kills else "limits-over-ram",
+        Severity.WARNING if kills else Severity.ADVICE,
+        "",
+        found.sentences,
+        "\n".join(remedy),
+    )
+
+
+def _without_room(made: Iterable[Proposal], snapshot: Snapshot) -> Iterator[Finding]:
+    """Yield a finding for each unit that should have a limit, and has none that would fit."""
+    for each in made:
+        if each.done or each.fits or each.key is not Key.MEMORY_MAX:
+            continue
+        size = parse_value(each.key, each.value, snapshot.host.mem_total)
+        found = overcommitted(snapshot, {each.unit: size} if isinstance(size, int) else {})
+        lower = found.sentences if found is not None else ""
         yield Finding(
-            "limits-over-memory",
-            Severity.WARNING,
-            "",
-            f"{in_words(found)[:1].upper()}{in_words(found)[1:]}",
-            "lowmem-tui whatif    # tells what would fit\n"
-            "sudo lowmem-tui setup --step swap    # or make swap",
+            "limit-does-not-fit",
+            Severity.ADVICE,
+            each.unit,
+            f"It has no MemoryMax, and {each.value} does not fit beside the other limits. {lower}"
+            "".strip(),
+            "\n".join(found.commands) if found is not None else "",
         )
 
 
@@ -188,7 +212,7 @@ def _findings(made: Sequence[Proposal], roles: Sequence[Role]) -> Iterator[Findi
     by_name = {role.name: role for role in roles}
     open_: dict[str, list[Proposal]] = {}
     for each in made:
-        if not each.done:
+        if not each.done and each.fits:
             open_.setdefault(each.unit, []).append(each)
     for unit, lacking in open_.items():
         keys = {each.key for each in lacking}

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lowmem_tui.model.quantity import format_size
+from lowmem_tui.model.quantity import format_size, parse_value
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import Key, Tier
 from lowmem_tui.policy import preflight
 from lowmem_tui.policy.budget import budget, in_words
+from lowmem_tui.policy.elsewhere import elsewhere
+from lowmem_tui.policy.overcommit import overcommitted
 from lowmem_tui.policy.protect import UNTOUCHABLE, largest, makers_own
 from lowmem_tui.setup import common
 
@@ -30,6 +32,7 @@ def facts(roles: Sequence[Role], made: Sequence[Proposal], situation: Situation)
         "short-lived ones to leave alone."
     )
     yield in_words(budget(situation.snapshot))
+    yield from _afterwards(made, situation)
     first = largest(roles)
     if first:
         yield (
@@ -38,6 +41,22 @@ def facts(roles: Sequence[Role], made: Sequence[Proposal], situation: Situation)
         )
     yield from _guide(roles, made, situation)
     yield from _exceptions(roles)
+
+
+def _afterwards(made: Sequence[Proposal], situation: Situation) -> Iterator[str]:
+    """Say what the budget is with the limits that are proposed, and what is wrong with that."""
+    snapshot = situation.snapshot
+    sizes = {
+        each.unit: parse_value(each.key, each.value, snapshot.host.mem_total)
+        for each in made
+        if each.key is Key.MEMORY_MAX and not each.done and each.fits
+    }
+    staged = {unit: size for unit, size in sizes.items() if isinstance(size, int)}
+    found = overcommitted(snapshot, staged)
+    if found is not None:
+        yield found.sentences
+    elif staged:
+        yield f"With the limits proposed here, {in_words(budget(snapshot, staged))}"
 
 
 def _guide(roles: Sequence[Role], made: Sequence[Proposal], situation: Situation) -> Iterator[str]:
@@ -91,10 +110,17 @@ def _exceptions(roles: Sequence[Role]) -> Iterator[str]:
             yield f"{name}: its maker {how} ({score}); that is left so."
 
 
-def by_hand(roles: Sequence[Role]) -> Iterator[str]:
+def by_hand(roles: Sequence[Role], situation: Situation) -> Iterator[str]:
     """Yield what the program does not do itself."""
     for role in roles:
-        if role.tier is Tier.BUSINESS and role.properties.delegate:
+        if role.tier is not Tier.BUSINESS:
+            continue
+        found = elsewhere(role.known, situation.snapshot)
+        if found is not None and found.place is not None:
+            starts = f"what `{plain(found.command, 40)}` starts runs"
+            what = starts if found.command else "its containers run"
+            yield f"{plain(role.name, 60)}: {what} {found.place.where}. {found.place.limit}"
+        elif role.properties.delegate:
             yield (
                 f"{plain(role.name, 60)} runs things in control groups of its own: limit each of "
                 "them there (`docker run --memory`), not all of them together."

@@ -66,7 +66,12 @@ def test_check_finds_what_setup_would_do_and_nothing_afterwards(
 ) -> None:
     assert {told.step for told in check.worst_first(look(backend))} >= {"nginx"}
     backend.apply(planned(backend, setup.proposal(backend), monkeypatch))
-    assert check.worst_first(look(backend)) == []
+    # Nothing but what the administrator has promised too much: which limit to lower is told.
+    (told,) = check.worst_first(look(backend))
+    assert told.finding.code == "limits-over-ram"
+    assert "Lower MemoryMax of " in told.sentence
+    assert "cloudchat.service from 600M to " in told.sentence
+    assert "lowmem-tui --demo apply --set " in told.finding.remedy
 
 
 def test_one_step_alone(capsys: Capture) -> None:

@@ -84,6 +84,10 @@ def offered(look: Look) -> dict[str, str]:
     return {item.key: item.value for item in look.items if item.value}
 
 
+TOLD_ONLY = frozenset({"limits-over-ram"})
+"""Findings on what an administrator has set: a step tells of it, and changes it only if asked."""
+
+
 def goes_through(box: Box, name: str, wishes: Mapping[str, str] | None = None) -> Plan:
     """Apply a step's defaults, see that it is content then, undo, and see that all is as before."""
     before = box.files()
@@ -94,7 +98,7 @@ def goes_through(box: Box, name: str, wishes: Mapping[str, str] | None = None) -
     assert not box.backend.apply(plan).mismatches
     after = box.step(name).look()
     assert [item.key for item in after.items if item.key in wishes and not item.done] == []
-    assert codes(after) == []
+    assert [code for code in codes(after) if code not in TOLD_ONLY] == []
     assert box.step(name).plan(wishes).empty
     assert box.step(name).plan(defaults(after)).empty
     box.backend.undo()

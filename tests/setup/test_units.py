@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 import pytest
@@ -71,6 +72,23 @@ def test_a_finding_s_remedy_is_the_command_that_mends_it(box: Box) -> None:
     assert redis.text == (
         "It is a business unit (tier 1) and is started again at once (RestartSec=100ms)."
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "words"),
+    [
+        ("docker.service", "/usr/bin/dockerd", "docker.service: its containers run in scopes"),
+        ("app.service", "/usr/bin/docker compose up", "what `docker compose` starts runs in sc"),
+        ("app.service", "/srv/app", "app.service runs things in control groups of its own"),
+    ],
+)
+def test_where_the_limit_belongs_is_told(name: str, line: str, words: str) -> None:
+    unit = service(name, exec_start=tuple(line.split()), delegate=True)
+    assert unit.properties is not None
+    role = Role(known(unit), unit.properties, Tier(1), Kind.APPLICATION, enabled=True)
+    (told,) = units_words.by_hand([role], situation(known(unit)))
+    assert words in told
+    assert "docker run --memory" in told
 
 
 EXCEPTIONS = {
@@ -217,7 +235,36 @@ def test_nothing_is_found_once_all_is_so(box: Box) -> None:
     step = box.step("units")
     box.backend.apply(step.plan(defaults(step.look())))
     box.now = 30.0
-    assert codes(box.step("units").look()) == []
+    assert codes(box.step("units").look()) == ["limits-over-ram"]
+
+
+def test_what_would_be_too_much_is_not_ticked_and_said(box: Box) -> None:
+    step = box.step("units")
+    limits = {"cloudchat.service:MemoryMax": "400M", "redis-server.service:MemoryMax": "200M"}
+    box.backend.apply(step.plan(limits), force=True)
+    look = box.step("units").look()
+    (item,) = [i for i in look.items if i.key == "worker@a.service:MemoryMax"]
+    assert not item.taken
+    assert not item.done
+    (found,) = [f for f in look.findings if f.code == "limit-does-not-fit"][:1]
+    assert found.subject.startswith("worker@")
+    assert "It has no MemoryMax, and " in found.text
+    assert "Lower MemoryMax of redis-server.service from 200M to " in found.text
+    box.backend.apply(box.step("units").plan(defaults(look)))
+    assert "limits-over-ram" not in codes(box.step("units").look())
+
+
+def test_what_the_administrator_has_promised_too_much_is_told_with_the_figure(box: Box) -> None:
+    """The demo server's own limits are 600M and 256M of 967M; the step changes neither."""
+    look = box.step("units").look()
+    (found,) = [f for f in look.findings if f.code == "limits-over-ram"]
+    assert found.text.startswith("Overcommitted: 363M kept for the system and 856M of limits are")
+    assert "Lower MemoryMax of redis-server.service from 256M to " in found.text
+    assert found.text in look.facts or any("Overcommitted" in fact for fact in look.facts)
+    command = found.remedy.splitlines()[0]
+    sets = [word for word in shlex.split(command) if "MemoryMax" in word]
+    box.backend.apply(box.step("units").plan(dict(each.rsplit("=", 1) for each in sets)))
+    assert "limits-over-ram" not in codes(box.step("units").look())
 
 
 def test_limits_that_are_more_than_there_is_are_a_finding(box: Box) -> None:

@@ -355,3 +355,20 @@ def test_the_reason_goes_with_the_figure_that_is_proposed() -> None:
     (made,) = (p for p in proposed(app, small) if p.key is MAX and p.unit == "b.service")
     assert made.value == "70M"
     assert made.why.startswith("70M. It has needed 20M")
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("docker.service", ()),
+        ("engine.service", ("/usr/bin/dockerd",)),
+        ("app.service", ("/usr/bin/docker", "compose", "up")),
+        ("app.service", ("/bin/su", "-", "app", "-c", "/srv/run")),
+    ],
+)
+def test_no_limit_is_proposed_where_it_would_hold_nothing(
+    name: str, arguments: tuple[str, ...]
+) -> None:
+    kinds = set(changes(role(name, 1, Kind.APPLICATION, exec_start=arguments)).get(name, ()))
+    assert MAX not in kinds
+    assert RESTART in kinds

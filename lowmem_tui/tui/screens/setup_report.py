@@ -13,7 +13,9 @@ from lowmem_tui.model.quantity import format_size
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy import telling
 from lowmem_tui.policy.aftermath import gained, in_force
+from lowmem_tui.policy.budget import budget, in_words
 from lowmem_tui.policy.kills import BOX, predict
+from lowmem_tui.policy.overcommit import overcommitted
 from lowmem_tui.tui import forecast
 from lowmem_tui.tui.facts import heading
 from lowmem_tui.tui.guide import Stand, guide_of
@@ -153,6 +155,11 @@ def _memory(before: Snapshot, now: Snapshot, back: int) -> Iterator[Text]:
     yield Text(f" Swap       {swap if one.swap_total != other.swap_total else 'as before'}")
     limited = _limited(before), _limited(now)
     yield Text(f" Limits     {limited[0]} units had a MemoryMax, {limited[1]} have one now")
+    found = overcommitted(now)
+    if found is None:
+        yield Text(f" Budget     {in_words(budget(now))}")
+    else:
+        yield Text(f" Budget     {found.sentences}", style="bold")
 
 
 def _limited(snapshot: Snapshot) -> int:
