@@ -204,10 +204,10 @@ def _compared(now: Snapshot, then: Snapshot, width: int) -> Iterator[str]:
             yield from _wrapped(telling.title(after), width)
             yield from telling.kills(after, then, width)
         elif before is not None and after is not None:
-            yield telling.title(after)
+            yield from _wrapped(telling.title(after), width)
             yield from telling.side_by_side(before, after, changed, width, MOST)
         elif after is not None:
-            yield f"New: {telling.title(after)}"
+            yield from _wrapped(f"New: {telling.title(after)}", width)
             yield from telling.kills(after, then, width)
         elif before is not None:
             yield f"{plain(name, 60)} has no limit then."

@@ -13,7 +13,7 @@ from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import UnitType, unit_type
 from lowmem_tui.policy import budget, growth
 from lowmem_tui.policy.fate import outlook, span
-from lowmem_tui.policy.kills import BOX, Goes
+from lowmem_tui.policy.kills import Goes
 from lowmem_tui.policy.restart import Fate
 
 if TYPE_CHECKING:
@@ -44,16 +44,13 @@ _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 def title(found: Prediction) -> str:
-    """Return what must happen for these kills."""
-    if found.domain == BOX:
-        ram = f"{format_size(found.limit)} of RAM"
-        swap = f" and {format_size(found.swap)} of swap" if found.swap else ""
-        return f"When the machine's {ram}{swap} are used up:"
-    limit = f"its limit of {format_size(found.limit)}"
+    """Return whose kills these are, and with what in use: as it is now, as all figures below it."""
+    limit, unit = format_size(found.limit), plain(found.domain, 60)
     if found.never:
-        return f"{plain(found.domain, 60)} never fills {limit}: {found.never}."
-    swap = f" and {format_size(found.swap)} of swap" if found.swap else ""
-    return f"When {plain(found.domain, 60)} has filled {limit}{swap}:"
+        return f"{unit} never fills its limit of {limit}: {found.never}."
+    swap = f" + {format_size(found.swap)} swap" if found.swap else ""
+    who, what = (f"{unit}: ", limit) if unit else ("", f"{limit} RAM")
+    return f"{who}OOM kill order with {format_size(found.held)} of {what}{swap} in use:"
 
 
 def kills(found: Prediction, snapshot: Snapshot, width: int) -> Iterator[str]:
@@ -69,13 +66,14 @@ def kills(found: Prediction, snapshot: Snapshot, width: int) -> Iterator[str]:
     unit = room if narrow else min(_MOST_UNIT, room - _PROCESS)
     process = 0 if narrow else min(_MOST_PROCESS, room - unit)
     title = f" {'#':>2} {'UNIT':<{unit}}"
-    title += " SCORE  BACK  HELD" if narrow else f" {'PROCESS':<{process}} SCORE  BACK  SWAP  HELD"
+    title += " SCORE FREES AFTER" if narrow else f" {'PROCESS':<{process}} SCORE FREES  SWAP AFTER"
     yield f"{title} WITH IT" if tail else title
     if not found.kills:
         yield "    nobody can be killed"
         return
-    # What is left is counted down from what is held today, not when all is used up.
-    yield f"    held now{format_size(found.held):>{len(title) - len('    held now')}}"
+    # What is in use after each kill is counted down from here: the premise of the title.
+    now = "    in use now"
+    yield f"{now}{format_size(found.held):>{len(title) - len(now)}}"
     for rank, kill in enumerate(found.kills, 1):
         victim = kill.victim
         row = f" {rank:>2} {_fit(victim.unit, unit)}"
@@ -131,7 +129,7 @@ def side_by_side(
 
 
 def _head(name: str, half: int) -> str:
-    return f"    {name:<{half - 16}} SCORE  BACK"
+    return f"    {name:<{half - 16}} SCORE FREES"
 
 
 def _half(kill: Kill, rank: int, half: int, changed: Collection[str]) -> str:

@@ -71,7 +71,7 @@ def test_a_limit_that_is_never_reached_has_no_order(capsys: Capture) -> None:
 
 def test_for_a_person(capsys: Capture) -> None:
     said = text_of(capsys)
-    assert "When the machine's 967M of RAM and 2G of swap are used up:" in said
+    assert "of 967M RAM + 2G swap in use:" in said
     assert "back 3s" in said
     assert "The budget:" in said
     assert "Advice for MemoryMax:" in said

@@ -36,10 +36,14 @@ async def test_the_order_of_the_machine_and_of_each_limit(front: Front) -> None:
     await front.press("f7")
     assert front.shows(ForecastScreen)
     said = words(front)
-    assert said.startswith("DEMO Who dies next, and what is held then When the machine's 967M")
+    assert said.startswith(
+        "DEMO OOM kill order, and what is in use after each kill OOM kill order with "
+    )
+    assert "of 967M RAM + 2G swap in use:" in said
     assert f"1 {CHAT} gunicorn 912" in said
     assert "unit, back 3s" in said
-    assert f"When {REDIS} has filled its limit of 256M" in said
+    assert f"{REDIS}: OOM kill order with " in said
+    assert "of 256M + 2G swap in use:" in said
     assert "A 600M allowed" in said
     assert "Advice for MemoryMax" in said
     await front.press("escape")
@@ -51,7 +55,7 @@ async def test_help_begins_with_its_columns(front: Front) -> None:
     page = front.app.screen.query_one(Page)
     lines = [page.render_line(y).text.rstrip() for y in range(page.size.height)]
     assert lines[0] == " In who dies next (F7)"
-    assert any(line.startswith(" HELD ") and "what is still held" in line for line in lines)
+    assert any(line.startswith(" AFTER ") and "what is in use after it" in line for line in lines)
 
 
 async def test_it_follows_the_figures(front: Front) -> None:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lowmem_tui.model.quantity import format_size
 from lowmem_tui.model.unit import INFINITY
 from lowmem_tui.policy import telling
 from lowmem_tui.policy.budget import Budget, Part, budget
@@ -42,12 +43,38 @@ def test_no_line_is_too_wide_and_none_is_harmful(width: int) -> None:
 def test_a_table() -> None:
     found = predict(SERVER, "b.service")
     assert found is not None
-    assert telling.title(found) == ("When b.service has filled its limit of 90M and 1G of swap:")
+    assert telling.title(found) == ("b.service: OOM kill order with 40M of 90M + 1G swap in use:")
     assert list(telling.kills(found, SERVER, 80)) == [
-        "  # UNIT                 PROCESS        SCORE  BACK  SWAP  HELD WITH IT",
-        "    held now                                                40M",
+        "  # UNIT                 PROCESS        SCORE FREES  SWAP AFTER WITH IT",
+        "    in use now                                              40M",
         "  1 b.service            a-lon… 4194304   690   40M     0     0 the whole unit",
     ]
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120])
+@pytest.mark.parametrize("swap", [0, 300])
+def test_the_title_and_the_figures_have_the_same_premise(width: int, swap: int) -> None:
+    """The sizes of now: what the title says is in use is what each kill is counted down from."""
+    server = snapshot(
+        service("a.service", process(10, 300 * M), memory={"max": 400 * M, "current": 310 * M}),
+        service("b.service", process(11, 200 * M, swap=swap * M)),
+        service("c.service", process(12, 90 * M)),
+        mem_available=200 * M,
+        swap_total=1024 * M,
+        swap_free=(1024 - swap) * M,
+    )
+    for found in predictions(server):
+        title, (_, now, *rows) = telling.title(found), telling.kills(found, server, width)
+        assert f"OOM kill order with {format_size(found.held)} of " in title
+        assert title.endswith(" in use:")
+        assert now.split() == ["in", "use", "now", format_size(found.held)]
+        assert not any(word in title for word in ("used up", "has filled", "When"))
+        left = found.held
+        for kill, row in zip(found.kills, rows, strict=True):
+            left = max(0, left - kill.ram - kill.swap)
+            assert f" {format_size(kill.ram)} " in row
+            assert format_size(left) in row.split()
+            assert kill.left == left
 
 
 # what systemd has loaded → what is told of a victim's unit

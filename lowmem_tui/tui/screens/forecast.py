@@ -1,4 +1,4 @@
-"""F7: who dies next, in the whole machine and inside each limit, and the memory budget."""
+"""F7: the OOM kill order, in the whole machine and inside each limit, and the memory budget."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ class ForecastScreen(Sheet):
 
     def heading(self) -> str:
         """Return the title."""
-        return "Who dies next, and what is held then"
+        return "OOM kill order, and what is in use after each kill"
 
     def offers(self) -> list[Key]:
         """Return the keys."""

@@ -84,8 +84,8 @@ REVIEW = (
 
 DIES = (
     ("SCORE", "the kernel's oom_score: the highest dies first"),
-    ("BACK  SWAP", "the RAM and the swap that come back with that kill, at most"),
-    ("HELD", "what is still held after it and all before it, counted down from what is held now"),
+    ("FREES  SWAP", "the RAM and the swap that the kill frees, at most"),
+    ("AFTER", "what is in use after it and all before it, counted down from what is in use now"),
     ("WITH IT", "what goes with the process: it alone, its unit, all; and whether that comes back"),
 )
 """The columns of who dies next."""
