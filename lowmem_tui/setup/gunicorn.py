@@ -53,8 +53,8 @@ class GunicornStep:
     title = "gunicorn: its workers"
     about = (
         "Each worker is a whole copy of the application, and what the application leaks adds up in "
-        "it. Few workers that serve many requests each (gevent), and are begun anew after some "
-        "number of requests, keep the whole within its MemoryMax."
+        "it. Few workers that serve many requests each (gevent), and are recycled after some "
+        "number of requests (max-requests), keep the whole within its MemoryMax."
     )
 
     def __init__(self, ground: Ground) -> None:
@@ -178,15 +178,15 @@ def _items(gunicorn: Gunicorn, ram: int) -> Iterator[Item]:
         "max-requests",
         REQUESTS,
         ("500", "1000", "2000", "5000"),
-        "A worker that has served so many ends and is begun anew, which gives back whatever the "
-        "application has leaked.",
+        "A worker that has served so many requests is recycled: it ends and a new one starts, "
+        "which frees whatever the application has leaked.",
     )
     yield from _number(
         gunicorn,
         "max-requests-jitter",
         JITTER,
         ("25", "50", "100"),
-        "Up to so many more for each worker, so that not all are begun anew at the same moment.",
+        "Up to so many more for each worker, so that not all are recycled at the same moment.",
     )
 
 

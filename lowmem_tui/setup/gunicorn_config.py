@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 ALL = frozenset(gunicorn_args.OPTIONS)
 _ROOTS = ("RootDirectory", "RootImage", "RootDirectoryStartOnly")
+_LONGEST = 4096
+"""PATH_MAX."""
 _OF_ROOT = ("/etc/", "/usr/", "/lib/", "/run/systemd/")
 
 
@@ -76,6 +78,8 @@ def read(files: Files, folder: str | None, named: str, *, may_open: bool) -> Con
         if folder is None:
             return unknown(path, f"the folder of {plain(path, 80)} is not known")
         path = f"{folder}/{path.removeprefix('./')}"
+    if len(path) >= _LONGEST:
+        return unknown("", f"{plain(path, 80)} is longer than a path can be")
     text, trouble = common.read(files, path)
     if text is None:
         if trouble:

@@ -19,7 +19,7 @@ from lowmem_tui.setup import (
     unit_text,
 )
 from lowmem_tui.setup.gunicorn_args import DEFAULTS, VARIABLE
-from lowmem_tui.setup.gunicorn_start import Start, start_of
+from lowmem_tui.setup.gunicorn_start import CONTAINERS, Start, start_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -262,6 +262,10 @@ def _resolved(ground: Ground, unit: Unit, files: Sequence[UnitFile], read: Read)
         if start := start_of(command.seen):
             return _Resolved(known, start, start.unknown or command.unknown)
     reason = found[0].unknown or "a script starts it"
+    program = (found[0].seen[:1] or (None,))[0] or ""
+    if program.rpartition("/")[2] in CONTAINERS:
+        start = Start(unknown="it runs in a container", other_environment=True)
+        return _Resolved(known, start, start.unknown)
     return _Resolved(known, Start(unknown=reason), reason)
 
 
@@ -304,7 +308,7 @@ def _hidden(ground: Ground, situation: UnitSituation, path: str, resolved: _Reso
     start, unit = resolved.start, situation.unit.name
     if VARIABLE in start.environment:
         return f"its command line sets {VARIABLE}, which wins over a drop-in: add it there."
-    if start.other_environment and not start.unknown:
+    if start.other_environment:
         return (
             f"its command line gives gunicorn other variables than the unit has: set {VARIABLE} "
             "there."

@@ -36,6 +36,13 @@ _WRAPPERS = frozenset(
         ),
     }
 )
+CONTAINERS = frozenset(
+    {
+        *("docker", "docker-compose", "podman", "nerdctl", "crun", "runc", "conmon", "ctr"),
+        *("systemd-nspawn", "lxc-start", "lxc", "incus", "kubelet", "k3s", "snap", "flatpak"),
+    }
+)
+"""Programs that run others in a container: what a unit sets does not reach them."""
 _OTHER_ENVIRONMENT = frozenset(
     {
         *("pipenv", "dotenv", "direnv", "envdir", "hatch"),

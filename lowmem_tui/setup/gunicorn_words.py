@@ -82,6 +82,8 @@ def _told(gunicorn: Gunicorn, option: str) -> str:
     if origin == "unknown":
         return f"{option} unknown"
     value = plain(gunicorn.value(option), WIDTH) or "unknown"
+    if origin == "default" and option == "workers" and gunicorn.concurrency:
+        return f"{option} {value} (WEB_CONCURRENCY)"
     return f"{option} {value} ({_ORIGINS[origin]})"
 
 
@@ -127,7 +129,7 @@ def _wrong(gunicorn: Gunicorn, ram: int) -> Iterator[Finding]:
             "gunicorn-no-end",
             Severity.ADVICE,
             gunicorn.name,
-            f"The workers of {name} are never begun anew (max-requests 0): what the application "
+            f"The workers of {name} are never recycled (max-requests 0): what the application "
             "leaks adds up.",
             _mend(gunicorn, "max-requests", "1000"),
         )
@@ -140,7 +142,8 @@ def _wrong(gunicorn: Gunicorn, ram: int) -> Iterator[Finding]:
             "gunicorn-sync",
             Severity.ADVICE,
             gunicorn.name,
-            f"The workers of {name} serve one request at a time (sync), and its Python has gevent.",
+            f"The workers of {name} serve one request at a time (worker-class sync), and its "
+            "Python has gevent.",
             _mend(gunicorn, "worker-class", GEVENT),
         )
     fit = fitting(gunicorn, ram)

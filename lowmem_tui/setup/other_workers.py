@@ -234,7 +234,7 @@ def _php(workers: Workers, pools: php_fpm.Pools) -> Iterator[tuple[Finding | Non
         )
     if endless := [pool.name for pool in pools.pools.values() if pool.requests == 0]:
         line = f"pm.max_requests = 500 in {common.listed(endless)} of {where}"
-        yield None, f"{shown}: {line} begins workers anew that have grown."
+        yield None, f"{shown}: {line} recycles workers that have grown."
 
 
 # The others
@@ -252,8 +252,8 @@ def _other(workers: Workers) -> Iterator[tuple[Finding | None, str]]:
             f"{workers.kind.lower()}-workers",
             Severity.WARNING,
             name,
-            f"{plain(name)} runs {len(workers.sizes)} workers and has room for {fit} of "
-            f"{format_size(workers.sizes[0])}.",
+            f"{plain(name)} runs {len(workers.sizes)} workers ({bound.split()[0]}) and has room "
+            f"for {fit} of {format_size(workers.sizes[0])}.",
             f"by hand: {bound.format(fit=fit)} {where}",
         )
     line = f"{small.format(few=min(fit, 2))} {where} keep its workers small"

@@ -200,7 +200,7 @@ def variables(
     values, hidden = _directories(files, unit)
     for name in _listed(files, unit, "PassEnvironment"):
         values.pop(name or "", None)
-        hidden[name or ""] = f"{name} is the service manager's (PassEnvironment=)"
+        hidden[name or ""] = f"{plain(name or '', 60)} is the service manager's (PassEnvironment=)"
     for word in _listed(files, unit, "Environment", raw=True):
         _assign(word or "", unit, values, hidden)
     trouble = ""
@@ -251,7 +251,7 @@ def _assign(word: str, unit: str, values: dict[str, str], hidden: dict[str, str]
     values.pop(name, None)
     hidden.pop(name, None)
     if made is None:
-        hidden[name] = f"{name} has a specifier of this host"
+        hidden[name] = f"{plain(name, 60)} has a specifier of this host"
     else:
         values[name] = value
 
@@ -307,5 +307,7 @@ def _merge(
         if sure:
             values[name] = value
         else:
-            hidden[name] = f"{name} follows a comment that ends in a backslash, in {shown}"
+            hidden[name] = (
+                f"{plain(name, 60)} follows a comment that ends in a backslash, in {shown}"
+            )
     return ""

@@ -313,6 +313,17 @@ def test_what_cannot_be_seen_is_unknown_and_proposes_nothing(
     assert [f.code for f in look.findings] == []
 
 
+def test_what_runs_in_a_container_is_not_reached_by_its_unit(tmp_path: Path) -> None:
+    shop = Shop(
+        tmp_path,
+        command="/usr/bin/podman run --cgroups=split shop",
+        running="/usr/local/bin/python /usr/local/bin/gunicorn -w 1 shop:app",
+    )
+    look = shop.look()
+    assert look.items == ()
+    assert "set GUNICORN_CMD_ARGS there" in " ".join(look.by_hand)
+
+
 def test_what_a_script_shows_is_its_own_and_the_rest_is_unknown(tmp_path: Path) -> None:
     shop = Shop(
         tmp_path,
