@@ -16,8 +16,10 @@ import pytest
 from lowmem_tui.change import places
 from lowmem_tui.change.links import Links
 from lowmem_tui.change.steps import Act
+from lowmem_tui.change.system import LocalSystem
 from lowmem_tui.change.transaction import Transaction
 from lowmem_tui.change.work import apply, undo
+from lowmem_tui.host import programs
 from lowmem_tui.model import kept
 from lowmem_tui.model.change import State
 from lowmem_tui.model.errors import (
@@ -29,6 +31,7 @@ from lowmem_tui.model.errors import (
     RefusedError,
 )
 from lowmem_tui.model.plan import Action, ActionKind, FileChange, Phase, Plan
+from tests.setup.test_real_redis import SERVER, serving
 
 from .box import REDIS, Box, faults
 from .faults import FaultyOs, Killed, tree
@@ -548,3 +551,51 @@ def test_files_and_actions_of_one_change_are_undone_together(box: Box) -> None:
     assert at(box, path).exists()
     undo(box.site(), box.situation, force=True)
     assert (at(box, path).exists(), value(box, SWAPPINESS)) == (False, "60")
+
+
+# A real Redis, and the real values that it answers with
+
+
+@pytest.mark.skipif(SERVER is None, reason="there is no redis-server (.ci/run has it)")
+def test_a_real_redis(tmp_path: Path, box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each directive set by a change, by somebody else, undone, refused, and undone by force."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    (tools / "systemctl").write_text("#!/bin/sh\necho active\n")
+    (tools / "systemctl").chmod(0o755)
+    monkeypatch.setattr(programs, "PATH", f"{tools}:/usr/bin:/bin")
+    local = LocalSystem(str(box.root))
+    site = box.site()
+    site = replace(site, hands=site.hands._replace(system=local))
+    with serving(tmp_path, ["--port", "0", "--unixsocket", str(tmp_path / "s")]) as socket:
+        assert socket is not None
+
+        def action(directive: str, after: str) -> Action:
+            what = f"{REDIS} {directive} -s {socket}"
+            return Action(ActionKind.REDIS, what, local.get(ActionKind.REDIS, what), after)
+
+        def ask(each: Action) -> str:
+            return local.get(ActionKind.REDIS, each.what)
+
+        plan = of(
+            action("maxmemory", "67108864"),
+            action("maxmemory-policy", "volatile-lru"),
+            action("save", ""),
+        )
+        before = [ask(each) for each in plan.actions]
+        assert before == ["0", "noeviction", "3600 1 300 100 60 10000"]
+        apply(site, plan, box.situation)
+        undo(site, box.situation)
+        assert [ask(each) for each in plan.actions] == before
+        for each, theirs in zip(plan.actions, ("33554432", "allkeys-lfu", "900 1"), strict=True):
+            apply(site, of(each), box.situation)
+            local.put(ActionKind.REDIS, each.what, theirs, lambda: None)
+            with pytest.raises(RefusedError, match="was changed since"):
+                undo(site, box.situation)
+            assert ask(each) == theirs
+            undo(site, box.situation, force=True)
+            assert ask(each) == each.before
+            local.put(ActionKind.REDIS, each.what, theirs, lambda: None)
+            with pytest.raises(ChangedError, match=f"to {theirs}"):
+                apply(site, of(each), box.situation)
+            local.put(ActionKind.REDIS, each.what, each.before, lambda: None)
