@@ -15,8 +15,8 @@ from lowmem_tui.cli.exit import Exit
 from lowmem_tui.cli.output import talk
 from lowmem_tui.model.errors import InvalidValueError
 from lowmem_tui.model.incident import Clock
-from lowmem_tui.model.quantity import parse_time_span
 from lowmem_tui.model.text import plain
+from lowmem_tui.model.when import parse_when as parse_when
 from lowmem_tui.policy import incident_words
 from lowmem_tui.policy.incidents import join
 
@@ -29,17 +29,15 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 
-_FORMS = ("%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S%z")
-
 
 def run(options: argparse.Namespace) -> Exit:
     """Print the incidents, the newest first."""
     witness, now, booted = _witness(options)
-    since = booted if options.since == "boot" else None
-    if options.since is not None and since is None:
-        since = parse_when(options.since, now)
+    since = _since(options.since, now, booted)
     found = join(witness.evidence(since))
-    incidents = [i for i in found.incidents if since is None or i.time >= since]
+    incidents = [
+        i for i in found.incidents if since is None or i.clock is not Clock.WALL or i.time >= since
+    ]
     if options.json:
         json.dump(as_json(incidents, found), sys.stdout, indent=2)
         print()
@@ -51,11 +49,27 @@ def run(options: argparse.Namespace) -> Exit:
     return Exit.DONE
 
 
-def _witness(options: argparse.Namespace) -> tuple[Witness, float, float]:
-    """Return who knows, what time it is there, and when that machine was booted.
+def _since(text: str | None, now: float, booted: float | None) -> float | None:
+    if text is None:
+        return None
+    if text.strip() != "boot":
+        return parse_when(text, now)
+    if booted is None:
+        raise InvalidValueError("--since boot is of this machine: give a time with --file.")
+    return booted
+
+
+def _witness(options: argparse.Namespace) -> tuple[Witness, float, float | None]:
+    """Return who knows, what time it is there, and when that machine was booted, if known.
 
     Raises UnsupportedError where there is no systemd with cgroup v2.
     """
+    if options.file is not None:
+        # The log of another machine: this one may be of any kind.
+        from lowmem_tui.host.file_evidence import FileWitness
+
+        now = time.time()
+        return FileWitness(options.file, now), now, None
     if options.demo:
         from lowmem_tui.host.demo import DemoServer
         from lowmem_tui.host.demo.roster import BOOTED
@@ -67,26 +81,6 @@ def _witness(options: argparse.Namespace) -> tuple[Witness, float, float]:
     check_supported()
     now = time.time()
     return local_witness(), now, now - time.clock_gettime(time.CLOCK_BOOTTIME)
-
-
-def parse_when(text: str, now: float) -> float:
-    """Return the time that a user means, in seconds since 1970. Raises InvalidValueError."""
-    words = text.strip()
-    for form in _FORMS:
-        try:
-            return datetime.strptime(words, form).astimezone().timestamp()
-        except (ValueError, OverflowError, OSError):
-            continue
-    if words[:1].isdigit():
-        try:
-            usec = parse_time_span(words.removesuffix("ago"))
-        except InvalidValueError:
-            usec = None
-        if isinstance(usec, int):
-            return max(0.0, now - usec / 1_000_000)
-    raise InvalidValueError(
-        f"'{plain(text, 40)}' is not a time: write 2h, 3d, 2026-01-31, '2026-01-31 03:00' or boot."
-    )
 
 
 def lines(incidents: list[Incident], found: Incidents) -> Iterator[str]:

@@ -177,13 +177,22 @@ def _setup(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 
 def _incidents(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from lowmem_tui.cli import arguments as given
+
     text = "what was killed, when and why, and what came of it"
     command = commands.add_parser("incidents", help=text, description=text.capitalize() + ".")
     _server(command, inherit=True)
     command.add_argument(
         "--since",
         metavar="WHEN",
-        help="a time ago (2h, 3d), a date or time (2026-01-31, '2026-01-31 03:00'), or boot",
+        help="a time as for `journalctl --since` (yesterday, '2 hours ago', 2026-01-31), or boot",
+    )
+    command.add_argument(
+        "--file",
+        type=given.file,
+        metavar="FILE",
+        help="read the kernel log of another machine (dmesg, syslog or journalctl's output, also "
+        "packed by gzip, xz or bzip2); '-' is standard input",
     )
     _json(command)
 

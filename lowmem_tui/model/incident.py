@@ -323,6 +323,7 @@ class Incident:
     killing: Killing | None = None
     """What a program that killed says."""
     clock: Clock = Clock.WALL
+    boot: str = ""
 
     @property
     def kind(self) -> Kind:

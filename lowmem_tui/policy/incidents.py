@@ -43,7 +43,9 @@ def join(evidence: Evidence) -> Incidents:
         drafts = Follower(unit).follow(moments)
         found += [_finish(draft, boot, evidence) for draft in drafts]
     found += of_shortages(evidence)
-    found.sort(key=lambda incident: incident.time, reverse=True)
+    # Where a log has no dates, its boots come in their order.
+    rank = {boot: at for at, boot in enumerate(evidence.clocks)}
+    found.sort(key=lambda incident: (rank.get(incident.boot, -1), incident.time), reverse=True)
     untold = _untold(evidence, reports, shared) if _whole_boot(evidence) else {}
     return Incidents(tuple(found), untold, evidence.notes, evidence.since)
 
@@ -169,6 +171,7 @@ def _finish(draft: Draft, boot: str, evidence: Evidence) -> Incident:
         evidence.starters.get(draft.unit, "") if ending is Ending.DEAD else "",
         killing=draft.killing,
         clock=evidence.clocks.get(boot, Clock.WALL),
+        boot=boot,
     )
 
 

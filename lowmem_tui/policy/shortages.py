@@ -67,6 +67,7 @@ def of_shortages(evidence: Evidence) -> list[Incident]:
             ending=Ending.NOTHING,
             shortage=shortage,
             clock=evidence.clocks.get(shortage.boot, Clock.WALL),
+            boot=shortage.boot,
         )
         for shortage in shortages(evidence)
     ]
