@@ -38,7 +38,7 @@ MOST_DRAFTS = 4
 GONE = 60.0
 """Seconds after which a line no longer belongs to what came before it."""
 
-AT_ONCE = 5.0
+AT_ONCE = 1.0
 """Seconds within which two reports that have begun may be in each other."""
 
 _ALL = re.compile(LINES)
@@ -111,9 +111,30 @@ class Reader:
             return
         elif text.startswith("oom-kill:"):
             self._summary(line)
-        elif self._drafts and not self._drafts[-1].body(line):
-            # Figures of two groups: whose reports these are cannot be told apart.
-            self._drafts = [draft for draft in self._drafts if draft.named is not None]
+        else:
+            self._body(line)
+
+    def _body(self, line: Line) -> None:
+        """Read a line of the body of a report."""
+        draft = next((d for d in reversed(self._drafts) if d.may_write(line)), None)
+        if draft is None:
+            return
+        clear = draft.body(line)
+        if not clear or (draft.figures(line.text) and self._beside(draft)):
+            # Figures while two reports are open: whose they are cannot be told.
+            self._drafts = [d for d in self._drafts if d.named is not None]
+
+    def _beside(self, draft: Draft) -> list[Draft]:
+        """Return the other reports that began at the same time, if writers are not marked."""
+        if draft.last.context:
+            return []
+        return [
+            other
+            for other in self._drafts
+            if other is not draft
+            and other.named is None
+            and abs(other.last.time - draft.last.time) <= AT_ONCE
+        ]
 
     def _ended(self, line: Line) -> bool:
         """Read a line that ends a report, or says who goes with its victim."""
@@ -173,18 +194,16 @@ class Reader:
         exact = [d for d in fitting if d.group and d.group == found.limit_cgroup]
         draft = next(iter(exact or fitting), None) or self._begin(line)
         self._forget_askers(draft)
-        draft.last = line
+        draft.last, draft.complete = line, True
         draft.constraint, draft.named = found.constraint, found.victim
         draft.limit_cgroup, draft.cgroup = found.limit_cgroup, found.cgroup
 
     def _forget_askers(self, draft: Draft) -> None:
         """Where another report began at the same time, who asked for which is open."""
-        for other in self._drafts:
-            near = abs(other.last.time - draft.last.time) <= AT_ONCE
-            if other is not draft and other.named is None and near and not draft.last.context:
-                for one in (draft, other):
-                    one.asked_by, one.asked_pid = "", None
-                    one.lowered = one.by_hand = False
+        if others := self._beside(draft):
+            for one in (draft, *others):
+                one.asked_by, one.asked_pid = "", None
+                one.lowered = one.by_hand = False
 
     def _kill(self, line: Line, victim: Victim) -> None:
         draft = self._of(victim, oom_text.constraint(line.text))

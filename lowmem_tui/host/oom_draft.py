@@ -29,8 +29,9 @@ class Draft:
     """What is known of the report that is being read."""
 
     __slots__ = (
-        "asked_by", "asked_pid", "by_hand", "cgroup", "constraint", "group", "last", "limit",
-        "limit_cgroup", "lowered", "named", "old", "sizes", "swap_free", "swap_total", "swap_used",
+        "asked_by", "asked_pid", "by_hand", "cgroup", "complete", "constraint", "group",
+        "last", "limit", "limit_cgroup", "lowered", "named", "old", "sizes", "swap_free",
+        "swap_total", "swap_used",
     )  # fmt: skip
 
     def __init__(self, line: Line) -> None:
@@ -48,6 +49,8 @@ class Draft:
         """1 with a group's figures, else 0."""
         self.named: Victim | None = None
         """As the summary line has the victim."""
+        self.complete = False
+        """Its summary was read: the body is over."""
         self.old = False
         """It is a kernel before 5.1: the killed process may be a child of the named one."""
 
@@ -99,11 +102,21 @@ class Draft:
             reference=self.last.reference,
         )
 
+    def may_write(self, line: Line) -> bool:
+        """Tell whether a line may be of this report's body."""
+        if self.complete:
+            return False
+        mine = self.last.context
+        return not line.context or not mine or line.context == mine
+
+    @staticmethod
+    def figures(text: str) -> bool:
+        """Tell whether a line has figures of a group, or its name."""
+        return text.startswith(("memory: usage ", "swap: usage ", "Memory cgroup stats for "))
+
     def body(self, line: Line) -> bool:
         """Take over a line of the report's body; False if it is the body of two."""
-        text, last = line.text, self.last
-        if line.context and last.context and line.context != last.context:
-            return True
+        text = line.text
         if (size := oom_text.usage(text)) is not None:
             if size[0] == "swap":
                 self.swap_used = size[1]

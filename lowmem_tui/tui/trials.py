@@ -178,15 +178,19 @@ def in_one_line(app: LowmemApp, trial: Trial) -> str:
 
 
 def harm(app: LowmemApp, trial: Trial) -> Iterator[str]:
-    """Yield what was killed since a trial began, or since it ended; which of its units are down."""
+    """Yield what it may have killed since a trial began, or ended; which of its units are down."""
+    if app.snapshot is None:
+        return
+    from lowmem_tui.policy.blame import may_have_killed
+
     since = "the trial began" if app.trials.running else "the trial ended"
     for name, counts in _counts(app):
         before = app.trials.before.get(name, counts)
         kills, restarts = counts[0] - before[0], counts[1] - before[1]
-        unit = app.snapshot.units[name] if app.snapshot else None
-        down = unit and unit.properties and unit.properties.active_state == "failed"
+        unit = app.snapshot.units[name]
+        down = unit.properties and unit.properties.active_state == "failed"
         what = ""
-        if kills > 0:
+        if kills > 0 and may_have_killed(app.snapshot, name, trial.units, app.trials.effects):
             # A group that goes takes its counter along: there may be more.
             times = "once" if kills == 1 else f"{kills} times"
             what = f"was killed at least {times} since {since}"

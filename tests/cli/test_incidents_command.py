@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
 from datetime import datetime
 from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,7 +16,10 @@ from lowmem_tui.cli import incidents
 from lowmem_tui.cli.exit import Exit
 from lowmem_tui.cli.main import run_command
 from lowmem_tui.host.demo import DemoServer
-from lowmem_tui.model.errors import InvalidValueError, NotPermittedError
+from lowmem_tui.model.errors import NotPermittedError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 CLOUDCHAT = "cloudchat.service"
 
@@ -89,26 +94,74 @@ def test_a_machine_without_systemd(monkeypatch: pytest.MonkeyPatch) -> None:
     assert run_command(["incidents"]) == Exit.UNSUPPORTED
 
 
-@pytest.mark.parametrize(
-    ("text", "time"),
-    [("2h", 1_000_000 - 7200), ("2h ago", 1_000_000 - 7200), ("1d 12h", 1_000_000 - 129600)],
-)
-def test_a_time_ago(text: str, time: float) -> None:
-    assert incidents.parse_when(text, 1_000_000) == time
+LOG = """\
+[    1.000000] hog invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=-1000
+[    1.000001] CPU: 0 UID: 0 PID: 700 Comm: hog Not tainted 6.12.0 #1
+[    1.000002] memory: usage 65536kB, limit 65536kB, failcnt 9
+[    1.000003] Memory cgroup stats for /system.slice/hog.service:
+[    1.000004] Out of memory and no killable processes...
+[    2.000000] sshd: page allocation failure: order:0, mode:0x820(GFP_ATOMIC), nodemask=(null)
+[    2.000001]  __alloc_skb+0x5d/0x80
+"""
+
+
+FAILED = "kernel allocation failed, order 0 GFP_ATOMIC, network, once"
+
+
+def test_the_log_of_another_machine(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # This one may be of any kind.
+    monkeypatch.setattr("os.path.exists", lambda _: False)
+    path = tmp_path / "dmesg"
+    path.write_text(LOG)
+    assert run_command(["incidents", "--file", str(path)]) == Exit.DONE
+    out, err = capsys.readouterr()
+    assert out.splitlines() == [
+        f"boot +2.000s         (whole machine)  {FAILED}",
+        "boot +1.000s         hog.service      limit 64M, no process can be killed, once",
+    ]
+    assert "`dmesg -T`" in err
+
+
+def test_the_log_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "dmesg"
+    path.write_text(LOG)
+    assert run_command(["incidents", "--json", "--file", str(path)]) == Exit.DONE
+    failed, stopped = json.loads(capsys.readouterr().out)["incidents"]
+    keys = ("kind", "time", "since_boot", "cause", "unit", "cgroup", "pid", "process", "limit")
+    assert [stopped[key] for key in keys] == [
+        "no_victim", None, 1.0, "limit", "hog.service", "/system.slice/hog.service", 700, "hog",
+        64 << 20,
+    ]  # fmt: skip
+    assert (stopped["outcome"], stopped["count"]) == ("nothing-killed", 1)
+    assert failed["kind"] == "allocation_failure"
+    assert (failed["shortage"]["path"], failed["shortage"]["atomic"]) == ("network", True)
+
+
+def test_standard_input(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(LOG.encode())))
+    assert run_command(["incidents", "--file", "-", "--since", "-2h"]) == Exit.DONE
+    assert len(capsys.readouterr().out.splitlines()) == 2
 
 
 @pytest.mark.parametrize(
-    "text", ["2026-01-31", "2026-01-31 03:00", "2026-01-31 03:00:00", "2026-01-31T03:00:00+02:00"]
+    ("arguments", "words"),
+    [
+        (["--file", "/none"], "/none cannot be opened"),
+        (["--file", "/"], "a folder"),
+        (["--file", "/dev/zero"], "not a regular file"),
+        (["--file", ""], "name a file"),
+        (["--file", "/none", "--since", "boot"], "--since boot is of this machine"),
+    ],
 )
-def test_a_date(text: str) -> None:
-    meant = datetime.fromisoformat(text).astimezone()
-    assert incidents.parse_when(text, 0.0) == meant.timestamp()
-
-
-@pytest.mark.parametrize("text", ["", "soon", "31.1.", "2026-13-01", "infinity", "-3h"])
-def test_no_time(text: str) -> None:
-    with pytest.raises(InvalidValueError):
-        incidents.parse_when(text, 0.0)
+def test_what_cannot_be_read_is_one_sentence(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_command(["incidents", *arguments]) == Exit.USAGE
+    assert words in capsys.readouterr().err
 
 
 def test_it_loads_neither_textual_nor_a_bus() -> None:

@@ -215,3 +215,14 @@ def test_without_meminfo_there_is_no_machine(box: Box) -> None:
     (box.proc / "meminfo").unlink()
     with pytest.raises(UnsupportedError, match="is /proc mounted"):
         machine.read_host(str(box.proc), [], 4096)
+
+
+def test_no_more_swap_is_free_than_there_is() -> None:
+    """A container's SwapFree has wrapped below 0 (lxcfs)."""
+    raw = (
+        b"MemTotal: 1000000 kB\nMemFree: 500000 kB\nMemAvailable: 600000 kB\n"
+        b"SwapTotal: 0 kB\nSwapFree: 18446744073709551360 kB\n"
+    )
+    found = procfs.parse_meminfo(raw)
+    assert found is not None
+    assert found[3:] == (0, 0)
