@@ -10,6 +10,7 @@ import lzma
 import os
 import subprocess
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -506,8 +507,9 @@ def test_an_export_of_the_real_journalctl(tmp_path: Path) -> None:
 @given(st.binary(max_size=4000), st.sampled_from(["", "__CURSOR=", "{", "[ 1.0] ", "\x1f\x8b"]))
 def test_any_bytes(raw: bytes, start: str) -> None:
     source = log_file.LogFile(io.BytesIO(start.encode() + raw), "x")
-    for seen in Entries(io.BufferedReader(source), NOW).read():
-        assert seen.entry.message is not None
+    with suppress(InvalidValueError):
+        for seen in Entries(io.BufferedReader(source), NOW).read():
+            assert seen.entry.message is not None
 
 
 @settings(deadline=None)
