@@ -26,8 +26,14 @@ if TYPE_CHECKING:
 MOST_FILES: Final = 64
 """Files that are read for one server at most."""
 
-MOST_BYTES: Final = 1 << 20
-"""Characters of all of them together at most."""
+MOST_BYTES: Final = 512 << 10
+"""Characters of all of them together at most: redis.conf as it ships has a hundred thousand."""
+
+MOST_LINES: Final = 10_000
+"""Lines of all of them together at most, comments left out."""
+
+LONGEST_PATH: Final = 4096
+"""PATH_MAX of Linux."""
 
 MOST_NAMES: Final = 4096
 """Names that the patterns of one server are compared with at most."""
@@ -145,8 +151,10 @@ class RedisConfig:
     """What the command line sets."""
 
     def get(self, name: str, default: str = "") -> str:
-        """Return the first word of a directive's value."""
+        """Return the first word of a directive's value; of ``save`` all of them."""
         found = self.values.get(name)
+        if name == "save" and found is not None:
+            return " ".join(found)
         return found[0] if found else default
 
     def knows(self, name: str) -> bool:
@@ -197,7 +205,7 @@ class RedisConfig:
             return
         else:
             self.saves += args
-        self.values["save"] = [" ".join(self.saves)]
+        self.values["save"] = self.saves
 
 
 def lower(text: str) -> str:
@@ -257,6 +265,9 @@ def _options(words: Sequence[str]) -> str:
     return text
 
 
+_TOO_MUCH: Final = "it has more lines or includes than are read here"
+
+
 class _Reader:
     """Reads the files of one server, within the budget."""
 
@@ -266,6 +277,7 @@ class _Reader:
         self._folder = folder
         self._files = MOST_FILES
         self._bytes = MOST_BYTES
+        self._lines = MOST_LINES
         self._compared = MOST_NAMES
         self._open: list[str] = []
 
@@ -282,11 +294,14 @@ class _Reader:
             self._open.pop()
 
     def _text(self, path: str, *, needed: bool = True) -> str | None:
+        if len(path) > LONGEST_PATH:
+            self.config.lose("it has a path that is too long")
+            return None
         if path in self._open:
             self.config.lose(f"{path} includes itself")
             return None
         if not self._files or not self._bytes:
-            self.config.lose("it includes more than is read here")
+            self.config.lose(_TOO_MUCH)
             return None
         self._files -= 1
         try:
@@ -301,7 +316,7 @@ class _Reader:
                 self.config.lose(f"there is no {path}")
         elif len(text) > self._bytes:
             self._bytes = 0
-            self.config.lose("it includes more than is read here")
+            self.config.lose(_TOO_MUCH)
             return None
         elif "\0" in text:
             self.config.lose(f"{path} is no text")
@@ -316,6 +331,10 @@ class _Reader:
             line = each.strip(" \t\r\n")
             if not line or line.startswith("#"):
                 continue
+            self._lines -= 1
+            if self._lines < 0:
+                self.config.lose(_TOO_MUCH)
+                return
             found = split(line)
             if found is None:
                 self.config.lose("a line has quotes that are not closed, which Redis refuses")
@@ -328,7 +347,7 @@ class _Reader:
             return
         self.config.take(name, args)
         if name == "dir" and len(args) == 1:
-            self._folder = self.path(args[0])
+            self._folder = self.path(args[0])[: LONGEST_PATH + 1]
 
     def _include(self, name: str) -> None:
         if not any(char in name for char in "*?["):

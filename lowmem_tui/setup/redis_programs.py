@@ -41,7 +41,7 @@ _LAUNCH: Final = re.compile(
 )
 """The line of an init script that starts it with a file alone: ``$EXEC $CONF``."""
 _ASSIGNED: Final = re.compile(r"[ \t]*(?:export[ \t]+)?(\w+)=([\"']?)([^\"'`;&|<>()]*)\2[ \t]*\Z")
-_SOURCED: Final = re.compile(r"[ \t]*(?:.*[;&|][ \t]*)?(?:\.|source)[ \t]+([^ \t;]+)")
+_SOURCED: Final = re.compile(r"(?:^|[;&|])[ \t]*(?:\.|source)[ \t]+([^ \t;]+)")
 _LIBRARIES: Final = frozenset(
     {"/lib/lsb/init-functions", "/etc/rc.d/init.d/functions", "/etc/init.d/functions"}
 )
@@ -49,6 +49,7 @@ _PLAIN_PATH: Final = re.compile(r"/[\w/.@+-]+\Z")
 _VARIABLE: Final = re.compile(r"\$\{?(\w+)\}?")
 LONGEST: Final = 64 << 10
 """Characters of an init script that are read at most."""
+LONGEST_LINE: Final = 400
 
 
 class Start(NamedTuple):
@@ -165,12 +166,14 @@ def config_file(script: str) -> str:
     known: dict[str, str] = {}
     files: set[str] = set()
     for line in script.split("\n"):
+        if len(line) > LONGEST_LINE:
+            return ""
         if found := _ASSIGNED.match(line):
             name, quote, value = found.groups()
             known[name] = value if quote == "'" else _filled(value, known)
-        elif (found := _SOURCED.match(line)) and found[1] not in _LIBRARIES:
+        elif (found := _SOURCED.search(line)) and found[1] not in _LIBRARIES:
             return ""
-        elif not line.lstrip().startswith("#") and (found := _LAUNCH.search(line[:400].rstrip())):
+        elif not line.lstrip().startswith("#") and (found := _LAUNCH.search(line.rstrip())):
             files.add(_filled(found[1], known))
     (file,) = files if len(files) == 1 else ("",)
     return file if _PLAIN_PATH.match(file) else ""

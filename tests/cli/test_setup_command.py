@@ -66,6 +66,10 @@ def test_check_finds_what_setup_would_do_and_nothing_afterwards(
 ) -> None:
     assert {told.step for told in check.worst_first(look(backend))} >= {"nginx"}
     backend.apply(planned(backend, setup.proposal(backend), monkeypatch))
+    # The journal's old entries go by choice alone.
+    chosen = 'schema = 1\n[journal]\nSystemMaxUse = "100M"\n'
+    assert "journal-disk" in {told.finding.code for told in check.worst_first(look(backend))}
+    backend.apply(planned(backend, chosen, monkeypatch))
     # Nothing but what the administrator has promised too much: which limit to lower is told.
     (told,) = check.worst_first(look(backend))
     assert told.finding.code == "limits-over-ram"

@@ -5,6 +5,8 @@ tests/setup/test_real_redis.py asks a real server about the same inputs.
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -276,3 +278,27 @@ def test_any_configuration_is_read(text: str, options: list[str | None]) -> None
     config = MORE.config(text, *options)
     assert isinstance(config.trouble, str)
     assert isinstance(config.password, str)
+
+
+TIRING = {
+    "lines": "a\n",
+    "saves": "save 1 1\n",
+    "folders": "dir x\n",
+    "includes": "include /none\n",
+    "patterns": "include /x*/*\n",
+    "users": "user default >a\n",
+    "quotes": '"a" ',
+    "open quotes": '"\\a',
+    "escapes": "'\\'",
+    "blanks": " \t",
+}
+
+
+@pytest.mark.parametrize("piece", TIRING.values(), ids=TIRING)
+def test_a_long_file_costs_no_more_than_its_length(piece: str) -> None:
+    """The most that is read takes a fraction of a second; a quadratic reader took minutes."""
+    text = piece * (MOST_BYTES // len(piece) - 10)
+    disk = Disk()
+    before = time.process_time()
+    disk.config(text)
+    assert time.process_time() - before < 2
