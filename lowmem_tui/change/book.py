@@ -6,9 +6,9 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from lowmem_tui.change.live import live_before
-from lowmem_tui.change.record import Record
+from lowmem_tui.change.record import Record, dump
 from lowmem_tui.model.change import State
-from lowmem_tui.model.errors import UnreloadedError
+from lowmem_tui.model.errors import HalfDoneError, RefusedError, UnreloadedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,6 +16,13 @@ if TYPE_CHECKING:
     from lowmem_tui.change.site import Site
     from lowmem_tui.model.plan import Plan
     from lowmem_tui.model.unit import UnitProperties
+
+
+LARGEST = 4 << 20
+"""Bytes of a record that begins: half of what is read again, for more is written into it."""
+
+NOTE = 2000
+"""Characters that are kept of a note."""
 
 
 class RecordBook:
@@ -34,7 +41,7 @@ class RecordBook:
             time=site.wall(),
             boot_id=site.boot_id,
             by=site.by(),
-            note=self._note,
+            note=self._note[:NOTE],
             state=State.APPLYING,
             plan=self._plan,
             live=live_before(self._plan, site.hands, before),
@@ -44,7 +51,11 @@ class RecordBook:
         self._site.journal.publish()
 
     def _begin(self, record: Record) -> None:
-        """Write the record ahead. OSError."""
+        """Write the record ahead. OSError, RefusedError."""
+        if len(dump(record)) > LARGEST:
+            raise RefusedError(
+                "This change is too large to be written down, so it is not made: make it in parts."
+            )
         try:
             self._site.journal.put(record)
         except OSError:
@@ -62,10 +73,11 @@ class RecordBook:
         """See ``Book``. What systemd could not be asked for, the next start asks."""
         if isinstance(failure, UnreloadedError):
             return
-        with contextlib.suppress(OSError):
-            self._end(State.FAILED, str(failure))
+        left = failure.remaining if isinstance(failure, HalfDoneError) else ()
+        with contextlib.suppress(OSError, RefusedError):
+            self._end(State.INCOMPLETE if left else State.FAILED, str(failure), left)
 
-    def _end(self, state: State, said: str = "") -> None:
+    def _end(self, state: State, said: str = "", left: tuple[str, ...] = ()) -> None:
         if self.record is not None:
-            self._site.journal.put(self.record.to(state, said))
+            self._site.journal.put(self.record.to(state, said, left))
             self._site.journal.publish()

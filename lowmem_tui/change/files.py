@@ -269,6 +269,19 @@ def is_others(path: str) -> bool:
     return path.startswith(FOREIGN) and path not in OWN
 
 
+def is_ours(path: str) -> bool:
+    """Tell whether this is a path that we may write."""
+    try:
+        return bool(_parts(path))
+    except PermissionError:
+        return False
+
+
+def is_trial(path: str) -> bool:
+    """Tell whether this is the path of a trial's drop-in."""
+    return is_ours(path) and path.endswith(f"/{TRIAL_DROP_IN}")
+
+
 def _ours(place: str, folder: str) -> bool:
     return place in PLACES or folder in MADE_BY_US
 

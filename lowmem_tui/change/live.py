@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+from functools import partial
 from typing import TYPE_CHECKING
 
 from lowmem_tui.change.apply import ORDER
 from lowmem_tui.change.compare import same
 from lowmem_tui.change.record import LimitBefore, LiveBefore, ScoresBefore
 from lowmem_tui.change.revive import running
+from lowmem_tui.change.transaction import Restore
+from lowmem_tui.model.quantity import render_limit
+from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import CGROUP_FILES, Unlimited
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from lowmem_tui.change.record import Record
     from lowmem_tui.change.steps import Hands
@@ -70,27 +74,42 @@ def restore(record: Record, hands: Hands, *, same_boot: bool) -> None:
 
     After another boot the processes are others: then it is what systemd has loaded.
     """
-    now = hands.manager.properties(record.units)
+    for step in restoring(record, same_boot=same_boot):
+        step.undo(hands)
+
+
+def restoring(
+    record: Record, *, same_boot: bool, others: Collection[str] = ()
+) -> Iterator[Restore]:
+    """Yield the steps of ``restore``; of ``others`` it is what systemd has loaded in any case."""
     for limit in record.live.limits:
-        unit = now[limit.unit]
-        before = limit.before if same_boot else unit.loaded(limit.key)
-        group = (same_boot and limit.cgroup) or unit.control_group
-        if group and isinstance(before, int | Unlimited):
-            file = CGROUP_FILES[limit.key]
-            has = hands.kernel.limit(group, file)
-            if has is not None and not same(limit.key, has, before):
-                # It may end at any moment.
-                with contextlib.suppress(FileNotFoundError):
-                    hands.kernel.set_limit(group, file, before)
+        here = same_boot and limit.unit not in others
+        what = f"{CGROUP_FILES[limit.key]} of {plain(limit.unit)}"
+        left = f"make {what} {render_limit(limit.before)}"
+        yield Restore(left, partial(_restore_limit, limit, here))
     for scores in record.live.scores:
-        _restore_scores(scores, now[scores.unit], hands, same_boot=same_boot)
+        here = same_boot and scores.unit not in others
+        left = f"make oom_score_adj of {plain(scores.unit)} {scores.before} again"
+        yield Restore(left, partial(_restore_scores, scores, here))
 
 
-def _restore_scores(
-    scores: ScoresBefore, unit: UnitProperties, hands: Hands, *, same_boot: bool
-) -> None:
+def _restore_limit(limit: LimitBefore, here: bool, hands: Hands) -> None:
+    unit = hands.manager.properties((limit.unit,))[limit.unit]
+    before = limit.before if here else unit.loaded(limit.key)
+    group = (here and limit.cgroup) or unit.control_group
+    if group and isinstance(before, int | Unlimited):
+        file = CGROUP_FILES[limit.key]
+        has = hands.kernel.limit(group, file)
+        if has is not None and not same(limit.key, has, before):
+            # It may end at any moment.
+            with contextlib.suppress(FileNotFoundError):
+                hands.kernel.set_limit(group, file, before)
+
+
+def _restore_scores(scores: ScoresBefore, same_boot: bool, hands: Hands) -> None:
     """Give back each process its own score; those that came since, what they would have got."""
     kernel = hands.kernel
+    unit = hands.manager.properties((scores.unit,))[scores.unit]
     known = {(pid, start): was for pid, start, was in scores.processes} if same_boot else {}
     came = kernel.processes(unit.control_group) if unit.control_group else ()
     for pid, start in {**known, **dict.fromkeys(came)}:

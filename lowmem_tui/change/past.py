@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from lowmem_tui.change.journal import Journal, shown, summary
+from lowmem_tui.change.journal import Journal, public, shown, summary
 from lowmem_tui.change.transaction import in_words
 from lowmem_tui.model.change import State
-from lowmem_tui.model.errors import NotPermittedError, PutBackError, RefusedError
+from lowmem_tui.model.errors import (
+    InvalidValueError,
+    NotPermittedError,
+    PutBackError,
+    RefusedError,
+)
 from lowmem_tui.model.text import plain
 
 if TYPE_CHECKING:
@@ -41,6 +47,13 @@ def history(store: Store, *, everything: bool, trial: Trial | None) -> Sequence[
         else change
         for change in reversed(changes)
     ]
+
+
+def notices(store: Store) -> Sequence[str]:
+    """Return sentences on records that are not in the history: nobody could understand them."""
+    with contextlib.suppress(OSError, InvalidValueError):
+        return [plain(notice, 1000) for notice in public(store).notices]
+    return ()
 
 
 def files_of(store: Store, change: str) -> Sequence[FileChange]:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from lowmem_tui.change import decode
+from lowmem_tui.change.decode import Fields, flat, listed, maybe, number, once, parse, that, whole
+from lowmem_tui.change.files import is_ours, is_trial
 from lowmem_tui.change.who import By
+from lowmem_tui.model import kept
 from lowmem_tui.model.change import Change, State
 from lowmem_tui.model.errors import InvalidValueError
 from lowmem_tui.model.plan import (
@@ -19,12 +23,22 @@ from lowmem_tui.model.plan import (
     Plan,
     When,
 )
-from lowmem_tui.model.unit import INFINITY, Key, Unlimited, is_unit_name
+from lowmem_tui.model.trial import LONGEST
+from lowmem_tui.model.unit import CGROUP_FILES, INFINITY, Key, Unlimited, is_unit_name
 
 if TYPE_CHECKING:
     from lowmem_tui.model.unit import Limit, Value
 
 SCHEMA = 1
+
+LAST = 999_999_999
+"""The highest number of a change."""
+
+WHEN = number(0, 253_000_000_000)
+"""Reads a time in seconds since 1970, or after boot; every clock and calendar can show it."""
+
+TRIED = frozenset({State.TRIAL, State.CONFIRMING, State.CONFIRMED, State.EXPIRED})
+"""The states of a change that was tried first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +104,8 @@ class Record:
     trial: TrialRun | None = None
     undoes: tuple[int, ...] = ()
     said: str = ""
+    remaining: tuple[str, ...] = ()
+    """What rolling back could not do (``incomplete``), each as what to do by hand."""
 
     @property
     def units(self) -> tuple[str, ...]:
@@ -104,9 +120,9 @@ class Record:
         """The files that it changes for good."""
         return tuple(file.path for file in self.plan.files)
 
-    def to(self, state: State, said: str = "") -> Record:
+    def to(self, state: State, said: str = "", remaining: tuple[str, ...] = ()) -> Record:
         """Return the record in another state."""
-        return replace(self, state=state, said=said or self.said)
+        return replace(self, state=state, said=said or self.said, remaining=remaining)
 
     def change(self, state: State | None = None) -> Change:
         """Return what may be shown of it."""
@@ -122,6 +138,7 @@ class Record:
             undoes=tuple(map(str, self.undoes)),
             said=self.said,
             actions=tuple(action.public for action in self.plan.actions),
+            remaining=self.remaining,
         )
 
 
@@ -140,85 +157,214 @@ def _limit(value: object) -> str:
 
 
 def load(text: str) -> Record:
-    """Read a record back. Raises InvalidValueError for what is none."""
+    """Read a record back. Raises InvalidValueError for what we would not have written."""
     try:
-        made = json.loads(text)
-        if made.pop("schema") != SCHEMA:
+        made = Fields(parse(text))
+        if made("schema", lambda found: found) != SCHEMA:
             raise InvalidValueError("another version of lowmem-tui has written it")
-        live, trial, plan = made.pop("live"), made.pop("trial"), made.pop("plan")
-        return Record(
-            **{
-                **made,
-                "by": By(**made["by"]),
-                "state": State(made["state"]),
-                "undoes": tuple(made["undoes"]),
-                "plan": Plan(
-                    tuple(Edit(e["unit"], Key(e["key"]), e["value"]) for e in plan["edits"]),
-                    tuple(FileChange(**file) for file in plan["files"]),
-                    tuple(effect_from(each) for each in plan["effects"]),
-                    (),
-                    (),
-                    tuple(action_from(each) for each in plan.get("actions", ())),
-                ),
-                "live": _live(live),
-                "trial": trial and _trial(trial),
-            }
+        record = Record(
+            id=made("id", whole(1, LAST)),
+            time=made("time", WHEN),
+            boot_id=made("boot_id", flat),
+            by=made("by", _by),
+            note=made("note", decode.text),
+            state=made("state", _state),
+            plan=made("plan", _plan),
+            live=made("live", _live),
+            trial=made("trial", maybe(_trial)),
+            undoes=made("undoes", listed(whole(1, LAST))),
+            said=made("said", decode.text),
+            remaining=made.optional("remaining", listed(decode.text), ()),
         )
-    except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        if isinstance(error, InvalidValueError):
-            raise
+        made.done()
+        _agrees(record)
+    except InvalidValueError:
+        raise
+    except ValueError as error:
         raise InvalidValueError(f"it is no record of a change: {error}") from error
+    return record
 
 
-def action_from(made: dict[str, Any]) -> Action:
-    """Read an action back."""
-    return Action(
-        **{**made, "kind": ActionKind(made["kind"]), "phase": Phase(made["phase"])},
+def _agrees(record: Record) -> None:
+    """Raise ValueError where parts of a record contradict each other."""
+    if record.trial is None and record.state in TRIED:
+        raise ValueError(f"it is {record.state} and has no trial")
+    if not once(record.undoes) or any(number >= record.id for number in record.undoes):
+        raise ValueError("it undoes what came later")
+    tried = record.trial.files if record.trial else ()
+    if not once((*record.paths, *(file.path for file in tried))):
+        raise ValueError("a file comes twice")
+    units = set(record.units)
+    seen = [limit.unit for limit in record.live.limits] + [s.unit for s in record.live.scores]
+    if not units.issuperset(seen):
+        raise ValueError("a unit comes that it does not change")
+
+
+def _by(found: object) -> By:
+    made = Fields(found)
+    by = By(
+        made("uid", whole(0, 1 << 32)),
+        made("user", flat),
+        made("sudo_user", flat),
+        made("ssh_client", flat),
     )
+    made.done()
+    return by
 
 
-def effect_from(made: dict[str, Any]) -> Effect:
-    """Read an effect back."""
-    return Effect(
-        made["unit"],
-        Key(made["key"]),
-        made["from_"],
-        made["to"],
-        When(made["when"]),
-        _value(made["loaded"]),
-        _value(made["live"]),
+def _plan(found: object) -> Plan:
+    made = Fields(found)
+    plan = Plan(
+        made("edits", listed(_edit)),
+        made("files", listed(_file)),
+        made("effects", listed(effect_from)),
+        (),
+        (),
+        made.optional("actions", listed(action_from), ()),
     )
+    made.done()
+    return plan
 
 
-def _value(made: Any) -> Value | None:  # noqa: ANN401 - what JSON gives
+def _edit(found: object) -> Edit:
+    made = Fields(found)
+    edit = Edit(made("unit", _unit), made("key", _key), made("value", maybe(decode.text)))
+    made.done()
+    return edit
+
+
+def _file(found: object) -> FileChange:
+    made = Fields(found)
+    file = FileChange(
+        made("path", that(flat, is_ours, "no file of lowmem-tui")),
+        made("before", maybe(decode.text)),
+        made("after", maybe(decode.text)),
+    )
+    made.done()
+    return file
+
+
+def action_from(found: object) -> Action:
+    """Read an action back. ValueError."""
+    made = Fields(found)
+    action = Action(
+        made("kind", _kind),
+        made("what", flat),
+        made("before", _action_value),
+        made("after", _action_value),
+        made.optional("phase", lambda word: Phase(flat(word)), Phase.LATE),
+        made.optional("words", decode.text, ""),
+    )
+    made.done()
+    if action.kind in {ActionKind.RUN, ActionKind.SERVICE}:
+        _unit(action.what)
+    return action
+
+
+def _action_value(found: object) -> str:
+    value = decode.text(found)
+    if kept.is_foreign(value) and not kept.reason_of(value):
+        kept.file_of(value)
+    return value
+
+
+def effect_from(found: object) -> Effect:
+    """Read an effect back. ValueError."""
+    made = Fields(found)
+    effect = Effect(
+        made("unit", _unit),
+        made("key", _key),
+        made("from_", decode.text),
+        made("to", decode.text),
+        made("when", lambda word: When(flat(word))),
+        made("loaded", maybe(_value)),
+        made("live", maybe(_value)),
+    )
+    made.done()
+    return effect
+
+
+def _value(found: object) -> Value:
     # No word of systemd's for another setting is "infinity".
-    return INFINITY if made == "infinity" else made
+    if found == str(INFINITY):
+        return INFINITY
+    return flat(found) if isinstance(found, str) else whole(-1000, 1 << 64)(found)
 
 
-def _live(made: dict[str, Any]) -> LiveBefore:
-    return LiveBefore(
-        tuple(
-            LimitBefore(m["unit"], Key(m["key"]), m["cgroup"], _as_limit(m["before"]))
-            for m in made["limits"]
-        ),
-        tuple(
-            ScoresBefore(
-                m["unit"],
-                m["cgroup"],
-                m["before"],
-                m["after"],
-                tuple((pid, start, score) for pid, start, score in m["processes"]),
-            )
-            for m in made["scores"]
-        ),
-        tuple(made["active"]),
+def _live(found: object) -> LiveBefore:
+    made = Fields(found)
+    live = LiveBefore(
+        made("limits", listed(_limit_before)),
+        made("scores", listed(_scores_before)),
+        made.optional("active", listed(_unit), ()),
     )
+    made.done()
+    return live
 
 
-def _as_limit(made: Any) -> Limit:  # noqa: ANN401 - what JSON gives
-    return INFINITY if made == "infinity" else int(made)
+def _limit_before(found: object) -> LimitBefore:
+    made = Fields(found)
+    limit = LimitBefore(
+        made("unit", _unit),
+        made("key", that(_key, lambda key: key in CGROUP_FILES, "no limit")),
+        made("cgroup", _cgroup),
+        made("before", _as_limit),
+    )
+    made.done()
+    return limit
 
 
-def _trial(made: dict[str, Any]) -> TrialRun:
-    files = tuple(FileChange(**file) for file in made.pop("files"))
-    return TrialRun(**made, files=files)
+def _scores_before(found: object) -> ScoresBefore:
+    made = Fields(found)
+    scores = ScoresBefore(
+        made("unit", _unit),
+        made("cgroup", _cgroup),
+        made("before", _SCORE),
+        made("after", _SCORE),
+        made("processes", listed(_process)),
+    )
+    made.done()
+    return scores
+
+
+def _process(found: object) -> tuple[int, int, int]:
+    if not isinstance(found, list) or len(found) != 3:
+        raise ValueError("not a process")
+    return whole(1, 1 << 31)(found[0]), whole(0, 1 << 64)(found[1]), _SCORE(found[2])
+
+
+def _as_limit(found: object) -> Limit:
+    return INFINITY if found == str(INFINITY) else whole(0, 1 << 64)(found)
+
+
+def _trial(found: object) -> TrialRun:
+    made = Fields(found)
+    trial = TrialRun(
+        made("seconds", whole(1, LONGEST)),
+        made("deadline", WHEN),
+        made("monotonic", WHEN),
+        made("files", listed(that(_file, lambda file: is_trial(file.path), "no trial's"))),
+    )
+    made.done()
+    return trial
+
+
+def _state(found: object) -> State:
+    return State(flat(found))
+
+
+def _kind(found: object) -> ActionKind:
+    return ActionKind(flat(found))
+
+
+def _key(found: object) -> Key:
+    return Key(flat(found))
+
+
+_SCORE = whole(-1000, 1000)
+_unit = that(flat, is_unit_name, "not a unit's name")
+_cgroup = that(
+    flat,
+    lambda path: not path or (path.startswith("/") and ".." not in path.split("/")),
+    "not a control group",
+)

@@ -6,14 +6,14 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from lowmem_tui.change import places
-from lowmem_tui.change.journal import OPEN
-from lowmem_tui.change.live import catch_up, restore
-from lowmem_tui.change.revive import revive
-from lowmem_tui.change.steps import Act
+from lowmem_tui.change.journal import DIGITS, ODD, OPEN
+from lowmem_tui.change.live import catch_up
+from lowmem_tui.change.rolling import Rolled, rolled_back
 from lowmem_tui.change.transaction import in_words
-from lowmem_tui.change.trial import ROOM_FILES, clear, kept_files, take_back, timer_name
-from lowmem_tui.model.change import State
-from lowmem_tui.model.errors import LowmemError, NotPermittedError, PutBackError
+from lowmem_tui.change.trial import ROOM_FILES, clear, kept_files, timer_name
+from lowmem_tui.model.change import State, way_out
+from lowmem_tui.model.errors import LowmemError, ManagerError, NotPermittedError, PutBackError
+from lowmem_tui.model.integer import natural
 from lowmem_tui.model.text import plain
 
 if TYPE_CHECKING:
@@ -27,35 +27,51 @@ if TYPE_CHECKING:
 def settle(site: Site, *, over: bool = False) -> list[str]:
     """See to every change that was not ended; return sentences. The caller holds the lock.
 
-    ``over`` says that the time of the trial is over, whatever the clock says.
-    Raises PutBackError, NotPermittedError: it is tried again at the next start.
+    ``over`` says that the time of the trial is over, whatever the clock says. A step that fails
+    keeps none of the others: what is left of a change is told in its record (``incomplete``).
+
+    Raises PutBackError, NotPermittedError where systemd does not read its files again, or where
+    the history itself cannot be read or written: it is tried again at the next start.
     """
     said: list[str] = []
-    doing = "reading the history"
+    failed: list[tuple[str, Exception]] = []
+    # Nobody else writes now, so what is half written is nobody's.
+    site.journal.tidy()
     try:
-        # Nobody else writes now, so what is half written is nobody's.
-        site.journal.tidy()
-        runs = False
-        records, strange = site.journal.read()
-        for record in records:
-            if record.state not in OPEN:
-                continue
-            doing = f"change {record.id} was interrupted, and settling it"
+        found = site.journal.read()
+    except OSError as error:
+        raise _failure(error, "reading the history") from error
+    runs = False
+    for record in found.known:
+        if record.state not in OPEN:
+            continue
+        try:
             if not over and record.state is State.TRIAL and _still_runs(site, record):
                 runs = True
                 continue
             said.append(_settle(site, record))
-        if not runs:
-            said += _empty_room(site, records)
-        said += strange
-        # A record may have been written, and the summary not any more.
-        site.journal.publish()
-    except (OSError, LowmemError) as error:
-        kind = NotPermittedError if isinstance(error, NotPermittedError) else PutBackError
-        why = in_words(error, doing)
-        why = why[:1].upper() + why[1:]
-        raise kind(f"{why}; nothing else was touched.") from error
+        except (OSError, LowmemError) as error:
+            failed.append((f"change {record.id} was interrupted, and settling it", error))
+    # One whose record the disk does not give has not lost it.
+    if not (runs or failed or found.unread):
+        try:
+            said += _empty_room(site, found.known)
+        except (OSError, LowmemError) as error:
+            failed.append(("ending a trial", error))
+    said += site.journal.set_aside(found.strange)
+    said += [*found.unread, *site.store.troubles()]
+    # A record may have been written, and the summary not any more.
+    site.journal.publish()
+    if failed:
+        doing, why = failed[0]
+        raise _failure(why, doing) from why
     return said
+
+
+def _failure(error: Exception, doing: str) -> LowmemError:
+    kind = NotPermittedError if isinstance(error, NotPermittedError) else PutBackError
+    why = in_words(error, doing)
+    return kind(f"{why[:1].upper()}{why[1:]}; nothing else was touched.")
 
 
 def _same_boot(site: Site, record: Record) -> bool:
@@ -67,36 +83,81 @@ def _still_runs(site: Site, record: Record) -> bool:
         _same_boot(site, record)
         and record.trial is not None
         and site.monotonic() < record.trial.monotonic
-        and site.store.read(places.RESULT) is None
+        and _says(site, places.RESULT) is None
     )
 
 
+def _says(site: Site, path: str) -> str | None:
+    """Return what is in a file of a trial; what is no file of ours says nothing. OSError."""
+    try:
+        return site.store.read(path)
+    except OSError as error:
+        if error.errno in ODD:
+            return None
+        raise
+
+
 def _settle(site: Site, record: Record) -> str:
+    """Settle a change; returns what came of it. OSError, LowmemError: its record stays open."""
     name = f"Change {record.id}"
     if record.trial is None:
-        left, revived = _put_back(site, record)
-        all_of_it = "" if left else ": everything is as it was before"
-        sentence = f"{name} was interrupted and is put back{all_of_it}."
-        return _end(site, record, State.FAILED, " ".join((sentence, *left, *revived)))
+        rolled = rolled_back(site, record)
+        if rolled.left and not rolled.unreloaded:
+            return _incomplete(site, record, f"{name} was interrupted", rolled)
+        _reloaded(rolled)
+        words = (f"{name} was interrupted and is put back: everything is as it was before.",)
+        return _end(site, record, State.FAILED, " ".join((*words, *rolled.revived)))
     here = _same_boot(site, record)
-    result = site.store.read(places.RESULT) if here else None
+    result = _says(site, places.RESULT) if here else None
     if record.state is State.CONFIRMING and result is None and _kept(site, record):
-        sentence = f"{name} was interrupted while it was being kept, and is kept now."
-        return _end(site, record, State.CONFIRMED, " ".join((sentence, *_finish(site, record))))
+        return _keep(site, record)
     said = (result or "").split("\n")
+    left: tuple[str, ...] = ()
+    began = record.state is State.APPLYING
     if here and not (result is not None and _is_gone(site, record)):
-        said += take_back(site, record)
+        rolled = rolled_back(site, record)
+        left = rolled.left
+        said += rolled.revived
+        _reloaded(rolled)
     elif not here and record.state is State.CONFIRMING:
         said = ["It was being kept when the machine stopped, but nothing had been written yet."]
     also = "".join(f" {words}" for words in said if words)
     for file in (*record.trial.files, *record.plan.files):
-        site.hands.files.tidy(file.path)
-    if record.state is State.APPLYING:
+        with contextlib.suppress(OSError):
+            site.hands.files.tidy(file.path)
+    why = "nobody confirmed it" if here else "the machine was restarted"
+    if left:
+        what = "was interrupted as it began" if began else f"is over ({why})"
+        return _incomplete(site, record, f"{name}, a trial, {what}", Rolled(left, "", (also,)))
+    if began:
         sentence = f"{name}, a trial, was interrupted as it began and is taken back.{also}"
         return _end(site, record, State.FAILED, sentence)
-    why = "nobody confirmed it" if here else "the machine was restarted"
     sentence = f"{name}, a trial, is over and was taken back: {why}.{also}"
     return _end(site, record, State.EXPIRED, sentence)
+
+
+def _reloaded(rolled: Rolled) -> None:
+    """Raise ManagerError unless systemd has read its files again: nothing is settled before."""
+    if rolled.unreloaded:
+        raise ManagerError(f"{rolled.unreloaded}.")
+
+
+def _incomplete(site: Site, record: Record, what: str, rolled: Rolled) -> str:
+    left = "; ".join(rolled.left)
+    sentence = f"{what}, and rolling it back is incomplete: {left}. {way_out(record.id)}"
+    said = " ".join((sentence, *rolled.revived))
+    return _end(site, record, State.INCOMPLETE, said, rolled.left)
+
+
+def _keep(site: Site, record: Record) -> str:
+    """Go on with keeping a trial."""
+    name = f"Change {record.id}"
+    left = _finish(site, record)
+    if left:
+        what = f"{name} was interrupted while it was being kept"
+        return _incomplete(site, record, what, Rolled(tuple(left), "", ()))
+    sentence = f"{name} was interrupted while it was being kept, and is kept now."
+    return _end(site, record, State.CONFIRMED, sentence)
 
 
 def _is_gone(site: Site, record: Record) -> bool:
@@ -115,60 +176,50 @@ def _kept(site: Site, record: Record) -> bool:
     )
 
 
-def _end(site: Site, record: Record, state: State, sentence: str) -> str:
+def _end(
+    site: Site, record: Record, state: State, sentence: str, left: tuple[str, ...] = ()
+) -> str:
     said = plain(sentence, 2000)
-    site.journal.put(record.to(state, said))
+    site.journal.put(record.to(state, said, left))
     if record.trial is not None:
         clear(site, record.id)
     site.journal.publish()
     return said
 
 
-def _put_back(site: Site, record: Record) -> tuple[list[str], list[str]]:
-    """Write each file as it was, unless somebody has edited it since.
-
-    Returns sentences on what is left, and on what was started again.
-    """
-    hands = site.hands
-    actions = [Act(action) for action in reversed(record.plan.actions)]
-    once = [act for act in actions if not act.action.kind.repeats]
-    for act in once:
-        act.undo(hands)
-    left = list(_write(site, ((f, f.after, f.before) for f in record.plan.files)))
-    hands.manager.reload()
-    for act in actions:
-        if act not in once:
-            act.undo(hands)
-    here = _same_boot(site, record)
-    restore(record, hands, same_boot=here)
-    return left, list(revive(record.live.active, hands.manager)) if here else []
-
-
 def _finish(site: Site, record: Record) -> list[str]:
-    """Write the files of a trial that is to be kept, not its own; returns what is left."""
+    """Write the files of a trial that is to be kept, not its own; returns what is left to do."""
     files = kept_files(record)
     here = _same_boot(site, record)
     if not here:
         files = record.plan.files
-    left = list(_write(site, ((f, f.before, f.after) for f in files)))
+    left: list[str] = []
+    for file in files:
+        try:
+            left += _write(site, file)
+        except (OSError, LowmemError) as error:
+            verb = "remove" if file.after is None else "write"
+            left.append(f"{verb} {plain(file.path)} ({in_words(error)})")
     site.hands.manager.reload()
     if not here:
-        catch_up(record, site.hands)
+        try:
+            catch_up(record, site.hands)
+        except (OSError, LowmemError) as error:
+            left.append(f"set what runs to what systemd has loaded ({in_words(error)})")
     return left
 
 
-def _write(site: Site, files: Iterable[tuple[FileChange, str | None, str | None]]) -> Iterator[str]:
-    """Make files that say one thing say another; yields sentences on those that say a third."""
-    for file, now, then in files:
-        found = site.hands.files.read(file.path)
-        if found not in {now, then}:
-            yield f"{plain(file.path)} was edited meanwhile and is left alone: look at it."
-        elif found == then:
-            site.hands.files.tidy(file.path)
-        elif then is None:
-            site.hands.files.remove(file.path)
-        else:
-            site.hands.files.write(file.path, then)
+def _write(site: Site, file: FileChange) -> Iterator[str]:
+    """Do a change of a file; yields what is left to do where somebody else has edited it."""
+    found = site.hands.files.read(file.path)
+    if found not in {file.before, file.after}:
+        yield f"look at {plain(file.path)}: it was edited meanwhile and is left alone"
+    elif found == file.after:
+        site.hands.files.tidy(file.path)
+    elif file.after is None:
+        site.hands.files.remove(file.path)
+    else:
+        site.hands.files.write(file.path, file.after)
 
 
 def _empty_room(site: Site, records: Iterable[Record]) -> list[str]:
@@ -176,18 +227,16 @@ def _empty_room(site: Site, records: Iterable[Record]) -> list[str]:
 
     One whose record is lost is not over: it is taken back, by the script, for it alone knows how.
     """
-    found = site.store.read(places.DATA)
-    number = ""
-    with contextlib.suppress(ValueError, IndexError):
-        number = (found or "").split("\n", 1)[0].split(" ")[1]
-    if number.isascii() and number.isdigit():
-        known = any(record.id == int(number) for record in records)
-        if known or site.store.read(places.RESULT) is not None:
-            clear(site, int(number))
+    found = _says(site, places.DATA)
+    number = natural((found or "").split("\n", 1)[0].removeprefix("id "), DIGITS)
+    if number is not None:
+        known = any(record.id == number for record in records)
+        if known or _says(site, places.RESULT) is not None:
+            clear(site, number)
             return []
-        return [_lost(site, int(number))]
+        return [_lost(site, number)]
     for path in ROOM_FILES:
-        if site.store.read(path) is not None:
+        if _says(site, path) is not None:
             site.store.remove(path)
     return []
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lowmem_tui.change.revive import revive
 from lowmem_tui.change.signals import Interruption
-from lowmem_tui.change.steps import Act, Reload
+from lowmem_tui.change.steps import Act, Reload, WriteFile
 from lowmem_tui.model.errors import (
     ChangedError,
     HalfDoneError,
@@ -18,6 +19,7 @@ from lowmem_tui.model.errors import (
     PutBackError,
     UnreloadedError,
 )
+from lowmem_tui.model.plan import ActionKind
 from lowmem_tui.model.text import plain
 
 if TYPE_CHECKING:
@@ -54,8 +56,58 @@ def in_words(error: BaseException, doing: str = "") -> str:
     return f"{at}{type(error).__name__}: {plain(str(error))}"
 
 
-def _repeats(step: Step) -> bool:
-    return isinstance(step, Act) and step.action.kind.repeats
+@dataclass(frozen=True, slots=True)
+class Restore:
+    """A step that is only ever undone, once systemd has read the files again."""
+
+    left: str
+    work: Callable[[Hands], None]
+    doing = ""
+
+    def do(self, hands: Hands) -> None:
+        """See ``Step``."""
+
+    def undo(self, hands: Hands) -> None:
+        """See ``Step``."""
+        self.work(hands)
+
+
+def roll_back(begun: Sequence[Step], hands: Hands) -> dict[Step, str]:
+    """Undo steps that were begun, going on past one that fails; return what is left, by hand.
+
+    The files are restored first, for a restart alone needs nothing else. What was done last is
+    undone first; systemd is reloaded once; then comes what needs that.
+    """
+    back = begun[::-1]
+    files = [step for step in back if isinstance(step, WriteFile)]
+    reloads = [step for step in back if isinstance(step, Reload)]
+    after = sorted((s for s in begun if _when(s)), key=_when)
+    other = [s for s in back if not _when(s) and not isinstance(s, WriteFile | Reload)]
+    steps = (*files, *other, *reloads[:1], *after)
+    return {step: left for step in steps if (left := _undo(step, hands))}
+
+
+def _when(step: Step) -> int:
+    """Return when a step is undone behind the reload; 0 for ahead of it."""
+    if isinstance(step, Restore):
+        return 1
+    if not isinstance(step, Act):
+        return 0
+    action = step.action
+    if action.kind is ActionKind.RUN and action.before == "active":
+        return 2  # a unit that is masked, or has another file, is none that systemd could start
+    return 3 if action.kind.repeats else 0
+
+
+def _undo(step: Step, hands: Hands) -> str:
+    for _ in range(TRIES):
+        try:
+            step.undo(hands)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the others are undone
+            why = in_words(error)
+        else:
+            return ""
+    return f"{step.left} ({why})"
 
 
 class Transaction:
@@ -90,7 +142,7 @@ class Transaction:
         at = self._begun[-1].doing if self._begun and isinstance(error, OSError) else ""
         why = in_words(error, at)
         why = why[:1].upper() + why[1:]
-        left = self._undo_all()
+        left = roll_back(self._begun, self._hands)
         if left and all(isinstance(step, Reload) for step in left):
             return UnreloadedError(
                 f"{why}; the files are as they were, and the next start of lowmem-tui has systemd "
@@ -100,7 +152,8 @@ class Transaction:
         if left:
             return HalfDoneError(
                 f"{why}; not everything could be put back, so do by hand: "
-                f"{'; '.join(left.values())}.{revived}"
+                f"{'; '.join(left.values())}.{revived}",
+                remaining=tuple(left.values()),
             )
         if not isinstance(error, Exception):
             return error
@@ -115,21 +168,3 @@ class Transaction:
             with contextlib.suppress(OSError, LowmemError):
                 return tuple(revive(self._active, self._hands.manager))
         return ("Whether a unit has failed meanwhile is not known: see `systemctl --failed`.",)
-
-    def _undo_all(self) -> dict[Step, str]:
-        """Undo, last first; systemd is reloaded when the files are back. Returns what is left."""
-        reloads = [step for step in self._begun if isinstance(step, Reload)]
-        again = [step for step in self._begun if _repeats(step)]
-        others = [s for s in reversed(self._begun) if not isinstance(s, Reload) and not _repeats(s)]
-        steps = (*others, *reloads[:1], *again)
-        return {step: left for step in steps if (left := self._undo(step))}
-
-    def _undo(self, step: Step) -> str:
-        for _ in range(TRIES):
-            try:
-                step.undo(self._hands)
-            except (OSError, LowmemError) as error:
-                why = in_words(error)
-            else:
-                return ""
-        return f"{step.left} ({why})"

@@ -13,14 +13,16 @@ from __future__ import annotations
 
 import contextlib
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from lowmem_tui.change import places, script
 from lowmem_tui.change.book import RecordBook
-from lowmem_tui.change.live import restore
+from lowmem_tui.change.live import restoring
 from lowmem_tui.change.record import TrialRun
 from lowmem_tui.change.revive import revive
+from lowmem_tui.change.steps import Reload
+from lowmem_tui.change.transaction import roll_back
 from lowmem_tui.model.change import State, Trial
 from lowmem_tui.model.errors import (
     HalfDoneError,
@@ -37,6 +39,7 @@ from lowmem_tui.model.trial import TrialNotice
 if TYPE_CHECKING:
     from lowmem_tui.change.record import Record
     from lowmem_tui.change.site import Site
+    from lowmem_tui.change.steps import Hands, Step
     from lowmem_tui.model.plan import FileChange, Plan
 
 ROOM_FILES = (places.DATA, places.RESULT, places.CONFIRMING, places.SCRIPT, places.NOTICE)
@@ -134,7 +137,7 @@ def arm(site: Site, number: int, seconds: float) -> None:
 
 def clear(site: Site, number: int) -> None:
     """Forget a trial that is over; what cannot be removed now is left for the next start."""
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, RefusedError):
         for path in ROOM_FILES:
             site.store.remove(path)
     with contextlib.suppress(LowmemError):
@@ -218,15 +221,40 @@ def kept_files(record: Record) -> tuple[FileChange, ...]:
 
 
 def take_back(site: Site, record: Record) -> list[str]:
-    """Make everything as it was before a trial; may be done twice. OSError, ManagerError.
+    """Make everything as it was before a trial; may be done twice. PutBackError, ManagerError.
 
     Returns sentences on what else was to be done. What the script does, in Python.
     """
-    hands = site.hands
-    for file in record.trial.files if record.trial else ():
-        if hands.files.read(file.path) is not None:
-            hands.files.remove(file.path)
-        hands.files.tidy(file.path)
-    hands.manager.reload()
-    restore(record, hands, same_boot=True)
-    return list(revive(record.live.active, hands.manager))
+    left = roll_back(steps(record), site.hands)
+    if left:
+        raise PutBackError("; ".join(left.values()))
+    return list(revive(record.live.active, site.hands.manager))
+
+
+def steps(record: Record) -> list[Step]:
+    """Return the steps of a trial, to be undone."""
+    files = record.trial.files if record.trial else ()
+    removed = (TrialFile(file.path) for file in files)
+    return [*removed, Reload(), *restoring(record, same_boot=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class TrialFile:
+    """A drop-in of a trial, which goes whatever is in it: a step that is only undone."""
+
+    path: str
+    doing = ""
+
+    @property
+    def left(self) -> str:
+        """See ``Step``."""
+        return f"remove {plain(self.path)}"
+
+    def do(self, hands: Hands) -> None:
+        """See ``Step``."""
+
+    def undo(self, hands: Hands) -> None:
+        """See ``Step``."""
+        if hands.files.read(self.path) is not None:
+            hands.files.remove(self.path)
+        hands.files.tidy(self.path)

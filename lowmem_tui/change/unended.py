@@ -12,6 +12,7 @@ from lowmem_tui.model.text import plain
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from lowmem_tui.model.change import State
     from lowmem_tui.model.ports import Store
 
 
@@ -20,17 +21,19 @@ def interrupted(store: Store) -> bool:
     try:
         if store.read(DATA) is not None:
             return True
-        if not store.names(RECORDS):
+        if not store.names(RECORDS) and not store.troubles():
             return False
-        from lowmem_tui.change.journal import OPEN, Journal, shown, summary
+        from lowmem_tui.change.journal import OPEN, Journal, public, shown
 
-        records, strange = Journal(store).read()
+        journal = Journal(store)
+        found = journal.read()
+        if found.strange or found.unread or store.troubles():
+            return True
         # A record may have been written, and the summary not any more.
-        return (
-            any(record.state in OPEN for record in records)
-            or (bool(records) and summary(store)[::-1] != shown(records))
-            or bool(strange)
-        )
+        said, notices = public(store), journal.notices()
+        if any(record.state in OPEN for record in found.known) or said.notices != notices:
+            return True
+        return bool(found.known) and said.changes[::-1] != shown(found.known)
     except InvalidValueError:
         return True
     except OSError as error:
@@ -39,16 +42,32 @@ def interrupted(store: Store) -> bool:
         raise PutBackError(f"The history cannot be read: {in_words(error)}.") from error
 
 
-def told(store: Store) -> Sequence[str]:
-    """Return sentences on what is not ended, for who can only look: by what everybody may read."""
+def incomplete(store: Store) -> Sequence[str]:
+    """Return a sentence on each change that was not rolled back whole."""
+    from lowmem_tui.model.change import State
+
+    return told(store, state=State.INCOMPLETE)
+
+
+def told(store: Store, *, state: State | None = None) -> Sequence[str]:
+    """Return sentences on what is not ended, by what everybody may read.
+
+    With ``state`` on the changes in that state alone.
+    """
+    said: list[str] = []
     with contextlib.suppress(InvalidValueError, OSError):
         if store.read(SUMMARY) is not None:
-            from lowmem_tui.change.journal import summary
+            from lowmem_tui.change.journal import public
             from lowmem_tui.model.change import UNENDED
 
-            return [
+            changes, notices = public(store)
+            said += [
                 plain(f"Change {change.id} by {change.by} is {UNENDED[change.state]}.", 1000)
-                for change in reversed(summary(store))
-                if change.state in UNENDED
+                for change in reversed(changes)
+                if change.state in UNENDED and (state is None or change.state is state)
             ]
-    return ()
+            if state is None:
+                said += [plain(notice, 1000) for notice in notices]
+        if state is None:
+            said += store.troubles()
+    return said

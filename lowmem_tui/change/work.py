@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from lowmem_tui.change import places, trial
 from lowmem_tui.change.apply import NoBook, found_by, not_refused, perform
 from lowmem_tui.change.book import RecordBook
+from lowmem_tui.change.rest import incomplete, try_again
 from lowmem_tui.change.settle import settle
 from lowmem_tui.change.signals import Interruptions
 from lowmem_tui.change.transaction import in_words
@@ -139,6 +140,8 @@ def undo(
                 return _end_trial(site, running)
             _no_trial(site)
         records = _records(site)
+        if (rest := incomplete(records, change)) is not None:
+            return try_again(site, rest, records, force=force)
         try:
             made = plan_undo(
                 records, site.hands, situation, change, force=force, with_later=with_later

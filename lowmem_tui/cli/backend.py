@@ -234,12 +234,13 @@ class ServerBackend:
         store = self._memory.store()
         if self.cannot_change:
             return unended.told(store)
+        said: Sequence[str] = ()
         # Nothing is asked of systemd where there is nothing to settle.
-        if not unended.interrupted(store):
-            return ()
-        from lowmem_tui.change.work import settled
+        if unended.interrupted(store):
+            from lowmem_tui.change.work import settled
 
-        return settled(self._site())
+            said = settled(self._site())
+        return said or unended.incomplete(store)
 
     def expire(self) -> None:
         """Take the trial back now, where there is no shell for the script: the demo server."""

@@ -24,14 +24,28 @@ class State(StrEnum):
     """A trial that nobody confirmed: taken back by the clock or by a reboot."""
     UNDONE = "undone"
     FAILED = "failed"
-    """Put back as it was; ``said`` tells why."""
+    """Rolled back; ``said`` tells why."""
+    INCOMPLETE = "incomplete"
+    """It failed, or was interrupted, and rolling it back as well: ``remaining`` tells what is left.
+    ``undo`` tries that again; nothing else waits for it."""
 
 
 UNENDED = {
     State.APPLYING: "being made, or interrupted: then the next start as root puts it back",
     State.CONFIRMING: "being kept, or interrupted: then the next start as root finishes it",
+    State.INCOMPLETE: "incomplete: `lowmem-tui history` tells what is left of it to be rolled "
+    "back, and `lowmem-tui undo` with its number tries that again",
 }
-"""The states of a change that somebody is at, or was, in words."""
+"""The states of a change that is not at its end, in words."""
+
+
+def way_out(number: object) -> str:
+    """Return the sentence on what can be done about a change that is incomplete."""
+    return (
+        f"`lowmem-tui undo {number}` tries that again, and `lowmem-tui undo {number} --force` "
+        "leaves it as it is."
+    )
+
 
 KEPT = frozenset({State.APPLIED, State.CONFIRMED})
 """The states of a change that is in force, and can be undone."""
@@ -64,6 +78,8 @@ class Change:
     """What else there is to say: why it failed, what was left."""
     actions: tuple[Action, ...] = ()
     """What it changed besides files, in the order in which that was done."""
+    remaining: tuple[str, ...] = ()
+    """What rolling back could not do, each as what to do by hand; only where it is incomplete."""
 
     @property
     def why(self) -> str:

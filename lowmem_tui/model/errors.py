@@ -51,4 +51,11 @@ class UnreloadedError(PutBackError):
 
 
 class HalfDoneError(LowmemError):
-    """The change failed on the way and could not be put back whole: the text says what is left."""
+    """The change failed on the way and could not be rolled back whole: the text says what is left.
+
+    So does ``remaining``, one thing to do by hand each.
+    """
+
+    def __init__(self, *words: object, remaining: tuple[str, ...] = ()) -> None:
+        super().__init__(*words)
+        self.remaining = remaining

@@ -155,6 +155,12 @@ class Store(Protocol):
     def tidy(self, folder: str) -> None:
         """Remove the half files that a crash may have left."""
 
+    def set_aside(self, path: str) -> str:
+        """Rename what cannot be read, never over anything else; returns its path then."""
+
+    def troubles(self) -> Sequence[str]:
+        """Return sentences on what others than root could have written: it reads as absent."""
+
 
 class Kernel(Protocol):
     """The kernel's own values: control groups and /proc/PID/oom_score_adj."""

@@ -25,6 +25,7 @@ from lowmem_tui.change.steps import Hands
 from lowmem_tui.change.store import FolderStore
 from lowmem_tui.change.system import LocalSystem
 from lowmem_tui.change.who import By
+from lowmem_tui.host import trusted as trusted_module
 from lowmem_tui.host.demo import DemoServer, roster
 from lowmem_tui.host.demo.loading import load
 from lowmem_tui.host.watcher import Watcher
@@ -272,7 +273,7 @@ def faults(faulty: FaultyOs) -> ExitStack:
     """Let the modules that write see this os."""
     held = ExitStack()
     for module in (
-        *(files_module, store_module, system_module, swap_module),
+        *(files_module, store_module, system_module, swap_module, trusted_module),
         *(links_module, exchange_module, attributes_module),
     ):
         held.enter_context(mock.patch.object(module, "os", faulty))

@@ -230,6 +230,17 @@ class DemoStore:
     def tidy(self, folder: str) -> None:
         """Do nothing: nothing here is ever half written."""
 
+    def set_aside(self, path: str) -> str:
+        """Rename what cannot be read."""
+        with self._lock:
+            new = f"{path}.unreadable"
+            self._files[new] = self._files.pop(path)
+            return new
+
+    def troubles(self) -> Sequence[str]:
+        """Return nothing: nobody else writes here."""
+        return ()
+
 
 class DemoKernel:
     """model.ports.Kernel."""

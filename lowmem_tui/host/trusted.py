@@ -1,0 +1,100 @@
+"""Files of ours that are used only if nobody but root could have written them."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+_LINKS = 40
+"""How many symbolic links are followed, as by the kernel (MAXSYMLINKS)."""
+
+FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+"""How such a file is opened: no link is followed, no pipe is waited for."""
+
+
+def whose(path: str, found: os.stat_result, owner: int = 0, *, group: bool = False) -> str:
+    """Return a sentence on who else could have written this; "" if nobody.
+
+    ``group`` says that it does not matter whether a group can.
+    """
+    if found.st_uid not in {0, owner}:
+        return f"{path} belongs to user {found.st_uid}, not to root"
+    if found.st_mode & stat.S_IWOTH:
+        return f"{path} can be written by everybody"
+    if found.st_mode & stat.S_IWGRP and found.st_gid and not group:
+        return f"{path} can be written by group {found.st_gid}"
+    return ""
+
+
+def folder_trouble(path: str, root: str = "", *, owner: int = 0, group: bool = False) -> str:
+    """Return who else could have put something into a folder below ``root``; "" if nobody.
+
+    Every folder on the way counts, ``root`` itself and those that symbolic links lead through
+    included. ``group`` says that a group may write to those above the last. A folder that is not
+    there is nobody's. OSError as the kernel gives it.
+    """
+    at = root or "/"
+    if words := whose(at, os.lstat(at), owner, group=group):
+        return words
+    todo = [part for part in path.split("/") if part]
+    links = 0
+    while todo:
+        name = todo.pop(0)
+        below = os.path.join(at, name)
+        try:
+            found = os.lstat(below)
+        except FileNotFoundError:
+            return ""
+        if stat.S_ISLNK(found.st_mode):
+            if (links := links + 1) > _LINKS:
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+            target = os.readlink(below)
+            if target.startswith("/"):
+                at = "/"
+                if words := whose(at, os.lstat(at), owner, group=group):
+                    return words
+            todo = [part for part in target.split("/") if part not in {"", "."}] + todo
+            continue
+        if words := whose(below, found, owner, group=group and bool(todo)):
+            return words
+        at = below
+    return ""
+
+
+def read_trusted(path: str, most: int, *, owner: int = 0) -> bytes | None:
+    """Return a regular file of at most ``most`` bytes, None if it is absent.
+
+    Raises OSError as ``read_open``.
+    """
+    try:
+        fd = os.open(path, FLAGS)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    try:
+        return read_open(fd, path, most, owner=owner)
+    finally:
+        os.close(fd)
+
+
+def read_open(fd: int, path: str, most: int, *, owner: int = 0) -> bytes:
+    """Return a file that was opened with ``FLAGS``; its path is for errors.
+
+    Raises OSError: EFBIG for a larger one, EINVAL for a pipe, a socket or a device, EISDIR for a
+    folder (none is waited for), ELOOP for a link; PermissionError (EPERM) if others than root
+    could have written it.
+    """
+    found = os.fstat(fd)
+    if stat.S_ISDIR(found.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, "not a regular file", path)
+    if words := whose(path, found, owner):
+        raise PermissionError(errno.EPERM, words, path)
+    pieces, rest = [], most + 1
+    while rest > 0 and (piece := os.read(fd, min(rest, 1 << 16))):
+        pieces.append(piece)
+        rest -= len(piece)
+    if rest <= 0:
+        raise OSError(errno.EFBIG, f"larger than {most >> 10} KiB", path)
+    return b"".join(pieces)
