@@ -89,6 +89,13 @@ def whole(least: int, most: int) -> Callable[[object], int]:
     return read
 
 
+def flag(made: object) -> bool:
+    """Read true or false."""
+    if not isinstance(made, bool):
+        raise ValueError("neither true nor false")
+    return made
+
+
 def number(least: float, most: float) -> Callable[[object], float]:
     """Return the reader of a number."""
 

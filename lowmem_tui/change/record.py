@@ -221,6 +221,7 @@ def _plan(found: object) -> Plan:
         (),
         (),
         made.optional("actions", listed(action_from), ()),
+        made.optional("at_restart", decode.flag, False),
     )
     made.done()
     return plan

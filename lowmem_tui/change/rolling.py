@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from lowmem_tui.change.apply import needs_reload
@@ -10,18 +11,18 @@ from lowmem_tui.change.journal import undone
 from lowmem_tui.change.live import restoring
 from lowmem_tui.change.revive import revive
 from lowmem_tui.change.steps import Act, Reload, WriteFile
-from lowmem_tui.change.transaction import roll_back
+from lowmem_tui.change.transaction import Restore, roll_back
 from lowmem_tui.change.trial import TrialFile
 from lowmem_tui.model.change import KEPT
-from lowmem_tui.model.errors import LowmemError
-from lowmem_tui.model.plan import Phase
+from lowmem_tui.model.errors import LowmemError, UnsupportedError
+from lowmem_tui.model.plan import ActionKind, Phase
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from lowmem_tui.change.record import Record
     from lowmem_tui.change.site import Site
-    from lowmem_tui.change.steps import Step
+    from lowmem_tui.change.steps import Hands, Step
     from lowmem_tui.model.plan import Action, FileChange
 
 
@@ -47,7 +48,7 @@ def rolled_back(site: Site, record: Record, records: Iterable[Record] = ()) -> R
         with contextlib.suppress(OSError):
             site.hands.files.tidy(file.path)
     unreloaded = next((why for step, why in left.items() if isinstance(step, Reload)), "")
-    rest = tuple(why for step, why in left.items() if not isinstance(step, Reload))
+    rest = dict.fromkeys(why for step, why in left.items() if not isinstance(step, Reload))
     revived: tuple[str, ...] = ()
     if here and not unreloaded:
         try:
@@ -56,7 +57,7 @@ def rolled_back(site: Site, record: Record, records: Iterable[Record] = ()) -> R
             revived = (
                 "Whether a unit has failed meanwhile is not known: see `systemctl --failed`.",
             )
-    return Rolled(rest, unreloaded, revived)
+    return Rolled(tuple(rest), unreloaded, revived)
 
 
 def _steps(site: Site, record: Record, records: Iterable[Record], *, here: bool) -> Iterator[Step]:
@@ -81,11 +82,20 @@ def _steps(site: Site, record: Record, records: Iterable[Record], *, here: bool)
         yield Reload()
     yield from restoring(record, same_boot=here, others=units)
     yield from (Act(action) for action in acts if action.phase is Phase.LATE)
+    for action in acts:
+        if action.kind is ActionKind.SYSCTL and action.before:
+            yield Restore(Act(action).left, partial(_is_there, action))
 
 
 def _later(record: Record, records: Iterable[Record]) -> list[Record]:
     back = undone(records := list(records))
     return [r for r in records if r.id > record.id and r.state in KEPT and r.id not in back]
+
+
+def _is_there(action: Action, hands: Hands) -> None:
+    """Raise UnsupportedError for a setting that this kernel does not have (any more)."""
+    if not hands.system.get(action.kind, action.what):
+        raise UnsupportedError("this kernel has no such setting")
 
 
 def _name(action: Action) -> tuple[str, str]:

@@ -82,6 +82,26 @@ def action(kind: str, what: str, before: str, after: str) -> dict[str, str]:
     }
 
 
+SWAPPINESS = (action("sysctl", "vm.swappiness", "60", "10"),)
+
+
+def refusing(box: Box, error: Exception | None = None) -> Site:
+    """Return a site where vm.swappiness cannot be set."""
+    site = box.site()
+    real: Any = site.hands.system
+
+    class Refusing:
+        progress = None
+        get = real.get
+
+        def put(self, kind: ActionKind, what: str, value: str, check: Callable[[], None]) -> None:
+            if what == "vm.swappiness":
+                raise error or ManagerError("The kernel does not do it.")
+            real.put(kind, what, value, check)
+
+    return replace(site, hands=site.hands._replace(system=Refusing()))
+
+
 # What was cut, and what is told to be left
 IMPOSSIBLE = {
     "a sysctl that this kernel has no more": (
@@ -159,28 +179,11 @@ def test_a_systemd_that_does_not_answer_is_asked_at_the_next_start(box: Box) -> 
 
 
 def test_a_fault_of_ours_keeps_no_other_step(box: Box) -> None:
-    cut(
-        box,
-        action("sysctl", "vm.swappiness", "60", "10"),
-        action("sysctl", "vm.dirty_ratio", "20", "1"),
-    )
-    site = box.site()
-    real: Any = site.hands.system
-
-    class Broken:
-        progress = None
-
-        def put(self, kind: ActionKind, what: str, value: str, check: Callable[[], None]) -> None:
-            if what == "vm.dirty_ratio":
-                raise KeyError(what)
-            real.put(kind, what, value, check)
-
-        get = real.get
-
-    settled(replace(site, hands=site.hands._replace(system=Broken())))
+    cut(box, *SWAPPINESS)
+    settled(refusing(box, KeyError("swappiness")))
     (change,) = past.history(box.site().store, everything=True, trial=None)
     (left,) = change.remaining
-    assert left.startswith("make sysctl vm.dirty_ratio 20 again (KeyError")
+    assert left.startswith("make sysctl vm.swappiness 60 again (KeyError")
     assert not (box.root / FILE[1:]).exists()
 
 
@@ -188,8 +191,9 @@ def test_a_fault_of_ours_keeps_no_other_step(box: Box) -> None:
 
 
 def stuck(box: Box) -> None:
-    cut(box, action("sysctl", "vm.block_dump", "0", "1"))
-    settled(on_this_machine(box))
+    box.demo.system.put(ActionKind.SYSCTL, "vm.swappiness", "10", lambda: None)
+    cut(box, *SWAPPINESS)
+    settled(refusing(box))
     assert states(box) == ["incomplete"]
 
 
@@ -197,12 +201,12 @@ def stuck(box: Box) -> None:
 def test_undo_tries_what_is_left_again(box: Box, number: str | None) -> None:
     stuck(box)
     with pytest.raises(
-        HalfDoneError, match=r"incomplete still: make sysctl vm\.block_dump"
+        HalfDoneError, match=r"incomplete still: make sysctl vm\.swappiness"
     ) as raised:
-        undo(on_this_machine(box), box.situation, number)
+        undo(refusing(box), box.situation, number)
     assert len(raised.value.remaining) == 1
     assert states(box) == ["incomplete"]
-    undo(box.site(), box.situation, number)  # there the setting is back
+    undo(box.site(), box.situation, number)  # there it is possible
     assert states(box) == ["failed"]
     (change,) = past.history(box.site().store, everything=True, trial=None)
     assert change.remaining == ()
@@ -211,11 +215,11 @@ def test_undo_tries_what_is_left_again(box: Box, number: str | None) -> None:
 
 def test_undo_by_force_leaves_it_as_it_is(box: Box) -> None:
     stuck(box)
-    outcome = undo(on_this_machine(box), box.situation, "1", force=True)
-    assert any("left as it is: make sysctl vm.block_dump" in sentence for sentence in outcome.live)
+    outcome = undo(refusing(box), box.situation, "1", force=True)
+    assert any("left as it is: make sysctl vm.swappiness" in sentence for sentence in outcome.live)
     assert states(box) == ["failed"]
     (change,) = past.history(box.site().store, everything=True, trial=None)
-    assert "left as it is: make sysctl vm.block_dump" in change.said
+    assert "left as it is: make sysctl vm.swappiness" in change.said
 
 
 def test_without_a_number_undo_means_the_newest_change(box: Box) -> None:
@@ -231,7 +235,7 @@ def test_what_a_later_change_has_made_of_it_is_left_alone(box: Box) -> None:
     do(box, f"{CHAT}:MemoryMax=450M", f"{CHAT}:OOMScoreAdjust=-50")
     after = box.state()
     undo(box.site(), box.situation, "1")
-    assert box.state() == after
+    assert box.state() == after | {"vm.swappiness": "60"}
     assert states(box) == ["failed", "applied"]
 
 
@@ -250,15 +254,26 @@ def test_an_edited_file_is_left_alone_and_told(box: Box) -> None:
 def test_a_rollback_that_fails_at_once_is_incomplete_as_well(box: Box) -> None:
     """Exit status 7: a step fails, and undoing an earlier one, too."""
     made = box.plan(SET)
-    made = replace(
-        made,
-        actions=(
-            Action(ActionKind.SYSCTL, "vm.swappiness", "x", "10", Phase.EARLY),
-            Action(ActionKind.SYSCTL, "vm.dirty_ratio", "20", "x"),
-        ),
-    )
-    with pytest.raises(HalfDoneError, match=r"do by hand: make sysctl vm\.swappiness x again"):
-        apply(box.site(), made, box.situation)
+    early = Action(ActionKind.SYSCTL, "vm.swappiness", "60", "10", Phase.EARLY)
+    late = Action(ActionKind.SYSCTL, "vm.dirty_ratio", "20", "x")
+    made = replace(made, actions=(early, late))
+    site = box.site()
+    real: Any = site.hands.system
+    tried: list[str] = []
+
+    class Once:
+        progress = None
+        get = real.get
+
+        def put(self, kind: ActionKind, what: str, value: str, check: Callable[[], None]) -> None:
+            tried.append(what)
+            if tried.count("vm.swappiness") > 1:
+                raise ManagerError("The kernel does not do it.")
+            real.put(kind, what, value, check)
+
+    site = replace(site, hands=site.hands._replace(system=Once()))
+    with pytest.raises(HalfDoneError, match=r"do by hand: make sysctl vm\.swappiness 60 again"):
+        apply(site, made, box.situation)
     assert states(box) == ["incomplete"]
     (change,) = past.history(box.site().store, everything=True, trial=None)
     assert len(change.remaining) == 1
