@@ -70,4 +70,4 @@ def told(store: Store, *, state: State | None = None) -> Sequence[str]:
                 said += [plain(notice, 1000) for notice in notices]
         if state is None:
             said += store.troubles()
-    return said
+    return said or ()
