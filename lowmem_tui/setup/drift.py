@@ -34,7 +34,7 @@ def not_in_force(roles: Iterable[Role], container: str) -> Iterator[Finding]:
             "not-in-force",
             Severity.ADVICE if held_back == found else Severity.WARNING,
             role.name,
-            " ".join(said),
+            " ".join(f"{each.key}: {text}" for each, text in zip(found, said, strict=True)),
             _remedy(role, found),
         )
 

@@ -61,7 +61,8 @@ def look(config: Config, main: str, ground: Ground) -> Room:
                 "they share counted more than once) now."
             )
     told = (
-        f"{workers} {'worker' if workers == 1 else 'workers'} with {connections} connections each: "
+        f"{workers} {'worker' if workers == 1 else 'workers'} with {connections} connections each "
+        "(worker_connections): "
         f"with all of them handing requests on ({format_size(request)} of buffers each) nginx may "
         f"come to {format_size(full)}, {common.percent(full, ram)} of RAM."
     )

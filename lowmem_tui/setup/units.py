@@ -198,7 +198,7 @@ _LACKS = {
     Key.MEMORY_MAX: "has no MemoryMax",
     Key.RESTART: "does not come back by itself (Restart={now})",
     Key.RESTART_SEC: "is started again at once (RestartSec={now})",
-    Key.OOM_POLICY: "is stopped whole when one of its processes is killed",
+    Key.OOM_POLICY: "is stopped whole when one of its processes is killed (OOMPolicy={now})",
 }
 _GIVEN_UP = "is given up after a few quick failures (RestartSec={now})"
 _CLOSED = "fails with it then, and nobody can log in"

@@ -83,7 +83,7 @@ def test_what_a_parent_allows_is_no_drift() -> None:
 def test_what_systemd_has_not_read_is_reloaded() -> None:
     setting = Setting(MAX, "50M", "/a.conf", 60 * M, 60 * M, differs=UNREAD)
     (found,) = not_in_force([role(NGINX, setting)], "")
-    assert (found.text, found.remedy) == (UNREAD, "sudo systemctl daemon-reload")
+    assert (found.text, found.remedy) == (f"MemoryMax: {UNREAD}", "sudo systemctl daemon-reload")
 
 
 def test_a_reload_alone_puts_nothing_in_force() -> None:

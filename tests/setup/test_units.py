@@ -61,7 +61,8 @@ def test_a_finding_s_remedy_is_the_command_that_mends_it(box: Box) -> None:
     assert (nginx.code, nginx.severity) == ("gatekeeper-unguarded", Severity.WARNING)
     assert nginx.text == (
         "It is a gatekeeper (tier 0) and is given up after a few quick failures "
-        "(RestartSec=100ms) and is stopped whole when one of its processes is killed."
+        "(RestartSec=100ms) and is stopped whole when one of its processes is killed "
+        "(OOMPolicy=stop)."
     )
     assert nginx.remedy == (
         "sudo lowmem-tui apply --set 'nginx.service:RestartSec=3s' "
