@@ -30,6 +30,8 @@ CONFIG_NAME = "gunicorn.conf.py"
 """Read from the working directory if no file is named."""
 
 _LONG = FLAGS | VALUED
+LONGEST = 4096
+"""Characters of GUNICORN_CMD_ARGS: to split a text as a shell does costs time by its square."""
 WORDS = 2000
 """No command line has more words."""
 
@@ -85,8 +87,10 @@ def _full(flag: str) -> str:
 def of_variable(value: str) -> dict[str, str] | None:
     """Return the options of GUNICORN_CMD_ARGS, which gunicorn splits as a shell does.
 
-    None if it cannot: gunicorn does not start then.
+    None if it cannot, and gunicorn does not start then, or if it is too long to be looked at.
     """
+    if len(value) > LONGEST:
+        return None
     try:
         return parse(shlex.split(value))
     except ValueError:

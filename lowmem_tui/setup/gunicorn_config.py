@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from lowmem_tui.model.text import plain
-from lowmem_tui.setup import common, gunicorn_args, unit_text, unit_words
+from lowmem_tui.setup import common, gunicorn_args, unit_command, unit_text, unit_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,7 +54,7 @@ def read_trusted(files: Files, path: str) -> tuple[str | None, str]:
 
 def folder_of(files: Sequence[UnitFile], unit: str) -> str | None:
     """Return the folder in which a unit starts, without a slash at its end; None if not known."""
-    if any(unit_text.last(files, key) for key in _ROOTS):
+    if unit_command.unreadable(files) or any(unit_text.last(files, key) for key in _ROOTS):
         return None
     said = unit_text.last(files, "WorkingDirectory").removeprefix("-")
     made = unit_words.specified(said, unit)

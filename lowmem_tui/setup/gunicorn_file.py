@@ -45,7 +45,9 @@ def of_file(text: str) -> tuple[dict[str, str], set[str]]:
                 computed.add(name)
             elif value:
                 found[name] = value
-    later = {name for node in ast.walk(tree) for name in _sets_later(node)}
+    nodes = [*ast.walk(tree)]
+    hooked = any(isinstance(node, ast.Attribute) and node.attr == "cfg" for node in nodes)
+    later = {name for node in nodes for name in _sets_later(node, hooked)}
     return {name: value for name, value in found.items() if name not in later}, computed | later
 
 
@@ -55,7 +57,7 @@ def _parsed(text: str) -> ast.Module | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of their escapes and literals
-            return ast.parse(text)
+            return ast.parse(text.removeprefix("\ufeff"))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 
@@ -156,8 +158,11 @@ def _in_scope(node: ast.AST) -> Iterator[ast.AST]:
         yield from ast.iter_child_nodes(node)
 
 
-def _sets_later(node: ast.AST) -> Iterator[str]:
-    """Yield the options that a function sets when it is called, or a hook in gunicorn itself."""
+def _sets_later(node: ast.AST, hooked: bool) -> Iterator[str]:
+    """Yield the options that a function sets when it is called, or a hook in gunicorn itself.
+
+    ``hooked`` says whether the file names gunicorn's own ``cfg`` at all.
+    """
     match node:
         case ast.Global(names=names):
             yield from _options(names)
@@ -167,7 +172,7 @@ def _sets_later(node: ast.AST) -> Iterator[str]:
             yield from OPTIONS
         case ast.Call(func=ast.Attribute(attr="set"), args=[ast.Constant(value=str(name)), _]):
             yield from _options([name.lower()])
-        case ast.Call(func=ast.Attribute(attr="set"), args=[_, _]):
+        case ast.Call(func=ast.Attribute(attr="set")) if hooked:
             yield from OPTIONS
         case _:
             pass

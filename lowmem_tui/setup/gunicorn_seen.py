@@ -295,7 +295,10 @@ def _config(
 ) -> gunicorn_config.Config:
     start, named = resolved.start, resolved.named
     if start.unknown or start.elsewhere or named is None:
-        reason = resolved.reason or resolved.variable(VARIABLE)[1] or "its root is another folder"
+        reason = resolved.reason or resolved.variable(VARIABLE)[1]
+        if not reason and resolved.arguments is None:
+            reason = f"{VARIABLE} is too long, or not what a shell would take"
+        reason = reason or "its root is another folder, or --config is empty"
         return gunicorn_config.unknown("", f"which file configures it is not known ({reason})")
     if start.paster or gunicorn_args.uses_paste([w for w in start.words if w is not None]):
         return gunicorn_config.unknown("", "a paste file may configure it")

@@ -108,6 +108,8 @@ def of_process(words: Sequence[str]) -> list[str] | None:
 def _direct(start: Start, word: str, rest: list[str | None]) -> Start | None:
     """Return the start if this is gunicorn, or a Python that runs it."""
     name = word.rpartition("/")[2]
+    if name in PROGRAMS and "/init.d/" in word:
+        return replace(start, unknown="an init script starts it")
     if name in PROGRAMS:
         return _found(start, word, rest)
     if not name.startswith(("python", "pypy")):

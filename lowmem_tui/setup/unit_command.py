@@ -93,6 +93,8 @@ def command(
     absolute paths of ``EnvironmentFile=`` are read. Where there is not exactly one command,
     ``unknown`` says so and ``seen`` is empty.
     """
+    if reason := unreadable(files):
+        return Command((), reason)
     found = commands(files, unit, read, names)
     if len(found) == 1:
         return found[0]
@@ -107,8 +109,19 @@ def commands(
 
 
 def commands_with(files: Sequence[UnitFile], unit: str, known: Variables) -> list[Command]:
-    """Return all commands of ``ExecStart=`` with these variables."""
+    """Return all commands of ``ExecStart=`` with these variables.
+
+    None where a file of the unit cannot be read: it may set another command.
+    """
+    if unreadable(files):
+        return []
     return [each for path, line in _starts(files) for each in _parsed(line, path, unit, known)]
+
+
+def unreadable(files: Sequence[UnitFile]) -> str:
+    """Return why what a unit sets is not known: a file of it that cannot be read; or ""."""
+    gone = next((file.path for file in files if file.text is None), "")
+    return f"{plain(gone, 80)} cannot be read" if gone else ""
 
 
 def _starts(files: Sequence[UnitFile]) -> list[tuple[str, str]]:
@@ -197,6 +210,8 @@ def variables(
 
     In this order a later one wins, and ``UnsetEnvironment=`` over all (systemd.exec(5)).
     """
+    if reason := unreadable(files):
+        return Variables({}, {}, reason)
     values, hidden = _directories(files, unit)
     for name in _listed(files, unit, "PassEnvironment"):
         values.pop(name or "", None)

@@ -36,6 +36,9 @@ SET: dict[str, tuple[str, dict[str, str]]] = {
     "of somebody else": ("x.workers = 9\nd['workers'] = 9\nworkers = 2", {"workers": "2"}),
     "a name with a dash": ("max_requests = 5\nmaxrequests = 6", {"max-requests": "5"}),
     "a hook": ("def when_ready(server):\n    server.log.info('x')\nworkers = 2", {"workers": "2"}),
+    "a set of somebody else's": ("def f(r):\n    r.set(k, v)\nworkers = 2", {"workers": "2"}),
+    "a byte order mark": ("\ufeffworkers = 2", {"workers": "2"}),
+    "lines of Windows": ("workers = 2\r\nthreads = 3\r\n", {"workers": "2", "threads": "3"}),
     "imports": ("import os, sys\nfrom a import b\nworkers = 2", {"workers": "2"}),
 }
 
@@ -110,6 +113,7 @@ EVERYTHING = {
     "a frame": "import inspect\ninspect.currentframe().f_globals['workers'] = 4",
     "runpy": "import runpy\nx = runpy.run_path('more.py')",
     "a hook that sets any": "def f(server):\n    for k, v in x: server.cfg.set(k, v)",
+    "a hook by another name": "def f(s):\n    c = s.cfg\n    c.set(k, 4)",
     "a hook on settings": "def f(server):\n    server.cfg.settings['workers'].set(4)",
     "no Python": "workers = (",
     "Python 2": "print 'x'\nworkers = 4",

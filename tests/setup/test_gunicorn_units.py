@@ -291,6 +291,15 @@ unknown(
     "a script", "a script starts it", command="/srv/shop/run.sh", running="gunicorn: master [x]"
 )
 unknown(
+    "an init script", "an init script starts it", command="/etc/init.d/gunicorn start", running="x"
+)
+unknown(
+    "a variable without end",
+    "GUNICORN_CMD_ARGS is too long",
+    lines="EnvironmentFile=/srv/shop/.env",
+    files={"/srv/shop/.env": "GUNICORN_CMD_ARGS=" + "-" * 60_000},
+)
+unknown(
     "a script that is seen",
     "a script starts it",
     command="/srv/shop/run.sh",
@@ -387,6 +396,17 @@ def test_gevent_is_never_put_in_the_place_of_another_class(tmp_path: Path) -> No
         ):
             assert "worker-class" not in taken(shop.look())
         (tmp_path / "srv/shop/gunicorn.conf.py").unlink()
+
+
+def test_a_file_of_the_unit_that_cannot_be_read_makes_all_unknown(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, command=f"{BIN} $ARGS shop:app")
+    shop.make()
+    known = shop.ground.situation([NAME]).units[NAME]
+    drop_in = UnitFile(f"{UNIT}.d/secret.conf", None)
+    read = replace(known, files=(*known.files, drop_in))
+    found = gunicorn_seen._see(shop.ground, read)
+    assert (found.value("workers"), found.value("max-requests")) == ("", "")
+    assert "secret.conf cannot be read" in found.unsure
 
 
 def test_a_loaded_command_counts_where_no_file_is_known(tmp_path: Path) -> None:

@@ -169,6 +169,13 @@ def test_no_command_and_several() -> None:
     assert [each.words for each in several] == [("/bin/x", "a"), ("/bin/y", "b")]
 
 
+def test_a_file_of_the_unit_that_cannot_be_read_may_set_anything() -> None:
+    files = [UnitFile(PATH, "[Service]\nExecStart=/bin/x\nEnvironment=A=1"), UnitFile("/d", None)]
+    reader = partial(read, files=FILES)
+    assert unit_command.command(files, UNIT, reader).unknown == "/d cannot be read"
+    assert unit_command.variables(files, UNIT, reader).unknown("A") == "/d cannot be read"
+
+
 def test_a_pattern_is_unknown_where_folders_cannot_be_listed() -> None:
     file = UnitFile(PATH, "[Service]\nEnvironmentFile=/etc/shop.d/*.env\n")
     known = unit_command.variables([file], UNIT, partial(read, files=FILES))
