@@ -41,11 +41,13 @@ _RECORD = re.compile(r"([0-9]{1,4}),([0-9]{1,20}),([0-9]{1,18}),[-c+](?:,([^;\s]
 _ESCAPED = re.compile(rb"\\x([0-9a-f]{2})")
 _UPTIME = re.compile(r"\[ {0,12}([0-9]{1,12}\.[0-9]{1,9})(?: <[ 0-9.+-]{1,30}>)?\]")
 _DELTA = re.compile(r"\[(?:<| {0,9}\+) {0,12}([0-9]{1,12}\.[0-9]{1,9})>?\]")
-_CALLER = re.compile(r"\[ {0,8}([TC][0-9]{1,10}(?:@C[0-9]{1,5})?)\]")
+_CALLER = re.compile(r" ?\[ {0,8}([TC][0-9]{1,10}(?:@C[0-9]{1,5})?)\]")
 _CTIME = re.compile(
-    r"\[[A-Z][a-z]{2} ([A-Z][a-z]{2}) {1,2}([0-9]{1,2}) ([0-9:]{8}) ([0-9]{4})"
+    r"\[\S{1,10} (\S{1,12}) {1,2}(\S{1,12}) ([0-9]{2}:[0-9]{2}:[0-9]{2}) ([0-9]{4})"
     r"(?: <[ 0-9.+-]{1,30}>)?\]"
 )
+"""``dmesg -T``; in some languages the day stands before the month."""
+
 _SHORT_DATE = re.compile(r"\[([A-Z][a-z]{2}) ?([0-9]{1,2}) ([0-9]{2}:[0-9]{2})\]")
 _SYSLOG = re.compile(
     r"([^\W\d_]{3,9}|[0-9]{1,2}月)\.? {1,2}([0-9]{1,2}) ([0-9]{2}:[0-9]{2}:[0-9]{2})"
@@ -125,7 +127,10 @@ class Heads:
                 return _tagged(tag, text, uptime=uptime)
             return _text(text, uptime=uptime, context=caller[1] if caller else "")
         if (found := _CTIME.match(line, start)) is not None:
-            time = _local(_whole(found[4]), _month(found[1]), found[2], found[3])
+            month, day = (
+                (found[1], found[2]) if natural(found[2]) is not None else (found[2], found[1])
+            )
+            time = _local(_whole(found[4]), _month(month), day, found[3])
             return _text(line[found.end() :].removeprefix(" "), time=time)
         if (found := _DELTA.match(line, start)) is not None:
             return _text(line[found.end() :].removeprefix(" "), delta=float(found[1]))
@@ -221,7 +226,7 @@ def _month(name: str) -> int:
     if name.endswith("月"):
         found = natural(name[:-1]) or 0
         return found if found <= 12 else 0
-    short = name.lower()
+    short = name.lower().rstrip(".")
     return _MONTHS.get(short[:4]) or _MONTHS.get(short[:3]) or 0
 
 

@@ -44,11 +44,11 @@ LINES = (
     "page allocation failure: order:|vmalloc error: |vmalloc: allocation failure"
     "|^SLUB: Unable to allocate memory|^ {0,4}cache: .*object size|^Mem-Info:"
     "|^(warn_alloc|slab_out_of_memory)\\w*: [0-9]+ callbacks suppressed"
-    f"|{_BEFORE}({_NETWORK}|{_DISK})[\\w.]*(\\+0x|\\))"
+    f"|{_BEFORE}({_NETWORK}|{_DISK})[\\w.]*(\\+0x|\\)| from )"
 )
 """A regular expression (PCRE2, and ours) of the lines that matter here."""
 
-_FRAME = re.compile(rf"(\? )?{_BEFORE}(?:({_NETWORK})|(?:{_DISK}))[\w.]*(?:\+0x|\))")
+_FRAME = re.compile(rf"(\? )?{_BEFORE}(?:({_NETWORK})|(?:{_DISK}))[\w.]*(?:\+0x|\)| from )")
 _FAILED = re.compile(
     r"(.{0,64}?): page allocation failure: order:([0-9]{1,3}), mode:(\S{1,300}?)(?:,|\s|\Z)",
     re.DOTALL,

@@ -15,7 +15,7 @@ LEFT = 10
 """Swap of which more than one part in so many is free is not used up."""
 
 NO_UNIT = "(unit not known)"
-MACHINE = "(whole machine)"
+MACHINE = "(machine)"
 
 
 def whom(incident: Incident) -> str:
@@ -34,12 +34,12 @@ def short(incident: Incident) -> str:
 def _short_shortage(shortage: Shortage) -> str:
     times = _times(shortage)
     if shortage.lack is Lack.ALLOCATION:
-        path = f", {shortage.path}" if shortage.path else ""
-        return f"kernel allocation failed, {_request(shortage)}{path}, {times}"
+        path = shortage.path or "kernel"
+        return f"{path} allocation failed {times}, {_request(shortage)}"
     if shortage.lack is Lack.PANIC:
         return "kernel panic: out of memory"
     size = f"limit {format_size(shortage.limit)}" if shortage.limit is not None else "limit"
-    return f"{size if shortage.cgroup else 'no RAM'}, no process can be killed, {times}"
+    return f"{size if shortage.cgroup else 'no RAM'}, nothing to kill, {times}"
 
 
 def _request(shortage: Shortage) -> str:

@@ -105,7 +105,7 @@ LOG = """\
 """
 
 
-FAILED = "kernel allocation failed, order 0 GFP_ATOMIC, network, once"
+FAILED = "network allocation failed once, order 0 GFP_ATOMIC"
 
 
 def test_the_log_of_another_machine(
@@ -118,8 +118,8 @@ def test_the_log_of_another_machine(
     assert run_command(["incidents", "--file", str(path)]) == Exit.DONE
     out, err = capsys.readouterr()
     assert out.splitlines() == [
-        f"boot +2.000s         (whole machine)  {FAILED}",
-        "boot +1.000s         hog.service      limit 64M, no process can be killed, once",
+        f"boot +2.000s         (machine)    {FAILED}",
+        "boot +1.000s         hog.service  limit 64M, nothing to kill, once",
     ]
     assert "`dmesg -T`" in err
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lowmem_tui.host import journal, kmsg
+from lowmem_tui.host import journal, journal_evidence, kmsg
 from lowmem_tui.host.journal import Reading, parse_entry
 from lowmem_tui.host.kernel_log import Line
 from lowmem_tui.host.witness import LocalWitness
@@ -22,12 +22,12 @@ from lowmem_tui.model.errors import (
     RefusedError,
     UnsupportedError,
 )
-from lowmem_tui.model.incident import Cause, Ending, EventKind
+from lowmem_tui.model.incident import Cause, Ending, EventKind, Kind
 from lowmem_tui.policy.incidents import join
 from tests.host.test_kernel_log import INVOKED, KILLED, SUMMARY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 BOOT = "b" * 32
 HOG = "hog.service"
@@ -283,6 +283,70 @@ def test_neither_a_journal_nor_the_buffer(
     monkeypatch.setattr(kmsg, "lines", refuse)
     with pytest.raises(kind, match="nothing of this boot"):
         witness.evidence()
+
+
+FLOOD = [
+    kernel(200.0 + at, text)
+    for at, text in enumerate(
+        [
+            "guard invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=-1000",
+            "memory: usage 65536kB, limit 65536kB, failcnt 9",
+            "Memory cgroup stats for /system.slice/guard.service:",
+            "Out of memory and no killable processes...",
+        ]
+        * 50
+    )
+]
+
+
+def test_what_killed_nothing_never_hides_a_kill(
+    answer: Callable[..., Path], witness: LocalWitness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_evidence, "MOST", 20)
+    answer([*NIGHT, *FLOOD])
+    flood, kill = join(witness.evidence()).incidents
+    assert (flood.kind, flood.unit, flood.count) == (Kind.NO_VICTIM, "guard.service", 50)
+    assert (kill.unit, kill.ending) == (HOG, Ending.BACK)
+    assert kill.report is not None
+    assert kill.report.limit == 102400 << 10
+
+
+def test_where_it_takes_all_the_time_the_kills_are_asked_for_alone(
+    answer: Callable[..., Path], witness: LocalWitness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_evidence, "MOST_READ", 80)
+    asked = answer([*NIGHT, *FLOOD])
+    evidence = witness.evidence()
+    _, second, *_ = (json.loads(line) for line in asked.read_text().splitlines())
+    assert "--until=@321" in second
+    grep = next(word for word in second if word.startswith("--grep="))
+    assert "oom-kill:constraint=" in grep
+    assert "no killable" not in grep
+    assert {i.kind for i in join(evidence).incidents} == {Kind.NO_VICTIM}
+    assert "The journal is long" in evidence.notes[0]
+
+
+def killer(time: float, unit: str, message: str) -> dict[str, object]:
+    return entry(time, message, _TRANSPORT="stdout", _SYSTEMD_UNIT=unit)
+
+
+def test_earlyooms_kill_and_whose_process_it_was(
+    answer: Callable[..., Path], witness: LocalWitness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = 'sending SIGTERM to process 612 uid 33 "hog": badness 600, VmRSS 9 MiB'
+    asked = answer([])
+    units = iter(["earlyoom.service", HOG])
+
+    def entries(self: Reading) -> Iterator[journal.Entry]:
+        unit_name = next(units, "")
+        raw = killer(100.0, unit_name, line) | {"_COMM": "hog" if unit_name == HOG else "earlyoom"}
+        found = parse_entry(json.dumps(raw).encode()) if unit_name else None
+        return iter([found] if found else [])
+
+    monkeypatch.setattr(Reading, "entries", lambda self: (e for e in entries(self)))
+    (incident,) = join(witness.evidence()).incidents
+    assert (incident.kind, incident.unit, incident.cause) == (Kind.EARLYOOM, HOG, Cause.EARLYOOM)
+    assert not asked.exists()
 
 
 RECORDED = sorted((Path(__file__).parent / "oom").glob("*.jsonl"))

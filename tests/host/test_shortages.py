@@ -80,7 +80,7 @@ def test_a_unit_that_stands_at_its_limit_is_an_incident() -> None:
     assert (incident.unit, incident.ending) == ("hog.service", Ending.NOTHING)
     assert incident.shortage is not None
     assert incident.shortage.limit == 64 << 20
-    assert incident_words.short(incident) == "limit 64M, no process can be killed, once"
+    assert incident_words.short(incident) == "limit 64M, nothing to kill, once"
     assert incident_words.why(incident) == (
         "The limit of hog.service of 64M was reached when hog (pid 700) asked for more, and the "
         "kernel found no process that may be killed: once. What asks for memory there waits until "
@@ -370,9 +370,7 @@ def test_the_networks_failed_allocation() -> None:
     assert shortage is not None
     assert (shortage.process, shortage.pid, shortage.order) == ("kswapd1", 696, 0)
     assert (shortage.path, shortage.atomic) == ("network", True)
-    assert incident_words.short(incident) == (
-        "kernel allocation failed, order 0 GFP_ATOMIC, network, once"
-    )
+    assert incident_words.short(incident) == ("network allocation failed once, order 0 GFP_ATOMIC")
     why = incident_words.why(incident)
     assert "a request of one page (order 0), mode 0x820(GFP_ATOMIC) failed once" in why
     assert "It was for the network" in why

@@ -12,7 +12,15 @@ from lowmem_tui.cli.demo import serve
 from lowmem_tui.host.demo import DemoServer
 from lowmem_tui.host.demo.log import DemoWitness
 from lowmem_tui.model.errors import NotPermittedError, RefusedError
-from lowmem_tui.model.incident import Evidence, OomReport, TaskRow, Victim
+from lowmem_tui.model.incident import (
+    Evidence,
+    Killing,
+    Lack,
+    OomReport,
+    Shortage,
+    TaskRow,
+    Victim,
+)
 from lowmem_tui.tui.screens.incident import IncidentScreen
 from lowmem_tui.tui.screens.incidents import IncidentsScreen
 from lowmem_tui.tui.screens.main import MainScreen
@@ -120,6 +128,34 @@ async def test_a_report_that_is_gone(later: Front) -> None:
         await later.until(lambda: "no longer in the log" in says(later))
     await later.press("r")
     assert "THE KERNEL'S REPORT" in says(later)
+
+
+SHORT = Shortage(
+    1e9 + 3600, "d", Lack.NO_VICTIM, 1e9, 1200, unit="guard.service",
+    cgroup="/system.slice/guard.service", limit=64 << 20, process="guard", pid=7,
+)  # fmt: skip
+FAILED = Shortage(
+    1e9 + 60, "d", Lack.ALLOCATION, 1e9, 33, process="sshd", pid=8, order=0,
+    mode="0x820(GFP_ATOMIC)", path="network",
+)  # fmt: skip
+KILLED = Killing(
+    1e9, "d", "earlyoom", "web.service", pid=9, name="x", rss=1 << 20, signal="SIGTERM"
+)
+
+
+async def test_what_killed_nothing_and_who_else_kills(later: Front) -> None:
+    report = OomReport(1e9, "d", None, shortages=(SHORT, FAILED))
+    evidence = Evidence("d", (report,), killings=(KILLED,))
+    with patch.object(DemoWitness, "evidence", return_value=evidence):
+        await later.press("r")
+        await later.until(lambda: "nothing to kill, 1200 times in 1h" in listed(later)[0])
+    assert "(machine)" in listed(later)[1]
+    assert "network allocation failed 33 times in 1min" in listed(later)[1]
+    assert listed(later)[2].endswith("x 1M, killed by earlyoom, still dead")
+    for words in ("How often 1200", "Path network", "Signal SIGTERM"):
+        await later.press("enter")
+        assert words in says(later)
+        await later.press("escape", "down")
 
 
 async def test_what_a_timer_starts_again_is_told_so(later: Front) -> None:
