@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import stat
 from typing import Final, NamedTuple
 
 from lowmem_tui.host.programs import find, run
@@ -136,12 +138,32 @@ def _ask(what: str, command: str, *words: str) -> list[str]:
 
 
 def _config(path: str) -> RedisConfig:
-    return config_of(["redis-server", path], _text, _names)
+    return config_of(["redis-server", path], _Texts(path).read, _names)
 
 
-def _text(path: str) -> str | None:
-    data = read_regular(path)
-    return None if data is None else data.decode("utf-8", "surrogateescape")
+class _Texts:
+    """Files that whoever owns a configuration may read.
+
+    What stands in them is said to the server. So a configuration that is not root's must not have
+    root read another's password for it, by an include.
+    """
+
+    def __init__(self, path: str) -> None:
+        try:
+            found = os.stat(path)
+            self._owner, self._group = found.st_uid, found.st_gid
+        except OSError:
+            self._owner = self._group = 0  # reading it tells why
+
+    def read(self, path: str) -> str | None:
+        """Return a file's text. Raises OSError."""
+        data = read_regular(path)
+        if data is not None and self._owner:
+            found = os.stat(path)
+            group = found.st_gid == self._group and found.st_mode & stat.S_IRGRP
+            if found.st_uid != self._owner and not (group or found.st_mode & stat.S_IROTH):
+                raise PermissionError(errno.EACCES, "not for the owner of redis.conf", path)
+        return None if data is None else data.decode("utf-8", "surrogateescape")
 
 
 def _names(folder: str) -> list[str]:

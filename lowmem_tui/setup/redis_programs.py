@@ -117,7 +117,8 @@ def start(ground: Ground, unit: str, files: Sequence[UnitFile]) -> Start:
     )
     seen = command.seen
     if not seen:
-        return Start(_lost(f"its ExecStart cannot be understood: {command.unknown}"), "", False)
+        why = f"its ExecStart cannot be understood ({command.unknown})"
+        return Start(_lost(why), f"{why}, so options cannot be added to it.", False)
     folder = unit_text.last(files, "WorkingDirectory").removeprefix("-") or "/"
     at = next((i for i, word in enumerate(seen) if word and PROGRAM.match(_name(word))), None)
     if at is None or (at and _name(seen[0] or "") not in WRAPPERS):

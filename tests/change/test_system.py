@@ -4,6 +4,7 @@ answer as the real ones do. The lab asks the real ones.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -93,6 +94,28 @@ def test_passwords(tmp_path: Path, text: str, password: str) -> None:
     (tmp_path / "redis.conf").write_text(text)
     assert redis.password(str(tmp_path / "redis.conf")) == password
     assert redis.password(str(tmp_path / "none")) == ""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+@pytest.mark.parametrize(
+    ("owner", "included", "mode", "found"),
+    [(0, 0, 0o600, "x"), (107, 107, 0o600, "x"), (107, 0, 0o644, "x"), (107, 108, 0o600, "")],
+)
+def test_a_password_is_not_read_for_somebody_who_may_not(
+    tmp_path: Path, owner: int, included: int, mode: int, found: str
+) -> None:
+    """redis.conf is often the redis user's own, and root says what it reads to that server."""
+    conf, other = tmp_path / "redis.conf", tmp_path / "other.conf"
+    conf.write_text(f"include {other}\n")
+    other.write_text("requirepass x\n")
+    other.chmod(mode)
+    os.chown(conf, owner, owner)
+    os.chown(other, included, included)
+    assert redis.password(str(conf)) == found
+    # Its group may be given it, too.
+    os.chown(other, included, owner)
+    other.chmod(0o640)
+    assert redis.password(str(conf)) == "x"
 
 
 def test_a_redis_is_asked_and_set(program: Callable[[str, str], None], tmp_path: Path) -> None:

@@ -66,7 +66,8 @@ def laid_out(folder: Path, text: str) -> None:
 
 
 def read(folder: Path, words: Sequence[str]) -> RedisConfig:
-    return config_of(["redis-server", *words], redis._text, redis._names, str(folder))
+    texts = redis._Texts(str(folder / "redis.conf"))
+    return config_of(["redis-server", *words], texts.read, redis._names, str(folder))
 
 
 def ask(socket: Path, config: RedisConfig, name: str) -> str:

@@ -66,6 +66,10 @@ ELSEWHERE: dict[str, dict[str, Any]] = {
         "start": "/bin/sh -c 'exec redis-server /x'",
         "changes": {"exec_start": ("/bin/sh", "-c", "exec redis-server /x")},
     },
+    "two commands in a line": {
+        "start": "/bin/true ; /usr/bin/redis-server --port 6379",
+        "changes": {"exec_start": ("/usr/bin/redis-server",)},
+    },
     "standard input at its end": {"start": "/usr/bin/redis-server --port 6379 -"},
 }
 
@@ -77,7 +81,7 @@ def test_where_options_would_not_reach_it_the_line_to_write_is_shown(
     step = see(tmp_path, command="/usr/bin/redis-server 127.0.0.1:6379", **case)
     look = step.look()
     assert look.items == ()
-    assert "maxmemory 64mb" in look.by_hand[0]
+    assert "Put into its redis.conf: maxmemory 64mb" in look.by_hand[0]
     with pytest.raises(RefusedError):
         step.plan({f"{UNIT} maxmemory": "64mb"})
 
