@@ -78,7 +78,10 @@ def _see(
     running = tuple(
         name
         for name, p in loaded.items()
-        if p.active_state in RUNNING and p.type != "oneshot" and p.load_state != "not-found"
+        if p.active_state in RUNNING
+        and p.type != "oneshot"
+        and p.load_state != "not-found"
+        and unit_type(name) is not UnitType.TARGET  # it holds nothing, and others stand behind it
     )
     enabling = tuple(dict.fromkeys(link for name in loaded for link in links.get(name, ())))
     unmasked = {name for name, p in loaded.items() if p.load_state == "loaded"}
