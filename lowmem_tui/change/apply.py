@@ -137,7 +137,7 @@ def perform(
         book.ahead(before)
     except OSError as error:
         raise PutBackError(f"Nothing was touched: {in_words(error)}.") from error
-    run = Transaction(hands, check, running(before))
+    run = Transaction(hands, check, running(before, hands.manager))
     try:
         done = _act(plan, Phase.EARLY, run, check)
         for change in changes:

@@ -41,7 +41,7 @@ def live_before(plan: Plan, hands: Hands, before: Mapping[str, UnitProperties]) 
                 limits += _limit(effect, unit, hands)
             else:
                 scores += _scores(effect, unit, hands)
-    return LiveBefore(tuple(limits), tuple(scores), running(before))
+    return LiveBefore(tuple(limits), tuple(scores), running(before, hands.manager))
 
 
 def _limit(effect: Effect, unit: UnitProperties, hands: Hands) -> Iterator[LimitBefore]:

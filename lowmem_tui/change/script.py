@@ -139,6 +139,12 @@ STATE
     deactivating/*) ;;
     *) continue ;;
   esac
+  # What a socket starts has used up its starts, and would fail it again at once.
+  case $unit in *.socket)
+    for other in $(systemctl show --value -p Triggers -- "$unit"); do
+      systemctl reset-failed -- "$other" || :
+    done ;;
+  esac
   systemctl reset-failed -- "$unit" || :
   if systemctl start --no-block -- "$unit"; then said="$said
 $unit failed meanwhile ($result) and was started again."

@@ -60,6 +60,7 @@ _NEEDED_BY: Final = ("RequiredBy", "RequisiteOf", "BoundBy", "WantedBy")
 WANTED: Final = (
     *("Id", "Names", "Description", "LoadState", "ActiveState", "SubState", "UnitFileState"),
     *("FragmentPath", "DropInPaths", "NeedDaemonReload", "Transient", "TriggeredBy"),
+    "Triggers",
     *_NEEDED_BY,
     *("ControlGroup", "Slice", "Type", "MainPID", "ExecStart", "User"),
     *("Delegate", "Result", "NRestarts", "Restart", "RestartUSec", "RestartSteps"),
@@ -180,6 +181,7 @@ def decode(name: str, raw: Mapping[str, object]) -> UnitProperties:
         need_daemon_reload=raw.get("NeedDaemonReload") is True,
         transient=raw.get("Transient") is True,
         triggered_by=_texts(raw, "TriggeredBy"),
+        triggers=_texts(raw, "Triggers"),
         required_by=tuple(unit for kind in _NEEDED_BY for unit in _texts(raw, kind)),
         control_group=_text(raw, "ControlGroup"),
         slice=_text(raw, "Slice"),

@@ -126,6 +126,8 @@ class UnitProperties:
     need_daemon_reload: bool = False
     transient: bool = False
     triggered_by: tuple[str, ...] = ()
+    triggers: tuple[str, ...] = ()
+    """What it starts, being a socket, a timer or a path."""
     required_by: tuple[str, ...] = ()
     """``RequiredBy``, ``RequisiteOf``, ``BoundBy`` and ``WantedBy`` together."""
     control_group: str = ""

@@ -16,6 +16,7 @@ from lowmem_tui.model.unit import Tier, is_unit_name
 from lowmem_tui.policy import protect
 from lowmem_tui.setup import idle, idle_guards
 from lowmem_tui.setup.idle_table import table
+from tests.unit.servers import known, properties
 
 from .box import Box, codes, goes_through, items
 
@@ -170,6 +171,26 @@ def test_its_sockets_go_with_it(box: Box) -> None:
     box.server.disk.links[link] = f"{LIB}/snapd.socket"
     plan = box.step("idle").plan({"snapd.service": "off"})
     assert {a.what for a in plan.actions} == {"snapd.service", SNAPD, link}
+
+
+def test_a_target_is_not_stopped(box: Box) -> None:
+    """snapd has some of its own: they hold nothing, and mounts of snaps stand behind them."""
+    target = "snapd.mounts.target"
+    ground: Ground = box.step("idle")._ground  # type: ignore[attr-defined]
+
+    def situation(names: Iterable[str]) -> Situation:
+        found = ground.situation([name for name in names if name != target])
+        more = known(Unit(target, None, properties(target, type="")))
+        return replace(found, units={**found.units, target: more})
+
+    step = idle.make(
+        replace(
+            ground,
+            situation=situation,
+            unit_files=lambda: {**ground.unit_files(), target: "static"},
+        )
+    )
+    assert target not in {a.what for a in step.plan({"snapd.service": "off"}).actions}
 
 
 def test_an_alias_goes_with_it(box: Box) -> None:

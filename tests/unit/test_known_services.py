@@ -47,8 +47,8 @@ vnstat atop cron atd gitlab-runner jenkins supervisor salt-minion puppet systemd
 ntp ntpsec rsyslog syslog-ng smbd nmbd nfs-server nfs-mountd rpcbind vsftpd proftpd minio syncthing
 transmission-daemon jellyfin snapd ModemManager irqbalance thermald acpid haveged rng-tools-debian
 cups avahi-daemon bluetooth xrdp landscape-client uuidd do-agent networkd-dispatcher xinetd inetd
-openbsd-inetd kerneloops lldpd nut-server nut-driver@ups apcupsd bacula-fd bareos-fd zabbix-proxy ddclient
-redis-sentinel varnishncsa cloudmonitor YDService
+openbsd-inetd lldpd nut-server nut-driver@ups apcupsd bacula-fd bareos-fd zabbix-proxy ddclient
+kerneloops redis-sentinel varnishncsa cloudmonitor YDService
 """
 
 SHORT_LIVED = """
@@ -56,7 +56,8 @@ certbot snap.certbot.renew acme borgmatic backup nightly-backup restic-backup lo
 fstrim apt-daily apt-daily-upgrade apt-news esm-cache unattended-upgrades packagekit fwupd
 fwupd-refresh motd-news apport update-notifier-download dpkg-db-backup e2scrub_all
 phpsessionclean sysstat-collect plocate-updatedb popularity-contest cloud-init cloud-final
-plymouth-start lxd-installer@0 passim rkhunter aide systemd-hostnamed systemd-timedated systemd-tmpfiles-clean user-runtime-dir@0
+plymouth-start lxd-installer@0 passim
+rkhunter aide systemd-hostnamed systemd-timedated systemd-tmpfiles-clean user-runtime-dir@0
 modprobe@drm udisks2 upower accounts-daemon needrestart NetworkManager-dispatcher
 """
 
