@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lowmem_tui.model.quantity import format_size, render_limit
+from lowmem_tui.model.quantity import format_size, render_limit, render_value
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import Key, UnitType, unit_type
-from lowmem_tui.policy import budget
+from lowmem_tui.policy import budget, dropin
 from lowmem_tui.policy.cases import goes_into_swap, swap_left, unreclaimable
 from lowmem_tui.policy.oom import members
 from lowmem_tui.policy.preflight import LEAST_LIMIT
@@ -48,20 +48,19 @@ def below_use(case: EditCase) -> Notice | None:
 def _route(case: EditCase, held: int) -> Iterator[str]:
     """Yield sentences: the way to this limit, in at most three commands."""
     limit, unit = case.limit or 0, case.unit.name
-    text = "" if case.dropped else render_limit(limit)
-    sets = f"--set '{unit}:MemoryMax={text}'"
-    kind = unit_type(unit)
+    sets, kind = _sets(case), unit_type(unit)
     # The same plan may deny it its swap.
     most = case.beside.get(Key.MEMORY_SWAP_MAX)
     if goes_into_swap(case.unit, held - limit, most):
         high = f"--set '{unit}:MemoryHigh={render_limit(limit)}'"
-        ours = case.unit.known.drop_in
+        if Key.MEMORY_HIGH not in case.beside:
+            ours = case.unit.known.drop_in
+            before = dropin.ours(ours.text or "").get(Key.MEMORY_HIGH, "") if ours else ""
+            sets += f" --set '{unit}:MemoryHigh={before}'"
         yield (
             f"Set MemoryHigh first, and it swaps instead: `{_APPLY} {high}`; wait until it holds "
-            f"{render_limit(limit)} at the most, then `{_APPLY} {sets} --set '{unit}:MemoryHigh='`."
+            f"{render_limit(limit)} at the most, then `{_APPLY} {sets}`."
         )
-        if ours is not None and "MemoryHigh=" in (ours.text or ""):
-            yield "That drops the MemoryHigh that it has now, too."
     elif kind is UnitType.SERVICE:
         yield (
             f"Swap cannot take the rest, so restart it within the limit: `{_APPLY} --at-restart "
@@ -78,6 +77,14 @@ def _route(case: EditCase, held: int) -> Iterator[str]:
     else:
         yield "Swap cannot take the rest, and nothing in it can be started again within the limit."
     yield f"Or allow what it holds: '{unit}:MemoryMax={-(-held // _STEP) * 10}M'."
+
+
+def _sets(case: EditCase) -> str:
+    """Return the options that ask for what this plan asks of the unit."""
+    unit, limit = case.unit.name, case.limit or 0
+    wished = {Key.MEMORY_MAX: "" if case.dropped else render_limit(limit)}
+    wished |= {k: render_value(k, v) for k, v in case.beside.items() if k is not Key.MEMORY_MAX}
+    return " ".join(f"--set '{unit}:{key}={value}'" for key, value in wished.items())
 
 
 def _largest(case: EditCase, excess: int) -> list[Unit]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from lowmem_tui.model.quantity import format_size, render_value
+from lowmem_tui.model.snapshot import UnitSituation
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import INFINITY, Key, Tier
 from lowmem_tui.policy import preflight, restart
@@ -25,7 +26,7 @@ from lowmem_tui.policy.outcome import pre_fork
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from lowmem_tui.model.snapshot import Situation, Snapshot, Unit, UnitSituation
+    from lowmem_tui.model.snapshot import Situation, Snapshot, Unit
     from lowmem_tui.model.unit import UnitProperties, Value
     from lowmem_tui.policy.budget import Advice
     from lowmem_tui.policy.classify import Rules
@@ -173,7 +174,12 @@ def limits_advised(
     commonly idles has its share, and no advice: it is better switched off.
     """
     units = [snapshot.units[name] for name, tier in tiers.items() if tier is Tier.BUSINESS]
-    units = [unit for unit in units if not (unit.properties and unit.properties.delegate)]
+    units = [
+        unit
+        for unit in units
+        if not (unit.properties and unit.properties.delegate)
+        and elsewhere(UnitSituation(unit.name, unit, (), {}, None), snapshot) is None
+    ]
     own = {u.name: limit for u in units if isinstance(limit := limit_of(u), int)}
     kept = _kept(snapshot, own)
     if budget(snapshot).verdict is Fits.KILLS:

@@ -157,6 +157,22 @@ def test_a_slice_without_swap_has_its_largest_restarted(machine: Machine) -> Non
     assert "What needs more again is killed at the limit then" in notice.text
 
 
+def test_what_else_is_asked_for_is_asked_for_on_the_way(machine: Machine) -> None:
+    wishes = (f"{CLOUDCHAT}:MemoryMax=300M", f"{CLOUDCHAT}:MemorySwapMax=0")
+    (notice,) = [n for n in machine.plan(*wishes).refusals if n.code == "memory-max-below-use"]
+    assert "--at-restart" in notice.text
+    walk(machine, notice)
+    memory = machine.server.sampler.sample().units[CLOUDCHAT].memory
+    assert (memory.max, memory.swap_max) == (300 * MIB, 0)
+
+
+def test_a_memory_high_of_ours_is_as_before_in_the_end(machine: Machine) -> None:
+    assert machine.type(f"sudo lowmem-tui apply --set {REDIS}:MemoryHigh=200M") == Exit.DONE
+    walk(machine, refusal(machine, f"{REDIS}:MemoryMax=45M"))
+    memory = machine.server.sampler.sample().units[REDIS].memory
+    assert (memory.max, memory.high) == (45 * MIB, 200 * MIB)
+
+
 def test_what_it_holds_is_allowed_without_a_refusal(machine: Machine) -> None:
     notice = refusal(machine, f"{REDIS}:MemoryMax=45M")
     instead = re.search(r"'(\S+:MemoryMax=\d+M)'\.$", notice.text)

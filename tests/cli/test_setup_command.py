@@ -183,6 +183,8 @@ def test_the_report_tells_what_was_changed_and_what_came_of_it(
     assert "  - `systemctl stop snapd.service (it holds " in text
     assert "- Services that were switched off held 33" in text
     assert "WITHOUT THE CHANGES" in text
+    (budget,) = [line for line in text.splitlines() if line.startswith("- Overcommitted: ")]
+    assert "cloudchat.service from 600M to " in budget
     assert len(text.splitlines()) < 160
 
 
