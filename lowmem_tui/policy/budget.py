@@ -289,7 +289,8 @@ def _fitting(snapshot: Snapshot, made: Iterable[Advice], room: int) -> Iterator[
 
     Where what is there is too much already, a limit makes that no worse: it bounds what had none.
     """
-    full = room < 0
+    # Of what does not run, limits may be too much without being so yet.
+    full = budget(snapshot).free < 0
     for each in made:
         limit = each.limit or 0
         unit = snapshot.units.get(each.unit)

@@ -180,7 +180,7 @@ def ticked(server: Snapshot, roles: list[Role]) -> dict[str, dict[Key, Any]]:
     return wanted
 
 
-@settings(max_examples=200)
+@settings(max_examples=150)
 @given(servers())
 def test_after_the_set_up_all_fits_or_the_limit_to_lower_is_named(
     made: tuple[Snapshot, list[Role]],
