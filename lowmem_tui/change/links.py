@@ -35,6 +35,9 @@ _LINK: Final = re.compile(
 
 _TRIES: Final = 3
 
+_STAYS: Final = frozenset({errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY})
+"""Why a folder is not removed that is none of ours alone."""
+
 _ABSENT: Final = frozenset({errno.ENOENT, errno.ENOTDIR})
 
 
@@ -83,11 +86,11 @@ class Links:
         except (FileNotFoundError, NotADirectoryError):
             if value:
                 raise
-        finally:
-            # systemctl disable removes a folder that is empty then, too.
-            if folder.endswith(_FOLDERS):
-                with contextlib.suppress(OSError):
-                    os.rmdir(folder)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                _remove_if_empty(folder)
+            raise
+        _remove_if_empty(folder)
 
     def _path(self, what: str) -> str:
         found = _LINK.match(what)
@@ -103,6 +106,16 @@ def _opened(folder: str, access: int) -> Generator[int, None, None]:
         yield fd
     finally:
         os.close(fd)
+
+
+def _remove_if_empty(folder: str) -> None:
+    """Do as systemctl disable does with what its links lie in. OSError."""
+    if folder.endswith(_FOLDERS):
+        try:
+            os.rmdir(folder)
+        except OSError as error:
+            if error.errno not in _STAYS | _ABSENT:
+                raise
 
 
 def _temporary(name: str) -> str:

@@ -259,6 +259,19 @@ def test_a_redis_that_does_not_run_is_not_asked(box: Box) -> None:
     assert records(box) == 2
 
 
+@pytest.mark.parametrize("verb", ["restart", "reload"])
+def test_a_service_that_was_stopped_meanwhile_stays_so(box: Box, verb: str) -> None:
+    """It takes its settings when it starts: neither the change nor its undo starts it."""
+    again = Action(ActionKind.SERVICE, REDIS, verb, verb)
+    put(box, STOPPED, "inactive")
+    do(box, again, SWAPPINESS)
+    box.clock.now += 5
+    assert value(box, STOPPED) == "inactive"
+    undo(box.site(), box.situation)
+    box.clock.now += 5
+    assert (value(box, STOPPED), value(box, SWAPPINESS)) == ("inactive", "60")
+
+
 def test_several_actions_with_one_thing_are_compared_at_its_beginning(box: Box) -> None:
     """As a swap file of another size: off, removed, made, on."""
     again = replace(SWAPPINESS, before="10", after="20")

@@ -86,8 +86,11 @@ class DemoSystem:
                 else:
                     manager.stop_unit(what)
             elif kind is ActionKind.SERVICE:
-                if value == "restart":
-                    self._server.connect().restart_unit(what)
+                manager = self._server.connect()
+                # What does not run takes its settings when it starts.
+                state = manager.properties([what])[what].active_state
+                if value == "restart" and state not in {"inactive", "failed", "deactivating"}:
+                    manager.restart_unit(what)
             elif kind is not ActionKind.TEST:
                 if kind is ActionKind.SYSCTL and not value.lstrip("-").isdigit():
                     raise InvalidValueError(f"{value} is no number.")
