@@ -70,13 +70,15 @@ def read(files: Files, folder: str | None, named: str, *, may_open: bool) -> Con
     say so, ``folder`` where gunicorn starts (None if that is not known).
     """
     if named.startswith("python:"):
-        return unknown(named, f"{plain(named, 80)} is a module of Python")
+        return unknown(named, f"{plain(named, 80)} is a module of Python, which is not read")
     if not may_open:
-        return unknown(named, f"{plain(named, 80)} is named by a file that others may write")
+        return unknown(
+            named, f"{plain(named, 80)} is named by a file that others may write: not read"
+        )
     path = named.removeprefix("file:") or gunicorn_args.CONFIG_NAME
     if not path.startswith("/"):
         if folder is None:
-            return unknown(path, f"the folder of {plain(path, 80)} is not known")
+            return unknown(path, f"the folder of {plain(path, 80)} cannot be determined")
         path = f"{folder}/{path.removeprefix('./')}"
     if len(path) >= _LONGEST:
         return unknown("", f"{plain(path, 80)} is longer than a path can be")

@@ -299,9 +299,11 @@ def _config(
         if not reason and resolved.arguments is None:
             reason = f"{VARIABLE} is too long, or not what a shell would take"
         reason = reason or "its root is another folder, or --config is empty"
-        return gunicorn_config.unknown("", f"which file configures it is not known ({reason})")
+        return gunicorn_config.unknown(
+            "", f"which file configures it cannot be determined ({reason})"
+        )
     if start.paster or gunicorn_args.uses_paste([w for w in start.words if w is not None]):
-        return gunicorn_config.unknown("", "a paste file may configure it")
+        return gunicorn_config.unknown("", "a paste file configures it, which is not read")
     folder = None if start.moved else gunicorn_config.folder_of(files, unit.name)
     return gunicorn_config.read(ground.files, folder, named, may_open=not named or trusted == named)
 

@@ -102,7 +102,7 @@ def _unknown(gunicorn: Gunicorn) -> Iterator[str]:
             "determined"
         )
     elif gunicorn.config_file.trouble:
-        yield gunicorn.config_file.trouble
+        yield f"{name}: {gunicorn.config_file.trouble}"
 
 
 def findings(gunicorn: Gunicorn, items: Iterable[Item], ram: int) -> Iterator[Finding]:
