@@ -31,6 +31,8 @@ WRAPPERS = frozenset(
         ),
         *("su", "runuser", "sudo", "doas", "start-stop-daemon", "daemon", "daemonize", "xargs"),
         *("exec", "command", "time", "catatonit", "prlimit", "unshare", "nsenter", "chroot"),
+        *("sg", "newgrp", "systemd-cat", "systemd-inhibit", "dbus-run-session", "cpulimit"),
+        *("authbind", "softlimit", "setuidgid", "envdir", "logger", "watch", "script", "eatmydata"),
     }
 )
 """They run another program, which is named somewhere behind their own options."""
@@ -85,7 +87,9 @@ def _inside(command: Command, known: Collection[str]) -> list[Command]:
         return [command[at:]] if program_of("".join(command[at : at + 1])) in known else []
     if program not in WRAPPERS:
         return []
-    if program in {"su", "runuser"} and (text := _option(command, "-c", "--command")):
+    if program in {"su", "runuser", "sg", "script"} and (
+        text := _option(command, "-c", "--command")
+    ):
         return _parts(text)
     good = {*known, *SHELLS, *WRAPPERS, *INTERPRETERS}
     for at, word in enumerate(command[1 : 1 + _LOOK_AHEAD], 1):

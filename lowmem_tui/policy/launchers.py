@@ -305,7 +305,7 @@ _RULES: dict[str, Callable[[Command], Launch | None]] = {
     "systemctl": _systemctl,
     **dict.fromkeys(("service", "invoke-rc.d", "rc-service"), _service),
     "supervisorctl": _when(SUPERVISED, "start", "restart"),
-    "su": _when(SESSION),
+    **dict.fromkeys(("su", "login"), _when(SESSION)),
     "runuser": _runuser,
     "sudo": _sudo,
     "screen": _screen,

@@ -125,11 +125,21 @@ def _broken(case: UnitCase) -> Notice | None:
     return Notice("bad-setting", case.name, text, forceable=True)
 
 
+_MADE_BY = {
+    "docker-": "`docker update --memory=SIZE`, or mem_limit in its compose file",
+    "libpod-": "`podman update --memory=SIZE`, or `podman run --memory=SIZE`",
+    "nerdctl-": "`nerdctl update --memory=SIZE`",
+    "run-": "`systemd-run --property=MemoryMax=SIZE`",
+}
+
+
 def _transient(case: UnitCase) -> Notice | None:
     if not case.properties.transient or case.drops_only:
         return None
     home = case.properties.slice
     text = f"{case.name} was made by a program and is gone when it ends: limit it where it is made"
+    how = next((how for start, how in _MADE_BY.items() if case.name.startswith(start)), "")
+    text += f" ({how})" if how else ""
     if home and home != "-.slice":
         text += f", or edit its slice, {plain(home, 80)}"
     return Notice("transient", case.name, f"{text}.")

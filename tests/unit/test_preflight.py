@@ -58,6 +58,10 @@ REFUSED: dict[str, tuple[UnitSituation, Key, str | None, str, bool, str]] = {
         of("session-1.scope", transient=True, slice="user-0.slice"),
         *(MAX, "1G", "transient", False, "edit its slice, user-0.slice"),
     ),
+    "a container": (
+        of("docker-ab12.scope", transient=True, slice="system.slice"),
+        *(MAX, "1G", "transient", False, "`docker update --memory=SIZE`"),
+    ),
     "an obstacle": (
         known(unit(A), obstacle="/etc/x is a link: remove it."),
         *(MAX, "1G", "obstacle", False, "is a link: remove it"),
