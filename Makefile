@@ -2,7 +2,7 @@
 # `make lab` runs it on real systemds in virtual machines, `make bench` measures.
 .POSIX:
 .DEFAULT_GOAL := run
-.PHONY: run install test lint lab lab-all faults bench pictures clean
+.PHONY: run install test lint lab lab-all faults fuzz bench pictures clean
 
 VENV = .venv
 PY = $(VENV)/bin/python
@@ -53,6 +53,11 @@ lab-all: $(VENV)/.ready-dev
 faults: $(VENV)/.ready-dev
 	LOWMEM_FAULTS=1 LOWMEM_PLANS=10000 $(VENV)/bin/pytest -s tests/change/test_faults.py tests/change/test_real_death.py \
 	  tests/change/test_round_trip.py
+
+# A million inputs for each parser of foreign text; guided by coverage where atheris installs.
+fuzz: $(VENV)/.ready-dev
+	$(PY) -m pip install --quiet --disable-pip-version-check atheris || echo "without atheris"
+	$(PY) -m tests.fuzz $(FUZZ)
 
 bench: $(VENV)/.ready-dev
 	$(PY) -m tests.bench

@@ -40,8 +40,12 @@ def parse_table(lines: Iterable[str], page_size: int) -> tuple[TaskRow, ...]:
 def _places(heading: str) -> dict[str, int]:
     """Return where each column stands; {} for a table that is not understood."""
     names = heading.split()[:-1]
-    known = names[:1] == ["uid"] and set(_COLUMNS) <= set(names) and set(_TABLES) & set(names)
-    return {name: at for at, name in enumerate(names)} if known else {}
+    columns = set(names)
+    known = names[:1] == ["uid"] and set(_COLUMNS) <= columns and columns & set(_TABLES)
+    # A line that others wrote may look like a heading.
+    if not known or len(columns) != len(names):
+        return {}
+    return {name: at for at, name in enumerate(names)}
 
 
 def _row(line: str, places: dict[str, int], page_size: int) -> TaskRow | None:

@@ -7,15 +7,21 @@ parser that no target covers.
 
 from __future__ import annotations
 
+import contextlib
+import gzip
+import io
 import json
+import lzma
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from lowmem_tui.change import record
-from lowmem_tui.cli import incidents
+from lowmem_tui.change import decode, record
 from lowmem_tui.host import (
     cgroupfs,
+    file_evidence,
     journal,
     kernel_log,
     kmsg,
@@ -31,7 +37,8 @@ from lowmem_tui.host import (
     wire,
 )
 from lowmem_tui.host.kernel_log import Line
-from lowmem_tui.model import integer, kept, quantity, text, trial, unit, unitfile
+from lowmem_tui.host.log_file import LogFile
+from lowmem_tui.model import integer, kept, quantity, text, trial, unit, unitfile, when
 from lowmem_tui.model.errors import LowmemError
 from lowmem_tui.model.snapshot import UnitFile
 from lowmem_tui.model.unit import Key, Tier
@@ -39,6 +46,7 @@ from lowmem_tui.policy import (
     classify,
     commands,
     dropin,
+    ignored,
     launchers,
     plan,
     policy_file,
@@ -50,6 +58,7 @@ from lowmem_tui.setup import (
     gunicorn_file,
     gunicorn_start,
     nginx_config,
+    php_fpm,
     python_text,
     redis_config,
     unit_command,
@@ -138,6 +147,17 @@ def by_words(*functions: Callable[..., Any]) -> Callable[[bytes], object]:
                 drained(function(words))
             except LowmemError:
                 continue
+        return None
+
+    return run
+
+
+def or_value_error(function: Callable[[str], object]) -> Callable[[str], object]:
+    """Return a function for which ValueError is right: it says so, and its callers expect it."""
+
+    def run(body: str) -> object:
+        with contextlib.suppress(ValueError):
+            return drained(function(body))
         return None
 
     return run
@@ -316,6 +336,27 @@ target(
     "a line of a report", by_text(*LINES_OF_REPORTS, lambda s: oom_text.asked_pid(s, "hog")),
     *LINES_OF_REPORTS, oom_text.asked_pid, seeds=REPORT.splitlines(),
 )  # fmt: skip
+DATES = (
+    "[  123.456789] ", "[Mon Nov 30 03:12:01 2026] ", "Nov 30 03:12:01 host kernel: [1.2] ",
+    "2026-11-30T03:12:01.5+00:00 host kernel: ", "<4>[ 12.3][ T123] ", "4,5,6000000,-;",
+    "kern  :warn  : [Nov30 03:12] ", "<6>1 2026-11-30T03:12:01Z host kernel - - - ",
+)  # fmt: skip
+
+
+def log_of_another(data: bytes) -> object:
+    with closing(LogFile(io.BytesIO(data), "x.log")) as source:
+        return file_evidence._read(source, "x.log", 1_700_000_000.0, None)
+
+
+target(
+    "logs of other machines", log_of_another, "host.file_evidence._read", "host.log_file.open_log",
+    seeds=[*("".join(f"{date}{line}\n" for line in REPORT.splitlines()) for date in DATES),
+           *(json.dumps({"__REALTIME_TIMESTAMP": "1700000000000000", "_BOOT_ID": "a" * 32,
+                         "_TRANSPORT": "kernel", "MESSAGE": line}) for line in REPORT.splitlines()),
+           "__CURSOR=s\n__REALTIME_TIMESTAMP=17\n_TRANSPORT=kernel\nMESSAGE=oom-kill:\n\n",
+           gzip.compress(REPORT.encode()), lzma.compress(REPORT.encode())],
+    slow=True,
+)  # fmt: skip
 target(
     "an answer of the bus",
     by_bytes(lambda raw: systemd_entries(raw)), wire.entries,
@@ -353,6 +394,18 @@ target(
            '"b@*.service" = 1\n[swap]\nfile = "2G"\n')],
     slow=True,
 )  # fmt: skip
+
+
+def mistakes(data: bytes) -> object:
+    files = [UnitFile("/etc/systemd/system/a.service.d/b.conf", shown(data))] * 2
+    return [*ignored.ignored(files, "a.service", 252), *ignored.overridden(files, "a.service")]
+
+
+target(
+    "settings that systemd ignores", mistakes, ignored.ignored, ignored.overridden,
+    seeds=["[Service]\nMemoryMax=512MB\nMemorymax=1G # x\n[Unit]\nOOMPolicy=x\nRestart=always\n"],
+    slow=True,
+)  # fmt: skip
 target(
     "settings on the command line",
     by_text(plan.parse_set, plan.parse_key), plan.parse_set, plan.parse_key,
@@ -360,7 +413,7 @@ target(
 )  # fmt: skip
 target(
     "arguments of commands",
-    by_text(lambda s: incidents.parse_when(s, 1_700_000_000.0)), incidents.parse_when,
+    by_text(lambda s: when.parse_when(s, 1_700_000_000.0)), when.parse_when,
     seeds=["yesterday", "2 hours ago", "-2h", "2026-11-29 03:12", "@1700000000", "today"],
 )  # fmt: skip
 target(
@@ -368,10 +421,10 @@ target(
     by_words(
         lambda words: commands.commands(words, {"docker", "node"}), launchers.launch,
         gunicorn_args.parse, gunicorn_args.uses_paste, gunicorn_start.start_of,
-        gunicorn_start.of_process,
+        gunicorn_start.of_process, php_fpm.options,
     ),
     commands.commands, launchers.launch, gunicorn_args.parse, gunicorn_args.uses_paste,
-    gunicorn_start.start_of, gunicorn_start.of_process,
+    gunicorn_start.start_of, gunicorn_start.of_process, php_fpm.options,
     seeds=["/usr/bin/docker run --rm -m 1g x", "sh -c docker\tcompose up",
            "/v/bin/python3 -m gunicorn -w4 --config=a.py --threads 2 x:app",
            "env A=b gunicorn --paste x.ini", "/usr/bin/screen -dmS a /x"],
@@ -381,7 +434,8 @@ target(
     commands.program_of, seeds=["a 'b c' \"d\" \\x", "/usr/bin/python3.11"],
 )  # fmt: skip
 target(
-    "records of changes", by_text(record.load), record.load,
+    "records of changes", by_text(record.load, or_value_error(decode.parse)), record.load,
+    decode.parse,
     seeds=[json.dumps({"id": 1, "time": 1.0, "by": {"uid": 0, "user": "root"}, "state": "applied",
                        "plan": {"files": [{"path": "/etc/systemd/system/a.service.d/"
                                            "zz-lowmem-tui.conf", "before": None, "after": "x"}],
@@ -391,38 +445,34 @@ target(
 
 # set-up
 
-
-def environment_file(body: str) -> object:
-    try:
-        return list(unit_words.environment_file(body))
-    except ValueError:
-        return None  # as it says of a file that systemd refuses
-
-
 target(
     "systemd's words",
     by_text(
-        unit_words.split, unit_words.until_broken, unit_words.is_name,
-        lambda s: unit_words.specified(s, "a@b.service"), environment_file,
+        or_value_error(unit_words.split), unit_words.until_broken, unit_words.is_name,
+        lambda s: unit_words.specified(s, "a@b.service"),
+        or_value_error(unit_words.environment_file),
         unit_words.variables_of, unit_words.whole_variable,
-        lambda s: unit_words.expanded(s, {"A": "b c"}), lambda s: unit_words.first_or_kept(s, 0),
+        lambda s: unit_words.expanded(s, {"A": "b c"}),
+        or_value_error(lambda s: unit_words.first_or_kept(s, 0)),
         unit_text.words,
         lambda s: unit_command.commands([UnitFile("/etc/systemd/system/a.service", s)],
-                                        "a.service", lambda path: (s, "")),
-        lambda s: unit_command.expand(s.split(" "), unit_command.variables([], "a.service", str)),
+                                        "a.service", lambda path: ("A=1 2\n", "")),
+        lambda s: unit_command.expand(
+            s.split(" "), unit_command.variables([], "a.service", lambda path: ("", ""))),
     ),
     unit_words.split, unit_words.until_broken, unit_words.is_name, unit_words.specified,
     unit_words.environment_file, unit_words.variables_of, unit_words.whole_variable,
     unit_words.expanded, unit_words.first_or_kept, unit_words.first, unit_words.skip_blanks,
     unit_text.words, unit_command.expand,
     seeds=["-@/bin/x ${A} $B \"c d\" 'e' \\x41 %i $$", 'A="b c"\n# x\nB=\'d\' \\\n e\n',
-           "[Service]\nEnvironment=A=1 \"B=2 3\"\nEnvironmentFile=-/etc/default/x\nExecStart=/b $A"],
+           "[Service]\nEnvironment=A=1 \"B=2 3\"\nEnvironmentFile=-/etc/x\nExecStart=/b $A"],
     slow=True,
 )  # fmt: skip
 target(
     "Redis' configuration",
     lambda data: redis_config.config_of(
-        ["redis-server", "/etc/redis/redis.conf", "--maxmemory", "1mb"], OneFile(shown(data))
+        ["redis-server", "/etc/redis/redis.conf", "--maxmemory", "1mb"],
+        OneFile(shown(data)),  # type: ignore[arg-type]
     ),
     redis_config.config_of, "host.redis_file.config_of",
     seeds=[("include /etc/redis/*.conf\nrequirepass \"a\\x41\"\nmaxmemory 64mb\nsave 900 1\n"
@@ -442,6 +492,19 @@ target(
     gunicorn_file.of_file, python_text.is_small, gunicorn_args.of_variable, gunicorn_args.ours_of,
     seeds=["import os\nworkers = 4\nif x:\n    max_requests = 5\nglobals().update(a=1)\n",
            "--workers 4 -k 'gthread'"],
+    slow=True,
+)  # fmt: skip
+
+
+def php(data: bytes) -> object:
+    files: Any = OneFile(shown(data))
+    ground: Any = SimpleNamespace(files=files, inspector=files)
+    return php_fpm.read(ground, "/etc/php/fpm.conf", "/usr", {"A": "1"})
+
+
+target(
+    "PHP-FPM's configuration", php, php_fpm.read,
+    seeds=["[www]\npm = static\npm.max_children = 8 ; x\ninclude=/etc/php/*.conf\n[b]\npm=${A}\n"],
     slow=True,
 )  # fmt: skip
 target(

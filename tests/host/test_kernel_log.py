@@ -254,3 +254,9 @@ def test_the_table_of_each_kernel(head: str, row: str, shown: int) -> None:
     assert (task.rss, task.swap, task.page_tables) == (25600 * 4096, 12 * 4096, 245760)
     assert parse_table([head.replace("swapents", "new"), row], 4096) == ()
     assert parse_table([row], 4096) == ()
+
+
+def test_a_table_whose_heading_names_a_column_twice_is_not_understood() -> None:
+    heading = "[  pid  ]   uid  tgid total_vm rss rss pgtables_bytes swapents oom_score_adj name"
+    row = "[    700]     0   700     2000     1000    45056        0             0 hog"
+    assert parse_table([heading, row], 4096) == ()
