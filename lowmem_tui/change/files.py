@@ -84,7 +84,7 @@ class EtcFiles:
 
         Raises RefusedError when another does, NotPermittedError for an ordinary user, OSError.
         """
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         try:
             fd = os.open(self._root + LOCK, flags, 0o600)
         except PermissionError as error:
@@ -92,6 +92,8 @@ class EtcFiles:
                 "Only root may change units: run the same with sudo."
             ) from error
         try:
+            if sentence := self._oddity(LOCK, os.fstat(fd), folder=False):
+                raise RefusedError(sentence)
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:

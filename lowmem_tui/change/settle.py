@@ -12,7 +12,13 @@ from lowmem_tui.change.rolling import Rolled, rolled_back
 from lowmem_tui.change.transaction import in_words
 from lowmem_tui.change.trial import ROOM_FILES, clear, kept_files, timer_name
 from lowmem_tui.model.change import State, way_out
-from lowmem_tui.model.errors import LowmemError, ManagerError, NotPermittedError, PutBackError
+from lowmem_tui.model.errors import (
+    LowmemError,
+    ManagerError,
+    NotPermittedError,
+    PutBackError,
+    RefusedError,
+)
 from lowmem_tui.model.integer import natural
 from lowmem_tui.model.text import plain
 
@@ -88,13 +94,15 @@ def _still_runs(site: Site, record: Record) -> bool:
 
 
 def _says(site: Site, path: str) -> str | None:
-    """Return what is in a file of a trial; what is no file of ours says nothing. OSError."""
+    """Return what is in a file of a trial; what is no file is put out of the way. OSError."""
     try:
         return site.store.read(path)
     except OSError as error:
-        if error.errno in ODD:
-            return None
-        raise
+        if error.errno not in ODD:
+            raise
+        with contextlib.suppress(OSError, RefusedError):
+            site.store.set_aside(path)
+        return None
 
 
 def _settle(site: Site, record: Record) -> str:

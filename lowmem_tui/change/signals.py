@@ -13,7 +13,11 @@ _CAUGHT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interruption(Exception):  # noqa: N818 - it is none of our faults
-    """A signal has come."""
+    """A signal has come; ``number`` is 0 where it was said in another way."""
+
+    def __init__(self, words: str, number: int = 0) -> None:
+        super().__init__(words)
+        self.number = number
 
 
 class Interruptions:
@@ -35,7 +39,7 @@ class Interruptions:
         """Raise Interruption if a signal has come; its text is the signal's name."""
         came, self._came = self._came, None
         if came is not None:
-            raise Interruption(came.name)
+            raise Interruption(came.name, came)
         if self._cancelled is not None and self._cancelled.is_set():
             raise Interruption("by you")
 

@@ -11,6 +11,9 @@ from lowmem_tui.host.reading import SMALL, read, read_whole
 from lowmem_tui.model.text import plain
 
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
+_LONGEST = 100
+"""Characters of a name or an address."""
+
 _PARENTS = 12
 """How many parents are looked at: sudo takes SSH_CONNECTION away, the login shell still has it."""
 
@@ -36,7 +39,7 @@ def whoami(proc: str = "/proc") -> By:
         user = pwd.getpwuid(uid).pw_name
     except KeyError:
         user = ""
-    return By(uid, user, os.environ.get("SUDO_USER", ""), _client(proc))
+    return By(uid, user, _short(os.environ.get("SUDO_USER", "")), _client(proc))
 
 
 def _client(proc: str) -> str:
@@ -49,7 +52,12 @@ def _client(proc: str) -> str:
         raw = read(f"{proc}/{pid}/stat", size=SMALL)
         stat = parse_stat(raw) if raw else None
         pid = stat[1] if stat else 0
-    return (client or "").partition(" ")[0]
+    return _short((client or "").partition(" ")[0])
+
+
+def _short(text: str) -> str:
+    """Return what somebody else has put into the environment, as a name that a record may hold."""
+    return plain(text, _LONGEST)
 
 
 def _of(folder: str) -> str:

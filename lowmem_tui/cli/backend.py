@@ -6,7 +6,8 @@ import os
 import time
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from lowmem_tui.host.reading import LONG, read
+from lowmem_tui.host.reading import LONG
+from lowmem_tui.host.trusted import public
 from lowmem_tui.model.errors import LowmemError, NotPermittedError, UnsupportedError
 from lowmem_tui.model.trial import PATH, running
 
@@ -169,6 +170,12 @@ class ServerBackend:
         from lowmem_tui.change.past import history
 
         return history(self._memory.store(), everything=self._memory.whole(), trial=self.trial())
+
+    def notices(self) -> Sequence[str]:
+        """Return sentences on records that are not in the history."""
+        from lowmem_tui.change.past import notices
+
+        return notices(self._memory.store())
 
     def files_of(self, change: str) -> Sequence[FileChange]:
         """See ``Backend``."""
@@ -361,7 +368,7 @@ def _memory() -> Memory:
         return FolderStore()
 
     def notice() -> str | None:
-        raw = read(PATH, size=LONG)
+        raw = public(PATH, LONG)
         return None if raw is None else raw.decode("utf-8", "replace")
 
     def boot_id() -> str:

@@ -23,5 +23,14 @@ class Exit(IntEnum):
     """Failed on the way and could not be put back whole; the message says what is left."""
     FAULT = 70
     """A fault of the program itself (EX_SOFTWARE of sysexits.h)."""
+    HUNG_UP = 129
+    """SIGHUP: the line was cut. These three are as shells count them."""
     INTERRUPTED = 130
-    """Ctrl-C, as shells count it."""
+    """SIGINT: Ctrl-C."""
+    TERMINATED = 143
+    """SIGTERM."""
+
+    @classmethod
+    def by(cls, number: int) -> Exit:
+        """Return the status of a program that a signal has ended: 1 (SIGHUP), 2 or 15."""
+        return cls(128 + number)

@@ -28,11 +28,15 @@ def run(options: argparse.Namespace) -> Exit:
     try:
         if not backend.cannot_change:  # else the list itself tells what is not ended
             say_settled(backend)
-        changes = backend.history()
+        changes, notices = backend.history(), backend.notices()
     finally:
         backend.close()
     if options.json:
-        made = {"schema": SCHEMA, "changes": [as_json(change) for change in changes]}
+        made: dict[str, object] = {
+            "schema": SCHEMA,
+            "changes": [as_json(change) for change in changes],
+        }
+        made["notices"] = list(notices)
         json.dump(made, sys.stdout, indent=2)
         print()
         return Exit.DONE
@@ -41,6 +45,8 @@ def run(options: argparse.Namespace) -> Exit:
     for change in changes:
         for line in lines(change):
             print(line)
+    for notice in notices:
+        print(notice)
     return Exit.DONE
 
 
@@ -64,6 +70,7 @@ def as_json(change: Change) -> dict[str, object]:
         "trial": change.trial,
         "undoes": list(change.undoes),
         "said": change.said,
+        "remaining": list(change.remaining),
     }
 
 
@@ -80,5 +87,7 @@ def lines(change: Change) -> Iterator[str]:
         yield plain(f"    {e.unit}: {e.key} {e.from_} -> {e.to}")
     for action in change.actions:
         yield plain(f"    then: {action.told}", 200)
+    for left in change.remaining:
+        yield plain(f"    left: {left}", 2000)
     if said := change.said or UNENDED.get(change.state, ""):
         yield plain(f"    {said}", 2000)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from importlib import import_module
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 from lowmem_tui import __version__
-from lowmem_tui.cli import output
+from lowmem_tui.cli import ended, output
 from lowmem_tui.cli.exit import Exit
 from lowmem_tui.model import errors
 
@@ -50,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
         epilog="Exit status: 0 done; 1 done, with findings or a mismatch; 2 wrong usage; "
         "3 refused by a check, nothing written; 4 not permitted; 5 no systemd with cgroup v2 "
         "here; 6 failed and put back as it was, or nothing was touched yet; 7 failed and not put "
-        "back whole; 70 a fault of lowmem-tui; 130 interrupted.",
+        "back whole; 70 a fault of lowmem-tui; 129, 130, 143 ended by SIGHUP, SIGINT, SIGTERM.",
         allow_abbrev=False,
     )
     top.add_argument("--version", action="version", version=f"lowmem-tui {__version__}")
@@ -307,6 +308,16 @@ def run_command(arguments: Sequence[str]) -> int:
         sys.stdin = open(os.devnull)  # noqa: SIM115
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+    with ended.caught():
+        try:
+            return _run(arguments)
+        except KeyboardInterrupt as error:
+            number = ended.number_of(error)
+            said = "Interrupted" if number == signal.SIGINT else f"Ended by {number.name}"
+            return _fail(f"{said}; nothing is left half done.", Exit.by(number))
+
+
+def _run(arguments: Sequence[str]) -> int:
     options: argparse.Namespace | SimpleNamespace = alone()
     try:
         if arguments:
@@ -318,9 +329,7 @@ def run_command(arguments: Sequence[str]) -> int:
         if options.demo and not _is_screen(options):
             output.talk(DEMO)
     except errors.LowmemError as error:
-        return _fail(str(error), next(code for kind, code in _STATUS if isinstance(error, kind)))
-    except KeyboardInterrupt:
-        return _fail("Interrupted; nothing is left half done.", Exit.INTERRUPTED)
+        return _fail(str(error), _status(error))
     except BrokenPipeError:
         # Whoever read us (head, less) has gone: no complaint, and none from the interpreter.
         output.give_up()
@@ -341,8 +350,21 @@ def run_command(arguments: Sequence[str]) -> int:
     return status
 
 
+def _status(error: errors.LowmemError) -> Exit:
+    status = next(code for kind, code in _STATUS if isinstance(error, kind))
+    # What a signal has ended, with everything rolled back, ends with the signal's own.
+    number: int = getattr(error.__cause__, "number", 0)
+    return Exit.by(number) if number and status is Exit.PUT_BACK else status
+
+
 def _fail(sentence: str, status: Exit) -> Exit:
     from lowmem_tui.model.text import plain
 
-    output.talk(f"lowmem-tui: {plain(sentence)}")
+    try:
+        output.talk(f"lowmem-tui: {plain(sentence)}")
+        sys.stdout.flush()
+    except OSError:
+        # The line is cut: nobody reads it, and the status is the same.
+        output.give_up()
+        output.give_up(sys.stderr)
     return status

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lowmem_tui.cli.output import talk
+from lowmem_tui.host.reading import FOREIGN
 from lowmem_tui.model.errors import InvalidValueError
 from lowmem_tui.policy import classify
 
@@ -29,12 +31,23 @@ def rules_for(*, demo: bool) -> Rules:
 def unread(config: Path = CONFIG) -> str:
     """Return a sentence where this user may not read the administrator's file; or ""."""
     try:
-        with config.open("rb"):
-            return ""
+        _raw(config)
     except PermissionError:
         return f"{config} may not be read: its tiers are left out, run this as root to have them."
     except OSError:
-        return ""
+        pass
+    return ""
+
+
+def _raw(config: Path) -> bytes:
+    """Return the file. OSError: one that is no regular file, or too large, is not read."""
+    if config.exists() and not (config.is_file() or config.is_dir()):
+        raise OSError(errno.EINVAL, "it is not a regular file", str(config))
+    with config.open("rb") as file:
+        raw = file.read(FOREIGN + 1)
+    if len(raw) > FOREIGN:
+        raise OSError(errno.EFBIG, f"it is larger than {FOREIGN >> 10} KiB", str(config))
+    return raw
 
 
 def load_rules(*, config: Path | None = CONFIG) -> Rules:
@@ -47,7 +60,7 @@ def load_rules(*, config: Path | None = CONFIG) -> Rules:
     if config is None:
         return rules
     try:
-        text = config.read_text("utf-8-sig")
+        text = _raw(config).decode("utf-8-sig")
     except (FileNotFoundError, PermissionError):
         return rules
     except OSError as error:

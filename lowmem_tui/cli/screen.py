@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from lowmem_tui.cli.charset import utf8
 from lowmem_tui.cli.exit import Exit
 from lowmem_tui.cli.output import give_up, talk, tell
-from lowmem_tui.model.errors import InvalidValueError
+from lowmem_tui.model.errors import InvalidValueError, PutBackError
+from lowmem_tui.model.text import plain
 
 if TYPE_CHECKING:
     import argparse
@@ -70,7 +71,16 @@ def _told(app: LowmemApp, backend: Backend, status: Exit) -> Exit:
             f"A trial runs for {trial.left:.0f} s yet: `{app.sudo} confirm` keeps it, else it is "
             "undone."
         )
-    outcome = app.under_way.outcome()
+    came = app.under_way.came
+    if came is not None:
+        status = Exit.by(came)
+    try:
+        outcome = app.under_way.outcome()
+    except PutBackError as error:
+        if came is None:
+            raise
+        talk(f"lowmem-tui: {plain(str(error))}")
+        return status
     if outcome is not None:
         from lowmem_tui.cli.apply import report
 

@@ -13,6 +13,7 @@ import time
 from lowmem_tui.cli.charset import utf8
 from lowmem_tui.host import cgroupfs, procfs
 from lowmem_tui.host.reading import LONG, SMALL, each, read, read_whole
+from lowmem_tui.host.trusted import public
 from lowmem_tui.model import trial
 from lowmem_tui.model.errors import UnsupportedError
 from lowmem_tui.model.integer import natural
@@ -23,6 +24,9 @@ FATTEST = 10
 
 # Exit statuses as in cli/exit.py, whose enum costs a megabyte.
 DONE, USAGE, NOT_PERMITTED, UNSUPPORTED, FAILED, INTERRUPTED = 0, 2, 4, 5, 6, 130
+
+HISTORY = 8 << 20
+"""Bytes of the history at most: those that root itself reads (change.store)."""
 
 OWN = " and all of its unit"
 KILLERS = ("earlyoom.service", "systemd-oomd.service")
@@ -110,7 +114,7 @@ def page(
 
 def _trial(notice: str) -> list[str]:
     """Return what there is to say of a change that is being tried."""
-    raw = read(notice, size=LONG)
+    raw = public(notice, LONG)
     said = trial.parse(procfs.text(raw)) if raw else None
     left = said.left(time.monotonic()) if said else 0.0
     if said is None or left <= 0:
@@ -122,10 +126,15 @@ def _trial(notice: str) -> list[str]:
 
 def _unended(history: str) -> list[str]:
     """Return what there is to say of a change that was not ended."""
-    text = read_whole(history) or b""
+    text = public(history, HISTORY) or b""
+    said = []
     if any(b'"state": "%s"' % state in text for state in (b"applying", b"confirming")):
-        return ["", "A change is being made, or was interrupted: `lowmem-tui history` names it."]
-    return []
+        said.append("A change is being made, or was interrupted: `lowmem-tui history` names it.")
+    if b'"state": "incomplete"' in text:
+        said.append("A change is incomplete: `lowmem-tui history` tells what is left of it.")
+    if b'"notices": [' in text and b'"notices": []' not in text:
+        said.append("A record could not be read and was set aside: see `lowmem-tui history`.")
+    return ["", *said] if said else []
 
 
 def _machine(proc: str, block: str) -> list[str]:

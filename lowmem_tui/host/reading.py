@@ -21,11 +21,15 @@ ABSENT = frozenset(
         errno.ENODEV,  # the group was removed after its file was opened
         errno.EACCES,  # an ordinary user's lot
         errno.EPERM,
+        errno.EAGAIN,  # a pipe that somebody has put there, and writes nothing into
         errno.EOPNOTSUPP,  # built in, but switched off (psi=0), or not for this kind of group
         errno.ENAMETOOLONG,  # a control group nested deeper than PATH_MAX: no path leads there
     }
 )
 """The errors that mean "not known". Any other is an error."""
+
+_READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+"""A pipe is not waited for; the kernel's own files take no notice."""
 
 BRIEF = 448
 """Enough for every file here that is not named as longer. A larger buffer is not Python's own but
@@ -48,7 +52,7 @@ def read(path: str, dir_fd: int | None = None, size: int = BRIEF) -> bytes | Non
     group's and of a process's, meminfo and uptime. Raises OSError for what is not in ``ABSENT``.
     """
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC, dir_fd=dir_fd)
+        fd = os.open(path, _READ, dir_fd=dir_fd)
     except OSError as error:
         if error.errno in ABSENT:
             return None
@@ -66,7 +70,7 @@ def read(path: str, dir_fd: int | None = None, size: int = BRIEF) -> bytes | Non
 def read_whole(path: str, dir_fd: int | None = None) -> bytes | None:
     """Return a file that comes in several pieces (vmstat); else as ``read``."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC, dir_fd=dir_fd)
+        fd = os.open(path, _READ, dir_fd=dir_fd)
     except OSError as error:
         if error.errno in ABSENT:
             return None

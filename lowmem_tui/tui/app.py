@@ -47,9 +47,6 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
-INTERRUPTED = 130
-"""The exit status after a signal, as cli/exit.py has it."""
-
 CONFIG = "/etc/lowmem-tui/config.toml"
 """Where the administrator's own tiers stand."""
 
@@ -227,7 +224,7 @@ class LowmemApp(App[int]):
         # The shell has had the terminal in between.
         self.app_resume_signal.subscribe(self, lambda _: self.action_redraw())
         if self.under_way.came is not None:
-            self.exit(INTERRUPTED)
+            self.exit(self.under_way.status)
 
     async def _watch(self) -> None:
         clock = asyncio.get_running_loop().time
@@ -359,7 +356,7 @@ class LowmemApp(App[int]):
 
             def leave() -> None:
                 self.backend.cancel()
-                self.exit(INTERRUPTED)
+                self.exit(self.under_way.status)
 
             loop.call_soon_threadsafe(leave)
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SHORT = 0.1
 """Seconds: what Textual waits for input before it looks whether a key is complete."""
 
-INTERRUPTED = 130
+HUNG_UP = 129
 """The exit status after a signal, as cli/exit.py has it."""
 
 ROUNDS = 5
@@ -105,7 +105,7 @@ class PatientDriver(LinuxDriver):
                         # The terminal is gone, and whoever started us did not want SIGHUP to
                         # end us (nohup): not to stay for ever with nobody there.
                         selector.unregister(self.fileno)
-                        self._loop.call_soon_threadsafe(self._app.exit, INTERRUPTED)
+                        self._loop.call_soon_threadsafe(self._app.exit, HUNG_UP)
                     for event in parser.feed(decode(data)) if data else ():
                         self.process_message(event)
                 for event in parser.tick():

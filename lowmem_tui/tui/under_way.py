@@ -39,6 +39,11 @@ class UnderWay:
         """The signal that is to end the program: what is under way is put back."""
 
     @property
+    def status(self) -> int:
+        """The exit status for the signal that came, as shells count; 0 if none did."""
+        return 0 if self.came is None else 128 + self.came
+
+    @property
     def busy(self) -> bool:
         """Whether a change is being made."""
         return self._change is not None and not self._change.done()

@@ -133,11 +133,11 @@ def test_a_change_that_fails_behind_who_leaves(tmp_path: Path) -> None:
     busy.terminal.close()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_puts_it_back_and_says_so(apply: Busy, number: signal.Signals) -> None:
     os.kill(apply.terminal.pid, number)
     os.kill(apply.terminal.pid, number)
-    assert apply.terminal.ended() == 6
+    assert apply.terminal.ended() == 128 + number
     assert "put back first" in apply.words
     assert "It was interrupted (by you): run it again; everything is as it was." in apply.words
 
@@ -147,7 +147,7 @@ def test_control_c_while_it_waits_puts_it_back(apply: Busy) -> None:
     while "carried to its end first" not in apply.words:
         apply.terminal.read(0.05)
     os.write(apply.terminal.master, b"\x03")
-    assert apply.terminal.ended() == 6
+    assert apply.terminal.ended() == 130
     assert "everything is as it was" in apply.words
 
 

@@ -169,7 +169,7 @@ def test_keys_that_come_in_one_burst_are_taken_in_order(
 
 def test_a_signal_gives_the_terminal_back(terminal: Terminal) -> None:
     os.kill(terminal.pid, signal.SIGTERM)
-    assert terminal.ended() == 130
+    assert terminal.ended() == 143
     assert LEFT in terminal.sent
 
 
