@@ -42,7 +42,7 @@ AT_ONCE = 1.0
 """Seconds within which two reports that have begun may be in each other."""
 
 _ALL = re.compile(LINES)
-_ENDS = re.compile("[Kk]ill|not syncing: |^Memory cgroup charge")
+_ENDS = re.compile("[Kk]ill|not syncing: |^Memory cgroup charge|^OOM request ignored")
 
 
 def wanted(text: str) -> bool:
@@ -156,7 +156,7 @@ class Reader:
     def _without(self, line: Line) -> bool:
         """Read that there was nothing to kill."""
         lack = oom_text.nothing_to_kill(line.text)
-        if lack is None:
+        if lack is None and not oom_text.not_eligible(line.text):
             return False
         boot, time = self._stuck
         again = boot == line.boot and line.time - time <= 1
@@ -167,6 +167,8 @@ class Reader:
             # It has a victim: this is another one, whose beginning is lost.
             self._drafts.append(draft)
             draft = Draft(line)
+        if lack is None or draft.by_hand:
+            return True  # somebody asked for a kill: no memory was short
         draft.last = line
         self._stuck = line.boot, line.time
         self.folder.add(draft.shortage(lack))

@@ -40,7 +40,7 @@ _SPECIAL = frozenset({b"{", b"\x1e", b"d", b"_", b" ", b"\t", b"-"})
 
 _CHEAP = re.compile(
     rb"ill|oom|[Mm]em|llocat|\+0x|\) from \[|swap|Comm: |object size|suppressed|systemd|nohang"
-    rb"|Linux version"
+    rb"|Linux version|\[1\]: "
 )
 """Every line that matters has one of these: most lines cost no more than this."""
 

@@ -11,6 +11,7 @@ import re
 from datetime import UTC, datetime, timedelta, timezone
 from typing import NamedTuple
 
+from lowmem_tui.host import kmsg
 from lowmem_tui.model.integer import natural
 
 LONGEST = 8192
@@ -38,7 +39,6 @@ _LEVEL = re.compile(r"(?:<[0-9]{1,3}>(?:1 )?)?(?:[a-z0-9]{1,9} {0,7}:[a-z]{1,6} 
 """The priority of /proc/kmsg and RFC 5424; the words of ``dmesg -x``."""
 
 _RECORD = re.compile(r"([0-9]{1,4}),([0-9]{1,20}),([0-9]{1,18}),[-c+](?:,([^;\s]{0,200}))?;")
-_ESCAPED = re.compile(rb"\\x([0-9a-f]{2})")
 _UPTIME = re.compile(r"\[ {0,12}([0-9]{1,12}\.[0-9]{1,9})(?: <[ 0-9.+-]{1,30}>)?\]")
 _DELTA = re.compile(r"\[(?:<| {0,9}\+) {0,12}([0-9]{1,12}\.[0-9]{1,9})>?\]")
 _CALLER = re.compile(r" ?\[ {0,8}([TC][0-9]{1,10}(?:@C[0-9]{1,5})?)\]")
@@ -160,11 +160,9 @@ class Heads:
 
 def _of_record(record: re.Match[str], line: str) -> Head:
     """Read a record of /dev/kmsg, as extended netconsole sends it."""
-    raw = line[record.end() :].encode("utf-8", "surrogateescape")
-    raw = _ESCAPED.sub(lambda match: bytes([int(match[1], 16)]), raw)
+    text = kmsg.unescaped(line[record.end() :].encode("utf-8", "surrogateescape"))
     usec = natural(record[3]) or 0
     caller = (record[4] or "").partition("caller=")[2].partition(",")[0]
-    text = raw.decode("utf-8", "backslashreplace")
     return _text(text, uptime=usec / 1_000_000, context=caller)
 
 
@@ -186,7 +184,8 @@ def _of_program(line: str, at: int, time: float | None, *, rfc5424: bool = False
     text = line[tag.end() :]
     if tag[2] == "kernel":
         return _kernels(text, time)
-    who = "systemd" if tag[2] == "init.scope" else tag[2]
+    # `-o with-unit` has a unit for a name: of what PID 1 says, the unit that it is about.
+    who = "systemd" if tag[3] == "1" else tag[2].removesuffix(".service")
     return Head(text, who, tag[3] or "", time)
 
 

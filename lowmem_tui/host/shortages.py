@@ -12,6 +12,7 @@ from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from lowmem_tui.host.oom_text import asked_pid
 from lowmem_tui.model.incident import Lack, Shortage
 from lowmem_tui.model.integer import natural
 
@@ -57,7 +58,6 @@ _VMALLOC = re.compile(
     r"(.{0,64}?): (vmalloc error: size [0-9]{1,20}|vmalloc: allocation failure)", re.DOTALL
 )
 _MODE = re.compile(r"(?:mode:|gfp=)(\S{1,300}?)(?:,|\s|\Z)")
-_CPU = re.compile(r" ?CPU: [0-9]{1,5} .{0,40}?\bPID: ([0-9]{1,10}) Comm: ")
 _CACHE = re.compile(r" {0,4}cache: ([^,]{1,80}), object size")
 _SUPPRESSED = re.compile(r"(?:warn_alloc|slab_out_of_memory)\w*: ([0-9]{1,9}) callbacks suppressed")
 
@@ -145,7 +145,7 @@ class Failures:
         elif (match := _SUPPRESSED.match(text)) is not None:
             self._suppressed += natural(match[1]) or 0
         elif self._open:
-            yield from self._more(text, context)
+            yield from self._more(text, reference, context)
 
     def over(self) -> Iterator[Shortage]:
         """Yield what is open: nothing more will come."""
@@ -180,30 +180,30 @@ class Failures:
                 return failure
         return None
 
-    def _more(self, text: str, context: str) -> Iterator[Shortage]:
+    def _more(self, text: str, reference: str, context: str) -> Iterator[Shortage]:
         if text.startswith("Mem-Info:"):
             # The trace stands before it.
             failure = self._of(context)
             if failure is not None:
                 self._open.remove(failure)
+                failure.set(reference=reference)
                 yield failure.shortage
             return
-        if (match := _CPU.match(text)) is not None:
-            for failure in self._open:
-                name = failure.shortage.process
-                if name and failure.shortage.pid is None and text.startswith(name, match.end()):
-                    failure.set(pid=natural(match[1]))
-                    return
-        elif (failure := self._of(context)) is not None and not failure.sure:
-            _trace(failure, text)
+        for failure in self._open:
+            name, pid = failure.shortage.process, failure.shortage.pid
+            if name and pid is None and (found := asked_pid(text, name)) is not None:
+                failure.set(pid=found)
+                return
+        if (failure := self._of(context)) is not None and not failure.sure:
+            _trace(failure, text, reference)
 
 
-def _trace(failure: _Failure, text: str) -> None:
+def _trace(failure: _Failure, text: str, reference: str) -> None:
     """Take over what a line of the call trace, or of SLUB's account, says of the path."""
     if (match := _FRAME.search(text)) is not None:
         sure = match[1] is None
         if sure or not failure.shortage.path:
-            failure.set(path="network" if match[2] else "disk")
+            failure.set(path="network" if match[2] else "disk", reference=reference)
         failure.sure = sure
     elif (match := _CACHE.match(text)) is not None and not failure.shortage.path:
         failure.set(path=_path_of_cache(match[1]))

@@ -25,6 +25,7 @@ from lowmem_tui.model.errors import (
 from lowmem_tui.model.incident import Cause, Ending, EventKind, Kind
 from lowmem_tui.policy.incidents import join
 from tests.host.test_kernel_log import INVOKED, KILLED, SUMMARY
+from tests.host.test_shortages import FAILED, TRACE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -324,6 +325,16 @@ def test_where_it_takes_all_the_time_the_kills_are_asked_for_alone(
     assert "no killable" not in grep
     assert {i.kind for i in join(evidence).incidents} == {Kind.NO_VICTIM}
     assert "The journal is long" in evidence.notes[0]
+
+
+def test_a_failed_allocation_is_read_with_its_trace(
+    answer: Callable[..., Path], witness: LocalWitness
+) -> None:
+    texts = [FAILED, *TRACE, "Mem-Info:", "more"]
+    answer([kernel(100.0 + at / 100, text) for at, text in enumerate(texts)])
+    (incident,) = join(witness.evidence()).incidents
+    assert incident.shortage is not None
+    assert incident.shortage.reference == f"s={100.0 + (len(texts) - 2) / 100}"
 
 
 def killer(time: float, unit: str, message: str) -> dict[str, object]:

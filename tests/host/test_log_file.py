@@ -493,14 +493,68 @@ def test_a_recorded_night(path: Path) -> None:
     assert found["hogloop.service"] == (Cause.LIMIT, Ending.GAVE_UP)
 
 
-@pytest.mark.skipif(not Path("/usr/bin/journalctl").exists(), reason="no journalctl here")
-def test_an_export_of_the_real_journalctl(tmp_path: Path) -> None:
-    done = subprocess.run(
-        ["/usr/bin/journalctl", "-o", "export", "-n", "20"], capture_output=True, check=False
-    )
-    path = tmp_path / "log"
-    path.write_bytes(done.stdout)
-    told(path)
+REMOTE = Path("/lib/systemd/systemd-journal-remote")
+"""It makes a journal of an export."""
+
+REAL = (
+    "short", "short-full", "short-iso", "short-iso-precise", "short-precise", "short-monotonic",
+    "short-unix", "verbose", "export", "json", "json-pretty", "json-seq", "json-sse", "with-unit",
+    "cat",
+)  # fmt: skip
+
+
+def night() -> bytes:
+    """A night of a server, as an export."""
+    kernel = {"_TRANSPORT": "kernel", "SYSLOG_IDENTIFIER": "kernel", "PRIORITY": "4"}
+    pid1 = {
+        "_TRANSPORT": "journal", "_PID": "1", "_COMM": "systemd", "SYSLOG_IDENTIFIER": "systemd",
+        "_SYSTEMD_UNIT": "init.scope", "UNIT": "hog.service",
+    }  # fmt: skip
+    failed = {"MESSAGE_ID": "d9b373ed55a64feb8242e02dbe79a49c", "UNIT_RESULT": "oom-kill"}
+    earlyoom = {
+        "_TRANSPORT": "stdout", "_PID": "5", "SYSLOG_IDENTIFIER": "earlyoom",
+        "_SYSTEMD_UNIT": "earlyoom.service",
+    }  # fmt: skip
+    started = {"MESSAGE_ID": "39f53479d3a045ac8e11786248231fbf"}
+    texts: list[tuple[str, dict[str, str]]] = [
+        *((text, kernel) for text in REPORT),
+        ("hog.service: Failed with result 'oom-kill'.", pid1 | failed),
+        ("Started hog.service - The hog.", pid1 | started),
+        *((text, kernel) for text in (*stuck(), FAILED, *TRACE, "Mem-Info:")),
+        ('sending SIGTERM to process 31 uid 0 "tail": badness 600, VmRSS 9 MiB', earlyoom),
+    ]
+    lines: list[str] = []
+    for at, (text, more) in enumerate(texts):
+        usec = int(AT * 1_000_000) + at * 100_000
+        entry = {
+            "__CURSOR": f"s={'a' * 32};i={at + 1:x};b={'b' * 32};m={at + 9:x};t={usec:x};x={at:x}",
+            "__REALTIME_TIMESTAMP": str(usec),
+            "__MONOTONIC_TIMESTAMP": str(9_000_000 + at * 100_000),
+            "_BOOT_ID": "b" * 32, "_HOSTNAME": "web-1", "MESSAGE": text, **more,
+        }  # fmt: skip
+        lines += [*(f"{name}={value}" for name, value in entry.items()), ""]
+    return ("\n".join(lines) + "\n").encode()
+
+
+@pytest.mark.skipif(not REMOTE.exists(), reason="no systemd-journal-remote here")
+@pytest.mark.parametrize("output", REAL)
+def test_what_the_real_journalctl_prints(output: str, tmp_path: Path) -> None:
+    journal, path = tmp_path / "x.journal", tmp_path / "log"
+    (tmp_path / "export").write_bytes(night())
+    subprocess.run([REMOTE, "-o", journal, tmp_path / "export"], capture_output=True, check=True)
+    with path.open("wb") as out:
+        subprocess.run(
+            ["journalctl", "--no-pager", "--file", journal, "-o", output], stdout=out, check=True
+        )
+    found = {i.kind: i for i in told(path).incidents}
+    kill, failed = found[Kind.OOM_KILL], found[Kind.ALLOCATION].shortage
+    assert kill.unit == "hog.service"
+    assert found[Kind.NO_VICTIM].unit == "hog.service"
+    assert failed is not None
+    assert failed.path == "network"
+    if output != "cat":  # the messages alone: of whom is open
+        assert Kind.EARLYOOM in found
+        assert kill.ending is Ending.BACK
 
 
 @settings(deadline=None)

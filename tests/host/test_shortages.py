@@ -171,6 +171,14 @@ def test_what_is_no_shortage(text: str) -> None:
     assert incidents(INVOKED, text) == []
 
 
+def test_who_asked_for_a_kill_in_vain_is_not_the_next_ones_asker() -> None:
+    by_hand = INVOKED.replace("order=0", "order=-1")
+    for end in (stuck()[-1], "OOM request ignored. No task eligible"):
+        (incident,) = incidents(by_hand, end, SUMMARY, KILLED)
+        assert incident.report is not None
+        assert (incident.report.by_hand, incident.report.asked_by) == (False, "")
+
+
 def test_a_flood_never_hides_a_kill() -> None:
     flood = [text for _ in range(3000) for text in stuck()]
     found = incidents(summary("b.service", 22, "bbb"), killed(22, "bbb"), *flood)
