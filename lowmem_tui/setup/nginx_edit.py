@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+\Z")
 
 
+PLACES = 20
+"""On one line so many are tried: each is parsed."""
+
+
 class _Flat(NamedTuple):
     depth: int
     name: str
@@ -35,17 +39,22 @@ def inserted(text: str, location: Directive, first: Directive, statement: str) -
     if not 0 < first.line <= len(lines):
         return None
     line = lines[first.line - 1]
-    at = _place(line, first.name)
-    if at is None:
-        return None
+    made = [
+        "".join([*lines[: first.line - 1], _with(line, at, statement), *lines[first.line :]])
+        for at in _places(line, first.name)
+    ]
+    good = [each for each in made if _only(text, each, location, statement)]
+    # Two of the same on one line cannot be told apart.
+    return good[0] if len(good) == 1 else None
+
+
+def _with(line: str, at: int, statement: str) -> str:
+    """Return a line with a statement at a place: on a line of its own where nothing is before."""
     before, after = line[:at], line[at:]
     if before.strip():
-        lines[first.line - 1] = f"{before}{statement} {after}"
-    else:
-        end = re.search(r"(?:\r\n|\r|\n)?\Z", line)
-        lines[first.line - 1] = f"{before}{statement}{(end and end[0]) or chr(10)}{line}"
-    made = "".join(lines)
-    return made if _only(text, made, location, statement) else None
+        return f"{before}{statement} {after}"
+    end = re.search(r"(?:\r\n|\r|\n)?\Z", line)
+    return f"{before}{statement}{(end and end[0]) or chr(10)}{line}"
 
 
 def replaced(text: str, old: Directive, statement: str) -> str | None:
@@ -69,12 +78,10 @@ def replaced(text: str, old: Directive, statement: str) -> str | None:
     return result if len(changed) <= 1 else None
 
 
-def _place(line: str, name: str) -> int | None:
-    """Return where on a line a statement begins; None where that may be in two places."""
+def _places(line: str, name: str) -> list[int]:
+    """Return where on a line a statement may begin; the first place, if nothing is before it."""
     found = [m.start() for m in re.finditer(rf"(?<![^\s{{}};]){re.escape(name)}(?=[\s;{{])", line)]
-    if len(found) == 1 or (found and not line[: found[0]].strip()):
-        return found[0]
-    return None
+    return found[:1] if found and not line[: found[0]].strip() else found[:PLACES]
 
 
 def _only(text: str, made: str, location: Directive, statement: str) -> bool:

@@ -14,6 +14,8 @@ from lowmem_tui.setup import common, nginx_config, unit_command
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from lowmem_tui.model.snapshot import UnitSituation
+    from lowmem_tui.model.unit import UnitProperties
     from lowmem_tui.setup.ground import Ground
     from lowmem_tui.setup.unit_command import Command
 
@@ -52,21 +54,30 @@ class Started(NamedTuple):
 
 def started(ground: Ground) -> Started:
     """Return which nginx this server has and how it is started. Raises LowmemError."""
-    for unit in UNITS:
-        known = ground.situation([unit]).units[unit]
-        properties = known.unit.properties
-        if properties is None or not properties.exists:
-            continue
-        if properties.load_state == "masked":
-            return Started(unit, True, nginx_config.MAIN)
-        made = unit_command.command(
-            known.files,
-            properties.name,
-            partial(common.read, ground.files),
-            ground.inspector.names,
-        )
-        return of_command(unit, made)
+    for units in ((UNIT,), UNITS[1:]):
+        known = ground.situation(units).units
+        for unit in units:
+            properties = known[unit].unit.properties
+            if properties is not None and properties.exists:
+                return _of_unit(ground, known[unit], properties)
     return Started(UNIT, False, nginx_config.MAIN)
+
+
+def _of_unit(ground: Ground, known: UnitSituation, properties: UnitProperties) -> Started:
+    if properties.load_state == "masked":
+        return Started(properties.name, True, nginx_config.MAIN)
+    made = unit_command.command(
+        known.files,
+        properties.name,
+        partial(common.read, ground.files),
+        ground.inspector.names,
+    )
+    # /usr/sbin/nginx may be a link to what was built elsewhere.
+    program = made.seen[0] if made.seen else None
+    if program and program.startswith("/"):
+        real = ground.inspector.real_path(program)
+        made = made._replace(seen=(real, *made.seen[1:]))
+    return of_command(properties.name, made)
 
 
 def of_command(unit: str, made: Command) -> Started:

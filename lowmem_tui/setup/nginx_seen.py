@@ -97,8 +97,12 @@ def see(ground: Ground) -> Seen:
         return _absent(nginx.unknown)
     text, unreadable = common.read(ground.files, nginx.main)
     if text is None and not unreadable:
-        why = f"nginx has no {plain(nginx.main)}." if nginx.there else "There is no nginx."
-        return _absent(why)
+        if not nginx.there:
+            return _absent("There is no nginx.")
+        return _absent(
+            f"nginx has no {plain(nginx.main)}: which configuration it reads cannot be determined, "
+            "and no limit_req is proposed."
+        )
     config = nginx_config.read_config(nginx.main, ground.files, ground.inspector, nginx.ahead)
     elsewhere = ""
     if nginx.main != nginx_config.MAIN or nginx.unit != UNIT:

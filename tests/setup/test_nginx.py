@@ -200,6 +200,10 @@ PUT = {
         "{\n L\n set $a 'X'; X",
     ),
     "the named one": ("server { location @app {\n X\n } }", "{\n L\n X"),
+    "one of several on a line": (
+        "server { location /static/ { root /x; } location /b { set $a 1; } location / { X } }",
+        "location / { L X }",
+    ),
     "a pattern": ("server { location ~ \\.(py|cgi)$ {\n X\n } }", "{\n L\n X"),
     "a quoted pattern": ('server { location ~ "^/a{2}" {\n X\n } }', "{\n L\n X"),
     "an include first": (
@@ -228,6 +232,17 @@ def test_where_the_line_goes(text: str, there: str) -> None:
     assert site.before == text
     assert _taken_out(site.after) == text
     goes_through(box, "nginx", wishes)
+
+
+def test_several_of_a_line_are_changed_each_in_its_place() -> None:
+    text = f"server {{ location = /one {{ {PROXY} }} location /two {{ {PROXY} }} }}"
+    box = with_site(text)
+    wishes = {"cloudchat = /one": "burst=1", "cloudchat /two": "burst=2"}
+    site = goes_through(box, "nginx", wishes).files[1]
+    assert site.after == (
+        f"server {{ location = /one {{ limit_req zone=lowmem burst=1; {PROXY} }} "
+        f"location /two {{ limit_req zone=lowmem burst=2; {PROXY} }} }}"
+    )
 
 
 def _taken_out(text: str) -> str:

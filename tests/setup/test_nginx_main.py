@@ -173,6 +173,13 @@ def test_openresty_has_a_unit_of_its_own() -> None:
     assert "openresty.service" in look.facts[0]
 
 
+def test_a_link_is_what_it_leads_to() -> None:
+    box = started("/usr/sbin/nginx")
+    box.server.disk.links["/usr/sbin/nginx"] = "/usr/local/nginx/sbin/nginx"
+    look = box.step("nginx").look()
+    assert "/usr/local/nginx/conf/nginx.conf: which configuration" in look.absent
+
+
 def test_a_global_directive_of_the_command_line_counts() -> None:
     box = started("/usr/sbin/nginx -g 'worker_processes 7;'")
     assert any("7 workers" in fact for fact in box.step("nginx").look().facts)
