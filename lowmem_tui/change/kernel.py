@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from lowmem_tui.host.cgroupfs import CGROUP, parse_limit
 from lowmem_tui.host.reading import ABSENT, SMALL, folders, read
-from lowmem_tui.model.integer import signed
+from lowmem_tui.model.integer import natural, signed
 from lowmem_tui.model.unit import Unlimited
 
 if TYPE_CHECKING:
@@ -58,10 +58,10 @@ class KernelValues:
                 group = below.pop()
                 below += (f"{group}/{folder}" for folder in folders(group or "/", root))
                 for line in _lines(f".{group}/cgroup.procs", root):
-                    pid = int(line)
+                    pid = natural(line)
                     # 0 stands for a process of a pid namespace that is not ours.
                     start = self._start(pid) if pid else None
-                    if start is not None:
+                    if pid and start is not None:
                         found.append((pid, start))
         finally:
             os.close(root)
@@ -111,7 +111,7 @@ class KernelValues:
 def _starttime(stat: bytes) -> int | None:
     # The name may hold anything, brackets and spaces included.
     fields = stat.rpartition(b")")[2].split()
-    return int(fields[_START]) if len(fields) > _START else None
+    return natural(fields[_START]) if len(fields) > _START else None
 
 
 def _lines(path: str, root: int) -> list[bytes]:

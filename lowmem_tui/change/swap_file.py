@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from lowmem_tui.host.programs import run
 from lowmem_tui.model.errors import InvalidValueError, ManagerError, RefusedError
+from lowmem_tui.model.integer import natural
 from lowmem_tui.model.quantity import format_size
 from lowmem_tui.model.setup import Progress
 from lowmem_tui.model.text import plain
@@ -77,7 +78,12 @@ class SwapFiles:
         if not value:
             self._remove(path)
         elif self.get(what) != value:
-            self._make(path, int(value), check)
+            size = natural(value)
+            if size is None:
+                raise RefusedError(
+                    f"{plain(value, 40)} is not a number of bytes: write 2147483648."
+                )
+            self._make(path, size, check)
 
     def _path(self, what: str) -> str:
         if not PATH.match(what):

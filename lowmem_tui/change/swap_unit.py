@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from lowmem_tui.host.reading import read, read_whole
 from lowmem_tui.host.swaps import parse_swaps
 from lowmem_tui.model.errors import ManagerError, RefusedError
+from lowmem_tui.model.integer import natural
 from lowmem_tui.model.quantity import format_size
 from lowmem_tui.model.text import plain
 
@@ -39,9 +40,10 @@ def check_room(space: str, proc: str = "/proc") -> None:
     others = sum(swap.size - swap.used for swap in swaps if swap.path != space)
     raw = read(f"{proc}/meminfo", size=16384) or b""
     found = re.search(rb"^MemAvailable:\s+(\d+) kB", raw, re.MULTILINE)
-    if not used or not found:
+    available = natural(found[1]) if found else None
+    if not used or available is None:
         return
-    room = int(found[1]) * 1024 + others - KEPT
+    room = available * 1024 + others - KEPT
     if used > room:
         raise RefusedError(
             f"{plain(space)} cannot be switched off now: it holds {format_size(used)}, and RAM and "

@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING, NoReturn
 
 from lowmem_tui.model.errors import InvalidValueError
+from lowmem_tui.model.integer import natural
 from lowmem_tui.model.trial import LONGEST, SHORTEST
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def interval(text: str) -> float:
 
 def trial(text: str) -> int:
     """Return the seconds of a trial. Raises ArgumentTypeError."""
-    seconds = int(text) if re.fullmatch("[0-9]{1,9}", text) else 0
+    seconds = natural(text, 9) or 0
     if not SHORTEST <= seconds <= LONGEST:
         raise argparse.ArgumentTypeError(f"write {SHORTEST} to {LONGEST} seconds")
     return seconds

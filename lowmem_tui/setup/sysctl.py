@@ -356,12 +356,13 @@ def _proposed(key: str, seen: Seen) -> tuple[str, str]:
             "there is little else to give up. 0 would keep control groups from swapping at all."
         )
     if key in {DIRTY, DIRTY_BACKGROUND}:
-        value = "10" if key == DIRTY else "5"
+        share = 10 if key == DIRTY else 5
+        value = str(share)
         now = seen.live[key]
         many = (natural(now) or 0) if now != value else 0
         instead = f"instead of {format_size(seen.ram * many // 100)} " if many else ""
         return value, (
-            f"Of {format_size(seen.ram)} at most {format_size(seen.ram * int(value) // 100)} "
+            f"Of {format_size(seen.ram)} at most {format_size(seen.ram * share // 100)} "
             f"{instead}"
             + (
                 "wait for the disk before a writer must wait, too."

@@ -112,7 +112,7 @@ def _wish(key: str, value: str) -> tuple[str, Tier]:
         )
     if value not in CHOICES:
         raise InvalidValueError(f"a tier is 0, 1 or 2, not '{plain(value, 40)}'.")
-    return name, Tier(int(value))
+    return name, Tier(CHOICES.index(value))
 
 
 def _item(service: Service) -> Item:

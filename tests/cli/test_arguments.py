@@ -29,7 +29,7 @@ SET = ("--set", "redis-server.service:MemoryMax=300M")
         (["plan", "--policy", ""], "name a file"),
         (["setup", "--report", ""], "name a file"),
         (["plan", "--set", "-.slice:Zork=1"], "Zork"),
-        (["incidents", "--since", "-2h"], "'-2h' is not a time"),
+        (["incidents", "--since", "-2q"], "'-2q' is not a time"),
         (["apply", *SET, "--trial", "x"], "10 to 86400"),
         (["apply", *SET, "--trial", "-5"], "10 to 86400"),
         (["apply", *SET, "--trial", "0"], "10 to 86400"),

@@ -97,6 +97,44 @@ def test_a_function_fits_on_a_screen(module: Path) -> None:
     assert long == []
 
 
+NUMBERS = {
+    "model/integer.py": "the one parser",
+    "model/quantity.py": "single digits of a fraction; octal and hexadecimal notation",
+    "policy/classify.py": "a tier of our own table, by a pattern of one digit",
+    "host/reading.py": "a decimal fraction of the kernel's",
+    "host/systemd.py": "characters of an object path",
+}
+"""Where a text is made a number, or asked whether it is one, by other means."""
+
+
+def makes_a_number(node: ast.AST) -> bool:
+    """Tell whether this is ``int(name)`` or asks for digits; arithmetic makes no number of text."""
+    if isinstance(node, ast.Attribute):
+        return node.attr in {"isdigit", "isdecimal", "isnumeric"}
+    return (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "int"
+        and len(node.args) == 1
+        and isinstance(node.args[0], ast.Name | ast.Attribute | ast.Subscript)
+        and ast.unparse(node.args[0]) not in NUMBERS_ALREADY
+    )
+
+
+NUMBERS_ALREADY = {"tier", "seconds", "since", "until", "size", "needed"}
+"""Floats and enumerations by name: int() rounds them, or gives their value."""
+
+
+@pytest.mark.parametrize("module", MODULES, ids=name_of)
+def test_a_text_becomes_a_number_in_one_place(module: Path) -> None:
+    """int() takes more than digits, raises, and is quadratic: model.integer instead."""
+    if name_of(module) in NUMBERS or "demo/" in name_of(module):
+        return
+    found = [f"line {n.lineno}" for n in ast.walk(ast.parse(module.read_text()))
+             if isinstance(n, ast.Attribute | ast.Call) and makes_a_number(n)]  # fmt: skip
+    assert found == []
+
+
 def test_every_rule_names_a_room_that_exists() -> None:
     assert {room for room in MAY_LOOK_INTO if room} == {
         p.parent.name for p in PACKAGE.glob("*/__init__.py")
