@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from lowmem_tui.setup.ground import Ground
     from lowmem_tui.setup.nginx_config import Config
     from lowmem_tui.setup.nginx_sites import Location
+    from lowmem_tui.setup.nginx_static import Cautions
     from lowmem_tui.setup.nginx_zones import Zone
 
 FOLDER = "/etc/nginx/"
@@ -136,6 +137,7 @@ def _places(ground: Ground, config: Config, elsewhere: str) -> tuple[Place, ...]
         if each.passes:
             found.setdefault(_where(ground, each, found), []).append(each)
     names: defaultdict[str, int] = defaultdict(int)
+    cautions = nginx_static.Cautions(everywhere)
     places = []
     for (file, _, path, _), these in found.items():
         key = f"{file.rpartition('/')[2]} {path}"
@@ -147,7 +149,7 @@ def _places(ground: Ground, config: Config, elsewhere: str) -> tuple[Place, ...]
             Place(
                 *(key, shown, file),
                 by_hand=elsewhere or _hindrance(ground, config, these, file),
-                caution=_caution(config, these, everywhere),
+                caution=_caution(config, these, cautions),
                 static=all(nginx_static.is_static(each) for each in these),
                 dry=_dry(ground, these),
             )
@@ -170,10 +172,10 @@ def _where(
     return file, directive.line, location.path, number
 
 
-def _caution(config: Config, these: Sequence[Location], everywhere: Sequence[Location]) -> str:
+def _caution(config: Config, these: Sequence[Location], cautions: Cautions) -> str:
     if config.unread:
         return f"{config.unread[0]}: whether a limit_req stands there is not known."
-    return next(filter(None, (nginx_static.caution(each, everywhere) for each in these)), "")
+    return next(filter(None, map(cautions.of, these)), "")
 
 
 def _dry(ground: Ground, these: Sequence[Location]) -> str:

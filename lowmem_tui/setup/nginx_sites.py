@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 PASSES = ("proxy_pass", "uwsgi_pass", "fastcgi_pass", "scgi_pass", "grpc_pass")
 """What hands a request to an application."""
 
+LONGEST = 4096
+"""Characters of a word: nginx has no longer ones (NGX_CONF_BUFFER)."""
 _OPENS = frozenset({"allow", "satisfy"})
 
 MODIFIERS = ("^~", "~*", "~", "=", "@")
@@ -72,8 +74,8 @@ class Location:
     def match(self) -> tuple[str, str]:
         """How it matches, and what: ``("=", "/a")``, ``("", "/")``. ``=/a`` needs no space."""
         if len(self.directive.args) > 1:
-            return self.directive.args[0], self.directive.args[1]
-        text = self.directive.args[0] if self.directive.args else ""
+            return self.directive.args[0], self.directive.args[1][:LONGEST]
+        text = self.directive.args[0][:LONGEST] if self.directive.args else ""
         found = next((each for each in MODIFIERS if text.startswith(each)), "")
         return found, text[len(found) :]
 

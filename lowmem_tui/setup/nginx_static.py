@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from lowmem_tui.model.text import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from lowmem_tui.setup.nginx_config import Directive
     from lowmem_tui.setup.nginx_sites import Location
@@ -84,24 +84,72 @@ _FILES = ("root", "alias", "expires", "autoindex", "gzip_static", "try_files")
 _ON_DISK = re.compile(r"\$(?:uri|document_uri|request_filename|request_uri)\b")
 
 
-def caution(location: Location, all_: Sequence[Location]) -> str:
-    """Return why a location is not bounded unless the operator says so; "" if it may be.
+class Cautions:
+    """Why locations are not bounded unless the operator says so."""
 
-    ``all_`` are all locations of the configuration.
-    """
-    peers = [each for each in all_ if each.site is location.site]
-    if found := _itself(location, peers):
-        return found
-    for inner in peers:
-        if _inherits(inner, location, peers) and (
-            is_static(inner) or _serves_files(inner, peers) or _hold(inner, peers)
-        ):
-            return (
-                f"The location {plain(inner.path, 60)} within it inherits limit_req, and would "
-                "lose requests to it: move that one out of it first, or give it a limit_req with a "
-                "large burst of its own."
-            )
-    return ""
+    def __init__(self, all_: Iterable[Location]) -> None:
+        """Take all locations of a configuration."""
+        sites: dict[int, list[Location]] = {}
+        for each in all_:
+            sites.setdefault(id(each.site), []).append(each)
+        self._sites = {site: _Site(locations) for site, locations in sites.items()}
+
+    def of(self, location: Location) -> str:
+        """Return why; "" where a bound may be taken."""
+        site = self._sites[id(location.site)]
+        if found := _itself(location, site):
+            return found
+        for inner in site.within.get(id(location.directive), ()):
+            if _inherits(inner, location, site) and (
+                is_static(inner) or _serves_files(inner, site) or _hold(inner, site)
+            ):
+                return (
+                    f"The location {plain(inner.path, 60)} within it inherits limit_req, and would "
+                    "lose requests to it: move that one out of it first, or give it a limit_req "
+                    "with a large burst of its own."
+                )
+        return ""
+
+
+class _Site:
+    """The locations of one server, and what is asked of them all."""
+
+    def __init__(self, locations: list[Location]) -> None:
+        self.within: dict[int, list[Location]] = {}
+        """By a location's directive: all locations within it."""
+        self.own: set[int] = set()
+        """The directives of those with a limit_req of their own."""
+        self.wholes: set[str] = set()
+        """What those that answer everything hand on to."""
+        self.asked: list[str] = []
+        """What ``auth_request`` and ``mirror`` name."""
+        self.named: dict[str, list[bool]] = {}
+        """By a named location: whether each that leads to it has looked for a file first."""
+        for each in locations:
+            for block in each.outer:
+                self.within.setdefault(id(block), []).append(each)
+            if each.own:
+                self.own.add(id(each.directive))
+            if each.passes and _is_whole(each):
+                self.wholes.add(each.passes)
+            self._note(each.directive)
+        if locations and locations[0].site is not None:
+            self._note(locations[0].site)
+        self.serving = [(each.match[1], each) for each in locations if _serves_files(each, self)]
+        """What those match that are for many files, and they."""
+
+    def _note(self, block: Directive) -> None:
+        inside = [*block.inside()]
+        hands_on = any(each.name.endswith("_pass") for each in inside)
+        for each in inside:
+            last = each.args[-1] if each.args else ""
+            if each.name == "try_files":
+                looked = any(_ON_DISK.search(arg) for arg in each.args[:-1])
+                self.named.setdefault(last, []).append(looked)
+            elif each.name == "error_page":
+                self.named.setdefault(last, []).append(not hands_on)
+            elif each.name in {"auth_request", "mirror"} and last:
+                self.asked.append(each.args[0])
 
 
 def burst_of_many(location: Location) -> bool:
@@ -122,17 +170,17 @@ def is_static(location: Location) -> bool:
     )
 
 
-def _itself(location: Location, peers: Sequence[Location]) -> str:
+def _itself(location: Location, site: _Site) -> str:
     shown = plain(location.path, 60)
     if is_static(location):
         return (
             f"{shown} is for static files: one page asks for many of them at once, and limit_req "
             "would refuse what is over its burst."
         )
-    return _hold(location, peers) or _all_of_it(location, peers)
+    return _hold(location, site) or _all_of_it(location, site)
 
 
-def _hold(location: Location, peers: Sequence[Location]) -> str:
+def _hold(location: Location, site: _Site) -> str:
     """Return why the requests of a location come in numbers."""
     if not location.passes:
         return ""
@@ -143,14 +191,15 @@ def _hold(location: Location, peers: Sequence[Location]) -> str:
             "refuse some of it."
         )
     if words & PIECES or any(
-        _LARGE_BODY.fullmatch(size) and (size == "0" or not whole)
-        for (size,) in location.values("client_max_body_size")
+        _LARGE_BODY.fullmatch(args[0]) and (args[0] == "0" or not whole)
+        for args in location.values("client_max_body_size")
+        if args
     ):
         return (
             "Files are sent here, often in pieces of one request each: an upload that limit_req "
             "refuses in the middle is lost."
         )
-    if _is_asked_for_others(location, peers):
+    if _is_asked_for_others(location, site):
         return (
             "nginx asks here for each request of other locations (auth_request, mirror): limit_req "
             "would refuse pictures and style sheets, too."
@@ -168,18 +217,21 @@ def _hold(location: Location, peers: Sequence[Location]) -> str:
     return ""
 
 
-def _all_of_it(location: Location, peers: Sequence[Location]) -> str:
+def _all_of_it(location: Location, site: _Site) -> str:
     """Return why a location may serve the application's static files, too; or ""."""
     modifier, text = location.match
     words = _words(location)
     if modifier == "=" or (modifier.startswith("~") and words & _SCRIPTS) or words & POINTS:
         return ""
-    if modifier == "@" and _after_files(location, peers):
-        return ""
-    whole = _is_whole(location) or any(
-        _is_whole(each) and each.passes and each.passes == location.passes for each in peers
-    )
-    if any(_serves_files(each, peers) and _shields(each, location, whole=whole) for each in peers):
+    looked = site.named.get(location.path, ()) if modifier == "@" else ()
+    if looked and all(looked):
+        return ""  # try_files $uri @app
+    whole = _is_whole(location) or location.passes in site.wholes
+    prefix = "" if whole else text.lstrip("^").rstrip("/")
+    if any(
+        matched.lstrip("^").startswith(prefix) and _shields(each, location)
+        for matched, each in site.serving
+    ):
         return ""
     where = "of this server" if _is_whole(location) else f"below {plain(text, 60)}"
     return (
@@ -199,14 +251,11 @@ def _is_whole(location: Location) -> bool:
     return bool(_EVERYTHING.match(text)) and not text.endswith(("/$", "^$"))
 
 
-def _shields(static: Location, location: Location, *, whole: bool) -> bool:
+def _shields(static: Location, location: Location) -> bool:
     """Tell whether a location takes static files off another one that would answer them, too."""
-    modifier, text = static.match
+    modifier, theirs = static.match[0], location.match[0]
     if any(each is location.directive for each in static.outer):
         return False  # it inherits
-    theirs, prefix = location.match
-    if not whole and not text.lstrip("^").startswith(prefix.lstrip("^").rstrip("/")):
-        return False
     if theirs == "^~" and modifier.startswith("~"):
         return False  # patterns are not tried then
     # A pattern that matches everything comes ahead of all but `^~` and patterns before it.
@@ -221,7 +270,7 @@ def _before(one: Location, other: Location) -> bool:
     return here.file == there.file and here.line < there.line
 
 
-def _serves_files(location: Location, peers: Iterable[Location]) -> bool:
+def _serves_files(location: Location, site: _Site) -> bool:
     """Tell whether a location is for many files, by its name or by what stands in it."""
     modifier, text = location.match
     if modifier in {"=", "@"} or ".well-known" in text or _is_whole(location):
@@ -234,43 +283,19 @@ def _serves_files(location: Location, peers: Iterable[Location]) -> bool:
         return False
     if is_static(location):
         return True
-    inner = (each for each in peers if any(b is location.directive for b in each.outer))
+    inner = site.within.get(id(location.directive), ())
     return not location.passes and location.has(*_FILES) and not any(i.passes for i in inner)
 
 
-def _after_files(location: Location, peers: Iterable[Location]) -> bool:
-    """Tell whether a named location gets only what is no file: ``try_files $uri @app``."""
-    name = location.path
-    blocks = [each.directive for each in peers]
-    blocks += [location.site] if location.site else []
-    named: list[bool] = []
-    for block in blocks:
-        hands_on = any(each.name.endswith("_pass") for each in block.inside())
-        for each in block.inside():
-            if each.name == "try_files" and each.args[-1:] == (name,):
-                named.append(any(_ON_DISK.search(arg) for arg in each.args[:-1]))
-            elif each.name == "error_page" and each.args[-1:] == (name,):
-                named.append(not hands_on)
-    return bool(named) and all(named)
-
-
-def _is_asked_for_others(location: Location, peers: Iterable[Location]) -> bool:
+def _is_asked_for_others(location: Location, site: _Site) -> bool:
     modifier, text = location.match
     if modifier not in {"", "=", "^~"}:
         return False
-    blocks: list[Directive] = [each.directive for each in peers]
-    blocks += [location.site] if location.site else []
-    asked = [
-        each.args[0]
-        for block in blocks
-        for each in block.inside()
-        if each.name in {"auth_request", "mirror"} and each.args
-    ]
     below = modifier != "=" and text != "/"
-    return any(each == text or (below and each.startswith(text)) for each in asked)
+    return any(each == text or (below and each.startswith(text)) for each in site.asked)
 
 
-def _inherits(inner: Location, location: Location, peers: Iterable[Location]) -> bool:
+def _inherits(inner: Location, location: Location, site: _Site) -> bool:
     """Tell whether a limit_req put into a location holds for one within it, too."""
     at = next((i for i, each in enumerate(inner.outer) if each is location.directive), None)
     # One file is not many; what is refused or answered at once, or what the application names
@@ -278,7 +303,7 @@ def _inherits(inner: Location, location: Location, peers: Iterable[Location]) ->
     if at is None or inner.match[0] == "=" or inner.has("return", "deny", "internal"):
         return False
     between = [*inner.outer[at + 1 :], inner.directive]
-    return not any(each.own and any(each.directive is b for b in between) for each in peers)
+    return not any(id(each) in site.own for each in between)
 
 
 def _points_below(location: Location) -> bool:
@@ -309,7 +334,7 @@ def _ending(text: str) -> str:
 def _words(location: Location) -> frozenset[str]:
     """Return the names in what a location matches: of folders, and of endings in a pattern."""
     modifier, text = location.match
-    text = text[:2000].lower()
+    text = text.lower()
     if modifier.startswith("~"):
         text = _ESCAPED.sub(_plain_escape, _LOOK_AROUND.sub("", text))
         return frozenset(part for word in _WORD.findall(text) for part in (word, *word.split(".")))

@@ -58,6 +58,9 @@ from lowmem_tui.setup import (
     gunicorn_file,
     gunicorn_start,
     nginx_config,
+    nginx_sites,
+    nginx_static,
+    nginx_zones,
     php_fpm,
     python_text,
     redis_config,
@@ -507,14 +510,25 @@ target(
     seeds=["[www]\npm = static\npm.max_children = 8 ; x\ninclude=/etc/php/*.conf\n[b]\npm=${A}\n"],
     slow=True,
 )  # fmt: skip
+
+
+def nginx(data: bytes) -> object:
+    file: Any = OneFile(shown(data))
+    none: Any = OneFile("")
+    config = nginx_config.read_config("/etc/nginx/nginx.conf", file, none)
+    every = nginx_sites.all_locations(config)
+    cautions = nginx_static.Cautions(every)
+    return nginx_zones.zones_of(config), [cautions.of(each) for each in every if each.passes]
+
+
 target(
-    "nginx' configuration",
-    lambda data: nginx_config.read_config(
-        "/etc/nginx/nginx.conf", OneFile(shown(data)), OneFile("")  # type: ignore[arg-type]
-    ),
-    nginx_config.statements, nginx_config.read_config,
+    "nginx' configuration", nginx,
+    nginx_config.statements, nginx_config.read_config, nginx_sites.all_locations,
+    nginx_zones.zones_of,
     seeds=[("http {\n limit_req_zone $binary_remote_addr zone=a:1m rate=5r/s;\n server { listen 80;"
            " location ~ \\.js$ { root /x; } location / { proxy_pass http://127.0.0.1:1; } } }\n"
+           "http { map $a $b { default $c; } server { try_files $uri @a; location @a { if ($x) {"
+           " proxy_pass http://b; } location =/c { limit_req zone=a; auth_request /d; } } } }\n"
            "include conf.d/*.conf;")],
     slow=True,
 )  # fmt: skip

@@ -84,11 +84,12 @@ class Nginx:
     def put(self, path: str) -> str:
         """Put our line into a location; returns why the step would not take it."""
         config = self.config()
-        where = next(each for each in locations(config) if each.path == path)
+        everywhere = all_locations(config)
+        where = next(each for each in everywhere if each.path == path and each.passes)
         made = edited(config.texts[where.directive.file], where, BURST)
         assert made is not None
         self.root.joinpath(where.directive.file).write_text(made)
-        return nginx_static.caution(where, all_locations(config))
+        return nginx_static.Cautions(everywhere).of(where)
 
     @contextmanager
     def running(self, *options: str) -> Iterator[None]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -355,11 +357,25 @@ def test_any_location_is_judged(rows: list[list[str]]) -> None:
     every = all_locations(Config(top=found))
     assert len(every) == len(rows)
     for each in every:
-        assert isinstance(nginx_static.caution(each, every), str)
+        assert isinstance(nginx_static.Cautions(every).of(each), str)
 
 
 def test_a_hostile_pattern_is_judged_in_no_time() -> None:
     name = "(?!" * 5000 + "\\." * 5000 + "a-" * 5000
     found, _ = statements(f"http {{ server {{ location ~ '{name}' {{ {APP} }} }} }}")
     (location,) = all_locations(Config(top=found))
-    assert nginx_static.caution(location, [location])
+    assert nginx_static.Cautions([location]).of(location)
+
+
+def test_a_thousand_locations_are_judged_in_no_time() -> None:
+    rows = "".join(
+        f"location /a{n}/ {{ {APP} location /a{n}/b {{ root /x; }} }}\n"
+        f"location /b{n}/ {{ root /x; client_max_body_size 1 2; }}\n"
+        for n in range(1000)
+    )
+    found, _ = statements(f"http {{ server {{ {rows} }} }}")
+    every = all_locations(Config(top=found))
+    began = time.process_time()
+    cautions = nginx_static.Cautions(every)
+    assert all(cautions.of(each) for each in every if each.passes)
+    assert time.process_time() - began < 10
