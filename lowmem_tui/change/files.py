@@ -402,14 +402,6 @@ def _create(new: str, inside: int) -> int:
         return os.open(new, flags, 0o600, dir_fd=inside)
 
 
-def read_all(fd: int) -> bytes:
-    """Return what can still be read of an open file."""
-    pieces = []
-    while piece := os.read(fd, 65536):
-        pieces.append(piece)
-    return b"".join(pieces)
-
-
 def _write_all(fd: int, data: bytes) -> None:
     rest = memoryview(data)
     while rest:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -25,7 +26,6 @@ from .box import CHAT, REDIS, Box
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from lowmem_tui.change.site import Site
     from lowmem_tui.model.plan import Outcome
@@ -574,6 +574,18 @@ def test_records_of_an_older_version_are_read(box: Box) -> None:
     damaged(older)(record_of(box))
     (record,) = Journal(box.site().store).records()
     assert (record.remaining, record.plan.actions) == ((), ())
+
+
+@pytest.mark.parametrize("state", State)
+def test_the_manual_names_the_way_out_of_every_state(state: State) -> None:
+    text = (Path(__file__).parents[2] / "docs/safety.md").read_text()
+    (row,) = [
+        line
+        for line in text.splitlines()
+        if line.startswith("| `") and f"`{state}`" in line.split("|")[1]
+    ]
+    assert all(cell.strip() for cell in row.split("|")[1:-1])
+    assert row.count("|") == 5
 
 
 def raising(error: Exception) -> Callable[..., None]:
