@@ -86,7 +86,7 @@ class ChangeList(Lines):
         style = palette.cursor if on else usual
         shape = "%m-%d %H:%M" if width < NARROW else "%Y-%m-%d %H:%M:%S"
         when = time.strftime(shape, time.localtime(change.time))
-        head = f" {change.id:>3} {when} {change.state:<10} {change.by}"
+        head = f" {change.id:>3} {when} {change.state:<9} {change.by}"
         note = f" · {change.why}" if change.why and not change.undoes else ""
         drawn: list[Line] = []
         for text, how in ((head + note, style), (f"     {did(change)}", palette.plain)):
