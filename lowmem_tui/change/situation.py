@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from lowmem_tui.change.compare import Declared, Machine, capped, is_sshd, not_in_kernel, not_loaded
 from lowmem_tui.host.cgroupfs import unit_name
+from lowmem_tui.model.quantity import SCORE_MIN
 from lowmem_tui.model.snapshot import Setting, Situation, Unit, UnitFile, UnitSituation
 from lowmem_tui.model.unit import (
     CGROUP_FILES,
@@ -143,8 +144,9 @@ class SettingsReader:
         key = setting.key
         if declared and declared.legacy:
             return ""
-        if key is Key.OOM_SCORE_ADJUST and known and not declared and is_sshd(properties):
-            # It protects itself (-1000), on every machine: no difference that anyone made.
+        own = is_sshd(properties) or setting.kernel == SCORE_MIN
+        if key is Key.OOM_SCORE_ADJUST and own and known and not declared:
+            # sshd, multipathd: they protect themselves; no difference that anyone made.
             return ""
         unread = not_loaded(key, declared, properties, self._machine) if known else ""
         return (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lowmem_tui.model.plan import Notice
+from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import Key, Tier, Unlimited
 from lowmem_tui.policy import budget, fate, restart
 from lowmem_tui.policy.cases import workers
@@ -41,11 +42,15 @@ def unguarded(after: After) -> Notice | None:
         return None
     if known is None or after.case.properties.type == "oneshot":
         return None
+    triggers = fate.activators(after.case.properties)
+    then = "nothing starts it again when it is killed"
+    if triggers:
+        then = f"{plain(triggers[0], 60)} alone starts it again, when it is next asked for"
     return Notice(
         "gatekeeper-stays-dead",
         after.name,
-        f"{after.name} is a gatekeeper (tier 0): with {_setting(known)} nothing starts it again "
-        "when it is killed. Use Restart=on-failure, or always.",
+        f"{after.name} is a gatekeeper (tier 0): with {_setting(known)} {then}. "
+        "Use Restart=on-failure, or always.",
     )
 
 

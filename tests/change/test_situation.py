@@ -51,6 +51,22 @@ def test_nothing_differs_on_a_fresh_server(server: DemoServer) -> None:
     assert differs == set()
 
 
+def test_what_keeps_the_killer_off_by_itself_is_no_difference(server: DemoServer) -> None:
+    """As multipathd does: -1000 by its own hand, and no file sets anything."""
+
+    def scored(score: int) -> str:
+        group = "/system.slice/cron.service"
+        for pid, start in server.kernel.processes(group):
+            server.kernel.set_oom_score_adj(pid, start, score)
+        return setting(server, Key.OOM_SCORE_ADJUST, "cron.service").differs
+
+    assert scored(-1000) == ""
+    assert scored(-900) != ""
+    server.files.write(dropin.path("cron.service"), "[Service]\nOOMScoreAdjust=-200\n")
+    server.connect().reload()
+    assert scored(-1000) != ""
+
+
 def test_on_disk_then_loaded_then_done(server: DemoServer) -> None:
     server.files.write(OURS, "[Service]\nMemoryMax=333M\n")
     found = setting(server, Key.MEMORY_MAX)

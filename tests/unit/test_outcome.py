@@ -323,6 +323,11 @@ def test_a_gatekeeper_that_stays_dead_is_told_of_once() -> None:
     one = known(unit(A, restart="always", **LIMIT))
     found = warned(situation(one), "a:Restart=no", a=Tier.GATEKEEPER)
     assert [n.code for n in found] == ["gatekeeper-stays-dead"]
+    assert "with Restart=no nothing starts it again when it is killed." in found[0].text
+    # As ssh.service on Ubuntu: it is started again by whoever comes.
+    one = known(unit(A, restart="always", triggered_by=("a.socket",), **LIMIT))
+    (told,) = warned(situation(one), "a:Restart=no", a=Tier.GATEKEEPER)
+    assert "a.socket alone starts it again, when it is next asked for." in told.text
 
 
 # properties, what is set, whether it is said that nobody starts it again
