@@ -218,7 +218,23 @@ def delegated(after: After) -> Notice | None:
     )
 
 
-CHECKS = (notice, delegated)
+def listener(after: After) -> Notice | None:
+    """Warn of a limit or a score on a socket, as if it held what answers there."""
+    key = next((key for key in (*_LIMITS, Key.OOM_SCORE_ADJUST) if _counts(after, key)), None)
+    if key is None or unit_type(after.name) is not UnitType.SOCKET:
+        return None
+    value = after.will(key)
+    setting = f"{key}={render_value(key, value) if value is not None else ''}"
+    started = "".join(plain(name, 60) for name in after.case.properties.triggers[:1])
+    return Notice(
+        "socket-only-listens",
+        after.name,
+        f"{after.name} only listens: {started or 'the service that it starts'} runs in a control "
+        f"group of its own, which {setting} does not reach. Set it on {started or 'that'}.",
+    )
+
+
+CHECKS = (notice, delegated, listener)
 
 _LIMITS = (Key.MEMORY_MAX, Key.MEMORY_HIGH, Key.MEMORY_SWAP_MAX)
 

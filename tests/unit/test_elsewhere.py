@@ -254,3 +254,16 @@ def test_names_of_others_are_made_harmless() -> None:
     (text,) = [n.text for n in made.warnings if n.code == PAYLOAD]
     assert text.isprintable()
     assert Key.MEMORY_MAX in text
+
+
+@pytest.mark.parametrize("edit", ["MemoryMax=64M", "MemoryHigh=64M", "MemorySwapMax=0"])
+def test_a_limit_on_a_socket_holds_nothing(edit: str) -> None:
+    """What answers at ssh.socket is ssh.service."""
+    socket = known(Unit("ssh.socket", None, properties("ssh.socket", triggers=("ssh.service",))))
+    there = Situation(snapshot(), {"ssh.socket": socket}, swap=True)
+    (told,) = (
+        notice
+        for notice in plan([parse_set(f"ssh.socket:{edit}")], there).warnings
+        if notice.code == "socket-only-listens"
+    )
+    assert f"which {edit} does not reach. Set it on ssh.service." in told.text
