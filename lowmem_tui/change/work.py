@@ -34,6 +34,7 @@ from lowmem_tui.policy.plan import plan as make_plan
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
 
+    from lowmem_tui.change.journal import Records
     from lowmem_tui.change.record import Record
     from lowmem_tui.change.site import Site
     from lowmem_tui.model.plan import Plan
@@ -139,7 +140,13 @@ def undo(
             if change in {None, str(running.id)}:
                 return _end_trial(site, running)
             _no_trial(site)
-        records = _records(site)
+        found = _read(site)
+        records = found.known
+        if found.unread and change is None:
+            raise RefusedError(
+                f"{found.unread[0]} Which change is the newest is unknown then: name the one that "
+                "is to be undone (`lowmem-tui undo ID`)."
+            )
         if (rest := incomplete(records, change)) is not None:
             return try_again(site, rest, records, force=force)
         try:
@@ -178,16 +185,17 @@ def _begun(site: Site) -> Generator[Callable[[], None], None, None]:
     site.cancelled.clear()
     with Interruptions(site.cancelled) as interruptions, site.exclusive():
         settle(site)
-        if _has_trial(site) and _trial_record(site) is None:
-            raise RefusedError(
-                "A trial whose record is lost is being taken back: wait a moment, and try again."
-            )
+        _trial_record(site)
         yield interruptions.check
 
 
 def _records(site: Site) -> list[Record]:
+    return _read(site).known
+
+
+def _read(site: Site) -> Records:
     try:
-        return site.journal.records()
+        return site.journal.read()
     except OSError as error:
         raise PutBackError(f"The history cannot be read: {in_words(error)}.") from error
 
@@ -200,8 +208,16 @@ def _has_trial(site: Site) -> bool:
 
 
 def _trial_record(site: Site) -> Record | None:
-    """Return the trial that runs; what is over has been settled."""
-    return next((r for r in _records(site) if r.state is State.TRIAL), None)
+    """Return the trial that runs; what is over has been settled.
+
+    Raises RefusedError where one runs whose record is lost, or cannot be read this time.
+    """
+    record = next((r for r in _records(site) if r.state is State.TRIAL), None)
+    if record is None and _has_trial(site):
+        raise RefusedError(
+            "A trial whose record is lost is being taken back: wait a moment, and try again."
+        )
+    return record
 
 
 def _no_trial(site: Site) -> None:

@@ -612,3 +612,23 @@ def test_a_real_redis(tmp_path: Path, box: Box, monkeypatch: pytest.MonkeyPatch)
             with pytest.raises(ChangedError, match=f"to {theirs}"):
                 apply(site, of(each), box.situation)
             local.put(ActionKind.REDIS, each.what, each.before, lambda: None)
+
+
+def test_undo_chooses_nothing_while_a_record_cannot_be_read(box: Box) -> None:
+    """The disk gives an error once: the change before is not taken for the newest."""
+    do(box, SWAPPINESS)
+    do(box, MASKED)
+    site = box.site()
+    real = site.store.read
+
+    def read(path: str) -> str | None:
+        if path.endswith("/2.json"):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return real(path)
+
+    site.store.read = read  # type: ignore[method-assign]
+    with pytest.raises(RefusedError, match="name the one that is to be undone"):
+        undo(site, box.situation)
+    assert value(box, SWAPPINESS) == "10"
+    undo(site, box.situation, "1")
+    assert value(box, SWAPPINESS) == "60"
