@@ -12,7 +12,7 @@ from lowmem_tui.model.unit import Tier, UnitType, unit_type
 from lowmem_tui.policy.oom import cap_above
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from lowmem_tui.model.snapshot import Snapshot
     from lowmem_tui.model.unit import Limit
@@ -266,7 +266,7 @@ def advise(
         # The floors are given whole where the largest keeps what it needs, and a third of the room.
         left = room - max(spare * need(first), room / 3)
     others = [u for u in units if u is not first]
-    share = min(1.0, max(0.0, left) / max(1, sum(floors.get(u.name, 0) for u in others)))
+    share = _share([(spare * need(u), floors.get(u.name, 0)) for u in others], left)
     # What does not run may need all of it.
     others = [u for u in others if need(u) or share >= _ENOUGH]
     given = {
@@ -298,6 +298,19 @@ def _fitting(snapshot: Snapshot, made: Iterable[Advice], room: int) -> Iterator[
         good = (full or limit <= room) and not (unit and limit < held(unit))
         room -= limit if good else 0
         yield each._replace(fits=good)
+
+
+def _share(wants: Sequence[tuple[float, int]], left: float) -> float:
+    """Return the part of the floors, at most 1, with which each of (need, floor) fits into left."""
+    share = 1.0
+    for _ in wants:
+        above = [need for need, floor in wants if need >= share * floor]
+        floors = sum(floor for need, floor in wants if need < share * floor)
+        fits = max(0.0, left - sum(above)) / max(1, floors)
+        if fits >= share:
+            break
+        share = fits
+    return share
 
 
 def _trim(given: dict[str, int], least: Mapping[str, float], room: float) -> None:

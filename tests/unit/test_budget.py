@@ -149,6 +149,24 @@ def test_the_least_is_given_where_there_is_room_and_said(
     assert why in (found[-1].sentence if found else "")
 
 
+def test_the_largest_keeps_room_though_others_need_more_than_their_share() -> None:
+    """A server with MariaDB, gunicorn, PHP, Redis and two workers: floors give way, not the store.
+
+    MariaDB's buffers fill only with time: with the least room of all (160M) it would be the first
+    at its limit.
+    """
+    needs = {"mariadb": 127, "cloudchat": 64, "php": 12, "redis": 7, "w1": 2, "w2": 2}
+    server = snapshot(*(of(n, held) for n, held in needs.items()), mem_total=968 * M)
+    tiers: dict[str, Tier | None] = dict.fromkeys(server.units, Tier.BUSINESS)
+    least = {"mariadb": 160, "cloudchat": 70, "php": 70, "redis": 160, "w1": 70, "w2": 70}
+    found = advise(server, tiers, {f"{n}.service": size * M for n, size in least.items()})
+    limits = {a.unit.partition(".")[0]: (a.limit or 0) // M for a in found}
+    assert limits["mariadb"] >= 1.7 * needs["mariadb"]
+    assert limits["cloudchat"] == 130
+    assert all(limits[name] > 3 * needs[name] for name in ("php", "redis", "w1", "w2"))
+    assert sum(limits.values()) <= 968 - 363
+
+
 # MemoryHigh of app and of b, limits that stay → MemoryMax advised (MiB), what is said of each
 ABOVE: dict[str, tuple[int | None, int | None, dict[str, int], dict[str, int], list[str]]] = {
     "of a lesser one": (
