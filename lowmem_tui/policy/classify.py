@@ -11,12 +11,18 @@ from lowmem_tui.model.quantity import format_size
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import Tier, UnitType, is_unit_name, unit_type
 from lowmem_tui.policy import toml
+from lowmem_tui.policy.names import SERVICE, Names, Rule, is_agent, pattern
+from lowmem_tui.policy.names import Kind as Kind
+from lowmem_tui.policy.names import matches as matches
+from lowmem_tui.policy.programs import AGENT, Programs, Sort
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator, Sequence
 
     from lowmem_tui.model.snapshot import Situation, Unit
     from lowmem_tui.model.unit import UnitProperties
+    from lowmem_tui.policy.names import Found, Pattern
+    from lowmem_tui.policy.programs import Program
 
 
 class Group(StrEnum):
@@ -37,17 +43,6 @@ GROUP_OF = {
 }
 
 
-class Kind(StrEnum):
-    """What a business unit (tier 1) is to the server."""
-
-    STORE = "store"
-    """A database, a cache, a queue: it grows by its nature, and its death is felt by others."""
-    APPLICATION = "application"
-    """What the server is there for; a unit of unknown name is one."""
-    HELPER = "helper"
-    """Everything else: small, and beside the point."""
-
-
 class Verdict(NamedTuple):
     """What ``Rules.classify`` says."""
 
@@ -59,6 +54,9 @@ class Verdict(NamedTuple):
 
 Config: TypeAlias = tuple[tuple[str, Tier], ...]
 """The administrator's tiers: (name or pattern, tier), in the order of the file."""
+
+_MOST_TEXT = 4096
+"""Characters of a process' command line that are looked at."""
 
 LARGE = 0.10
 """A unit of unknown name that holds this share of RAM is said to be large."""
@@ -77,78 +75,30 @@ _OTHERS = {
 
 _CONTAINERS = ("docker-*.scope", "libpod-*.scope", "crio-*.scope", "cri-containerd-*.scope")
 
-_SHELLS = frozenset({"sh", "bash", "dash", "zsh", "busybox"})
-_WRAPPERS = _SHELLS | {
-    *("env", "exec", "nice", "ionice", "chrt", "taskset", "sudo", "su", "runuser", "setpriv"),
-    *("chpst", "gosu", "su-exec", "tini", "dumb-init", "timeout", "nohup", "setsid", "flock"),
-}
-_WORDS_READ = 12
 
-
-def matches(pattern: str, name: str) -> bool:
-    """Tell whether a name fits a pattern in which ``*`` stands for any characters."""
-    return _pattern(pattern).fits(name) if "*" in pattern else name == pattern
-
-
-class _Pattern(NamedTuple):
-    """A pattern with at least one ``*``, taken apart once: it is held against every name."""
-
-    first: str
-    middles: tuple[str, ...]
-    last: str
-
-    def fits(self, name: str) -> bool:
-        if not name.startswith(self.first) or not name.endswith(self.last):
-            return False
-        at, end = len(self.first), len(name) - len(self.last)
-        for middle in self.middles:
-            found = name.find(middle, at, end)
-            if found < 0:
-                return False
-            at = found + len(middle)
-        return at <= end
-
-
-def _pattern(text: str) -> _Pattern:
-    first, *middles, last = text.split("*")
-    return _Pattern(first, tuple(middles), last)
-
-
-class _Rule(NamedTuple):
+class _Judged(NamedTuple):
     tier: Tier
+    kind: Kind
     reason: str
-    kind: Kind = Kind.HELPER
-
-
-class _Programs(NamedTuple):
-    """Programs by their names; the rank tells which of two counts: the lower."""
-
-    names: dict[str, int]
-    patterns: tuple[tuple[_Pattern, int], ...]
-    tiers: tuple[Tier, ...]
-    """By rank."""
-
-    def rank(self, program: str) -> int | None:
-        """Return the rank of a program; None of one that is not known."""
-        named = self.names.get(program)
-        for pattern, rank in self.patterns:
-            if named is not None and named < rank:
-                break
-            if pattern.fits(program):
-                return rank
-        return named
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
     """The table, and the administrator's overrides."""
 
-    units: dict[str, _Rule]
-    patterns: dict[str, tuple[tuple[_Pattern, _Rule], ...]]
-    """By their first character, those that begin with ``*`` under each: a unit that is in no rule
-    would else be held against hundreds."""
-    programs: _Programs
+    names: Names
+    programs: Programs
     config: Config = ()
+
+    @property
+    def units(self) -> dict[str, Rule]:
+        """The units of the table that stand there by their whole names."""
+        return self.names.units
+
+    @property
+    def patterns(self) -> dict[str, tuple[tuple[Pattern, Rule], ...]]:
+        """Those that stand there as patterns, by their first characters."""
+        return self.names.patterns
 
     def with_config(self, config: Config) -> Rules:
         """Return the rules with overrides that go before everything else."""
@@ -159,23 +109,21 @@ class Rules:
 
         Pure, and cheap enough for each unit once per change of its properties.
         """
-        names = (unit.name, *(unit.properties.names if unit.properties else ()))
-        for pattern, tier in self.config:
-            if any(matches(pattern, name) for name in names):
-                return _tier(tier, f"the configuration says so ({plain(pattern)})")
+        names = _names(unit)
+        for own, tier in self.config:
+            if any(matches(own, name) for name in names):
+                return _tier(tier, f"the configuration says so ({plain(own)})")
         kind = unit_type(unit.name)
         if kind is UnitType.SERVICE:
-            if matches("user@*.service", unit.name):
+            if unit.name.startswith("user@"):
                 return Verdict(None, Group.SESSIONS, "the services of a logged-in user")
             return self._service(unit, names, ram)
         return _no_service(unit.name, kind)
 
     def kind(self, unit: Unit) -> Kind:
         """Return what a unit is to the server; it means something for tier 1 alone."""
-        names = (unit.name, *(unit.properties.names if unit.properties else ()))
-        if rule := self._by_name(names):
-            return rule.kind
-        return Kind.APPLICATION
+        judged = self._judge(unit, _names(unit))
+        return judged.kind if judged else Kind.APPLICATION
 
     def tiers(self, situation: Situation) -> dict[str, Tier | None]:
         """Return the tier of each unit of a situation, by primary name, as a plan wants them."""
@@ -183,23 +131,9 @@ class Rules:
         units = [known.unit for known in situation.units.values()]
         return {unit.name: self.classify(unit, ram).tier for unit in units}
 
-    def _service(self, unit: Unit, names: tuple[str, ...], ram: int) -> Verdict:
-        properties = unit.properties
-        if properties and properties.type == "oneshot":
-            rule = self._by_name(names)
-            if rule and rule.tier is Tier.GATEKEEPER and _stays(unit, properties):
-                return _tier(rule.tier, f"in the table: {rule.reason}")
-            return _tier(Tier.SHORT_LIVED, "Type=oneshot")
-        if properties:
-            for trigger in properties.triggered_by:
-                if unit_type(trigger) is UnitType.TIMER:
-                    return _tier(Tier.SHORT_LIVED, f"started by {plain(trigger)}")
-        if rule := self._by_name(names):
-            return _tier(rule.tier, f"in the table: {rule.reason}")
-        for words in _command_lines(unit):
-            if found := self._program(words):
-                program, tier = found
-                return _tier(tier, f"its command line runs {plain(program, 30)}")
+    def _service(self, unit: Unit, names: Sequence[str], ram: int) -> Verdict:
+        if judged := self._judge(unit, names):
+            return _tier(judged.tier, judged.reason)
         usage = unit.usage
         held = (usage.rss or 0) + (usage.swap or 0) if usage else 0
         if ram and held >= LARGE * ram:
@@ -207,31 +141,80 @@ class Rules:
             return _tier(Tier.BUSINESS, share)
         return _tier(Tier.BUSINESS, "not in the table: killable, as any application")
 
-    def _by_name(self, names: Iterable[str]) -> _Rule | None:
-        for name in names:
-            if rule := self.units.get(name):
-                return rule
-        for name in names:
-            for pattern, rule in self.patterns.get(name[:1]) or self.patterns.get("*", ()):
-                if pattern.fits(name):
-                    return rule
-        return None
+    def _judge(self, unit: Unit, names: Sequence[str]) -> _Judged | None:
+        """Return what a service is by its name, its type, its timer and its program."""
+        properties, named = unit.properties, self.names.find(names)
+        oneshot = properties is not None and properties.type == "oneshot"
+        timer = _timer(properties)
+        if named and named.rule.tier is Tier.GATEKEEPER and not oneshot and not timer:
+            return _in_table(named.rule)
+        if (
+            named
+            and named.itself
+            and named.rule.tier is Tier.BUSINESS
+            and not oneshot
+            and not timer
+        ):
+            return _in_table(named.rule)
+        program = self._program(unit)
+        daemon = program is not None and program.sort is Sort.DAEMON
+        ends = program is not None and program.sort is Sort.JOB
+        if oneshot:
+            return self._oneshot(unit, named, program)
+        if timer:
+            known = named and named.itself and named.rule.tier is not Tier.SHORT_LIVED
+            if not daemon and (ends or not known):
+                return _Judged(Tier.SHORT_LIVED, Kind.HELPER, f"started by {plain(timer)}")
+            if named and known:
+                return _in_table(named.rule)
+        if named and not daemon:
+            return _in_table(named.rule)
+        if not (daemon or ends) and is_agent(unit.name.removesuffix(SERVICE)):
+            return _Judged(AGENT.tier, AGENT.kind, f"by its name {AGENT.reason}")
+        return _runs(program) if program else None
 
-    def _program(self, words: Iterator[str]) -> tuple[str, Tier] | None:
-        """Find the best known program, past interpreters and wrappers."""
-        best: tuple[int, str] | None = None
-        shell = False
-        for _, word in zip(range(_WORDS_READ), words, strict=False):
-            if word.startswith("-") or "=" in word:
-                continue
-            program = word.rpartition("/")[2].rstrip(":")
-            rank = self.programs.rank(program)
-            if rank is not None and (best is None or rank < best[0]):
-                best = rank, program
-            shell = shell or program in _SHELLS
-            if rank is None and not shell and program not in _WRAPPERS:
-                break
-        return (best[1], self.programs.tiers[best[0]]) if best else None
+    def _oneshot(self, unit: Unit, named: Found | None, program: Program | None) -> _Judged:
+        """Return what a oneshot is: over, unless it has left a gatekeeper that runs for good."""
+        if unit.properties and _stays(unit, unit.properties):
+            if named and named.rule.tier is Tier.GATEKEEPER:
+                return _in_table(named.rule)
+            if program and program.rule.tier is Tier.GATEKEEPER:
+                return _runs(program)
+        return _Judged(Tier.SHORT_LIVED, Kind.HELPER, "Type=oneshot")
+
+    def _program(self, unit: Unit) -> Program | None:
+        """Return what a service runs, by ExecStart= and by its main (or largest) process."""
+        found: Program | None = None
+        for words in _command_lines(unit):
+            known = self.programs.find(words)
+            if known is not None and (found is None or known.sort < found.sort):
+                found = known
+        return found
+
+
+def _names(unit: Unit) -> tuple[str, ...]:
+    return (unit.name, *(unit.properties.names if unit.properties else ()))
+
+
+def _timer(properties: UnitProperties | None) -> str:
+    """Return the timer that starts a service to do something and end; "" for none.
+
+    What is always started again is no job: its timer only starts it late.
+    """
+    if properties is None or properties.restart == "always":
+        return ""
+    timers = (t for t in properties.triggered_by if unit_type(t) is UnitType.TIMER)
+    return next(timers, "")
+
+
+def _in_table(rule: Rule) -> _Judged:
+    return _Judged(rule.tier, rule.kind, f"in the table: {rule.reason}")
+
+
+def _runs(program: Program) -> _Judged:
+    rule = program.rule
+    reason = f"its command line runs {plain(program.name, 40)}"
+    return _Judged(rule.tier, rule.kind, f"{reason}: {rule.reason}" if rule.reason else reason)
 
 
 def _stays(unit: Unit, properties: UnitProperties) -> bool:
@@ -240,14 +223,14 @@ def _stays(unit: Unit, properties: UnitProperties) -> bool:
     return properties.active_state == "active" and bool(unit.usage and unit.usage.processes)
 
 
-def _command_lines(unit: Unit) -> Iterator[Iterator[str]]:
+def _command_lines(unit: Unit) -> Iterator[Sequence[str]]:
     """Yield the words of ExecStart=, then those of the main (or largest) process."""
     if unit.properties and unit.properties.exec_start:
-        yield (word for argument in unit.properties.exec_start for word in argument.split())
+        yield unit.properties.exec_start
     if unit.usage and unit.usage.processes:
         main_pid = unit.properties.main_pid if unit.properties else 0
         process = max(unit.usage.processes, key=lambda p: (p.pid == main_pid, p.rss))
-        yield iter((process.command or process.name).split())
+        yield (process.command or process.name)[:_MOST_TEXT].split()
 
 
 def _no_service(name: str, kind: UnitType) -> Verdict:
@@ -273,13 +256,14 @@ def _tier(tier: Tier, reason: str) -> Verdict:
 # The plain form of tiers.toml. The standard library's parser costs ten times as much, and its
 # import as much again, at every start.
 _BLOCK = re.compile(
-    r'\s*\[\[(units|programs)\]\]\ntier = ([012])\n(?:kind = "([a-z]+)"\n)?'
+    r'\s*\[\[(units|programs|runners|verbs)\]\]\ntier = ([012])\n(?:kind = "([a-z]+)"\n)?'
     r'(?:reason = "([^"\\\n]*)"\n)?'
     r'names = \[\s*((?:"[^"\\\n]*",\s*)*)\]\n?\s*'
 )
 _COMMENT = re.compile(r"^#.*\n", re.MULTILINE)
 _NAME = re.compile(r'"([^"]*)"')
 _KINDS = frozenset(Kind)
+_SECTIONS = frozenset({"units", "programs", "runners", "verbs"})
 
 
 def parse_rules(text: str) -> Rules:
@@ -288,37 +272,42 @@ def parse_rules(text: str) -> Rules:
     Raises InvalidValueError, naming the line.
     """
     blocks = _plain_blocks(text)
-    units: dict[str, _Rule] = {}
-    patterns: list[tuple[_Pattern, _Rule]] = []
-    programs: list[tuple[str, Tier]] = []
+    units: dict[str, Rule] = {}
+    patterns: list[tuple[Pattern, Rule]] = []
+    programs: dict[str, tuple[Rule, Sort]] = {}
+    alike: list[tuple[Pattern, Rule, Sort]] = []
+    verbs: dict[str, Tier] = {}
     for section, tier, kind, reason, names in _toml_blocks(text) if blocks is None else blocks:
-        rule = _Rule(tier, reason, kind)
+        rule = Rule(tier, reason, kind)
         for name in names:
-            if section == "programs":
-                programs.append((name, tier))
-                continue
-            full = _service(name)
-            if "*" in full:
-                patterns.append((_pattern(full), rule))
+            if section == "verbs":
+                verbs[name] = tier
+            elif section != "units":
+                sort = _sort(section, tier)
+                if "*" in name:
+                    alike.append((pattern(name), rule, sort))
+                else:
+                    programs.setdefault(name, (rule, sort))
+            elif "*" in (full := _service(name)):
+                patterns.append((pattern(full), rule))
             else:
                 units.setdefault(full, rule)
-    heads: dict[str, list[tuple[_Pattern, _Rule]]] = {p.first[:1]: [] for p, _ in patterns}
-    for pattern, rule in patterns:
-        for head in [pattern.first[0]] if pattern.first else heads:
-            heads[head].append((pattern, rule))
-    by_head = {head or "*": tuple(found) for head, found in heads.items()}
-    return Rules(units, by_head, _programs(programs))
+    known = Names(units, _by_head(patterns))
+    return Rules(known, Programs(programs, alike, known, verbs))
 
 
-def _programs(found: list[tuple[str, Tier]]) -> _Programs:
-    names: dict[str, int] = {}
-    patterns = []
-    for rank, (name, _) in enumerate(found):
-        if "*" in name:
-            patterns.append((_pattern(name), rank))
-        else:
-            names.setdefault(name, rank)
-    return _Programs(names, tuple(patterns), tuple(tier for _, tier in found))
+def _by_head(patterns: list[tuple[Pattern, Rule]]) -> dict[str, tuple[tuple[Pattern, Rule], ...]]:
+    heads: dict[str, list[tuple[Pattern, Rule]]] = {p.first[:1]: [] for p, _ in patterns}
+    for each, rule in patterns:
+        for head in [each.first[0]] if each.first else heads:
+            heads[head].append((each, rule))
+    return {head or "*": tuple(found) for head, found in heads.items()}
+
+
+def _sort(section: str, tier: Tier) -> Sort:
+    if section == "runners":
+        return Sort.RUNNER
+    return Sort.JOB if tier is Tier.SHORT_LIVED else Sort.DAEMON
 
 
 def _service(name: str) -> str:
@@ -347,7 +336,7 @@ def _plain_blocks(text: str) -> list[_Block] | None:
 def _toml_blocks(text: str) -> Iterator[_Block]:
     document = toml.parse(text)
     for section, blocks in document.items():
-        if section not in {"units", "programs"} or not isinstance(blocks, list):
+        if section not in _SECTIONS or not isinstance(blocks, list):
             sentence = f"'{plain(section, 40)}' is unknown: write [[units]] or [[programs]]."
             raise toml.wrong(text, (section,), sentence)
         for block in blocks:

@@ -5,11 +5,10 @@ What cannot be told from the words alone (a variable, a script of its own) is le
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Collection, Container, Iterable, Iterator, Sequence
 
 Command: TypeAlias = tuple[str, ...]
 """The words of one simple command; the first is the program as it was written."""
@@ -61,7 +60,7 @@ def program_of(word: str) -> str:
     return word.lstrip(_PREFIXES).rpartition("/")[2]
 
 
-def commands(words: Sequence[str], known: Collection[str]) -> Iterator[Command]:
+def commands(words: Sequence[str], known: Container[str]) -> Iterator[Command]:
     """Yield the simple commands that a command line runs, each wrapper before what it wraps.
 
     ``known`` are the names of programs that are looked for behind a wrapper.
@@ -77,7 +76,7 @@ def commands(words: Sequence[str], known: Collection[str]) -> Iterator[Command]:
         waiting[:0] = _inside(command, known)
 
 
-def _inside(command: Command, known: Collection[str]) -> list[Command]:
+def _inside(command: Command, known: Container[str]) -> list[Command]:
     """Return the commands that a shell or a wrapper runs."""
     program = program_of(command[0])
     if program in SHELLS:
@@ -91,12 +90,15 @@ def _inside(command: Command, known: Collection[str]) -> list[Command]:
         text := _option(command, "-c", "--command")
     ):
         return _parts(text)
-    good = {*known, *SHELLS, *WRAPPERS, *INTERPRETERS}
     for at, word in enumerate(command[1 : 1 + _LOOK_AHEAD], 1):
         named = command[at - 1] in _NAMES_FOLLOW
-        if word[:1] != "-" and not named and program_of(word) in good:
+        if word[:1] != "-" and not named and _is_program(program_of(word), known):
             return [command[at:]]
     return []
+
+
+def _is_program(name: str, known: Container[str]) -> bool:
+    return name in SHELLS or name in WRAPPERS or name in INTERPRETERS or name in known
 
 
 def _script(command: Command) -> list[Command]:
@@ -122,6 +124,8 @@ def _option(command: Command, short: str, long: str) -> str:
 
 def _parts(text: str) -> list[Command]:
     """Return the simple commands of a shell's text."""
+    import shlex  # slow to load, and most servers' commands have no need of it
+
     text = text[:_MOST_TEXT].replace("\n", ";")
     lexer = shlex.shlex(text, posix=True, punctuation_chars=";&|()")
     lexer.whitespace_split = True
@@ -156,6 +160,8 @@ def _bare(command: Command) -> Command:
 
 def words_of(text: str) -> list[str]:
     """Return the words of an ExecStart= as it stands in a unit file."""
+    import shlex
+
     try:
         return shlex.split(text[:_MOST_TEXT])
     except ValueError:
