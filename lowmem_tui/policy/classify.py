@@ -189,6 +189,8 @@ class Rules:
             known = self.programs.find(words)
             if known is not None and (found is None or known.sort < found.sort):
                 found = known
+            if found is not None and found.sort is Sort.DAEMON:
+                break
         return found
 
 

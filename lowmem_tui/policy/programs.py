@@ -25,7 +25,9 @@ class Sort(IntEnum):
     """It serves for good."""
     JOB = 1
     """It does one thing, and ends."""
-    RUNNER = 2
+    AGENT = 2
+    """By its name it is an agent, whatever it does."""
+    RUNNER = 3
     """It runs what somebody else wrote: an interpreter, a container's client."""
 
 
@@ -90,6 +92,7 @@ class Programs:
         self._units = units
         self._verbs = verbs
         self._kept: dict[str, Program | None] = {}
+        self._lines: dict[tuple[str, ...], Program | None] = {}
 
     def __contains__(self, program: object) -> bool:
         """Tell whether a program is known."""
@@ -97,9 +100,16 @@ class Programs:
 
     def find(self, words: Sequence[str]) -> Program | None:
         """Return what a command line runs; None for nothing known."""
-        words = words[:_MOST_WORDS]
         if not words:
             return None
+        line = tuple(words[:_MOST_WORDS])
+        if line not in self._lines:
+            if len(self._lines) >= _MOST_KEPT:
+                self._lines.clear()
+            self._lines[line] = self._find(line)
+        return self._lines[line]
+
+    def _find(self, words: Sequence[str]) -> Program | None:
         first = program_of(words[0])
         if first in SHELLS or first in WRAPPERS or "=" in first:
             found = [p for c in commands(words, self) if (p := self._command(c)) is not None]
@@ -130,7 +140,7 @@ class Programs:
             if found and (found.sort is Sort.JOB or not _SOURCE.search(program)):
                 return found._replace(name=program)
         agent = any(is_agent(name) for name in (program, *plainer))
-        return Program(program, AGENT, Sort.DAEMON) if agent else None
+        return Program(program, AGENT, Sort.AGENT) if agent else None
 
     def _exactly(self, name: str) -> Program | None:
         if entry := self._names.get(name):
@@ -196,9 +206,9 @@ class Programs:
                 found = self.named(program_of(word)) or self._by_folder(word)
                 return None if found is None or found.sort is Sort.RUNNER else found
             for part in word.split("."):
-                rule = self._units.units.get(f"{part.lower()}{SERVICE}")
-                if rule is not None and rule.tier is Tier.BUSINESS:
-                    return Program(part, rule, Sort.DAEMON)
+                known = self._units.one(f"{part.lower()}{SERVICE}")
+                if known and known.itself and known.rule.tier is Tier.BUSINESS:
+                    return Program(part, known.rule, Sort.DAEMON)
             return None
         return None
 

@@ -22,12 +22,16 @@ walinuxagent google-guest-agent amazon-ssm-agent droplet-agent open-vm-tools mul
 keepalived frr bird openvswitch-switch dm-event conntrackd autofs tinc@home ocserv xl2tpd frpc
 autossh hv-vss-daemon hv-fcopy-daemon hyperv-daemons.hv-kvp-daemon lxd-agent incus-agent
 aliyun AssistDaemon tat_agent corosync
+netbird netclient easytier@home rathole ratholec@home npc ngrok openvpnas warp-svc chisel-client
+google-guest-compat-manager vultr-guest-agent jcs-agent-core ifritd CloudResetPwdAgent frpc@home
+snap.tailscale.tailscaled snap.amazon-ssm-agent.amazon-ssm-agent wg-quick@wg0 innernet@home
 """
 
 STORES = """
 postgresql postgresql@15-main mysql mariadb mongod influxdb clickhouse-server couchdb etcd consul
 redis-server redis-server@a valkey-server memcached rabbitmq-server mosquitto varnish squid
 beanstalkd pgbouncer neo4j cassandra apt-cacher-ng
+redis_6379 redis6 postgresql-16 mysqld-8.0 mysql8 proxysql rqlite snap.redis.server
 """
 
 APPLICATIONS = """
@@ -36,6 +40,10 @@ fcgiwrap lsws elasticsearch opensearch solr meilisearch gitea forgejo gitlab-run
 matrix-synapse ejabberd prosody coturn asterisk freeradius slapd keycloak jitsi-videobridge2
 home-assistant nodered minecraft isc-dhcp-server6 pihole-FTL AdGuardHome webmin cockpit code-server
 tor@default my-own-app something@1
+x-ui 3x-ui s-ui h-ui marzban sing-box sing-box@a v2ray xray XrayR hysteria-server hysteria-server@a
+trojan-go tuic-server naive mihomo clash-meta gost realm nps frps frps@a snell shadow-tls headscale
+wg-easy shadowsocks-libev shadowsocks-rust@a 1panel 1panel-core 1panel-agent bt btpanel amh-start
+hestia vesta lscpd directadmin psa sw-cp-server cpanel wdcp mw casaos-gateway php-fpm-74 tomcat9
 """
 
 HELPERS = """
@@ -49,6 +57,12 @@ transmission-daemon jellyfin snapd ModemManager irqbalance thermald acpid havege
 cups avahi-daemon bluetooth xrdp landscape-client uuidd do-agent networkd-dispatcher xinetd inetd
 openbsd-inetd lldpd nut-server nut-driver@ups apcupsd bacula-fd bareos-fd zabbix-proxy ddclient
 kerneloops redis-sentinel varnishncsa cloudmonitor YDService
+google-osconfig-agent oracle-cloud-agent oracle-cloud-agent-updater unified-monitoring-agent
+snap.oracle-cloud-agent.oracle-cloud-agent azuremonitoragent mdsd mdatp omid awsagent
+amazon-cloudwatch-agent aegis argusagent sysak YDLive YunJing barad_agent sgagent stargate uniagent
+hostguard hostwatch ces-uniagent telescoped cloud-monitor-agent jdog_service uma hosteye bcm-agent
+nezha-agent nezha-agent-2 nezha-dashboard komari komari-agent serverstatus vmagent pmcd pmlogger
+alist openlist filebrowser restic-rest-server ttyd gotty rustdesk ilogtaild
 """
 
 SHORT_LIVED = """
@@ -59,6 +73,7 @@ phpsessionclean sysstat-collect plocate-updatedb popularity-contest cloud-init c
 plymouth-start lxd-installer@0 passim
 rkhunter aide systemd-hostnamed systemd-timedated systemd-tmpfiles-clean user-runtime-dir@0
 modprobe@drm udisks2 upower accounts-daemon needrestart NetworkManager-dispatcher
+cloudflared-update google-startup-scripts hibinit-agent ec2-instance-connect
 """
 
 
