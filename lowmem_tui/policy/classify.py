@@ -216,7 +216,8 @@ def _in_table(rule: Rule) -> _Judged:
 def _runs(program: Program) -> _Judged:
     rule = program.rule
     reason = f"its command line runs {plain(program.name, 40)}"
-    return _Judged(rule.tier, rule.kind, f"{reason}: {rule.reason}" if rule.reason else reason)
+    told = rule.reason and rule.kind is not Kind.APPLICATION
+    return _Judged(rule.tier, rule.kind, f"{reason}: {rule.reason}" if told else reason)
 
 
 def _stays(unit: Unit, properties: UnitProperties) -> bool:

@@ -58,15 +58,15 @@ class Pattern(NamedTuple):
         return self.first.endswith("@") or rest.startswith("@") or not _LETTER.search(rest)
 
 
-def pattern(text: str) -> Pattern:
-    """Return a text with ``*`` as a pattern."""
-    first, *middles, last = text.split("*")
+def pattern(written: str) -> Pattern:
+    """Return a name with ``*`` as a pattern."""
+    first, *middles, last = written.split("*")
     return Pattern(first, tuple(middles), last)
 
 
-def matches(text: str, name: str) -> bool:
+def matches(written: str, name: str) -> bool:
     """Tell whether a name fits a pattern in which ``*`` stands for any characters."""
-    return pattern(text).fits(name) if "*" in text else name == text
+    return pattern(written).fits(name) if "*" in written else name == written
 
 
 class Found(NamedTuple):
@@ -133,6 +133,9 @@ _SERVES = re.compile(
 )
 """How the names of what serves for good end: backup-server is no backup."""
 
+LONGEST = 80
+"""Characters of a name beyond which nobody has given it: no time is spent on it."""
+
 _LETTER = re.compile(r"[^\W\d_]")
 _SIGN = re.compile(r"[\d.]|[-_](?:linux|amd64|arm|aarch)")
 _SUFFIX = re.compile(
@@ -146,7 +149,7 @@ _VERSION = re.compile(r"[-_.]?v?\d+(?:[._]\d+)*(?=[-_.]|\Z)")
 
 def bare(name: str) -> Iterator[str]:
     """Yield a name without a script's suffix, a platform, a version (``redis6-server``)."""
-    if not _SIGN.search(name):
+    if len(name) > LONGEST or not _SIGN.search(name):
         return
     for sign in (_SUFFIX, _PLATFORM, _VERSION):
         shorter = sign.sub("", name)
@@ -179,8 +182,8 @@ def is_agent(name: str) -> bool:
     """Tell whether a name is that of an agent: what reports to a console elsewhere, or obeys it."""
     if "agent" not in name and "Agent" not in name:
         return False
-    words = [word.lower() for word in _PARTS.split(name.partition("@")[0][:80]) if word]
-    while words and (words[-1] in _BEHIND_AGENT or words[-1].isdecimal()):
+    words = [word.lower() for word in _PARTS.split(name.partition("@")[0][:LONGEST]) if word]
+    while words and (words[-1] in _BEHIND_AGENT or not _LETTER.search(words[-1])):
         words.pop()
     return (
         bool(words)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lowmem_tui.model.unit import Tier
 from lowmem_tui.policy.commands import SHELLS, WRAPPERS, commands, program_of
-from lowmem_tui.policy.names import SERVICE, Kind, Names, Pattern, Rule, bare, is_agent
+from lowmem_tui.policy.names import LONGEST, SERVICE, Kind, Names, Pattern, Rule, bare, is_agent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -46,8 +46,6 @@ _TUNNEL = Rule(Tier.GATEKEEPER, "a tunnel by which the server may be reached")
 
 _MOST_WORDS = 64
 _MOST_KEPT = 1024
-_LONGEST = 80
-"""Characters of a program's name."""
 _NO_PROGRAMS = frozenset({"unit", "thin", "emergency", "rescue", "networking", "at", "ssh"})
 """Units of the table by whose names programs of quite another sort are known."""
 
@@ -129,7 +127,7 @@ class Programs:
         return self._kept[program]
 
     def _named(self, program: str) -> Program | None:
-        if len(program) > _LONGEST:
+        if len(program) > LONGEST:
             return None
         if found := self._exactly(program):
             return found
@@ -215,7 +213,7 @@ class Programs:
     def _by_folder(self, path: str) -> Program | None:
         """Return what ``/opt/NAME/server/index.js`` is by the folder that has a name."""
         *folders, last = path.rsplit("/", 3)
-        if not folders or len(last) > _LONGEST or _stem(last) not in _GENERIC:
+        if not folders or len(last) > LONGEST or _stem(last) not in _GENERIC:
             return None
         folders = folders if len(folders) < 3 else [folders[0].rpartition("/")[2], *folders[1:]]
         name = next((f for f in reversed(folders) if f not in _GENERIC), "")

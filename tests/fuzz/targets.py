@@ -19,6 +19,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from lowmem_tui.change import decode, record
+from lowmem_tui.cli.rules import load_rules
 from lowmem_tui.host import (
     cgroupfs,
     file_evidence,
@@ -48,6 +49,7 @@ from lowmem_tui.policy import (
     dropin,
     ignored,
     launchers,
+    names,
     plan,
     policy_file,
     tiers_file,
@@ -431,6 +433,16 @@ target(
     seeds=["/usr/bin/docker run --rm -m 1g x", "sh -c docker\tcompose up",
            "/v/bin/python3 -m gunicorn -w4 --config=a.py --threads 2 x:app",
            "env A=b gunicorn --paste x.ini", "/usr/bin/screen -dmS a /x"],
+)  # fmt: skip
+target(
+    "programs of units",
+    by_words(
+        load_rules(config=None).programs.find,
+        lambda words: [(list(names.bare(word)), names.is_agent(word)) for word in words],
+    ),
+    names.bare, names.is_agent,
+    seeds=["/usr/bin/redis6-server /x", "sh -c exec\t'frpc_linux_amd64'", "java -jar /x/agent.jar",
+           "nice -n 5 python3 -m foo.bar", "/opt/uptime-kuma/server/server.js", "rclone mount a:"],
 )  # fmt: skip
 target(
     "words of a command", by_text(commands.words_of, commands.program_of), commands.words_of,

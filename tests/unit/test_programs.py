@@ -25,6 +25,10 @@ APPLICATION = (Tier.BUSINESS, Kind.APPLICATION)
 HELPER = (Tier.BUSINESS, Kind.HELPER)
 
 
+def names(text: str) -> list[str]:
+    return text.split()
+
+
 def judged(one: Unit) -> tuple[Tier | None, Kind | None]:
     tier = RULES.classify(one, RAM).tier
     return tier, RULES.kind(one) if tier is Tier.BUSINESS else None
