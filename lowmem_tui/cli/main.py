@@ -362,7 +362,8 @@ def _fail(sentence: str, status: Exit) -> Exit:
 
     try:
         output.talk(f"lowmem-tui: {plain(sentence)}")
-        sys.stdout.flush()
+        if sys.stdout is not None:  # closed by the caller
+            sys.stdout.flush()
     except OSError:
         # The line is cut: nobody reads it, and the status is the same.
         output.give_up()

@@ -140,16 +140,17 @@ def test_pss_and_names(tmp_path: Path) -> None:
 def test_folders_nested_deeper_than_a_path_can_be_are_counted_as_far_as_one_reaches(
     tmp_path: Path,
 ) -> None:
-    here = os.open(tmp_path, os.O_RDONLY)
-    fds = [here]
+    at = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(1500):
+        os.mkdir("abc", dir_fd=at)
+        below = os.open("abc", os.O_RDONLY, dir_fd=at)
+        os.close(at)
+        at = below
+    os.close(at)
     try:
-        for _ in range(1500):
-            os.mkdir("abc", dir_fd=fds[-1])
-            fds.append(os.open("abc", os.O_RDONLY, dir_fd=fds.pop()))
         (tmp_path / "abc" / "file").write_text("x")
         usage = LocalInspector(str(tmp_path)).usage("/")
         assert usage is not None
         assert usage.files == 1
     finally:
-        os.close(fds[0])
         subprocess.run(["rm", "-rf", str(tmp_path / "abc")], check=True)

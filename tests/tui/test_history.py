@@ -106,7 +106,7 @@ async def test_nothing_was_changed_yet(front: Front) -> None:
 async def test_the_newest_comes_first(two: Front) -> None:
     lines = listed(two)
     assert lines[0].split()[0] == "2"
-    assert "applied   you" in lines[0]
+    assert lines[0].split()[3:5] == ["applied", "you"]
     assert lines[1].strip() == "redis-server.service MemoryMax 280M -> 300M"
     assert lines[2].endswith("you · more room")
     assert "MemoryMax 256M -> 280M" in lines[3]
