@@ -11,9 +11,10 @@ import re
 from typing import TYPE_CHECKING
 
 from lowmem_tui.model.text import plain
+from lowmem_tui.setup.nginx_sites import LONGEST
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from lowmem_tui.setup.nginx_config import Directive
     from lowmem_tui.setup.nginx_sites import Location
@@ -27,7 +28,7 @@ ENDINGS = _names(
     "css js mjs png jpg jpeg jpe gif svg svgz webp avif bmp tif tiff ico cur woff woff2 ttf",
     "ttc otf eot mp3 mp4 m4a m4v m4s m3u8 mpd ts ogg oga ogv wav flac webm mov avi mkv swf",
     "wasm webmanifest pdf zip rar gz tgz bz2 7z apk iso dmg exe doc docx xls xlsx ppt pptx",
-    "txt csv htc",
+    "txt csv htc manifest appcache webapp",
 )
 """Of files that a page asks for, or that are asked for in pieces."""
 
@@ -38,7 +39,9 @@ FOLDERS = _names(
     "previews video videos audio uploads uploaded file files attachments download downloads",
     "storage public packs build dist bundle bundles _next _nuxt _astro _app themes skins",
     "vendor node_modules webjars wp-content wp-includes tiles tile maps hls dash cdn",
-    "fileadmin typo3temp bower_components emoji resources",
+    "fileadmin typo3temp bower_components emoji resources resource res cover covers poster posters",
+    "artwork artworks backdrop backdrops banner banners logo logos favicons screenshot screenshots",
+    "system plugins cache blob blobs raw i s3 minio imgproxy thumbor ipx attachment active_storage",
 )
 """Names of folders of such files."""
 
@@ -69,6 +72,9 @@ _LARGE_BODY = re.compile(r"0|[0-9]{3,9}[mM]|[0-9]{1,9}[gG]")
 _SCRIPTS = _names(
     "php php5 php7 php8 phtml py cgi pl fcgi jsp aspx asp do action",
 )
+_PART = re.compile(r"[a-z0-9]+")
+_COMMON = _names("public build dist vendor system maps i raw cache storage")
+"""Which say nothing of files as a part of another name."""
 _SINGLE = re.compile(
     r"favicon\\?\.ico|robots\\?\.txt|ads\\?\.txt|sitemap[\w.*-]*\\?\.xml|apple-touch-icon[\w.*-]*"
 )
@@ -81,7 +87,13 @@ _STORES = re.compile(
     r"|thumbor|[/.]cdn[.-]"
 )
 _FILES = ("root", "alias", "expires", "autoindex", "gzip_static", "try_files")
-_ON_DISK = re.compile(r"\$(?:uri|document_uri|request_filename|request_uri)\b")
+_SERVES = ("slice", "mp4", "flv", "image_filter", "proxy_store", "secure_link", "limit_rate")
+"""What is said of files alone, be they handed on or not."""
+_ON_DISK = re.compile(r"(?!.*cache).*\$(?:uri|document_uri|\{uri\}|\{document_uri\})\Z")
+"""A file of the very name that is asked for: not a folder's index, not a page of a cache."""
+_AGE = re.compile(r"(?:max-age|s-maxage)=[\"']?[1-9][0-9]{3}|immutable", re.IGNORECASE)
+"""Kept for more than a quarter of an hour."""
+_DAV = re.compile(r"carddav|caldav|webdav|remote\.php|/dav\b", re.IGNORECASE)
 
 
 class Cautions:
@@ -125,6 +137,8 @@ class _Site:
         """What ``auth_request`` and ``mirror`` name."""
         self.named: dict[str, list[bool]] = {}
         """By a named location: whether each that leads to it has looked for a file first."""
+        self.dav = False
+        """Whether clients of WebDAV come here: Nextcloud and the like."""
         for each in locations:
             for block in each.outer:
                 self.within.setdefault(id(block), []).append(each)
@@ -132,22 +146,27 @@ class _Site:
                 self.own.add(id(each.directive))
             if each.passes and _is_whole(each):
                 self.wholes.add(each.passes)
-            self._note(each.directive)
+            self._note(each.directive, [*each.outer, *([each.site] if each.site else [])])
         if locations and locations[0].site is not None:
-            self._note(locations[0].site)
+            self._note(locations[0].site, [])
         self.serving = [(each.match[1], each) for each in locations if _serves_files(each, self)]
         """What those match that are for many files, and they."""
 
-    def _note(self, block: Directive) -> None:
+    def _note(self, block: Directive, around: list[Directive]) -> None:
         inside = [*block.inside()]
         hands_on = any(each.name.endswith("_pass") for each in inside)
+        rooted = any(each.name == "root" for where in (block, *around) for each in where.inside())
         for each in inside:
             last = each.args[-1] if each.args else ""
+            if each.name in {"return", "rewrite"}:
+                self.dav = self.dav or any(_DAV.search(arg[:LONGEST]) for arg in each.args)
             if each.name == "try_files":
-                looked = any(_ON_DISK.search(arg) for arg in each.args[:-1])
+                # Without a root of its own nginx looks where no application has its files.
+                looked = rooted and any(_ON_DISK.match(arg[:LONGEST]) for arg in each.args[:-1])
                 self.named.setdefault(last, []).append(looked)
             elif each.name == "error_page":
-                self.named.setdefault(last, []).append(not hands_on)
+                missing = "404" in each.args[:-1]
+                self.named.setdefault(last, []).append(missing and rooted and not hands_on)
             elif each.name in {"auth_request", "mirror"} and last:
                 self.asked.append(each.args[0])
 
@@ -198,6 +217,11 @@ def _hold(location: Location, site: _Site) -> str:
         return (
             "Files are sent here, often in pieces of one request each: an upload that limit_req "
             "refuses in the middle is lost."
+        )
+    if site.dav and (whole or words & _SCRIPTS):
+        return (
+            "Clients of WebDAV come here (Nextcloud and the like): they send a request for each "
+            "file, and limit_req would refuse some of them."
         )
     if _is_asked_for_others(location, site):
         return (
@@ -313,7 +337,14 @@ def _points_below(location: Location) -> bool:
 
 
 def _kept(location: Location) -> bool:
-    """Tell whether browsers are told to keep what comes from here."""
+    """Tell whether it is said of files what is said here: above all that browsers keep them."""
+    if location.has(*_SERVES):
+        return True
+    if any(
+        len(args) > 1 and args[0].lower() == "cache-control" and _AGE.search(args[1][:LONGEST])
+        for args in location.values("add_header")
+    ):
+        return True
     return any(
         args[-1] not in {"off", "epoch", "0"} and args[-1][:1] not in {"-", "$"}
         for args in location.values("expires")
@@ -337,8 +368,20 @@ def _words(location: Location) -> frozenset[str]:
     text = text.lower()
     if modifier.startswith("~"):
         text = _ESCAPED.sub(_plain_escape, _LOOK_AROUND.sub("", text))
-        return frozenset(part for word in _WORD.findall(text) for part in (word, *word.split(".")))
-    return frozenset(text.split("/"))
+        found = [part for word in _WORD.findall(text) for part in (word, *word.split("."))]
+    else:
+        found = text.split("/")
+    return frozenset((*found, *_parts(found)))
+
+
+def _parts(names: Iterable[str]) -> Iterator[str]:
+    """Yield what names of several parts say of files: ``user_media``, ``image-proxy``."""
+    for name in names:
+        parts = _PART.findall(name)
+        if len(parts) > 1 and "." not in name and POINTS.isdisjoint(parts):
+            yield from FOLDERS.difference(_COMMON).intersection(parts)
+        elif name[:1] in {"_", "-"}:
+            yield from FOLDERS.intersection(parts)
 
 
 def _plain_escape(found: re.Match[str]) -> str:

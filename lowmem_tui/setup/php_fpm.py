@@ -170,7 +170,8 @@ class _Reader:
 # Where it is
 
 _VERSION = re.compile(r"php(?:-fpm)?-?([0-9])\.?([0-9]+)")
-_REMI = re.compile(r"/opt/remi/(php[0-9]+)/root/usr")
+_COLLECTION = re.compile(r"/opt/(remi|rh)/([\w.-]+)/root/usr\Z", re.ASCII)
+"""Software collections, which have their configuration in /etc/opt."""
 _TITLE = re.compile(r"php-fpm: master process \((/[^)]*)\)\s*\Z")
 
 
@@ -212,11 +213,13 @@ def candidates(unit: str, words: Sequence[str]) -> tuple[list[str], str]:
         panels = [f"/www/server/php/{digits}/etc/php-fpm.conf"] if digits else []
         usual = ["/usr/local/php/etc/php-fpm.conf", "/etc/php-fpm.conf"]
         return [*debian, *panels, *usual], "/usr"
-    if remi := _REMI.match(root):
-        return [f"/etc/opt/remi/{remi[1]}/php-fpm.conf"], compiled
+    if made := _COLLECTION.match(root):
+        return [f"/etc/opt/{made[1]}/{made[2]}/php-fpm.conf"], compiled
     if root == "/usr":
-        return [*debian, "/etc/php-fpm.conf"], compiled
-    return [f"{root}/etc/php-fpm.conf"], compiled
+        return [*debian, "/etc/php-fpm.conf", "/etc/php/php-fpm.conf"], compiled
+    # As in /usr, whose etc lies beside it: /opt/cpanel/ea-php82/root/usr.
+    beside = [f"{root.removesuffix('/usr')}/etc/php-fpm.conf"] if root.endswith("/usr") else []
+    return [f"{root}/etc/php-fpm.conf", *beside], compiled
 
 
 def named_by_title(command: str) -> str:

@@ -61,6 +61,21 @@ def secret_of(config: RedisConfig) -> str | None:
     return f" @ {config.file}"
 
 
+def tls_alone(config: RedisConfig) -> bool:
+    """Tell whether it listens at no port that can be asked without TLS, and at no socket."""
+    port = config.knows("port") and natural(config.get("port", "6379"), 5) == 0
+    return port and bool(natural(config.get("tls-port"), 5)) and not config.get("unixsocket")
+
+
+def copies(config: RedisConfig) -> str:
+    """Return the server whose data it copies, and whose bound holds for it, too; "" for none."""
+    master = config.values.get("replicaof") or config.values.get("slaveof", [])
+    ignores = config.get("replica-ignore-maxmemory", config.get("slave-ignore-maxmemory", "yes"))
+    if len(master) != 2 or [word.lower() for word in master] == ["no", "one"]:
+        return ""
+    return "" if ignores.lower() == "no" else ":".join(master)
+
+
 _SPACE = frozenset(" \t\n\v\f\r\0")
 
 

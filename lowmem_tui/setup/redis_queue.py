@@ -21,7 +21,9 @@ WORKERS: Final = (
     *("celery", "celeryd", "celerybeat", "sidekiq", "sidekiqswarm", "resque", "rq", "rqworker"),
     *("rqscheduler", "bull", "bullmq", "bee-queue", "horizon", "huey", "huey_consumer"),
     *("dramatiq", "arq", "asynq", "taskiq", "saq", "qcluster", "delayed_job", "gocelery"),
-    *("kue", "qless", "messenger:consume"),
+    *("kue", "qless", "messenger:consume", "jobs:work", "goworker", "faktory"),
+    # Applications whose own workers have their queue in Redis.
+    *("immich", "peertube", "misskey", "sentry", "paperless", "authentik", "discourse"),
 )
 """Programs and subcommands that take work from a queue, which most of them keep in Redis."""
 

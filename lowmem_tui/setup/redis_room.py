@@ -114,6 +114,11 @@ def _not_taken(redis: Redis, value: str, cap: int) -> str:
         return "What it starts with cannot be determined whole: not taken unless you say so."
     if _size(now) == _size(then) == _size(value):
         return ""
+    if redis.copies:
+        return (
+            f"It is a replica of {plain(redis.copies, 60)} and does not keep to its own maxmemory "
+            "(replica-ignore-maxmemory): bound that one; this counts once it is promoted."
+        )
     if max(_size(now), _size(then)) > cap or (_size(now) and _size(then)):
         return "It has a bound of yours already: not changed unless you say so."
     if _size(value) > cap:

@@ -116,6 +116,14 @@ class Redis:
         """Return the value that holds now: of the running server, or else at its start."""
         return self.running[name] if self.running else self.starts_with(name)
 
+    @property
+    def copies(self) -> str:
+        """The server whose data it copies, as ``replicaof`` names it; "" for none.
+
+        Such a one does not keep to its maxmemory unless replica-ignore-maxmemory is no.
+        """
+        return redis_config.copies(self.config)
+
     def evicts(self) -> bool:
         """Tell whether it may throw out keys at its bound, now or after its next start."""
         policies = self.now("maxmemory-policy"), self.starts_with("maxmemory-policy")
@@ -155,8 +163,8 @@ def _see(ground: Ground, situation: UnitSituation, names: Sequence[str]) -> Redi
     if start.sentinel:
         return None
     config = start.config
-    where = redis_config.address(config)
-    if where is None and (title := redis_programs.title_of(situation.unit)) is not None:
+    where, title = redis_config.address(config), redis_programs.title_of(situation.unit)
+    if where is None and title is not None and not redis_config.tls_alone(config):
         secret = redis_config.secret_of(config)
         where = None if secret is None else title + secret
     asked = _Asked(None, "", None)
@@ -198,8 +206,14 @@ class _Asked(NamedTuple):
 def _ask(ground: Ground, name: str, where: str | None, config: RedisConfig) -> _Asked:
     if where is None:
         hidden = redis_config.secret_of(config) is None
-        why = "its password or its commands' names are on its command line, which is not repeated"
-        return _Asked(None, why if hidden else "where it can be asked is not known", None)
+        why = "where it can be asked is not known"
+        if hidden:
+            why = (
+                "its password or its commands' names are on its command line, which is not repeated"
+            )
+        elif redis_config.tls_alone(config):
+            why = "it listens with TLS alone (port 0, tls-port), and is not asked through that"
+        return _Asked(None, why, None)
     used, trouble = None, ""
     try:
         used = natural(ground.system.get(ActionKind.REDIS, f"{name} used_memory{where}"))

@@ -116,14 +116,7 @@ def findings(redis: Redis, items: Sequence[Item], ram: int) -> Iterator[Finding]
     now, then = redis.now("maxmemory"), redis.starts_with("maxmemory")
     unbounded = [value is not None and not bytes_of(value) for value in (now, then)]
     if any(unbounded):
-        when = "" if unbounded[0] else " after its next start"
-        yield Finding(
-            "redis-unbounded",
-            Severity.WARNING,
-            redis.name,
-            f"{name} has no maxmemory{when}: its data grows until something is killed.",
-            mend,
-        )
+        yield _unbounded(redis, "" if unbounded[0] else " after its next start", mend)
     bound = max(bytes_of(now or "") or 0, bytes_of(then or "") or 0)
     over = excess(redis, bound, ram, saves=persistence(redis) != OFF)
     if over:
@@ -135,6 +128,22 @@ def findings(redis: Redis, items: Sequence[Item], ram: int) -> Iterator[Finding]
     if over or any(unbounded):
         told.add(f"{redis.name} maxmemory")
     yield from common.undone("redis", items, told)
+
+
+def _unbounded(redis: Redis, when: str, mend: str) -> Finding:
+    name = plain(redis.name)
+    if not redis.copies:
+        text = f"{name} has no maxmemory{when}: its data grows until something is killed."
+        return Finding("redis-unbounded", Severity.WARNING, redis.name, text, mend)
+    master = plain(redis.copies, 60)
+    return Finding(
+        "redis-replica-unbounded",
+        Severity.ADVICE,
+        redis.name,
+        f"{name} is a replica of {master} and grows as that one does: it does not keep to a "
+        "maxmemory of its own (replica-ignore-maxmemory).",
+        f"by hand: set maxmemory on {master}",
+    )
 
 
 def _queue_evicts(redis: Redis, mend: str) -> Finding:

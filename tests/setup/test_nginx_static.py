@@ -58,6 +58,14 @@ FILES = [
     "= /bundle.js",
     "/thumbs/",
     "/hls/",
+    "/user_media/",
+    "/image-proxy",
+    "/_image",
+    "/covers/",
+    "/s3/",
+    "/lazy-static/",
+    "/rails/active_storage/",
+    r"~* \.(?:manifest|appcache|html?|xml|json)$",
 ]
 
 
@@ -169,6 +177,27 @@ SERVERS: dict[str, tuple[str, set[str]]] = {
         server("root /srv; location / { try_files $uri @app; } location @app { APP }"),
         {"@app"},
     ),
+    **{
+        f"{looked} is no file of that name": (
+            server(f"root /srv; location / {{ try_files {looked} @app; }} location @app {{ APP }}"),
+            set[str](),
+        )
+        for looked in ("$uri/", "$uri/index.html", "$uri.html", "/cache$uri", "$request_filename")
+    },
+    "files first, of another folder": (
+        server("root /srv; location / { try_files /public$uri @app; } location @app { APP }"),
+        {"@app"},
+    ),
+    "files first, where no root is set": (
+        server("location / { try_files $uri @app; } location @app { APP }"),
+        set(),
+    ),
+    "an error that is none of a missing file": (
+        server(
+            "root /srv; location / { error_page 418 = @app; return 418; } location @app { APP }"
+        ),
+        set(),
+    ),
     "files first, for the whole server": (
         server("root /srv; try_files $uri $uri/index.html @app; location @app { APP }"),
         {"@app"},
@@ -276,6 +305,26 @@ SERVERS: dict[str, tuple[str, set[str]]] = {
         {"/"},
     ),
     "what browsers keep": (server(STATIC, ROOT, "location /x { APP expires 1h; }"), {"/"}),
+    "what browsers are told to keep": (
+        server(
+            *(STATIC, ROOT),
+            'location /x { APP add_header Cache-Control "public, max-age=31536000"; }',
+            "location /y { APP add_header Cache-Control no-store; }",
+        ),
+        {"/", "/y"},
+    ),
+    "what only files are served with": (
+        server(STATIC, ROOT, "location /x { APP slice 1m; } location /y { APP limit_rate 1m; }"),
+        {"/"},
+    ),
+    "an application for clients of WebDAV (Nextcloud)": (
+        server(
+            *("root /srv; location / { try_files $uri /index.php$request_uri; }", STATIC),
+            "location = /.well-known/carddav { return 301 /remote.php/dav/; }",
+            r"location ~ \.php(?:$|/) { fastcgi_pass unix:/run/php.sock; }",
+        ),
+        set(),
+    ),
     "what browsers do not keep": (
         server(STATIC, ROOT, "location /x { APP expires -1; }"),
         {"/", "/x"},

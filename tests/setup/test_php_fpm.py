@@ -102,6 +102,15 @@ PLACES = {
         "/opt/remi/php83/root/usr/sbin/php-fpm --nodaemonize",
         {"/etc/opt/remi/php83/php-fpm.conf": POOLS},
     ),
+    "of Red Hat's collections": (
+        "/opt/rh/rh-php73/root/usr/sbin/php-fpm --nodaemonize",
+        {"/etc/opt/rh/rh-php73/php-fpm.conf": POOLS},
+    ),
+    "of cPanel": (
+        "/opt/cpanel/ea-php82/root/usr/sbin/php-fpm --nodaemonize",
+        {"/opt/cpanel/ea-php82/root/etc/php-fpm.conf": POOLS},
+    ),
+    "of Arch": ("/usr/bin/php-fpm --nodaemonize", {"/etc/php/php-fpm.conf": POOLS}),
     "by a prefix": (
         "/usr/sbin/php-fpm -p /srv/php",
         {"/srv/php/etc/php-fpm.conf": "include=pools/*.conf\n", "/srv/php/pools/a.conf": POOLS},

@@ -156,6 +156,10 @@ QUEUES = {
     "go.service": "/usr/local/bin/asynq-server",
     "mail-queue.service": "/srv/mail/run",
     "php.service": "/usr/bin/php bin/console messenger:consume async",
+    "user@1000.service": "sidekiq 7.2.4 shop [0 of 5 busy]",
+    "photos.service": "/usr/bin/node /opt/immich/dist/main microservices",
+    "errors.service": "/srv/venv/bin/sentry run worker",
+    "later.service": "/usr/bin/bundle exec rake jobs:work",
 }
 
 
@@ -228,3 +232,39 @@ def test_what_a_choice_loses_is_told_with_the_queue(tmp_path: Path) -> None:
     (told,) = (w for w in plan.warnings if w.lost)
     assert told.code == "redis-evicts"
     assert "jobs-queue.service" in told.text.partition("queue in it")[2]
+
+
+REPLICAS = {
+    "a replica": ("replicaof 10.0.0.5 6379\n", True),
+    "by its old name": ("slaveof 10.0.0.5 6379\n", True),
+    "no longer one": ("replicaof no one\n", False),
+    "one that keeps to its bound": (
+        "replicaof 10.0.0.5 6379\nreplica-ignore-maxmemory no\n",
+        False,
+    ),
+    "one that keeps to it, by the old name": (
+        "slaveof 10.0.0.5 6379\nslave-ignore-maxmemory no\n",
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize(("conf", "is_one"), REPLICAS.values(), ids=REPLICAS)
+def test_a_replica_is_bounded_by_its_master(tmp_path: Path, conf: str, is_one: bool) -> None:
+    """Redis 5 and later: a replica does not keep to its own maxmemory."""
+    look = see(tmp_path, conf).look()
+    assert ("maxmemory" in taken(look)) is not is_one
+    assert ("replica-ignore-maxmemory" in item(look, "maxmemory").why) is is_one
+    (finding,) = look.findings
+    assert finding.code == ("redis-replica-unbounded" if is_one else "redis-unbounded")
+    assert "10.0.0.5:6379" in finding.remedy if is_one else finding.severity is Severity.WARNING
+
+
+def test_one_that_listens_with_tls_alone_is_not_asked(tmp_path: Path) -> None:
+    """The port in its title is the one with TLS then."""
+    system = Answers()
+    conf = "port 0\ntls-port 6379\n"
+    look = see(tmp_path, conf, system, rss=300, command="redis-server 127.0.0.1:6379").look()
+    assert system.asked == []
+    assert any("tls-port" in fact for fact in look.facts)
+    assert taken(look) == {}
