@@ -177,9 +177,13 @@ OTHERS = frozenset(
 SYNONYMS = {"oomscore": "OOMScoreAdjust", "oomadjust": "OOMScoreAdjust", "mem": "MemoryMax"}
 
 
-class _Wrong(NamedTuple):
+class Wrong(NamedTuple):
+    """What is wrong with a setting."""
+
     why: str
+    """A sentence without its full stop."""
     instead: str
+    """What to write, or to do."""
     old: bool = False
     """Whether it is an old name that this systemd still takes."""
     vendors: bool = True
@@ -222,50 +226,51 @@ def _behind(file: UnitFile, text: str) -> Iterator[Ignored]:
         yield Ignored(file.path, stop, shown, why, "mend that line")
 
 
-def _wrong(each: Assignment, unit: str, section: str | None, systemd: int | None) -> _Wrong | None:
+def _wrong(each: Assignment, unit: str, section: str | None, systemd: int | None) -> Wrong | None:
     """Return what is wrong with an assignment, if it is one of these settings."""
     name = _meant(each.key)
     if not name or each.section.startswith("X-"):
         return None
     known, home = SETTINGS[name], _home(name, section)
     if each.key != name:
-        return _Wrong(f"systemd knows no {plain(each.key, 40)}=, only {name}=", f"write {name}=")
+        return Wrong(f"systemd knows no {plain(each.key, 40)}=, only {name}=", f"write {name}=")
     if home not in known.sections:
-        return _Wrong(f"a {unit_type(unit)} has no {name}=", "take it out")
+        return Wrong(f"a {unit_type(unit)} has no {name}=", "take it out")
     if each.section not in known.sections & {section, "Unit"}:
-        return _Wrong(
+        return Wrong(
             f"{name}= does not count in [{plain(each.section, 40)}], only in [{home}]",
             f"put it below [{home}]",
         )
     if systemd is not None and systemd < known.since:
         why = f"{name}= needs systemd {known.since}, and this is {systemd}"
-        return _Wrong(why, "take it out", vendors=False)
+        return Wrong(why, "take it out", vendors=False)
     if name == "MemoryLimit":
         old = systemd is None or systemd <= known.until
         how = "counts only where no other limit stands" if old else f"is gone in systemd {systemd}"
         why = f"MemoryLimit= is the old name of MemoryMax=, and {how}"
-        return _Wrong(why, f"write MemoryMax={plain(each.value, 40)}", old, vendors=False)
-    return _refused(name, known, each.value)
+        return Wrong(why, f"write MemoryMax={plain(each.value, 40)}", old, vendors=False)
+    return refused(name, known, each.value)
 
 
-def _refused(name: str, known: Setting, value: str) -> _Wrong | None:
+def refused(name: str, known: Setting, value: str) -> Wrong | None:
+    """Return why systemd refuses the value of a setting, and what to write; None if it takes it."""
     try:
         known.check(value)
     except InvalidValueError as error:
         said = f"{name}={plain(value, 60)}"
         head = _COMMENT.split(value, maxsplit=1)[0].strip()
         if head != value and _takes(known, head):
-            return _Wrong(
+            return Wrong(
                 f"systemd takes the comment for a part of the value {said}",
                 f"write {name}={plain(head, 40)}, and the comment on a line of its own",
             )
         bare = value.strip("\"'")
         if bare != value and _takes(known, bare):
-            return _Wrong(f"{name}= takes no quotes", f"write {name}={plain(bare, 40)}")
+            return Wrong(f"{name}= takes no quotes", f"write {name}={plain(bare, 40)}")
         how = "is no value that it takes" if value else "may not be empty"
         # The parsers say what is to be written behind a colon.
         hint = str(error).rpartition(": ")[2].rstrip(".")
-        return _Wrong(f"{said} {how}", hint.replace("systemd writes it ", f"write {name}="))
+        return Wrong(f"{said} {how}", hint.replace("systemd writes it ", f"write {name}="))
     return None
 
 

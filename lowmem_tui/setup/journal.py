@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from lowmem_tui.model.errors import InvalidValueError
@@ -12,6 +13,7 @@ from lowmem_tui.model.setup import Finding, Item, Look, Severity
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import Unlimited
 from lowmem_tui.model.unitfile import assignments
+from lowmem_tui.setup import journal_mistakes
 from lowmem_tui.setup.conf import (
     FOLDERS,
     MARK,
@@ -72,6 +74,8 @@ class Seen(NamedTuple):
     """What our file says."""
     unread: tuple[str, ...]
     """Files of settings that may not be read."""
+    mistakes: tuple[Finding, ...]
+    """What stands in files and is ignored."""
     disk: FolderUsage | None
     ram: FolderUsage | None
     oldest: float | None
@@ -147,6 +151,7 @@ class JournalStep:
         return Seen(
             declared=found,
             unread=tuple(file.path for file in files[1:] if file.text is None),
+            mistakes=tuple(journal_mistakes.findings(files, SECTION, _CHECKS, UNIT)),
             others=declared(file for file in files if file.path != PATH),
             after=declared(file for file in files[1:] if file.path.rpartition("/")[2] > OUR_NAME),
             ours={key: found.value for key, found in declared([ours]).items() if found.value},
@@ -231,6 +236,9 @@ def _parse(key: str, value: str, *, least: int = LEAST) -> int | None:
             f"{key}={plain(value, 40)} is too little: write at least {format_size(least)}."
         )
     return size
+
+
+_CHECKS: Final = {key: partial(_parse, key, least=0) for key in ("Storage", *KEYS)}
 
 
 def _same(key: str, found: Declared | None, value: str) -> bool:
@@ -335,6 +343,7 @@ def _facts(seen: Seen) -> Iterable[str]:
 
 
 def _findings(items: Iterable[Item], seen: Seen) -> Iterable[Finding]:
+    yield from seen.mistakes
     codes = {DISK: "journal-disk", RAM: "journal-ram", AGE: "journal-age"}
     for item in items:
         if not item.done and (item.taken or item.key != AGE) and not seen.unread:

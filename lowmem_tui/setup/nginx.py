@@ -70,10 +70,10 @@ class NginxStep:
                         Severity.PROBLEM,
                         UNIT,
                         f"nginx would not start again, and no limit_req is proposed: {seen.broken}",
-                        "mend the file, then `sudo nginx -t` until it is content",
+                        "correct the file until `sudo nginx -t` reports no error",
                     ),
                 ),
-                by_hand=("No limit_req is proposed until `sudo nginx -t` is content.",),
+                by_hand=("No limit_req is proposed until `sudo nginx -t` reports no error.",),
             )
         room = nginx_room.look(seen.config, seen.main, self._ground)
         return Look(
@@ -118,7 +118,7 @@ class NginxStep:
         if seen.broken:
             raise RefusedError(
                 f"nginx's configuration is broken already, so nothing is put into it: "
-                f"{seen.broken} Mend it, and see `sudo nginx -t`."
+                f"{seen.broken} Correct it until `sudo nginx -t` reports no error."
             )
         _check(wanted, seen)
         places = {p.key: p for p in seen.places}

@@ -293,3 +293,49 @@ def test_our_other_settings_stay_and_an_empty_wish_drops_one(tree: Tree, step: S
 def test_wrong_wishes(step: Step, key: str, value: str, words: str) -> None:
     with pytest.raises(InvalidValueError, match=words):
         step.plan({key: value})
+
+
+IGNORED = {
+    "a unit that systemd does not have": (
+        "[Journal]\nSystemMaxUse=100MB\n",
+        "SystemMaxUse=100MB",
+        2,
+        "like 256M",
+    ),
+    "a comment": (
+        "[Journal]\nSystemMaxUse=100M # bound\n",
+        "comment",
+        2,
+        "write SystemMaxUse=100M",
+    ),
+    "another section": ("[journal]\n\nRuntimeMaxUse=9M\n", "[Journal]", 3, "below [Journal]"),
+    "no section": ("Storage=volatile\n", "ahead of any section", 1, "below [Journal]"),
+    "another name": ("[Journal]\nSystemMaxuse=100M\n", "SystemMaxUse=", 2, "write SystemMaxUse="),
+    "a word": ("[Journal]\nStorage=disk\n", "Storage=disk", 2, ""),
+    "a span": ("[Journal]\nMaxRetentionSec=1 fortnight\n", "MaxRetentionSec", 2, ""),
+}
+
+
+@pytest.mark.parametrize(("text", "why", "line", "instead"), IGNORED.values(), ids=IGNORED)
+def test_what_journald_ignores(
+    tree: Tree, step: Step, text: str, why: str, line: int, instead: str
+) -> None:
+    tree.write(f"{D}/size.conf", text)
+    (finding,) = (f for f in step.look().findings if f.code == "journal-ignored")
+    assert f"{D}/size.conf, line {line} is ignored" in finding.text
+    assert why in finding.text
+    assert instead in finding.remedy
+    assert finding.remedy.endswith("sudo systemctl restart systemd-journald.service")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[Journal]\nSystemMaxUse=100M\nRuntimeMaxUse=1.5G\nMaxRetentionSec=2week\nStorage=auto\n",
+        "[Journal]\nSystemMaxUse=\nMaxRetentionSec=\nSystemKeepFree=1G\nForwardToSyslog=yes\n",
+        "[Journal]\n# SystemMaxUse=100MB\nMaxRetentionSec=0\n",
+    ],
+)
+def test_what_journald_takes(tree: Tree, step: Step, text: str) -> None:
+    tree.write(f"{D}/size.conf", text)
+    assert "journal-ignored" not in codes(step.look())
