@@ -24,12 +24,13 @@ UNIT = "nginx.service"
 UNITS = (UNIT, "openresty.service", "angie.service", "tengine.service", "freenginx.service")
 """The one that is there first counts."""
 
-PROGRAMS = frozenset({"nginx", "openresty", "tengine", "angie", "freenginx"})
+PROGRAMS = frozenset({"nginx", "nginx-debug", "openresty", "tengine", "angie", "freenginx"})
 
 SYSTEM = {
     "/usr/sbin/nginx": nginx_config.MAIN,
     "/usr/bin/nginx": nginx_config.MAIN,
     "/sbin/nginx": nginx_config.MAIN,
+    "/usr/sbin/nginx-debug": nginx_config.MAIN,
     "/usr/sbin/freenginx": "/etc/freenginx/freenginx.conf",
     "/usr/sbin/angie": "/etc/angie/angie.conf",
     "/usr/local/openresty/bin/openresty": "/usr/local/openresty/nginx/conf/nginx.conf",

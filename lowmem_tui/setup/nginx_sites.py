@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from lowmem_tui.setup.nginx_config import INCLUDE, flat
@@ -44,6 +44,8 @@ class Location:
     """The locations around it, the outermost first."""
     conditional: bool = False
     """Whether it hands on only what an ``if`` or ``limit_except`` within it picks."""
+    rooted: bool = False
+    """Whether somebody has set the folder that its files are looked for in."""
 
     @property
     def limit(self) -> Directive | None:
@@ -107,16 +109,43 @@ def all_locations(config: Config) -> list[Location]:
             above = _Above().below(http)
             for server in http.inside():
                 if server.name == "server":
-                    found += _of_server(server, above)
+                    found += _led([*_of_server(server, above)], server)
     return found
+
+
+def _led(locations: list[Location], server: Directive) -> Iterator[Location]:
+    """Yield the locations of a server; a named one is bounded where all that lead to it are.
+
+    Nobody asks for it by itself, and limit_req is checked once for a request: ahead of
+    ``try_files``, in the location that the request came to.
+    """
+    leads: dict[str, list[Location | None]] = {name: [None] for name in _led_from(server)}
+    for each in locations:
+        for name in _led_from(each.directive):
+            leads.setdefault(name, []).append(each)
+    for each in locations:
+        ahead = leads.get(each.path, []) if each.path.startswith("@") else []
+        known = [o for o in ahead if o is not None and o.bounded and not _returns(o.directive)]
+        if known and len(known) == len(ahead) and not each.limits:
+            yield replace(each, limits=known[-1].limits, dry=None)
+        else:
+            yield each
+
+
+def _led_from(block: Directive) -> Iterator[str]:
+    """Yield the named locations that a block hands its requests to."""
+    for each in block.inside():
+        if each.name in {"try_files", "error_page"} and each.args:
+            yield each.args[-1]
 
 
 @dataclass(frozen=True, slots=True)
 class _Above:
-    """What a block inherits: each of the two by itself, as nginx merges them."""
+    """What a block inherits: each of them by itself, as nginx merges them."""
 
     limits: tuple[Directive, ...] = ()
     dry: Directive | None = None
+    root: bool = False
 
     def below(self, block: Directive) -> _Above:
         own = tuple(each for each in block.inside() if each.name == "limit_req")
@@ -124,7 +153,8 @@ class _Above:
         for each in block.inside():
             if each.name == "limit_req_dry_run" and each.args:
                 dry = each if each.args[0].lower() == "on" else None
-        return _Above(own or self.limits, dry)
+        root = self.root or any(each.name == "root" for each in block.inside())
+        return _Above(own or self.limits, dry, root)
 
 
 def _of_server(server: Directive, above: _Above) -> Iterator[Location]:
@@ -150,6 +180,7 @@ def _in(
         yield Location(
             *(each, name, passes, here.limits, own, here.dry, server, outer),
             conditional=bool(passes) and not always,
+            rooted=here.root,
         )
         if not answered:
             yield from _in(each, name, here, server, (*outer, each))

@@ -146,16 +146,15 @@ class _Site:
                 self.own.add(id(each.directive))
             if each.passes and _is_whole(each):
                 self.wholes.add(each.passes)
-            self._note(each.directive, [*each.outer, *([each.site] if each.site else [])])
+            self._note(each.directive, rooted=each.rooted)
         if locations and locations[0].site is not None:
-            self._note(locations[0].site, [])
+            self._note(locations[0].site, rooted=all(each.rooted for each in locations))
         self.serving = [(each.match[1], each) for each in locations if _serves_files(each, self)]
         """What those match that are for many files, and they."""
 
-    def _note(self, block: Directive, around: list[Directive]) -> None:
+    def _note(self, block: Directive, *, rooted: bool) -> None:
         inside = [*block.inside()]
         hands_on = any(each.name.endswith("_pass") for each in inside)
-        rooted = any(each.name == "root" for where in (block, *around) for each in where.inside())
         for each in inside:
             last = each.args[-1] if each.args else ""
             if each.name in {"return", "rewrite"}:

@@ -30,6 +30,8 @@ COMMANDS = {
     "/usr/sbin/nginx": MAIN,
     "/usr/sbin/nginx -g 'daemon on; master_process on;'": MAIN,
     "/usr/sbin/nginx -c /etc/nginx/nginx.conf -q": MAIN,
+    "/usr/sbin/nginx-debug -c /etc/nginx/nginx.conf": MAIN,
+    "/usr/sbin/nginx-debug": MAIN,
     "/usr/sbin/nginx -c/srv/x.conf": "/srv/x.conf",
     "/usr/sbin/nginx -qc /srv/x.conf": "/srv/x.conf",
     "/usr/sbin/nginx -c /srv/x.conf -c /srv/y.conf": "/srv/y.conf",

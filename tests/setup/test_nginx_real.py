@@ -249,6 +249,26 @@ def test_what_bounds(nginx: Nginx, within: str, dry: str, refused: bool) -> None
         assert each.bounded is refused
 
 
+@pytest.mark.parametrize(
+    ("server", "refused"),
+    [
+        ("location / { limit_req zone=strict; try_files /none @app; }", True),
+        ("location / { limit_req zone=strict; error_page 418 = @app; return 418; }", False),
+        ("location / { limit_req zone=strict; error_page 404 = @app; }", True),
+        ("location / { try_files /none @app; }", False),
+        ("limit_req zone=strict; location / { try_files /none @app; }", True),
+    ],
+)
+def test_what_leads_to_a_named_location_bounds_it(nginx: Nginx, server: str, refused: bool) -> None:
+    """limit_req is checked ahead of try_files, and once for a request."""
+    nginx.write(f"server {{ LISTEN {server} location @app {{ APP }} }}")
+    with nginx.running():
+        answers = [nginx.get("/")[0] for _ in range(3)]
+    assert (503 in answers) is refused
+    (found,) = (each for each in locations(nginx.config()) if each.path == "@app")
+    assert found.bounded is refused
+
+
 def test_a_line_in_a_location_takes_the_place_of_the_servers(nginx: Nginx) -> None:
     """Why a snippet of two servers is left alone: 1 of 8 answered before, all 8 afterwards."""
     snippet = nginx.root / "conf" / "app.conf"
