@@ -104,7 +104,7 @@ class Names(NamedTuple):
 
     def _fit(self, name: str) -> Found | None:
         for each, rule in self.patterns.get(name[:1]) or self.patterns.get("*", ()):
-            if each.fits(name):
+            if name.startswith(each.first) and each.fits(name):  # most do not even begin so
                 itself = each.is_itself(name)
                 if itself or rule.tier is not Tier.SHORT_LIVED or not _SERVES.search(name):
                     return Found(rule, itself)

@@ -24,7 +24,8 @@ autossh hv-vss-daemon hv-fcopy-daemon hyperv-daemons.hv-kvp-daemon lxd-agent inc
 aliyun AssistDaemon tat_agent corosync
 netbird netclient easytier@home rathole ratholec@home npc ngrok openvpnas warp-svc chisel-client
 google-guest-compat-manager vultr-guest-agent jcs-agent-core ifritd CloudResetPwdAgent frpc@home
-snap.tailscale.tailscaled snap.amazon-ssm-agent.amazon-ssm-agent wg-quick@wg0 innernet@home
+snap.tailscale.tailscaled snap.amazon-ssm-agent.amazon-ssm-agent wg-quick@wg0 innernet@home yggdrasil debug-shell
+cloudResetPwdAgent cloudResetPwdUpdateAgent n2n wg-quick@wg1 cloudflared-2 tailscaled@work
 """
 
 STORES = """
