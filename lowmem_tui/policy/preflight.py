@@ -326,14 +326,14 @@ def _inherited(case: EditCase) -> Notice | None:
         return case.notice(
             "sessions-inherit",
             f"{name} keeps OOMScoreAdjust={case.wanted} and hands it to each login: every shell "
-            "and all that is started from it gets it. -200 is enough to keep the door open.",
+            "and all that is started from it gets it. -200 is enough for logins to stay possible.",
         )
     if name in LOGINS:
         return case.notice(
             "sessions-inherit",
             f"sshd protects its listener by itself (-1000) and hands OOMScoreAdjust={case.wanted} "
             "to each login: every shell and all that is started from it gets it. Better leave it "
-            "at 0; the door stays open without.",
+            "at 0: logins stay possible without.",
         )
     if case.unit.name.startswith("user@"):
         return case.notice(

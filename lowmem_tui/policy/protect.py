@@ -281,7 +281,7 @@ def _score(role: Role, first: str) -> Iterator[Proposal]:
         why = "It is the largest of what can be started again: it goes first, and gives back most."
     elif role.kind is Kind.STORE:
         value, good = STORE, LEAST <= now < 0
-        why = "Others lean on what it holds: it is killed after them, and still before the door."
+        why = "Others need what it holds: it is killed after them, and still before gatekeepers."
     else:
         value, good = 0, now >= LEAST
         why = "It can be started again, and is better killed than what is guarded."

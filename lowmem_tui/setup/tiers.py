@@ -37,9 +37,9 @@ class TiersStep:
     name = "tiers"
     title = "Tiers: what each service is to this server"
     about = (
-        "Everything else follows from here: tier 0 is the door and what keeps it open, and is "
-        "protected; tier 1 is what the server is there for, and is limited; tier 2 ends by itself, "
-        "and is left alone. 0, 1 and 2 change a service's tier."
+        "Everything else follows from here: tier 0 is what you log in through, and what that "
+        "needs, and is protected; tier 1 is what the server is there for, and is limited; tier 2 "
+        "ends by itself, and is left alone. 0, 1 and 2 change a service's tier."
     )
 
     def __init__(self, ground: Ground) -> None:

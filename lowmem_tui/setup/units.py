@@ -40,8 +40,8 @@ class UnitsStep:
     about = (
         "When memory runs out the kernel kills one process, and by itself it takes no care which. "
         "Gatekeepers are protected, what the server is there for gets a limit and comes back by "
-        "itself, and short-lived ones are left alone: then what can be started again dies, and "
-        "never the door."
+        "itself, and short-lived ones are left alone: then what can be started again is "
+        "killed, and never a gatekeeper."
     )
 
     def __init__(self, ground: Ground) -> None:

@@ -96,8 +96,8 @@ def _exceptions(roles: Sequence[Role]) -> Iterator[str]:
         if role.tier is Tier.GATEKEEPER and stem in preflight.UNGUARDED:
             yield (
                 f"{name}: {stem} does not protect itself, as sshd does, and what it is given goes "
-                "on to every login: -200 keeps the door open, more would have a runaway command "
-                "outlive your application."
+                "on to every login: -200 is enough for logins to stay possible, more would have a "
+                "runaway command outlive your application."
             )
         elif role.tier is Tier.GATEKEEPER and stem in preflight.LOGINS:
             yield (
