@@ -46,7 +46,9 @@ _TUNNEL = Rule(Tier.GATEKEEPER, "a tunnel by which the server may be reached")
 
 _MOST_WORDS = 64
 _MOST_KEPT = 1024
-_NO_PROGRAMS = frozenset({"unit", "thin", "emergency", "rescue", "networking", "at", "ssh"})
+_NO_PROGRAMS = frozenset(
+    {"unit", "thin", "emergency", "rescue", "networking", "at", "ssh", "watchdog"}
+)
 """Units of the table by whose names programs of quite another sort are known."""
 
 _GENERIC = frozenset(
@@ -57,10 +59,19 @@ _GENERIC = frozenset(
 )
 """Names that tell nothing: the folder above does."""
 
+_NO_SUBCOMMANDS = frozenset(
+    {
+        *("tar", "curl", "wget", "rsync", "mysqldump", "mariadb-dump", "mysqlpump"),
+        *("pg_dump", "mongodump", "s3cmd", "aws", "ossutil", "coscmd"),
+    }
+)
+"""Their first words are names of files and databases: one may well be called web."""
+
 _BUNDLERS = frozenset(
     {
         *("bundle", "bundler", "poetry", "pipenv", "uv", "uvx", "conda", "npx", "npm", "yarn"),
-        *("pnpm", "dotnet", "snap"),
+        *("pnpm", "dotnet", "snap", "proxychains", "proxychains4", "torsocks", "xvfb-run"),
+        *("firejail", "valgrind", "strace", "doppler", "infisical", "direnv", "mise"),
     }
 )
 """They run a program whose name stands behind a word or two of theirs."""
@@ -149,7 +160,9 @@ class Programs:
                 if each.fits(name):
                     return Program(name, rule, sort)
             found = self._units.one(f"{name}{SERVICE}") if name not in _NO_PROGRAMS else None
-            unit = found.rule if found else None
+            # kafka-ui is no Kafka.
+            far = found is not None and not found.itself and found.rule.kind is Kind.STORE
+            unit = None if found is None or far else found.rule
         if unit is None:
             return None
         ends = unit.tier is Tier.SHORT_LIVED
@@ -174,13 +187,26 @@ class Programs:
     def _told(self, found: Program, arguments: Sequence[str]) -> Program:
         """Return a program as its first word that is no option tells: a job, or what serves."""
         if found.sort is Sort.JOB:
-            verb = next((word for word in arguments if word in self._verbs), "")
-            serves = verb and self._verbs[verb] is not Tier.SHORT_LIVED
-            return Program(f"{found.name} {verb}", _SERVES, Sort.DAEMON) if serves else found
+            verb = self._serving(found.name, arguments)
+            return Program(f"{found.name} {verb}", _SERVES, Sort.DAEMON) if verb else found
         verb = next((word for word in arguments if word[:1] != "-"), "")
         if self._verbs.get(verb) is Tier.SHORT_LIVED:
             return Program(f"{found.name} {verb}", _ENDS, Sort.JOB)
         return found
+
+    def _serving(self, name: str, arguments: Sequence[str]) -> str:
+        """Return what makes a job serve for good: ``--daemon``, or ``mount`` as its subcommand."""
+        listed = next((n for n in (name, *bare(name)) if n in self._names), "")
+        before = ""
+        for word in arguments if listed else ():
+            if self._verbs.get(word) is Tier.BUSINESS and (
+                word[:1] == "-" or listed not in _NO_SUBCOMMANDS
+            ):
+                return word
+            if word[:1] != "-" and before[:1] != "-":
+                return ""  # it is the subcommand: what follows is its own
+            before = word if "=" not in word else ""
+        return ""
 
     def _script(self, name: str, arguments: Sequence[str]) -> Program | None:
         """Return what an interpreter runs, if that is known."""

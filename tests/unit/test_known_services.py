@@ -24,8 +24,9 @@ autossh hv-vss-daemon hv-fcopy-daemon hyperv-daemons.hv-kvp-daemon lxd-agent inc
 aliyun AssistDaemon tat_agent corosync
 netbird netclient easytier@home rathole ratholec@home npc ngrok openvpnas warp-svc chisel-client
 google-guest-compat-manager vultr-guest-agent jcs-agent-core ifritd CloudResetPwdAgent frpc@home
-snap.tailscale.tailscaled snap.amazon-ssm-agent.amazon-ssm-agent wg-quick@wg0 innernet@home yggdrasil debug-shell
-cloudResetPwdAgent cloudResetPwdUpdateAgent n2n wg-quick@wg1 cloudflared-2 tailscaled@work
+snap.tailscale.tailscaled snap.amazon-ssm-agent.amazon-ssm-agent wg-quick@wg0 innernet@home
+yggdrasil debug-shell cloudResetPwdAgent
+cloudResetPwdUpdateAgent n2n wg-quick@wg1 cloudflared-2 tailscaled@work
 """
 
 STORES = """
@@ -63,6 +64,7 @@ snap.oracle-cloud-agent.oracle-cloud-agent azuremonitoragent mdsd mdatp omid aws
 amazon-cloudwatch-agent aegis argusagent sysak YDLive YunJing barad_agent sgagent stargate uniagent
 hostguard hostwatch ces-uniagent telescoped cloud-monitor-agent jdog_service uma hosteye bcm-agent
 nezha-agent nezha-agent-2 nezha-dashboard komari komari-agent serverstatus vmagent pmcd pmlogger
+mysqld_exporter kafka-exporter redis-exporter@a
 alist openlist filebrowser restic-rest-server ttyd gotty rustdesk ilogtaild
 """
 

@@ -83,6 +83,8 @@ sh -c "sleep 20; exec /usr/sbin/openvpn --config 'my vpn.conf'"
 /bin/bash -lc "cd /opt && ./frpc -c frpc.toml"
 /usr/bin/env GODEBUG=x cloudflared tunnel run
 /usr/bin/flock -n /run/x.lock /usr/bin/tailscaled
+/usr/bin/proxychains4 -q /usr/bin/frpc -c x
+sudo -u frp /usr/bin/frpc -c x
 """,
     STORE: """
 /etc/init.d/redis_6379 start
@@ -139,6 +141,13 @@ start-stop-daemon --start --exec /usr/bin/redis-server
 /usr/bin/rclone mount drive: /mnt --vfs-cache-mode full
 /usr/bin/rclone --config /etc/rclone.conf serve webdav drive:
 /usr/bin/rclone rcd --rc-web-gui
+/usr/bin/rclone --vfs-cache-mode=full --config /x mount drive: /mnt
+/usr/bin/rclone nfsmount drive: /mnt
+/usr/bin/pgbackrest server
+/usr/bin/wal-g daemon /tmp/x
+/usr/bin/mydumper --daemon -o /srv
+/opt/kafka-ui
+/usr/bin/python3 -m watchdog
 /usr/bin/rest-server --path /srv
 /usr/bin/restic -r /srv/repo mount /mnt
 /usr/bin/borg serve --restrict-to-path /srv
@@ -170,6 +179,7 @@ start-stop-daemon --start --exec /usr/bin/redis-server
 /usr/bin/dockerd -H fd://
 /usr/bin/node_exporter-1.7.0.linux-amd64
 /usr/bin/redis_exporter
+/usr/bin/kafka_exporter
 /opt/nezha/agent/nezha-agent
 /opt/nezha/nezha-agent-linux-amd64 -c x
 /opt/komari/agent -e https://x -t y
@@ -198,6 +208,13 @@ start-stop-daemon --start --exec /usr/bin/redis-server
 /usr/bin/restic backup /srv
 /usr/bin/restic -r /srv/repo backup --tag mount /home
 /usr/bin/rclone sync /srv drive:
+/usr/bin/rclone copy drive:mount /srv --log-file serve
+/usr/bin/tar czf /srv/x.tgz web
+/usr/bin/mysqldump -u root web
+/usr/bin/pg_dump server
+/usr/bin/rsync -a server host:
+/usr/local/bin/backup.sh web
+/usr/bin/timeout 3600 restic backup /srv
 /usr/bin/borg create ::x /srv
 /usr/bin/rsync -a /srv host:/srv
 /usr/bin/certbot -q renew
