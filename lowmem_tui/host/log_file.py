@@ -105,6 +105,8 @@ class LogFile(io.RawIOBase):
         self._unpacker: _Unpacker | None = None
         self._decode: codecs.IncrementalDecoder | None = None
         self._first: bytes | None = None
+        self._begun = False
+        """Some of the text was given."""
         self._ready = b""
         self._taken = self._given = 0
         self._over = False
@@ -138,6 +140,8 @@ class LogFile(io.RawIOBase):
         else:
             piece = self._read()
             self._over = not piece
+        if piece and not self._begun:
+            self._begun, piece = True, self._text(piece)
         if self._decode is not None:
             return self._decode.decode(piece, self._over).encode("utf-8", "backslashreplace")
         return piece
@@ -154,11 +158,13 @@ class LogFile(io.RawIOBase):
         for magic, make in _PACKED:
             if first.startswith(magic):
                 self._unpacker = make()
+
+    def _text(self, first: bytes) -> bytes:
+        """Look at the mark with which a text may begin, unpacked; return the text without it."""
         if first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             # What a Windows shell writes.
             self._decode = codecs.getincrementaldecoder("utf-16")("replace")
-        elif first.startswith(codecs.BOM_UTF8):
-            self._first = first[len(codecs.BOM_UTF8) :]
+        return first.removeprefix(codecs.BOM_UTF8)
 
     def _read(self) -> bytes:
         piece, self._first = self._first or b"", b""

@@ -58,7 +58,15 @@ _ISO = re.compile(
     r"(?:([.,])([0-9]{1,9}))?(Z|[+-][0-9]{2}:?[0-9]{2})?(?: ([A-Z]{1,5}|[+-][0-9]{2}))? "
 )
 _UNIX = re.compile(r"([0-9]{9,11}\.[0-9]{1,9}) ")
-_TAG = re.compile(r"(?:(\S{0,254}[^\s:]) )?([^\s:\[\]]{1,128})(?:\[([0-9]{1,10})\])?: ?")
+_PRIORITY = (
+    r"(?:(?:kern|user|daemon|auth|authpriv|syslog|cron|mail|local[0-7])"
+    r"\.(?:emerg|alert|crit|err|warn|notice|info|debug) )?"
+)
+"""What busybox' syslogd writes before the program."""
+
+_TAG = re.compile(
+    rf"(?:(\S{{0,254}}[^\s:]) )?{_PRIORITY}([^\s:\[\]]{{1,128}})(?:\[([0-9]{{1,10}})\])?: ?"
+)
 _KERNEL_TAG = re.compile(r"(?:\S{1,255} )?(?:kernel: ?|([^\s:\[\]]{1,128})\[([0-9]{1,10})\]: )")
 _RFC5424 = re.compile(r"\S{1,255} (\S{1,48}) (\S{1,128}) \S{1,32} (?:-|\[[^\]]{0,1000}\]) ?")
 _HOST_ALONE = re.compile(r"\S{1,255} (?=\[ {0,12}[0-9]{1,12}\.[0-9])")

@@ -43,11 +43,11 @@ _PLACES = re.compile(r",oom_memcg=(.*?),task_memcg=(.*),task=")
 _GLOBAL = re.compile(r",global_oom,task_memcg=(.*),task=")
 _TASK = re.compile(r",task=([^\n]{0,64}),pid=([0-9]{1,10}),uid=([0-9]{1,10})\Z")
 _KILLED = re.compile(
-    r"Killed process ([0-9]{1,10})(?:, UID [0-9]{1,10},)? \((.{0,64}?)\)(?: total-vm:|,|\Z)",
+    r"Killed process ([0-9]{1,10})(?:, UID [0-9]{1,10},)? \((.{0,64})\)(?: total-vm:|,|\Z)",
     re.DOTALL,
 )
 _KILL = re.compile(
-    r"Kill process ([0-9]{1,10}) \((.{0,64}?)\) score [0-9]{1,10}(?: or sacrifice|\Z)", re.DOTALL
+    r"Kill process ([0-9]{1,10}) \((.{0,64})\) score [0-9]{1,10}(?: or sacrifice|\Z)", re.DOTALL
 )
 _TASK_IN = re.compile(r"Task in (/.*) killed as a result of limit of (/.*)")
 _GROUP = re.compile(r"Tasks in (/.*) are going to be killed due to memory\.oom\.group set")

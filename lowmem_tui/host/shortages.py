@@ -32,11 +32,12 @@ _NETWORK = (
     "alloc_skb|build_skb|napi_|netdev_|netif_|net_rx_|net_tx_|dev_queue_xmit|skb_|sk_|sock_|tcp_"
     "|udpv?6?_|ip6?_|inet6?_|icmp|arp_|nf_|br_|veth_|tun_|vhost_|virtnet_|vmxnet3_|xennet_|netvsc_"
     "|rndis_|gve_|ena_|e1000|igb|ixgbe|i40e|ice_|bnxt_|mlx[45]|r8169|rtl8|rtl_|tg3_|stmmac"
-    "|mtk_rx|usbnet_|rx_submit|ieee80211_|iwl_|ath[0-9]|brcmf_|wg_"
+    "|macb_|fec_enet_|bcmgenet_|dpaa2?_|mvneta_|mvpp2_|lan78xx_|smsc9|page_pool_|try_fill_recv"
+    "|add_recvbuf|ip_set_|xt_|mtk_rx|usbnet_|rx_submit|ieee80211_|iwl_|ath[0-9]|brcmf_|wg_"
 )
 _DISK = (
     "bio_|submit_bio|blk_|blkdev_|block_|nvme_|scsi_|ata_|virtblk_|virtscsi_|sd_|mmc_|xen_blk|blkif_"
-    "|ext[234]_|xfs_|btrfs_|f2fs_|jbd2_|iomap_|mpage_|swap_|zram_|zs_malloc|zswap_|nbd_|dm_|loop_"
+    "|ext[234]_|xfs_|btrfs_|f2fs_|jbd2_|iomap_|mpage_|swap_|zram_|zs_malloc|zswap_|nbd_|dm_|crypt_|kcryptd_|loop_"
     "|md_|raid|nfs_|fuse_|ovl_|page_cache_|filemap_|readahead|read_pages|add_to_swap|pqi_"
 )
 _BEFORE = "\\b_{0,3}"

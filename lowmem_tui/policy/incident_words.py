@@ -154,7 +154,9 @@ def _reason(incident: Incident, report: OomReport, victim: Victim) -> str:
         return "somebody asked for a kill (SysRq f), no memory was short"
     if incident.cause is Cause.RAM:
         return f"the machine's {_used_up(report)}{asked}"
-    return f"by {plain(report.constraint) or 'a report that is cut'}{asked}"
+    if not report.constraint:
+        return "the report is cut, so that the reason cannot be determined"
+    return f"its memory nodes had none left ({plain(report.constraint)}){asked}"
 
 
 def was_lowered(report: OomReport | Shortage) -> bool:
@@ -210,7 +212,8 @@ def _why_failed(shortage: Shortage, who: str) -> str:
     how = f", mode {mode}" if mode else ""
     path = _PATHS.get(shortage.path, "")
     detail = f" ({plain(shortage.detail)})" if shortage.detail else ""
-    by = f", the last time in {who}" if who else ""
+    last = ", the last time" if shortage.count > 1 else ""
+    by = f"{last} in {who}" if who else ""
     wait = " The request could not wait for memory to be freed." if shortage.atomic else ""
     return (
         f"The kernel could not get memory for itself: a request{pages}{detail}{how} failed "
