@@ -95,6 +95,10 @@ def in_words(has: Attributes, data: bytes) -> str:
 
 def carried(path: str, inside: int) -> tuple[Attributes, bytes]:
     """Return what a file has that is to be edited, and its bytes. RefusedError, OSError."""
+    if _flags(inside) & _APPEND:
+        # A new file could be made there, and neither renamed nor removed again.
+        folder = plain(path.rpartition("/")[0])
+        raise RefusedError(f"{folder} is append-only: `chattr -a` it.")
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     fd = os.open(path.rpartition("/")[2], flags, dir_fd=inside)
     try:

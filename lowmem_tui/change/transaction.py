@@ -50,7 +50,10 @@ def in_words(error: BaseException, doing: str = "") -> str:
     if isinstance(error, Interruption):
         return f"it was interrupted ({error}): run it again"
     if isinstance(error, OSError) and error.errno is not None:
-        return at + _REMEDIES.get(error.errno, os.strerror(error.errno).lower())
+        if not at and isinstance(error.filename, str):
+            at = f"{plain(error.filename, 300)}: "
+        words = str(error.strerror or os.strerror(error.errno)).lower()
+        return at + _REMEDIES.get(error.errno, words)
     if isinstance(error, LowmemError):
         return str(error).rstrip(".")
     return f"{at}{type(error).__name__}: {plain(str(error))}"

@@ -44,7 +44,7 @@ def folder_trouble(path: str, root: str = "", *, owner: int = 0, group: bool = F
         below = os.path.join(at, name)
         try:
             found = os.lstat(below)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return ""
         if stat.S_ISLNK(found.st_mode):
             if (links := links + 1) > _LINKS:

@@ -261,6 +261,10 @@ def an_append_only_flag(site: Path) -> None:
     subprocess.run(["chattr", "+a", str(site)], check=True)
 
 
+def an_append_only_folder(site: Path) -> None:
+    subprocess.run(["chattr", "+a", str(site.parent)], check=True)
+
+
 def a_signature(site: Path) -> None:
     os.setxattr(site, "security.ima", b"\x04" + b"\0" * 32)
 
@@ -282,6 +286,7 @@ def a_pipe(site: Path) -> None:
         (a_hard_link, "2 names"),
         (an_immutable_flag, "chattr -i"),
         (an_append_only_flag, "chattr -a"),
+        (an_append_only_folder, "chattr -a"),
         (a_signature, "signed"),
         (a_link_in_its_place, "symbolic link"),
         (a_pipe, "no ordinary file"),
@@ -297,7 +302,7 @@ def test_what_cannot_stay_is_said_before_anything_is_written(
         sentence = files.obstacle(PATH)
         assert words in sentence
         assert sentence.endswith(".")
-        assert PATH in sentence
+        assert PATH.rpartition("/")[0] in sentence
         with pytest.raises(RefusedError, match=words):
             apply(box.site(), PLAN, box.situation, force=True)
         assert box.site().journal.records() == []
@@ -311,7 +316,8 @@ def test_what_cannot_stay_is_said_before_anything_is_written(
         )
     finally:
         box.close()
-        subprocess.run(["chattr", "-ia", str(site)], check=False, capture_output=True)
+        places = [str(site.parent), str(site)]
+        subprocess.run(["chattr", "-ia", *places], check=False, capture_output=True)
 
 
 @pytest.mark.parametrize("error", [errno.EPERM, errno.EOPNOTSUPP, errno.EACCES, errno.EINVAL])

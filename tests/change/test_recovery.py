@@ -373,6 +373,7 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
     "a long id": put("id", to=10**30),
     "time in words": put("time", to="soon"),
     "time NaN": put("time", to=float("nan")),
+    "time too long for a float": put("time", to=10**400),
     "time infinite": put("time", to=float("inf")),
     "time that no calendar shows": put("time", to=1e300),
     "time before 1970": put("time", to=-5),

@@ -19,7 +19,7 @@ from lowmem_tui.change.store import FolderStore
 from lowmem_tui.change.work import apply, confirm, settled, undo
 from lowmem_tui.cli import rules, triage
 from lowmem_tui.host import reading, trusted
-from lowmem_tui.model.errors import InvalidValueError, RefusedError
+from lowmem_tui.model.errors import InvalidValueError, PutBackError, RefusedError
 
 from .box import CHAT, REDIS, Box
 
@@ -255,6 +255,27 @@ def test_what_is_no_file_is_neither_waited_for_nor_read(
     assert rules.unread(root / "etc/lowmem-tui/config.toml") == ""
     assert triage._unended(str(root / places.SUMMARY[1:])) == []
     assert triage._trial(str(root / places.NOTICE[1:])) == []
+
+
+@pytest.mark.parametrize("place", [places.ROOM, places.ROOM.rpartition("/")[0]])
+def test_a_pipe_in_the_place_of_a_trial_s_folder(box: Box, place: str) -> None:
+    """It blocks no change, and a trial names it."""
+    path = box.root / place[1:]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    os.mkfifo(path)
+    assert settled(box.site()) == []
+    apply(box.site(), box.plan(f"{REDIS}:MemoryMax=300M"), box.situation)
+    with pytest.raises(PutBackError, match=rf"{place}\S*: something that is no folder"):
+        apply(box.site(), box.plan(f"{CHAT}:MemoryMax=400M"), box.situation, seconds=60)
+
+
+def test_a_pipe_in_the_place_of_a_trial_s_drop_in_is_named(box: Box) -> None:
+    plan = box.plan(f"{CHAT}:MemoryMax=400M")
+    path = box.root / f"run/systemd/system/{CHAT}.d/zzz-lowmem-tui-trial.conf"
+    path.parent.mkdir(parents=True)
+    os.mkfifo(path)
+    with pytest.raises(PutBackError, match=rf"{path}: not a regular file"):
+        apply(box.site(), plan, box.situation, seconds=60)
 
 
 def test_the_kernel_s_readers_do_not_wait_for_a_pipe(tmp_path: Path) -> None:

@@ -112,6 +112,7 @@ def test_odd_process_names(name: str) -> None:
     summary, last = (text.replace("python3", name) for text in (SUMMARY, KILLED))
     (report,) = reports(f"{summary}\n{last}")
     assert (dead(report).pid, report.unit) == (612, "hog.service")
+    assert dead(report).name == name
     assert dead(report).uid == 33
     assert dead(report).anon == 100000 * KIB
 

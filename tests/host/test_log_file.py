@@ -85,6 +85,9 @@ WALL: dict[str, Shape] = {
     "syslog, no clock": lambda at, text: f"Nov 30 03:12:01 host kernel: {text}",
     "syslog, no host": lambda at, text: f"Nov 30 03:12:01 kernel: {text}",
     "syslog, a priority": lambda at, text: f"<4>Nov 30 03:12:01 host kernel: {text}",
+    "syslog, busybox": lambda at, text: (
+        f"Nov 30 03:12:01 host kern.warn kernel: [{uptime(at)}] {text}"
+    ),
     "syslog, French": lambda at, text: f"nov. 30 03:12:01 host kernel: {text}",
     "syslog, Chinese": lambda at, text: f"11月 30 03:12:01 host kernel: {text}",
     "rsyslog": lambda at, text: f"2026-11-30T03:12:01.{at:06d}+00:00 host kernel: [1.2] {text}",
@@ -340,9 +343,14 @@ def test_windows_lines_and_what_is_no_text(read: Callable[..., list[Incident]]) 
     assert incident.unit == "hog.service"
 
 
-def test_utf_16(tmp_path: Path) -> None:
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, lzma.compress])
+@pytest.mark.parametrize("coding", ["utf-16", "utf-8-sig"])
+def test_what_a_windows_shell_writes(
+    tmp_path: Path, coding: str, pack: Callable[[bytes], bytes]
+) -> None:
     path = tmp_path / "log"
-    path.write_bytes("".join(f"[{uptime(1)}] {text}\r\n" for text in REPORT).encode("utf-16"))
+    raw = "".join(f"[{uptime(1)}] {text}\r\n" for text in REPORT).encode(coding)
+    path.write_bytes(pack(raw))
     (incident,) = told(path).incidents
     assert incident.unit == "hog.service"
 

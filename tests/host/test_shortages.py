@@ -404,6 +404,21 @@ FAILURES = {
         (" iommu_map_page+0x477/0x540", " map_sg+0x1ce/0x2f0", " scsi_dma_map+0xc6/0x160"),
         ("swapper/10", 0, "disk", True),
     ),
+    "dm-crypt": (
+        "kworker/1:1H: page allocation failure: order:0, mode:0x800(GFP_NOIO), nodemask=(null)",
+        (" mempool_alloc+0x6a/0x1b0", " crypt_alloc_buffer+0xb4/0x1f0 [dm_crypt]"),
+        ("kworker/1:1H", 0, "disk", False),
+    ),
+    "virtio_net": (
+        "swapper/0: page allocation failure: order:0, mode:0x480020(GFP_ATOMIC), nodemask=(null)",
+        (" alloc_pages+0x9e/0x1e0", " try_fill_recv+0x2a3/0x710 [virtio_net]"),
+        ("swapper/0", 0, "network", True),
+    ),
+    "page pool": (
+        "ksoftirqd/0: page allocation failure: order:0, mode:0xa20(GFP_ATOMIC), nodemask=(null)",
+        (" __alloc_pages_bulk+0x1/0x2", " page_pool_alloc_pages+0x1/0x2"),
+        ("ksoftirqd/0", 0, "network", True),
+    ),
     "large": (
         "Xorg  x: page allocation failure: order:10, mode:0x40dc0(GFP_KERNEL|__GFP_COMP)",
         (" kmalloc_large+0x1/0x2", " some_driver+0x1/0x2"),

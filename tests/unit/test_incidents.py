@@ -300,6 +300,11 @@ WHYS: dict[str, tuple[dict[str, Any], str]] = {
         {"swap_free": MIB, "swap_total": 2 * MIB},
         "the machine's RAM was used up, with 1M of swap free.",
     ),
+    "of one node": (
+        {"constraint": "CONSTRAINT_CPUSET"},
+        ": its memory nodes had none left (CONSTRAINT_CPUSET).",
+    ),
+    "cut": ({"constraint": ""}, ": the report is cut, so that the reason cannot be determined."),
     "by hand": ({"by_hand": True}, "somebody asked for a kill (SysRq f), no memory was short."),
     "with a slice": (
         {"also": TWO, "together": APP},
@@ -310,7 +315,7 @@ WHYS: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize(("more", "why"), WHYS.values(), ids=WHYS)
 def test_why(more: dict[str, Any], why: str) -> None:
-    (incident,) = found(kill(100, constraint=NONE, **more))
+    (incident,) = found(kill(100, **({"constraint": NONE} | more)))
     assert incident_words.why(incident).endswith(why)
 
 
