@@ -144,8 +144,7 @@ class Act:
         action = self.action
         if action.kind.repeats:
             return plain(action.told, 200)
-        before = shown(action.before) or "none"
-        return plain(f"make {action.kind} {action.what} {before} again", 200)
+        return plain(_restored(action), 200)
 
     def do(self, hands: Hands) -> None:
         """See ``Step``. ChangedError, with nothing done, if it is not as the plan saw it."""
@@ -247,3 +246,13 @@ class SetScore:
         """See ``Step``."""
         if hands.kernel.oom_score_adj(self.pid, self.start) == self.after:
             hands.kernel.set_oom_score_adj(self.pid, self.start, self.before)
+
+
+def _restored(action: Action) -> str:
+    """Return in words what makes of an action's thing what it was before."""
+    was = shown(action.before)
+    if action.kind is ActionKind.RUN:
+        return f"{'start' if action.before == 'active' else 'stop'} {action.what}"
+    if action.kind in {ActionKind.LINK, ActionKind.SWAP_FILE}:
+        return f"restore {action.what} ({was})" if was else f"remove {action.what}"
+    return f"set {action.what} to {was or 'none'}"

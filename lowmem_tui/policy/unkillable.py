@@ -91,8 +91,9 @@ def stalls_in_part(case: EditCase) -> Notice | None:
         )
     elif by_setting:
         text = (
-            f"{unit} has {key}=-1000, which counts for all of it from its next start on: the kernel "
-            f"may kill nothing in it then, and at MemoryMax={render_limit(limit)} it stalls for ever. "
+            f"{unit} has {key}=-1000, which not all of its processes have yet: after its next "
+            f"start the kernel may kill nothing in it, and at MemoryMax={render_limit(limit)} it "
+            "stalls for ever. "
             f"Set {key} to -999 or more as well ('{unit}:{key}=-500'), or set no MemoryMax."
         )
     else:

@@ -106,19 +106,19 @@ def refusing(box: Box, error: Exception | None = None) -> Site:
 IMPOSSIBLE = {
     "a sysctl that this kernel has no more": (
         action("sysctl", "vm.block_dump", "0", "1"),
-        "make sysctl vm.block_dump 0 again",
+        "set vm.block_dump to 0",
     ),
     "a unit that is gone": (
         action("run", "gone.service", "active", "inactive"),
-        "make run gone.service active again",
+        "start gone.service",
     ),
     "a link whose folder is a file": (
         action("link", "/etc/systemd/system/x.target.wants/a.service", "/a", ""),
-        "make link /etc/systemd/system/x.target.wants/a.service /a again",
+        "restore /etc/systemd/system/x.target.wants/a.service (/a)",
     ),
     "a value that is nothing of ours": (
         action("sysctl", "kernel.core_pattern", "|/tmp/x", "core"),
-        "make sysctl kernel.core_pattern |/tmp/x again",
+        "set kernel.core_pattern to |/tmp/x",
     ),
 }
 
@@ -183,7 +183,7 @@ def test_a_fault_of_ours_keeps_no_other_step(box: Box) -> None:
     settled(refusing(box, KeyError("swappiness")))
     (change,) = past.history(box.site().store, everything=True, trial=None)
     (left,) = change.remaining
-    assert left.startswith("make sysctl vm.swappiness 60 again (KeyError")
+    assert left.startswith("set vm.swappiness to 60 (KeyError")
     assert not (box.root / FILE[1:]).exists()
 
 
@@ -200,9 +200,7 @@ def stuck(box: Box) -> None:
 @pytest.mark.parametrize("number", ["1", None], ids=["by its number", "being the newest"])
 def test_undo_tries_what_is_left_again(box: Box, number: str | None) -> None:
     stuck(box)
-    with pytest.raises(
-        HalfDoneError, match=r"incomplete still: make sysctl vm\.swappiness"
-    ) as raised:
+    with pytest.raises(HalfDoneError, match=r"incomplete still: set vm\.swappiness") as raised:
         undo(refusing(box), box.situation, number)
     assert len(raised.value.remaining) == 1
     assert states(box) == ["incomplete"]
@@ -216,10 +214,10 @@ def test_undo_tries_what_is_left_again(box: Box, number: str | None) -> None:
 def test_undo_by_force_leaves_it_as_it_is(box: Box) -> None:
     stuck(box)
     outcome = undo(refusing(box), box.situation, "1", force=True)
-    assert any("left as it is: make sysctl vm.swappiness" in sentence for sentence in outcome.live)
+    assert any("left as it is: set vm.swappiness" in sentence for sentence in outcome.live)
     assert states(box) == ["failed"]
     (change,) = past.history(box.site().store, everything=True, trial=None)
-    assert "left as it is: make sysctl vm.swappiness" in change.said
+    assert "left as it is: set vm.swappiness" in change.said
 
 
 def test_without_a_number_undo_means_the_newest_change(box: Box) -> None:
@@ -272,7 +270,7 @@ def test_a_rollback_that_fails_at_once_is_incomplete_as_well(box: Box) -> None:
             real.put(kind, what, value, check)
 
     site = replace(site, hands=site.hands._replace(system=Once()))
-    with pytest.raises(HalfDoneError, match=r"do by hand: make sysctl vm\.swappiness 60 again"):
+    with pytest.raises(HalfDoneError, match=r"do by hand: set vm\.swappiness to 60"):
         apply(site, made, box.situation)
     assert states(box) == ["incomplete"]
     (change,) = past.history(box.site().store, everything=True, trial=None)
