@@ -75,6 +75,8 @@ _SCRIPTS = _names(
 _PART = re.compile(r"[a-z0-9]+")
 _COMMON = _names("public build dist vendor system maps i raw cache storage")
 """Which say nothing of files as a part of another name."""
+_NEXT = re.compile(r"\^?/_next/static")
+"""Next.js sends its pictures from /_next/image: this alone takes only scripts off it."""
 _SINGLE = re.compile(
     r"favicon\\?\.ico|robots\\?\.txt|ads\\?\.txt|sitemap[\w.*-]*\\?\.xml|apple-touch-icon[\w.*-]*"
 )
@@ -149,7 +151,11 @@ class _Site:
             self._note(each.directive, rooted=each.rooted)
         if locations and locations[0].site is not None:
             self._note(locations[0].site, rooted=all(each.rooted for each in locations))
-        self.serving = [(each.match[1], each) for each in locations if _serves_files(each, self)]
+        self.serving = [
+            (each.match[1], each)
+            for each in locations
+            if _serves_files(each, self) and not _NEXT.match(each.match[1])
+        ]
         """What those match that are for many files, and they."""
 
     def _note(self, block: Directive, *, rooted: bool) -> None:

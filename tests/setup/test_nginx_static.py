@@ -305,6 +305,11 @@ SERVERS: dict[str, tuple[str, set[str]]] = {
         {"/"},
     ),
     "what browsers keep": (server(STATIC, ROOT, "location /x { APP expires 1h; }"), {"/"}),
+    "Next.js, whose pictures are not below /_next/static": (
+        server("location /_next/static { alias /srv/.next/static; }", ROOT),
+        set(),
+    ),
+    "Next.js with all of /_next": (server("location /_next/ { APP expires 1y; }", ROOT), {"/"}),
     "what browsers are told to keep": (
         server(
             *(STATIC, ROOT),
