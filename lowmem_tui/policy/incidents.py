@@ -193,7 +193,7 @@ def _ending(draft: Draft, boot: str, evidence: Evidence) -> Ending:
             return Ending.UNKNOWN
         if this_boot:
             return Ending.LIVED if runs else Ending.DEAD
-        return Ending.LIVED if draft.told else Ending.UNKNOWN
+        return Ending.LIVED if draft.told and not _whole(draft) else Ending.UNKNOWN
     if runs:
         return Ending.RUNS
     if draft.gave_up:
@@ -203,6 +203,14 @@ def _ending(draft: Draft, boot: str, evidence: Evidence) -> Ending:
         ends = boot == evidence.last_boot
         return Ending.REBOOT if not ends else Ending.WAITING if draft.waiting else Ending.UNKNOWN
     return Ending.WAITING if draft.waiting else Ending.DEAD
+
+
+def _whole(draft: Draft) -> bool:
+    """Tell whether all of a unit was killed: systemd-oomd takes a whole control group."""
+    killing = draft.killing
+    return draft.cause is Cause.OOMD and (
+        killing is None or killing.cgroup.rpartition("/")[2] == draft.unit
+    )
 
 
 def _whole_boot(evidence: Evidence) -> bool:

@@ -261,6 +261,15 @@ def test_the_words_of_systemd_in_a_syslog(read: Callable[..., list[Incident]]) -
     assert (incident.ending, incident.restarts, incident.back_after) == (Ending.BACK, 3, 5.0)
 
 
+def test_a_unit_that_oomd_has_killed_whole_did_not_go_on(
+    read: Callable[..., list[Incident]],
+) -> None:
+    """A user's manager says it of its own unit; what came then is not in the log."""
+    words = "app-x.scope: systemd-oomd killed 3 process(es) in this unit."
+    (incident,) = read(f"Nov 30 03:12:01 host systemd[900]: {words}")
+    assert (incident.unit, incident.ending) == ("app-x.scope", Ending.UNKNOWN)
+
+
 def test_where_the_log_ends_the_outcome_is_unknown(read: Callable[..., list[Incident]]) -> None:
     say = "Nov 30 03:12:01 host {}: {}"
     (incident,) = read(
