@@ -17,6 +17,7 @@ from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import MEMORY_KEYS, Key
 from lowmem_tui.tui.advice import TIER_NAMES
 from lowmem_tui.tui.history import SPAN
+from lowmem_tui.tui.palette import BAD
 from lowmem_tui.tui.widgets.sparkline import BLOCKS, PLAIN, sparkline
 
 if TYPE_CHECKING:
@@ -67,13 +68,13 @@ def state(unit: Unit, glyphs: Glyphs) -> Text:
     if p is None:
         return text.append("runs; systemd has not told more" if unit.usage else "not known")
     if not p.exists:
-        return text.append("there is no such unit", style="bold red")
+        return text.append("there is no such unit", style=BAD)
     bad = p.active_state == "failed" or p.load_state not in {"loaded", "masked"}
-    text.append(f"{plain(p.active_state)} ({plain(p.sub_state)})", style="bold red" if bad else "")
+    text.append(f"{plain(p.active_state)} ({plain(p.sub_state)})", style=BAD if bad else "")
     if p.load_state != "loaded":
         text.append(f", {plain(p.load_state)}", style="bold")
     if p.result not in {"success", ""}:
-        text.append(f", result {plain(p.result)}", style="bold red")
+        text.append(f", result {plain(p.result)}", style=BAD)
     if p.main_pid:
         text.append(f" {glyphs.dot} main pid {p.main_pid}")
     if p.need_daemon_reload:
@@ -212,10 +213,10 @@ def settings(values: Mapping[Key, Setting], width: int) -> Iterator[Text]:
         first = Text(f" {key:<15} {declared}", no_wrap=True)
         source = f"  {plain(s.source)}" if s.source else ""
         if first.cell_len + len(source) <= width:
-            yield first.append(source, style="dim")
+            yield first.append(source)
         else:
             yield first
-            yield Text(f"   {source.strip()}", style="dim")
+            yield Text(f"   {source.strip()}")
         if s.differs:
             what = [f"file {declared}", f"systemd {render_value(key, s.loaded)}"]
             if s.kernel is not None:

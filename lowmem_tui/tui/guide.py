@@ -15,8 +15,8 @@ from lowmem_tui.tui.messages import StepLooked
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lowmem_tui.model.change import Change, State
-    from lowmem_tui.model.plan import Plan
+    from lowmem_tui.model.change import Change, State, Trial
+    from lowmem_tui.model.plan import Effect, Plan
     from lowmem_tui.model.ports import Step
     from lowmem_tui.model.setup import Finding, Item, Look, Wishes
     from lowmem_tui.model.snapshot import Snapshot
@@ -30,6 +30,9 @@ class Stand(Enum):
     LOOKING = "looking…"
     TROUBLE = "not known"
     ABSENT = "nothing here"
+    TRIAL = "on trial"
+    """A trial runs that is of it, or of some of its settings: F8 decides, and nothing else can be
+    applied before."""
     SKIPPED = "skipped"
     TODO = "to do"
     BY_HAND = "by hand"
@@ -39,8 +42,10 @@ class Stand(Enum):
     DONE = "done"
 
 
-OVER = frozenset({Stand.ABSENT, Stand.SKIPPED, Stand.LEFT, Stand.DONE})
+OVER = frozenset({Stand.ABSENT, Stand.TRIAL, Stand.SKIPPED, Stand.LEFT, Stand.DONE})
 """Nothing has to be decided any more."""
+
+ON_TRIAL = "It is on trial until it is kept or undone: F8 does that."
 
 WORTH_A_WORD = frozenset({Severity.ADVICE, Severity.WARNING, Severity.PROBLEM})
 
@@ -54,6 +59,8 @@ class Part:
     trouble: str = ""
     """Why it could not be looked at."""
     looking: bool = False
+    on_trial: bool = False
+    """Whether the trial that runs is of it, or of some of its settings."""
     skipped: bool = False
     seen: bool = False
     """Whether its page was opened in this session."""
@@ -74,6 +81,11 @@ class Part:
         if plan.effects:
             return self.note
         return f"{self.note}; {', '.join(f'{key} {value}' for key, value in wishes.items())}"
+
+    def tried_by(self, trial: Trial, effects: Sequence[Effect]) -> bool:
+        """Tell whether a trial with these effects is of this step, or of some of its settings."""
+        settings = {f"{effect.unit}:{effect.key}" for effect in effects}
+        return _why(trial.note) == self.note or any(item.key in settings for item in self.items)
 
     def newest(self, changes: Sequence[Change]) -> Change | None:
         """Return the newest change of this step that is in force; given the newest first."""
@@ -137,6 +149,8 @@ class Part:
             return Stand.WAITING
         if self.look.absent:
             return Stand.ABSENT
+        if self.on_trial:
+            return Stand.TRIAL
         if self.skipped:
             return Stand.SKIPPED
         if self.to_do():
@@ -169,6 +183,8 @@ class Part:
         """What was found, in a sentence; not safe to print as it is."""
         if self.trouble:
             return self.trouble
+        if self.on_trial:
+            return ON_TRIAL
         if self.look is None:
             return ""
         if self.look.absent:
@@ -190,6 +206,11 @@ class Part:
         found = [f for f in self._found() if f.severity in WORTH_A_WORD]
         rank = list(Severity).index
         return max(found, key=lambda finding: rank(finding.severity), default=None)
+
+
+def _why(note: str) -> str:
+    """Return the note of a change, without what was wished for."""
+    return note.partition("; ")[0]
 
 
 def _of(change: Change, note: str) -> bool:
@@ -240,6 +261,15 @@ class Guide:
         self._tell()
         self.want(*self.parts)
 
+    def follow_trial(self) -> bool:
+        """Take note of which steps the trial that runs is of; tell whether that is news."""
+        trials = self._app.trials
+        running = trials.running
+        before = [part.on_trial for part in self.parts]
+        for part in self.parts:
+            part.on_trial = running is not None and part.tried_by(running, trials.effects)
+        return before != [part.on_trial for part in self.parts]
+
     # Looking
 
     async def follow(self) -> None:
@@ -279,6 +309,7 @@ class Guide:
         except (LowmemError, OSError) as error:
             part.look, part.trouble = None, str(error)
         part.looking = False
+        self.follow_trial()
         self._tell()
 
     async def _kept(self, part: Part) -> Wishes:

@@ -10,7 +10,8 @@ from rich.text import Text
 from lowmem_tui.model.setup import Severity
 from lowmem_tui.model.text import plain
 from lowmem_tui.tui.facts import heading
-from lowmem_tui.tui.guide import WORTH_A_WORD, Stand
+from lowmem_tui.tui.guide import ON_TRIAL, WORTH_A_WORD, Stand
+from lowmem_tui.tui.palette import BAD
 from lowmem_tui.tui.widgets.lines import fit
 from lowmem_tui.tui.widgets.picker import Row
 
@@ -35,7 +36,7 @@ LEAST_FOUND = 12
 
 AS_IT_IS = "as it is"
 
-MARKS = {Stand.TODO: "!", Stand.DONE: "=", Stand.TROUBLE: "?", Stand.BY_HAND: "!"}
+MARKS = {Stand.TODO: "!", Stand.TRIAL: "~", Stand.DONE: "=", Stand.TROUBLE: "?", Stand.BY_HAND: "!"}
 """How a step stands, for the eye that runs down the list."""
 
 SEVERITIES = {
@@ -58,12 +59,10 @@ def steps(parts: Sequence[Part], width: int, palette: Palette) -> Iterator[Row]:
         stand = part.stand
         mark = MARKS.get(stand, " ")
         text = Text(f" {mark} {index + 1:>2} {_cell(part.step.title, titles)} ", no_wrap=True)
-        style = palette.mark if stand is Stand.TODO else palette.plain
+        style = palette.mark if stand in {Stand.TODO, Stand.TRIAL} else palette.plain
         text.append(f" {_cell(part.words, STATE)}", style)
         if width >= NARROW:
             text.append(f"  {plain(part.found)}")
-        if stand in {Stand.ABSENT, Stand.SKIPPED}:
-            text.stylize("dim")
         yield Row(text, index)
 
 
@@ -78,8 +77,10 @@ def page(part: Part, width: int, palette: Palette) -> Iterator[Row]:
     """Yield what a step is about, what is proposed, what was found, and what is left to do."""
     yield Row(Text(f" {plain(part.step.about, 4000)}"))
     look = part.look
+    if part.on_trial:
+        yield Row(Text(f" {ON_TRIAL}", style="bold"))
     if part.trouble:
-        yield Row(Text(f" ! {plain(part.trouble, 2000)}", style="bold red"))
+        yield Row(Text(f" ! {plain(part.trouble, 2000)}", style=BAD))
     if look is None:
         if not part.trouble:
             yield Row(Text(" Looking…"))
@@ -183,5 +184,5 @@ def why(part: Part, index: int, glyphs: Glyphs) -> list[Text]:
     lines = [Text(f" {plain(item.why, 4000)}")]
     if len(item.choices) > 1:
         choices = (plain(c) or AS_IT_IS for c in item.choices)
-        lines.append(Text(f" Choices: {f' {glyphs.dot} '.join(choices)}", style="dim"))
+        lines.append(Text(f" Choices: {f' {glyphs.dot} '.join(choices)}"))
     return lines

@@ -9,6 +9,7 @@ from rich.text import Text
 from lowmem_tui.model.plan import Phase, When
 from lowmem_tui.model.text import plain
 from lowmem_tui.tui.facts import heading
+from lowmem_tui.tui.palette import BAD
 from lowmem_tui.tui.widgets.diff import difference
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def of_plan(
         lines.append(heading("REFUSED", width, palette))
         for r in plan.refusals:
             how = "Apply asks for a word to do it all the same." if r.forceable else ""
-            lines.append(Text(f" ! {plain(r.told)} {how}", style="bold red"))
+            lines.append(Text(f" ! {plain(r.told)} {how}", style=BAD))
     if plan.warnings:
         lines.append(heading("WARNINGS", width, palette))
         lines += [Text(f" ! {plain(w.told)}") for w in plan.warnings]
@@ -66,7 +67,7 @@ def of_notices(plan: Plan, units: Container[str], *, named: bool) -> Iterator[Te
     for r in plan.refusals:
         if r.unit in units:
             word = "REFUSED, unless forced" if r.forceable else "REFUSED"
-            yield Text(f" {word}: {plain(r.told if named else r.text)}", style="bold red")
+            yield Text(f" {word}: {plain(r.told if named else r.text)}", style=BAD)
     for w in plan.warnings:
         if w.unit in units:
             yield Text.assemble((" Warning: ", "bold"), plain(w.told if named else w.text))
@@ -103,12 +104,10 @@ def of_outcome(outcome: Outcome, touched: str = "Written") -> list[Text]:
     """Return what was done, what waits, and what is not as asked."""
     lines: list[Text] = []
     for m in outcome.mismatches:
-        lines.append(
-            Text(f" ! {plain(m.unit)} {m.key} is not {plain(m.wanted)}.", style="bold red")
-        )
+        lines.append(Text(f" ! {plain(m.unit)} {m.key} is not {plain(m.wanted)}.", style=BAD))
         values = f"file {m.declared}, systemd {m.loaded}, kernel {m.kernel}"
         lines.append(Text(f"   {plain(m.cause)} Now: {plain(values)}."))
-    lines += [Text(f" ! {words}", style="bold red") for words in outcome.down]
+    lines += [Text(f" ! {words}", style=BAD) for words in outcome.down]
     for path in outcome.files:
         did = "Removed" if path in outcome.removed else touched
         lines.append(Text(f" {did}: {plain(path)}"))

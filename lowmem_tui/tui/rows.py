@@ -94,7 +94,6 @@ class Row(NamedTuple):
     of: Totals | Unit | Process
     unit: str = ""
     """The unit's name, for a unit and its processes."""
-    runs: bool = True
     title: str = ""
     """Of a heading."""
     folded: bool = False
@@ -252,21 +251,21 @@ def build(groups: dict[Group, Members], view: View) -> list[Row]:
         rows.append(Row(key, Kind.GROUP, totals, title=title, folded=folded))
         if folded:
             continue
-        rows.extend(_units(group.running, view, runs=True))
-        rows.extend(_units(group.idle, view, runs=False))
+        rows.extend(_units(group.running, view))
+        rows.extend(_units(group.idle, view))
         if group.resting:
             rest = RESTING[key]
             folded = rest in view.folded and not view.filter
             title = f"Not running ({len(group.resting)})" if folded else "Not running"
-            rows.append(Row(rest, Kind.GROUP, NO_TOTALS, "", False, title, folded, depth=1))
+            rows.append(Row(rest, Kind.GROUP, NO_TOTALS, title=title, folded=folded, depth=1))
             if not folded:
-                rows.extend(_units(group.resting, view, runs=False))
+                rows.extend(_units(group.resting, view))
     return rows
 
 
-def _units(units: Iterable[Unit], view: View, *, runs: bool) -> Iterator[Row]:
+def _units(units: Iterable[Unit], view: View) -> Iterator[Row]:
     for unit in units:
-        yield Row(unit.name, Kind.UNIT, unit, unit.name, runs)
+        yield Row(unit.name, Kind.UNIT, unit, unit.name)
         if view.tree and unit.usage:
             yield from _tree(unit.name, unit.usage.processes)
 

@@ -62,7 +62,7 @@ class ChooseScreen(ModalScreen[str]):
         for index, (_, text) in enumerate(self._options[self._top : self._top + page], self._top):
             style = palette.cursor if index == self._index else palette.plain
             drawn.append((Segment(fit(f"   {text}", width), style),))
-        drawn.append((Segment(fit(" Enter  Esc cancel", width), palette.faint),))
+        drawn.append((Segment(fit(" Enter  Esc cancel", width), palette.plain),))
         self._list.show(drawn)
 
     def action_move(self, by: int) -> None:

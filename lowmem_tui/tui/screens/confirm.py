@@ -42,6 +42,11 @@ class ConfirmScreen(ModalScreen[bool]):
             yield Typed(max_length=20)
             yield Prose(lambda _: [Text(" Esc goes back, nothing is changed.")])
 
+    def on_resize(self) -> None:
+        """Keep in sight what is typed into."""
+        if (typed := self.focused) is not None:
+            self.call_after_refresh(typed.scroll_visible, animate=False)
+
     def _paint(self, _: int) -> list[Text]:
         lines = [Text(f" {self._title_text}", style="bold")]
         lines += [Text(f" ! {plain(reason)}") for reason in self._reasons]

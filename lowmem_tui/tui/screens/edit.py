@@ -15,6 +15,7 @@ from lowmem_tui.model.text import plain
 from lowmem_tui.policy import dropin
 from lowmem_tui.tui import css_path, facts, forecast, report
 from lowmem_tui.tui.advice import advice, common_keys, has_swap
+from lowmem_tui.tui.palette import BAD
 from lowmem_tui.tui.screens.full import FullScreen
 from lowmem_tui.tui.widgets.field import Entry
 from lowmem_tui.tui.widgets.form import Beside, Form, one_of
@@ -406,7 +407,7 @@ class EditScreen(FullScreen):
         if not self._settings:
             return [*lines, Text(f" {self.NO_SETTINGS}")]
         if self._trouble:
-            lines.append(Text(f" {plain(self._trouble)}", style="bold red"))
+            lines.append(Text(f" {plain(self._trouble)}", style=BAD))
         elif not self._known:
             lines.append(Text(" Asking systemd for the settings…"))
         tried = (e for e in self.lowmem.trials.tried if e.unit in self.units)

@@ -16,6 +16,7 @@ from lowmem_tui.policy.others import others
 from lowmem_tui.tui import forecast
 from lowmem_tui.tui.facts import heading
 from lowmem_tui.tui.history import history_of
+from lowmem_tui.tui.palette import BAD
 from lowmem_tui.tui.screens.sheet import MORE, Sheet
 from lowmem_tui.tui.staged import Staged
 from lowmem_tui.tui.widgets.keybar import Key
@@ -159,12 +160,12 @@ class ForecastScreen(Sheet):
         edits = "the staged edit" if count == 1 else f"the {count} staged edits"
         yield heading(f"What {edits} would do", width, self.lowmem.palette)
         if self._trouble:
-            yield Text(f" {plain(self._trouble)}", style="bold red")
+            yield Text(f" {plain(self._trouble)}", style=BAD)
         elif self._wanted is None:
             yield Text(" Asking systemd …")
         else:
             for notice in self._refused:
-                yield Text(f" Refused: {plain(notice.text)}", style="bold red")
+                yield Text(f" Refused: {plain(notice.text)}", style=BAD)
             if self._refused and not self._wanted:
                 return
             yield from forecast.changed(snapshot, self._wanted, width)

@@ -108,7 +108,7 @@ MARKS = (
     ("■", "tagged with Space: Enter edits all that are tagged, together"),
     ("killed 1x", "the kernel killed a process of it since you last opened its page; K tells more"),
     ("failed", "systemd calls it failed (also: starting, stopping, masked)"),
-    ("dim", "it does not run, and has no figures"),
+    ("—", "no figure: it does not run; under MAX: no limit"),
 )
 
 TOP = (

@@ -14,6 +14,7 @@ from lowmem_tui.model.text import plain
 from lowmem_tui.policy import incident_words
 from lowmem_tui.policy.fate import activators
 from lowmem_tui.policy.incidents import join
+from lowmem_tui.tui.palette import BAD
 from lowmem_tui.tui.screens.full import FullScreen
 from lowmem_tui.tui.screens.incident import IncidentScreen
 from lowmem_tui.tui.widgets.incident_list import IncidentList
@@ -138,7 +139,7 @@ class IncidentsScreen(FullScreen):
         if self._words:
             lines.append(Text(f" {plain(self._words, 2000)}", style="bold"))
         if self._trouble:
-            lines.append(Text(f" {plain(self._trouble, 2000)}", style="bold red"))
+            lines.append(Text(f" {plain(self._trouble, 2000)}", style=BAD))
         if self._found is None:
             return lines
         if not self._found.incidents:

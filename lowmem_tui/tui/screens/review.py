@@ -12,6 +12,7 @@ from textual.binding import Binding, BindingType
 from lowmem_tui.model.errors import HalfDoneError, LowmemError
 from lowmem_tui.model.text import plain
 from lowmem_tui.tui import forecast, report, trials
+from lowmem_tui.tui.palette import BAD
 from lowmem_tui.tui.screens.sheet import MORE, Sheet
 from lowmem_tui.tui.staged import Staged
 from lowmem_tui.tui.widgets.keybar import Key
@@ -279,7 +280,7 @@ class ReviewScreen(Sheet):
             return report.of_outcome(self.outcome)
         lines: list[Text] = []
         if self.trouble:
-            lines.append(Text(f" {plain(self.trouble)}", style="bold red"))
+            lines.append(Text(f" {plain(self.trouble)}", style=BAD))
         if self.plan is not None:
             fates: tuple[list[Text], list[Text]] = [], []
             if self._situation is not None and self.plan.effects:

@@ -10,6 +10,7 @@ from textual.binding import Binding, BindingType
 from lowmem_tui.model.text import plain
 from lowmem_tui.tui import guide_rows
 from lowmem_tui.tui.guide import Stand, guide_of
+from lowmem_tui.tui.palette import BAD
 from lowmem_tui.tui.screens.full import FullScreen
 from lowmem_tui.tui.widgets.keybar import KeyBar, keys_of
 from lowmem_tui.tui.widgets.picker import Picker
@@ -78,6 +79,12 @@ class SetupScreen(FullScreen):
         part = self._guide.here()
         self._list.index = self._guide.parts.index(part) if part is not None else 0
         self._guide.last = None
+
+    def follow_trial(self) -> None:
+        """Show which steps are on trial."""
+        super().follow_trial()
+        if self._guide.follow_trial():
+            self._repaint()
 
     def trial_over(self) -> None:
         """Look again: what was taken back is to do again."""
@@ -165,20 +172,22 @@ class SetupScreen(FullScreen):
         if not guide.begun:
             return "reading…"
         counts = guide.counts()
+        tried = counts.get(Stand.TRIAL, 0)
+        on_trial = f", {tried} on trial" if tried else ""
         todo = sum(len(part.to_do()) for part in guide.parts if part.stand is Stand.TODO)
         coming = counts.get(Stand.WAITING, 0) + counts.get(Stand.LOOKING, 0)
         if coming:
             return f"looking, {coming} of {len(guide.parts)} steps to go"
         if todo:
-            return f"{todo} to do in {counts[Stand.TODO]} of {len(guide.parts)} steps"
-        return "nothing is left to do" if guide.parts else "there are no steps"
+            return f"{todo} to do in {counts[Stand.TODO]} of {len(guide.parts)} steps{on_trial}"
+        return f"nothing is left to do{on_trial}" if guide.parts else "there are no steps"
 
     def _rows(self, width: int) -> Iterable[Row]:
         return guide_rows.steps(self._guide.parts, width, self.lowmem.palette)
 
     def _paint_about(self, _: int) -> list[Text]:
         if self._guide.trouble:
-            return [Text(f" {plain(self._guide.trouble, 2000)}", style="bold red")]
+            return [Text(f" {plain(self._guide.trouble, 2000)}", style=BAD)]
         lines: list[Text] = []
         tall = self.lowmem.size.height >= TALL
         part = self.chosen
@@ -189,5 +198,5 @@ class SetupScreen(FullScreen):
         if self._words:
             lines.append(Text(f" {plain(self._words)}", style="bold"))
         elif tall:
-            lines.append(Text(f" {PROMISE}", style="dim"))
+            lines.append(Text(f" {PROMISE}"))
         return lines

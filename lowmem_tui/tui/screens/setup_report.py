@@ -19,6 +19,7 @@ from lowmem_tui.policy.overcommit import overcommitted
 from lowmem_tui.tui import forecast
 from lowmem_tui.tui.facts import heading
 from lowmem_tui.tui.guide import Stand, guide_of
+from lowmem_tui.tui.palette import BAD
 from lowmem_tui.tui.screens.sheet import MORE, Sheet
 from lowmem_tui.tui.widgets.change_list import did
 from lowmem_tui.tui.widgets.keybar import Key
@@ -111,7 +112,7 @@ class SetupReportScreen(Sheet):
 
     def _changed(self) -> Iterator[Text]:
         if self._trouble:
-            yield Text(f" {plain(self._trouble, 2000)}", style="bold red")
+            yield Text(f" {plain(self._trouble, 2000)}", style=BAD)
         elif self._changes is None:
             yield Text(" Reading the history…")
         else:
@@ -119,10 +120,10 @@ class SetupReportScreen(Sheet):
             if not ours:
                 yield Text(" Nothing yet.")
             for change in ours:
-                style = "bold" if change.state in KEPT else "dim"
+                style = "bold" if change.state in KEPT else ""
                 note = f"{plain(change.why)}: " if change.why else ""
                 yield Text(f" {change.id:>3}  {note}{plain(change.state)}", style=style)
-                yield Text(f"      {plain(did(change), 2000)}", style="dim")
+                yield Text(f"      {plain(did(change), 2000)}")
 
     def _left(self) -> Iterator[Text]:
         parts = guide_of(self.lowmem).parts

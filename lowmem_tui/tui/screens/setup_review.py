@@ -14,6 +14,7 @@ from lowmem_tui.policy.plan import is_triable
 from lowmem_tui.tui import forecast, report, trials
 from lowmem_tui.tui.facts import heading
 from lowmem_tui.tui.guide import guide_of
+from lowmem_tui.tui.palette import BAD
 from lowmem_tui.tui.screens.review import FOR_GOOD, TRIAL
 from lowmem_tui.tui.screens.sheet import MORE, Sheet
 from lowmem_tui.tui.widgets.keybar import Key
@@ -343,7 +344,7 @@ class SetupReviewScreen(Sheet):
         """Return the plan, or what it did."""
         lines: list[Text] = []
         if self.trouble:
-            lines.append(Text(f" {plain(self.trouble, 2000)}", style="bold red"))
+            lines.append(Text(f" {plain(self.trouble, 2000)}", style=BAD))
         if self.stage is Stage.DONE and self.outcome is not None:
             return [*lines, *self._result(self.outcome, width)]
         if self.plan is not None:

@@ -12,7 +12,7 @@ from lowmem_tui.model.errors import LowmemError
 from lowmem_tui.model.text import plain
 from lowmem_tui.tui import guide_rows
 from lowmem_tui.tui.facts import heading
-from lowmem_tui.tui.guide import Stand, guide_of
+from lowmem_tui.tui.guide import ON_TRIAL, Stand, guide_of
 from lowmem_tui.tui.screens.full import FullScreen
 from lowmem_tui.tui.screens.sheet import StageKeys
 from lowmem_tui.tui.widgets.keybar import Key
@@ -98,6 +98,12 @@ class StepScreen(FullScreen):
             app = self.lowmem
             self._changes = await app.run_blocking(app.backend.history)
             self._keys.offer(self._offers())
+
+    def follow_trial(self) -> None:
+        """Show whether this step is on trial."""
+        super().follow_trial()
+        if self._guide.follow_trial():
+            self._repaint()
 
     def trial_over(self) -> None:
         """Look again: what was taken back is to do again."""
@@ -223,7 +229,9 @@ class StepScreen(FullScreen):
     def action_undo(self) -> None:
         """Show what undoing the newest change of this step would do, and ask."""
         change = self.part.newest(self._changes)
-        if change is None:
+        if change is None and self.part.on_trial:
+            self._say(ON_TRIAL)
+        elif change is None:
             self._say("No change of this step is in force: there is nothing to undo.")
         elif self.app.screen is self:
             from lowmem_tui.tui.screens.change import ChangeScreen

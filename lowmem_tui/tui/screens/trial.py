@@ -14,6 +14,7 @@ from lowmem_tui.model.errors import LowmemError
 from lowmem_tui.model.text import plain
 from lowmem_tui.tui import report, trials
 from lowmem_tui.tui.facts import heading
+from lowmem_tui.tui.palette import BAD
 from lowmem_tui.tui.screens.sheet import MORE, Sheet
 from lowmem_tui.tui.widgets.keybar import Key
 
@@ -258,7 +259,7 @@ class TrialScreen(Sheet):
         palette, effects = self.lowmem.palette, self.lowmem.trials.effects
         done = self.outcome if self._title not in {"", OVER} else None
         harm = [
-            Text(f" ! {words}", style="bold red")
+            Text(f" ! {words}", style=BAD)
             for words in (*trials.harm(self.lowmem, self.trial), *trials.danger(self.lowmem))
             if done is None or words not in done.down
         ]

@@ -81,7 +81,7 @@ class ChangeList(Lines):
 
     def _draw(self, change: Change, width: int, *, on: bool) -> list[Line]:
         palette = cast("LowmemApp", self.app).palette
-        # Taken back or never in force: dim, and said in words, too.
+        # In force: bold. That the others are not is said in words, too.
         usual = palette.strong if change.state in KEPT else palette.plain
         style = palette.cursor if on else usual
         shape = "%m-%d %H:%M" if width < NARROW else "%Y-%m-%d %H:%M:%S"

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from lowmem_tui.model.text import plain
+from lowmem_tui.tui.palette import ADDED, REMOVED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lowmem_tui.model.plan import FileChange
 
-_STYLES = {"+": "green", "-": "red"}
+_STYLES = {"+": ADDED, "-": REMOVED}
 
 CONTEXT = 3
 """Unchanged lines that are shown around what changes."""
@@ -34,7 +35,7 @@ def difference(change: FileChange) -> Iterator[Text]:
         CONTEXT
     ):
         if group[0][1] > seen:
-            yield Text("     …", style="dim")
+            yield Text("     …")
         seen = group[-1][2]
         for kind, i, j, k, m in group:
             if kind == "equal":
@@ -43,9 +44,9 @@ def difference(change: FileChange) -> Iterator[Text]:
                 yield from (_line("-", line) for line in before[i:j])
                 yield from (_line("+", line) for line in after[k:m])
     if 0 < seen < len(before):
-        yield Text("     …", style="dim")
+        yield Text("     …")
 
 
 def _line(mark: str, text: str) -> Text:
     shown = plain(text.expandtabs(TAB))
-    return Text(f"   {mark} {shown}", style=_STYLES.get(mark, "dim"))
+    return Text(f"   {mark} {shown}", style=_STYLES.get(mark, ""))

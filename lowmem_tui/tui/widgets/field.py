@@ -10,10 +10,12 @@ from textual.message import Message
 from textual.widget import Widget
 
 from lowmem_tui.tui.advice import CHOICES
+from lowmem_tui.tui.palette import BAD
 from lowmem_tui.tui.widgets.prose import Prose
 from lowmem_tui.tui.widgets.typed import Typed
 
 if TYPE_CHECKING:
+    from rich.style import Style
     from textual import events
     from textual.app import ComposeResult
     from textual.widgets import Input
@@ -25,7 +27,7 @@ NOW_WIDTH = 10
 NO_COLUMN = 50
 """Below this width of the screen the style sheet leaves no room for what a setting is now."""
 
-_MARKS = {"*": "bold", "!": "bold red"}
+_MARKS: dict[str, str | Style] = {"*": "bold", "!": BAD}
 
 
 class Entry(Typed):
@@ -133,10 +135,18 @@ class Field(Widget):
     def describe(self, *, now: str, mark: str, advice: str) -> None:
         """Show these beside it."""
         self.now, self.mark, self.advice = now, mark, advice
-        # Where there is no column for it, it stands in the field until something is typed there.
-        self.entry.placeholder = f"now {now}" if now and self.app.size.width < NO_COLUMN else ""
+        self._hold()
         self._label.repaint()
         self._advice.repaint()
+
+    def on_resize(self) -> None:
+        """Fit the new width."""
+        self._hold()
+
+    def _hold(self) -> None:
+        """Have what it is now in the field, until something is typed, if it has no column."""
+        now = self.now if self.app.size.width < NO_COLUMN else ""
+        self.entry.placeholder = now and f"now {now}"
 
     def _paint_label(self, width: int) -> list[Text]:
         now = self.now if width > NAME_WIDTH + 6 else ""

@@ -15,6 +15,7 @@ from lowmem_tui.model.quantity import format_size, parse_value
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import MEMORY_KEYS, Key
 from lowmem_tui.tui.advice import ABOUT, WORDS
+from lowmem_tui.tui.palette import BAD
 from lowmem_tui.tui.trials import NOT_YET
 from lowmem_tui.tui.widgets.field import NAME_WIDTH, NOW_WIDTH, Field
 from lowmem_tui.tui.widgets.prose import Prose
@@ -249,7 +250,7 @@ class Form(Widget):
         if here is not None and here not in errors:
             lines.append(Text(f" {here}: {self._say(here)}"))
         lines.extend(
-            Text(f" ! {key} is not staged: {errors[key]}{self._kept(key)}", style="bold red")
+            Text(f" ! {key} is not staged: {errors[key]}{self._kept(key)}", style=BAD)
             for key in sorted(errors, key=lambda k: k is not here)
         )
         return lines

@@ -49,9 +49,10 @@ class Page(Lines):
     def on_resize(self) -> None:
         """Write it anew for the new width."""
         self._text = self._write(self.size.width)
-        texts = ("".join(s.text for s in self._line(each)) for each in self._text)
-        at = next((y for y, text in enumerate(texts) if text == self._start), 0)
-        self._start = ""
+        at, start = 0, self._start
+        if start:
+            texts = ("".join(s.text for s in self._line(each)) for each in self._text)
+            at, self._start = next((y for y, text in enumerate(texts) if text == start), 0), ""
         self.action_scroll(at)
 
     def action_scroll(self, by: int) -> None:

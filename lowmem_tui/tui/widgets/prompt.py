@@ -66,7 +66,7 @@ class Prompt(Lines):
                     (label, self._palette.strong),
                     (self._text, self._palette.plain),
                     (" ", self._palette.badge),
-                    (hint, self._palette.faint),
+                    (hint, self._palette.plain),
                 )
             ]
         )

@@ -207,7 +207,7 @@ class UnitTable(Lines):
     def _base(self, row: Row) -> Style:
         if row.kind is Kind.GROUP and not row.depth:
             return self._palette.group
-        return self._palette.plain if row.runs else self._palette.faint
+        return self._palette.plain
 
     def _named(self, row: Row, marks: Marks, base: Style) -> list[tuple[str, Style]]:
         more, width = self._glyphs.more, self._places[0].width
