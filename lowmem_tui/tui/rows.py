@@ -67,6 +67,14 @@ class View:
         """The direction of the sort."""
         return BY_KEY[self.sort].descending is not self.inverted
 
+    @property
+    def empty(self) -> str:
+        """What is said where it shows no unit: why, and how to see all; "" where it hides none."""
+        if not self.filter and not self.running_only:
+            return ""
+        said = nothing_with(self.filter, self) if self.filter else "No unit runs."
+        return f"{said} Esc shows all units again."
+
     def sorted_by(self, key: str) -> View:
         """Return it sorted by a column; by the same one again turns the direction."""
         return replace(self, sort=key, inverted=key == self.sort and not self.inverted)
@@ -76,6 +84,16 @@ class View:
         if folded is None:
             folded = group not in self.folded
         return replace(self, folded=self.folded | {group} if folded else self.folded - {group})
+
+
+def nothing_with(text: str, view: View) -> str:
+    """Return what is said of a text that none of the units in view has."""
+    said = f"No unit, description or process has '{text}' in it."
+    whose = f" with '{view.filter}'" if view.filter not in {"", text} else ""
+    if whose or view.running_only:
+        runs = " that run" if view.running_only else ""
+        said += f" Only units{whose}{runs} are searched."
+    return said
 
 
 class Kind(Enum):

@@ -273,7 +273,8 @@ def test_what_rests(state: str, file_state: str, expected: bool) -> None:
 def tier1(front: Front) -> list[str]:
     rows = list(front.table.rows)
     start = next(i for i, row in enumerate(rows) if row.key == "business")
-    return [row.unit for row in rows[start + 1 :] if row.unit and row.runs]
+    # What does not run comes behind, in the same order.
+    return [row.unit for row in rows[start + 1 :] if isinstance(row.of, Unit) and row.of.usage]
 
 
 async def test_sorting_by_keys(front: Front) -> None:
@@ -364,6 +365,31 @@ async def test_filter_narrows_as_it_is_typed(front: Front) -> None:
     assert [row.unit for row in front.table.rows if row.unit] == [REDIS]
     await front.press("f4", "escape")
     assert CHAT in front.text
+
+
+@pytest.mark.parametrize("size", [(80, 24), (40, 20), (120, 35)])
+@pytest.mark.parametrize("keys", [(), ("a",)], ids=["all", "only what runs"])
+async def test_a_filter_that_nothing_fits_says_so_and_how_to_leave_it(
+    keys: tuple[str, ...], size: tuple[int, int]
+) -> None:
+    async with opened(size=size) as front:
+        await front.press(*keys, "f4", *"xyzzy")
+        for after in ("enter", "down"):
+            said = " ".join(" ".join(front.units[1:]).split())
+            assert said.startswith("No unit, description or process has 'xyzzy' in it.")
+            assert ("Only units that run are searched." in said) == bool(keys)
+            assert said.endswith("Esc shows all units again.")
+            await front.press(after)
+        await front.press("f3", *"nobody")
+        assert "No unit, description or process" in front.header[2]
+        await front.press("escape", "escape")
+        assert CHAT in front.text
+
+
+async def test_what_is_searched_within_a_filter_is_said() -> None:
+    async with opened(size=(120, 35)) as front:
+        await front.press("f4", *"redis", "enter", "f3", *"xyzzy")
+        assert "has 'xyzzy' in it. Only units with 'redis' are searched." in front.header[2]
 
 
 async def test_escape_takes_a_kept_filter_away(front: Front) -> None:

@@ -30,8 +30,6 @@ STATES = {"activating": "starting", "deactivating": "stopping", "failed": "faile
 
 LOAD_STATES = {"bad-setting": "bad file", "error": "bad file", "masked": "masked"}
 
-NOTHING = "No unit, description or process has '{}' in it."
-
 SHORT = {"f5": "Tree", "f7": "Dies"}
 """What stands beside keys where there is less room."""
 
@@ -363,10 +361,9 @@ class MainScreen(FullScreen):
         """Find or filter at once."""
         if message.purpose == FILTER:
             self._see(replace(self._view, filter=message.text))
-            nothing = message.text and self._table.row is None
-            self._say(NOTHING.format(message.text) if nothing else "")
+            self._say("")  # that nothing has it is told in the place of the units
         elif message.text and not self._find(message.text, again=message.again):
-            self._say(NOTHING.format(message.text))
+            self._say(rows.nothing_with(message.text, self._view))
         else:
             self._say("")
 

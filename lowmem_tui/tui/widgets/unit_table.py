@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from rich.segment import Segment
@@ -154,8 +155,10 @@ class UnitTable(Lines):
         return self.show([self._heading(), *(d.line for d in drawn), *self._rest()])
 
     def _rest(self) -> list[Line]:
-        empty = self._page - len(self._rows) + self._top
-        return [(Segment(" " * self.size.width, self._palette.plain),)] * max(0, empty)
+        empty, width = self._page - len(self._rows) + self._top, self.size.width
+        said = () if self._rows else wrap(self._view.empty, max(width - 2, 1))
+        texts = [*(f" {words}" for words in said), *[""] * empty][: max(0, empty)]
+        return [(Segment(fit(text, width), self._palette.strong),) for text in texts]
 
     def _heading(self) -> Line:
         texts = []
