@@ -91,9 +91,9 @@ def only_by_force(action: Action, now: str) -> None:
             way="force",
         )
     raise ChangedError(
-        f"{subject(action)} was changed after the plan was made, from {_in_words(action.before)} "
-        f"to {_in_words(now)}: look at it, and make a new plan; --force changes it all the same, "
-        "and `lowmem-tui undo` brings that back.",
+        f"{subject(action)} was changed after the plan was made, from "
+        f"{_in_words(action, action.before)} to {_in_words(action, now)}: look at it, and make a "
+        "new plan; --force changes it all the same, and `lowmem-tui undo` brings that back.",
         way="force",
     )
 
@@ -119,10 +119,10 @@ def subject(action: Action) -> str:
 def changed(action: Action, now: str) -> str:
     """Return the sentence on what is neither as it was nor as an action makes it."""
     return (
-        f"{subject(action)} was changed meanwhile (it is {_in_words(now)}) and is left alone: look "
-        "at it."
+        f"{subject(action)} was changed meanwhile (it is {_in_words(action, now)}) and is left "
+        "alone: look at it."
     )
 
 
-def _in_words(value: str) -> str:
-    return plain(shown(value), 120) or "none"
+def _in_words(action: Action, value: str) -> str:
+    return plain(action.in_words(value), 120)

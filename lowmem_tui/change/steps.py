@@ -14,7 +14,6 @@ from lowmem_tui.change import found
 from lowmem_tui.change.compare import same
 from lowmem_tui.change.files import is_others
 from lowmem_tui.model.errors import ChangedError, UnsupportedError
-from lowmem_tui.model.kept import shown
 from lowmem_tui.model.plan import ActionKind
 from lowmem_tui.model.quantity import render_limit
 from lowmem_tui.model.text import plain
@@ -250,9 +249,9 @@ class SetScore:
 
 def _restored(action: Action) -> str:
     """Return in words what makes of an action's thing what it was before."""
-    was = shown(action.before)
+    was = action.in_words(action.before)
     if action.kind is ActionKind.RUN:
         return f"{'start' if action.before == 'active' else 'stop'} {action.what}"
     if action.kind in {ActionKind.LINK, ActionKind.SWAP_FILE}:
-        return f"restore {action.what} ({was})" if was else f"remove {action.what}"
-    return f"set {action.what} to {was or 'none'}"
+        return f"restore {action.what} ({was})" if action.before else f"remove {action.what}"
+    return f"set {action.what} to {was}"

@@ -6,7 +6,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from lowmem_tui.model.integer import natural
 from lowmem_tui.model.kept import shown
+from lowmem_tui.model.quantity import render_limit
 
 if TYPE_CHECKING:
     from lowmem_tui.model.unit import Key, Value
@@ -142,8 +144,20 @@ class Action:
             return f"sysctl -w {self.what}={self.after}"
         if self.kind in {ActionKind.LINK, ActionKind.SWAP_FILE} and not self.after:
             return f"rm {self.what}"
-        before, after = shown(self.before), shown(self.after)
-        return f"{self.kind} {self.what}: {before or 'none'} -> {after or 'none'}"
+        before, after = self.in_words(self.before), self.in_words(self.after)
+        return f"{self.kind} {self.what}: {before} -> {after}"
+
+    def in_words(self, value: str) -> str:
+        """Return a value of what it changes, for a person; not safe to print as it is."""
+        if self._is_size and (size := natural(value)) is not None:
+            return render_limit(size) if size else "none"
+        return shown(value) or "none"
+
+    @property
+    def _is_size(self) -> bool:
+        """Whether the values are bytes."""
+        redis = self.kind is ActionKind.REDIS
+        return self.kind is ActionKind.SWAP_FILE or (redis and "maxmemory" in self.what.split(" "))
 
     @property
     def public(self) -> Action:

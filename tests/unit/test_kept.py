@@ -81,3 +81,33 @@ def test_an_action_shows_no_contents() -> None:
 def test_a_record_of_an_older_version_is_read() -> None:
     made = {"kind": "link", "what": "/x", "before": "", "after": "/y", "phase": "late", "words": ""}
     assert action_from(dict(made)).before == ""
+
+
+@pytest.mark.parametrize(
+    ("action", "told"),
+    [
+        (
+            Action(ActionKind.REDIS, "redis-server.service maxmemory", "0", "268435456"),
+            "redis redis-server.service maxmemory: 256M -> none",
+        ),
+        (
+            Action(ActionKind.REDIS, "redis-server.service maxmemory 127.0.0.1:6380", "5", "1024"),
+            "redis redis-server.service maxmemory 127.0.0.1:6380: 1K -> 5",
+        ),
+        (
+            Action(ActionKind.REDIS, "redis-server.service maxmemory-policy", "noeviction", "x"),
+            "redis redis-server.service maxmemory-policy: x -> noeviction",
+        ),
+        (
+            Action(ActionKind.SWAP_FILE, "/swapfile", "2147483648", "4294967296"),
+            "swap-file /swapfile: 4G -> 2G",
+        ),
+        (Action(ActionKind.SWAP_FILE, "/swapfile", "", "2147483648"), "rm /swapfile"),
+        (
+            Action(ActionKind.SYSCTL, "vm.swappiness", "60", "10"),
+            "sysctl -w vm.swappiness=60",
+        ),
+    ],
+)
+def test_what_undoing_does_has_values_as_people_write_them(action: Action, told: str) -> None:
+    assert action.inverse.told == told
