@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, TextIO, cast
 from textual._xterm_parser import XTermParser
 from textual.drivers.linux_driver import LinuxDriver
 
+from lowmem_tui.tui.pastes import ShortPastes
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -90,6 +92,7 @@ class PatientDriver(LinuxDriver):
         """Wait for input and hand on what it means, until ``disable_input``."""
         parser = XTermParser(self._debug)
         decode = getincrementaldecoder("utf-8")("replace").decode
+        shorten = ShortPastes().feed
         rounds = 0
         with selectors.DefaultSelector() as selector:
             selector.register(self.fileno, selectors.EVENT_READ)
@@ -106,7 +109,10 @@ class PatientDriver(LinuxDriver):
                         # end us (nohup): not to stay for ever with nobody there.
                         selector.unregister(self.fileno)
                         self._loop.call_soon_threadsafe(self._app.exit, HUNG_UP)
-                    for event in parser.feed(decode(data)) if data else ():
+                    text = shorten(decode(data))
+                    # To the parser nothing is the end, and half a character, or the middle of a
+                    # long paste, is nothing yet.
+                    for event in parser.feed(text) if text else ():
                         self.process_message(event)
                 for event in parser.tick():
                     self.process_message(event)

@@ -609,7 +609,7 @@ def test_a_real_redis(tmp_path: Path, box: Box, monkeypatch: pytest.MonkeyPatch)
             undo(site, box.situation, force=True)
             assert ask(each) == each.before
             local.put(ActionKind.REDIS, each.what, theirs, lambda: None)
-            with pytest.raises(ChangedError, match=f"to {theirs}"):
+            with pytest.raises(ChangedError, match=f"to {each.in_words(theirs)}:"):
                 apply(site, of(each), box.situation)
             local.put(ActionKind.REDIS, each.what, each.before, lambda: None)
 

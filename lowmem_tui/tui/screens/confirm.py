@@ -39,7 +39,10 @@ class ConfirmScreen(ModalScreen[bool]):
         """Lay the question out."""
         with Container(id="ask"):
             yield Prose(self._paint, classes="reasons")
-            yield Typed(max_length=20)
+            self._typed = Typed(max_length=20)
+            yield self._typed
+            self._cut = Prose(self._paint_cut)
+            yield self._cut
             yield Prose(lambda _: [Text(" Esc goes back, nothing is changed.")])
 
     def on_resize(self) -> None:
@@ -52,6 +55,17 @@ class ConfirmScreen(ModalScreen[bool]):
         lines += [Text(f" ! {plain(reason)}") for reason in self._reasons]
         lines.append(Text(f" Type {WORD} and Enter to do it all the same:", style="bold"))
         return lines
+
+    def _paint_cut(self, _: int) -> list[Text]:
+        return [Text(f" ! {self._typed.cut}", style="bold")] if self._typed.cut else []
+
+    def on_typed_cut(self) -> None:
+        """Tell that not all of it was taken."""
+        self._cut.repaint()
+
+    def on_input_changed(self) -> None:
+        """Take that back when it is true no more."""
+        self._cut.repaint()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Take the word; anything else is no."""

@@ -12,7 +12,7 @@ from textual.widget import Widget
 from lowmem_tui.tui.advice import CHOICES
 from lowmem_tui.tui.palette import BAD
 from lowmem_tui.tui.widgets.prose import Prose
-from lowmem_tui.tui.widgets.typed import Typed
+from lowmem_tui.tui.widgets.typed import Typed as Line
 
 if TYPE_CHECKING:
     from rich.style import Style
@@ -30,7 +30,7 @@ NO_COLUMN = 50
 _MARKS: dict[str, str | Style] = {"*": "bold", "!": BAD}
 
 
-class Entry(Typed):
+class Entry(Line):
     """The text; Left and Right choose among words where there are only some."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -165,6 +165,11 @@ class Field(Widget):
         if event.value != self._known_text:
             self._known_text = event.value
             self.post_message(self.Typed(self))
+
+    def on_typed_cut(self, event: Line.Cut) -> None:
+        """Tell that not all of it was taken."""
+        event.stop()
+        self.post_message(self.Typed(self))
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Tell of Enter."""

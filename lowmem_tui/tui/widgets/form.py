@@ -247,6 +247,8 @@ class Form(Widget):
         errors = self.errors
         lines = []
         here = self._here
+        if here is not None and (cut := self._fields[here].entry.cut):
+            lines.append(Text(f" ! {cut}", style="bold"))
         if here is not None and here not in errors:
             lines.append(Text(f" {here}: {self._say(here)}"))
         lines.extend(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from rich.cells import cell_len
 from textual.message import Message
 
-from lowmem_tui.model.text import plain
+from lowmem_tui.tui.pastes import first_line
 from lowmem_tui.tui.widgets.lines import Lines, fit, line
 
 if TYPE_CHECKING:
@@ -43,10 +44,12 @@ class Prompt(Lines):
         super().__init__(("",), id="prompt")
         self._palette = palette
         self._purpose = self._hint = self._text = ""
+        self._cut = ""
+        """Why not all of what was typed or pasted last was taken; or ""."""
 
     def open(self, purpose: str, hint: str, text: str = "") -> None:
         """Ask for a text."""
-        self._purpose, self._hint, self._text = purpose, hint, text
+        self._purpose, self._hint, self._text, self._cut = purpose, hint, text, ""
         self.display = True
         # At once: `focus` comes after the keys that are on their way.
         self.screen.set_focus(self)
@@ -58,24 +61,33 @@ class Prompt(Lines):
 
     def _paint(self) -> None:
         label = f" {self._purpose}: "
-        room = max(1, self.size.width - len(label) - len(self._text) - 1)
-        hint = fit(f"  {self._hint}", room)
+        room = max(1, self.size.width - len(label) - 1)
+        # The end of the text, where the cursor is; and what is to be said of it must be seen.
+        most = max(room // 4, room - len(f"  {self._cut}")) if self._cut else room
+        text = _end(self._text, most)
+        hint = fit(f"  {self._cut or self._hint}", room - cell_len(text))
         self.show(
             [
                 line(
                     (label, self._palette.strong),
-                    (self._text, self._palette.plain),
+                    (text, self._palette.plain),
                     (" ", self._palette.badge),
-                    (hint, self._palette.plain),
+                    (hint, self._palette.strong if self._cut else self._palette.plain),
                 )
             ]
         )
 
-    def _change(self, text: str) -> None:
-        if text != self._text:
-            self._text = text[:LONGEST]
-            self._paint()
+    def _change(self, text: str, cut: str = "") -> None:
+        if text == self._text and cut == self._cut:
+            return
+        before, self._text, self._cut = self._text, text, cut
+        self._paint()
+        if text != before:
             self.post_message(self.Changed(self._purpose, self._text))
+
+    def _add(self, text: str) -> None:
+        more, cut = first_line(text, LONGEST - len(self._text), LONGEST)
+        self._change(self._text + more, cut)
 
     def on_key(self, event: events.Key) -> None:
         """Take what can be printed, and what edits it.
@@ -89,7 +101,7 @@ class Prompt(Lines):
         if act is not None:
             act(self)
         elif event.is_printable and event.character:
-            self._change(self._text + plain(event.character))
+            self._add(event.character)
         else:
             return
         event.stop()
@@ -98,7 +110,7 @@ class Prompt(Lines):
     def on_paste(self, event: events.Paste) -> None:
         """Take the first line."""
         event.stop()
-        self._change(self._text + plain((event.text.splitlines() or [""])[0]))
+        self._add(event.text)
 
     def _again(self) -> None:
         self.post_message(self.Changed(self._purpose, self._text, again=True))
@@ -115,3 +127,10 @@ class Prompt(Lines):
         "ctrl+h": lambda self: self._change(self._text[:-1]),
         "ctrl+u": lambda self: self._change(""),
     }
+
+
+def _end(text: str, width: int) -> str:
+    """Return as much of the end of a text as so many cells hold."""
+    while cell_len(text) > width:
+        text = text[1:]
+    return text
