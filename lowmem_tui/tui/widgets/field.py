@@ -104,7 +104,7 @@ class Field(Widget):
         self.key = key
         self.now = ""
         self.mark = " "
-        """``*`` staged, ``!`` not understood."""
+        """``*`` staged, ``!`` not understood, ``=`` as our file has it."""
         self.advice = ""
         self.entry = Entry(key, text)
         self._known_text = text

@@ -230,10 +230,14 @@ class Form(Widget):
     def _show(self) -> None:
         errors = self.errors
         for key, field in self._fields.items():
-            mark = "!" if key in errors else "*" if self._asked(key) else " "
+            mark = "!" if key in errors else "*" if self._asked(key) else self._kept_mark(key)
             now, advice = self._beside.get(key, Beside())
             field.describe(now=now, mark=mark, advice=advice)
         self._hint.repaint()
+
+    def _kept_mark(self, key: Key) -> str:
+        """Return the mark of a field that asks for nothing: whether our files set what it shows."""
+        return " " if self._stands(key) in {"", DIFFER} else "="
 
     def _paint_title(self, width: int) -> list[Text]:
         title = f" {'SETTING':<{NAME_WIDTH}}{'NOW':>{NOW_WIDTH}}  {'SET TO':<16}"
@@ -274,6 +278,8 @@ class Form(Widget):
         if not wish.edits:
             if asked:
                 return "as our file has it. Enter takes the staged edit back."
+            if text:
+                return f"{plain(text)} is what our file sets. Empty the field to drop that."
             return f"{ABOUT[key]}."
         done = asked == {edit.unit: edit.value for edit in wish.edits}
         then = (
