@@ -73,9 +73,10 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     _incidents(commands)
     _setup(commands)
-    commands.add_parser(
-        "triage", help="one plain page: memory, the fattest units, who dies next", add_help=False
+    triage = commands.add_parser(
+        "triage", help="one plain page: memory, the fattest units, who dies next"
     )
+    _server(triage, inherit=True)
     listing = commands.add_parser("list", help="every unit by tier, what it uses, its settings")
     _server(listing, inherit=True)
     _json(listing)
@@ -323,6 +324,10 @@ def _run(arguments: Sequence[str]) -> int:
         if arguments:
             options = _parse(arguments)
         output.prepare(ascii_only=options.ascii)
+        if options.command == "triage":  # with options before it
+            from lowmem_tui.cli import triage
+
+            return Exit(triage.run([triage.DEMO] * options.demo))
         module = import_module(f"lowmem_tui.cli.{options.command or SCREEN}")
         status: Exit = module.run(options)
         sys.stdout.flush()

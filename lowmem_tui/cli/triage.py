@@ -12,7 +12,7 @@ import time
 
 from lowmem_tui.cli.charset import utf8
 from lowmem_tui.host import cgroupfs, procfs
-from lowmem_tui.host.reading import LONG, SMALL, each, read, read_whole
+from lowmem_tui.host.reading import BRIEF, LONG, SMALL, each, read, read_whole
 from lowmem_tui.host.trusted import public
 from lowmem_tui.model import trial
 from lowmem_tui.model.errors import UnsupportedError
@@ -28,15 +28,44 @@ DONE, USAGE, NOT_PERMITTED, UNSUPPORTED, FAILED, INTERRUPTED = 0, 2, 4, 5, 6, 13
 HISTORY = 8 << 20
 """Bytes of the history at most: those that root itself reads (change.store)."""
 
+DEMO = "--demo"
+
 OWN = " and all of its unit"
 KILLERS = ("earlyoom.service", "systemd-oomd.service")
 
 HELP = """\
-usage: lowmem-tui triage
+usage: lowmem-tui triage [--demo]
 
 One plain page: memory, swap, pressure, the ten units that hold most, who is
 killed next, and the kills since boot. Needs no root, no D-Bus and no screen.
+
+  --demo  the built-in demo server: nothing of this machine is read or written
 """
+
+
+class Folder:
+    """/proc, or the control groups: where the page has its figures from."""
+
+    __slots__ = ("path",)
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def read(self, name: str, size: int = BRIEF) -> bytes | None:
+        """Return the beginning of a file, None if it is absent or unreadable. Raises OSError."""
+        return read(f"{self.path}/{name}", size=size)
+
+    def whole(self, name: str) -> bytes | None:
+        """Return a whole file."""
+        return read_whole(f"{self.path}/{name}")
+
+    def has(self, name: str) -> bool:
+        """Tell whether there is such a file or folder."""
+        return os.path.exists(f"{self.path}/{name}")
+
+    def names(self) -> list[str]:
+        """Return what is in it. Raises OSError."""
+        return os.listdir(self.path)
 
 
 class Row:
@@ -59,10 +88,17 @@ class Row:
 
 def run(argv: list[str], proc_root: str = procfs.PROC, cgroup_root: str = cgroupfs.CGROUP) -> int:
     """Print the page; return the exit status."""
+    if argv in (["-h"], ["--help"]):
+        return _print(HELP)
+    if any(word != DEMO for word in argv):
+        return _fail(
+            "triage takes no options but --demo: run `lowmem-tui triage` alone, or with it.", USAGE
+        )
     if argv:
-        if argv in (["-h"], ["--help"]):
-            return _print(HELP)
-        return _fail("triage takes no options: run `lowmem-tui triage` alone.", USAGE)
+        # Only where it is asked for: the demo server is larger than all the rest of this.
+        from lowmem_tui.cli.triage_demo import page_of_demo
+
+        return _print(page_of_demo())
     try:
         return _print(page(proc_root, cgroup_root))
     except UnsupportedError as error:
@@ -78,21 +114,23 @@ def run(argv: list[str], proc_root: str = procfs.PROC, cgroup_root: str = cgroup
 
 
 def page(
-    proc: str,
-    cgroup: str,
+    proc: str | Folder,
+    cgroup: str | Folder,
     block: str = procfs.BLOCK,
     notice: str = trial.PATH,
     history: str = trial.HISTORY,
 ) -> str:
     """Return the page. Raises UnsupportedError, OSError."""
-    if not os.path.exists(f"{cgroup}/cgroup.controllers"):
+    proc = Folder(proc) if isinstance(proc, str) else proc
+    cgroup = Folder(cgroup) if isinstance(cgroup, str) else cgroup
+    if not cgroup.has("cgroup.controllers"):
         raise UnsupportedError(
-            f"There is no cgroup v2 at {cgroup}: boot with systemd.unified_cgroup_hierarchy=1, or "
-            "use `ps` and `free` here."
+            f"There is no cgroup v2 at {cgroup.path}: boot with "
+            "systemd.unified_cgroup_hierarchy=1, or use `ps` and `free` here."
         )
     units, victim, unseen = _units(proc, cgroup, os.sysconf("SC_PAGE_SIZE"))
     # PID 1 is always there: without it /proc hides the processes of others (hidepid).
-    hidden = not os.path.exists(f"{proc}/1")
+    hidden = not proc.has("1")
     lines = _machine(proc, block)
     lines += ["", "     RSS     SWAP  SCORE    LIMIT  UNIT"]
     lines += [
@@ -137,14 +175,14 @@ def _unended(history: str) -> list[str]:
     return ["", *said] if said else []
 
 
-def _machine(proc: str, block: str) -> list[str]:
-    raw = read(f"{proc}/meminfo", size=16384)
+def _machine(proc: Folder, block: str) -> list[str]:
+    raw = proc.read("meminfo", 16384)
     memory = procfs.parse_meminfo(raw) if raw else None
     if memory is None:
-        raise UnsupportedError(f"{proc}/meminfo cannot be read: is /proc mounted?")
+        raise UnsupportedError(f"{proc.path}/meminfo cannot be read: is /proc mounted?")
     total, free, available, swap, swap_free = memory
-    name = procfs.text((read(f"{proc}/sys/kernel/hostname") or b"").strip())
-    raw = read(f"{proc}/uptime")
+    name = procfs.text((proc.read("sys/kernel/hostname") or b"").strip())
+    raw = proc.read("uptime")
     uptime = procfs.parse_uptime(raw) if raw else None
     lines = [_text(name, 50) + ("" if uptime is None else f", up {_span(uptime)}"), ""]
     lines.append(
@@ -159,7 +197,7 @@ def _machine(proc: str, block: str) -> list[str]:
     zram = procfs.read_zram(procfs.zram_devices(block))
     if zram is not None:
         lines.append(f"zram      {_size(zram[0])} held in {_size(zram[1])} of RAM")
-    raw = read(f"{proc}/pressure/memory")
+    raw = proc.read("pressure/memory")
     title = "Pressure"
     for kind in (b"some", b"full"):
         stall = procfs.parse_stall(raw, kind) if raw else None
@@ -175,7 +213,7 @@ def _machine(proc: str, block: str) -> list[str]:
 
 
 def _units(
-    proc: str, cgroup: str, page_size: int
+    proc: Folder, cgroup: Folder, page_size: int
 ) -> tuple[list[Row], tuple[int, int, int, Row] | None, int]:
     """Return the units, the fattest first; the next victim; how many processes are unreadable.
 
@@ -187,16 +225,15 @@ def _units(
     best: list[tuple[int, int, int, Row]] = []
     unseen = 0
     swapped: dict[str, list[str]] = {}
-    for pid in os.listdir(proc):
+    for pid in proc.names():
         number = natural(pid)
         if number is None:
             continue
-        base = f"{proc}/{pid}"
-        raw = read(f"{base}/cgroup", size=SMALL)
-        statm = read(f"{base}/statm")
+        raw = proc.read(f"{pid}/cgroup", SMALL)
+        statm = proc.read(f"{pid}/statm")
         pages = None if statm is None else procfs.parse_statm(statm)
         if raw is None or pages is None or len(raw) >= SMALL:  # its group is nested too deeply
-            unseen += os.path.exists(base)
+            unseen += proc.has(pid)
             continue
         if not pages:
             continue  # a kernel thread or a zombie
@@ -206,7 +243,7 @@ def _units(
             row = owners[raw] = rows.setdefault(path, Row(path, name or "(no unit)"))
         row.rss += pages * page_size
         swapped.setdefault(row.cgroup, []).append(pid)
-        score = each(procfs.parse_int, read(f"{base}/oom_score"))
+        score = each(procfs.parse_int, proc.read(f"{pid}/oom_score"))
         if score is not None:
             row.score = max(score, row.score or 0)
             if score and (not best or score >= best[0][0]):
@@ -214,33 +251,32 @@ def _units(
                     best.clear()
                 best.append((score, pages, number, row))
     for row in rows.values():
-        folder = cgroup + row.cgroup
-        row.swap = each(cgroupfs.parse_size, read(f"{folder}/memory.swap.current"))
+        row.swap = each(cgroupfs.parse_size, cgroup.read(f"{row.cgroup}/memory.swap.current"))
         if row.swap is None:
             row.swap = _process_swap(proc, swapped[row.cgroup])
     units = sorted(rows.values(), key=lambda u: (-u.size, u.name))
     for row in units[:FATTEST]:
-        row.limit = each(procfs.parse_int, read(f"{cgroup}{row.cgroup}/memory.max"))
+        row.limit = each(procfs.parse_int, cgroup.read(f"{row.cgroup}/memory.max"))
     return units, _first(best, proc, page_size), unseen
 
 
 def _first(
-    best: list[tuple[int, int, int, Row]], proc: str, page_size: int
+    best: list[tuple[int, int, int, Row]], proc: Folder, page_size: int
 ) -> tuple[int, int, int, Row] | None:
     """Return whom the kernel chooses of those with the highest score (as policy/oom has it)."""
     if len(best) < 2:
         return best[0] if best else None
-    raw = read(f"{proc}/meminfo", size=16384)
+    raw = proc.read("meminfo", 16384)
     memory = procfs.parse_meminfo(raw) if raw else None
     step = (memory[0] // page_size + memory[3] // page_size) // 1000 if memory else 0
 
     def badness(one: tuple[int, int, int, Row]) -> tuple[int, int, int]:
         _, pages, pid, _ = one
         status, stat = (
-            read(f"{proc}/{pid}/status", size=SMALL),
-            read(f"{proc}/{pid}/stat", size=SMALL),
+            proc.read(f"{pid}/status", SMALL),
+            proc.read(f"{pid}/stat", SMALL),
         )
-        adj = each(procfs.parse_int, read(f"{proc}/{pid}/oom_score_adj")) or 0
+        adj = each(procfs.parse_int, proc.read(f"{pid}/oom_score_adj")) or 0
         _, swap, tables = procfs.parse_status(status) if status else (None, None, None)
         found = procfs.parse_stat(stat) if stat else None
         counted = procfs.parse_counted(stat) if stat else None
@@ -251,20 +287,18 @@ def _first(
     return max(best, key=badness)
 
 
-def _process_swap(proc: str, pids: list[str]) -> int | None:
+def _process_swap(proc: Folder, pids: list[str]) -> int | None:
     """Return the swap of processes, where the group does not tell."""
-    found = [
-        procfs.parse_status(raw)[1] for p in pids if (raw := read(f"{proc}/{p}/status", size=SMALL))
-    ]
+    found = [procfs.parse_status(raw)[1] for p in pids if (raw := proc.read(f"{p}/status", SMALL))]
     known = [swap for swap in found if swap is not None]
     return sum(known) if known else None
 
 
-def _next(victim: tuple[int, int, int, Row] | None, proc: str, cgroup: str) -> str:
+def _next(victim: tuple[int, int, int, Row] | None, proc: Folder, cgroup: Folder) -> str:
     if victim is None:
         return "Next to die: nobody can be killed."
     score, pages, pid, unit = victim
-    raw = read(f"{proc}/{pid}/stat", size=SMALL)
+    raw = proc.read(f"{pid}/stat", SMALL)
     stat = procfs.parse_stat(raw) if raw else None
     whole, above = _with(unit.cgroup, cgroup)
     return (
@@ -274,20 +308,20 @@ def _next(victim: tuple[int, int, int, Row] | None, proc: str, cgroup: str) -> s
     )
 
 
-def _instead(proc: str) -> str:
+def _instead(proc: Folder) -> str:
     """Return what happens where the kernel chooses nobody by score; "" where it does."""
-    if each(procfs.parse_int, read(f"{proc}/sys/vm/panic_on_oom")):
+    if each(procfs.parse_int, proc.read("sys/vm/panic_on_oom")):
         return "Next to die: the machine: it stops when memory is used up (vm.panic_on_oom)."
-    if each(procfs.parse_int, read(f"{proc}/sys/vm/oom_kill_allocating_task")):
+    if each(procfs.parse_int, proc.read("sys/vm/oom_kill_allocating_task")):
         return "Next to die: whoever asks for memory then (vm.oom_kill_allocating_task)."
     return ""
 
 
-def _with(path: str, cgroup: str) -> tuple[str, str]:
+def _with(path: str, cgroup: Folder) -> tuple[str, str]:
     """Return what goes with a victim: its unit, or the highest slice that is killed as one."""
     own, whole, above = path, "", ""
     while path.strip("/"):
-        together = read(f"{cgroup}{path}/memory.oom.group")
+        together = cgroup.read(f"{path}/memory.oom.group")
         if together and cgroupfs.parse_flag(together):
             whole = OWN if path == own else ""
             above = "" if path == own else f", and all of {path.rpartition('/')[2]}"
@@ -301,8 +335,8 @@ def _others(units: list[Row]) -> list[str]:
     return [f"{name} runs too, and may kill somebody earlier." for name in sorted(names)]
 
 
-def _kills(proc: str, units: list[Row], cgroup: str) -> str:
-    total = each(procfs.parse_oom_kills, read_whole(f"{proc}/vmstat"))
+def _kills(proc: Folder, units: list[Row], cgroup: Folder) -> str:
+    total = each(procfs.parse_oom_kills, proc.whole("vmstat"))
     if total is None:
         return "Kills since boot: not known (the kernel does not count them)."
     if not total:
@@ -310,7 +344,7 @@ def _kills(proc: str, units: list[Row], cgroup: str) -> str:
     lines = [f"Kills since boot: {total}"]
     left = total
     for unit in units:
-        killed = each(cgroupfs.parse_oom_kills, read(f"{cgroup}{unit.cgroup}/memory.events"))
+        killed = each(cgroupfs.parse_oom_kills, cgroup.read(f"{unit.cgroup}/memory.events"))
         if killed:
             left -= killed
             lines.append(f"{killed:8}  {_text(unit.name, WIDTH - 10)}")

@@ -390,3 +390,33 @@ def test_no_descriptor_is_kept(box: Box, capfd: pytest.CaptureFixture[str]) -> N
     before = len(os.listdir("/proc/self/fd"))
     run(box)
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.mark.parametrize(
+    "words", [("triage", "--demo"), ("--demo", "triage"), ("--demo", "triage", "--demo")]
+)
+def test_the_demo_server_has_the_same_page(words: tuple[str, ...]) -> None:
+    ended = _program(*words)
+    assert ended.returncode == Exit.DONE
+    lines = ended.stdout.splitlines()
+    assert lines[0].startswith("web-1, up 12d")
+    assert lines[2] == "Memory    967M total, 315M available, 26.0M free"
+    assert "    412M     180M    742     600M  cloudchat.service" in lines
+    assert "   12.8M        0    735        -  user@1000.service" in lines
+    assert "Next to die: gunicorn (912), 236M, score 742" in lines
+    assert "nothing of this machine was read" in ended.stderr
+
+
+def test_the_demo_server_is_loaded_only_where_it_is_asked_for() -> None:
+    code = "import sys; sys.argv[1:] = ['triage']; import lowmem_tui.__main__ as m; m.main(); "
+    code += "print(any('demo' in name for name in sys.modules), file=sys.stderr)"
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert ended.stderr.splitlines()[-1] == "False"
+
+
+def _program(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "lowmem_tui", *words], capture_output=True, text=True, check=False
+    )

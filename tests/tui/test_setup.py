@@ -14,10 +14,11 @@ import pytest
 
 from lowmem_tui.cli.demo import demo_backend
 from lowmem_tui.model.errors import HalfDoneError, InvalidValueError, PutBackError, RefusedError
-from lowmem_tui.model.plan import Action, ActionKind, Notice, Phase, Plan
+from lowmem_tui.model.plan import Action, ActionKind, Edit, Notice, Phase, Plan
 from lowmem_tui.model.setup import Finding, Item, Look, Severity
+from lowmem_tui.model.unit import Key as SettingKey
 from lowmem_tui.policy.aftermath import stopped
-from lowmem_tui.tui.guide import Part, Stand
+from lowmem_tui.tui.guide import Part, Stand, guide_of
 from lowmem_tui.tui.screens.ask import AskScreen
 from lowmem_tui.tui.screens.change import ChangeScreen
 from lowmem_tui.tui.screens.confirm import ConfirmScreen
@@ -441,8 +442,14 @@ async def test_settings_of_units_are_tried_first() -> None:
         await front.press("n")
         await looked(front)
         assert "Trial: 120 s left. F8: y keep, u undo." in says(front)
+        assert "1/2 Tiers: on trial" in says(front)
+        assert "It is on trial until it is kept or undone: F8 does that." in says(front)
+        await front.press("u")
+        assert "F8 does that." in says(front)
         await front.press("escape")
         assert "Trial: 120 s left" in says(front)
+        assert "1 Tiers on trial" in says(front)
+        assert "2 to do in 1 of 2 steps, 1 on trial" in says(front)
         await front.press("f8", "y")
         await front.until(lambda: "Kept" in says(front))
         await front.settle()
@@ -452,6 +459,35 @@ async def test_settings_of_units_are_tried_first() -> None:
         assert "1/2 Tiers: done" in says(front)
         await front.press("enter")
         assert "2/2 Kernel settings" in says(front)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (40, 20), (120, 35)])
+async def test_a_trial_of_the_form_is_on_trial_in_the_step_that_proposes_the_setting(
+    size: tuple[int, int],
+) -> None:
+    async with opened(size=size) as front:
+        await front.press("f2")
+        await looked(front)
+        part = next(p for p in guide_of(front.app).parts if p.step.name == "units")
+        item = next(i for i in part.to_do() if i.key.startswith("worker@a.service:"))
+        unit, _, key = item.key.partition(":")
+        edit = Edit(unit, SettingKey(key), item.value)
+        await front.press("escape")
+        front.app.stage(front.app.staged.with_edit(edit))
+        await front.press("f8")
+        await front.until(lambda: "asking" not in says(front))
+        await front.press("a")
+        await front.until(lambda: front.shows(TrialScreen))
+        await front.settle()
+        await front.press("n", "f2")
+        await looked(front)
+        assert part.words == "on trial"
+        assert says(front).count("on trial") >= 1
+        await front.press("f8", "y")
+        await front.until(lambda: "Kept" in says(front))
+        await front.press("enter")
+        await looked(front)
+        assert part.words != "on trial"
 
 
 async def test_a_trial_that_is_undone_leaves_the_step_to_do() -> None:

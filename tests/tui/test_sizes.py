@@ -9,6 +9,7 @@ import pytest
 from lowmem_tui.model.plan import Edit
 from lowmem_tui.model.unit import Key
 from tests.tui.conftest import opened
+from tests.tui.test_palette import readable
 from tests.tui.test_picture import find, has, stage
 from tests.tui.test_picture import step as step_of
 
@@ -27,6 +28,15 @@ def cells(front: Front) -> list[str]:
     strips = front.app.screen._compositor.render_strips()
     styles = [";".join(f"{len(s.text)} {s.style or ''}" for s in strip) for strip in strips]
     return [strip.text for strip in strips] + styles
+
+
+def legible(front: Front) -> bool:
+    """Whether every cell of it can be read on a dark and on a light terminal."""
+    strips = front.app.screen._compositor.render_strips()
+    styles = {segment.style for strip in strips for segment in strip if segment.style}
+    unread = [str(style) for style in styles if not readable(style)]
+    assert not unread
+    return True
 
 
 def pressing(*names: str, until: str = "") -> Callable[[Front], Awaitable[None]]:
@@ -158,6 +168,7 @@ async def test_it_is_as_if_opened_at_the_size(name: str) -> None:
     async with opened(size=WIDE) as front, opened(size=NARROW) as other:
         for each in (front, other):
             await SCREENS[name](each)
+            assert legible(each)
         fresh = {WIDE: cells(front), NARROW: cells(other)}
         for each, sizes in ((front, (NARROW, WIDE, NARROW)), (other, (USUAL, NARROW, WIDE))):
             for size in sizes:

@@ -69,7 +69,7 @@ class Terminal:
         self.sent = b""
         self.pid, self.master = pty.fork()
         if self.pid == 0:  # pragma: no cover - the child
-            os.environ.update(TERM="xterm-256color", LC_ALL="C.UTF-8", **environment)
+            os.environ.update({"TERM": "xterm-256color", "LC_ALL": "C.UTF-8", **environment})
             fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
             os.execv(sys.executable, [sys.executable, "-m", program, "--demo", *options])
 
@@ -224,3 +224,71 @@ def test_ascii(keys: str) -> None:
         assert styles <= {b"", b"0", b"1", b"2", b"4", b"7"}
     finally:
         terminal.close()
+
+
+def attributes(sent: bytes, line: int, column: int) -> set[str]:
+    """Return the SGR parameters of a cell, by what was written there last."""
+    x = y = 0
+    style, found = "", ""
+    for private, numbers, command, character in SEQUENCE.findall(sent.decode("utf-8", "replace")):
+        if character:
+            if (y, x) == (line, column):
+                found = style
+            x += 1
+        elif command == "H" and not private:
+            given = [int(n or 1) for n in numbers.split(";")] if numbers else [1]
+            y, x = given[0] - 1, (given[1] if len(given) > 1 else 1) - 1
+        elif command == "G":
+            x = int(numbers or 1) - 1
+        elif command == "m":
+            style = numbers
+    return set(found.split(";")) - {"", "0"}
+
+
+ANYWHERE = {
+    **{term: ((), {"TERM": term}) for term in ("linux", "xterm", "xterm-256color", "screen")},
+    "tmux-256color": ((), {"TERM": "tmux-256color"}),
+    "truecolor": ((), {"COLORTERM": "truecolor"}),
+    "NO_COLOR": ((), {"NO_COLOR": "1"}),
+    "ascii": (("--ascii",), {"TERM": "linux"}),
+}
+
+
+@pytest.mark.parametrize(("options", "environment"), ANYWHERE.values(), ids=list(ANYWHERE))
+def test_the_cursor_of_the_form_is_the_two_colours_of_the_terminal_turned_round(
+    options: tuple[str, ...], environment: dict[str, str]
+) -> None:
+    terminal = Terminal(*options, **environment)
+    try:
+        terminal.until("cloudchat.service")
+        terminal.type(b"/redis\r\r", "[               ]")
+        terminal.until("-100 to 100")
+        for typed in ("", "9"):
+            os.write(terminal.master, typed.encode())
+            terminal.until(f"[{typed} ")
+            terminal.read(0.3)
+            shown = screen(terminal.sent)
+            y = next(y for y, text in enumerate(shown) if "OOMScoreAdjust " in text and "[" in text)
+            x = shown[y].index("[") + 1 + len(typed)
+            assert attributes(terminal.sent, y, x) == {"7"}
+            assert attributes(terminal.sent, y, x + 1) == set()
+    finally:
+        terminal.close()
+
+
+def test_a_long_paste_is_cut_and_said_and_half_a_character_ends_nothing(
+    terminal: Terminal,
+) -> None:
+    terminal.type(b"\\", " Filter: ")
+    os.write(terminal.master, b"\xc3")
+    terminal.read(0.3)
+    terminal.type(b"\xa9", " Filter: \u00e9")
+    terminal.type(b"\x15", "Enter keep")
+    os.write(terminal.master, b"\x1b[200~")
+    for _ in range(50):
+        os.write(terminal.master, b"red\x1b[31m" * 200)
+        terminal.read(0.01)
+    terminal.type(b"\x1b[201~", "Cut: 80 characters at most.")
+    terminal.type(b"\x15", "Enter keep")
+    terminal.type(b"\x1b[200~redis\nrm\x1b[201~", "Only the first line of what was pasted")
+    terminal.type(b"\r", "UNIT with 'redis'")

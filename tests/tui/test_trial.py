@@ -281,6 +281,43 @@ async def test_the_form_says_what_is_on_trial(trial: Front) -> None:
     assert "MemoryMax: 300M, 31% of RAM. On trial now: F8 keeps it or undoes it." in says(trial)
 
 
+ENDS = {
+    "kept on the screen": ("f8", "y"),
+    "kept from elsewhere": ("confirm",),
+    "undone from the history afterwards": ("f8", "y", "enter", "escape", "H", "u", "y"),
+}
+
+
+@pytest.mark.parametrize("keys", ENDS.values(), ids=list(ENDS))
+async def test_what_was_to_be_set_is_gone_from_the_form_when_the_trial_is_kept(
+    trial: Front, keys: tuple[str, ...]
+) -> None:
+    await in_the_form(trial, 1)
+    fields = {field.key: field for field in trial.app.screen.query(Field)}
+    assert (fields[Key.MEMORY_MAX].text, fields[Key.MEMORY_MAX].mark) == ("300M", "*")
+    if keys == ("confirm",):
+        trial.app.backend.confirm()
+        await trial.tick()
+        await trial.until(lambda: not len(trial.app.staged))
+    else:
+        for key in keys:
+            await trial.press(key)
+            await trial.until(lambda: "Working" not in says(trial))
+            await trial.settle()
+    assert not len(trial.app.staged)
+    while not trial.shows(MainScreen):
+        await trial.press("escape")
+    await trial.press("enter")
+    await trial.until(lambda: trial.shows(UnitScreen) and "Asking" not in says(trial))
+    await trial.settle()
+    found = {field.key: (field.text, field.mark) for field in trial.app.screen.query(Field)}
+    # What our file sets stands there, and is not called staged.
+    kept = ("", " ") if "H" in keys else ("300M", "=")
+    assert found == dict.fromkeys(fields, ("", " ")) | {Key.MEMORY_MAX: kept}
+    assert "On trial" not in says(trial)
+    assert "staged" not in says(trial)
+
+
 async def test_the_form_plans_nothing_for_what_is_on_trial(trial: Front) -> None:
     await in_the_form(trial, 0)
     assert "On trial: MemoryMax 300M" in says(trial)

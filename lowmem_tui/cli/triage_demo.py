@@ -1,0 +1,117 @@
+"""`lowmem-tui triage --demo`: the same page, of files that the demo server would have."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lowmem_tui.cli.main import DEMO
+from lowmem_tui.cli.output import talk
+from lowmem_tui.cli.triage import Folder, page
+from lowmem_tui.host.demo import DemoServer
+from lowmem_tui.model.unit import Unlimited
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lowmem_tui.model.unit import Limit
+    from lowmem_tui.model.usage import HostUsage, Process, Stall, UnitUsage
+
+NOWHERE = ""
+"""The path of what this server has not got: no zram, no trial, no history."""
+
+
+class Made(Folder):
+    """Files that are not on any disk, by their names below the folder."""
+
+    __slots__ = ("files",)
+
+    def __init__(self, path: str, files: Mapping[str, str]) -> None:
+        super().__init__(path)
+        self.files = {name: text.encode() for name, text in files.items()}
+
+    def read(self, name: str, size: int = 0) -> bytes | None:  # noqa: ARG002 - as the real ones
+        """Return a file; None if there is none."""
+        return self.files.get(name.lstrip("/"))
+
+    def whole(self, name: str) -> bytes | None:
+        """Return a file; None if there is none."""
+        return self.read(name)
+
+    def has(self, name: str) -> bool:
+        """Tell whether there is such a file or folder."""
+        return any(path == name or path.startswith(f"{name}/") for path in self.files)
+
+    def names(self) -> list[str]:
+        """Return what is in the folder."""
+        return list(dict.fromkeys(path.partition("/")[0] for path in self.files))
+
+
+def page_of_demo() -> str:
+    """Return the page of a demo server that has just been switched on."""
+    sample = DemoServer().sampler.sample()
+    proc, cgroup = _machine(sample.host), {"cgroup.controllers": "memory\n"}
+    for usage in sample.units.values():
+        cgroup |= _group(usage)
+        for process in usage.processes:
+            proc |= _process(
+                process, f"{usage.cgroup}/{process.cgroup}".rstrip("/"), sample.host.page_size
+            )
+    talk(DEMO)
+    return page(Made("/proc", proc), Made("/sys/fs/cgroup", cgroup), NOWHERE, NOWHERE, NOWHERE)
+
+
+def _machine(host: HostUsage) -> dict[str, str]:
+    sizes = {
+        "MemTotal": host.mem_total,
+        "MemFree": host.mem_free,
+        "MemAvailable": host.mem_available,
+        "SwapTotal": host.swap_total,
+        "SwapFree": host.swap_free,
+    }
+    pressure = host.pressure
+    return {
+        "meminfo": "".join(f"{name}: {size >> 10} kB\n" for name, size in sizes.items()),
+        "sys/kernel/hostname": f"{host.hostname}\n",
+        "uptime": f"{host.uptime or 0:.2f} 0.00\n",
+        "vmstat": f"oom_kill {host.oom_kills or 0}\n",
+        "pressure/memory": f"{_stall('some', pressure.some)}{_stall('full', pressure.full)}"
+        if pressure
+        else "",
+        "sys/vm/panic_on_oom": "0\n",
+        "sys/vm/oom_kill_allocating_task": "0\n",
+    }
+
+
+def _stall(kind: str, stall: Stall | None) -> str:
+    if stall is None:
+        return ""
+    averages = f"avg10={stall.avg10:.2f} avg60={stall.avg60:.2f} avg300={stall.avg300:.2f}"
+    return f"{kind} {averages} total={stall.total_usec}\n"
+
+
+def _process(p: Process, cgroup: str, page_size: int) -> dict[str, str]:
+    pages = p.rss // page_size
+    zeros = " 0" * 12
+    return {
+        f"{p.pid}/cgroup": f"0::{cgroup}\n",
+        f"{p.pid}/statm": f"{pages} {pages} 0 0 0 0 0\n",
+        f"{p.pid}/oom_score": f"{p.oom_score or 0}\n",
+        f"{p.pid}/oom_score_adj": f"{p.oom_score_adj or 0}\n",
+        f"{p.pid}/stat": f"{p.pid} ({p.name}) S {p.ppid} 0 0 0 0 0{zeros} {p.start} 0 {pages} 0\n",
+        f"{p.pid}/status": f"Name:\t{p.name}\nUid:\t0\t{p.uid or 0}\t0\t0\n"
+        f"VmSwap:\t{(p.swap or 0) >> 10} kB\nVmPTE:\t{(p.page_tables or 0) >> 10} kB\n",
+    }
+
+
+def _group(usage: UnitUsage) -> dict[str, str]:
+    memory, folder = usage.memory, usage.cgroup.strip("/")
+    return {
+        f"{folder}/memory.swap.current": f"{memory.swap or 0}\n",
+        f"{folder}/memory.max": f"{_limit(memory.max)}\n",
+        f"{folder}/memory.oom.group": f"{int(bool(memory.oom_group))}\n",
+        f"{folder}/memory.events": f"oom_kill {memory.oom_kills or 0}\n",
+    }
+
+
+def _limit(limit: Limit | None) -> str:
+    return "max" if limit is None or isinstance(limit, Unlimited) else str(limit)
