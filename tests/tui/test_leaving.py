@@ -39,7 +39,7 @@ def left(states: list[str], limit: int, *files: str) -> dict[str, Any]:
 
 FORM = (
     (b"/redis\r\r", "Advanced key-value store"),
-    (b"\t", "beyond this it is killed"),
+    (b"\t", "is what our file sets"),
     (b"400M", "MemoryMax: 400M"),
     (F8, "A For good"),
 )
