@@ -107,7 +107,11 @@ def _set_sysctl(what: str, value: str) -> None:
 
 
 def _state(unit: str) -> str:
-    return _output(("systemctl", "is-active", "--", _unit(unit))).strip()
+    """Return what systemctl calls it: always a word. Raises ManagerError where it says none."""
+    state = _output(("systemctl", "is-active", "--", _unit(unit))).strip()
+    if not state:
+        raise ManagerError(f"systemctl does not say whether {plain(unit, 60)} runs.")
+    return state
 
 
 def _runs(unit: str) -> str:

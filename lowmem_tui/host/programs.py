@@ -115,17 +115,21 @@ def _read(process: subprocess.Popen[bytes], patience: float) -> tuple[bytes, byt
     with selectors.DefaultSelector() as waiting:
         for pipe in kept:
             waiting.register(pipe, selectors.EVENT_READ)
+        ended = False
         while waiting.get_map():
             if time.monotonic() >= until:
                 raise TimeoutError
-            ready = waiting.select(_POLL)
+            ready = waiting.select(0 if ended else _POLL)
             for key, _ in ready:
                 piece = os.read(key.fd, MOST)
                 if not piece:
                     waiting.unregister(key.fd)
                 kept[key.fd] += piece[: MOST - len(kept[key.fd])]
-            if not ready and process.poll() is not None:
-                break
+            if not ready:
+                if ended:
+                    break
+                # What it prints between this look at its pipes and its end is still to be read.
+                ended = process.poll() is not None
     try:
         process.wait(max(_POLL, until - time.monotonic()))
     except subprocess.TimeoutExpired as error:

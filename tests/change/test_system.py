@@ -139,6 +139,15 @@ def test_a_redis_is_asked_and_set(program: Callable[[str, str], None], tmp_path:
         local.put(ActionKind.REDIS, what.replace("maxmemory", "used_memory"), "1", nothing)
 
 
+def test_what_systemctl_does_not_say_is_not_taken_for_an_end(
+    program: Callable[[str, str], None],
+) -> None:
+    """A swap space that runs would not be stopped, and its file not be removed."""
+    program("systemctl", "exit 0")
+    with pytest.raises(ManagerError, match=r"does not say whether swapfile\.swap runs"):
+        LocalSystem().get(ActionKind.RUN, "swapfile.swap")
+
+
 def test_a_redis_that_does_not_run_needs_nothing(program: Callable[[str, str], None]) -> None:
     program("systemctl", "echo inactive")
     program("redis-cli", "exit 1")

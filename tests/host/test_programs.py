@@ -131,3 +131,25 @@ def test_words_are_no_shell_s(program: Callable[[str], str]) -> None:
     assert run(["echo", "$(id); *"]).stdout == "$(id); *\n"
     assert find("sh") in {"/usr/bin/sh", "/bin/sh"}
     assert find("a; b") is None
+
+
+def test_what_is_printed_between_a_look_at_the_pipes_and_the_end_is_not_lost() -> None:
+    """Seen on a slow server: `systemctl is-active` answered "", and a swap file was not stopped."""
+    process = start(["sh", "-c", "sleep 0.5; echo active; echo why >&2"])
+
+    def poll() -> int | None:
+        return process.wait()  # it prints and ends now, after the pipes were found empty
+
+    process.poll = poll  # type: ignore[method-assign]
+    try:
+        out, err = programs._read(process, 60.0)
+    finally:
+        programs._end(process)
+    assert (out, err) == (b"active\n", b"why\n")
+
+
+def test_a_pipe_that_others_hold_open_is_not_waited_for(program: Callable[[str], str]) -> None:
+    began = time.monotonic()
+    done = run([program("sleep 60 & echo told")])
+    assert done.stdout == "told\n"
+    assert time.monotonic() - began < 30
