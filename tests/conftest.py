@@ -5,11 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from lowmem_tui.host.watcher import Watcher
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+# Time is measured where it is the point, and there with patience: a busy machine fails no test.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 
 @pytest.fixture(autouse=True)

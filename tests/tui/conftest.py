@@ -39,6 +39,10 @@ class Clock:
         return self.now
 
 
+PATIENCE = 6000
+"""Hundredths of a second that a busy machine may take for what a quiet one does at once."""
+
+
 class Front:
     """A test's hands and eyes on the main screen."""
 
@@ -111,7 +115,7 @@ class Front:
         await self.settle()
 
     async def until(self, done: Callable[[], object]) -> None:
-        for _ in range(1000):
+        for _ in range(PATIENCE):
             if done():
                 return
             await asyncio.sleep(0.01)
