@@ -63,6 +63,11 @@ class PatientDriver(LinuxDriver):
         self._file = _Pieces(cast("TextIO", sys.__stderr__))  # type: ignore[assignment]
         super().start_application_mode()  # type: ignore[no-untyped-call]
 
+    def _sigtstp_application(self, *_: object) -> None:
+        # From the loop: the signal may come while this thread holds the lock that writing takes.
+        suspend = super()._sigtstp_application
+        self._loop.call_soon_threadsafe(suspend)
+
     def write(self, data: str) -> None:
         """Hand a frame to the thread that writes it."""
         pieces: Sequence[str] = [data[at : at + PIECE] for at in range(0, len(data), PIECE)]

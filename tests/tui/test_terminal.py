@@ -187,7 +187,9 @@ def test_it_does_not_outlive_its_terminal() -> None:
 
 def test_to_the_shell_and_back(terminal: Terminal) -> None:
     os.kill(terminal.pid, signal.SIGTSTP)
+    end = time.monotonic() + 60
     while LEFT not in terminal.sent:
+        assert time.monotonic() < end, "it did not leave the screen"
         terminal.read(0.1)
     terminal.read(0.5)
     assert "cloudchat.service" not in "\n".join(screen(terminal.sent))
