@@ -237,7 +237,7 @@ def public(store: Store) -> Summary:
 
 _STRANGE = (
     f"{places.SUMMARY} cannot be understood: `sudo lowmem-tui history` reads the records "
-    "themselves, and writes it anew."
+    "themselves, and writes it again."
 )
 
 

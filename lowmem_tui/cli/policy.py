@@ -90,7 +90,7 @@ def _text(path: str) -> str:
     except OSError as error:
         raise InvalidValueError(f"it cannot be read ({error.strerror}).") from error
     except UnicodeDecodeError as error:
-        raise InvalidValueError("it is not UTF-8 text: write it anew with an editor.") from error
+        raise InvalidValueError("it is not UTF-8 text: save it as UTF-8 with an editor.") from error
     if len(raw) > LONGEST:
         raise InvalidValueError("it is larger than 1M, and so no policy file.")
     return text.replace("\r\n", "\n")

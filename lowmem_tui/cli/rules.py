@@ -68,7 +68,7 @@ def load_rules(*, config: Path | None = CONFIG) -> Rules:
             f"{config} cannot be read ({error.strerror}): mend or remove it."
         ) from error
     except UnicodeDecodeError as error:
-        raise InvalidValueError(f"{config} is not UTF-8 text: write it anew.") from error
+        raise InvalidValueError(f"{config} is not UTF-8 text: save it as UTF-8.") from error
     try:
         return rules.with_config(classify.parse_config(text))
     except InvalidValueError as error:

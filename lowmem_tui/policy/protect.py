@@ -235,7 +235,7 @@ def _gatekeeper(role: Role) -> Iterator[Proposal]:
         )
     # A oneshot would do all of its work again, ifupdown's the whole network's.
     if role.properties.type != "oneshot":
-        yield from _restart(role, "on-failure", "The door comes back by itself when it was killed.")
+        yield from _restart(role, "on-failure", "It restarts by itself when it was killed.")
 
 
 def _gives_itself(role: Role) -> int | None:
@@ -369,7 +369,7 @@ def _restart(role: Role, word: str, why: str) -> Iterator[Proposal]:
 def _until(role: Role) -> str:
     """Return what RestartSec= keeps from happening."""
     gives_up = "With a shorter time systemd gives up after 5 failed starts within 10 s"
-    if socket := socket_at_the_door(role.properties):
+    if socket := activating_socket(role.properties):
         return (
             f"{gives_up}. {plain(socket, 60)} fails with it then, and nobody can log in until "
             "somebody starts both."
@@ -377,7 +377,7 @@ def _until(role: Role) -> str:
     return f"{gives_up}, and it stays down until somebody starts it."
 
 
-def socket_at_the_door(properties: UnitProperties) -> str:
+def activating_socket(properties: UnitProperties) -> str:
     """Return the socket that takes logins for a service, and is closed once systemd gives it up.
 
     Seen on systemd 257: after six kills within 10 s ssh.socket was "failed" with

@@ -49,7 +49,7 @@ POLLED = _names(
     "socket.io engine.io sockjs sockjs-node signalr comet bosh http-bind poll polling",
     "longpoll long-poll longpolling ws wss websocket websockets cable livereload heartbeat",
 )
-"""What a page that is open asks again and again, or opens anew."""
+"""What a page that is open asks again and again, or opens again."""
 
 PIECES = _names(
     "upload tus resumable chunk chunks dav webdav caldav carddav",
@@ -211,7 +211,7 @@ def _hold(location: Location, site: _Site) -> str:
     words, whole = _words(location), _is_whole(location)
     if words & POLLED or (not whole and _upgrades(location)):
         return (
-            "A page that is open asks here again and again, or connects anew: limit_req would "
+            "A page that is open asks here again and again, or connects again: limit_req would "
             "refuse some of it."
         )
     if words & PIECES or any(

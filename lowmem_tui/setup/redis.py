@@ -184,7 +184,7 @@ def _items(redis: Redis, ram: int) -> Iterator[Item]:
         persistence(redis) or UNKNOWN,
         OFF,
         "Saves the fork and its memory. All data is lost at every restart, crash or kill: only for "
-        "a cache that can be filled anew, never for sessions, queues or the only copy.",
+        "a cache that can be filled again, never for sessions, queues or the only copy.",
         (OFF,),
         taken=False,
         done=_done(redis, off),

@@ -15,7 +15,7 @@ from lowmem_tui.policy.budget import Verdict
 from lowmem_tui.policy.fate import activators
 from lowmem_tui.policy.overcommit import overcommitted
 from lowmem_tui.policy.plan import ALREADY, parse_set, plan
-from lowmem_tui.policy.protect import Role, proposals, socket_at_the_door
+from lowmem_tui.policy.protect import Role, activating_socket, proposals
 from lowmem_tui.setup import tiering, unit_mistakes
 from lowmem_tui.setup.drift import not_in_force
 from lowmem_tui.setup.idle_guards import in_use
@@ -218,14 +218,14 @@ def _findings(made: Sequence[Proposal], roles: Sequence[Role]) -> Iterator[Findi
         keys = {each.key for each in lacking}
         tier = by_name[unit].tier
         triggers = activators(by_name[unit].properties)
-        door = plain(socket_at_the_door(by_name[unit].properties), 60)
-        awaited = {Key.RESTART} if door else {Key.RESTART, Key.RESTART_SEC}
+        socket = plain(activating_socket(by_name[unit].properties), 60)
+        awaited = {Key.RESTART} if socket else {Key.RESTART, Key.RESTART_SEC}
         serious = keys - awaited if triggers else keys
         grave = bool(serious if tier is Tier.GATEKEEPER else serious & _GRAVE)
         lacks = _LACKS if tier is Tier.BUSINESS else {**_LACKS, Key.RESTART_SEC: _GIVEN_UP}
         lacks = {**lacks, Key.RESTART: _ON_DEMAND} if triggers else lacks
-        if door:
-            lacks = {**lacks, Key.RESTART_SEC: f"{_GIVEN_UP}: {door} {_CLOSED}"}
+        if socket:
+            lacks = {**lacks, Key.RESTART_SEC: f"{_GIVEN_UP}: {socket} {_CLOSED}"}
         said = [
             lacks[each.key].format(now=plain(each.now, 30), by=plain("".join(triggers[:1]), 60))
             for each in lacking

@@ -161,7 +161,7 @@ CASES: dict[str, tuple[Role, dict[Key, str]]] = {
     "always, but at once": (role("x.service", 1, restart="always"), {SEC: "3s"}),
     "after an abort alone": (role("x.service", 1, restart="on-abort"),
                              {RESTART: "always", SEC: "3s"}),
-    "a helper guarded like a door": (
+    "a helper protected like a gatekeeper": (
         role("snapd.service", 1, restart="always", restart_usec=5_000_000, oom_score_adjust=-900),
         {ADJ: "0"},
     ),
