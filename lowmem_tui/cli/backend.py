@@ -41,6 +41,10 @@ CGROUP = "/sys/fs/cgroup"
 FAILURES_FOR = 30 * 86400.0
 """Seconds for which a failed allocation of the kernel counts."""
 
+LOG_EVERY = 600.0
+"""Seconds for which what the log says of them is kept: a slow disk takes long to read a month of
+it, and the set-up looks at its steps after each change."""
+
 READY = 30.0
 """Seconds that a command waits for systemd's answers before it goes on without them."""
 
@@ -111,6 +115,7 @@ class ServerBackend:
         self._witness = witness
         self._beside = beside
         self._system: System | None = None
+        self._failed: tuple[float, Failures | None] | None = None
         self._site_in_use: Site | None = None
         self.demo = demo
         self.cannot_change = cannot_change
@@ -212,6 +217,12 @@ class ServerBackend:
         )
 
     def _failures(self) -> Failures | None:
+        now = self._memory.monotonic()
+        if self._failed is None or now - self._failed[0] > LOG_EVERY:
+            self._failed = now, self._failures_of_the_log()
+        return self._failed[1]
+
+    def _failures_of_the_log(self) -> Failures | None:
         from lowmem_tui.policy.shortages import failures, shortages
 
         try:
