@@ -101,21 +101,31 @@ def read_regular(path: str, most: int = FOREIGN, dir_fd: int | None = None) -> b
         return None
     try:
         found = os.fstat(fd)
-        if not stat.S_ISREG(found.st_mode):
-            if stat.S_ISCHR(found.st_mode) and found.st_rdev == os.makedev(1, 3):
-                return b""
-            if stat.S_ISDIR(found.st_mode):
-                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
-            raise OSError(errno.EINVAL, "not a regular file", path)
-        pieces, rest = [], most + 1
-        while rest > 0 and (piece := os.read(fd, min(rest, LONG))):
-            pieces.append(piece)
-            rest -= len(piece)
-        if rest <= 0:
-            raise OSError(errno.EFBIG, f"larger than {most >> 10} KiB", path)
-        return b"".join(pieces)
+        if stat.S_ISCHR(found.st_mode) and found.st_rdev == os.makedev(1, 3):
+            return b""
+        return read_bounded(fd, path, most)
     finally:
         os.close(fd)
+
+
+def read_bounded(fd: int, path: str, most: int) -> bytes:
+    """Return a whole regular file that is open; its path is for errors.
+
+    Raises OSError: EFBIG for more than ``most`` bytes, EINVAL for a pipe, a socket or a device,
+    EISDIR for a folder.
+    """
+    mode = os.fstat(fd).st_mode
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, "not a regular file", path)
+    pieces, rest = [], most + 1
+    while rest > 0 and (piece := os.read(fd, min(rest, LONG))):
+        pieces.append(piece)
+        rest -= len(piece)
+    if rest <= 0:
+        raise OSError(errno.EFBIG, f"larger than {most >> 10} KiB", path)
+    return b"".join(pieces)
 
 
 def keep(path: str, dir_fd: int | None = None) -> int:

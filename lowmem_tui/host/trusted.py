@@ -6,6 +6,8 @@ import errno
 import os
 import stat
 
+from lowmem_tui.host.reading import read_bounded
+
 _LINKS = 40
 """How many symbolic links are followed, as by the kernel (MAXSYMLINKS)."""
 
@@ -85,19 +87,9 @@ def read_open(fd: int, path: str, most: int, *, owner: int = 0) -> bytes:
     could have written it.
     """
     found = os.fstat(fd)
-    if stat.S_ISDIR(found.st_mode):
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
-    if not stat.S_ISREG(found.st_mode):
-        raise OSError(errno.EINVAL, "not a regular file", path)
-    if words := whose(path, found, owner):
+    if stat.S_ISREG(found.st_mode) and (words := whose(path, found, owner)):
         raise PermissionError(errno.EPERM, words, path)
-    pieces, rest = [], most + 1
-    while rest > 0 and (piece := os.read(fd, min(rest, 1 << 16))):
-        pieces.append(piece)
-        rest -= len(piece)
-    if rest <= 0:
-        raise OSError(errno.EFBIG, f"larger than {most >> 10} KiB", path)
-    return b"".join(pieces)
+    return read_bounded(fd, path, most)
 
 
 def public(path: str, most: int) -> bytes | None:
