@@ -25,6 +25,7 @@ from lowmem_tui.change.steps import Hands
 from lowmem_tui.change.store import FolderStore
 from lowmem_tui.change.system import LocalSystem
 from lowmem_tui.change.who import By
+from lowmem_tui.host import reading as reading_module
 from lowmem_tui.host import trusted as trusted_module
 from lowmem_tui.host.demo import DemoServer, roster
 from lowmem_tui.host.demo.loading import load
@@ -274,7 +275,7 @@ def faults(faulty: FaultyOs) -> ExitStack:
     held = ExitStack()
     for module in (
         *(files_module, store_module, system_module, swap_module, trusted_module),
-        *(links_module, exchange_module, attributes_module),
+        *(links_module, exchange_module, attributes_module, reading_module),
     ):
         held.enter_context(mock.patch.object(module, "os", faulty))
     renames = partial(faulty.call, "renameat2", exchange_module.renameat2)
