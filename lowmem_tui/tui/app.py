@@ -301,7 +301,7 @@ class LowmemApp(App[int]):
             self._leave()
 
     def _leave(self) -> None:
-        waits = self.under_way.busy
+        waits = self.under_way.untold
         waiting = set(self.trials.waiting(self.staged)) - set(self.under_way.edits)
         if not waiting and not self.trials.ours and not waits:
             self.exit(0)
@@ -313,7 +313,7 @@ class LowmemApp(App[int]):
             return
 
         def answered(leave: bool | None) -> None:
-            if leave and waits and not self.under_way.busy:
+            if leave and waits and not self.under_way.untold:
                 self._leave()  # it has ended meanwhile: the question is another
             elif leave:
                 self.exit(0)

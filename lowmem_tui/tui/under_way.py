@@ -48,6 +48,11 @@ class UnderWay:
         """Whether a change is being made."""
         return self._change is not None and not self._change.done()
 
+    @property
+    def untold(self) -> bool:
+        """Whether a change is being made, or has ended and the screen has yet to say how."""
+        return self._change is not None
+
     def begin(self, change: Future[Outcome], edits: tuple[Edit, ...] = ()) -> None:
         """Remember what is being made, until the screen has told what came of it."""
         self._change, self.edits = change, edits

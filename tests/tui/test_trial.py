@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
@@ -500,6 +501,19 @@ async def test_it_begins_behind_a_question() -> None:
         await front.press("a", "f10")
         await front.press("n")
         await front.until(lambda: front.shows(TrialScreen))
+
+
+async def test_leaving_asks_as_long_as_the_screen_has_not_shown_what_a_change_did() -> None:
+    async with opened() as front:
+        front.app.stage(Staged((EDIT,)))
+        ended_now: Future[Outcome] = Future()
+        ended_now.set_result(Outcome((), (), (), ()))
+        front.app.under_way.begin(ended_now, (EDIT,))
+        await front.press("f10")
+        assert "A change is being made. Quit when it has ended?" in asked(front)
+        front.app.under_way.told()
+        await front.press("y")
+        assert "Quit and forget 1 staged edit?" in asked(front)
 
 
 @pytest.mark.parametrize("size", [(40, 12), (200, 50)])
