@@ -8,14 +8,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from lowmem_tui.change.compare import Machine, near, same
-from lowmem_tui.change.files import EtcFiles, is_unit_file
 from lowmem_tui.change.found import as_found, only_by_force
+from lowmem_tui.change.machine.files import EtcFiles, is_unit_file
 from lowmem_tui.change.revive import running
 from lowmem_tui.change.signals import Interruptions
 from lowmem_tui.change.situation import SettingsReader
 from lowmem_tui.change.steps import Act, Hands, Reload, SetLimit, SetScore, WriteFile
 from lowmem_tui.change.transaction import Transaction, in_words
-from lowmem_tui.change.trial_files import our_files
+from lowmem_tui.change.trials.drop_ins import our_files
 from lowmem_tui.change.verify import down, to_be_live, verify
 from lowmem_tui.model.errors import (
     ChangedError,

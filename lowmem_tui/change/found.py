@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from lowmem_tui.change.swap_file import FOREIGN, in_the_way
+from lowmem_tui.change.machine.swap_file import FOREIGN, in_the_way
 from lowmem_tui.model.errors import ChangedError, RefusedError
 from lowmem_tui.model.kept import is_foreign, reason_of, shown
 from lowmem_tui.model.plan import ActionKind, Phase

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from lowmem_tui.model.errors import LowmemError
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import UnitType, unit_type
-from lowmem_tui.policy.cases import RUNNING
+from lowmem_tui.policy.checks.cases import RUNNING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

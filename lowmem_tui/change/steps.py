@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from lowmem_tui.change import found
 from lowmem_tui.change.compare import same
-from lowmem_tui.change.files import is_others
+from lowmem_tui.change.machine.files import is_others
 from lowmem_tui.model.errors import ChangedError, UnsupportedError
 from lowmem_tui.model.plan import ActionKind
 from lowmem_tui.model.quantity import render_limit

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from lowmem_tui.change.found import as_found, subject
-from lowmem_tui.change.journal import undone
+from lowmem_tui.change.records.records import undone
 from lowmem_tui.change.transaction import in_words
 from lowmem_tui.model.change import KEPT
 from lowmem_tui.model.errors import NotPermittedError, PutBackError, RefusedError
@@ -19,7 +19,7 @@ from lowmem_tui.policy.plan import plan
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from lowmem_tui.change.record import Record
+    from lowmem_tui.change.records.record import Record
     from lowmem_tui.change.steps import Hands
     from lowmem_tui.model.plan import Action, Effect
     from lowmem_tui.model.ports import Files, System

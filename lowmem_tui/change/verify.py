@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from lowmem_tui.change.compare import Machine, capped, expected, is_sshd, near, not_in_kernel, same
 from lowmem_tui.change.situation import SettingsReader
-from lowmem_tui.change.trial_files import our_files
+from lowmem_tui.change.trials.drop_ins import our_files
 from lowmem_tui.model.plan import Mismatch, When
 from lowmem_tui.model.quantity import render_value
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import Key, UnitType, unit_type
 from lowmem_tui.policy import dropin
-from lowmem_tui.policy.aftermath import is_down
-from lowmem_tui.policy.cases import RUNNING
+from lowmem_tui.policy.checks.cases import RUNNING
+from lowmem_tui.policy.forecast.gains import is_down
 
 if TYPE_CHECKING:
     from collections.abc import Collection

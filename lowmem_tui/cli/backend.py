@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from contextlib import AbstractContextManager
 
-    from lowmem_tui.change.site import Site
-    from lowmem_tui.change.who import By
+    from lowmem_tui.change.context import Site
+    from lowmem_tui.change.records.who import By
     from lowmem_tui.model.change import Change, Trial
     from lowmem_tui.model.plan import FileChange, Outcome, Plan
     from lowmem_tui.model.ports import (
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from lowmem_tui.model.setup import Progress
     from lowmem_tui.model.snapshot import Situation, Snapshot
     from lowmem_tui.policy.classify import Rules
-    from lowmem_tui.policy.shortages import Failures
+    from lowmem_tui.policy.incidents.shortages import Failures
 
 PROC = "/proc"
 CGROUP = "/sys/fs/cgroup"
@@ -146,7 +146,7 @@ class ServerBackend:
     ) -> Outcome:
         """See ``Backend``."""
         site = self._site()
-        from lowmem_tui.change.work import apply
+        from lowmem_tui.change.entry import apply
 
         return apply(site, plan, self.situation, force=force, seconds=trial, note=note)
 
@@ -157,7 +157,7 @@ class ServerBackend:
     def confirm(self) -> Outcome:
         """See ``Backend``."""
         site = self._site()
-        from lowmem_tui.change.work import confirm
+        from lowmem_tui.change.entry import confirm
 
         return confirm(site)
 
@@ -166,25 +166,25 @@ class ServerBackend:
     ) -> Outcome:
         """See ``Backend``."""
         site = self._site()
-        from lowmem_tui.change.work import undo
+        from lowmem_tui.change.entry import undo
 
         return undo(site, self.situation, change, force=force, with_later=with_later)
 
     def history(self) -> Sequence[Change]:
         """See ``Backend``."""
-        from lowmem_tui.change.past import history
+        from lowmem_tui.change.records.history import history
 
         return history(self._memory.store(), everything=self._memory.whole(), trial=self.trial())
 
     def notices(self) -> Sequence[str]:
         """Return sentences on records that are not in the history."""
-        from lowmem_tui.change.past import notices
+        from lowmem_tui.change.records.history import notices
 
         return notices(self._memory.store())
 
     def files_of(self, change: str) -> Sequence[FileChange]:
         """See ``Backend``."""
-        from lowmem_tui.change.past import files_of
+        from lowmem_tui.change.records.history import files_of
 
         return files_of(self._memory.store(), change)
 
@@ -195,7 +195,7 @@ class ServerBackend:
 
     def steps(self) -> Sequence[Step]:
         """See ``Backend``."""
-        from lowmem_tui.setup.ground import Ground
+        from lowmem_tui.setup.context import Ground
         from lowmem_tui.setup.steps import steps
 
         def snapshot() -> Snapshot:
@@ -223,7 +223,7 @@ class ServerBackend:
         return self._failed[1]
 
     def _failures_of_the_log(self) -> Failures | None:
-        from lowmem_tui.policy.shortages import failures, shortages
+        from lowmem_tui.policy.incidents.shortages import failures, shortages
 
         try:
             evidence = self._witness().evidence(self._memory.wall() - FAILURES_FOR)
@@ -247,29 +247,29 @@ class ServerBackend:
 
     def settle(self) -> Sequence[str]:
         """See ``Backend``."""
-        from lowmem_tui.change import unended
+        from lowmem_tui.change import interrupted
 
         store = self._memory.store()
         if self.cannot_change:
-            return unended.told(store)
+            return interrupted.told(store)
         said: Sequence[str] = ()
         # Nothing is asked of systemd where there is nothing to settle.
-        if unended.interrupted(store):
-            from lowmem_tui.change.work import settled
+        if interrupted.interrupted(store):
+            from lowmem_tui.change.entry import settled
 
             said = settled(self._site())
-        return said or unended.incomplete(store)
+        return said or interrupted.incomplete(store)
 
     def expire(self) -> None:
         """Take the trial back now, where there is no shell for the script: the demo server."""
-        from lowmem_tui.change.work import expire
+        from lowmem_tui.change.entry import expire
 
         expire(self._site())
 
     def _site(self) -> Site:
         if self.cannot_change:
             raise NotPermittedError(self.cannot_change)
-        from lowmem_tui.change.site import Site
+        from lowmem_tui.change.context import Site
         from lowmem_tui.change.steps import Hands
 
         memory = self._memory
@@ -329,8 +329,8 @@ def local_backend(
     from lowmem_tui.host.watcher import Watcher
 
     def tools() -> tuple[Files, Kernel]:
-        from lowmem_tui.change.files import EtcFiles
-        from lowmem_tui.change.kernel import KernelValues
+        from lowmem_tui.change.machine.files import EtcFiles
+        from lowmem_tui.change.machine.kernel import KernelValues
 
         return EtcFiles(), KernelValues(proc_root, cgroup_root)
 
@@ -348,7 +348,7 @@ def local_backend(
 
 
 def _local_system() -> System:
-    from lowmem_tui.change.system import LocalSystem
+    from lowmem_tui.change.machine.system import LocalSystem
 
     return LocalSystem()
 
@@ -367,14 +367,14 @@ def _local_rules() -> Rules:
 
 def local_witness(proc_root: str = PROC, cgroup_root: str = CGROUP) -> Witness:
     """Return what remembers this machine's kills."""
-    from lowmem_tui.host.witness import LocalWitness
+    from lowmem_tui.host.logs.kill_evidence import LocalWitness
 
     return LocalWitness(proc_root, cgroup_root)
 
 
 def _memory() -> Memory:
     def store() -> Store:
-        from lowmem_tui.change.store import FolderStore
+        from lowmem_tui.change.records.store import FolderStore
 
         return FolderStore()
 
@@ -383,12 +383,12 @@ def _memory() -> Memory:
         return None if raw is None else raw.decode("utf-8", "replace")
 
     def boot_id() -> str:
-        from lowmem_tui.change import who
+        from lowmem_tui.change.records import who
 
         return who.boot_id()
 
     def by() -> By:
-        from lowmem_tui.change import who
+        from lowmem_tui.change.records import who
 
         return who.whoami()
 
@@ -396,7 +396,7 @@ def _memory() -> Memory:
         return os.geteuid() == 0
 
     def lock() -> AbstractContextManager[None]:
-        from lowmem_tui.change.files import EtcFiles
+        from lowmem_tui.change.machine.files import EtcFiles
 
         return EtcFiles().exclusive()
 
@@ -427,12 +427,12 @@ def _cannot_change(read_only: bool) -> str:
 
 def _connector(bus: str) -> Callable[[], Manager]:
     def jeepney() -> Manager:
-        from lowmem_tui.host.bus_jeepney import JeepneyManager
+        from lowmem_tui.host.dbus.jeepney_client import JeepneyManager
 
         return JeepneyManager()
 
     def pydbus() -> Manager:
-        from lowmem_tui.host.bus_pydbus import PydbusManager
+        from lowmem_tui.host.dbus.pydbus_client import PydbusManager
 
         return PydbusManager()
 

@@ -8,8 +8,8 @@ import time
 from typing import TYPE_CHECKING
 
 from lowmem_tui.cli.backend import Beside, Memory, ServerBackend
-from lowmem_tui.host.demo import DemoServer
-from lowmem_tui.host.demo.roster import UPTIME
+from lowmem_tui.demo import DemoServer
+from lowmem_tui.demo.roster import UPTIME
 from lowmem_tui.host.watcher import Watcher
 from lowmem_tui.model.errors import LowmemError, RefusedError
 from lowmem_tui.model.trial import PATH
@@ -17,7 +17,7 @@ from lowmem_tui.model.trial import PATH
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
-    from lowmem_tui.change.who import By
+    from lowmem_tui.change.records.who import By
     from lowmem_tui.policy.classify import Rules
 
 
@@ -89,6 +89,6 @@ def _rules() -> Rules:
 
 
 def _you() -> By:
-    from lowmem_tui.change.who import By
+    from lowmem_tui.change.records.who import By
 
     return By(0, "you", "", "")

@@ -17,8 +17,8 @@ from lowmem_tui.model.errors import InvalidValueError
 from lowmem_tui.model.incident import Clock
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.when import parse_when as parse_when
-from lowmem_tui.policy import incident_words
-from lowmem_tui.policy.incidents import join
+from lowmem_tui.policy.incidents import text as incident_words
+from lowmem_tui.policy.incidents.build import join
 
 if TYPE_CHECKING:
     import argparse
@@ -66,13 +66,13 @@ def _witness(options: argparse.Namespace) -> tuple[Witness, float, float | None]
     """
     if options.file is not None:
         # The log of another machine: this one may be of any kind.
-        from lowmem_tui.host.file_evidence import FileWitness
+        from lowmem_tui.host.logs.file_evidence import FileWitness
 
         now = time.time()
         return FileWitness(options.file, now), now, None
     if options.demo:
-        from lowmem_tui.host.demo import DemoServer
-        from lowmem_tui.host.demo.roster import BOOTED
+        from lowmem_tui.demo import DemoServer
+        from lowmem_tui.demo.roster import BOOTED
 
         server = DemoServer()
         return server.witness, server.sampler.sample().time, BOOTED

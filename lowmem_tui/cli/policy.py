@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from lowmem_tui.model.errors import InvalidValueError
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy import toml
-from lowmem_tui.policy.policy_file import parse_policy
+from lowmem_tui.policy.files.policy_file import parse_policy
 from lowmem_tui.setup.steps import STEPS
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lowmem_tui.model.plan import Plan
     from lowmem_tui.model.ports import Step
     from lowmem_tui.model.setup import Wishes
-    from lowmem_tui.policy.policy_file import PolicyFile
+    from lowmem_tui.policy.files.policy_file import PolicyFile
 
 STANDARD_INPUT = "-"
 LONGEST = 1 << 20

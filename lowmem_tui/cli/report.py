@@ -13,11 +13,11 @@ from lowmem_tui.cli.output import talk
 from lowmem_tui.model.errors import InvalidValueError, LowmemError
 from lowmem_tui.model.quantity import format_size
 from lowmem_tui.model.text import plain
-from lowmem_tui.policy import telling
-from lowmem_tui.policy.aftermath import gained, in_force, without
 from lowmem_tui.policy.budget import budget, in_words
-from lowmem_tui.policy.kills import BOX, predict
-from lowmem_tui.policy.overcommit import overcommitted
+from lowmem_tui.policy.checks.overcommit import overcommitted
+from lowmem_tui.policy.forecast import prediction_text
+from lowmem_tui.policy.forecast.gains import gained, in_force, without
+from lowmem_tui.policy.forecast.kills import BOX, predict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -119,7 +119,7 @@ def _kills(now: Snapshot, changes: Sequence[Change]) -> Iterator[str]:
     yield f"{first} as before." if first == was else f"{first}; without the changes, {was}."
     yield from ("", "```")
     heads = ("WITHOUT THE CHANGES", "NOW")
-    for line in telling.side_by_side(before, found, (), WIDTH, KILLS, heads):
+    for line in prediction_text.side_by_side(before, found, (), WIDTH, KILLS, heads):
         yield line.rstrip()
     yield from ("```", "", "With the sizes of now; what was switched off is in neither list.")
 

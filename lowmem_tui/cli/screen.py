@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from lowmem_tui.model.ports import Backend
     from lowmem_tui.tui.app import LowmemApp
-    from lowmem_tui.tui.early import Early
+    from lowmem_tui.tui.session.first_look import Early
 
 M_ARENA_MAX = -8
 """malloc.h."""
@@ -40,7 +40,7 @@ def run(options: argparse.Namespace, *, start: str = "") -> Exit:
     gc.disable()
     _share_one_arena()
     from lowmem_tui.cli.backend import open_backend
-    from lowmem_tui.tui.early import Early
+    from lowmem_tui.tui.session.first_look import Early
 
     backend = open_backend(options)
     early = Early(backend)
@@ -108,7 +108,7 @@ def _app(options: argparse.Namespace, backend: Backend, early: Early, start: str
     from lowmem_tui.cli.rules import load_rules, unread
 
     rules = load_rules(config=None) if backend.demo else load_rules()
-    from lowmem_tui.tui.light import import_textual
+    from lowmem_tui.tui.terminal.slim_import import import_textual
 
     import_textual()
     from lowmem_tui.tui.app import LowmemApp

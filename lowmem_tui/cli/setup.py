@@ -12,7 +12,7 @@ from lowmem_tui.cli.sudo import for_demo
 from lowmem_tui.model.errors import InvalidValueError
 from lowmem_tui.model.quantity import format_size
 from lowmem_tui.model.text import plain
-from lowmem_tui.policy.policy_text import Part, render
+from lowmem_tui.policy.files.policy_text import Part, render
 from lowmem_tui.setup.steps import STEPS
 
 if TYPE_CHECKING:

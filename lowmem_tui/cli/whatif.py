@@ -14,11 +14,11 @@ from lowmem_tui.cli.output import talk
 from lowmem_tui.cli.plan import notice_json, say, warned
 from lowmem_tui.cli.rules import rules_for
 from lowmem_tui.model.text import plain
-from lowmem_tui.policy import telling, whatif
 from lowmem_tui.policy.budget import budget
-from lowmem_tui.policy.kills import BOX, Goes, predict, predictions
-from lowmem_tui.policy.oom import cgroup_kill_order, kill_order, limited
-from lowmem_tui.policy.others import others
+from lowmem_tui.policy.forecast import prediction_text, whatif
+from lowmem_tui.policy.forecast.kills import BOX, Goes, predict, predictions
+from lowmem_tui.policy.forecast.oom import cgroup_kill_order, kill_order, limited
+from lowmem_tui.policy.forecast.userspace_killers import others
 from lowmem_tui.policy.plan import one_value_each, parse_set, plan
 from lowmem_tui.policy.protect import limits_advised
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from lowmem_tui.model.plan import Notice
     from lowmem_tui.model.snapshot import Snapshot
     from lowmem_tui.policy.classify import Rules
-    from lowmem_tui.policy.oom import Candidate
+    from lowmem_tui.policy.forecast.oom import Candidate
 
 SCHEMA = 1
 
@@ -179,10 +179,10 @@ def describe(look: _Look, rules: Rules, width: int) -> Iterator[str]:
         return  # the order of now was not asked for, and would hide why
     else:
         for found in predictions(now, MOST):
-            yield from _wrapped(telling.title(found), width)
-            yield from telling.kills(found, now, width)
+            yield from _wrapped(prediction_text.title(found), width)
+            yield from prediction_text.kills(found, now, width)
             yield ""
-    for sentence in telling.other_killers(others(now)):
+    for sentence in prediction_text.other_killers(others(now)):
         yield from _wrapped(sentence, width)
         yield ""
     tiers = {
@@ -191,7 +191,9 @@ def describe(look: _Look, rules: Rules, width: int) -> Iterator[str]:
         if unit.usage
     }
     yield "The budget" + (" after the change:" if then is not now else ":")
-    for line in telling.budget_lines(budget(then), limits_advised(then, tiers, rules), width):
+    for line in prediction_text.budget_lines(
+        budget(then), limits_advised(then, tiers, rules), width
+    ):
         yield from _wrapped(line, width)
 
 
@@ -201,14 +203,14 @@ def _compared(now: Snapshot, then: Snapshot, width: int) -> Iterator[str]:
     for name in names:
         before, after = predict(now, name, MOST), predict(then, name, MOST)
         if after is not None and (after.never or after.instead):
-            yield from _wrapped(telling.title(after), width)
-            yield from telling.kills(after, then, width)
+            yield from _wrapped(prediction_text.title(after), width)
+            yield from prediction_text.kills(after, then, width)
         elif before is not None and after is not None:
-            yield from _wrapped(telling.title(after), width)
-            yield from telling.side_by_side(before, after, changed, width, MOST)
+            yield from _wrapped(prediction_text.title(after), width)
+            yield from prediction_text.side_by_side(before, after, changed, width, MOST)
         elif after is not None:
-            yield from _wrapped(f"New: {telling.title(after)}", width)
-            yield from telling.kills(after, then, width)
+            yield from _wrapped(f"New: {prediction_text.title(after)}", width)
+            yield from prediction_text.kills(after, then, width)
         elif before is not None:
             yield f"{plain(name, 60)} has no limit then."
         yield ""

@@ -9,7 +9,7 @@ from lowmem_tui.model.quantity import format_size
 from lowmem_tui.model.snapshot import Unit
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import Tier, UnitType, unit_type
-from lowmem_tui.policy.oom import cap_above
+from lowmem_tui.policy.forecast.oom import cap_above
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -15,9 +15,10 @@ from lowmem_tui.model.snapshot import UnitFile
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import CGROUP_FILES, INFINITY, MEMORY_KEYS, Key
 from lowmem_tui.model.unitfile import MEMORY_LIMIT, section_of, winning
-from lowmem_tui.policy import dropin, outcome, preflight, unkillable
-from lowmem_tui.policy.below_use import below_use
-from lowmem_tui.policy.cases import After, EditCase, UnitCase
+from lowmem_tui.policy import dropin
+from lowmem_tui.policy.checks import plan_warnings, preflight, unkillable
+from lowmem_tui.policy.checks.below_use import below_use
+from lowmem_tui.policy.checks.cases import After, EditCase, UnitCase
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -125,7 +126,7 @@ def plan(
         effects=tuple(effect for p in plans for effect in p.effects),
         warnings=(
             *(warning for p in plans for warning in p.warnings),
-            *outcome.warnings(situation, afters),
+            *plan_warnings.warnings(situation, afters),
         ),
         refusals=(*refused, *(refusal for p in plans for refusal in p.refusals)),
         at_restart=at_restart,
@@ -135,7 +136,7 @@ def plan(
 def _after(made: _UnitPlan, tiers: Mapping[str, Tier | None]) -> After:
     changed = {}
     for effect in made.effects:
-        value = effect.loaded if effect.loaded is not None else outcome.USUAL.get(effect.key)
+        value = effect.loaded if effect.loaded is not None else plan_warnings.USUAL.get(effect.key)
         if value is not None and value != made.case.properties.loaded(effect.key):
             changed[effect.key] = value
     # What is refused needs no advice beside.

@@ -14,14 +14,15 @@ from lowmem_tui.model.quantity import format_size, render_value
 from lowmem_tui.model.snapshot import UnitSituation
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import INFINITY, Key, Tier
-from lowmem_tui.policy import preflight, restart
 from lowmem_tui.policy.budget import Verdict as Fits
 from lowmem_tui.policy.budget import advise, budget, held, limit_of, limits, need
-from lowmem_tui.policy.cases import After, UnitCase
+from lowmem_tui.policy.checks import preflight
+from lowmem_tui.policy.checks.cases import After, UnitCase
+from lowmem_tui.policy.checks.elsewhere import elsewhere
+from lowmem_tui.policy.checks.plan_warnings import pre_fork
 from lowmem_tui.policy.classify import Kind
-from lowmem_tui.policy.elsewhere import elsewhere
-from lowmem_tui.policy.fate import activators
-from lowmem_tui.policy.outcome import pre_fork
+from lowmem_tui.policy.forecast import restart
+from lowmem_tui.policy.forecast.restart_text import activators
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -57,7 +58,7 @@ IDLE = frozenset(
         *("networkd-dispatcher", "irqbalance", "thermald", "rpcbind", "lxcfs"),
     )
 )
-"""Business units that the set-up would switch off where they are not in use (setup/idle.toml)."""
+"""Business units that the set-up would switch off where they are not in use (idle.toml)."""
 
 GOOD = frozenset({"always", "on-failure"})
 """Restart= that brings a unit back after a kill and after an error."""

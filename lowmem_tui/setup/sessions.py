@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from lowmem_tui.model.plan import Plan
     from lowmem_tui.model.setup import FolderUsage
-    from lowmem_tui.setup.ground import Ground
+    from lowmem_tui.setup.context import Ground
 
 OURS = "/etc/tmpfiles.d/zz-lowmem-tui.conf"
 PLACES = ("/etc/tmpfiles.d", "/run/tmpfiles.d", "/usr/lib/tmpfiles.d")

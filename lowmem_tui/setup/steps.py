@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lowmem_tui.model.ports import Step
-    from lowmem_tui.setup.ground import Ground
+    from lowmem_tui.setup.context import Ground
 
 STEPS: dict[str, str] = {
-    "box": "box",
-    "tiers": "tiers",
-    "units": "units",
-    "swap": "swap",
+    "box": "machine",
+    "tiers": "units.tiers",
+    "units": "units.step",
+    "swap": "swap.step",
     "sysctl": "sysctl",
-    "journal": "journal",
-    "nginx": "nginx",
-    "gunicorn": "gunicorn",
-    "redis": "redis",
+    "journal": "journal.step",
+    "nginx": "nginx.step",
+    "gunicorn": "gunicorn.step",
+    "redis": "redis.step",
     "sessions": "sessions",
-    "idle": "idle",
+    "idle": "idle.step",
 }
 """The section of each step, and the module in this room whose ``make`` builds it."""
 

@@ -11,8 +11,8 @@ from lowmem_tui.model.plan import Action, ActionKind, Notice, Phase, Plan
 from lowmem_tui.model.quantity import format_size
 from lowmem_tui.model.setup import Finding, Item, Look, Severity
 from lowmem_tui.model.text import plain
-from lowmem_tui.policy import reserves
-from lowmem_tui.policy.reserves import HUGE_PAGES, MIN_FREE
+from lowmem_tui.policy.checks import reserves
+from lowmem_tui.policy.checks.reserves import HUGE_PAGES, MIN_FREE
 from lowmem_tui.setup.conf import (
     MARK,
     OUR_NAME,
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from lowmem_tui.model.snapshot import UnitFile
-    from lowmem_tui.policy.reserves import Advice, HugePages
-    from lowmem_tui.setup.ground import Ground
+    from lowmem_tui.policy.checks.reserves import Advice, HugePages
+    from lowmem_tui.setup.context import Ground
 
 PATH: Final = f"/etc/sysctl.d/{OUR_NAME}"
 SYSCTL_CONF: Final = "/etc/sysctl.conf"

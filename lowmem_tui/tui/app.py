@@ -16,18 +16,19 @@ from textual.events import Key
 from textual.worker import WorkerFailed
 
 from lowmem_tui.model.errors import LowmemError
-from lowmem_tui.tui import css_path, glyphs
-from lowmem_tui.tui.early import see
-from lowmem_tui.tui.history import history_of
-from lowmem_tui.tui.kills import Kills
-from lowmem_tui.tui.messages import NoticeChanged, SnapshotArrived, StagedChanged
-from lowmem_tui.tui.needs import Needs
-from lowmem_tui.tui.paint import Painter, forget_regions
-from lowmem_tui.tui.palette import COLOUR, PLAIN
+from lowmem_tui.tui import css_path
 from lowmem_tui.tui.screens.main import MainScreen
-from lowmem_tui.tui.staged import Staged
-from lowmem_tui.tui.trials import Trials
-from lowmem_tui.tui.under_way import UnderWay
+from lowmem_tui.tui.session.first_look import see
+from lowmem_tui.tui.session.memory_history import history_of
+from lowmem_tui.tui.session.messages import NoticeChanged, SnapshotArrived, StagedChanged
+from lowmem_tui.tui.session.peaks import Needs
+from lowmem_tui.tui.session.staged import Staged
+from lowmem_tui.tui.session.trials import Trials
+from lowmem_tui.tui.session.under_way import UnderWay
+from lowmem_tui.tui.session.unseen_kills import Kills
+from lowmem_tui.tui.terminal import glyphs
+from lowmem_tui.tui.terminal.paint import Painter, forget_regions
+from lowmem_tui.tui.terminal.palette import COLOUR, PLAIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -41,8 +42,8 @@ if TYPE_CHECKING:
     from lowmem_tui.model.ports import Backend
     from lowmem_tui.model.snapshot import Snapshot
     from lowmem_tui.policy.classify import Rules, Verdict
-    from lowmem_tui.tui.early import Early
-    from lowmem_tui.tui.guide import Guide
+    from lowmem_tui.tui.session.first_look import Early
+    from lowmem_tui.tui.session.setup_session import Guide
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -148,7 +149,7 @@ class LowmemApp(App[int]):
 
     def run_aside(self, fn: Callable[[], R]) -> asyncio.Future[R]:
         """Run what only reads and may take seconds in a thread of its own; nobody waits for it."""
-        from lowmem_tui.tui.aside import run_aside
+        from lowmem_tui.tui.session.background import run_aside
 
         return run_aside(fn)
 
@@ -206,7 +207,7 @@ class LowmemApp(App[int]):
         """Return the driver that sleeps while there are no keys, unless another is asked for."""
         if constants.DRIVER:
             return super().get_driver_class()
-        from lowmem_tui.tui.driver import PatientDriver
+        from lowmem_tui.tui.terminal.driver import PatientDriver
 
         return PatientDriver
 

@@ -8,27 +8,27 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
-from lowmem_tui.change import attributes as attributes_module
-from lowmem_tui.change import exchange as exchange_module
-from lowmem_tui.change import files as files_module
-from lowmem_tui.change import links as links_module
-from lowmem_tui.change import places
-from lowmem_tui.change import store as store_module
-from lowmem_tui.change import swap_file as swap_module
-from lowmem_tui.change import system as system_module
-from lowmem_tui.change.files import EtcFiles
-from lowmem_tui.change.live import restore
-from lowmem_tui.change.script import Roots
-from lowmem_tui.change.site import Site
+from lowmem_tui.change.context import Site
+from lowmem_tui.change.kernel_before import restore
+from lowmem_tui.change.machine import attributes as attributes_module
+from lowmem_tui.change.machine import exchange as exchange_module
+from lowmem_tui.change.machine import files as files_module
+from lowmem_tui.change.machine import links as links_module
+from lowmem_tui.change.machine import swap_file as swap_module
+from lowmem_tui.change.machine import system as system_module
+from lowmem_tui.change.machine.files import EtcFiles
+from lowmem_tui.change.machine.system import LocalSystem
+from lowmem_tui.change.records import paths
+from lowmem_tui.change.records import store as store_module
+from lowmem_tui.change.records.store import FolderStore
+from lowmem_tui.change.records.who import By
 from lowmem_tui.change.situation import situation
 from lowmem_tui.change.steps import Hands
-from lowmem_tui.change.store import FolderStore
-from lowmem_tui.change.system import LocalSystem
-from lowmem_tui.change.who import By
+from lowmem_tui.change.trials.script import Roots
+from lowmem_tui.demo import DemoServer, roster
+from lowmem_tui.demo.unit_loading import load
 from lowmem_tui.host import reading as reading_module
 from lowmem_tui.host import trusted as trusted_module
-from lowmem_tui.host.demo import DemoServer, roster
-from lowmem_tui.host.demo.loading import load
 from lowmem_tui.host.watcher import Watcher
 from lowmem_tui.model.errors import ManagerError
 from lowmem_tui.model.plan import ActionKind
@@ -234,24 +234,24 @@ class Box:
         There they are the demo's, which no shell can reach; test_work.py tries those.
         """
         store = FolderStore(str(self.root), owner=os.getuid())
-        if store.read(places.RESULT) is None:
+        if store.read(paths.RESULT) is None:
             return
         self.connection.reload()
         for record in self.site().journal.records():
-            if f"id {record.id}\n" in (store.read(places.DATA) or ""):
+            if f"id {record.id}\n" in (store.read(paths.DATA) or ""):
                 restore(record, self.site().hands, same_boot=True)
 
     def half_files(self) -> list[str]:
         return [str(p) for p in self.root.rglob("*") if p.name.startswith(".")]
 
     def room(self) -> list[str]:
-        return FolderStore(str(self.root), owner=os.getuid()).names(places.ROOM)
+        return FolderStore(str(self.root), owner=os.getuid()).names(paths.ROOM)
 
     def roots(self, tools: Path) -> Roots:
         at = str(self.root)
         return Roots(
-            room=at + places.ROOM,
-            notice=at + places.NOTICE,
+            room=at + paths.ROOM,
+            notice=at + paths.NOTICE,
             lock=at + files_module.LOCK,
             drop_ins=at + files_module.RUN_PLACE,
             cgroup=f"{at}/cgroup",

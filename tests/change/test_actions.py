@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lowmem_tui.change import places
-from lowmem_tui.change.links import Links
+from lowmem_tui.change.entry import apply, undo
+from lowmem_tui.change.machine.links import Links
+from lowmem_tui.change.machine.system import LocalSystem
+from lowmem_tui.change.records import paths
 from lowmem_tui.change.steps import Act
-from lowmem_tui.change.system import LocalSystem
 from lowmem_tui.change.transaction import Transaction
-from lowmem_tui.change.work import apply, undo
 from lowmem_tui.host import programs
 from lowmem_tui.model import kept
 from lowmem_tui.model.change import State
@@ -133,11 +133,11 @@ def test_by_force_it_is_kept_and_undo_brings_it_back(box: Box) -> None:
 def test_nobody_reads_in_the_history_what_was_kept(box: Box) -> None:
     a_unit_file(box)
     do(box, MASKED, force=True)
-    summary = box.site().store.read(places.SUMMARY) or ""
+    summary = box.site().store.read(paths.SUMMARY) or ""
     assert "my-avahi" not in summary
     (change,) = json.loads(summary)["changes"]
     assert change["actions"][0]["before"].startswith("a file of ")
-    record = box.site().store.read(f"{places.RECORDS}/1.json") or ""
+    record = box.site().store.read(f"{paths.RECORDS}/1.json") or ""
     assert "my-avahi" in record
 
 
@@ -407,7 +407,7 @@ def test_what_the_kernel_does_not_have_any_more_needs_no_undo(box: Box) -> None:
 
 def test_a_record_of_an_older_version_is_undone(box: Box) -> None:
     do(box, MASKED, SWAPPINESS)
-    path = at(box, f"{places.RECORDS}/1.json")
+    path = at(box, f"{paths.RECORDS}/1.json")
     made = json.loads(path.read_text())
     assert set(made["plan"]["actions"][0]) == {"kind", "what", "before", "after", "phase", "words"}
     undo(box.site(), box.situation)

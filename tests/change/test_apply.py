@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 from lowmem_tui.change.apply import apply
-from lowmem_tui.change.files import EtcFiles
+from lowmem_tui.change.machine.files import EtcFiles
 from lowmem_tui.change.situation import situation
-from lowmem_tui.host.demo import DemoServer
+from lowmem_tui.demo import DemoServer
 from lowmem_tui.model.errors import (
     ChangedError,
     HalfDoneError,

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from lowmem_tui.change import decode, places
-from lowmem_tui.change.journal import Journal, public
-from lowmem_tui.change.record import dump, load
-from lowmem_tui.change.work import apply, settled
+from lowmem_tui.change.entry import apply, settled
+from lowmem_tui.change.records import decode, paths
+from lowmem_tui.change.records.record import dump, load
+from lowmem_tui.change.records.records import Journal, public
 from lowmem_tui.model.change import State
 from lowmem_tui.model.errors import InvalidValueError
 
@@ -44,7 +44,7 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]
     sets = (f"{CHAT}:MemoryMax=400M", f"{REDIS}:OOMScoreAdjust=-50")
     apply(box.site(), box.plan(*sets), box.situation, seconds=60, note="why")
     store = box.site().store
-    yield store.read(f"{places.RECORDS}/1.json") or "", store.read(places.SUMMARY) or ""
+    yield store.read(f"{paths.RECORDS}/1.json") or "", store.read(paths.SUMMARY) or ""
     box.close()
 
 
@@ -150,7 +150,7 @@ def test_whatever_a_record_says_the_next_start_goes_on(
         for key in way[:-1]:
             inner = inner[key]
         inner[way[-1]] = data.draw(JSON)
-        box.site().store.write(f"{places.RECORDS}/1.json", json.dumps(made))
+        box.site().store.write(f"{paths.RECORDS}/1.json", json.dumps(made))
         box.clock.now += 61
         settled(box.site())
         assert settled(box.site()) == []

@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from lowmem_tui.change import past
-from lowmem_tui.change.script import script
-from lowmem_tui.change.settle import settle
-from lowmem_tui.change.work import apply, confirm, settled, undo
+from lowmem_tui.change.entry import apply, confirm, settled, undo
+from lowmem_tui.change.records import history as past
+from lowmem_tui.change.recovery import settle
+from lowmem_tui.change.trials.script import script
 from lowmem_tui.model.change import State
 from lowmem_tui.model.errors import HalfDoneError, LowmemError
 from lowmem_tui.model.plan import Action, ActionKind, FileChange, Phase

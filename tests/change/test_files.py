@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lowmem_tui.change import files as module
-from lowmem_tui.change.files import EtcFiles, temporary
+from lowmem_tui.change.machine import files as module
+from lowmem_tui.change.machine.files import EtcFiles, temporary
 from lowmem_tui.model.errors import RefusedError
 
 from .faults import FaultyOs, Killed, tree

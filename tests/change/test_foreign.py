@@ -15,10 +15,10 @@ from unittest import mock
 
 import pytest
 
-from lowmem_tui.change import attributes, exchange
-from lowmem_tui.change import files as module
-from lowmem_tui.change.files import EtcFiles
-from lowmem_tui.change.work import apply, undo
+from lowmem_tui.change.entry import apply, undo
+from lowmem_tui.change.machine import attributes, exchange
+from lowmem_tui.change.machine import files as module
+from lowmem_tui.change.machine.files import EtcFiles
 from lowmem_tui.model.errors import ChangedError, LowmemError, PutBackError, RefusedError
 from lowmem_tui.model.plan import FileChange, Plan
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lowmem_tui.change.kernel import KernelValues
+from lowmem_tui.change.machine.kernel import KernelValues
 from lowmem_tui.model.unit import INFINITY
 
 if TYPE_CHECKING:

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lowmem_tui.change import past, places, rest, unended
-from lowmem_tui.change.journal import Journal, public
-from lowmem_tui.change.store import MOST, FolderStore
-from lowmem_tui.change.system import LocalSystem
-from lowmem_tui.change.work import apply, confirm, settled, undo
+from lowmem_tui.change import incomplete, interrupted
+from lowmem_tui.change.entry import apply, confirm, settled, undo
+from lowmem_tui.change.machine.system import LocalSystem
+from lowmem_tui.change.records import history as past
+from lowmem_tui.change.records import paths
+from lowmem_tui.change.records.records import Journal, public
+from lowmem_tui.change.records.store import MOST, FolderStore
 from lowmem_tui.model.change import State
 from lowmem_tui.model.errors import HalfDoneError, ManagerError, PutBackError, RefusedError
 from lowmem_tui.model.plan import Action, ActionKind, FileChange, Phase
@@ -27,7 +29,7 @@ from .box import CHAT, REDIS, Box
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from lowmem_tui.change.site import Site
+    from lowmem_tui.change.context import Site
     from lowmem_tui.model.plan import Outcome
 
 FILE = f"/etc/systemd/system/{CHAT}.d/zz-lowmem-tui.conf"
@@ -47,7 +49,7 @@ def do(box: Box, *sets: str, seconds: int | None = None) -> Outcome:
 
 
 def record_of(box: Box, number: int = 1) -> Path:
-    return box.root / places.RECORDS[1:] / f"{number}.json"
+    return box.root / paths.RECORDS[1:] / f"{number}.json"
 
 
 def states(box: Box) -> list[str]:
@@ -467,7 +469,7 @@ def test_what_is_no_record_is_set_aside_and_blocks_nothing(
     damaged(lambda made: made.update(state=state))(record_of(box))
     after = box.state()
     damage(record_of(box))
-    assert unended.interrupted(box.site().store)
+    assert interrupted.interrupted(box.site().store)
     (sentence,) = settled(box.site())
     assert sentence.startswith("/var/lib/lowmem-tui/1.json cannot be understood (")
     assert "is /var/lib/lowmem-tui/1.json.unreadable now" in sentence
@@ -476,9 +478,9 @@ def test_what_is_no_record_is_set_aside_and_blocks_nothing(
     assert settled(box.site()) == []
     assert os.path.lexists(f"{record_of(box)}.unreadable")
     (notice,) = public(box.site().store).notices
-    assert notice in unended.told(box.site().store)
+    assert notice in interrupted.told(box.site().store)
     assert past.notices(box.site().store) == [notice]
-    assert not unended.interrupted(box.site().store)
+    assert not interrupted.interrupted(box.site().store)
     do(box, OTHER)
     assert [r.id for r in box.site().journal.records()] == [2], "its number is not used again"
     undo(box.site(), box.situation)
@@ -512,7 +514,7 @@ def test_one_that_was_set_aside_is_never_overwritten(box: Box) -> None:
     assert len(past.notices(box.site().store)) == 3
     for name in found:
         record_of(box).with_name(name).unlink()
-    assert unended.interrupted(box.site().store), "the summary tells of them still"
+    assert interrupted.interrupted(box.site().store), "the summary tells of them still"
     assert settled(box.site()) == []
     assert public(box.site().store).notices == []
 
@@ -557,11 +559,11 @@ def test_a_long_note_is_cut(box: Box) -> None:
 
 def test_an_incomplete_record_is_kept_and_named(box: Box) -> None:
     stuck(box)
-    (sentence,) = unended.incomplete(box.site().store)
+    (sentence,) = interrupted.incomplete(box.site().store)
     assert sentence.startswith("Change 1 by op with sudo, from 192.0.2.7 is incomplete:")
-    assert unended.told(box.site().store) == [sentence]
+    assert interrupted.told(box.site().store) == [sentence]
     (record,) = box.site().journal.records()
-    assert rest.incomplete([record], "7") is None
+    assert incomplete.incomplete([record], "7") is None
 
 
 def test_records_of_an_older_version_are_read(box: Box) -> None:

@@ -6,7 +6,7 @@ import subprocess
 from typing import TYPE_CHECKING, Any, cast
 
 from lowmem_tui.change.revive import revive, running
-from lowmem_tui.change.script import Roots, script
+from lowmem_tui.change.trials.script import Roots, script
 from lowmem_tui.model.errors import ManagerError
 from tests.unit.servers import properties
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from lowmem_tui.change.work import apply, undo
+from lowmem_tui.change.entry import apply, undo
 from lowmem_tui.model.plan import Edit
 from lowmem_tui.model.unit import Key
 from lowmem_tui.policy import dropin

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lowmem_tui.change import swap_file as module
+from lowmem_tui.change.machine import swap_file as module
+from lowmem_tui.change.machine.swap_file import PIECE, SwapFiles, temporary
+from lowmem_tui.change.machine.swap_unit import check_off, check_room
 from lowmem_tui.change.signals import Interruption
-from lowmem_tui.change.swap_file import PIECE, SwapFiles, temporary
-from lowmem_tui.change.swap_unit import check_off, check_room
 from lowmem_tui.host.programs import find
 from lowmem_tui.model.errors import InvalidValueError, ManagerError, RefusedError
 

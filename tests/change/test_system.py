@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lowmem_tui.change import redis, system
-from lowmem_tui.change.system import LocalSystem
+from lowmem_tui.change.machine import redis, system
+from lowmem_tui.change.machine.system import LocalSystem
 from lowmem_tui.host import programs
 from lowmem_tui.model.errors import InvalidValueError, ManagerError
 from lowmem_tui.model.plan import ActionKind

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lowmem_tui.change import past, places, unended
-from lowmem_tui.change.files import LOCK, EtcFiles
-from lowmem_tui.change.journal import summary
-from lowmem_tui.change.store import FolderStore
-from lowmem_tui.change.work import apply, confirm, settled, undo
+from lowmem_tui.change import interrupted
+from lowmem_tui.change.entry import apply, confirm, settled, undo
+from lowmem_tui.change.machine.files import LOCK, EtcFiles
+from lowmem_tui.change.records import history as past
+from lowmem_tui.change.records import paths
+from lowmem_tui.change.records.records import summary
+from lowmem_tui.change.records.store import FolderStore
 from lowmem_tui.cli import rules, triage
 from lowmem_tui.host import reading, trusted
 from lowmem_tui.model.errors import InvalidValueError, PutBackError, RefusedError
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FILE = f"/etc/systemd/system/{CHAT}.d/zz-lowmem-tui.conf"
-STORE = places.RECORDS[1:]
+STORE = paths.RECORDS[1:]
 
 pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="only root may give files away")
 
@@ -120,7 +122,7 @@ def test_a_record_that_others_could_have_written_is_ignored(
     hostile(box)
     before = box.state()
     make(box.root)
-    assert unended.interrupted(box.site().store)
+    assert interrupted.interrupted(box.site().store)
     (sentence,) = settled(box.site())
     assert "is ignored" in sentence
     assert "give it to root alone" in sentence
@@ -168,7 +170,7 @@ def test_what_is_root_s_alone_is_used(box: Box, make: Callable[[Path], object]) 
 @pytest.mark.parametrize("what", ["folder", "file", "everybody's file", "link"])
 def test_a_summary_of_somebody_else_s_is_ignored(box: Box, what: str) -> None:
     apply(box.site(), box.plan(f"{CHAT}:MemoryMax=400M"), box.situation)
-    path = box.root / places.SUMMARY[1:]
+    path = box.root / paths.SUMMARY[1:]
     if what == "folder":
         give(path.parent)
     elif what == "link":
@@ -181,14 +183,14 @@ def test_a_summary_of_somebody_else_s_is_ignored(box: Box, what: str) -> None:
     else:
         path.chmod(0o666)
     assert summary(box.site().store) == []
-    (sentence,) = unended.told(box.site().store)
+    (sentence,) = interrupted.told(box.site().store)
     assert "is ignored" in sentence
 
 
 def test_another_folder_in_the_place_of_the_summary_s_keeps_its_mode(box: Box) -> None:
     """A group that may rename in /var/log must not have us open a closed folder."""
     apply(box.site(), box.plan(f"{CHAT}:MemoryMax=400M"), box.situation)
-    path = (box.root / places.SUMMARY[1:]).parent
+    path = (box.root / paths.SUMMARY[1:]).parent
     shutil.rmtree(path)
     path.mkdir(0o700)
     (path / "secret").touch()
@@ -197,11 +199,11 @@ def test_another_folder_in_the_place_of_the_summary_s_keeps_its_mode(box: Box) -
     assert not (path / "history.json").exists()
 
 
-@pytest.mark.parametrize("place", [places.RUN, places.ROOM])
+@pytest.mark.parametrize("place", [paths.RUN, paths.ROOM])
 def test_a_trial_s_data_of_somebody_else_s_is_ignored(box: Box, place: str) -> None:
     """Its script is run as root: neither is it written there, nor is it waited for."""
-    (box.root / places.ROOM[1:]).mkdir(parents=True, mode=0o755)
-    (box.root / places.DATA[1:]).write_text("id 7\n")
+    (box.root / paths.ROOM[1:]).mkdir(parents=True, mode=0o755)
+    (box.root / paths.DATA[1:]).write_text("id 7\n")
     asked: list[str] = []
 
     def restart(name: str) -> None:
@@ -236,28 +238,28 @@ def test_what_is_no_file_is_neither_waited_for_nor_read(
     tmp_path: Path, make: Callable[[Path], object]
 ) -> None:
     root = tmp_path
-    for name in (places.SUMMARY, places.NOTICE, places.DATA, LOCK, "/etc/lowmem-tui/config.toml"):
+    for name in (paths.SUMMARY, paths.NOTICE, paths.DATA, LOCK, "/etc/lowmem-tui/config.toml"):
         path = root / name[1:]
         path.parent.mkdir(parents=True, exist_ok=True)
         make(path)
     store = FolderStore(str(root))
-    for name in (places.SUMMARY, places.NOTICE, places.DATA):
+    for name in (paths.SUMMARY, paths.NOTICE, paths.DATA):
         with pytest.raises(OSError, match=r"regular|directory"):
             store.read(name)
         assert trusted.public(str(root / name[1:]), 4096) is None
     with pytest.raises(InvalidValueError, match="cannot be understood"):
         summary(store)
-    assert unended.told(store) == ()
+    assert interrupted.told(store) == ()
     with pytest.raises((RefusedError, OSError)), EtcFiles(str(root)).exclusive():
         pytest.fail("it is held")
     with pytest.raises(InvalidValueError, match=r"not a regular file|Is a directory"):
         rules.load_rules(config=root / "etc/lowmem-tui/config.toml")
     assert rules.unread(root / "etc/lowmem-tui/config.toml") == ""
-    assert triage._unended(str(root / places.SUMMARY[1:])) == []
-    assert triage._trial(str(root / places.NOTICE[1:])) == []
+    assert triage._unended(str(root / paths.SUMMARY[1:])) == []
+    assert triage._trial(str(root / paths.NOTICE[1:])) == []
 
 
-@pytest.mark.parametrize("place", [places.ROOM, places.ROOM.rpartition("/")[0]])
+@pytest.mark.parametrize("place", [paths.ROOM, paths.ROOM.rpartition("/")[0]])
 def test_a_pipe_in_the_place_of_a_trial_s_folder(box: Box, place: str) -> None:
     """It blocks no change, and a trial names it."""
     path = box.root / place[1:]
@@ -296,7 +298,7 @@ def test_the_kernel_s_readers_do_not_wait_for_a_pipe(tmp_path: Path) -> None:
 def test_a_pipe_in_a_trial_s_folder_blocks_nothing(
     box: Box, name: str, make: Callable[[Path], object]
 ) -> None:
-    room = box.root / places.ROOM[1:]
+    room = box.root / paths.ROOM[1:]
     room.mkdir(parents=True)
     make(room / name)
     settled(box.site())

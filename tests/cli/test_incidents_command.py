@@ -15,7 +15,7 @@ import pytest
 from lowmem_tui.cli import incidents
 from lowmem_tui.cli.exit import Exit
 from lowmem_tui.cli.main import run_command
-from lowmem_tui.host.demo import DemoServer
+from lowmem_tui.demo import DemoServer
 from lowmem_tui.model.errors import NotPermittedError
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ def test_what_cannot_be_read_is_one_sentence(
 def test_it_loads_neither_textual_nor_a_bus() -> None:
     code = (
         "import sys; from lowmem_tui.__main__ import main; sys.argv[1:] = ['incidents', '--demo'];"
-        "main(); import lowmem_tui.host.witness;"
+        "main(); import lowmem_tui.host.logs.kill_evidence;"
         "heavy = {'textual', 'rich', 'jeepney', 'pydbus', 'asyncio'};"
         "print(sorted(heavy & set(sys.modules)))"
     )

@@ -25,8 +25,12 @@ sys.exit(run_command(["--demo"]))
 NOT_AT_THE_START = (
     *("_ssl", "textual.command", "textual.widgets._input", "jeepney", "psutil"),
     *("lowmem_tui.setup", "lowmem_tui.cli.setup", "lowmem_tui.cli.check"),
-    *("lowmem_tui.policy.plan", "lowmem_tui.policy.preflight", "lowmem_tui.policy.whatif"),
-    *("lowmem_tui.change.apply", "lowmem_tui.change.transaction", "lowmem_tui.host.journal"),
+    *(
+        "lowmem_tui.policy.plan",
+        "lowmem_tui.policy.checks.preflight",
+        "lowmem_tui.policy.forecast.whatif",
+    ),
+    *("lowmem_tui.change.apply", "lowmem_tui.change.transaction", "lowmem_tui.host.logs.journal"),
     *("lowmem_tui.tui.screens.edit", "lowmem_tui.tui.screens.review"),
 )
 

@@ -18,59 +18,39 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from lowmem_tui.change import decode, record
+from lowmem_tui.change.records import decode, record
 from lowmem_tui.cli.rules import load_rules
-from lowmem_tui.host import (
-    cgroupfs,
+from lowmem_tui.host import cgroupfs, machine, procfs, reading, redis_file, swaps
+from lowmem_tui.host.dbus import dbus_dict, systemd
+from lowmem_tui.host.logs import (
     file_evidence,
     journal,
     kernel_log,
     kmsg,
-    machine,
     oom_text,
     pid1_text,
-    procfs,
-    reading,
-    redis_file,
-    swaps,
-    systemd,
     task_table,
-    wire,
 )
-from lowmem_tui.host.kernel_log import Line
-from lowmem_tui.host.log_file import LogFile
+from lowmem_tui.host.logs.kernel_log import Line
+from lowmem_tui.host.logs.log_file import LogFile
 from lowmem_tui.model import integer, kept, quantity, text, trial, unit, unitfile, when
 from lowmem_tui.model.errors import LowmemError
 from lowmem_tui.model.snapshot import UnitFile
 from lowmem_tui.model.unit import Key, Tier
-from lowmem_tui.policy import (
-    classify,
-    commands,
-    dropin,
-    ignored,
-    launchers,
-    names,
-    plan,
-    policy_file,
-    tiers_file,
-    toml,
-)
-from lowmem_tui.setup import (
-    gunicorn_args,
-    gunicorn_file,
-    gunicorn_start,
-    nginx_config,
-    nginx_sites,
-    nginx_static,
-    nginx_zones,
-    php_fpm,
-    python_text,
-    redis_config,
-    unit_command,
-    unit_text,
-    unit_words,
-    zram,
-)
+from lowmem_tui.policy import classify, commands, dropin, names, plan, toml
+from lowmem_tui.policy.checks import ignored, launchers
+from lowmem_tui.policy.files import policy_file, tiers_file
+from lowmem_tui.setup import unit_command, unit_text, unit_words
+from lowmem_tui.setup.gunicorn import args as gunicorn_args
+from lowmem_tui.setup.gunicorn import file as gunicorn_file
+from lowmem_tui.setup.gunicorn import php_fpm, python_text
+from lowmem_tui.setup.gunicorn import start as gunicorn_start
+from lowmem_tui.setup.nginx import config as nginx_config
+from lowmem_tui.setup.nginx import sites as nginx_sites
+from lowmem_tui.setup.nginx import static as nginx_static
+from lowmem_tui.setup.nginx import zones as nginx_zones
+from lowmem_tui.setup.redis import config as redis_config
+from lowmem_tui.setup.swap import zram
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -364,7 +344,7 @@ target(
 )  # fmt: skip
 target(
     "an answer of the bus",
-    by_bytes(lambda raw: systemd_entries(raw)), wire.entries,
+    by_bytes(lambda raw: systemd_entries(raw)), dbus_dict.entries,
     seeds=[b"\x10\0\0\0\0\0\0\0\x02\0\0\0Id\0\x01s\0\0\0\0\x01\0\0\0a\0"],
 )  # fmt: skip
 
@@ -373,7 +353,7 @@ def systemd_entries(raw: bytes) -> object:
     import struct
 
     try:
-        return list(wire.entries(raw, 0, "<", {b"Id"}))
+        return list(dbus_dict.entries(raw, 0, "<", {b"Id"}))
     except (LookupError, TypeError, ValueError, struct.error, AssertionError):
         return None  # what the client takes for an answer that cannot be understood
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from lowmem_tui.host.bus_jeepney import JeepneyManager
+from lowmem_tui.host.dbus.jeepney_client import JeepneyManager
 from lowmem_tui.model.errors import ManagerError, ManagerGoneError
 
 if TYPE_CHECKING:

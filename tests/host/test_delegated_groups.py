@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lowmem_tui.change.kernel import KernelValues
+from lowmem_tui.change.machine.kernel import KernelValues
 from lowmem_tui.cli import triage
 from lowmem_tui.host.sampler import ProcSampler
 

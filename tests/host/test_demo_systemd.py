@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lowmem_tui.host.demo import DemoServer
-from lowmem_tui.host.demo.roster import MIB
+from lowmem_tui.demo import DemoServer
+from lowmem_tui.demo.roster import MIB
 from lowmem_tui.model.errors import ManagerError, ManagerGoneError
 from lowmem_tui.model.ports import Changes
 from lowmem_tui.model.unit import INFINITY, Key, UnitProperties
@@ -17,7 +17,7 @@ from lowmem_tui.model.unit import INFINITY, Key, UnitProperties
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from lowmem_tui.host.demo.ports import DemoManager
+    from lowmem_tui.demo.ports import DemoManager
     from tests.host.conftest import Clock
 
 REDIS = "redis-server.service"

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from lowmem_tui.host.file_evidence import FileWitness
-from lowmem_tui.host.kernel_log import parse
-from lowmem_tui.host.task_table import parse_table
+from lowmem_tui.host.logs.file_evidence import FileWitness
+from lowmem_tui.host.logs.kernel_log import parse
+from lowmem_tui.host.logs.task_table import parse_table
 from lowmem_tui.model.incident import Cause, Clock, Kind
-from lowmem_tui.policy import incident_words
-from lowmem_tui.policy.incidents import join
+from lowmem_tui.policy.incidents import text as incident_words
+from lowmem_tui.policy.incidents.build import join
 
 HERE = Path(__file__).parent / "oom" / "found"
 FOUND = sorted(HERE.glob("*.txt"))

@@ -22,8 +22,8 @@ from jeepney import (  # type: ignore[import-untyped]
 )
 from jeepney.io.blocking import DBusConnection, open_dbus_connection  # type: ignore[import-untyped]
 
-from lowmem_tui.host import bus_jeepney, systemd
-from lowmem_tui.host.bus_jeepney import JeepneyManager
+from lowmem_tui.host.dbus import jeepney_client, systemd
+from lowmem_tui.host.dbus.jeepney_client import JeepneyManager
 from lowmem_tui.model.errors import ManagerGoneError
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ def test_systemd_that_was_started_anew_is_believed_again(
 def test_a_flood_of_signals_ends_no_wait(
     address: str, manager: JeepneyManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bus_jeepney, "AT_ONCE", 64)
+    monkeypatch.setattr(jeepney_client, "AT_ONCE", 64)
     real = Systemd(address)
     manager.subscribe()
     client = min(real.clients)

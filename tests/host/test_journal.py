@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lowmem_tui.host import journal, journal_evidence, kmsg
-from lowmem_tui.host.journal import Reading, parse_entry
-from lowmem_tui.host.kernel_log import Line
-from lowmem_tui.host.witness import LocalWitness
+from lowmem_tui.host.logs import journal, journal_evidence, kmsg
+from lowmem_tui.host.logs.journal import Reading, parse_entry
+from lowmem_tui.host.logs.kernel_log import Line
+from lowmem_tui.host.logs.kill_evidence import LocalWitness
 from lowmem_tui.model.errors import (
     LowmemError,
     NotPermittedError,
@@ -23,7 +23,7 @@ from lowmem_tui.model.errors import (
     UnsupportedError,
 )
 from lowmem_tui.model.incident import Cause, Ending, EventKind, Kind
-from lowmem_tui.policy.incidents import join
+from lowmem_tui.policy.incidents.build import join
 from tests.host.test_kernel_log import INVOKED, KILLED, SUMMARY
 from tests.host.test_shortages import FAILED, TRACE
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lowmem_tui.host import kmsg
-from lowmem_tui.host.kernel_log import LINES, Line, last_report, parse
-from lowmem_tui.host.task_table import parse_table
+from lowmem_tui.host.logs import kmsg
+from lowmem_tui.host.logs.kernel_log import LINES, Line, last_report, parse
+from lowmem_tui.host.logs.task_table import parse_table
 from lowmem_tui.model.incident import OomReport, Victim
 
 HERE = Path(__file__).parent / "oom"

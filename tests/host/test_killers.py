@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lowmem_tui.host import journal, kernel_log, kmsg, pid1_text
-from lowmem_tui.host.killers import Killers
+from lowmem_tui.host.logs import journal, kernel_log, kmsg, pid1_text
+from lowmem_tui.host.logs.killers import Killers
 from lowmem_tui.model.incident import (
     Cause,
     Ending,
@@ -21,8 +21,8 @@ from lowmem_tui.model.incident import (
     Kind,
     UnitEvent,
 )
-from lowmem_tui.policy import incident_words
-from lowmem_tui.policy.incidents import join
+from lowmem_tui.policy.incidents import text as incident_words
+from lowmem_tui.policy.incidents.build import join
 
 MIB = 1 << 20
 BOOT = "a" * 32

@@ -19,13 +19,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lowmem_tui.host import file_evidence, log_file
-from lowmem_tui.host.file_evidence import FileWitness
-from lowmem_tui.host.log_entries import LONGEST, Entries
-from lowmem_tui.host.log_lines import Heads
+from lowmem_tui.host.logs import file_evidence, log_file
+from lowmem_tui.host.logs.file_evidence import FileWitness
+from lowmem_tui.host.logs.log_entries import LONGEST, Entries
+from lowmem_tui.host.logs.log_lines import Heads
 from lowmem_tui.model.errors import InvalidValueError, NotPermittedError, RefusedError
 from lowmem_tui.model.incident import Cause, Clock, Ending, Incident, Incidents, Kind
-from lowmem_tui.policy.incidents import join
+from lowmem_tui.policy.incidents.build import join
 from tests.host.test_kernel_log import INVOKED, KILLED, SUMMARY
 from tests.host.test_shortages import FAILED, TRACE, stuck
 
@@ -458,7 +458,7 @@ def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
     def refuse(*_: object, **__: object) -> int:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("lowmem_tui.host.log_file.os.open", refuse)
+    monkeypatch.setattr("lowmem_tui.host.logs.log_file.os.open", refuse)
     with pytest.raises(NotPermittedError):
         told(tmp_path / "log")
 

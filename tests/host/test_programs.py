@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lowmem_tui.change import swap_file
+from lowmem_tui.change.machine import swap_file
 from lowmem_tui.host import programs
 from lowmem_tui.host.programs import MOST, find, run, start
 from lowmem_tui.model.errors import ManagerError

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lowmem_tui.host.backwards import Backwards
-from lowmem_tui.host.kernel_log import LINES, Line, Reader, parse, wanted
-from lowmem_tui.host.shortages import MOST_DONE, QUIET, Folder
+from lowmem_tui.host.logs.backwards import Backwards
+from lowmem_tui.host.logs.kernel_log import LINES, Line, Reader, parse, wanted
+from lowmem_tui.host.logs.shortages import MOST_DONE, QUIET, Folder
 from lowmem_tui.model.incident import Cause, Ending, Evidence, Incident, Kind, Lack, Shortage
-from lowmem_tui.policy import incident_words
-from lowmem_tui.policy.incidents import join
-from lowmem_tui.policy.shortages import Failures, failures, shortages
+from lowmem_tui.policy.incidents import text as incident_words
+from lowmem_tui.policy.incidents.build import join
+from lowmem_tui.policy.incidents.shortages import Failures, failures, shortages
 from tests.host.test_kernel_log import GROUP, KILLED, SUMMARY, member
 
 if TYPE_CHECKING:

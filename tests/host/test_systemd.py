@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lowmem_tui.host import systemd
+from lowmem_tui.host.dbus import systemd
 from lowmem_tui.model.errors import LowmemError, ManagerError, ManagerGoneError, NotPermittedError
 from lowmem_tui.model.unit import INFINITY, UnitProperties
 

@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lowmem_tui.change.journal import OPEN
-from lowmem_tui.change.work import settled
+from lowmem_tui.change.entry import settled
+from lowmem_tui.change.records.records import OPEN
 from lowmem_tui.model.change import KEPT, State
 from tests.change.box import Box
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from lowmem_tui.change.record import Record
+    from lowmem_tui.change.records.record import Record
 
     from .conftest import Boot
     from .machine import Machine

@@ -63,7 +63,7 @@ for name, found in sorted(found.items()):
 
 
 def test_pydbus_missing_is_told(machine: Machine) -> None:
-    ask = "from lowmem_tui.host.bus_pydbus import PydbusManager as M; M()"
+    ask = "from lowmem_tui.host.dbus.pydbus_client import PydbusManager as M; M()"
     done = machine.run([f"{recipe.VENV}/bin/python", "-c", ask], check=False)
     assert done.returncode == 1
     assert "UnsupportedError: The pydbus client needs" in done.stderr

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from lowmem_tui.cli.rules import load_rules
 from lowmem_tui.model.errors import ManagerError
-from lowmem_tui.setup import redis
-from lowmem_tui.setup.ground import Ground
+from lowmem_tui.setup.context import Ground
+from lowmem_tui.setup.redis import step as redis
 from tests.setup.tree import Tree
 from tests.unit.servers import M, known, process, service, situation, snapshot
 

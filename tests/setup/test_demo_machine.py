@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lowmem_tui.host.demo import swap as demo_swap
-from lowmem_tui.host.demo.roster import SWAP
+from lowmem_tui.demo import swap as demo_swap
+from lowmem_tui.demo.roster import SWAP
 from lowmem_tui.model.errors import LowmemError, PutBackError
 
 from .box import Box, codes
@@ -75,7 +75,7 @@ def test_shown_while_it_is_written_and_cancelled(box: Box, monkeypatch: pytest.M
         if len(seen) == 4:
             box.backend.cancel()
 
-    monkeypatch.setattr("lowmem_tui.host.demo.swap.sleep", pause)
+    monkeypatch.setattr("lowmem_tui.demo.swap.sleep", pause)
     before = box.files()
     with pytest.raises(PutBackError, match="everything is as it was"):
         box.backend.apply(box.step("swap").plan({"file": "1G"}))

@@ -12,7 +12,7 @@ from lowmem_tui.model.snapshot import Setting
 from lowmem_tui.model.unit import INFINITY, Key, Tier, Value
 from lowmem_tui.policy.classify import Kind
 from lowmem_tui.policy.protect import Role
-from lowmem_tui.setup.drift import not_in_force
+from lowmem_tui.setup.units.drift import not_in_force
 from tests.unit.servers import M, known, properties, service
 
 from .box import Box

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from lowmem_tui.model.errors import InvalidValueError, RefusedError
 from lowmem_tui.model.plan import ActionKind
 from lowmem_tui.model.snapshot import UnitFile
-from lowmem_tui.setup import gunicorn_args, unit_text
-from lowmem_tui.setup.gunicorn_args import joined, of_file, ours_of, parse
+from lowmem_tui.setup import unit_text
+from lowmem_tui.setup.gunicorn import args as gunicorn_args
+from lowmem_tui.setup.gunicorn.args import joined, of_file, ours_of, parse
 
 from .box import Box, codes, goes_through, items
 

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lowmem_tui.setup import python_text
-from lowmem_tui.setup.gunicorn_args import OPTIONS, of_file, of_variable, parse
+from lowmem_tui.setup.gunicorn import python_text
+from lowmem_tui.setup.gunicorn.args import OPTIONS, of_file, of_variable, parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable

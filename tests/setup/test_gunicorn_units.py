@@ -15,8 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lowmem_tui.model.snapshot import UnitFile, UnitSituation
-from lowmem_tui.setup import gunicorn, gunicorn_args, gunicorn_seen
-from lowmem_tui.setup.gunicorn_start import start_of
+from lowmem_tui.setup.gunicorn import args as gunicorn_args
+from lowmem_tui.setup.gunicorn import seen as gunicorn_seen
+from lowmem_tui.setup.gunicorn import step as gunicorn
+from lowmem_tui.setup.gunicorn.start import start_of
 from tests.setup.tree import Tree
 from tests.unit.servers import M, process, service, situation, snapshot
 
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lowmem_tui.model.setup import Look
-    from lowmem_tui.setup.gunicorn_seen import Gunicorn
+    from lowmem_tui.setup.gunicorn.seen import Gunicorn
 
 NAME = "shop.service"
 UNIT = f"/etc/systemd/system/{NAME}"

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lowmem_tui.cli.rules import load_rules
-from lowmem_tui.host.demo import idle as demo
+from lowmem_tui.demo import idle as demo
 from lowmem_tui.model.errors import InvalidValueError, RefusedError
 from lowmem_tui.model.plan import ActionKind, Phase
 from lowmem_tui.model.snapshot import Unit
 from lowmem_tui.model.unit import Tier, is_unit_name
 from lowmem_tui.policy import protect
-from lowmem_tui.setup import idle, idle_guards
-from lowmem_tui.setup.idle_table import table
+from lowmem_tui.setup.idle import guards as idle_guards
+from lowmem_tui.setup.idle import step as idle
+from lowmem_tui.setup.idle.table import table
 from tests.unit.servers import known, properties
 
 from .box import Box, codes, goes_through, items
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from lowmem_tui.model.snapshot import Situation
-    from lowmem_tui.setup.ground import Ground
+    from lowmem_tui.setup.context import Ground
 
 MODEM = "ModemManager.service"
 LIB = "/usr/lib/systemd/system"

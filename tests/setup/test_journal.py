@@ -11,7 +11,7 @@ import pytest
 
 from lowmem_tui.model.errors import InvalidValueError
 from lowmem_tui.model.plan import ActionKind
-from lowmem_tui.setup import journal
+from lowmem_tui.setup.journal import step as journal
 
 from .tree import Tree, codes, items, proposed
 

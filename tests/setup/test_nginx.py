@@ -15,9 +15,9 @@ from lowmem_tui.model.errors import (
     RefusedError,
 )
 from lowmem_tui.model.plan import ActionKind
-from lowmem_tui.setup import nginx_edit
-from lowmem_tui.setup.nginx_config import MAIN, Directive, flat, read_config, statements
-from lowmem_tui.setup.nginx_sites import locations
+from lowmem_tui.setup.nginx import edit as nginx_edit
+from lowmem_tui.setup.nginx.config import MAIN, Directive, flat, read_config, statements
+from lowmem_tui.setup.nginx.sites import locations
 
 from .box import Box, codes, defaults, goes_through, items, offered
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lowmem_tui.setup import nginx_config
-from lowmem_tui.setup.nginx_config import MAIN, read_config
-from lowmem_tui.setup.nginx_main import of_command
-from lowmem_tui.setup.nginx_sites import all_locations
+from lowmem_tui.setup.nginx import config as nginx_config
+from lowmem_tui.setup.nginx.config import MAIN, read_config
+from lowmem_tui.setup.nginx.main import of_command
+from lowmem_tui.setup.nginx.sites import all_locations
 from lowmem_tui.setup.unit_command import Command
 
 from .box import Box, codes, defaults, items

@@ -16,17 +16,18 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lowmem_tui.host.facts import LocalInspector
-from lowmem_tui.setup import nginx_main, nginx_static
-from lowmem_tui.setup.nginx_config import read_config
-from lowmem_tui.setup.nginx_seen import edited
-from lowmem_tui.setup.nginx_sites import all_locations, locations
+from lowmem_tui.setup.nginx import main as nginx_main
+from lowmem_tui.setup.nginx import static as nginx_static
+from lowmem_tui.setup.nginx.config import read_config
+from lowmem_tui.setup.nginx.seen import edited
+from lowmem_tui.setup.nginx.sites import all_locations, locations
 from lowmem_tui.setup.unit_command import Command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from lowmem_tui.setup.nginx_config import Config
+    from lowmem_tui.setup.nginx.config import Config
 
 NGINX = "/usr/sbin/nginx"
 FILES = 40
@@ -295,7 +296,7 @@ def test_an_empty_key_is_not_counted(nginx: Nginx) -> None:
     with nginx.running():
         assert nginx.refused("/", "bot", 4) == 3
         assert nginx.refused("/", "someone", 4) == 0
-    from lowmem_tui.setup.nginx_zones import zones_of
+    from lowmem_tui.setup.nginx.zones import zones_of
 
     assert zones_of(nginx.config())["bots"].some
 

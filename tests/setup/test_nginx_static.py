@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lowmem_tui.model.setup import Severity
-from lowmem_tui.setup import nginx_static
-from lowmem_tui.setup.nginx_config import Config, statements
-from lowmem_tui.setup.nginx_sites import all_locations
+from lowmem_tui.setup.nginx import static as nginx_static
+from lowmem_tui.setup.nginx.config import Config, statements
+from lowmem_tui.setup.nginx.sites import all_locations
 
 from .box import Box, codes, defaults, items
 

@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lowmem_tui.model.snapshot import UnitFile, UnitSituation
-from lowmem_tui.setup import gunicorn, php_fpm
+from lowmem_tui.setup.gunicorn import php_fpm
+from lowmem_tui.setup.gunicorn import step as gunicorn
 from tests.setup.tree import Tree
 from tests.unit.servers import M, process, service, situation, snapshot
 

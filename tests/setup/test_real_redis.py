@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lowmem_tui.change import redis
+from lowmem_tui.change.machine import redis
 from lowmem_tui.host.redis_file import RedisConfig, bytes_of, config_of
 from lowmem_tui.model.errors import ManagerError
 

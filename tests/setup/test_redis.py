@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from lowmem_tui.model.errors import InvalidValueError, ManagerError, RefusedError
 from lowmem_tui.model.plan import ActionKind
 from lowmem_tui.model.unit import INFINITY
-from lowmem_tui.setup import redis_config, redis_seen, unit_text
-from lowmem_tui.setup.redis_config import address, bytes_of, config_of
+from lowmem_tui.setup import unit_text
+from lowmem_tui.setup.redis import config as redis_config
+from lowmem_tui.setup.redis import seen as redis_seen
+from lowmem_tui.setup.redis.config import address, bytes_of, config_of
 
 from .box import Box, codes, defaults, goes_through, items
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from lowmem_tui.model.setup import Severity
-from lowmem_tui.setup.redis_config import bytes_of
+from lowmem_tui.setup.redis.config import bytes_of
 from tests.setup.redis_server import UNIT, Answers, Silent, item, see, taken
 from tests.unit.servers import M, process, service
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from lowmem_tui.model.errors import RefusedError
-from lowmem_tui.setup.redis_programs import config_file, is_one
+from lowmem_tui.setup.redis.programs import config_file, is_one
 from tests.setup.redis_server import CONF, START, UNIT, Answers, item, see
 from tests.unit.servers import M, process, service
 

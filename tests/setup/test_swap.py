@@ -9,8 +9,8 @@ import pytest
 
 from lowmem_tui.model.errors import InvalidValueError
 from lowmem_tui.model.plan import ActionKind
-from lowmem_tui.setup import swap
-from lowmem_tui.setup.swap_seen import LINK, PATH, TEXT
+from lowmem_tui.setup.swap import step as swap
+from lowmem_tui.setup.swap.seen import LINK, PATH, TEXT
 
 from .tree import Tree, codes, items, proposed
 

@@ -8,7 +8,7 @@ import pytest
 
 from lowmem_tui.model.errors import InvalidValueError
 from lowmem_tui.model.plan import ActionKind
-from lowmem_tui.policy.shortages import Failures
+from lowmem_tui.policy.incidents.shortages import Failures
 from lowmem_tui.setup import sysctl
 from lowmem_tui.setup.sysctl import declared
 

@@ -13,7 +13,9 @@ from lowmem_tui.model.snapshot import Unit
 from lowmem_tui.model.unit import Tier
 from lowmem_tui.policy.classify import Kind
 from lowmem_tui.policy.protect import Role, proposals
-from lowmem_tui.setup import tiering, units, units_words
+from lowmem_tui.setup.units import step as units
+from lowmem_tui.setup.units import tiering
+from lowmem_tui.setup.units import words as units_words
 from tests.unit.servers import known, properties, service, situation
 
 from .box import Box, codes, defaults, goes_through

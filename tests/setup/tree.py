@@ -6,12 +6,12 @@ import os
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from lowmem_tui.change.files import EtcFiles
+from lowmem_tui.change.machine.files import EtcFiles
 from lowmem_tui.cli.rules import load_rules
 from lowmem_tui.host.facts import LocalInspector
 from lowmem_tui.model.plan import ActionKind
 from lowmem_tui.model.setup import HostFacts, Item, Look
-from lowmem_tui.setup.ground import Ground
+from lowmem_tui.setup.context import Ground
 from tests.unit.servers import M, situation, snapshot
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from lowmem_tui.model.plan import Plan
     from lowmem_tui.model.ports import Step
     from lowmem_tui.model.snapshot import Snapshot
-    from lowmem_tui.policy.shortages import Failures
+    from lowmem_tui.policy.incidents.shortages import Failures
 
 FACTS = HostFacts(
     distribution="Debian GNU/Linux 13 (trixie)",

@@ -14,10 +14,10 @@ from lowmem_tui.cli.demo import demo_backend
 from lowmem_tui.cli.rules import load_rules
 from lowmem_tui.tui.app import LowmemApp
 from lowmem_tui.tui.screens.main import MainScreen
+from lowmem_tui.tui.table.unit_table import UnitTable
 from lowmem_tui.tui.widgets.header import Header
 from lowmem_tui.tui.widgets.keybar import KeyBar
 from lowmem_tui.tui.widgets.prompt import Prompt
-from lowmem_tui.tui.widgets.unit_table import UnitTable
 from tests.tui.settle import settle
 
 if TYPE_CHECKING:

@@ -10,12 +10,12 @@ import pytest
 from lowmem_tui.cli.demo import demo_backend
 from lowmem_tui.model.plan import Edit
 from lowmem_tui.model.unit import INFINITY, Key
-from lowmem_tui.policy import growth
-from lowmem_tui.tui import forecast
-from lowmem_tui.tui.history import BOX, SPANS, STEP, History
+from lowmem_tui.policy.forecast import growth
 from lowmem_tui.tui.screens.forecast import ForecastScreen
 from lowmem_tui.tui.screens.main import MainScreen
 from lowmem_tui.tui.screens.review import ReviewScreen
+from lowmem_tui.tui.session.memory_history import BOX, SPANS, STEP, History
+from lowmem_tui.tui.text import forecast
 from lowmem_tui.tui.widgets.page import Page
 from lowmem_tui.tui.widgets.prose import Prose
 from tests.tui.conftest import Clock, Front

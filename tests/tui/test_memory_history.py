@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lowmem_tui.cli.demo import demo_backend
-from lowmem_tui.tui.history import SPAN, SPANS, STEP, History
+from lowmem_tui.tui.session.memory_history import SPAN, SPANS, STEP, History
 from tests.tui.conftest import Clock
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import pytest
 from rich.color import Color, ColorType
 from rich.style import Style
 
-from lowmem_tui.tui import palette
+from lowmem_tui.tui.terminal import palette
 
 VGA = (
     "000000 aa0000 00aa00 aa5500 0000aa aa00aa 00aaaa aaaaaa "

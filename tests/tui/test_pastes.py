@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from textual.events import Paste
 
 from lowmem_tui.model.unit import Key
-from lowmem_tui.tui.pastes import END, MOST, START, ShortPastes, first_line
 from lowmem_tui.tui.screens.confirm import ConfirmScreen
+from lowmem_tui.tui.terminal.pastes import END, MOST, START, ShortPastes, first_line
 from lowmem_tui.tui.widgets.typed import Typed
 from tests.tui.pages import desk, unit_page
 from tests.tui.small import SmallServer

@@ -17,8 +17,7 @@ from lowmem_tui.model.errors import HalfDoneError, InvalidValueError, PutBackErr
 from lowmem_tui.model.plan import Action, ActionKind, Edit, Notice, Phase, Plan
 from lowmem_tui.model.setup import Finding, Item, Look, Severity
 from lowmem_tui.model.unit import Key as SettingKey
-from lowmem_tui.policy.aftermath import stopped
-from lowmem_tui.tui.guide import Part, Stand, guide_of
+from lowmem_tui.policy.forecast.gains import stopped
 from lowmem_tui.tui.screens.ask import AskScreen
 from lowmem_tui.tui.screens.change import ChangeScreen
 from lowmem_tui.tui.screens.confirm import ConfirmScreen
@@ -30,6 +29,7 @@ from lowmem_tui.tui.screens.setup_report import SetupReportScreen
 from lowmem_tui.tui.screens.setup_review import SetupReviewScreen, Stage
 from lowmem_tui.tui.screens.setup_step import StepScreen
 from lowmem_tui.tui.screens.trial import TrialScreen
+from lowmem_tui.tui.session.setup_session import Part, Stand, guide_of
 from lowmem_tui.tui.widgets.keybar import KeyBar
 from lowmem_tui.tui.widgets.picker import Picker
 from lowmem_tui.tui.widgets.prose import Prose
@@ -956,7 +956,8 @@ async def test_an_undo_that_is_refused_is_told() -> None:
 
 def test_nothing_of_it_is_there_before_it_is_asked_for() -> None:
     code = (
-        "import sys; from lowmem_tui.tui.light import import_textual; import_textual(); "
+        "import sys; "
+        "from lowmem_tui.tui.terminal.slim_import import import_textual; import_textual(); "
         "import lowmem_tui.tui.app; "
         "print([m for m in sys.modules if 'setup' in m and 'lowmem' in m or 'guide' in m])"
     )

@@ -19,9 +19,9 @@ from lowmem_tui.model.errors import ManagerError
 from lowmem_tui.model.unit import INFINITY
 from lowmem_tui.model.usage import Knobs
 from lowmem_tui.tui import app as app_module
-from lowmem_tui.tui.columns import COLUMNS, NAME, lay_out
-from lowmem_tui.tui.glyphs import ASCII, CONSOLE, UNICODE, choose, translation
-from lowmem_tui.tui.paint import Painter
+from lowmem_tui.tui.table.columns import COLUMNS, NAME, lay_out
+from lowmem_tui.tui.terminal.glyphs import ASCII, CONSOLE, UNICODE, choose, translation
+from lowmem_tui.tui.terminal.paint import Painter
 from lowmem_tui.tui.widgets.lines import Lines, fit
 from tests.tui.conftest import opened
 from tests.tui.fleet import HOST, Fleet, M, loaded, stopped, unit

@@ -11,15 +11,15 @@ from lowmem_tui.cli.demo import demo_backend
 from lowmem_tui.model.plan import Edit
 from lowmem_tui.model.unit import Key
 from lowmem_tui.policy import dropin
-from lowmem_tui.tui.glyphs import ASCII, CONSOLE, UNICODE
 from lowmem_tui.tui.screens.main import MainScreen
 from lowmem_tui.tui.screens.review import ReviewScreen, Stage
 from lowmem_tui.tui.screens.tagged import TaggedScreen
 from lowmem_tui.tui.screens.unit import UnitScreen
+from lowmem_tui.tui.table.unit_table import UnitTable
+from lowmem_tui.tui.terminal.glyphs import ASCII, CONSOLE, UNICODE
 from lowmem_tui.tui.widgets.field import Entry
 from lowmem_tui.tui.widgets.form import DIFFER
 from lowmem_tui.tui.widgets.prose import Prose
-from lowmem_tui.tui.widgets.unit_table import UnitTable
 from tests.tui.conftest import Clock, opened
 from tests.tui.fleet import Fleet, loaded, stopped, unit
 from tests.tui.pages import Blank, tagged_page
@@ -137,7 +137,7 @@ async def test_the_mark_needs_no_colour(glyphs: object, monkeypatch: pytest.Monk
 
 
 async def test_all_marks_have_room(front: Front) -> None:
-    from lowmem_tui.tui.staged import Staged
+    from lowmem_tui.tui.session.staged import Staged
 
     front.app.stage(Staged((Edit(C, MAX, "300M"),)))
     await tag(front, C)

@@ -10,7 +10,7 @@ from unittest.mock import patch
 import pytest
 
 from lowmem_tui.cli.demo import demo_backend, serve
-from lowmem_tui.host.demo import DemoServer
+from lowmem_tui.demo import DemoServer
 from lowmem_tui.model.change import State, Trial
 from lowmem_tui.model.errors import ManagerError
 from lowmem_tui.model.plan import Edit, Mismatch, Outcome
@@ -22,7 +22,7 @@ from lowmem_tui.tui.screens.review import ReviewScreen
 from lowmem_tui.tui.screens.review import Stage as ReviewStage
 from lowmem_tui.tui.screens.trial import Stage, TrialScreen
 from lowmem_tui.tui.screens.unit import UnitScreen
-from lowmem_tui.tui.staged import Staged
+from lowmem_tui.tui.session.staged import Staged
 from lowmem_tui.tui.widgets.change_list import ChangeList
 from lowmem_tui.tui.widgets.field import Field
 from lowmem_tui.tui.widgets.keybar import KeyBar
@@ -171,7 +171,7 @@ async def test_it_ends_while_the_main_screen_is_in_front(trial: Front) -> None:
     assert "Your edits are still staged." in line(trial)
     await trial.press("down")
     assert line(trial), "a key that was on its way takes nothing away"
-    with patch("lowmem_tui.tui.trials.READABLE", 0):
+    with patch("lowmem_tui.tui.session.trials.READABLE", 0):
         await trial.press("down")
     assert line(trial) == ""
     await trial.press("f8")

@@ -7,7 +7,7 @@ import pytest
 from lowmem_tui.model.plan import Effect, When
 from lowmem_tui.model.snapshot import Unit
 from lowmem_tui.model.unit import Key
-from lowmem_tui.policy.blame import may_have_killed
+from lowmem_tui.policy.incidents.blame import may_have_killed
 from tests.unit.servers import M, process, service, snapshot, usage
 
 A, B = "a.service", "b.service"

@@ -8,7 +8,7 @@ import pytest
 
 from lowmem_tui.model.snapshot import Situation, Unit, UnitSituation
 from lowmem_tui.model.unit import Key
-from lowmem_tui.policy.elsewhere import elsewhere
+from lowmem_tui.policy.checks.elsewhere import elsewhere
 from lowmem_tui.policy.plan import parse_set, plan
 
 from .servers import M, known, process, properties, service, situation, snapshot, usage

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lowmem_tui.policy.growth import Growth, Reach, Way, first, growth, in_words
+from lowmem_tui.policy.forecast.growth import Growth, Reach, Way, first, growth, in_words
 
 from .servers import M
 

@@ -18,10 +18,11 @@ MAY_LOOK_INTO = {
     "model": set[str](),
     "policy": {"model"},
     "host": {"model"},
+    "demo": {"model", "host"},
     "change": {"model", "policy", "host"},
     "setup": {"model", "policy", "host", "change"},
     "tui": {"model", "policy"},
-    "cli": {"model", "policy", "host", "change", "setup", "tui"},
+    "cli": {"model", "policy", "host", "change", "setup", "tui", "demo"},
     "": {"cli"},
 }
 
@@ -31,12 +32,12 @@ STANDARD_LIBRARY_ALONE = {"model", "policy", "host", "change"}
 LIBRARIES = [
     ("textual", ("tui/", "cli/screen.py")),
     ("rich", ("tui/",)),
-    ("jeepney", ("host/bus_jeepney.py", "host/jeepney_link.py")),
-    ("pydbus", ("host/bus_pydbus.py",)),
-    ("gi", ("host/bus_pydbus.py",)),
+    ("jeepney", ("host/dbus/jeepney_client.py", "host/dbus/jeepney_link.py")),
+    ("pydbus", ("host/dbus/pydbus_client.py",)),
+    ("gi", ("host/dbus/pydbus_client.py",)),
     ("subprocess", ("host/programs.py",)),
     ("psutil", ("host/facts.py",)),
-    ("crossplane", ("setup/nginx_config.py",)),
+    ("crossplane", ("setup/nginx/config.py",)),
 ]
 
 
@@ -102,7 +103,7 @@ NUMBERS = {
     "model/quantity.py": "single digits of a fraction; octal and hexadecimal notation",
     "policy/classify.py": "a tier of our own table, by a pattern of one digit",
     "host/reading.py": "a decimal fraction of the kernel's",
-    "host/systemd.py": "characters of an object path",
+    "host/dbus/systemd.py": "characters of an object path",
 }
 """Where a text is made a number, or asked whether it is one, by other means."""
 

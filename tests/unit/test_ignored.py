@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lowmem_tui.model.snapshot import UnitFile
-from lowmem_tui.policy.ignored import SETTINGS, Ignored, ignored, overridden
+from lowmem_tui.policy.checks.ignored import SETTINGS, Ignored, ignored, overridden
 
 UNIT = "app.service"
 PATH = f"/etc/systemd/system/{UNIT}"

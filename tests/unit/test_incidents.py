@@ -18,8 +18,8 @@ from lowmem_tui.model.incident import (
     UnitEvent,
     Victim,
 )
-from lowmem_tui.policy import incident_words
-from lowmem_tui.policy.incidents import join
+from lowmem_tui.policy.incidents import text as incident_words
+from lowmem_tui.policy.incidents.build import join
 
 A, B = "a.service", "b.service"
 MEMCG, NONE = "CONSTRAINT_MEMCG", "CONSTRAINT_NONE"

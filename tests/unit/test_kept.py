@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lowmem_tui.change.record import action_from
+from lowmem_tui.change.records.record import action_from
 from lowmem_tui.model import kept
 from lowmem_tui.model.errors import InvalidValueError
 from lowmem_tui.model.kept import KeptFile

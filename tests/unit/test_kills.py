@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from lowmem_tui.model.snapshot import Unit
 from lowmem_tui.model.unit import INFINITY
 from lowmem_tui.model.usage import Knobs
-from lowmem_tui.policy import telling
-from lowmem_tui.policy.kills import BOX, Goes, predict, predictions
-from lowmem_tui.policy.others import EARLYOOM, OOMD, STRANGERS, others
+from lowmem_tui.policy.forecast import prediction_text
+from lowmem_tui.policy.forecast.kills import BOX, Goes, predict, predictions
+from lowmem_tui.policy.forecast.userspace_killers import EARLYOOM, OOMD, STRANGERS, others
 
 from .servers import M, process, properties, service, snapshot, unit, usage
 
@@ -102,7 +102,7 @@ def test_where_nobody_is_chosen_by_score(
         assert found is not None
         assert found.instead.startswith(words)
         assert bool(found.kills) is not bool(words)
-        lines = list(telling.kills(found, server, 80))
+        lines = list(prediction_text.kills(found, server, 80))
         assert (lines == [f"    {found.instead}"]) is bool(words)
 
 

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lowmem_tui.policy.commands import commands, words_of
-from lowmem_tui.policy.launchers import (
+from lowmem_tui.policy.checks.launchers import (
     DOCKER,
     JOB,
     KNOWN,
@@ -30,6 +29,7 @@ from lowmem_tui.policy.launchers import (
     daemon,
     launch,
 )
+from lowmem_tui.policy.commands import commands, words_of
 
 # the command line as it stands in ExecStart=, where its work is done, what it is called
 ELSEWHERE: list[tuple[str, Place, str]] = [

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lowmem_tui.model.snapshot import Snapshot, Unit
 from lowmem_tui.model.unit import INFINITY, Limit
 from lowmem_tui.model.usage import Knobs
-from lowmem_tui.policy.oom import (
+from lowmem_tui.policy.forecast.oom import (
     Candidate,
     badness,
     cgroup_kill_order,

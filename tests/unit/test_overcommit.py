@@ -12,10 +12,10 @@ from lowmem_tui.model.plan import Edit
 from lowmem_tui.model.quantity import format_size, parse_value
 from lowmem_tui.model.snapshot import Situation, Snapshot, Unit
 from lowmem_tui.model.unit import INFINITY, Key, Tier
-from lowmem_tui.policy import whatif
 from lowmem_tui.policy.budget import Verdict, budget, held
+from lowmem_tui.policy.checks.overcommit import overcommitted
 from lowmem_tui.policy.classify import Kind
-from lowmem_tui.policy.overcommit import overcommitted
+from lowmem_tui.policy.forecast import whatif
 from lowmem_tui.policy.plan import plan
 from lowmem_tui.policy.protect import Role, proposals
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from lowmem_tui.model.errors import InvalidValueError
 from lowmem_tui.model.plan import Edit
 from lowmem_tui.model.unit import Key, Tier
-from lowmem_tui.policy.policy_file import PolicyFile, parse_policy
+from lowmem_tui.policy.files.policy_file import PolicyFile, parse_policy
 
 REDIS = "redis-server.service"
 NAMES = {n: n for n in (REDIS, "w@.service", "w@1.service", "w@2.service", "w.timer")} | {

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from lowmem_tui.model.plan import Action, ActionKind, FileChange, Notice, Plan
 from lowmem_tui.model.setup import Item, Look
 from lowmem_tui.model.unit import Key
+from lowmem_tui.policy.files.policy_file import parse_policy
+from lowmem_tui.policy.files.policy_text import Part, render, wished
 from lowmem_tui.policy.merge import merged
-from lowmem_tui.policy.policy_file import parse_policy
-from lowmem_tui.policy.policy_text import Part, render, wished
 
 SWAP = frozenset({"swap"})
 

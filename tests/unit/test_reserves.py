@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lowmem_tui.policy.reserves import (
+from lowmem_tui.policy.checks.reserves import (
     HugePages,
     huge_pages,
     min_free,
     parse_huge_pages,
     right,
 )
-from lowmem_tui.policy.shortages import Failures
+from lowmem_tui.policy.incidents.shortages import Failures
 
 M = 1 << 20
 FAILED = Failures(12, 12, 11, 0, 3, 2, 1.0)

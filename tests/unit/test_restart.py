@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lowmem_tui.model.unit import INFINITY, Key, Unlimited
-from lowmem_tui.policy.restart import (
+from lowmem_tui.policy.forecast.restart import (
     Death,
     Fate,
     Policy,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from lowmem_tui.model.errors import InvalidValueError
 from lowmem_tui.model.unit import Tier
 from lowmem_tui.policy.classify import matches, parse_config
-from lowmem_tui.policy.tiers_file import HEAD, with_tiers
+from lowmem_tui.policy.files.tiers_file import HEAD, with_tiers
 
 A, B = "a.service", "b.service"
 

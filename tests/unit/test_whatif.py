@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from lowmem_tui.model.snapshot import Snapshot, Unit
 from lowmem_tui.model.unit import INFINITY, Key, Value
 from lowmem_tui.model.usage import Knobs
-from lowmem_tui.policy.kills import Goes, predict
-from lowmem_tui.policy.oom import kill_order
-from lowmem_tui.policy.whatif import after, sentences
+from lowmem_tui.policy.forecast.kills import Goes, predict
+from lowmem_tui.policy.forecast.oom import kill_order
+from lowmem_tui.policy.forecast.whatif import after, sentences
 
 from .servers import M, host, process, properties, service, snapshot
 

@@ -15,9 +15,10 @@ from lowmem_tui.model.change import State
 from lowmem_tui.model.errors import LowmemError, RefusedError
 from lowmem_tui.model.plan import FileChange
 from lowmem_tui.model.text import plain
-from lowmem_tui.tui import report, trials
-from lowmem_tui.tui.facts import heading
 from lowmem_tui.tui.screens.sheet import MORE, Sheet
+from lowmem_tui.tui.session import trials
+from lowmem_tui.tui.text import plan_report
+from lowmem_tui.tui.text.unit_page import heading
 from lowmem_tui.tui.widgets.change_list import why_not
 from lowmem_tui.tui.widgets.diff import difference
 from lowmem_tui.tui.widgets.keybar import Key
@@ -185,7 +186,7 @@ class ChangeScreen(Sheet):
         """Return what it did, what undoing would do, or what that has done."""
         change, palette = self.change, self.lowmem.palette
         if self.stage is Stage.DONE and self._outcome is not None:
-            return report.of_outcome(self._outcome, touched="Restored")
+            return plan_report.of_outcome(self._outcome, touched="Restored")
         back = self.stage in {Stage.ASKING, Stage.WORKING}
         lines: list[Text] = []
         effects, actions = change.effects, change.actions
@@ -205,10 +206,10 @@ class ChangeScreen(Sheet):
                 lines.append(Text(f" {plain(change.said)}"))
         if effects:
             lines.append(heading("WHAT GOES BACK" if back else "WHAT CHANGED", width, palette))
-            lines += report.effects(effects, width)
+            lines += plan_report.effects(effects, width)
         if actions:
             lines.append(heading("AND WHAT IS DONE" if back else "WHAT WAS DONE", width, palette))
-            lines += report.actions(actions, len(change.files))
+            lines += plan_report.actions(actions, len(change.files))
         if self._files is None:
             lines.append(heading("FILES", width, palette))
             lines += [Text(f" {plain(path)}") for path in change.files]

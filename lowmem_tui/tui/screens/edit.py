@@ -13,10 +13,11 @@ from lowmem_tui.model.errors import LowmemError
 from lowmem_tui.model.snapshot import Unit
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy import dropin
-from lowmem_tui.tui import css_path, facts, forecast, report
-from lowmem_tui.tui.advice import advice, common_keys, has_swap
-from lowmem_tui.tui.palette import BAD
+from lowmem_tui.tui import css_path
 from lowmem_tui.tui.screens.full import FullScreen
+from lowmem_tui.tui.terminal.palette import BAD
+from lowmem_tui.tui.text import forecast, plan_report, unit_page
+from lowmem_tui.tui.text.setting_advice import advice, common_keys, has_swap
 from lowmem_tui.tui.widgets.field import Entry
 from lowmem_tui.tui.widgets.form import Beside, Form, one_of
 from lowmem_tui.tui.widgets.keybar import HELP, Key, KeyBar
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
     from lowmem_tui.model.snapshot import Situation, Snapshot, UnitSituation
     from lowmem_tui.model.unit import Key as Setting
     from lowmem_tui.policy.classify import Verdict
-    from lowmem_tui.tui.messages import SnapshotArrived
-    from lowmem_tui.tui.staged import Staged
+    from lowmem_tui.tui.session.messages import SnapshotArrived
+    from lowmem_tui.tui.session.staged import Staged
 
 CALM = 0.3
 """Seconds without a key before the plan is made again."""
@@ -234,7 +235,7 @@ class EditScreen(FullScreen):
         kernel = setting.kernel if setting else None
         swap = has_swap(unit, self.lowmem.snapshot)
         words = advice(key, tier, peak, kernel, self._limits.get(name), swap)
-        return Beside(facts.now(key, setting, unit.properties), words)
+        return Beside(unit_page.now(key, setting, unit.properties), words)
 
     # Asking, in the worker
 
@@ -415,7 +416,7 @@ class EditScreen(FullScreen):
             lines.append(Text.assemble((" On trial: ", "bold"), words))
         if self._plan is not None and self._known:
             mine = {*self.units, *(known.unit.name for known in self._known.values())}
-            lines += report.of_notices(self._plan, mine, named=len(self.units) > 1)
+            lines += plan_report.of_notices(self._plan, mine, named=len(self.units) > 1)
             if self._order:
                 lines.append(Text.assemble((" Kill order: ", "bold"), self._order))
         return lines

@@ -9,16 +9,16 @@ from textual.binding import Binding, BindingType
 
 from lowmem_tui.model.errors import LowmemError
 from lowmem_tui.model.text import plain
-from lowmem_tui.policy import telling, whatif
 from lowmem_tui.policy.budget import budget
-from lowmem_tui.policy.kills import predictions
-from lowmem_tui.policy.others import others
-from lowmem_tui.tui import forecast
-from lowmem_tui.tui.facts import heading
-from lowmem_tui.tui.history import history_of
-from lowmem_tui.tui.palette import BAD
+from lowmem_tui.policy.forecast import prediction_text, whatif
+from lowmem_tui.policy.forecast.kills import predictions
+from lowmem_tui.policy.forecast.userspace_killers import others
 from lowmem_tui.tui.screens.sheet import MORE, Sheet
-from lowmem_tui.tui.staged import Staged
+from lowmem_tui.tui.session.memory_history import history_of
+from lowmem_tui.tui.session.staged import Staged
+from lowmem_tui.tui.terminal.palette import BAD
+from lowmem_tui.tui.text import forecast
+from lowmem_tui.tui.text.unit_page import heading
 from lowmem_tui.tui.widgets.keybar import Key
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from lowmem_tui.model.snapshot import Situation, Snapshot
     from lowmem_tui.model.unit import Key as Setting
     from lowmem_tui.model.unit import Value
-    from lowmem_tui.policy.growth import Reach
+    from lowmem_tui.policy.forecast.growth import Reach
 
 MOST = 12
 """Kills that are told of the whole machine, and"""
@@ -132,14 +132,16 @@ class ForecastScreen(Sheet):
         yield from self._staged(snapshot, width)
         for found in predictions(snapshot, MOST):
             shown = found._replace(kills=found.kills[: MOST if not found.domain else INSIDE])
-            yield heading(telling.title(shown), width, palette)
-            yield from map(forecast.row, telling.kills(shown, snapshot, width))
-        yield from (Text(f" {said}") for said in telling.other_killers(others(snapshot)))
+            yield heading(prediction_text.title(shown), width, palette)
+            yield from map(forecast.row, prediction_text.kills(shown, snapshot, width))
+        yield from (Text(f" {said}") for said in prediction_text.other_killers(others(snapshot)))
         yield heading("How far it is, by the last minutes' growth:", width, palette)
-        yield from (Text(f" {said}") for said in telling.distances(self._distances(snapshot)))
+        yield from (
+            Text(f" {said}") for said in prediction_text.distances(self._distances(snapshot))
+        )
         yield heading("The budget: what the limits allow together", width, palette)
         advice = forecast.limits(self.lowmem, snapshot)
-        made = telling.budget_lines(budget(snapshot), advice, width - 2)
+        made = prediction_text.budget_lines(budget(snapshot), advice, width - 2)
         for n, line in enumerate(made):
             yield Text(f" {line}", no_wrap=not n)
 

@@ -9,7 +9,7 @@ from textual.screen import Screen
 
 if TYPE_CHECKING:
     from lowmem_tui.tui.app import LowmemApp
-    from lowmem_tui.tui.messages import TrialChanged
+    from lowmem_tui.tui.session.messages import TrialChanged
     from lowmem_tui.tui.widgets.trial_line import TrialLine
 
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.binding import Binding, BindingType
 
 from lowmem_tui import __version__
-from lowmem_tui.tui.columns import COLUMNS
 from lowmem_tui.tui.screens.full import FullScreen
 from lowmem_tui.tui.screens.sheet import MORE, StageKeys
+from lowmem_tui.tui.table.columns import COLUMNS
 from lowmem_tui.tui.widgets.keybar import keys_of
 from lowmem_tui.tui.widgets.lines import line
 from lowmem_tui.tui.widgets.page import Page

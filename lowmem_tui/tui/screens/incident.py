@@ -11,9 +11,9 @@ from textual.binding import Binding, BindingType
 from lowmem_tui.model.errors import LowmemError
 from lowmem_tui.model.quantity import format_size
 from lowmem_tui.model.text import plain
-from lowmem_tui.policy import incident_words
-from lowmem_tui.tui.facts import heading
+from lowmem_tui.policy.incidents import text as incident_words
 from lowmem_tui.tui.screens.sheet import MORE, Sheet
+from lowmem_tui.tui.text.unit_page import heading
 from lowmem_tui.tui.widgets.keybar import Key
 
 if TYPE_CHECKING:

@@ -11,12 +11,12 @@ from textual.binding import Binding, BindingType
 
 from lowmem_tui.model.errors import LowmemError
 from lowmem_tui.model.text import plain
-from lowmem_tui.policy import incident_words
-from lowmem_tui.policy.fate import activators
-from lowmem_tui.policy.incidents import join
-from lowmem_tui.tui.palette import BAD
+from lowmem_tui.policy.forecast.restart_text import activators
+from lowmem_tui.policy.incidents import text as incident_words
+from lowmem_tui.policy.incidents.build import join
 from lowmem_tui.tui.screens.full import FullScreen
 from lowmem_tui.tui.screens.incident import IncidentScreen
+from lowmem_tui.tui.terminal.palette import BAD
 from lowmem_tui.tui.widgets.incident_list import IncidentList
 from lowmem_tui.tui.widgets.keybar import HELP, KeyBar, keys_of
 from lowmem_tui.tui.widgets.prose import Prose

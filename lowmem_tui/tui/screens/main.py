@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.binding import Binding, BindingType
 
-from lowmem_tui.tui import rows
-from lowmem_tui.tui.figures import differs
-from lowmem_tui.tui.rows import Kind, View
 from lowmem_tui.tui.screens.full import FullScreen
+from lowmem_tui.tui.table import rows
+from lowmem_tui.tui.table.rows import Kind, View
+from lowmem_tui.tui.table.unit_table import NO_MARKS, Marks, UnitTable
+from lowmem_tui.tui.table.unit_values import differs
 from lowmem_tui.tui.widgets.header import Header
 from lowmem_tui.tui.widgets.keybar import KeyBar, keys_of
 from lowmem_tui.tui.widgets.prompt import Prompt
-from lowmem_tui.tui.widgets.unit_table import NO_MARKS, Marks, UnitTable
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
 
     from lowmem_tui.model.snapshot import Unit
-    from lowmem_tui.tui.rows import Row
+    from lowmem_tui.tui.table.rows import Row
     from lowmem_tui.tui.widgets.news import News
 
 FIND, FILTER = "Find", "Filter"
@@ -206,7 +206,7 @@ class MainScreen(FullScreen):
 
     def action_tag(self) -> None:
         """Tag the unit under the cursor, or untag it, and go on to the next."""
-        from lowmem_tui.tui.advice import keys_of
+        from lowmem_tui.tui.text.setting_advice import keys_of
 
         row = self._table.row
         if row is None:
@@ -317,8 +317,8 @@ class MainScreen(FullScreen):
 
     def action_sort_menu(self) -> None:
         """Choose the column to sort by from a list."""
-        from lowmem_tui.tui.columns import COLUMNS
         from lowmem_tui.tui.screens.choose import ChooseScreen
+        from lowmem_tui.tui.table.columns import COLUMNS
 
         def chosen(key: str | None) -> None:
             if key is not None:

@@ -11,10 +11,11 @@ from textual.binding import Binding, BindingType
 
 from lowmem_tui.model.errors import HalfDoneError, LowmemError
 from lowmem_tui.model.text import plain
-from lowmem_tui.tui import forecast, report, trials
-from lowmem_tui.tui.palette import BAD
 from lowmem_tui.tui.screens.sheet import MORE, Sheet
-from lowmem_tui.tui.staged import Staged
+from lowmem_tui.tui.session import trials
+from lowmem_tui.tui.session.staged import Staged
+from lowmem_tui.tui.terminal.palette import BAD
+from lowmem_tui.tui.text import forecast, plan_report
 from lowmem_tui.tui.widgets.keybar import Key
 
 if TYPE_CHECKING:
@@ -206,7 +207,9 @@ class ReviewScreen(Sheet):
             self.outcome = await app.change(work, edits)
         except LowmemError as error:
             self.trouble = str(error)
-            self._enter(Stage.FAILED, "" if isinstance(error, HalfDoneError) else report.UNCHANGED)
+            self._enter(
+                Stage.FAILED, "" if isinstance(error, HalfDoneError) else plan_report.UNCHANGED
+            )
             return
         running = await trials.ask(app) if trial else None
         if running is not None:
@@ -277,7 +280,7 @@ class ReviewScreen(Sheet):
     def lines(self, width: int) -> list[Text]:
         """Return the plan, or what it did."""
         if self.stage is Stage.DONE and self.outcome is not None:
-            return report.of_outcome(self.outcome)
+            return plan_report.of_outcome(self.outcome)
         lines: list[Text] = []
         if self.trouble:
             lines.append(Text(f" {plain(self.trouble)}", style=BAD))
@@ -285,7 +288,7 @@ class ReviewScreen(Sheet):
             fates: tuple[list[Text], list[Text]] = [], []
             if self._situation is not None and self.plan.effects:
                 fates = forecast.compared(self._situation, self.plan, width)
-            lines += report.of_plan(self.plan, width, self.lowmem.palette, *fates)
+            lines += plan_report.of_plan(self.plan, width, self.lowmem.palette, *fates)
         elif self.stage is Stage.SHOWN:
             lines.append(Text(" Nothing is staged. Enter on a unit opens its form."))
         return lines

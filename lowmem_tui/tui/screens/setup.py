@@ -8,10 +8,10 @@ from rich.text import Text
 from textual.binding import Binding, BindingType
 
 from lowmem_tui.model.text import plain
-from lowmem_tui.tui import guide_rows
-from lowmem_tui.tui.guide import Stand, guide_of
-from lowmem_tui.tui.palette import BAD
 from lowmem_tui.tui.screens.full import FullScreen
+from lowmem_tui.tui.session.setup_session import Stand, guide_of
+from lowmem_tui.tui.terminal.palette import BAD
+from lowmem_tui.tui.text import setup_rows
 from lowmem_tui.tui.widgets.keybar import KeyBar, keys_of
 from lowmem_tui.tui.widgets.picker import Picker
 from lowmem_tui.tui.widgets.prose import Prose
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from textual.app import ComposeResult
 
-    from lowmem_tui.tui.guide import Part
+    from lowmem_tui.tui.session.setup_session import Part
     from lowmem_tui.tui.widgets.picker import Row
 
 TALL = 18
@@ -183,7 +183,7 @@ class SetupScreen(FullScreen):
         return f"nothing is left to do{on_trial}" if guide.parts else "there are no steps"
 
     def _rows(self, width: int) -> Iterable[Row]:
-        return guide_rows.steps(self._guide.parts, width, self.lowmem.palette)
+        return setup_rows.steps(self._guide.parts, width, self.lowmem.palette)
 
     def _paint_about(self, _: int) -> list[Text]:
         if self._guide.trouble:

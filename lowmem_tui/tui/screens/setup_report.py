@@ -11,16 +11,16 @@ from lowmem_tui.model.change import KEPT
 from lowmem_tui.model.errors import LowmemError
 from lowmem_tui.model.quantity import format_size
 from lowmem_tui.model.text import plain
-from lowmem_tui.policy import telling
-from lowmem_tui.policy.aftermath import gained, in_force
 from lowmem_tui.policy.budget import budget, in_words
-from lowmem_tui.policy.kills import BOX, predict
-from lowmem_tui.policy.overcommit import overcommitted
-from lowmem_tui.tui import forecast
-from lowmem_tui.tui.facts import heading
-from lowmem_tui.tui.guide import Stand, guide_of
-from lowmem_tui.tui.palette import BAD
+from lowmem_tui.policy.checks.overcommit import overcommitted
+from lowmem_tui.policy.forecast import prediction_text
+from lowmem_tui.policy.forecast.gains import gained, in_force
+from lowmem_tui.policy.forecast.kills import BOX, predict
 from lowmem_tui.tui.screens.sheet import MORE, Sheet
+from lowmem_tui.tui.session.setup_session import Stand, guide_of
+from lowmem_tui.tui.terminal.palette import BAD
+from lowmem_tui.tui.text import forecast
+from lowmem_tui.tui.text.unit_page import heading
 from lowmem_tui.tui.widgets.change_list import did
 from lowmem_tui.tui.widgets.keybar import Key
 
@@ -179,5 +179,5 @@ def _kills(before: Snapshot, now: Snapshot, width: int) -> Iterator[Text]:
     old, new = plain(first.victim.unit, 60), plain(then.victim.unit, 60)
     yield Text(f" {old} as before." if old == new else f" {new}; it was {old}.", style="bold")
     heads = ("BEFORE", "NOW")
-    rows = telling.side_by_side(was, found, frozenset(), width, KILLS, heads)
+    rows = prediction_text.side_by_side(was, found, frozenset(), width, KILLS, heads)
     yield from map(forecast.row, rows)

@@ -11,12 +11,13 @@ from textual.binding import Binding, BindingType
 from lowmem_tui.model.errors import HalfDoneError, LowmemError, PutBackError
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.plan import is_triable
-from lowmem_tui.tui import forecast, report, trials
-from lowmem_tui.tui.facts import heading
-from lowmem_tui.tui.guide import guide_of
-from lowmem_tui.tui.palette import BAD
 from lowmem_tui.tui.screens.review import FOR_GOOD, TRIAL
 from lowmem_tui.tui.screens.sheet import MORE, Sheet
+from lowmem_tui.tui.session import trials
+from lowmem_tui.tui.session.setup_session import guide_of
+from lowmem_tui.tui.terminal.palette import BAD
+from lowmem_tui.tui.text import forecast, plan_report
+from lowmem_tui.tui.text.unit_page import heading
 from lowmem_tui.tui.widgets.keybar import Key
 
 if TYPE_CHECKING:
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
     from lowmem_tui.model.plan import Outcome, Plan
     from lowmem_tui.model.setup import Look, Progress, Wishes
     from lowmem_tui.model.snapshot import Situation
-    from lowmem_tui.tui.guide import Part
     from lowmem_tui.tui.screens.trial import TrialScreen
+    from lowmem_tui.tui.session.setup_session import Part
 
 POLL = 0.2
 """Seconds between two looks at how far it is."""
@@ -351,14 +352,14 @@ class SetupReviewScreen(Sheet):
             fates: tuple[list[Text], list[Text]] = [], []
             if self._situation is not None and self.plan.effects:
                 fates = forecast.compared(self._situation, self.plan, width)
-            lines += report.of_plan(self.plan, width, self.lowmem.palette, *fates)
+            lines += plan_report.of_plan(self.plan, width, self.lowmem.palette, *fates)
         return lines
 
     def _result(self, outcome: Outcome, width: int) -> list[Text]:
         if self._undone:
             return [Text(" It is taken back: everything is as it was before. H tells of both.")]
         palette = self.lowmem.palette
-        lines = report.of_outcome(outcome)
+        lines = plan_report.of_outcome(outcome)
         lines.append(heading("LOOKED AT AGAIN", width, palette))
         if self._is_so:
             lines.append(Text(" The step finds everything as it was wished for.", style="bold"))

@@ -10,11 +10,11 @@ from textual.binding import Binding, BindingType
 
 from lowmem_tui.model.errors import LowmemError
 from lowmem_tui.model.text import plain
-from lowmem_tui.tui import guide_rows
-from lowmem_tui.tui.facts import heading
-from lowmem_tui.tui.guide import ON_TRIAL, Stand, guide_of
 from lowmem_tui.tui.screens.full import FullScreen
 from lowmem_tui.tui.screens.sheet import StageKeys
+from lowmem_tui.tui.session.setup_session import ON_TRIAL, Stand, guide_of
+from lowmem_tui.tui.text import setup_rows
+from lowmem_tui.tui.text.unit_page import heading
 from lowmem_tui.tui.widgets.keybar import Key
 from lowmem_tui.tui.widgets.picker import Picker
 from lowmem_tui.tui.widgets.prose import Prose, hang
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from lowmem_tui.model.change import Change
     from lowmem_tui.model.setup import Item
-    from lowmem_tui.tui.guide import Part
+    from lowmem_tui.tui.session.setup_session import Part
     from lowmem_tui.tui.widgets.picker import Row
 
 DIGITS = "0123456789"
@@ -258,7 +258,7 @@ class StepScreen(FullScreen):
         return [Text(f"{plain(title, width):<{width}}", style="bold reverse", no_wrap=True)]
 
     def _rows(self, width: int) -> Iterable[Row]:
-        return guide_rows.page(self.part, width, self.lowmem.palette)
+        return setup_rows.page(self.part, width, self.lowmem.palette)
 
     def _paint_why(self, width: int) -> list[Text]:
         """Return the reason of the item below the cursor, as high as the longest of all."""
@@ -285,7 +285,7 @@ class StepScreen(FullScreen):
 
     def _reason(self, index: int, width: int) -> list[Text]:
         app = self.lowmem
-        said = guide_rows.why(self.part, index, app.glyphs)
+        said = setup_rows.why(self.part, index, app.glyphs)
         return [line for text in said for line in hang(text, width, app.console)]
 
     def _offers(self) -> Sequence[Key]:

@@ -9,9 +9,9 @@ from rich.text import Text
 from lowmem_tui.model.quantity import UNKNOWN, format_size
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import Key
-from lowmem_tui.tui import facts
-from lowmem_tui.tui.advice import keys_of
 from lowmem_tui.tui.screens.edit import SHORT, EditScreen
+from lowmem_tui.tui.text import unit_page
+from lowmem_tui.tui.text.setting_advice import keys_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,7 +51,7 @@ class TaggedScreen(EditScreen):
 
     def _paint_facts(self, width: int) -> list[Text]:
         return [
-            facts.heading("THESE UNITS, AND WHAT COUNTS NOW", width, self.lowmem.palette),
+            unit_page.heading("THESE UNITS, AND WHAT COUNTS NOW", width, self.lowmem.palette),
             *self._table(),
         ]
 
@@ -66,5 +66,5 @@ class TaggedScreen(EditScreen):
             text.append(f" {plain(name, NAME_WIDTH - 1):<{NAME_WIDTH}}")
             text.append(f"{UNKNOWN if rss is None else format_size(rss):>6}")
             for key, _, width in COLUMNS:
-                text.append(f" {facts.now(key, known.get(key), unit.properties):>{width - 1}}")
+                text.append(f" {unit_page.now(key, known.get(key), unit.properties):>{width - 1}}")
             yield text

@@ -12,10 +12,11 @@ from textual.binding import Binding, BindingType
 
 from lowmem_tui.model.errors import LowmemError
 from lowmem_tui.model.text import plain
-from lowmem_tui.tui import report, trials
-from lowmem_tui.tui.facts import heading
-from lowmem_tui.tui.palette import BAD
 from lowmem_tui.tui.screens.sheet import MORE, Sheet
+from lowmem_tui.tui.session import trials
+from lowmem_tui.tui.terminal.palette import BAD
+from lowmem_tui.tui.text import plan_report
+from lowmem_tui.tui.text.unit_page import heading
 from lowmem_tui.tui.widgets.keybar import Key
 
 if TYPE_CHECKING:
@@ -267,7 +268,7 @@ class TrialScreen(Sheet):
             lines = [Text(f" {plain(sentence)}") for sentence in self._end]
             lines += harm
             if done is not None:
-                lines += report.of_outcome(done, touched="Touched")
+                lines += plan_report.of_outcome(done, touched="Touched")
             return lines
         lines, trial = [], self.trial
         until = time.strftime("%H:%M:%S", time.localtime(trial.deadline))
@@ -286,12 +287,12 @@ class TrialScreen(Sheet):
             lines.append(Text(f" Note: {plain(trial.note)}"))
         if effects:
             lines.append(heading("WHAT IS TRIED", width, palette))
-            lines += report.effects(effects, width)
+            lines += plan_report.effects(effects, width)
         else:
             lines.append(Text(f" Units: {plain(' '.join(trial.units))}"))
         if self.outcome is not None:
             lines.append(heading("WHAT IT CAME TO", width, palette))
-            lines += report.of_outcome(self.outcome)
+            lines += plan_report.of_outcome(self.outcome)
         return lines
 
     def waiting(self) -> str:

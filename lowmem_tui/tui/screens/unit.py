@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from lowmem_tui.model.text import plain
-from lowmem_tui.policy import whatif
-from lowmem_tui.tui import facts, forecast
-from lowmem_tui.tui.history import history_of
+from lowmem_tui.policy.forecast import whatif
 from lowmem_tui.tui.screens.edit import SHORT, EditScreen
+from lowmem_tui.tui.session.memory_history import history_of
+from lowmem_tui.tui.text import forecast, unit_page
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,15 +55,15 @@ class UnitScreen(EditScreen):
     def _paint_head(self, width: int) -> list[Text]:
         app = self.lowmem
         unit = self.unit
-        lines = facts.identity(unit, self.verdict, app.glyphs)
+        lines = unit_page.identity(unit, self.verdict, app.glyphs)
         if self.app.size.height < SHORT:
-            lines = [facts.brief(unit, app.glyphs)]
+            lines = [unit_page.brief(unit, app.glyphs)]
         if app.backend.demo:
             demo = Text(no_wrap=True).append(" DEMO ", "bold reverse")
             lines[0] = demo.append_text(lines[0])
         # On a low screen the trial's line takes the place of this one: the form keeps its room.
         if self.app.size.height >= SHORT or not app.trials.in_sight:
-            lines += facts.line_of_memory(unit, history_of(app), app.glyphs, width)
+            lines += unit_page.line_of_memory(unit, history_of(app), app.glyphs, width)
         if app.notice:
             lines.append(Text(f" {plain(app.notice)}", style="bold"))
         return lines
@@ -72,19 +72,19 @@ class UnitScreen(EditScreen):
         unit, glyphs, palette = self.unit, self.lowmem.glyphs, self.lowmem.palette
         lines = []
         if self.app.size.height < SHORT:
-            lines += facts.identity(unit, self.verdict, glyphs)
-        lines += [facts.heading("MEMORY", width, palette), *facts.memory(unit, glyphs)]
+            lines += unit_page.identity(unit, self.verdict, glyphs)
+        lines += [unit_page.heading("MEMORY", width, palette), *unit_page.memory(unit, glyphs)]
         snapshot, history = self.lowmem.snapshot, history_of(self.app)
         if fates := list(forecast.fates(unit, snapshot, history, self.changes)):
-            lines += [facts.heading("IF IT DIES", width, palette), *fates]
+            lines += [unit_page.heading("IF IT DIES", width, palette), *fates]
         known = self._known.get(self.unit_name)
         own = {key: known.settings[key] for key in self._settings} if known else {}
         if own:
-            lines.append(facts.heading("SETTINGS AND THE FILES THEY STAND IN", width, palette))
-            lines += facts.settings(own, width)
+            lines.append(unit_page.heading("SETTINGS AND THE FILES THEY STAND IN", width, palette))
+            lines += unit_page.settings(own, width)
         if unit.usage is not None:
             count = len(unit.usage.processes)
-            lines.append(facts.heading(f"PROCESSES ({count})", width, palette))
+            lines.append(unit_page.heading(f"PROCESSES ({count})", width, palette))
             pid = unit.properties.main_pid if unit.properties else 0
-            lines += facts.processes(unit.usage.processes, pid)
+            lines += unit_page.processes(unit.usage.processes, pid)
         return lines

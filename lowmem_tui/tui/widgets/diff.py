@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from lowmem_tui.model.text import plain
-from lowmem_tui.tui.palette import ADDED, REMOVED
+from lowmem_tui.tui.terminal.palette import ADDED, REMOVED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

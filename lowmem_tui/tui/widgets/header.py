@@ -10,7 +10,7 @@ from rich.segment import Segment
 from lowmem_tui.model.quantity import format_size
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.budget import Verdict, budget
-from lowmem_tui.policy.oom import instead, next_to_die
+from lowmem_tui.policy.forecast.oom import instead, next_to_die
 from lowmem_tui.tui.widgets.lines import Line, Lines
 from lowmem_tui.tui.widgets.meter import Meter, draw
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from lowmem_tui.model.snapshot import Snapshot
     from lowmem_tui.model.usage import HostUsage
-    from lowmem_tui.tui.glyphs import Glyphs
-    from lowmem_tui.tui.palette import Palette
+    from lowmem_tui.tui.terminal.glyphs import Glyphs
+    from lowmem_tui.tui.terminal.palette import Palette
 
 
 NARROW = 60

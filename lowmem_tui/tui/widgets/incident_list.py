@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 
 from lowmem_tui.model.incident import Ending, Kind
 from lowmem_tui.model.text import plain
-from lowmem_tui.policy import incident_words
+from lowmem_tui.policy.incidents import text as incident_words
 from lowmem_tui.tui.widgets.lines import Lines, fit
 
 if TYPE_CHECKING:

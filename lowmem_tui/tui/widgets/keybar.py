@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from textual import events
     from textual.binding import BindingType
 
-    from lowmem_tui.tui.palette import Palette
+    from lowmem_tui.tui.terminal.palette import Palette
 
 
 class Key(NamedTuple):

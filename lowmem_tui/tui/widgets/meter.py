@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
     from rich.style import Style
 
-    from lowmem_tui.tui.glyphs import Glyphs
-    from lowmem_tui.tui.palette import Palette
+    from lowmem_tui.tui.terminal.glyphs import Glyphs
+    from lowmem_tui.tui.terminal.palette import Palette
 
 LEAST = 3
 """Cells below which a bar tells nothing."""

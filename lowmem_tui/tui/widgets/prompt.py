@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from rich.cells import cell_len
 from textual.message import Message
 
-from lowmem_tui.tui.pastes import first_line
+from lowmem_tui.tui.terminal.pastes import first_line
 from lowmem_tui.tui.widgets.lines import Lines, fit, line
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from textual import events
 
-    from lowmem_tui.tui.palette import Palette
+    from lowmem_tui.tui.terminal.palette import Palette
 
 LONGEST = 80
 

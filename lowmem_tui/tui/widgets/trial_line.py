@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 from rich.text import Text
 
 from lowmem_tui.model.text import plain
-from lowmem_tui.tui.trials import in_one_line
+from lowmem_tui.tui.session.trials import in_one_line
 from lowmem_tui.tui.widgets.lines import fit
 from lowmem_tui.tui.widgets.prose import Prose, hang
 

@@ -8,7 +8,7 @@ from textual.geometry import Region
 from textual.message import Message
 from textual.widgets import Input
 
-from lowmem_tui.tui.pastes import first_line
+from lowmem_tui.tui.terminal.pastes import first_line
 
 if TYPE_CHECKING:
     from textual import events

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from lowmem_tui.change.apply import apply
-from lowmem_tui.change.files import EtcFiles
-from lowmem_tui.change.kernel import KernelValues
+from lowmem_tui.change.machine.files import EtcFiles
+from lowmem_tui.change.machine.kernel import KernelValues
 from lowmem_tui.change.situation import situation
-from lowmem_tui.host.bus_jeepney import JeepneyManager
+from lowmem_tui.host.dbus.jeepney_client import JeepneyManager
 from lowmem_tui.host.sampler import ProcSampler
 from lowmem_tui.model.errors import (
     ManagerError,

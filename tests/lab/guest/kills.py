@@ -21,12 +21,12 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lowmem_tui.host.bus_jeepney import JeepneyManager
+from lowmem_tui.host.dbus.jeepney_client import JeepneyManager
 from lowmem_tui.host.sampler import ProcSampler
 from lowmem_tui.host.watcher import ALWAYS
 from lowmem_tui.model.snapshot import Snapshot, Unit
-from lowmem_tui.policy.kills import predict
-from lowmem_tui.policy.oom import (
+from lowmem_tui.policy.forecast.kills import predict
+from lowmem_tui.policy.forecast.oom import (
     Candidate,
     cgroup_kill_order,
     cgroup_total,

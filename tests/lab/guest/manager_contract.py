@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lowmem_tui.host.systemd import unit_name, unit_path
+from lowmem_tui.host.dbus.systemd import unit_name, unit_path
 from lowmem_tui.model.errors import ManagerError, ManagerGoneError
 from lowmem_tui.model.unit import INFINITY
 
@@ -31,10 +31,10 @@ UNITS = Path("/etc/systemd/system")
 
 def connect(**options: float) -> Manager:
     if BUS == "pydbus":
-        from lowmem_tui.host.bus_pydbus import PydbusManager
+        from lowmem_tui.host.dbus.pydbus_client import PydbusManager
 
         return PydbusManager(**options)
-    from lowmem_tui.host.bus_jeepney import JeepneyManager
+    from lowmem_tui.host.dbus.jeepney_client import JeepneyManager
 
     return JeepneyManager(**options)
 

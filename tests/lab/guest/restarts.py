@@ -14,10 +14,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lowmem_tui.host.bus_jeepney import JeepneyManager
+from lowmem_tui.host.dbus.jeepney_client import JeepneyManager
 from lowmem_tui.model.unit import INFINITY
-from lowmem_tui.policy import fate
-from lowmem_tui.policy.restart import Death, delay_before, dies_at_every_start, policy_of
+from lowmem_tui.policy.forecast import restart_text
+from lowmem_tui.policy.forecast.restart import Death, delay_before, dies_at_every_start, policy_of
 
 from .mortals import MEMORY, MORTALS, ONCE, Mortal
 from .nursery import UNITS, systemctl
@@ -40,12 +40,16 @@ def verdict(manager: JeepneyManager, mortal: Mortal) -> dict[str, object]:
     properties = manager.properties([unit(mortal)])[unit(mortal)]
     # As it is before its first start: the delay grows with what was restarted already.
     properties = replace(properties, n_restarts=0)
-    found = fate.outlook(properties)
+    found = restart_text.outlook(properties)
     policy = policy_of(properties)
     assert found is not None
     assert policy is not None
     said = found.now if mortal.dies == ONCE else found.start
-    words = fate.killed_now(found) if mortal.dies == ONCE else fate.at_every_start(found)
+    words = (
+        restart_text.killed_now(found)
+        if mortal.dies == ONCE
+        else restart_text.at_every_start(found)
+    )
     if mortal.dies == MEMORY:
         said = dies_at_every_start(policy, Death.OOM_KILL)
     return {

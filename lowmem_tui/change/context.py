@@ -1,0 +1,53 @@
+"""All that a recorded change is made with, and how one begins."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from lowmem_tui.change.records.records import Journal
+from lowmem_tui.change.transaction import in_words
+from lowmem_tui.model.errors import PutBackError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from contextlib import AbstractContextManager
+
+    from lowmem_tui.change.records.who import By
+    from lowmem_tui.change.steps import Hands
+    from lowmem_tui.model.ports import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One server, to be changed."""
+
+    hands: Hands
+    store: Store
+    lock: Callable[[], AbstractContextManager[None]]
+    """Keeps everybody else of us away. Raises RefusedError, NotPermittedError, OSError."""
+    wall: Callable[[], float]
+    """Seconds since 1970."""
+    monotonic: Callable[[], float]
+    """CLOCK_MONOTONIC: systemd's timers run on it."""
+    boot_id: str
+    by: Callable[[], By]
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    """Set from any thread: the change that is under way is put back."""
+
+    @property
+    def journal(self) -> Journal:
+        """The records."""
+        return Journal(self.store)
+
+    @contextlib.contextmanager
+    def exclusive(self) -> Generator[None, None, None]:
+        """Hold the lock. Raises RefusedError, NotPermittedError, PutBackError."""
+        with contextlib.ExitStack() as held:
+            try:
+                held.enter_context(self.lock())
+            except OSError as error:
+                raise PutBackError(f"Nothing was touched: {in_words(error)}.") from error
+            yield

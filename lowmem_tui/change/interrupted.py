@@ -1,0 +1,73 @@
+"""What was begun and not ended. Every start looks, so little is loaded where there is nothing."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from lowmem_tui.change.records.paths import DATA, RECORDS, SUMMARY
+from lowmem_tui.model.errors import InvalidValueError, PutBackError
+from lowmem_tui.model.text import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lowmem_tui.model.change import State
+    from lowmem_tui.model.ports import Store
+
+
+def interrupted(store: Store) -> bool:
+    """Tell whether there is something to settle, as far as root may see. PutBackError."""
+    try:
+        if store.read(DATA) is not None:
+            return True
+        if not store.names(RECORDS) and not store.troubles():
+            return False
+        from lowmem_tui.change.records.records import OPEN, Journal, public, shown
+
+        journal = Journal(store)
+        found = journal.read()
+        if found.strange or found.unread or store.troubles():
+            return True
+        # A record may have been written, and the summary not any more.
+        said, notices = public(store), journal.notices()
+        if any(record.state in OPEN for record in found.known) or said.notices != notices:
+            return True
+        return bool(found.known) and said.changes[::-1] != shown(found.known)
+    except InvalidValueError:
+        return True
+    except OSError as error:
+        from lowmem_tui.change.transaction import in_words
+
+        raise PutBackError(f"The history cannot be read: {in_words(error)}.") from error
+
+
+def incomplete(store: Store) -> Sequence[str]:
+    """Return a sentence on each change that was not rolled back whole."""
+    from lowmem_tui.model.change import State
+
+    return told(store, state=State.INCOMPLETE)
+
+
+def told(store: Store, *, state: State | None = None) -> Sequence[str]:
+    """Return sentences on what is not ended, by what everybody may read.
+
+    With ``state`` on the changes in that state alone.
+    """
+    said: list[str] = []
+    with contextlib.suppress(InvalidValueError, OSError):
+        if store.read(SUMMARY) is not None:
+            from lowmem_tui.change.records.records import public
+            from lowmem_tui.model.change import UNENDED
+
+            changes, notices = public(store)
+            said += [
+                plain(f"Change {change.id} by {change.by} is {UNENDED[change.state]}.", 1000)
+                for change in reversed(changes)
+                if change.state in UNENDED and (state is None or change.state is state)
+            ]
+            if state is None:
+                said += [plain(notice, 1000) for notice in notices]
+        if state is None:
+            said += store.troubles()
+    return said or ()

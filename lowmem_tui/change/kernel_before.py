@@ -1,0 +1,139 @@
+"""What the kernel had for what ran: written down before a change, and brought back after it."""
+
+from __future__ import annotations
+
+import contextlib
+from functools import partial
+from typing import TYPE_CHECKING
+
+from lowmem_tui.change.apply import ORDER
+from lowmem_tui.change.compare import same
+from lowmem_tui.change.records.record import LimitBefore, LiveBefore, ScoresBefore
+from lowmem_tui.change.revive import running
+from lowmem_tui.change.transaction import Restore
+from lowmem_tui.model.quantity import render_limit
+from lowmem_tui.model.text import plain
+from lowmem_tui.model.unit import CGROUP_FILES, Unlimited
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+    from lowmem_tui.change.records.record import Record
+    from lowmem_tui.change.steps import Hands
+    from lowmem_tui.model.plan import Effect, Plan
+    from lowmem_tui.model.unit import UnitProperties
+
+
+def live_before(plan: Plan, hands: Hands, before: Mapping[str, UnitProperties]) -> LiveBefore:
+    """Return what the kernel has now for the units of a plan. OSError.
+
+    Limits come in the order in which they are to be written: memory.high first, which pushes
+    pages out where memory.max kills.
+    """
+    limits: list[LimitBefore] = []
+    scores: list[ScoresBefore] = []
+    for key in ORDER:
+        for effect in plan.effects:
+            if effect.key is not key:
+                continue
+            unit = before[effect.unit]
+            if key in CGROUP_FILES:
+                limits += _limit(effect, unit, hands)
+            else:
+                scores += _scores(effect, unit, hands)
+    return LiveBefore(tuple(limits), tuple(scores), running(before, hands.manager))
+
+
+def _limit(effect: Effect, unit: UnitProperties, hands: Hands) -> Iterator[LimitBefore]:
+    now = None
+    if unit.control_group:
+        now = hands.kernel.limit(unit.control_group, CGROUP_FILES[effect.key])
+    group = unit.control_group if now is not None else ""
+    loaded = unit.loaded(effect.key)
+    before = now if now is not None else loaded
+    if isinstance(before, int | Unlimited):
+        yield LimitBefore(unit.name, effect.key, group, before)
+
+
+def _scores(effect: Effect, unit: UnitProperties, hands: Hands) -> Iterator[ScoresBefore]:
+    if unit.oom_score_adjust is None or not isinstance(effect.loaded, int):
+        return
+    found = []
+    if unit.control_group:
+        for pid, start in hands.kernel.processes(unit.control_group):
+            score = hands.kernel.oom_score_adj(pid, start)
+            if score is not None:
+                found.append((pid, start, score))
+    yield ScoresBefore(
+        unit.name, unit.control_group, unit.oom_score_adjust, effect.loaded, tuple(found)
+    )
+
+
+def restore(record: Record, hands: Hands, *, same_boot: bool) -> None:
+    """Bring back what the kernel had; systemd has been reloaded. OSError, ManagerError.
+
+    After another boot the processes are others: then it is what systemd has loaded.
+    """
+    for step in restoring(record, same_boot=same_boot):
+        step.undo(hands)
+
+
+def restoring(
+    record: Record, *, same_boot: bool, others: Collection[str] = ()
+) -> Iterator[Restore]:
+    """Yield the steps of ``restore``; of ``others`` it is what systemd has loaded in any case."""
+    for limit in record.live.limits:
+        here = same_boot and limit.unit not in others
+        what = f"{CGROUP_FILES[limit.key]} of {plain(limit.unit)}"
+        left = f"make {what} {render_limit(limit.before)}"
+        yield Restore(left, partial(_restore_limit, limit, here))
+    for scores in record.live.scores:
+        here = same_boot and scores.unit not in others
+        left = f"make oom_score_adj of {plain(scores.unit)} {scores.before} again"
+        yield Restore(left, partial(_restore_scores, scores, here))
+
+
+def _restore_limit(limit: LimitBefore, here: bool, hands: Hands) -> None:
+    unit = hands.manager.properties((limit.unit,))[limit.unit]
+    before = limit.before if here else unit.loaded(limit.key)
+    group = (here and limit.cgroup) or unit.control_group
+    if group and isinstance(before, int | Unlimited):
+        file = CGROUP_FILES[limit.key]
+        has = hands.kernel.limit(group, file)
+        if has is not None and not same(limit.key, has, before):
+            # It may end at any moment.
+            with contextlib.suppress(FileNotFoundError):
+                hands.kernel.set_limit(group, file, before)
+
+
+def _restore_scores(scores: ScoresBefore, same_boot: bool, hands: Hands) -> None:
+    """Give back each process its own score; those that came since, what they would have got."""
+    kernel = hands.kernel
+    unit = hands.manager.properties((scores.unit,))[scores.unit]
+    known = {(pid, start): was for pid, start, was in scores.processes} if same_boot else {}
+    came = kernel.processes(unit.control_group) if unit.control_group else ()
+    for pid, start in {**known, **dict.fromkeys(came)}:
+        was = known.get((pid, start), scores.before)
+        if was != scores.after and kernel.oom_score_adj(pid, start) == scores.after:
+            kernel.set_oom_score_adj(pid, start, was)
+
+
+def catch_up(record: Record, hands: Hands) -> None:
+    """Give what runs the values that systemd has loaded: it was started before they were.
+
+    OSError, ManagerError.
+    """
+    now = hands.manager.properties(record.units)
+    for limit in record.live.limits:
+        unit = now[limit.unit]
+        loaded = unit.loaded(limit.key)
+        if unit.control_group and isinstance(loaded, int | Unlimited):
+            with contextlib.suppress(FileNotFoundError):
+                hands.kernel.set_limit(unit.control_group, CGROUP_FILES[limit.key], loaded)
+    for scores in record.live.scores:
+        unit = now[scores.unit]
+        if not unit.control_group or unit.oom_score_adjust != scores.after:
+            continue
+        for pid, start in hands.kernel.processes(unit.control_group):
+            if hands.kernel.oom_score_adj(pid, start) == scores.before:
+                hands.kernel.set_oom_score_adj(pid, start, scores.after)

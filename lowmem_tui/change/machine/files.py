@@ -1,0 +1,408 @@
+"""Unit files and drop-ins on a real machine, written so that no crash leaves half a file."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import stat
+from typing import TYPE_CHECKING, Final
+
+from lowmem_tui.change.machine import attributes, exchange
+from lowmem_tui.host.reading import read_regular
+from lowmem_tui.model.errors import ChangedError, NotPermittedError, RefusedError
+from lowmem_tui.model.text import plain
+from lowmem_tui.model.unit import is_unit_name
+from lowmem_tui.policy import dropin
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+TRIAL_DROP_IN: Final = "zzz-lowmem-tui-trial.conf"
+"""Our drop-in under /run, which a reboot forgets: it comes after the other."""
+
+RUN_PLACE: Final = "/run/systemd/system"
+
+PLACES: Final = {
+    dropin.FOLDER: frozenset({dropin.OUR_NAME, *dropin.OTHERS}),
+    RUN_PLACE: frozenset({TRIAL_DROP_IN}),
+}
+"""The folders below which we write drop-ins, and the only names that we write there."""
+
+OWN: Final = frozenset(
+    {
+        "/etc/sysctl.d/zz-lowmem-tui.conf",
+        "/etc/systemd/journald.conf.d/zz-lowmem-tui.conf",
+        "/etc/systemd/system/swapfile.swap",
+        "/etc/systemd/system/lowmem-tui-zram.service",
+        "/etc/tmpfiles.d/zz-lowmem-tui.conf",
+        "/etc/nginx/conf.d/zz-lowmem-tui.conf",
+        "/etc/lowmem-tui/config.toml",
+    }
+)
+"""The other files that are ours."""
+
+FOREIGN: Final = "/etc/nginx/"
+"""Below it a line is put into files that are there already and belong to somebody else."""
+
+MADE_BY_US: Final = frozenset({"journald.conf.d", "lowmem-tui"})
+"""Folders that are removed with the last file in them, as a ``UNIT.d`` is."""
+
+LOCK: Final = "/run/lowmem-tui.lock"
+"""Held (flock(2)) by whoever changes the server."""
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+
+
+def temporary(name: str) -> str:
+    """Return the name under which a file is written: hidden, and no ``.conf``, so that systemd
+    does not read it should it be left behind.
+
+    It is always the same, so that the next writer finds and removes what a crash has left.
+    """  # noqa: D205
+    return f".{name}.new"
+
+
+class EtcFiles:
+    """``Files`` (model.ports) of this machine.
+
+    It writes and removes nothing but our drop-ins in a ``UNIT.d`` of /etc/systemd/system,
+    ``zzz-lowmem-tui-trial.conf`` in one of /run/systemd/system, and what ``OWN`` names; and it
+    changes, but never makes or removes, what is below ``FOREIGN``. No symbolic link at a file or
+    at its folder is followed for that.
+    """
+
+    def __init__(self, root: str = "/", *, owner: int = 0) -> None:
+        """Take the tree below `root`; `owner` is the uid that folders and files must have."""
+        self._root = root.rstrip("/")
+        self._owner = owner
+
+    @contextlib.contextmanager
+    def exclusive(self) -> Generator[None, None, None]:
+        """Hold the lock: nobody else of us changes this tree meanwhile.
+
+        Raises RefusedError when another does, NotPermittedError for an ordinary user, OSError.
+        """
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        try:
+            fd = os.open(self._root + LOCK, flags, 0o600)
+        except PermissionError as error:
+            raise NotPermittedError(
+                "Only root may change units: run the same with sudo."
+            ) from error
+        try:
+            if sentence := self._oddity(LOCK, os.fstat(fd), folder=False):
+                raise RefusedError(sentence)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                holder = os.read(fd, 20).decode("ascii", "replace").strip()
+                # The script of a trial takes the lock, too, and writes nothing into it.
+                if not os.path.exists(f"/proc/{holder}/stat"):
+                    holder = ""
+                raise RefusedError(
+                    "Another lowmem-tui is changing this server"
+                    f"{f' (process {plain(holder)})' if holder else ''}: wait until it has ended."
+                ) from error
+            # For the sentence above alone.
+            with contextlib.suppress(OSError):
+                os.ftruncate(fd, 0)
+                os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+            yield
+        finally:
+            # Linux has closed it, whatever it says.
+            with contextlib.suppress(OSError):
+                os.close(fd)
+
+    def read(self, path: str) -> str | None:
+        """See ``Files``: bounded, and no pipe or device is waited for (host.reading)."""
+        data = read_regular(self._root + path)
+        return None if data is None else data.decode("utf-8", "surrogateescape")
+
+    def obstacle(self, path: str) -> str:
+        """See ``Files``."""
+        place, folder, name = _parts(path)
+        shown = plain(f"{place}/{folder}")
+        try:
+            with self._open(place) as above:
+                try:
+                    found = os.stat(folder, dir_fd=above, follow_symlinks=False)
+                except FileNotFoundError:
+                    return ""
+                if sentence := self._oddity(shown, found, folder=True):
+                    return sentence
+                if place in PLACES and found.st_mode & stat.S_IWGRP and found.st_gid:
+                    return f"{shown} can be written by group {found.st_gid}: `chmod g-w` it."
+                inside = os.open(folder, _FOLDER | os.O_NOFOLLOW, dir_fd=above)
+                try:
+                    found = os.stat(name, dir_fd=inside, follow_symlinks=False)
+                    sentence = self._oddity(plain(path), found, folder=False)
+                    return sentence or (
+                        attributes.obstacle(path, inside) if is_others(path) else ""
+                    )
+                except FileNotFoundError:
+                    return ""
+                finally:
+                    os.close(inside)
+        except FileNotFoundError:
+            return ""
+
+    def _oddity(self, path: str, found: os.stat_result, *, folder: bool) -> str:
+        if stat.S_ISLNK(found.st_mode):
+            return f"{path} is a symbolic link, which is not followed: put a real one in its place."
+        if not (stat.S_ISDIR if folder else stat.S_ISREG)(found.st_mode):
+            kind = "folder" if folder else "file"
+            return f"{path} is no ordinary {kind}: move it away."
+        if found.st_uid != self._owner:
+            return f"{path} belongs to user {found.st_uid}, not to root: `chown root` it."
+        if found.st_mode & stat.S_IWOTH:
+            return f"{path} can be written by everybody: `chmod o-w` it."
+        return ""
+
+    def write(self, path: str, text: str) -> None:
+        """See ``Files``. PermissionError for a path that is none of ours, whoever asks.
+
+        ChangedError, with nothing changed, if the file is edited while the new one is synced.
+        """
+        place, folder, name = _parts(path)
+        was = self.read(path)
+        if is_others(path):
+            self.edit(path, text, was)
+            return
+
+        def check() -> None:
+            if self.read(path) != was:
+                raise _changed(path)
+
+        with self._open(place) as above:
+            made = _make(folder, above)
+            try:
+                with self._inside(folder, above) as inside:
+                    if made:
+                        os.fchmod(inside, 0o755)
+                        os.fsync(above)
+                    replace(name, _bytes(text), inside, check=check)
+            except BaseException:
+                if made:
+                    with contextlib.suppress(OSError):
+                        os.rmdir(folder, dir_fd=above)
+                raise
+
+    def edit(self, path: str, text: str, known: str | None) -> None:
+        """See ``Files``."""
+        place, folder, _ = _parts(path)
+        with self._open(place) as above, self._inside(folder, above) as inside:
+            _edit(path, _bytes(text), inside, known)
+
+    def remove(self, path: str) -> None:
+        """See ``Files``. A file that is gone already is no error."""
+        place, folder, name = _parts(path)
+        if is_others(path):
+            raise PermissionError(errno.EPERM, "it is no file of lowmem-tui", path)
+        with self._open(place) as above:
+            try:
+                with self._inside(folder, above) as inside:
+                    for each in (temporary(name), name):
+                        with contextlib.suppress(FileNotFoundError):
+                            os.unlink(each, dir_fd=inside)
+                    os.fsync(inside)
+            except FileNotFoundError:
+                return
+            if not _ours(place, folder):
+                return
+            try:
+                os.rmdir(folder, dir_fd=above)
+            except OSError as error:
+                if error.errno not in {errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT, errno.EBUSY}:
+                    raise
+                return
+            os.fsync(above)
+
+    def tidy(self, path: str) -> None:
+        """See ``Files``."""
+        place, folder, name = _parts(path)
+        try:
+            with self._open(place) as above:
+                with (
+                    self._inside(folder, above) as inside,
+                    contextlib.suppress(FileNotFoundError),
+                ):
+                    if is_others(path):
+                        exchange.resume(_place(name, inside))
+                    os.unlink(temporary(name), dir_fd=inside)
+                if _ours(place, folder):
+                    with contextlib.suppress(OSError):
+                        os.rmdir(folder, dir_fd=above)
+        except (FileNotFoundError, NotADirectoryError):
+            return
+
+    @contextlib.contextmanager
+    def _open(self, place: str) -> Generator[int, None, None]:
+        fd = os.open(self._root + place, _FOLDER)
+        try:
+            yield fd
+        finally:
+            os.close(fd)
+
+    @contextlib.contextmanager
+    def _inside(self, folder: str, above: int) -> Generator[int, None, None]:
+        """Open a ``UNIT.d``: a real folder that belongs to root, or OSError."""
+        fd = os.open(folder, _FOLDER | os.O_NOFOLLOW, dir_fd=above)
+        try:
+            if os.fstat(fd).st_uid != self._owner:
+                raise PermissionError(errno.EPERM, "it does not belong to root", folder)
+            yield fd
+        finally:
+            os.close(fd)
+
+
+def is_unit_file(path: str) -> bool:
+    """Tell whether systemd must reload to take notice of this file."""
+    return path.startswith((f"{dropin.FOLDER}/", f"{RUN_PLACE}/"))
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+def is_others(path: str) -> bool:
+    """Tell whether a path that we may write is that of somebody else's file."""
+    return path.startswith(FOREIGN) and path not in OWN
+
+
+def is_ours(path: str) -> bool:
+    """Tell whether this is a path that we may write."""
+    try:
+        return bool(_parts(path))
+    except PermissionError:
+        return False
+
+
+def is_trial(path: str) -> bool:
+    """Tell whether this is the path of a trial's drop-in."""
+    return is_ours(path) and path.endswith(f"/{TRIAL_DROP_IN}")
+
+
+def _ours(place: str, folder: str) -> bool:
+    return place in PLACES or folder in MADE_BY_US
+
+
+def _parts(path: str) -> tuple[str, str, str]:
+    """Return the place, the folder and the name of a path that we may write."""
+    above, _, name = path.rpartition("/")
+    place, _, folder = above.rpartition("/")
+    drop_in = name in PLACES.get(place, ()) and (
+        folder.endswith(".d") and is_unit_name(folder.removesuffix(".d"))
+    )
+    if drop_in or path in OWN or _is_foreign(path, (folder, name)):
+        return place, folder, name
+    raise PermissionError(errno.EPERM, "it is no file of lowmem-tui", path)
+
+
+def _is_foreign(path: str, names: tuple[str, str]) -> bool:
+    """Tell whether this is a file below ``FOREIGN``, by a path that goes straight to it."""
+    return (
+        path.startswith(FOREIGN)
+        and path.isprintable()
+        and "//" not in path
+        and not any(part in {".", ".."} for part in path.split("/"))
+        and all(names)
+        and not names[1].startswith(".")
+    )
+
+
+def _make(folder: str, above: int) -> bool:
+    try:
+        os.mkdir(folder, 0o755, dir_fd=above)
+    except FileExistsError:
+        return False
+    return True
+
+
+def replace(
+    name: str,
+    data: bytes,
+    inside: int,
+    mode: int = 0o644,
+    check: Callable[[], None] = lambda: None,
+) -> None:
+    """Put a whole file in the place of another in a folder (open as ``inside``), durably.
+
+    Or leave everything as it was. OSError as the kernel gives it, and what ``check`` raises: it is
+    called when all that takes time is done.
+    """
+    new = temporary(name)
+    fd = _create(new, inside)
+    try:
+        try:
+            _write_all(fd, data)
+            # Whatever the umask said.
+            os.fchmod(fd, mode)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        check()
+        os.rename(new, name, src_dir_fd=inside, dst_dir_fd=inside)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(new, dir_fd=inside)
+        raise
+    os.fsync(inside)
+
+
+def _edit(path: str, data: bytes, inside: int, known: str | None) -> None:
+    """Put other bytes into a file that belongs to somebody else: all else of it stays.
+
+    ChangedError, RefusedError, OSError; nothing is changed then.
+    """
+    name = path.rpartition("/")[2]
+    place = _place(name, inside)
+    exchange.resume(place)
+    try:
+        has, was = attributes.carried(path, inside)
+    except FileNotFoundError as error:
+        raise error if known is None else _changed(path) from error
+    if was.decode("utf-8", "surrogateescape") != known:
+        raise _changed(path)
+    new = temporary(name)
+    fd = _create(new, inside)
+    try:
+        try:
+            attributes.begin(fd, has, plain(path))
+            _write_all(fd, data)
+            attributes.finish(fd, has, plain(path))
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        # The administrator may have saved it meanwhile: then that is what stays.
+        if not exchange.put(place, new, attributes.in_words(has, was)):
+            raise _changed(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(new, dir_fd=inside)
+        raise
+
+
+def _place(name: str, inside: int) -> exchange.Place:
+    return exchange.Place(name, inside, lambda each: attributes.look(each, inside))
+
+
+def _changed(path: str) -> ChangedError:
+    return ChangedError(f"{plain(path)} was edited meanwhile and is left alone: look at it.")
+
+
+def _create(new: str, inside: int) -> int:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        return os.open(new, flags, 0o600, dir_fd=inside)
+    except FileExistsError:
+        # One writer at a time holds the lock, so this is what a crash has left.
+        os.unlink(new, dir_fd=inside)
+        return os.open(new, flags, 0o600, dir_fd=inside)
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(fd, rest) :]

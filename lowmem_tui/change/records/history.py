@@ -1,0 +1,73 @@
+"""Reading the history: for everybody, and without systemd."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from lowmem_tui.change.records.records import Journal, public, shown, summary
+from lowmem_tui.change.transaction import in_words
+from lowmem_tui.model.change import State
+from lowmem_tui.model.errors import (
+    InvalidValueError,
+    NotPermittedError,
+    PutBackError,
+    RefusedError,
+)
+from lowmem_tui.model.text import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lowmem_tui.model.change import Change, Trial
+    from lowmem_tui.model.plan import FileChange
+    from lowmem_tui.model.ports import Store
+
+
+def history(store: Store, *, everything: bool, trial: Trial | None) -> Sequence[Change]:
+    """Return what was done, the newest first; ``trial`` is the one that runs.
+
+    ``everything`` reads the records, which only root may; else it is the summary. Raises
+    PutBackError, NotPermittedError.
+    """
+    try:
+        changes = summary(store)[::-1] if not everything else shown(Journal(store).records())
+    except PermissionError as error:
+        raise NotPermittedError(
+            "The history cannot be read by this user: run the same with sudo."
+        ) from error
+    except OSError as error:
+        raise PutBackError(f"The history cannot be read: {in_words(error)}.") from error
+    running = trial.id if trial else ""
+    # One that is over is written down as such only when the next change is made.
+    return [
+        replace(change, state=State.EXPIRED)
+        if change.state is State.TRIAL and change.id != running
+        else change
+        for change in reversed(changes)
+    ]
+
+
+def notices(store: Store) -> Sequence[str]:
+    """Return sentences on records that are not in the history: nobody could understand them."""
+    with contextlib.suppress(OSError, InvalidValueError):
+        return [plain(notice, 1000) for notice in public(store).notices]
+    return ()
+
+
+def files_of(store: Store, change: str) -> Sequence[FileChange]:
+    """Return the files of a change, each before and after it; of a trial that runs, its own.
+
+    Raises RefusedError (there is no such change), PutBackError, NotPermittedError.
+    """
+    try:
+        for record in Journal(store).records():
+            if str(record.id) == change:
+                tried = record.trial if record.state is State.TRIAL else None
+                return tried.files if tried else record.plan.files
+    except PermissionError as error:
+        raise NotPermittedError("What was in the files is shown to root alone.") from error
+    except OSError as error:
+        raise PutBackError(f"The history cannot be read: {in_words(error)}.") from error
+    raise RefusedError(f"Of change {plain(change, 20)} there is no record any more.")

@@ -1,0 +1,109 @@
+"""Rolling back what a record tells of: a change that was interrupted, or is incomplete."""
+
+from __future__ import annotations
+
+import contextlib
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+from lowmem_tui.change.apply import needs_reload
+from lowmem_tui.change.kernel_before import restoring
+from lowmem_tui.change.records.records import undone
+from lowmem_tui.change.revive import revive
+from lowmem_tui.change.steps import Act, Reload, WriteFile
+from lowmem_tui.change.transaction import Restore, roll_back
+from lowmem_tui.change.trials.trial import TrialFile
+from lowmem_tui.model.change import KEPT
+from lowmem_tui.model.errors import LowmemError, UnsupportedError
+from lowmem_tui.model.plan import ActionKind, Phase
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from lowmem_tui.change.context import Site
+    from lowmem_tui.change.records.record import Record
+    from lowmem_tui.change.steps import Hands, Step
+    from lowmem_tui.model.plan import Action, FileChange
+
+
+class Rolled(NamedTuple):
+    """What rolling back came to."""
+
+    left: tuple[str, ...]
+    """What it could not do, each as what to do by hand; systemd's reload is not among it."""
+    unreloaded: str
+    """Why systemd did not read the files again; "" if it did."""
+    revived: tuple[str, ...]
+    """Sentences on units that were started again."""
+
+
+def rolled_back(site: Site, record: Record, records: Iterable[Record] = ()) -> Rolled:
+    """Make all that a change did as it was, as far as that goes; may be done again and again.
+
+    What later changes of ``records`` have made otherwise is theirs, and is left alone.
+    """
+    here = record.boot_id == site.boot_id
+    left = roll_back(list(_steps(site, record, records, here=here)), site.hands)
+    for file in (*record.plan.files, *(record.trial.files if record.trial else ())):
+        with contextlib.suppress(OSError):
+            site.hands.files.tidy(file.path)
+    unreloaded = next((why for step, why in left.items() if isinstance(step, Reload)), "")
+    rest = dict.fromkeys(why for step, why in left.items() if not isinstance(step, Reload))
+    revived: tuple[str, ...] = ()
+    if here and not unreloaded:
+        try:
+            revived = tuple(revive(record.live.active, site.hands.manager))
+        except (OSError, LowmemError):
+            revived = (
+                "Whether a unit has failed meanwhile is not known: see `systemctl --failed`.",
+            )
+    return Rolled(tuple(rest), unreloaded, revived)
+
+
+def _steps(site: Site, record: Record, records: Iterable[Record], *, here: bool) -> Iterator[Step]:
+    """Yield the steps in the order in which they were done."""
+    later = _later(record, records)
+    paths = {path for each in later for path in each.paths}
+    values = {_name(action) for each in later for action in each.plan.actions}
+    units = {unit for each in later for unit in each.units}
+    acts = [
+        action
+        for action in record.plan.actions
+        if action.kind.repeats or _name(action) not in values
+    ]
+    files = [file for file in record.plan.files if file.path not in paths]
+    if record.trial is not None:
+        files = [file for file in files if _is_ours(site, file)]
+        yield from (TrialFile(file.path) for file in record.trial.files)
+    yield from (Act(action) for action in acts if action.phase is Phase.EARLY)
+    yield from (WriteFile(file.path, file.before, file.after) for file in files)
+    yield from (Act(action) for action in acts if action.phase is Phase.FILES)
+    if record.trial is not None or needs_reload(record.plan, record.plan.files):
+        yield Reload()
+    yield from restoring(record, same_boot=here, others=units)
+    yield from (Act(action) for action in acts if action.phase is Phase.LATE)
+    for action in acts:
+        if action.kind is ActionKind.SYSCTL and action.before:
+            yield Restore(Act(action).left, partial(_is_there, action))
+
+
+def _later(record: Record, records: Iterable[Record]) -> list[Record]:
+    back = undone(records := list(records))
+    return [r for r in records if r.id > record.id and r.state in KEPT and r.id not in back]
+
+
+def _is_there(action: Action, hands: Hands) -> None:
+    """Raise UnsupportedError for a setting that this kernel does not have (any more)."""
+    if not hands.system.get(action.kind, action.what):
+        raise UnsupportedError("this kernel has no such setting")
+
+
+def _name(action: Action) -> tuple[str, str]:
+    return action.kind, action.what
+
+
+def _is_ours(site: Site, file: FileChange) -> bool:
+    """Tell whether a final file of a trial may have been written: it was being kept."""
+    with contextlib.suppress(OSError):
+        return site.hands.files.read(file.path) == file.after
+    return True

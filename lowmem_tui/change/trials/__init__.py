@@ -1,0 +1,1 @@
+"""Changes that revert unless they are confirmed."""

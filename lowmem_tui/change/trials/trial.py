@@ -1,0 +1,261 @@
+"""A trial: a change that a reboot forgets and that systemd's own timer takes back.
+
+The order is what makes it safe. The record comes first, then the script and its data, then the
+timer; only then is anything changed. Dead at any instant, the timer or the reboot brings the
+server back. What is under /run/lowmem-tui/trial says how far it is:
+
+data         there is something to take back
+confirming   it is being kept: the script leaves everything alone
+result       the script has taken it back
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from lowmem_tui.change.kernel_before import restoring
+from lowmem_tui.change.records import paths
+from lowmem_tui.change.records.record import TrialRun
+from lowmem_tui.change.records.recorder import RecordBook
+from lowmem_tui.change.revive import revive
+from lowmem_tui.change.steps import Reload
+from lowmem_tui.change.transaction import roll_back
+from lowmem_tui.change.trials import script
+from lowmem_tui.model.change import State, Trial
+from lowmem_tui.model.errors import (
+    HalfDoneError,
+    InvalidValueError,
+    LowmemError,
+    ManagerError,
+    PutBackError,
+    RefusedError,
+    UnreloadedError,
+)
+from lowmem_tui.model.text import plain
+from lowmem_tui.model.trial import TrialNotice
+
+if TYPE_CHECKING:
+    from lowmem_tui.change.context import Site
+    from lowmem_tui.change.records.record import Record
+    from lowmem_tui.change.steps import Hands, Step
+    from lowmem_tui.model.plan import FileChange, Plan
+
+ROOM_FILES = (paths.DATA, paths.RESULT, paths.CONFIRMING, paths.SCRIPT, paths.NOTICE)
+"""In the order in which they are removed: without data the script does nothing."""
+
+_TOO_LATE = "The trial was over before all of it was done: give it more seconds"
+
+_TRIES = 20
+"""How often we ask whether the timer is armed, a quarter of a second apart."""
+
+
+def timer_name(number: int) -> str:
+    """Return the name of the timer and its service, without the suffix."""
+    return f"lowmem-tui-trial-{number}"
+
+
+class TrialBook(RecordBook):
+    """The ``Book`` (change.apply) of a trial that begins."""
+
+    def __init__(
+        self, site: Site, plan: Plan, note: str, seconds: int, files: tuple[FileChange, ...]
+    ) -> None:
+        super().__init__(site, plan, note)
+        self._seconds, self._files = seconds, files
+        self._run: TrialRun | None = None
+
+    def _begin(self, record: Record) -> None:
+        site, seconds = self._site, self._seconds
+        run = TrialRun(seconds, site.wall() + seconds, site.monotonic() + seconds, self._files)
+        record = replace(record, trial=run)
+        data = script.data(record)
+        super()._begin(record)
+        try:
+            site.store.write(paths.DATA, data)
+            site.store.write(paths.SCRIPT, script.script())
+            site.store.write(paths.NOTICE, notice(record, run).render())
+            arm(site, record.id, seconds)
+        except (OSError, LowmemError) as error:
+            self.failed(error)
+            raise
+        self._run = run
+
+    def check(self) -> None:
+        """Raise PutBackError when the time is over: the script may be at work.
+
+        It waits for our lock, but not for ever, and a process can be stopped for any time.
+        """
+        if self._run is not None and self._site.monotonic() >= self._run.monotonic:
+            raise PutBackError(_TOO_LATE)
+
+    def done(self) -> None:
+        """See ``Book``."""
+        self.check()
+        store = self._site.store
+        if store.read(paths.DATA) is None or store.read(paths.RESULT) is not None:
+            raise PutBackError(_TOO_LATE)
+        self._end(State.TRIAL)
+
+    def failed(self, failure: BaseException) -> None:
+        """See ``Book``."""
+        # With something left to put back, the timer stays: it is the one that still can.
+        left = isinstance(failure, HalfDoneError | UnreloadedError)
+        if self.record is not None and not left:
+            clear(self._site, self.record.id)
+            super().failed(failure)
+
+
+def notice(record: Record, run: TrialRun) -> TrialNotice:
+    """Return what everybody may read of a trial."""
+    return TrialNotice(
+        number=str(record.id),
+        by=str(record.by),
+        note=plain(record.note),
+        units=record.units,
+        deadline=run.deadline,
+        monotonic=run.monotonic,
+    )
+
+
+def arm(site: Site, number: int, seconds: float) -> None:
+    """Arm the timer, and see that it is armed. ManagerError."""
+    name = timer_name(number)
+    manager = site.hands.manager
+    manager.start_revert_timer(name, seconds, (script.SHELL, paths.SCRIPT, str(number)))
+    timer = f"{name}.timer"
+    for _ in range(_TRIES):
+        if manager.properties((timer,))[timer].active_state == "active":
+            return
+        time.sleep(0.25)
+    raise ManagerError(
+        "systemd did not arm the timer that would take the trial back: see `journalctl -b "
+        "_PID=1`, or apply it without a trial."
+    )
+
+
+def clear(site: Site, number: int) -> None:
+    """Forget a trial that is over; what cannot be removed now is left for the next start."""
+    with contextlib.suppress(OSError, RefusedError):
+        for path in ROOM_FILES:
+            site.store.remove(path)
+    with contextlib.suppress(LowmemError):
+        site.hands.manager.stop_unit(f"{timer_name(number)}.timer")
+
+
+def running_of(record: Record, run: TrialRun, monotonic: float) -> Trial:
+    """Return the trial that a record is of."""
+    said = notice(record, run)
+    left = max(0.0, said.left(monotonic))
+    return Trial(said.id, said.by, said.note, said.units, said.deadline, left)
+
+
+def sentence(trial: Trial) -> str:
+    """Return who tries what, and for how long yet."""
+    until = time.strftime("%H:%M:%S", time.localtime(trial.deadline))
+    return plain(
+        f"{trial.by} tries a change of {', '.join(trial.units)} until {until} "
+        f"({trial.left:.0f} s left)"
+    )
+
+
+class ConfirmBook:
+    """The ``Book`` (change.apply) of a trial that is being kept."""
+
+    def __init__(self, site: Site, record: Record) -> None:
+        self._site, self._record = site, record
+
+    def ahead(self, before: object) -> None:
+        """See ``Book``."""
+        del before
+        try:
+            # From here on the next start would finish it.
+            self._put(State.CONFIRMING)
+            # And from here on the script leaves it alone, should the time be over meanwhile.
+            self._site.store.write(paths.CONFIRMING, "")
+            self._check()
+        except (OSError, LowmemError) as error:
+            self.failed(error)
+            raise
+
+    def _check(self) -> None:
+        """Raise RefusedError if the script may have begun: it waits for our lock, not for ever."""
+        site, run = self._site, self._record.trial
+        if run is not None and (
+            site.monotonic() >= run.monotonic + script.PATIENCE
+            or site.store.read(paths.RESULT) is not None
+        ):
+            raise RefusedError(
+                "The time of the trial was over before it could be kept: apply it again."
+            )
+
+    def done(self) -> None:
+        """See ``Book``."""
+        self._put(State.CONFIRMED)
+
+    def failed(self, failure: BaseException) -> None:
+        """See ``Book``."""
+        with contextlib.suppress(OSError):
+            if isinstance(failure, HalfDoneError) and not self._is_tried():
+                return
+            self._site.store.remove(paths.CONFIRMING)
+            self._put(State.TRIAL)
+
+    def _is_tried(self) -> bool:
+        """Tell whether every file is as it was in the trial, so that the script can end it."""
+        files = self._site.hands.files
+        return all(files.read(file.path) == file.before for file in kept_files(self._record))
+
+    def _put(self, state: State) -> None:
+        self._site.journal.put(self._record.to(state))
+        self._site.journal.publish()
+
+
+def kept_files(record: Record) -> tuple[FileChange, ...]:
+    """Return the changes of files that keep a trial: the final ones come, its own go."""
+    if record.trial is None:
+        raise InvalidValueError("This change was not tried.")
+    gone = (replace(file, before=file.after, after=None) for file in record.trial.files)
+    return (*record.plan.files, *gone)
+
+
+def take_back(site: Site, record: Record) -> list[str]:
+    """Make everything as it was before a trial; may be done twice. PutBackError, ManagerError.
+
+    Returns sentences on what else was to be done. What the script does, in Python.
+    """
+    left = roll_back(steps(record), site.hands)
+    if left:
+        raise PutBackError("; ".join(left.values()))
+    return list(revive(record.live.active, site.hands.manager))
+
+
+def steps(record: Record) -> list[Step]:
+    """Return the steps of a trial, to be undone."""
+    files = record.trial.files if record.trial else ()
+    removed = (TrialFile(file.path) for file in files)
+    return [*removed, Reload(), *restoring(record, same_boot=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class TrialFile:
+    """A drop-in of a trial, which goes whatever is in it: a step that is only undone."""
+
+    path: str
+    doing = ""
+
+    @property
+    def left(self) -> str:
+        """See ``Step``."""
+        return f"remove {plain(self.path)}"
+
+    def do(self, hands: Hands) -> None:
+        """See ``Step``."""
+
+    def undo(self, hands: Hands) -> None:
+        """See ``Step``."""
+        if hands.files.read(self.path) is not None:
+            hands.files.remove(self.path)
+        hands.files.tidy(self.path)

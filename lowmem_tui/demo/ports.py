@@ -1,0 +1,309 @@
+"""The four views of the demo server: what reads it, systemd, its files, its kernel."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from lowmem_tui.demo import roster
+from lowmem_tui.demo.memory import PAGE
+from lowmem_tui.demo.views import describe, usages
+from lowmem_tui.model.errors import ChangedError, ManagerGoneError
+from lowmem_tui.model.ports import Changes, ListedUnit
+from lowmem_tui.model.usage import HostUsage, Sample
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from lowmem_tui.demo.memory import Task
+    from lowmem_tui.demo.server import DemoServer
+    from lowmem_tui.model.unit import Limit, UnitProperties
+    from lowmem_tui.model.usage import UnitUsage
+
+
+class DemoSampler:
+    """model.ports.Sampler."""
+
+    def __init__(self, server: DemoServer) -> None:
+        self._server = server
+        self._last: dict[str, UnitUsage] = {}
+
+    def sample(self) -> Sample:
+        """Take one sample; what has not changed is the same object as before."""
+        with self._server.lock:
+            elapsed = self._server.advance()
+            memory = self._server.init.memory
+            units = usages(memory)
+            for name, new in units.items():
+                old = self._last.get(name)
+                if old is not None and old == new:
+                    units[name] = old
+            self._last = units
+            free, available = memory.host()
+            uptime = roster.UPTIME + elapsed
+            host = HostUsage(
+                hostname=roster.HOSTNAME,
+                page_size=PAGE,
+                uptime=uptime,
+                mem_total=roster.RAM,
+                mem_free=free,
+                mem_available=available,
+                swap_total=memory.swap_total,
+                swap_free=memory.free_swap(),
+                zram=None,
+                pressure=memory.gauge.pressure(),
+                oom_kills=memory.oom_kills,
+            )
+            return Sample(roster.BOOTED + uptime, uptime, host, dict(units))
+
+    def watch(self, unit: str | None) -> None:
+        """Do nothing: every unit is read whole."""
+
+    def refresh(self) -> None:
+        """Do nothing: nothing is put off."""
+
+    def close(self) -> None:
+        """Do nothing: no descriptor is kept."""
+
+
+class DemoManager:
+    """model.ports.Manager: one connection to the demo server's systemd."""
+
+    def __init__(self, server: DemoServer) -> None:
+        self._server = server
+        self._units: set[str] = set()
+        self._reloaded = False
+        self._closed = False
+
+    def list_units(self) -> Sequence[ListedUnit]:
+        """Return the loaded units."""
+        with self._open() as server:
+            found = []
+            for name in server.init.loaded:
+                p = describe(server.init, name)
+                found.append(
+                    ListedUnit(p.name, p.description, p.load_state, p.active_state, p.sub_state)
+                )
+            return found
+
+    def list_unit_files(self) -> dict[str, str]:
+        """Return the state of each unit file, by name."""
+        with self._open() as server:
+            return server.disk.unit_files()
+
+    def properties(self, names: Iterable[str]) -> dict[str, UnitProperties]:
+        """Return the properties of units, by the names asked for."""
+        with self._open() as server:
+            return {name: describe(server.init, name) for name in names}
+
+    def reload(self) -> None:
+        """Read all unit files anew."""
+        with self._open() as server:
+            server.init.reload()
+
+    def restart_unit(self, name: str) -> None:
+        """Queue a restart; raises ManagerError."""
+        with self._open() as server:
+            server.init.restart(name)
+
+    def reset_failed_unit(self, name: str) -> None:
+        """Forget a unit's failure."""
+        with self._open() as server:
+            server.init.reset_failed(name)
+
+    def start_revert_timer(self, name: str, seconds: float, command: Sequence[str]) -> None:
+        """Make systemd run a command after so many seconds (``DemoServer.execute``)."""
+        with self._open() as server:
+            server.init.arm(name, seconds, command)
+
+    def stop_unit(self, name: str) -> None:
+        """Queue a stop; a unit that is not loaded is no error."""
+        with self._open() as server:
+            server.init.stop(name)
+
+    def subscribe(self) -> None:
+        """Begin to collect signals."""
+        with self._open() as server:
+            server.subscribers.append(self.announce)
+
+    def changes(self, timeout: float) -> Changes:
+        """Wait for signals, at most ``timeout`` seconds of the real clock, and return them."""
+        deadline = time.monotonic() + timeout
+        with self._open() as server:
+            while not (self._units or self._reloaded or self._closed):
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    break
+                server.news.wait(left)
+            changes = Changes(frozenset(self._units), self._reloaded)
+            self._units.clear()
+            self._reloaded = False
+            return changes
+
+    def announce(self, changes: Changes) -> None:
+        """Take over signals; the caller holds the lock."""
+        self._units |= changes.units
+        self._reloaded |= changes.reloaded
+
+    def close(self) -> None:
+        """Close the connection."""
+        with self._server.lock:
+            self._closed = True
+            if self.announce in self._server.subscribers:
+                self._server.subscribers.remove(self.announce)
+            self._server.news.notify_all()
+
+    def _open(self) -> _Held:
+        if self._closed:
+            raise ManagerGoneError("The connection to the demo server is closed.")
+        return _Held(self._server)
+
+
+class DemoFiles:
+    """model.ports.Files. Whoever runs the demo may write here: it is all in memory."""
+
+    def __init__(self, server: DemoServer) -> None:
+        self._server = server
+
+    def read(self, path: str) -> str | None:
+        """Return the text, None if there is no such file."""
+        with _Held(self._server) as server:
+            if path == "/proc/swaps":
+                return server.system.swaps()
+            return server.disk.read(path)
+
+    def obstacle(self, path: str) -> str:
+        """Say why this path must not be written, or ""."""
+        with _Held(self._server) as server:
+            target = server.disk.links.get(path)
+            return f"{path} is a symbolic link to {target}" if target else ""
+
+    def write(self, path: str, text: str) -> None:
+        """Write a file."""
+        with _Held(self._server) as server:
+            server.disk.write(path, text)
+
+    def edit(self, path: str, text: str, known: str | None) -> None:
+        """Write a file that is as it is known."""
+        with _Held(self._server) as server:
+            if server.disk.read(path) != known:
+                raise ChangedError(f"{path} was edited meanwhile and is left alone: look at it.")
+            server.disk.write(path, text)
+
+    def remove(self, path: str) -> None:
+        """Remove a file; raises FileNotFoundError."""
+        with _Held(self._server) as server:
+            server.disk.remove(path)
+
+    def tidy(self, path: str) -> None:
+        """Do nothing: nothing here is ever half written."""
+
+
+class DemoStore:
+    """model.ports.Store: what is remembered of changes, for as long as the demo runs."""
+
+    def __init__(self, server: DemoServer) -> None:
+        self._lock = server.lock
+        self._files: dict[str, str] = {}
+
+    def names(self, folder: str) -> Sequence[str]:
+        """Return the names of the files in a folder."""
+        with self._lock:
+            found = (path.rpartition("/") for path in self._files)
+            return sorted(name for place, _, name in found if place == folder)
+
+    def read(self, path: str) -> str | None:
+        """Return the text, None if there is no such file."""
+        with self._lock:
+            return self._files.get(path)
+
+    def write(self, path: str, text: str) -> None:
+        """Write a file."""
+        with self._lock:
+            self._files[path] = text
+
+    def remove(self, path: str) -> None:
+        """Remove a file; one that is gone already is no error."""
+        with self._lock:
+            self._files.pop(path, None)
+
+    def tidy(self, folder: str) -> None:
+        """Do nothing: nothing here is ever half written."""
+
+    def set_aside(self, path: str) -> str:
+        """Rename what cannot be read."""
+        with self._lock:
+            new = f"{path}.unreadable"
+            self._files[new] = self._files.pop(path)
+            return new
+
+    def troubles(self) -> Sequence[str]:
+        """Return nothing: nobody else writes here."""
+        return ()
+
+
+class DemoKernel:
+    """model.ports.Kernel."""
+
+    def __init__(self, server: DemoServer) -> None:
+        self._server = server
+
+    def limit(self, cgroup: str, file: str) -> Limit | None:
+        """Return a group's limit; the root has none."""
+        with _Held(self._server) as server:
+            group = server.init.memory.groups.get(cgroup)
+            return None if group is None or cgroup == "/" else group.limits.get(file)
+
+    def set_limit(self, cgroup: str, file: str, value: Limit) -> None:
+        """Write a limit; it holds at once. Raises FileNotFoundError."""
+        with _Held(self._server) as server:
+            group = server.init.memory.groups.get(cgroup)
+            if group is None or cgroup == "/" or file not in group.limits:
+                path = f"{cgroup.rstrip('/')}/{file}"
+                raise FileNotFoundError(2, "No such file or directory", path)
+            group.limits[file] = value if not isinstance(value, int) else value // PAGE * PAGE
+            server.init.memory.hold(cgroup)
+
+    def processes(self, cgroup: str) -> Sequence[tuple[int, int]]:
+        """Return (pid, start) of every process of a group and of the groups below it."""
+        with _Held(self._server) as server:
+            groups = server.init.memory.below(cgroup)
+            return [(t.pid, t.start) for group in groups for t in group.tasks]
+
+    def oom_score_adj(self, pid: int, start: int) -> int | None:
+        """Return the value; None if that process is gone."""
+        with _Held(self._server) as server:
+            task = _task(server, pid, start)
+            return None if task is None else task.adj
+
+    def set_oom_score_adj(self, pid: int, start: int, value: int) -> bool:
+        """Write it; False if that process is gone."""
+        with _Held(self._server) as server:
+            task = _task(server, pid, start)
+            if task is not None:
+                task.adj = value
+            return task is not None
+
+
+class _Held:
+    """The server, locked and brought up to its clock."""
+
+    def __init__(self, server: DemoServer) -> None:
+        self._server = server
+
+    def __enter__(self) -> DemoServer:
+        self._server.lock.acquire()
+        self._server.advance()
+        return self._server
+
+    def __exit__(self, *_: object) -> None:
+        self._server.tell()
+        self._server.lock.release()
+
+
+def _task(server: DemoServer, pid: int, start: int) -> Task | None:
+    for group in server.init.memory.groups.values():
+        for task in group.tasks:
+            if (task.pid, task.start) == (pid, start):
+                return task
+    return None

@@ -1,0 +1,1 @@
+"""The journal, the kernel's log, and log files of other machines."""

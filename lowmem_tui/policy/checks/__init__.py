@@ -1,0 +1,1 @@
+"""What speaks against a plan or a setting, and why; pure."""

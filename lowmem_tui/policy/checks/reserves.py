@@ -1,0 +1,183 @@
+"""What the kernel keeps free, and what it keeps for huge pages: whether that suits a server. Pure.
+
+Sources: mm/page_alloc.c (``init_per_zone_wmark_min``), mm/khugepaged.c
+(``set_recommended_min_free_kbytes``), Documentation/admin-guide/sysctl/vm.rst.
+"""
+
+from __future__ import annotations
+
+import re
+from math import isqrt
+from typing import TYPE_CHECKING, NamedTuple
+
+from lowmem_tui.model.integer import natural
+from lowmem_tui.model.quantity import format_size
+
+if TYPE_CHECKING:
+    from lowmem_tui.policy.incidents.shortages import Failures
+
+MIN_FREE = "vm.min_free_kbytes"
+HUGE_PAGES = "vm.nr_hugepages"
+
+LEAST = 1024
+"""KiB. With less a kernel is "subtly broken, and prone to deadlock under high loads" (vm.rst)."""
+SLACK = 0.75
+"""The kernel's own figure goes by the memory that is there early on: somewhat less."""
+OWN_MOST = 0.05
+"""The share of RAM beyond which the kernel never goes by itself (huge pages included)."""
+MOST = 0.08
+"""More than this share of RAM is lost on a small server."""
+REFUSED = 0.15
+"""More than this share would have the kernel kill at once ("will OOM your machine instantly")."""
+SPARE = 8
+"""Memory that is to be kept free is taken only where so many times as much is available."""
+
+
+class Range(NamedTuple):
+    """How much is right to keep free for requests that cannot wait. KiB."""
+
+    own: int
+    """The kernel's own: sqrt(16 × RAM)."""
+    good: int
+    """Four times that: what lets a small server's network through, still about 1 to 2 % of RAM."""
+    most: int
+    """The kernel's own bound where huge pages are in use."""
+
+
+class Advice(NamedTuple):
+    """What is proposed for a value."""
+
+    value: str
+    text: str
+    """What is wrong: one or two sentences with figures, the value's name in them."""
+    why: str
+    """What the proposal is and what it costs."""
+    taken: bool
+    grave: bool
+
+
+class HugePages(NamedTuple):
+    """The huge pages of /proc/meminfo, of the default size."""
+
+    total: int
+    free: int
+    reserved: int
+    """Of the free ones, promised to a process."""
+    size: int
+    """Bytes of one."""
+
+    @property
+    def unused(self) -> int:
+        """So many nobody uses, and nobody has been promised."""
+        return max(0, self.free - self.reserved)
+
+
+def right(ram: int) -> Range:
+    """Return the range for so many bytes of RAM."""
+    kib = ram >> 10
+    own = min(max(isqrt(kib * 16), 128), 262144)
+    most = max(int(kib * OWN_MOST), own)
+    return Range(own, max(own, min(own * 4 // 1024 * 1024, most)), most)
+
+
+def min_free(now: int, ram: int, available: int, failed: Failures | None) -> Advice | None:
+    """Return what is wrong with vm.min_free_kbytes; None if nothing is.
+
+    ``now`` in KiB, ``ram`` and ``available`` in bytes; ``failed`` None: not known.
+    """
+    fit = right(ram)
+    atomic = failed.atomic if failed else 0
+    # With as much as is right here, more does not help: the evidence stays when it is mended.
+    if now < max(LEAST, int(fit.own * SLACK)) or (atomic and now < fit.good):
+        return _more(now, ram, available, fit, failed)
+    if now > ram * MOST / 1024 and not atomic:
+        return Advice(
+            str(fit.good),
+            f"{MIN_FREE} is {now} ({_size(now)}): the kernel keeps {_size(now)} to "
+            f"{_size(now * 3 // 2)} of {format_size(ram)} free at all times, which programs never "
+            f"get. {_fitting(fit, ram)}",
+            f"{fit.good} ({_size(fit.good)}) gives {_size((now - fit.good) * 3 // 2)} back to "
+            "programs. Somebody has set it so high: where that was for a network card that lost "
+            "packets, leave it.",
+            taken=False,
+            grave=now > ram * REFUSED / 1024,
+        )
+    return None
+
+
+def _more(now: int, ram: int, available: int, fit: Range, failed: Failures | None) -> Advice:
+    atomic = failed.atomic if failed else 0
+    value = fit.good if atomic else fit.own
+    cost = (value - now) * 3 // 2
+    said = ""
+    if failed and atomic:
+        times = "once" if atomic == 1 else f"{atomic} times"
+        path = f", {failed.network} of them for the network" if failed.network else ""
+        said = (
+            f"A request of the kernel that cannot wait (GFP_ATOMIC) has failed {times}{path}: "
+            "packets were lost, and a login over ssh may have ended in the middle. "
+        )
+    taken = cost * SPARE < available >> 10
+    caution = "" if taken else " Memory is scarce right now: something might be killed for it."
+    return Advice(
+        str(value),
+        f"{said}{MIN_FREE} is {now} ({_size(now)}), which is kept free for requests that cannot "
+        f"wait. {_fitting(fit, ram)}",
+        f"{value} ({_size(value)}) takes {_size(cost)} from programs and the page cache.{caution}",
+        taken=taken,
+        grave=bool(atomic) or now < LEAST,
+    )
+
+
+def _fitting(fit: Range, ram: int) -> str:
+    return (
+        f"Right for {format_size(ram)} are {fit.own} (sqrt(16 × RAM), the kernel's own) to "
+        f"{fit.most} (5 % of RAM)."
+    )
+
+
+def huge_pages(pages: HugePages, ram: int, user: str) -> Advice | None:
+    """Return what is wrong with vm.nr_hugepages; None if nothing is.
+
+    ``user`` is a unit that is known to ask for huge pages when it starts; "" for none.
+    """
+    unused = pages.unused * pages.size
+    if not unused:
+        return None
+    needed = pages.total - pages.unused
+    share = round(100 * unused / ram) if ram else 0
+    caution = (
+        f"{user} may ask for them when it starts: look at its huge_pages setting first."
+        if user
+        else "A program that is started later and insists on huge pages would not start."
+    )
+    return Advice(
+        str(needed),
+        f"{HUGE_PAGES} is {pages.total}: {format_size(pages.total * pages.size)} are kept for huge "
+        f"pages of {format_size(pages.size)}, and {pages.unused} of them "
+        f"({format_size(unused)}, {share} % of RAM) are used by nothing and can be used for "
+        "nothing else.",
+        f"{needed} gives {format_size(unused)} back at once. {caution} An undo asks for them "
+        "again, and the kernel may not find as many in one piece before the next boot.",
+        # Where some are in use, their user may want more.
+        taken=not needed and not user,
+        grave=share >= 10,
+    )
+
+
+def parse_huge_pages(meminfo: str) -> HugePages | None:
+    """Return what /proc/meminfo says of huge pages; None where the kernel has none."""
+
+    def field(name: str) -> int | None:
+        found = re.search(rf"^{name}:[ \t]*([0-9]{{1,20}})", meminfo, re.MULTILINE)
+        return natural(found[1]) if found else None
+
+    total, free = field("HugePages_Total"), field("HugePages_Free")
+    reserved, size = field("HugePages_Rsvd"), field("Hugepagesize")
+    if total is None or free is None or reserved is None or size is None:
+        return None
+    return HugePages(total, min(free, total), reserved, size << 10)
+
+
+def _size(kib: int) -> str:
+    return format_size(kib << 10)

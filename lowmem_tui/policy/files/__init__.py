@@ -1,0 +1,1 @@
+"""Files of the administrator in which policy is written and read; pure."""

@@ -1,0 +1,1 @@
+"""What would happen: the next OOM victim, kill orders, restarts, growth; pure."""

@@ -1,0 +1,397 @@
+"""The step `journal`: how much disk and RAM the journal may take, and how long it is kept."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from lowmem_tui.model.errors import InvalidValueError
+from lowmem_tui.model.plan import Action, ActionKind, Notice, Phase, Plan
+from lowmem_tui.model.quantity import format_size, parse_size, parse_time_span
+from lowmem_tui.model.setup import Finding, Item, Look, Severity
+from lowmem_tui.model.text import plain
+from lowmem_tui.model.unit import Unlimited
+from lowmem_tui.model.unitfile import assignments
+from lowmem_tui.setup.conf import (
+    FOLDERS,
+    MARK,
+    OUR_NAME,
+    Declared,
+    conf_files,
+    known,
+    read_file,
+    rewritten,
+)
+from lowmem_tui.setup.journal import mistakes as journal_mistakes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from lowmem_tui.model.ports import Inspector
+    from lowmem_tui.model.setup import FolderUsage
+    from lowmem_tui.model.snapshot import UnitFile
+    from lowmem_tui.setup.context import Ground
+
+PATH: Final = f"/etc/systemd/journald.conf.d/{OUR_NAME}"
+UNIT: Final = "systemd-journald.service"
+SECTION: Final = "Journal"
+
+DISK, RAM, AGE = "SystemMaxUse", "RuntimeMaxUse", "MaxRetentionSec"
+KEYS: Final = (DISK, RAM, AGE)
+
+STORAGES: Final = frozenset({"auto", "persistent", "volatile", "none"})
+
+ON_DISK, IN_RAM = "/var/log/journal", "/run/log/journal"
+
+REMEDY: Final = "sudo lowmem-tui setup --step journal"
+
+HEAD: Final = (
+    f"{MARK}. `lowmem-tui setup --step journal` changes it, `lowmem-tui undo` takes it back.\n"
+    f"# Without this file and a restart of {UNIT} it is as before.\n\n[{SECTION}]\n"
+)
+
+LEAST: Final = 8 << 20
+"""Bytes: one journal file is that large at first, and two are needed."""
+
+MOST_DEFAULT: Final = 4 << 30
+"""Bytes: a tenth of the file system, and no more than this (journald.conf(5))."""
+
+LONGEST: Final = 31 * 86_400_000_000
+"""Microseconds: an age that somebody has set is left as it is up to here."""
+
+
+class Seen(NamedTuple):
+    """What the files say, and what there is."""
+
+    declared: dict[str, Declared]
+    """What counts at the next start of journald."""
+    others: dict[str, Declared]
+    """The same without our file."""
+    after: dict[str, Declared]
+    """What is said by files that are read after ours."""
+    ours: dict[str, str]
+    """What our file says."""
+    unread: tuple[str, ...]
+    """Files of settings that may not be read."""
+    mistakes: tuple[Finding, ...]
+    """What stands in files and is ignored."""
+    disk: FolderUsage | None
+    ram: FolderUsage | None
+    oldest: float | None
+    """When the oldest entry that is kept was written, seconds since 1970; None: not known."""
+    now: float
+    disk_total: int
+    """Bytes of the root file system."""
+    mem_total: int
+
+    @property
+    def storage(self) -> str:
+        """``persistent``, ``volatile``, ``none``; ``auto`` is settled by the folder on the disk."""
+        return _storage(self.declared, self.disk)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The settings that count where the journal is kept."""
+        return KEYS if self.storage == "persistent" else (RAM, AGE)
+
+
+class JournalStep:
+    """See ``Step``."""
+
+    name = "journal"
+    title = "Journal"
+    about = (
+        "The journal may take a tenth of the disk and, before the disk is there or without one, a "
+        "tenth of /run, which is RAM. Here both are bounded, and what is old goes. "
+        "journald is restarted for that; no message is lost."
+    )
+
+    def __init__(self, ground: Ground) -> None:
+        """Look at one server."""
+        self._ground = ground
+
+    def look(self) -> Look:
+        """See ``Step``."""
+        seen = self._see()
+        if seen.storage == "none":
+            return Look(absent="journald keeps nothing here (Storage=none).")
+        items = tuple(_item(key, seen) for key in seen.keys)
+        return Look(tuple(_facts(seen)), items, tuple(_findings(items, seen)))
+
+    def plan(self, wishes: Mapping[str, str]) -> Plan:
+        """See ``Step``."""
+        known(self.name, wishes, KEYS)
+        for key, value in wishes.items():
+            _parse(key, value)
+        seen = self._see()
+        settings = dict(seen.ours)
+        for key, value in wishes.items():
+            if not value:
+                settings.pop(key, None)
+            elif not _same(key, seen.declared.get(key), value):
+                settings[key] = value
+        order = [*(k for k in KEYS if k in settings), *(k for k in settings if k not in KEYS)]
+        files = rewritten(self._ground.files, PATH, {key: settings[key] for key in order}, HEAD)
+        restart = Action(
+            ActionKind.SERVICE, UNIT, "restart", "restart", Phase.LATE, f"systemctl restart {UNIT}"
+        )
+        changed = {k: v for k, v in wishes.items() if settings.get(k) != seen.ours.get(k)}
+        warnings = tuple(_warnings(changed, seen)) if files else ()
+        return Plan((), files, (), warnings, (), (restart,) if files else ())
+
+    def _see(self) -> Seen:
+        ground = self._ground
+        files = [*self._main(), *conf_files(ground.files, ground.inspector, _D)]
+        host = ground.snapshot().host
+        ours = read_file(ground.files, PATH)
+        found = declared(files)
+        disk, ram = (ground.inspector.usage(folder) for folder in (ON_DISK, IN_RAM))
+        on_disk = _storage(found, disk) == "persistent"
+        return Seen(
+            declared=found,
+            unread=tuple(file.path for file in files[1:] if file.text is None),
+            mistakes=tuple(journal_mistakes.findings(files, SECTION, _CHECKS, UNIT)),
+            others=declared(file for file in files if file.path != PATH),
+            after=declared(file for file in files[1:] if file.path.rpartition("/")[2] > OUR_NAME),
+            ours={key: found.value for key, found in declared([ours]).items() if found.value},
+            disk=disk,
+            ram=ram,
+            oldest=_oldest(ground.inspector, ON_DISK if on_disk else IN_RAM),
+            now=ground.now(),
+            disk_total=ground.inspector.facts().root_total,
+            mem_total=host.mem_total,
+        )
+
+    def _main(self) -> Sequence[UnitFile]:
+        """Return journald.conf: the first one there is, read ahead of all drop-ins."""
+        for folder in FOLDERS:
+            if (file := read_file(self._ground.files, f"{folder}/{_MAIN}")).text is not None:
+                return [file]
+        return [read_file(self._ground.files, f"/etc/{_MAIN}")]
+
+
+def _storage(found: Mapping[str, Declared], disk: FolderUsage | None) -> str:
+    word = found["Storage"].value if "Storage" in found else "auto"
+    if word == "auto":
+        return "persistent" if disk is not None else "volatile"
+    return word
+
+
+def _oldest(inspector: Inspector, folder: str) -> float | None:
+    """Return when the oldest entry below a folder was written, as far as that can be seen.
+
+    The name of a full file has the time of its first entry, and by that journald goes.
+    """
+    usage = inspector.usage(folder)
+    times = [] if usage is None or usage.oldest is None else [usage.oldest]
+    names = (
+        n for machine in inspector.names(folder) for n in inspector.names(f"{folder}/{machine}")
+    )
+    times += [int(found[1] or found[2], 16) / 1e6 for found in map(_FULL.search, names) if found]
+    return min(times, default=None)
+
+
+_FULL: Final = re.compile(
+    r"@(?:[0-9a-f]{32}-[0-9a-f]{16}-([0-9a-f]{16})\.journal|([0-9a-f]{16})-[0-9a-f]{16}\.journal~)\Z"
+)
+"""``system@SEQNUM_ID-SEQNUM-MICROSECONDS.journal``, and one that was not closed."""
+
+_MAIN: Final = "systemd/journald.conf"
+_D: Final = "systemd/journald.conf.d"
+
+
+def declared(files: Iterable[UnitFile]) -> dict[str, Declared]:
+    """Return what files say of journald's settings; a later one wins, one that it refuses never."""
+    found: dict[str, Declared] = {}
+    for file in files:
+        for line in assignments(file.text or ""):
+            if line.section == SECTION and _accepted(line.key, line.value):
+                found[line.key] = Declared(line.value, file.path)
+    return found
+
+
+def _accepted(key: str, value: str) -> bool:
+    try:
+        _parse(key, value, least=0)
+    except InvalidValueError:
+        return False
+    return True
+
+
+def _parse(key: str, value: str, *, least: int = LEAST) -> int | None:
+    """Return bytes, or microseconds; None for no value, 0 for no bound. InvalidValueError."""
+    if key == "Storage":
+        if value not in STORAGES:
+            raise InvalidValueError(f"Storage={plain(value, 40)} is none of journald's.")
+        return None
+    if not value or key not in KEYS:
+        return None
+    if key == AGE:
+        span = parse_time_span(value)
+        return 0 if isinstance(span, Unlimited) else span
+    size = parse_size(value)
+    if size < least:
+        raise InvalidValueError(
+            f"{key}={plain(value, 40)} is too little: write at least {format_size(least)}."
+        )
+    return size
+
+
+_CHECKS: Final = {key: partial(_parse, key, least=0) for key in ("Storage", *KEYS)}
+
+
+def _same(key: str, found: Declared | None, value: str) -> bool:
+    return found is not None and _parse(key, found.value, least=0) == _parse(key, value)
+
+
+def _proposed(key: str, seen: Seen) -> tuple[str, str]:
+    """Return the policy's value, and why."""
+    if key == AGE:
+        return "7day", (
+            "What happened more than a week ago hardly ever helps, and a smaller journal is read "
+            "faster."
+        )
+    if key == DISK:
+        by_default = min(seen.disk_total // 10, MOST_DEFAULT)
+        value = "100M" if seen.disk_total >= 4_000_000_000 else "50M"
+        return value, (
+            f"Without a bound it grows to {format_size(by_default)} (a tenth of the disk), and "
+            f"its newest files are mapped: reading them pushes programs out. {value} is some days "
+            "to weeks of a small server."
+        )
+    # A thirty-second: 16M of 512M, 32M of 1G, 64M of 2G and more.
+    nominal = -(-seen.mem_total // (256 << 20)) * (256 << 20)
+    value = f"{max(16, min(64, nominal // 32 >> 20))}M"
+    return value, (
+        f"What lies in /run is RAM: {value} of {format_size(seen.mem_total)} at most, and only "
+        "until the disk is there, or for good where the journal is not on the disk."
+    )
+
+
+def _item(key: str, seen: Seen) -> Item:
+    value, why = _proposed(key, seen)
+    found = seen.declared.get(key)
+    bound = _parse(key, found.value, least=0) if found else None
+    most = LONGEST if key == AGE else _parse(key, value) or 0
+    # Somebody's own bound stays, if it is no larger than ours.
+    good = bool(bound) and bound is not None and bound <= most
+    if good and found:
+        value = found.value
+    ready = good or _same(key, _only(seen.ours.get(key)), value)
+    lost = "" if ready else _lost(key, value, seen)
+    if seen.unread and not ready:
+        lost = f"{plain(seen.unread[0])} cannot be read, so what counts now is not known."
+    choices = {
+        DISK: ("50M", "100M", "200M", "500M"),
+        RAM: ("16M", "32M", "64M"),
+        AGE: ("3day", "7day", "14day", "1month"),
+    }[key]
+    titles = {
+        DISK: "journal on the disk, at most",
+        RAM: "journal in RAM (/run), at most",
+        AGE: "journal kept, at most",
+    }
+    return Item(
+        key=key,
+        title=titles[key],
+        now=plain(found.value, 20) if found and found.value else "no bound of its own",
+        value=value,
+        why=f"{why} {lost} Not taken unless you say so." if lost else why,
+        choices=tuple(sorted({*choices, value}, key=lambda each: _parse(key, each, least=0) or 0)),
+        taken=not lost,
+        done=ready,
+    )
+
+
+def _lost(key: str, value: str, seen: Seen) -> str:
+    """Return what journald removes for a bound, a sentence; "" where nothing would go."""
+    bound = _parse(key, value, least=0)
+    found = seen.declared.get(key)
+    before = _parse(key, found.value, least=0) if found else None
+    if not bound or (before and before <= bound):
+        return ""
+    if key == AGE:
+        age = None if seen.oldest is None else seen.now - seen.oldest
+        if age is None or age * 1e6 <= bound:
+            return ""
+        return f"The oldest entries are {age / 86_400:.0f} days old, and go."
+    usage = seen.disk if key == DISK else seen.ram
+    if usage is None or usage.bytes <= bound or (key == DISK and seen.storage != "persistent"):
+        return ""
+    return f"The journal holds {format_size(usage.bytes)} there, and its oldest files go."
+
+
+def _only(value: str | None) -> Declared | None:
+    return Declared(value, PATH) if value else None
+
+
+def _facts(seen: Seen) -> Iterable[str]:
+    if seen.storage == "persistent":
+        on_disk = format_size(seen.disk.bytes) if seen.disk else "not known how much"
+        yield f"The journal is kept on the disk, in {ON_DISK}: {on_disk} now."
+    else:
+        yield f"The journal is kept in RAM, in {IN_RAM}, and lost at a reboot."
+    if seen.ram is not None and seen.ram.bytes:
+        yield f"{format_size(seen.ram.bytes)} of it are in {IN_RAM}, which is RAM."
+    for path in seen.unread:
+        yield f"{plain(path)} cannot be read: what it sets is not known."
+    for key in KEYS:
+        found = seen.declared.get(key)
+        if found and found.value and found.path != PATH:
+            yield f"{key} is set by {plain(found.path)} to {plain(found.value, 20)}."
+
+
+def _findings(items: Iterable[Item], seen: Seen) -> Iterable[Finding]:
+    yield from seen.mistakes
+    codes = {DISK: "journal-disk", RAM: "journal-ram", AGE: "journal-age"}
+    for item in items:
+        if not item.done and (item.taken or item.key != AGE) and not seen.unread:
+            yield Finding(
+                codes[item.key],
+                Severity.ADVICE,
+                item.key,
+                f"{item.key}: {item.now}, and {item.value} is enough for a small server.",
+                REMEDY,
+            )
+    for key in KEYS:
+        ours, other = seen.ours.get(key), seen.after.get(key)
+        if ours and other and not _same(key, other, ours):
+            yield Finding(
+                "journal-overruled",
+                Severity.WARNING,
+                other.path,
+                _overruled(key, ours, other),
+                f"take {key} out of {plain(other.path)}",
+            )
+
+
+def _warnings(wishes: Mapping[str, str], seen: Seen) -> Iterable[Notice]:
+    for key, value in wishes.items():
+        other = seen.after.get(key)
+        if value and other and not _same(key, other, value):
+            yield Notice("journal-overruled", UNIT, _overruled(key, value, other))
+        if value and (lost := _lost(key, value, seen)):
+            yield Notice(
+                "journal-old-entries",
+                UNIT,
+                f"{key}={plain(value, 20)}: {lost} They do not come back by undoing this.",
+                lost=True,
+            )
+        if value and key == DISK and seen.storage != "persistent":
+            yield Notice(
+                "journal-not-on-disk",
+                UNIT,
+                f"{key} bounds what is on the disk, and the journal is kept in RAM here "
+                f"({RAM} bounds that).",
+            )
+
+
+def _overruled(key: str, value: str, other: Declared) -> str:
+    said = plain(other.value, 20) or "without a value"
+    return f"{plain(other.path)} is read after {PATH}, and its {key} ({said}) wins, not {value}."
+
+
+def make(ground: Ground) -> JournalStep:
+    """Return the step."""
+    return JournalStep(ground)

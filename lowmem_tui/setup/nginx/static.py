@@ -1,0 +1,393 @@
+"""Where a limit_req would refuse what one page asks for: why a location is not taken by itself.
+
+One page may have forty pictures: what serves them is left without a bound unless the operator says
+otherwise. limit_req is inherited by inner locations (ngx_http_limit_req_merge_conf), checked ahead
+of try_files and access rules, and counted once for a request and all its internal redirects.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from lowmem_tui.model.text import plain
+from lowmem_tui.setup.nginx.sites import LONGEST
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from lowmem_tui.setup.nginx.config import Directive
+    from lowmem_tui.setup.nginx.sites import Location
+
+
+def _names(*lines: str) -> frozenset[str]:
+    return frozenset(" ".join(lines).split())
+
+
+ENDINGS = _names(
+    "css js mjs png jpg jpeg jpe gif svg svgz webp avif bmp tif tiff ico cur woff woff2 ttf",
+    "ttc otf eot mp3 mp4 m4a m4v m4s m3u8 mpd ts ogg oga ogv wav flac webm mov avi mkv swf",
+    "wasm webmanifest pdf zip rar gz tgz bz2 7z apk iso dmg exe doc docx xls xlsx ppt pptx",
+    "txt csv htc manifest appcache webapp",
+)
+"""Of files that a page asks for, or that are asked for in pieces."""
+
+FOLDERS = _names(
+    "static statics asset assets media image images img imgs css js javascript javascripts",
+    "scripts style styles stylesheets font fonts webfonts icon icons sprites picture pictures",
+    "pics photo photos gallery avatar avatars thumb thumbs thumbnail thumbnails preview",
+    "previews video videos audio uploads uploaded file files attachments download downloads",
+    "storage public packs build dist bundle bundles _next _nuxt _astro _app themes skins",
+    "vendor node_modules webjars wp-content wp-includes tiles tile maps hls dash cdn",
+    "fileadmin typo3temp bower_components emoji resources resource res cover covers poster posters",
+    "artwork artworks backdrop backdrops banner banners logo logos favicons screenshot screenshots",
+    "system plugins cache blob blobs raw i s3 minio imgproxy thumbor ipx attachment active_storage",
+)
+"""Names of folders of such files."""
+
+POLLED = _names(
+    "socket.io engine.io sockjs sockjs-node signalr comet bosh http-bind poll polling",
+    "longpoll long-poll longpolling ws wss websocket websockets cable livereload heartbeat",
+)
+"""What a page that is open asks again and again, or opens again."""
+
+PIECES = _names(
+    "upload tus resumable chunk chunks dav webdav caldav carddav",
+)
+"""What is sent in many requests, one for each piece or file."""
+
+POINTS = _names(
+    "api rest rpc graphql ajax login logout signin signup register oauth oauth2 token search",
+    "stream events sse webhook webhooks hook hooks callback submit contact comment comments",
+    "checkout cgi-bin health status metrics",
+)
+"""Names of what an application answers itself."""
+
+APIS = _names(
+    "api rest rpc graphql ajax",
+)
+"""Of these a page asks several at once: a larger burst is proposed."""
+
+_LARGE_BODY = re.compile(r"0|[0-9]{3,9}[mM]|[0-9]{1,9}[gG]")
+_SCRIPTS = _names(
+    "php php5 php7 php8 phtml py cgi pl fcgi jsp aspx asp do action",
+)
+_PART = re.compile(r"[a-z0-9]+")
+_COMMON = _names("public build dist vendor system maps i raw cache storage")
+"""Which say nothing of files as a part of another name."""
+_NEXT = re.compile(r"\^?/_next/static")
+"""Next.js sends its pictures from /_next/image: this alone takes only scripts off it."""
+_SINGLE = re.compile(
+    r"favicon\\?\.ico|robots\\?\.txt|ads\\?\.txt|sitemap[\w.*-]*\\?\.xml|apple-touch-icon[\w.*-]*"
+)
+_LOOK_AROUND = re.compile(r"\(\?<?![^()]*(?:\([^()]*\)[^()]*)*\)")
+_ESCAPED = re.compile(r"\\[A-Za-z]|[\\?]")
+_WORD = re.compile(r"[a-z0-9_.-]*[a-z0-9_]")
+_EVERYTHING = re.compile(r"\^?/?(?:\(?(?:\?<\w+>)?\.[*+]\??\)?)?\$?\Z")
+_STORES = re.compile(
+    r"amazonaws\.com|storage\.googleapis|digitaloceanspaces|aliyuncs|myqcloud|minio|imgproxy"
+    r"|thumbor|[/.]cdn[.-]"
+)
+_FILES = ("root", "alias", "expires", "autoindex", "gzip_static", "try_files")
+_SERVES = ("slice", "mp4", "flv", "image_filter", "proxy_store", "secure_link", "limit_rate")
+"""What is said of files alone, be they handed on or not."""
+_ON_DISK = re.compile(r"(?!.*cache).*\$(?:uri|document_uri|\{uri\}|\{document_uri\})\Z")
+"""A file of the very name that is asked for: not a folder's index, not a page of a cache."""
+_AGE = re.compile(r"(?:max-age|s-maxage)=[\"']?[1-9][0-9]{3}|immutable", re.IGNORECASE)
+"""Kept for more than a quarter of an hour."""
+_DAV = re.compile(r"carddav|caldav|webdav|remote\.php|/dav\b", re.IGNORECASE)
+
+
+class Cautions:
+    """Why locations are not bounded unless the operator says so."""
+
+    def __init__(self, all_: Iterable[Location]) -> None:
+        """Take all locations of a configuration."""
+        sites: dict[int, list[Location]] = {}
+        for each in all_:
+            sites.setdefault(id(each.site), []).append(each)
+        self._sites = {site: _Site(locations) for site, locations in sites.items()}
+
+    def of(self, location: Location) -> str:
+        """Return why; "" where a bound may be taken."""
+        site = self._sites[id(location.site)]
+        if found := _itself(location, site):
+            return found
+        for inner in site.within.get(id(location.directive), ()):
+            if _inherits(inner, location, site) and (
+                is_static(inner) or _serves_files(inner, site) or _hold(inner, site)
+            ):
+                return (
+                    f"The location {plain(inner.path, 60)} within it inherits limit_req, and would "
+                    "lose requests to it: move that one out of it first, or give it a limit_req "
+                    "with a large burst of its own."
+                )
+        return ""
+
+
+class _Site:
+    """The locations of one server, and what is asked of them all."""
+
+    def __init__(self, locations: list[Location]) -> None:
+        self.within: dict[int, list[Location]] = {}
+        """By a location's directive: all locations within it."""
+        self.own: set[int] = set()
+        """The directives of those with a limit_req of their own."""
+        self.wholes: set[str] = set()
+        """What those that answer everything hand on to."""
+        self.asked: list[str] = []
+        """What ``auth_request`` and ``mirror`` name."""
+        self.named: dict[str, list[bool]] = {}
+        """By a named location: whether each that leads to it has looked for a file first."""
+        self.dav = False
+        """Whether clients of WebDAV come here: Nextcloud and the like."""
+        for each in locations:
+            for block in each.outer:
+                self.within.setdefault(id(block), []).append(each)
+            if each.own:
+                self.own.add(id(each.directive))
+            if each.passes and _is_whole(each):
+                self.wholes.add(each.passes)
+            self._note(each.directive, rooted=each.rooted)
+        if locations and locations[0].site is not None:
+            self._note(locations[0].site, rooted=all(each.rooted for each in locations))
+        self.serving = [
+            (each.match[1], each)
+            for each in locations
+            if _serves_files(each, self) and not _NEXT.match(each.match[1])
+        ]
+        """What those match that are for many files, and they."""
+
+    def _note(self, block: Directive, *, rooted: bool) -> None:
+        inside = [*block.inside()]
+        hands_on = any(each.name.endswith("_pass") for each in inside)
+        for each in inside:
+            last = each.args[-1] if each.args else ""
+            if each.name in {"return", "rewrite"}:
+                self.dav = self.dav or any(_DAV.search(arg[:LONGEST]) for arg in each.args)
+            if each.name == "try_files":
+                # Without a root of its own nginx looks where no application has its files.
+                looked = rooted and any(_ON_DISK.match(arg[:LONGEST]) for arg in each.args[:-1])
+                self.named.setdefault(last, []).append(looked)
+            elif each.name == "error_page":
+                missing = "404" in each.args[:-1]
+                self.named.setdefault(last, []).append(missing and rooted and not hands_on)
+            elif each.name in {"auth_request", "mirror"} and last:
+                self.asked.append(each.args[0])
+
+
+def burst_of_many(location: Location) -> bool:
+    """Tell whether a page asks several things of this location at once."""
+    return bool(_words(location) & APIS) and not _points_below(location)
+
+
+def is_static(location: Location) -> bool:
+    """Tell whether a location is for files that a page asks many of at once."""
+    modifier, text = location.match
+    words = _words(location)
+    if modifier.startswith("~") and words & _SCRIPTS and not words & ENDINGS:
+        return False
+    if _ending(text) in ENDINGS or words & (ENDINGS if modifier == "=" else FOLDERS | ENDINGS):
+        return True
+    return bool(location.passes) and (
+        bool(_STORES.search(location.passes)) or (not _is_whole(location) and _kept(location))
+    )
+
+
+def _itself(location: Location, site: _Site) -> str:
+    shown = plain(location.path, 60)
+    if is_static(location):
+        return (
+            f"{shown} is for static files: one page asks for many of them at once, and limit_req "
+            "would refuse what is over its burst."
+        )
+    return _hold(location, site) or _all_of_it(location, site)
+
+
+def _hold(location: Location, site: _Site) -> str:
+    """Return why the requests of a location come in numbers."""
+    if not location.passes:
+        return ""
+    words, whole = _words(location), _is_whole(location)
+    if words & POLLED or (not whole and _upgrades(location)):
+        return (
+            "A page that is open asks here again and again, or connects again: limit_req would "
+            "refuse some of it."
+        )
+    if words & PIECES or any(
+        _LARGE_BODY.fullmatch(args[0]) and (args[0] == "0" or not whole)
+        for args in location.values("client_max_body_size")
+        if args
+    ):
+        return (
+            "Files are sent here, often in pieces of one request each: an upload that limit_req "
+            "refuses in the middle is lost."
+        )
+    if site.dav and (whole or words & _SCRIPTS):
+        return (
+            "Clients of WebDAV come here (Nextcloud and the like): they send a request for each "
+            "file, and limit_req would refuse some of them."
+        )
+    if _is_asked_for_others(location, site):
+        return (
+            "nginx asks here for each request of other locations (auth_request, mirror): limit_req "
+            "would refuse pictures and style sheets, too."
+        )
+    if location.conditional:
+        return (
+            "Only what a condition within it picks is handed on, the rest is answered here, too, "
+            "files among it: limit_req would count all of it."
+        )
+    if location.has("internal") and not location.passes.startswith(("fastcgi", "uwsgi", "scgi")):
+        return (
+            "It is internal: what other locations hand to it may be files (X-Accel-Redirect), many "
+            "for one page."
+        )
+    return ""
+
+
+def _all_of_it(location: Location, site: _Site) -> str:
+    """Return why a location may serve the application's static files, too; or ""."""
+    modifier, text = location.match
+    words = _words(location)
+    if modifier == "=" or (modifier.startswith("~") and words & _SCRIPTS) or words & POINTS:
+        return ""
+    looked = site.named.get(location.path, ()) if modifier == "@" else ()
+    if looked and all(looked):
+        return ""  # try_files $uri @app
+    whole = _is_whole(location) or location.passes in site.wholes
+    prefix = "" if whole else text.lstrip("^").rstrip("/")
+    if any(
+        matched.lstrip("^").startswith(prefix) and _shields(each, location)
+        for matched, each in site.serving
+    ):
+        return ""
+    where = "of this server" if _is_whole(location) else f"below {plain(text, 60)}"
+    return (
+        f"No location {where} is for static files, so the application sends them through this one: "
+        "a page with thirty pictures would lose half of them to limit_req. Have nginx serve them "
+        "in a location of their own first, or take this with a large burst."
+    )
+
+
+def _is_whole(location: Location) -> bool:
+    """Tell whether a location answers all that no other one does."""
+    modifier, text = location.match
+    if modifier == "@":
+        return True
+    if not modifier.startswith("~"):
+        return text == "/" and modifier != "="
+    return bool(_EVERYTHING.match(text)) and not text.endswith(("/$", "^$"))
+
+
+def _shields(static: Location, location: Location) -> bool:
+    """Tell whether a location takes static files off another one that would answer them, too."""
+    modifier, theirs = static.match[0], location.match[0]
+    if any(each is location.directive for each in static.outer):
+        return False  # it inherits
+    if theirs == "^~" and modifier.startswith("~"):
+        return False  # patterns are not tried then
+    # A pattern that matches everything comes ahead of all but `^~` and patterns before it.
+    if theirs.startswith("~") and _is_whole(location):
+        return modifier == "^~" or (modifier.startswith("~") and _before(static, location))
+    return True
+
+
+def _before(one: Location, other: Location) -> bool:
+    """Tell whether one stands before the other; of two files that is not known."""
+    here, there = one.directive, other.directive
+    return here.file == there.file and here.line < there.line
+
+
+def _serves_files(location: Location, site: _Site) -> bool:
+    """Tell whether a location is for many files, by its name or by what stands in it."""
+    modifier, text = location.match
+    if modifier in {"=", "@"} or ".well-known" in text or _is_whole(location):
+        return False
+    if not modifier.startswith("~") and "." in text.rpartition("/")[2]:
+        return False  # one file
+    if _SINGLE.sub("", text).strip("/^$()|\\") == "" and len(text) > 1:
+        return False
+    if location.has("return", "deny", "internal", "stub_status"):
+        return False
+    if is_static(location):
+        return True
+    inner = site.within.get(id(location.directive), ())
+    return not location.passes and location.has(*_FILES) and not any(i.passes for i in inner)
+
+
+def _is_asked_for_others(location: Location, site: _Site) -> bool:
+    modifier, text = location.match
+    if modifier not in {"", "=", "^~"}:
+        return False
+    below = modifier != "=" and text != "/"
+    return any(each == text or (below and each.startswith(text)) for each in site.asked)
+
+
+def _inherits(inner: Location, location: Location, site: _Site) -> bool:
+    """Tell whether a limit_req put into a location holds for one within it, too."""
+    at = next((i for i, each in enumerate(inner.outer) if each is location.directive), None)
+    # One file is not many; what is refused or answered at once, or what the application names
+    # (counted already), loses nothing.
+    if at is None or inner.match[0] == "=" or inner.has("return", "deny", "internal"):
+        return False
+    between = [*inner.outer[at + 1 :], inner.directive]
+    return not any(id(each) in site.own for each in between)
+
+
+def _points_below(location: Location) -> bool:
+    modifier, text = location.match
+    last = text.rstrip("/").rpartition("/")[2].lower()
+    return modifier == "=" or (last not in APIS and not re.fullmatch(r"v[0-9]{1,3}", last))
+
+
+def _kept(location: Location) -> bool:
+    """Tell whether it is said of files what is said here: above all that browsers keep them."""
+    if location.has(*_SERVES):
+        return True
+    if any(
+        len(args) > 1 and args[0].lower() == "cache-control" and _AGE.search(args[1][:LONGEST])
+        for args in location.values("add_header")
+    ):
+        return True
+    return any(
+        args[-1] not in {"off", "epoch", "0"} and args[-1][:1] not in {"-", "$"}
+        for args in location.values("expires")
+        if args
+    )
+
+
+def _upgrades(location: Location) -> bool:
+    """Tell whether connections become websockets here."""
+    return any(args[0].lower() == "upgrade" for args in location.values("proxy_set_header") if args)
+
+
+def _ending(text: str) -> str:
+    last = text.rpartition("/")[2].lower()
+    return last.rpartition(".")[2] if "." in last else ""
+
+
+def _words(location: Location) -> frozenset[str]:
+    """Return the names in what a location matches: of folders, and of endings in a pattern."""
+    modifier, text = location.match
+    text = text.lower()
+    if modifier.startswith("~"):
+        text = _ESCAPED.sub(_plain_escape, _LOOK_AROUND.sub("", text))
+        found = [part for word in _WORD.findall(text) for part in (word, *word.split("."))]
+    else:
+        found = text.split("/")
+    return frozenset((*found, *_parts(found)))
+
+
+def _parts(names: Iterable[str]) -> Iterator[str]:
+    """Yield what names of several parts say of files: ``user_media``, ``image-proxy``."""
+    for name in names:
+        parts = _PART.findall(name)
+        if len(parts) > 1 and "." not in name and POINTS.isdisjoint(parts):
+            yield from FOLDERS.difference(_COMMON).intersection(parts)
+        elif name[:1] in {"_", "-"}:
+            yield from FOLDERS.intersection(parts)
+
+
+def _plain_escape(found: re.Match[str]) -> str:
+    return " " if len(found[0]) > 1 else ""

@@ -1,0 +1,130 @@
+"""Tiers: what each service is to this server, and the reason."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lowmem_tui.model.errors import InvalidValueError, RefusedError
+from lowmem_tui.model.plan import FileChange
+from lowmem_tui.model.setup import Item, Look
+from lowmem_tui.model.snapshot import Unit
+from lowmem_tui.model.text import plain
+from lowmem_tui.model.unit import Tier, UnitType, is_unit_name, unit_type
+from lowmem_tui.policy.classify import parse_config
+from lowmem_tui.policy.files.tiers_file import with_tiers
+from lowmem_tui.setup import common
+from lowmem_tui.setup.units import tiering
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lowmem_tui.model.plan import Plan
+    from lowmem_tui.policy.classify import Config
+    from lowmem_tui.setup.context import Ground
+    from lowmem_tui.setup.units.tiering import Service
+
+CHOICES = ("0", "1", "2")
+
+WORDS = {
+    Tier.GATEKEEPER: "0, a gatekeeper: protect",
+    Tier.BUSINESS: "1, business: limit",
+    Tier.SHORT_LIVED: "2, short-lived: leave alone",
+}
+
+
+class TiersStep:
+    """See ``Step``."""
+
+    name = "tiers"
+    title = "Tiers: what each service is to this server"
+    about = (
+        "Everything else follows from here: tier 0 is what you log in through, and what that "
+        "needs, and is protected; tier 1 is what the server is there for, and is limited; tier 2 "
+        "ends by itself, and is left alone. 0, 1 and 2 change a service's tier."
+    )
+
+    def __init__(self, ground: Ground) -> None:
+        self._ground = ground
+
+    def look(self) -> Look:
+        """See ``Step``."""
+        services = tiering.services(self._ground).services
+        counts = [sum(s.verdict.tier is tier for s in services) for tier in Tier]
+        known = len(self._ground.rules.units) + sum(map(len, self._ground.rules.patterns.values()))
+        found = (
+            f"{len(services)} services run, or are started at boot or by a timer: {counts[0]} "
+            f"gatekeepers, {counts[1]} business, {counts[2]} short-lived."
+        )
+        where = (
+            f"lowmem-tui's table knows {known} names and patterns; what you change here goes into "
+            f"{tiering.CONFIG} and comes first."
+        )
+        return Look(
+            facts=(found, where),
+            items=tuple(_item(service) for service in services),
+        )
+
+    def plan(self, wishes: Mapping[str, str]) -> Plan:
+        """See ``Step``."""
+        text, trouble = common.read(self._ground.files, tiering.CONFIG)
+        if trouble:
+            raise RefusedError(f"{trouble}: run the same with sudo.")
+        config = _config(text)
+        wanted = {}
+        for key, value in wishes.items():
+            name, tier = _wish(key, value)
+            if self._tier(name, config) is not tier:
+                wanted[name] = tier
+        if not wanted:
+            return common.plan_of(())
+        if sentence := common.obstacle(self._ground.files, tiering.CONFIG):
+            raise RefusedError(sentence)
+        return common.plan_of((FileChange(tiering.CONFIG, text, with_tiers(text, wanted)),))
+
+    def _tier(self, name: str, config: Config) -> Tier | None:
+        """Return the tier that a unit has now, or a pattern, should it stand in the file."""
+        if "*" in name:
+            return dict(config).get(name)
+        situation = self._ground.situation([name])
+        unit = situation.units[name].unit if name in situation.units else Unit(name, None, None)
+        rules = self._ground.rules.with_config(config)
+        return rules.classify(unit, situation.snapshot.host.mem_total).tier
+
+
+def make(ground: Ground) -> TiersStep:
+    """Return the step."""
+    return TiersStep(ground)
+
+
+def _config(text: str | None) -> Config:
+    if text is None:
+        return ()
+    try:
+        return parse_config(text)
+    except InvalidValueError as error:
+        raise RefusedError(f"{tiering.CONFIG}: {error}") from error
+
+
+def _wish(key: str, value: str) -> tuple[str, Tier]:
+    name = key if unit_type(key) is not UnitType.CGROUP else f"{key}.service"
+    if not is_unit_name(name.replace("*", "x")):
+        raise InvalidValueError(
+            f"'{plain(key, 60)}' is not a unit's name: write something like ssh.service."
+        )
+    if value not in CHOICES:
+        raise InvalidValueError(f"a tier is 0, 1 or 2, not '{plain(value, 40)}'.")
+    return name, Tier(CHOICES.index(value))
+
+
+def _item(service: Service) -> Item:
+    tier = service.verdict.tier or Tier.GATEKEEPER
+    reason = plain(service.verdict.reason, 200)
+    return Item(
+        key=service.name,
+        title=service.name,
+        now=WORDS[tier],
+        value=str(int(tier)),
+        why=f"{reason[:1].upper()}{reason[1:]}.",
+        choices=CHOICES,
+        done=True,
+    )

@@ -1,0 +1,1 @@
+"""The table of units: columns, rows, and the widget that shows them."""

@@ -1,0 +1,353 @@
+"""The table: every visible line is made anew each tick, and only those that differ are drawn."""
+
+from __future__ import annotations
+
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+from rich.segment import Segment
+from textual.binding import Binding, BindingType
+from textual.message import Message
+
+from lowmem_tui.tui.table.columns import NAME, lay_out
+from lowmem_tui.tui.table.rows import Kind, Row, View
+from lowmem_tui.tui.widgets.lines import Line, Lines, fit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from rich.style import Style
+    from textual import events
+
+    from lowmem_tui.tui.table.columns import Place
+    from lowmem_tui.tui.terminal.glyphs import Glyphs
+    from lowmem_tui.tui.terminal.palette import Palette
+
+GUTTER = 3
+"""Cells before a unit's name: its marks."""
+
+NOTED = "restart"
+"""The column that a note takes the place of."""
+
+
+class Marks(NamedTuple):
+    """What is to be said of a unit beside its figures."""
+
+    staged: bool = False
+    differs: bool = False
+    note: str = ""
+    """In the place of Restart=: "killed 1×", "failed"."""
+    tagged: bool = False
+
+
+NO_MARKS = Marks()
+
+
+class UnitTable(Lines):
+    """Rows under a heading line, with a cursor that stays on its unit."""
+
+    DEFAULT_CSS = "UnitTable { height: 1fr; }"
+    EXACT = True
+    can_focus = True
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "move(-1)", "One up", key_display="↑ k", show=False),
+        Binding("down,j", "move(1)", "One down", key_display="↓ j", show=False),
+        Binding("pageup,ctrl+b", "page(-1)", "A page up", key_display="PgUp", show=False),
+        Binding("pagedown,ctrl+f", "page(1)", "A page down", key_display="PgDn", show=False),
+        Binding("home,g", "jump(0)", "First", key_display="Home g", show=False),
+        Binding("end,G", "jump(-1)", "Last", key_display="End G", show=False),
+    ]
+
+    class Chosen(Message):
+        """A row was opened: Enter's meaning, by a double click or a click on a group."""
+
+    class HeadingClicked(Message):
+        """A column's heading was clicked."""
+
+        def __init__(self, column: str) -> None:
+            super().__init__()
+            self.column = column
+
+    def __init__(self, glyphs: Glyphs, palette: Palette) -> None:
+        super().__init__(id="units")
+        self._glyphs, self._palette = glyphs, palette
+        self._rows: Sequence[Row] = ()
+        self._view = View()
+        self._marks: Callable[[Row], Marks] = lambda _row: NO_MARKS
+        self._tagged = 0
+        self._index = self._top = 0
+        self._width = 0
+        """The width that the columns were laid out for."""
+        self._places: tuple[Place, ...] = ()
+        self._cells: dict[Kind, list[Cell]] = {}
+        self._noted = False
+        self._drawn: dict[str, Drawn] = {}
+
+    @property
+    def row(self) -> Row | None:
+        """The row under the cursor."""
+        return self._rows[self._index] if self._rows else None
+
+    @property
+    def rows(self) -> Sequence[Row]:
+        """All rows, those scrolled away included."""
+        return self._rows
+
+    @property
+    def columns(self) -> tuple[Place, ...]:
+        """The columns that there is room for."""
+        return self._places
+
+    @property
+    def _page(self) -> int:
+        return max(1, self.size.height - 1)
+
+    def update(
+        self, rows: Sequence[Row], view: View, marks: Callable[[Row], Marks], tagged: int = 0
+    ) -> int:
+        """Show these rows; the cursor stays on its unit, and its unit on its line of the screen.
+
+        ``tagged`` units there are, in sight or not.
+        """
+        before, line = self.row, self._index - self._top
+        self._rows, self._view, self._marks, self._tagged = rows, view, marks, tagged
+        if before is not None and self._index < len(rows) and rows[self._index].key == before.key:
+            pass
+        elif before is not None:
+            found = next((i for i, row in enumerate(rows) if row.key == before.key), None)
+            if found is not None:
+                self._index, self._top = found, found - line
+        return self.paint()
+
+    def select(self, key: str) -> bool:
+        """Put the cursor on a row."""
+        for index, row in enumerate(self._rows):
+            if row.key == key:
+                self._index = index
+                self.paint()
+                return True
+        return False
+
+    def pass_unit(self) -> None:
+        """Move the cursor down, past the processes of its unit."""
+        unit = self._rows[self._index].unit
+        for index in range(self._index + 1, len(self._rows)):
+            if self._rows[index].kind is not Kind.PROCESS or self._rows[index].unit != unit:
+                self._index = index
+                break
+        self.paint()
+
+    def paint(self) -> int:
+        """Make the visible lines; return how many had to be drawn again."""
+        width, height = self.size
+        if not height:
+            return 0
+        if width != self._width:
+            self._fit(width)
+        last = max(0, len(self._rows) - 1)
+        self._index = max(0, min(self._index, last))
+        self._top = max(0, min(self._top, len(self._rows) - self._page))
+        self._top = max(self._index - self._page + 1, min(self._top, self._index))
+        visible = range(self._top, min(self._top + self._page, len(self._rows)))
+        drawn = [self._line_of(index) for index in visible]
+        self._drawn = {d.row.key: d for d in drawn}
+        return self.show([self._heading(), *(d.line for d in drawn), *self._rest()])
+
+    def _rest(self) -> list[Line]:
+        empty, width = self._page - len(self._rows) + self._top, self.size.width
+        said = () if self._rows else wrap(self._view.empty, max(width - 2, 1))
+        texts = [*(f" {words}" for words in said), *[""] * empty][: max(0, empty)]
+        return [(Segment(fit(text, width), self._palette.strong),) for text in texts]
+
+    def _heading(self) -> Line:
+        texts = []
+        for column, _, width in self._places:
+            title = column.title
+            if column.key == self._view.sort:
+                title += self._glyphs.down if self._view.descending else self._glyphs.up
+            if column is NAME and (notes := self._out_of_sight()):
+                title += f" ({', '.join(notes)})"
+            if column is NAME and self._view.filter:
+                title += f" with '{self._view.filter}'"
+            texts.append(_cell(title, width, column.left, self._glyphs.more))
+        return (Segment("".join(texts), self._palette.header),)
+
+    def _out_of_sight(self) -> list[str]:
+        below = len(self._rows) - self._top - self._page
+        counts = ((self._tagged, "tagged"), (self._top, "above"), (below, "below"))
+        return [f"{count} {word}" for count, word in counts if count > 0]
+
+    def _line_of(self, index: int) -> Drawn:
+        """Return the line of a row: that of the last tick, if the row is as it was."""
+        row, marks = self._rows[index], NO_MARKS
+        if row.kind is Kind.UNIT:
+            marks = self._marks(row)
+        cursor = index == self._index
+        last = self._drawn.get(row.key)
+        if last is not None and last[:3] == (row, marks, cursor):
+            return last
+        return Drawn(row, marks, cursor, self._draw(row, marks, cursor=cursor))
+
+    def _draw(self, row: Row, marks: Marks, *, cursor: bool) -> Line:
+        base = self._base(row)
+        glyphs, palette, more = self._glyphs, self._palette, self._glyphs.more
+        parts = self._named(row, marks, base)
+        of = row.of
+        for read, write, style, width, left, noted in self._cells[row.kind]:
+            if noted and marks.note:
+                parts.append((_cell(marks.note, width, left, more), palette.bad))
+                continue
+            if read is None:
+                parts.append((" " * width, base))
+                continue
+            value = read(of)
+            text = _cell(write(value, glyphs, width - 1), width, left, more)
+            coloured = style(value, palette) if style and value is not None else None
+            parts.append((text, coloured or base))
+        return _merge(parts, palette.cursor if cursor else None)
+
+    def _base(self, row: Row) -> Style:
+        if row.kind is Kind.GROUP and not row.depth:
+            return self._palette.group
+        return self._palette.plain
+
+    def _named(self, row: Row, marks: Marks, base: Style) -> list[tuple[str, Style]]:
+        more, width = self._glyphs.more, self._places[0].width
+        if row.kind is Kind.GROUP:
+            arrow = self._glyphs.closed if row.folded else self._glyphs.open
+            return [(fit(f"{'':{row.depth * 2}} {arrow} {row.name}", width, more), base)]
+        if row.kind is Kind.PROCESS:
+            return [(fit(f"{'':5}{row.name}", width, more), base)]
+        if marks is NO_MARKS:
+            return [(fit(f"{'':{GUTTER}}{row.name}", width, more), base)]
+        tag = self._glyphs.tag if marks.tagged else " "
+        gutter = tag + ("*" if marks.staged else " ") + ("!" if marks.differs else " ")
+        # Where there is no column that could say it, the name makes room.
+        note = f" {marks.note}" if marks.note and not self._noted else ""
+        return [
+            (gutter, self._palette.mark),
+            (
+                fit(row.name, width - GUTTER - len(note), more),
+                self._palette.mark if marks.tagged else base,
+            ),
+            (note, self._palette.bad),
+        ]
+
+    # Keys and mouse
+
+    def action_move(self, by: int) -> None:
+        """Move the cursor."""
+        self._index += by
+        self.paint()
+
+    def action_page(self, by: int) -> None:
+        """Move the cursor and what is seen by a page."""
+        self._index += by * self._page
+        self._top += by * self._page
+        self.paint()
+
+    def action_jump(self, to: int) -> None:
+        """Move the cursor to the first row, or to the last."""
+        self._index = to if to >= 0 else len(self._rows) + to
+        self.paint()
+
+    def _wheel(self, by: int) -> None:
+        line = self._index - self._top
+        top = max(0, min(self._top + by, len(self._rows) - self._page))
+        self._index, self._top = top + line, top
+        self.paint()
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        """Scroll; the cursor stays on its line of the screen."""
+        event.stop()
+        self._wheel(3)
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        """Scroll; the cursor stays on its line of the screen."""
+        event.stop()
+        self._wheel(-3)
+
+    def on_click(self, event: events.Click) -> None:
+        """Select a row, fold a group, or sort by a column."""
+        event.stop()
+        if event.y == 0:
+            at = next((p.column.key for p in self._places if p.x <= event.x < p.x + p.width), None)
+            if at is not None:
+                self.post_message(self.HeadingClicked(at))
+            return
+        index = self._top + event.y - 1
+        if index >= len(self._rows):
+            return
+        self._index = index
+        self.paint()
+        if self._rows[index].kind is Kind.GROUP or event.chain == 2:
+            self.post_message(self.Chosen())
+
+    def on_resize(self) -> None:
+        """Fit the new size."""
+        self.paint()
+
+    def _fit(self, width: int) -> None:
+        self._width, self._places = width, lay_out(width)
+        self._drawn = {}
+        self._noted = any(place.column.key == NOTED for place in self._places)
+        self._cells = {kind: [_source(place, kind) for place in self._places[1:]] for kind in Kind}
+
+
+class Drawn(NamedTuple):
+    """A row's line, and all that it was made of."""
+
+    row: Row
+    marks: Marks
+    cursor: bool
+    line: Line
+
+
+class Cell(NamedTuple):
+    """A column's part in the rows of one kind."""
+
+    read: Callable[[Any], Any] | None
+    write: Callable[[Any, Glyphs, int], str]
+    style: Callable[[Any, Palette], Style | None] | None
+    width: int
+    left: bool
+    noted: bool
+
+
+def _source(place: Place, kind: Kind) -> Cell:
+    column = place.column
+    read: dict[Kind, Callable[[Any], Any] | None] = {
+        Kind.UNIT: column.unit,
+        Kind.PROCESS: column.process,
+        Kind.GROUP: column.group,
+    }
+    return Cell(
+        read[kind], column.text, column.style, place.width, column.left, column.key == NOTED
+    )
+
+
+def _cell(text: str, width: int, left: bool, more: str) -> str:
+    """Return a cell with a blank before it."""
+    room = width - 1
+    if left:
+        return " " + fit(text, room, more)
+    return " " + (text.rjust(room) if len(text) <= room else fit(text, room, more))
+
+
+def _merge(parts: Sequence[tuple[str, Style]], over: Style | None) -> Line:
+    """Return a line with neighbours of one style joined: fewer pieces to compare and to draw."""
+    if over is not None:
+        return (Segment("".join([text for text, _ in parts]), over),)
+    line: list[Segment] = []
+    texts: list[str] = []
+    style: Style | None = None
+    for text, its in parts:
+        if its is not style and text:
+            if style is not None:
+                line.append(Segment("".join(texts), style))
+            texts, style = [], its
+        texts.append(text)
+    if style is not None:
+        line.append(Segment("".join(texts), style))
+    return tuple(line)

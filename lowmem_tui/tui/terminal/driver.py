@@ -1,0 +1,123 @@
+"""Reads the keys, and sleeps while there are none."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import sys
+from codecs import getincrementaldecoder
+from typing import TYPE_CHECKING, TextIO, cast
+
+from textual._xterm_parser import XTermParser
+from textual.drivers.linux_driver import LinuxDriver
+
+from lowmem_tui.tui.terminal.pastes import ShortPastes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SHORT = 0.1
+"""Seconds: what Textual waits for input before it looks whether a key is complete."""
+
+HUNG_UP = 129
+"""The exit status after a signal, as cli/exit.py has it."""
+
+ROUNDS = 5
+"""Short waits after the last input, within which a lone Escape is told from an arrow key."""
+
+PIECE = 200
+"""Characters, of two bytes at the most. What is longer is not in Python's own memory but in
+malloc's, which keeps some of each length that one thread makes and another lets go."""
+
+
+class _Pieces:
+    """The terminal, as Textual's writing thread knows it: a frame comes as its pieces.
+
+    One that is gone takes nothing any more. Who leaves must not wait for a thread that died of it.
+    """
+
+    def __init__(self, terminal: TextIO) -> None:
+        self._terminal = terminal
+        self.fileno = terminal.fileno
+
+    def write(self, pieces: Sequence[str]) -> None:
+        """Write the pieces of a frame."""
+        with contextlib.suppress(OSError):
+            self._terminal.writelines(pieces)
+
+    def flush(self) -> None:
+        """Write what is held back."""
+        with contextlib.suppress(OSError):
+            self._terminal.flush()
+
+
+class PatientDriver(LinuxDriver):
+    """Textual's driver wakes ten times a second, all day; that is what its hello world costs."""
+
+    def start_application_mode(self) -> None:
+        """Take the terminal, unless we have it: a SIGCONT comes also to whom nobody stopped."""
+        if self._reading():
+            return
+        self._wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._file = _Pieces(cast("TextIO", sys.__stderr__))  # type: ignore[assignment]
+        super().start_application_mode()  # type: ignore[no-untyped-call]
+
+    def _sigtstp_application(self, *_: object) -> None:
+        # From the loop: the signal may come while this thread holds the lock that writing takes.
+        suspend = super()._sigtstp_application
+        self._loop.call_soon_threadsafe(suspend)
+
+    def write(self, data: str) -> None:
+        """Hand a frame to the thread that writes it."""
+        pieces: Sequence[str] = [data[at : at + PIECE] for at in range(0, len(data), PIECE)]
+        super().write(cast("str", pieces))
+
+    def _get_terminal_size(self) -> tuple[int, int]:
+        # The terminal's own word: COLUMNS and LINES, where a shell exports them, do not follow it.
+        try:
+            return os.get_terminal_size(self.fileno)
+        except OSError:
+            return super()._get_terminal_size()
+
+    def _reading(self) -> bool:
+        return self._key_thread is not None and self._key_thread.is_alive()
+
+    def disable_input(self) -> None:
+        """Stop reading."""
+        reading = self._reading()
+        if reading:
+            os.write(self._wake[1], b"\0")
+        super().disable_input()
+        if reading:
+            for end in self._wake:
+                os.close(end)
+
+    def run_input_thread(self) -> None:
+        """Wait for input and hand on what it means, until ``disable_input``."""
+        parser = XTermParser(self._debug)
+        decode = getincrementaldecoder("utf-8")("replace").decode
+        shorten = ShortPastes().feed
+        rounds = 0
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.fileno, selectors.EVENT_READ)
+            selector.register(self._wake[0], selectors.EVENT_READ)
+            while True:
+                ready = {key.fd for key, _ in selector.select(SHORT if rounds else None)}
+                if self._wake[0] in ready:
+                    return
+                rounds = ROUNDS if ready else rounds - 1
+                if self.fileno in ready:
+                    data = os.read(self.fileno, 4096)
+                    if not data:
+                        # The terminal is gone, and whoever started us did not want SIGHUP to
+                        # end us (nohup): not to stay for ever with nobody there.
+                        selector.unregister(self.fileno)
+                        self._loop.call_soon_threadsafe(self._app.exit, HUNG_UP)
+                    text = shorten(decode(data))
+                    # To the parser nothing is the end, and half a character, or the middle of a
+                    # long paste, is nothing yet.
+                    for event in parser.feed(text) if text else ():
+                        self.process_message(event)
+                for event in parser.tick():
+                    self.process_message(event)

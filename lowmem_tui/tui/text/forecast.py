@@ -1,0 +1,140 @@
+"""Who dies next, what a change does to that, and the budget: as lines of the screens."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from lowmem_tui.model.quantity import format_size
+from lowmem_tui.model.text import plain
+from lowmem_tui.policy import budget
+from lowmem_tui.policy.forecast import growth, prediction_text, whatif
+from lowmem_tui.policy.forecast.growth import Reach
+from lowmem_tui.policy.forecast.kills import BOX, Goes, Prediction, predict
+from lowmem_tui.policy.forecast.oom import cap_above, limited, never_reached, spare_swap
+from lowmem_tui.policy.forecast.restart_text import at_every_start, killed_now, outlook
+from lowmem_tui.policy.protect import limits_advised
+from lowmem_tui.tui.session.memory_history import STEP
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from lowmem_tui.model.plan import Plan
+    from lowmem_tui.model.snapshot import Situation, Snapshot, Unit
+    from lowmem_tui.model.unit import Key, Value
+    from lowmem_tui.policy.budget import Advice
+    from lowmem_tui.tui.app import LowmemApp
+    from lowmem_tui.tui.session.memory_history import History
+
+BESIDE = 6
+"""Kills that the review compares."""
+
+
+def limits(app: LowmemApp, snapshot: Snapshot) -> list[Advice]:
+    """Return a MemoryMax for the business units that run, as the set-up would propose them."""
+    tiers = {name: app.verdict(name).tier for name, u in snapshot.units.items() if u.usage}
+    return limits_advised(app.needs.into(snapshot), tiers, app.rules)
+
+
+def row(text: str) -> Text:
+    """Return a line of a table, which is cut where there is too little room."""
+    return Text(text, no_wrap=True)
+
+
+def in_short(situation: Situation, plan: Plan | None) -> str:
+    """Return the most important thing that a plan does to the kill order; "" for no plan."""
+    if plan is None or not plan.effects:
+        return ""
+    now = whatif.known(situation)
+    said = whatif.sentences(now, whatif.after(now, whatif.changes(plan.effects)))[0]
+    return said.removeprefix("With this change ").removeprefix("The order of kills ")
+
+
+def compared(situation: Situation, plan: Plan, width: int) -> tuple[list[Text], list[Text]]:
+    """Return what a plan does to the kill order: in words; side by side if it is another."""
+    now = whatif.known(situation)
+    then = whatif.after(now, whatif.changes(plan.effects))
+    return list(_in_words(now, then)), list(_beside(now, then, width))
+
+
+def changed(now: Snapshot, wanted: Mapping[str, Mapping[Key, Value]], width: int) -> Iterator[Text]:
+    """Yield what settings do to the kill order: in words, and side by side if it is another."""
+    then = whatif.after(now, wanted)
+    yield from _in_words(now, then)
+    yield from _beside(now, then, width)
+
+
+def _in_words(now: Snapshot, then: Snapshot) -> Iterator[Text]:
+    for sentence in whatif.sentences(now, then):
+        yield Text(f" {sentence}")
+
+
+def _beside(now: Snapshot, then: Snapshot, width: int) -> Iterator[Text]:
+    before, after = predict(now, BOX, BESIDE), predict(then, BOX, BESIDE)
+    if before is not None and after is not None and _order(before) != _order(after):
+        marked = frozenset(whatif.differing(now, then))
+        yield from map(row, prediction_text.side_by_side(before, after, marked, width, BESIDE))
+
+
+def _order(found: Prediction) -> list[tuple[int, Goes]]:
+    return [(kill.victim.pid, kill.goes) for kill in found.kills]
+
+
+def reach(unit: Unit, snapshot: Snapshot, history: History) -> Reach | None:
+    """Return how far the limit is that a unit meets first: its own, or a slice's above it.
+
+    None where there is none.
+    """
+    if unit.usage is None:
+        return None
+    own = unit.usage.memory.max
+    cap = cap_above(snapshot, unit.usage.cgroup)
+    if cap is not None and not (isinstance(own, int) and own <= cap[1]):
+        unit = snapshot.units[cap[0]]
+    return _reach(unit, snapshot, history)
+
+
+def _reach(unit: Unit, snapshot: Snapshot, history: History) -> Reach | None:
+    memory = unit.usage.memory if unit.usage else None
+    if unit.usage is None or memory is None or not isinstance(memory.max, int):
+        return None
+    pace = growth.growth(history.pinned(unit.name), STEP)
+    never = never_reached(snapshot, unit)
+    spare = spare_swap(snapshot.host, unit.usage)
+    return Reach(unit.name, budget.held(unit), memory.max, pace, spare, never)
+
+
+def reaches(snapshot: Snapshot, history: History) -> list[Reach]:
+    """Return how far the machine and each limited unit are from their limits, nearest first."""
+    found = [
+        r for name in limited(snapshot) if (r := _reach(snapshot.units[name], snapshot, history))
+    ]
+    found.sort(key=lambda r: (-r.held / max(1, r.limit), r.unit))
+    host = snapshot.host
+    held = host.mem_total - host.mem_available + host.swap_used
+    whole = host.mem_total + host.swap_total
+    return [Reach(BOX, held, whole, growth.growth(history.pinned(BOX), STEP)), *found]
+
+
+def fates(
+    unit: Unit,
+    snapshot: Snapshot | None,
+    history: History,
+    staged: Mapping[Key, Value] | None = None,
+) -> Iterator[Text]:
+    """Yield what becomes of a unit that dies, now and with what is staged, and how far that is."""
+    if unit.properties is not None and (found := outlook(unit.properties)) is not None:
+        yield Text(f" Killed    now: {killed_now(found)}")
+        yield Text(f" Failing   at every start: {at_every_start(found)}")
+        then = outlook(unit.properties, staged) if staged else None
+        if then is not None and then != found:
+            words = f"killed: {killed_now(then)}; failing at every start: {at_every_start(then)}"
+            yield Text(f" Staged    {words}", style="bold")
+    if snapshot is not None and (far := reach(unit, snapshot, history)) is not None:
+        share = 100 * far.held // max(1, far.limit)
+        whose = f", that of {plain(far.unit, 60)}" if far.unit != unit.name else ""
+        words = (
+            f"{share}% of {format_size(far.limit)}{whose}, page cache apart; {growth.in_words(far)}"
+        )
+        yield Text(f" Limit     {words}")

@@ -1,0 +1,188 @@
+"""The guided set-up as rows: the list of its steps, and the page of one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.cells import cell_len
+from rich.text import Text
+
+from lowmem_tui.model.setup import Severity
+from lowmem_tui.model.text import plain
+from lowmem_tui.tui.session.setup_session import ON_TRIAL, WORTH_A_WORD, Stand
+from lowmem_tui.tui.terminal.palette import BAD
+from lowmem_tui.tui.text.unit_page import heading
+from lowmem_tui.tui.widgets.lines import fit
+from lowmem_tui.tui.widgets.picker import Row
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from lowmem_tui.model.setup import Finding, Item
+    from lowmem_tui.tui.session.setup_session import Part
+    from lowmem_tui.tui.terminal.glyphs import Glyphs
+    from lowmem_tui.tui.terminal.palette import Palette
+
+NARROW = 60
+"""Cells below which a step has no figures beside it, and an item has two lines."""
+
+STATE = 13
+"""Cells of how a step stands."""
+
+BESIDE = STATE + 10
+"""Cells of a step's line that are neither its title nor what was found."""
+
+LEAST_FOUND = 12
+
+AS_IT_IS = "as it is"
+
+MARKS = {Stand.TODO: "!", Stand.TRIAL: "~", Stand.DONE: "=", Stand.TROUBLE: "?", Stand.BY_HAND: "!"}
+"""How a step stands, for the eye that runs down the list."""
+
+SEVERITIES = {
+    Severity.NOTE: "Note",
+    Severity.ADVICE: "Advice",
+    Severity.WARNING: "Warning",
+    Severity.PROBLEM: "Problem",
+}
+
+
+# --- the list of steps --------------------------------------------------------------------------
+
+
+def steps(parts: Sequence[Part], width: int, palette: Palette) -> Iterator[Row]:
+    """Yield a line for each step: its title, how it stands, what was found."""
+    # What was found is told whole below the list; of the titles there is no other place.
+    room = max(12, width * 3 // 8, width - BESIDE - LEAST_FOUND)
+    titles = min(max((len(plain(p.step.title)) for p in parts), default=0), room)
+    for index, part in enumerate(parts):
+        stand = part.stand
+        mark = MARKS.get(stand, " ")
+        text = Text(f" {mark} {index + 1:>2} {_cell(part.step.title, titles)} ", no_wrap=True)
+        style = palette.mark if stand in {Stand.TODO, Stand.TRIAL} else palette.plain
+        text.append(f" {_cell(part.words, STATE)}", style)
+        if width >= NARROW:
+            text.append(f"  {plain(part.found)}")
+        yield Row(text, index)
+
+
+def _cell(text: str, width: int) -> str:
+    return fit(plain(text, width), width)
+
+
+# --- the page of one step -----------------------------------------------------------------------
+
+
+def page(part: Part, width: int, palette: Palette) -> Iterator[Row]:
+    """Yield what a step is about, what is proposed, what was found, and what is left to do."""
+    yield Row(Text(f" {plain(part.step.about, 4000)}"))
+    look = part.look
+    if part.on_trial:
+        yield Row(Text(f" {ON_TRIAL}", style="bold"))
+    if part.trouble:
+        yield Row(Text(f" ! {plain(part.trouble, 2000)}", style=BAD))
+    if look is None:
+        if not part.trouble:
+            yield Row(Text(" Looking…"))
+        return
+    # What is asked comes before what led to it: on a small screen that alone fills the page.
+    if look.items:
+        yield Row(heading(_proposed(part), width, palette))
+        yield from items(part, width)
+    if look.facts or look.absent:
+        yield Row(heading("FOUND", width, palette))
+    if look.absent:
+        yield Row(Text(f" - {plain(look.absent, 2000)}", style="bold"))
+    for fact in look.facts:
+        yield Row(Text(f" - {plain(fact, 2000)}"))
+    if look.by_hand:
+        yield Row(heading("BY HAND: THE PROGRAM CANNOT DO THIS", width, palette))
+        for words in look.by_hand:
+            yield from _lines(words)
+    # What only says again that an item is not as it might be is not told twice.
+    asked = {item.key for item in look.items}
+    told = [
+        finding
+        for finding in look.findings
+        if finding.severity in WORTH_A_WORD
+        and not (finding.severity is Severity.ADVICE and finding.subject in asked)
+    ]
+    notes = [finding for finding in look.findings if finding.severity is Severity.NOTE]
+    if told or notes:
+        yield Row(heading("WHAT IS WRONG" if told else "WORTH KNOWING", width, palette))
+    rank = list(Severity).index
+    for finding in (*sorted(told, key=lambda f: -rank(f.severity)), *notes):
+        yield from _finding(finding)
+
+
+def _proposed(part: Part) -> str:
+    count = len(part.to_do())
+    if not count:
+        return "PROPOSED: NOTHING IS LEFT TO DO"
+    return f"PROPOSED: {count} TO DO"
+
+
+def _lines(words: str) -> Iterator[Row]:
+    """Yield a text of several lines as it stands: it may be a file's."""
+    first, *rest = words.splitlines() or [""]
+    yield Row(Text(f" - {plain(first, 2000)}"))
+    for line in rest:
+        yield Row(Text(f"     {plain(line, 2000)}"))
+
+
+def _finding(finding: Finding) -> Iterator[Row]:
+    bad = finding.severity in {Severity.WARNING, Severity.PROBLEM}
+    subject = f"{plain(finding.subject)}: " if finding.subject not in finding.text else ""
+    words = f" ! {SEVERITIES[finding.severity]}: {subject}{plain(finding.text, 2000)}"
+    yield Row(Text(words, style="bold" if bad else ""))
+
+
+def items(part: Part, width: int) -> Iterator[Row]:
+    """Yield the items: taken or not, what it is about, what it is now and is to be."""
+    shown = part.items
+    titles = max((len(plain(item.title)) for item in shown), default=0)
+    nows = max((len(plain(item.now)) for item in shown if not part.is_so(item)), default=0)
+    nows = min(nows, max(8, width // 4))
+    changes = max((cell_len(_change(part, item, nows)) for item in shown), default=0)
+    titles = min(titles, max(width * 2 // 5, width - changes - 8))
+    for index, item in enumerate(shown):
+        first = f" {mark(part, item)} "
+        if width < NARROW:
+            yield Row(Text(first + plain(item.title), no_wrap=True), index)
+            yield Row(Text(f"     {_change(part, item, 0)}", no_wrap=True), index)
+        else:
+            change = _change(part, item, nows)
+            yield Row(Text(f"{first}{_cell(item.title, titles)}  {change}", no_wrap=True), index)
+
+
+def mark(part: Part, item: Item) -> str:
+    """Return whether an item is taken, left, or so already."""
+    if part.is_so(item):
+        return "[=]"
+    return "[x]" if part.taken(item) else "[ ]"
+
+
+def _change(part: Part, item: Item, nows: int) -> str:
+    value = part.value(item) if part.takes.get(item.key, True) else item.value
+    to = plain(value) or AS_IT_IS
+    if len(item.choices) > 1:
+        to = f"< {to} >"
+    now = plain(item.now)
+    if part.is_so(item):
+        if len(item.choices) < 2 or not value:
+            return f"{now}, as it should be"
+        return f"{to} {now if now != plain(value) else 'as it should be'}"
+    return f"{_cell(now, nows) if nows else now} -> {to}"
+
+
+def why(part: Part, index: int, glyphs: Glyphs) -> list[Text]:
+    """Return why an item is proposed, and what else it may be."""
+    shown = part.items
+    if not 0 <= index < len(shown):
+        return []
+    item = shown[index]
+    lines = [Text(f" {plain(item.why, 4000)}")]
+    if len(item.choices) > 1:
+        choices = (plain(c) or AS_IT_IS for c in item.choices)
+        lines.append(Text(f" Choices: {f' {glyphs.dot} '.join(choices)}"))
+    return lines

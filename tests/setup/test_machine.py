@@ -1,0 +1,101 @@
+"""The step `box`: what is said of which machine."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lowmem_tui.model.errors import InvalidValueError
+from lowmem_tui.setup import machine
+from tests.unit.servers import process, service, snapshot
+
+from .tree import Tree, codes
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from lowmem_tui.model.ports import Step
+
+G, M = 1 << 30, 1 << 20
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    return Tree(tmp_path)
+
+
+@pytest.fixture
+def step(tree: Tree) -> Step:
+    return machine.make(tree.ground())
+
+
+def test_an_ordinary_machine(tree: Tree, step: Step) -> None:
+    tree.swaps(_dev_vda2=512)
+    look = step.look()
+    said = " ".join(look.facts)
+    for words in (
+        "1G of RAM",
+        "512M of swap, 0 of it in use: /dev/vda2 (partition, 512M)",
+        "trixie",
+        "kernel 6.12",
+        "1 processor.",
+        "systemd 257, cgroup v2 alone",
+        "10G of 20G are free on / (ext4)",
+        "no container",
+        "neither systemd-oomd nor earlyoom",
+    ):
+        assert words in said, words
+    assert (look.items, look.findings, look.absent) == ((), (), "")
+
+
+@pytest.mark.parametrize(
+    ("facts", "found"),
+    [
+        ({"root_free": 900 * M}, {"disk-full"}),
+        ({"root_writable": False}, {"disk-read-only"}),
+        ({"unified": False}, {"cgroup-v1"}),
+        ({"systemd": 247}, {"systemd-old"}),
+        ({"systemd": None}, set()),
+        ({"container": "lxc"}, set()),
+    ],
+)
+def test_what_is_wrong(tree: Tree, step: Step, facts: dict[str, object], found: set[str]) -> None:
+    tree.facts(**facts)
+    look = step.look()
+    assert codes(look) == found
+    assert all(finding.remedy and finding.text.endswith(".") for finding in look.findings)
+
+
+@pytest.mark.parametrize(
+    ("container", "words"),
+    [
+        ("lxc", "oom_score_adj"),
+        ("openvz", "host"),
+        ("docker", "docker run --memory"),
+        ("x", "host"),
+    ],
+)
+def test_what_cannot_work_in_a_container(
+    tree: Tree, step: Step, container: str, words: str
+) -> None:
+    tree.facts(container=container)
+    (said,) = [fact for fact in step.look().facts if "container" in fact]
+    assert words in said
+
+
+@pytest.mark.parametrize(
+    "killer", ["systemd-oomd.service", "earlyoom.service", "nohang.service", "oomd.service"]
+)
+def test_other_killers_are_named(tree: Tree, step: Step, killer: str) -> None:
+    tree.snapshot = replace(snapshot(service(killer, process(command="/usr/bin/killer"))))
+    said = " ".join(step.look().facts)
+    assert f"{killer} runs, and kills, too" in said
+    assert "neither" not in said
+
+
+def test_there_is_nothing_to_wish_for(step: Step) -> None:
+    assert step.plan({}).empty
+    with pytest.raises(InvalidValueError, match="only looks"):
+        step.plan({"ram": "2G"})
