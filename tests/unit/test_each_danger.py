@@ -15,7 +15,7 @@ from lowmem_tui.policy import dropin
 from lowmem_tui.policy.plan import parse_set, plan
 
 from .servers import M, known, process, properties, situation, snapshot, unit, usage
-from .test_outcome import HOG, NEXT, SMALL, S, guide, serving
+from .test_plan_warnings import HOG, NEXT, SMALL, S, guide, serving
 from .test_preflight import holding
 
 FATAL, FORCEABLE, WARNING = "fatal", "forceable", "warning"
