@@ -16,16 +16,16 @@ from textual.events import Key
 from textual.worker import WorkerFailed
 
 from lowmem_tui.model.errors import LowmemError
+from lowmem_tui.model.staged import Staged
+from lowmem_tui.policy.unseen_kills import Kills
 from lowmem_tui.tui import css_path
 from lowmem_tui.tui.screens.main import MainScreen
 from lowmem_tui.tui.session.first_look import see
 from lowmem_tui.tui.session.memory_history import history_of
 from lowmem_tui.tui.session.messages import NoticeChanged, SnapshotArrived, StagedChanged
 from lowmem_tui.tui.session.peaks import Needs
-from lowmem_tui.tui.session.staged import Staged
 from lowmem_tui.tui.session.trials import Trials
 from lowmem_tui.tui.session.under_way import UnderWay
-from lowmem_tui.tui.session.unseen_kills import Kills
 from lowmem_tui.tui.terminal import glyphs
 from lowmem_tui.tui.terminal.paint import Painter, forget_regions
 from lowmem_tui.tui.terminal.palette import COLOUR, PLAIN

@@ -11,12 +11,12 @@ from textual.events import Key as Key_
 from textual.screen import Screen
 
 from lowmem_tui.cli.rules import load_rules
+from lowmem_tui.model.staged import Staged
 from lowmem_tui.tui.app import LowmemApp
 from lowmem_tui.tui.screens.edit import EditScreen
 from lowmem_tui.tui.screens.review import ReviewScreen, Stage
 from lowmem_tui.tui.screens.tagged import TaggedScreen
 from lowmem_tui.tui.screens.unit import UnitScreen
-from lowmem_tui.tui.session.staged import Staged
 from lowmem_tui.tui.widgets.field import Entry
 from lowmem_tui.tui.widgets.keybar import KeyBar
 from lowmem_tui.tui.widgets.prose import Prose

@@ -18,12 +18,13 @@ from lowmem_tui.model.errors import InvalidValueError, NotPermittedError, PutBac
 from lowmem_tui.model.plan import Action, ActionKind, Edit, FileChange, Plan
 from lowmem_tui.model.unit import Key
 from lowmem_tui.policy import dropin
+from lowmem_tui.policy.change_text import did
 from lowmem_tui.policy.plan import plan
 from lowmem_tui.tui.screens.change import ChangeScreen, Stage
 from lowmem_tui.tui.screens.confirm import ConfirmScreen
 from lowmem_tui.tui.screens.history import HistoryScreen
 from lowmem_tui.tui.screens.main import MainScreen
-from lowmem_tui.tui.widgets.change_list import ChangeList, did
+from lowmem_tui.tui.widgets.change_list import ChangeList
 from lowmem_tui.tui.widgets.keybar import KeyBar
 from lowmem_tui.tui.widgets.prose import Prose
 from tests.tui.conftest import Clock, Front, opened

@@ -10,6 +10,7 @@ from textual.binding import Binding
 
 from lowmem_tui.model.plan import Edit
 from lowmem_tui.model.snapshot import Unit
+from lowmem_tui.model.staged import Staged
 from lowmem_tui.model.unit import Key
 from lowmem_tui.tui.app import LowmemApp
 from lowmem_tui.tui.screens.ask import AskScreen
@@ -17,7 +18,6 @@ from lowmem_tui.tui.screens.choose import ChooseScreen
 from lowmem_tui.tui.screens.help import KEYS, HelpScreen
 from lowmem_tui.tui.screens.main import MainScreen
 from lowmem_tui.tui.screens.unit import UnitScreen
-from lowmem_tui.tui.session.staged import Staged
 from lowmem_tui.tui.table.rows import rests
 from lowmem_tui.tui.table.unit_table import UnitTable
 from lowmem_tui.tui.widgets.header import Header

@@ -18,6 +18,7 @@ from lowmem_tui.model.plan import Action, ActionKind, Edit, Notice, Phase, Plan
 from lowmem_tui.model.setup import Finding, Item, Look, Severity
 from lowmem_tui.model.unit import Key as SettingKey
 from lowmem_tui.policy.forecast.gains import stopped
+from lowmem_tui.policy.setup_part import Part, Stand
 from lowmem_tui.tui.screens.ask import AskScreen
 from lowmem_tui.tui.screens.change import ChangeScreen
 from lowmem_tui.tui.screens.confirm import ConfirmScreen
@@ -29,7 +30,7 @@ from lowmem_tui.tui.screens.setup_report import SetupReportScreen
 from lowmem_tui.tui.screens.setup_review import SetupReviewScreen, Stage
 from lowmem_tui.tui.screens.setup_step import StepScreen
 from lowmem_tui.tui.screens.trial import TrialScreen
-from lowmem_tui.tui.session.setup_session import Part, Stand, guide_of
+from lowmem_tui.tui.session.setup_session import guide_of
 from lowmem_tui.tui.widgets.keybar import KeyBar
 from lowmem_tui.tui.widgets.picker import Picker
 from lowmem_tui.tui.widgets.prose import Prose

@@ -137,7 +137,7 @@ async def test_the_mark_needs_no_colour(glyphs: object, monkeypatch: pytest.Monk
 
 
 async def test_all_marks_have_room(front: Front) -> None:
-    from lowmem_tui.tui.session.staged import Staged
+    from lowmem_tui.model.staged import Staged
 
     front.app.stage(Staged((Edit(C, MAX, "300M"),)))
     await tag(front, C)

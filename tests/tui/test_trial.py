@@ -14,6 +14,7 @@ from lowmem_tui.demo import DemoServer
 from lowmem_tui.model.change import State, Trial
 from lowmem_tui.model.errors import ManagerError
 from lowmem_tui.model.plan import Edit, Mismatch, Outcome
+from lowmem_tui.model.staged import Staged
 from lowmem_tui.model.unit import Key
 from lowmem_tui.policy.plan import plan
 from lowmem_tui.tui.screens.ask import AskScreen
@@ -22,7 +23,6 @@ from lowmem_tui.tui.screens.review import ReviewScreen
 from lowmem_tui.tui.screens.review import Stage as ReviewStage
 from lowmem_tui.tui.screens.trial import Stage, TrialScreen
 from lowmem_tui.tui.screens.unit import UnitScreen
-from lowmem_tui.tui.session.staged import Staged
 from lowmem_tui.tui.widgets.change_list import ChangeList
 from lowmem_tui.tui.widgets.field import Field
 from lowmem_tui.tui.widgets.keybar import KeyBar

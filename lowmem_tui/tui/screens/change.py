@@ -15,11 +15,11 @@ from lowmem_tui.model.change import State
 from lowmem_tui.model.errors import LowmemError, RefusedError
 from lowmem_tui.model.plan import FileChange
 from lowmem_tui.model.text import plain
+from lowmem_tui.policy.change_text import why_not
 from lowmem_tui.tui.screens.sheet import MORE, Sheet
 from lowmem_tui.tui.session import trials
 from lowmem_tui.tui.text import plan_report
 from lowmem_tui.tui.text.unit_page import heading
-from lowmem_tui.tui.widgets.change_list import why_not
 from lowmem_tui.tui.widgets.diff import difference
 from lowmem_tui.tui.widgets.keybar import Key
 

@@ -13,11 +13,11 @@ from lowmem_tui.model.errors import LowmemError
 from lowmem_tui.model.snapshot import Unit
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy import dropin
+from lowmem_tui.policy.setting_advice import advice, common_keys, has_swap
 from lowmem_tui.tui import css_path
 from lowmem_tui.tui.screens.full import FullScreen
 from lowmem_tui.tui.terminal.palette import BAD
 from lowmem_tui.tui.text import forecast, plan_report, unit_page
-from lowmem_tui.tui.text.setting_advice import advice, common_keys, has_swap
 from lowmem_tui.tui.widgets.field import Entry
 from lowmem_tui.tui.widgets.form import Beside, Form, one_of
 from lowmem_tui.tui.widgets.keybar import HELP, Key, KeyBar
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
     from lowmem_tui.model.plan import Edit, Plan
     from lowmem_tui.model.snapshot import Situation, Snapshot, UnitSituation
+    from lowmem_tui.model.staged import Staged
     from lowmem_tui.model.unit import Key as Setting
     from lowmem_tui.policy.classify import Verdict
     from lowmem_tui.tui.session.messages import SnapshotArrived
-    from lowmem_tui.tui.session.staged import Staged
 
 CALM = 0.3
 """Seconds without a key before the plan is made again."""

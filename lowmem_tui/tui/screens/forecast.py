@@ -8,6 +8,7 @@ from rich.text import Text
 from textual.binding import Binding, BindingType
 
 from lowmem_tui.model.errors import LowmemError
+from lowmem_tui.model.staged import Staged
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.budget import budget
 from lowmem_tui.policy.forecast import prediction_text, whatif
@@ -15,7 +16,6 @@ from lowmem_tui.policy.forecast.kills import predictions
 from lowmem_tui.policy.forecast.userspace_killers import others
 from lowmem_tui.tui.screens.sheet import MORE, Sheet
 from lowmem_tui.tui.session.memory_history import history_of
-from lowmem_tui.tui.session.staged import Staged
 from lowmem_tui.tui.terminal.palette import BAD
 from lowmem_tui.tui.text import forecast
 from lowmem_tui.tui.text.unit_page import heading

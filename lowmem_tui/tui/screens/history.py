@@ -9,9 +9,10 @@ from textual.binding import Binding, BindingType
 
 from lowmem_tui.model.errors import LowmemError
 from lowmem_tui.model.text import plain
+from lowmem_tui.policy.change_text import why_not
 from lowmem_tui.tui.screens.change import ChangeScreen
 from lowmem_tui.tui.screens.full import FullScreen
-from lowmem_tui.tui.widgets.change_list import ChangeList, why_not
+from lowmem_tui.tui.widgets.change_list import ChangeList
 from lowmem_tui.tui.widgets.keybar import HELP, KeyBar, keys_of
 from lowmem_tui.tui.widgets.prose import Prose
 

@@ -206,7 +206,7 @@ class MainScreen(FullScreen):
 
     def action_tag(self) -> None:
         """Tag the unit under the cursor, or untag it, and go on to the next."""
-        from lowmem_tui.tui.text.setting_advice import keys_of
+        from lowmem_tui.policy.setting_advice import keys_of
 
         row = self._table.row
         if row is None:

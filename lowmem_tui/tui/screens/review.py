@@ -10,10 +10,10 @@ from rich.text import Text
 from textual.binding import Binding, BindingType
 
 from lowmem_tui.model.errors import HalfDoneError, LowmemError
+from lowmem_tui.model.staged import Staged
 from lowmem_tui.model.text import plain
 from lowmem_tui.tui.screens.sheet import MORE, Sheet
 from lowmem_tui.tui.session import trials
-from lowmem_tui.tui.session.staged import Staged
 from lowmem_tui.tui.terminal.palette import BAD
 from lowmem_tui.tui.text import forecast, plan_report
 from lowmem_tui.tui.widgets.keybar import Key

@@ -8,8 +8,9 @@ from rich.text import Text
 from textual.binding import Binding, BindingType
 
 from lowmem_tui.model.text import plain
+from lowmem_tui.policy.setup_part import Stand
 from lowmem_tui.tui.screens.full import FullScreen
-from lowmem_tui.tui.session.setup_session import Stand, guide_of
+from lowmem_tui.tui.session.setup_session import guide_of
 from lowmem_tui.tui.terminal.palette import BAD
 from lowmem_tui.tui.text import setup_rows
 from lowmem_tui.tui.widgets.keybar import KeyBar, keys_of
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from textual.app import ComposeResult
 
-    from lowmem_tui.tui.session.setup_session import Part
+    from lowmem_tui.policy.setup_part import Part
     from lowmem_tui.tui.widgets.picker import Row
 
 TALL = 18

@@ -12,16 +12,17 @@ from lowmem_tui.model.errors import LowmemError
 from lowmem_tui.model.quantity import format_size
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.budget import budget, in_words
+from lowmem_tui.policy.change_text import did
 from lowmem_tui.policy.checks.overcommit import overcommitted
 from lowmem_tui.policy.forecast import prediction_text
 from lowmem_tui.policy.forecast.gains import gained, in_force
 from lowmem_tui.policy.forecast.kills import BOX, predict
+from lowmem_tui.policy.setup_part import Stand
 from lowmem_tui.tui.screens.sheet import MORE, Sheet
-from lowmem_tui.tui.session.setup_session import Stand, guide_of
+from lowmem_tui.tui.session.setup_session import guide_of
 from lowmem_tui.tui.terminal.palette import BAD
 from lowmem_tui.tui.text import forecast
 from lowmem_tui.tui.text.unit_page import heading
-from lowmem_tui.tui.widgets.change_list import did
 from lowmem_tui.tui.widgets.keybar import Key
 
 if TYPE_CHECKING:

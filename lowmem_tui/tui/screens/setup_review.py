@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from lowmem_tui.model.plan import Outcome, Plan
     from lowmem_tui.model.setup import Look, Progress, Wishes
     from lowmem_tui.model.snapshot import Situation
+    from lowmem_tui.policy.setup_part import Part
     from lowmem_tui.tui.screens.trial import TrialScreen
-    from lowmem_tui.tui.session.setup_session import Part
 
 POLL = 0.2
 """Seconds between two looks at how far it is."""

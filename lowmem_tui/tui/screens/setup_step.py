@@ -10,9 +10,10 @@ from textual.binding import Binding, BindingType
 
 from lowmem_tui.model.errors import LowmemError
 from lowmem_tui.model.text import plain
+from lowmem_tui.policy.setup_part import ON_TRIAL, Stand
 from lowmem_tui.tui.screens.full import FullScreen
 from lowmem_tui.tui.screens.sheet import StageKeys
-from lowmem_tui.tui.session.setup_session import ON_TRIAL, Stand, guide_of
+from lowmem_tui.tui.session.setup_session import guide_of
 from lowmem_tui.tui.text import setup_rows
 from lowmem_tui.tui.text.unit_page import heading
 from lowmem_tui.tui.widgets.keybar import Key
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from lowmem_tui.model.change import Change
     from lowmem_tui.model.setup import Item
-    from lowmem_tui.tui.session.setup_session import Part
+    from lowmem_tui.policy.setup_part import Part
     from lowmem_tui.tui.widgets.picker import Row
 
 DIGITS = "0123456789"

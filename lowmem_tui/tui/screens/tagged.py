@@ -9,9 +9,9 @@ from rich.text import Text
 from lowmem_tui.model.quantity import UNKNOWN, format_size
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import Key
+from lowmem_tui.policy.setting_advice import keys_of
 from lowmem_tui.tui.screens.edit import SHORT, EditScreen
 from lowmem_tui.tui.text import unit_page
-from lowmem_tui.tui.text.setting_advice import keys_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

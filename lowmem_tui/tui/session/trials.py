@@ -7,8 +7,6 @@ import contextlib
 from typing import TYPE_CHECKING, NamedTuple
 
 from lowmem_tui.model.errors import LowmemError
-from lowmem_tui.model.text import plain
-from lowmem_tui.model.unit import Key
 from lowmem_tui.tui.session.messages import TrialChanged
 
 if TYPE_CHECKING:
@@ -16,8 +14,8 @@ if TYPE_CHECKING:
 
     from lowmem_tui.model.change import Change, State, Trial
     from lowmem_tui.model.plan import Edit, Effect
+    from lowmem_tui.model.staged import Staged
     from lowmem_tui.tui.app import LowmemApp
-    from lowmem_tui.tui.session.staged import Staged
 
 READABLE = 2.0
 """Seconds for which no key takes away how a trial ended: it may have been meant for the form."""
@@ -181,47 +179,26 @@ def harm(app: LowmemApp, trial: Trial) -> Iterator[str]:
     """Yield what it may have killed since a trial began, or ended; which of its units are down."""
     if app.snapshot is None:
         return
-    from lowmem_tui.policy.incidents.blame import may_have_killed
+    from lowmem_tui.policy import trial_text
 
-    since = "the trial began" if app.trials.running else "the trial ended"
-    for name, counts in _counts(app):
-        before = app.trials.before.get(name, counts)
-        kills, restarts = counts[0] - before[0], counts[1] - before[1]
-        unit = app.snapshot.units[name]
-        down = unit.properties and unit.properties.active_state == "failed"
-        what = ""
-        if kills > 0 and may_have_killed(app.snapshot, name, trial.units, app.trials.effects):
-            # A group that goes takes its counter along: there may be more.
-            times = "once" if kills == 1 else f"{kills} times"
-            what = f"was killed at least {times} since {since}"
-        elif restarts > 0 and name in trial.units:
-            what = f"has ended and was started again since {since}"
-        if down and what:
-            yield f"{plain(name)} is down: it {what}."
-        elif down and name in trial.units:
-            from lowmem_tui.policy.forecast.gains import is_down
-
-            yield is_down(name)
-        elif what:
-            yield f"{plain(name)} {what}."
+    over, known = app.trials.running is None, app.trials
+    counts = dict(_counts(app))
+    yield from trial_text.harm(app.snapshot, trial, known.effects, known.before, counts, over=over)
 
 
 def _counts(app: LowmemApp) -> Iterator[tuple[str, tuple[int, int]]]:
-    for name, unit in app.snapshot.units.items() if app.snapshot else ():
-        # A slice counts the kills of all its units again.
-        if not name.endswith(".slice"):
-            restarts = (unit.properties.n_restarts or 0) if unit.properties else 0
-            yield name, (app.kills.totals.get(name, 0), restarts)
+    if app.snapshot is not None:
+        from lowmem_tui.policy.trial_text import counts
+
+        yield from counts(app.snapshot, app.kills.totals)
 
 
 def danger(app: LowmemApp) -> Iterator[str]:
     """Yield whom it kills, or may, if the trial that runs is taken back now."""
-    limits = [e for e in app.trials.effects if e.key is Key.MEMORY_MAX]
-    if app.snapshot is None or app.trials.running is None or not limits:
-        return
-    from lowmem_tui.policy.forecast.gains import below_use
+    if app.snapshot is not None and app.trials.running is not None:
+        from lowmem_tui.policy.trial_text import danger
 
-    yield from filter(None, (below_use(app.snapshot, effect) for effect in limits))
+        yield from danger(app.snapshot, app.trials.effects)
 
 
 async def ended(app: LowmemApp, number: str) -> End:

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from lowmem_tui.model.setup import Severity
 from lowmem_tui.model.text import plain
-from lowmem_tui.tui.session.setup_session import ON_TRIAL, WORTH_A_WORD, Stand
+from lowmem_tui.policy.setup_part import ON_TRIAL, WORTH_A_WORD, Stand
 from lowmem_tui.tui.terminal.palette import BAD
 from lowmem_tui.tui.text.unit_page import heading
 from lowmem_tui.tui.widgets.lines import fit
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from lowmem_tui.model.setup import Finding, Item
-    from lowmem_tui.tui.session.setup_session import Part
+    from lowmem_tui.policy.setup_part import Part
     from lowmem_tui.tui.terminal.glyphs import Glyphs
     from lowmem_tui.tui.terminal.palette import Palette
 

@@ -15,9 +15,9 @@ from lowmem_tui.model.quantity import (
 )
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import MEMORY_KEYS, Key
+from lowmem_tui.policy.setting_advice import TIER_NAMES
 from lowmem_tui.tui.session.memory_history import SPAN
 from lowmem_tui.tui.terminal.palette import BAD
-from lowmem_tui.tui.text.setting_advice import TIER_NAMES
 from lowmem_tui.tui.widgets.sparkline import BLOCKS, PLAIN, sparkline
 
 if TYPE_CHECKING:

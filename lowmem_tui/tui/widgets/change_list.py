@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, ClassVar, cast
 from rich.segment import Segment
 from textual.binding import Binding, BindingType
 
-from lowmem_tui.model.change import KEPT, State
+from lowmem_tui.model.change import KEPT
 from lowmem_tui.model.text import plain
+from lowmem_tui.policy.change_text import did
 from lowmem_tui.tui.widgets.lines import Lines, fit
 
 if TYPE_CHECKING:
@@ -119,29 +120,3 @@ class ChangeList(Lines):
         """Move back."""
         event.stop()
         self.action_move(-1)
-
-
-def did(change: Change) -> str:
-    """Return what a change did: each unit once, with its settings; what was wished for."""
-    start = f"undoes {' and '.join(change.undoes)}: " if change.undoes else ""
-    units: dict[str, list[str]] = {}
-    for effect in change.effects:
-        settings = units.setdefault(effect.unit, [])
-        settings.append(f"{effect.key} {effect.from_} -> {effect.to}")
-    done = [f"{unit} {', '.join(all_)}" for unit, all_ in units.items()]
-    done += [change.wishes] if change.wishes else []
-    done += [action.told for action in change.actions]
-    return start + "; ".join(done or change.files)
-
-
-def why_not(change: Change, changes: Sequence[Change]) -> str:
-    """Return why this cannot be undone; or ""."""
-    if change.state in {*KEPT, State.TRIAL, State.INCOMPLETE}:
-        return ""
-    if change.state is State.UNDONE:
-        by = [c.id for c in changes if change.id in c.undoes and c.state in KEPT]
-        if by:
-            return (
-                f"Change {change.id} is undone already, by {by[0]}: undo {by[0]} to bring it back."
-            )
-    return f"Change {change.id} is not in force ({change.state}): there is nothing to undo."

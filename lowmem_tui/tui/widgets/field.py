@@ -9,8 +9,8 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widget import Widget
 
+from lowmem_tui.policy.setting_advice import CHOICES
 from lowmem_tui.tui.terminal.palette import BAD
-from lowmem_tui.tui.text.setting_advice import CHOICES
 from lowmem_tui.tui.widgets.prose import Prose
 from lowmem_tui.tui.widgets.typed import Typed as Line
 

@@ -14,9 +14,9 @@ from lowmem_tui.model.plan import Edit
 from lowmem_tui.model.quantity import format_size, parse_value
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import MEMORY_KEYS, Key
+from lowmem_tui.policy.setting_advice import ABOUT, WORDS
 from lowmem_tui.tui.session.trials import NOT_YET
 from lowmem_tui.tui.terminal.palette import BAD
-from lowmem_tui.tui.text.setting_advice import ABOUT, WORDS
 from lowmem_tui.tui.widgets.field import NAME_WIDTH, NOW_WIDTH, Field
 from lowmem_tui.tui.widgets.prose import Prose
 

@@ -1,6 +1,6 @@
 from lowmem_tui.model.plan import Edit
+from lowmem_tui.model.staged import Staged
 from lowmem_tui.model.unit import Key
-from lowmem_tui.tui.session.staged import Staged
 
 MAX = Edit("a.service", Key.MEMORY_MAX, "100M")
 ADJ = Edit("a.service", Key.OOM_SCORE_ADJUST, "-100")

@@ -6,8 +6,8 @@ import pytest
 
 from lowmem_tui.model.snapshot import Unit
 from lowmem_tui.model.unit import INFINITY, Key, Tier
+from lowmem_tui.policy.setting_advice import advice, has_swap
 from lowmem_tui.tui.text.forecast import limits
-from lowmem_tui.tui.text.setting_advice import advice, has_swap
 from lowmem_tui.tui.widgets.field import Field
 from lowmem_tui.tui.widgets.form import Form
 from tests.tui.conftest import opened
