@@ -6,14 +6,23 @@ import os
 import sys
 
 
+def _triage(options: list[str]) -> int:
+    if "--demo" in options:
+        # Only where it is asked for: the demo server is larger than all the rest of the page.
+        from lowmem_tui.cli.triage_demo import run as run_demo
+
+        return run_demo(options)
+    from lowmem_tui.cli.triage import run
+
+    return run(options)
+
+
 def main() -> int:
     """Run the command line; return the exit status (cli/exit.py)."""
     arguments = sys.argv[1:]
     if arguments[:1] == ["triage"]:
         # What one types when the box is thrashing: no argument parser, no screen, no bus.
-        from lowmem_tui.cli.triage import run
-
-        return run(arguments[1:])
+        return _triage(arguments[1:])
     from lowmem_tui.cli.main import run_command
 
     status = run_command(arguments)

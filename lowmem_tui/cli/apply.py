@@ -6,8 +6,8 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from lowmem_tui.cli.backend import open_backend
 from lowmem_tui.cli.exit import Exit
+from lowmem_tui.cli.open import open_backend
 from lowmem_tui.cli.output import talk, tell
 from lowmem_tui.cli.plan import describe, make, say
 from lowmem_tui.model.errors import InvalidValueError, NotPermittedError

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 import textwrap
 from dataclasses import asdict
 from typing import TYPE_CHECKING, NamedTuple
 
-from lowmem_tui.cli import sudo
-from lowmem_tui.cli.backend import open_backend
+from lowmem_tui.cli import json_view, sudo
 from lowmem_tui.cli.exit import Exit
 from lowmem_tui.cli.looking import look
+from lowmem_tui.cli.open import open_backend
 from lowmem_tui.model.setup import Severity
 from lowmem_tui.model.text import plain
 
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
 
     from lowmem_tui.cli.looking import Looked
     from lowmem_tui.model.setup import Finding
-
-SCHEMA = 1
 
 ORDER = (Severity.PROBLEM, Severity.WARNING, Severity.ADVICE)
 """What is told, the worst first; notes are for the wizard's pages."""
@@ -52,8 +49,7 @@ def run(options: argparse.Namespace) -> Exit:
         backend.close()
     found = worst_first(looked)
     if options.json:
-        json.dump(as_json(found), sys.stdout, indent=2)
-        print()
+        json_view.write(as_json(found))
     else:
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 100
         for line in describe(found, max(40, width), sudo.command(demo=options.demo)):
@@ -76,7 +72,6 @@ def worst_first(looked: Iterable[Looked]) -> list[Told]:
 def as_json(found: Sequence[Told]) -> dict[str, object]:
     """Return the findings as cli.md's contract has it."""
     return {
-        "schema": SCHEMA,
         "findings": [{"step": told.step, **asdict(told.finding)} for told in found],
     }
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lowmem_tui.cli.apply import report, say_settled
-from lowmem_tui.cli.backend import open_backend
 from lowmem_tui.cli.exit import Exit
+from lowmem_tui.cli.open import open_backend
 from lowmem_tui.cli.output import tell
 
 if TYPE_CHECKING:

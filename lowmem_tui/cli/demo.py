@@ -7,7 +7,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from lowmem_tui.cli.backend import Beside, Memory, ServerBackend
+from lowmem_tui.cli.backend import READ_ONLY, Machine, Records, ServerBackend
 from lowmem_tui.demo import DemoServer
 from lowmem_tui.demo.roster import UPTIME
 from lowmem_tui.host.watcher import Watcher
@@ -45,7 +45,7 @@ def serve(server: DemoServer, *, read_only: bool = False) -> ServerBackend:
         with server.lock:
             return UPTIME + server.advance()
 
-    memory = Memory(
+    records = Records(
         store=lambda: server.store,
         whole=lambda: True,
         notice=lambda: server.store.read(PATH),
@@ -59,15 +59,11 @@ def serve(server: DemoServer, *, read_only: bool = False) -> ServerBackend:
         Watcher(server.sampler, server.connect),
         server.connect,
         lambda: (server.files, server.kernel),
-        memory,
+        records,
         demo=True,
-        cannot_change=(
-            "This is the read-only mode: start lowmem-tui without --read-only to change things."
-            if read_only
-            else ""
-        ),
+        cannot_change=READ_ONLY if read_only else "",
         witness=lambda: server.witness,
-        beside=Beside(lambda: server.system, lambda: server.inspector, _rules),
+        machine=Machine(lambda: server.system, lambda: server.inspector, _rules),
     )
 
     def revert(command: Sequence[str]) -> None:

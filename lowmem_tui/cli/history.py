@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from lowmem_tui.cli import json_view
 from lowmem_tui.cli.apply import say_settled
-from lowmem_tui.cli.backend import open_backend
 from lowmem_tui.cli.exit import Exit
+from lowmem_tui.cli.open import open_backend
 from lowmem_tui.model.change import UNENDED, State
 from lowmem_tui.model.text import plain
 
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lowmem_tui.model.change import Change
-
-SCHEMA = 1
 
 
 def run(options: argparse.Namespace) -> Exit:
@@ -32,13 +29,9 @@ def run(options: argparse.Namespace) -> Exit:
     finally:
         backend.close()
     if options.json:
-        made: dict[str, object] = {
-            "schema": SCHEMA,
-            "changes": [as_json(change) for change in changes],
-        }
-        made["notices"] = list(notices)
-        json.dump(made, sys.stdout, indent=2)
-        print()
+        json_view.write(
+            {"changes": [as_json(change) for change in changes], "notices": list(notices)}
+        )
         return Exit.DONE
     if not changes:
         print("Nothing was changed yet.")
@@ -59,14 +52,8 @@ def as_json(change: Change) -> dict[str, object]:
         "note": change.note,
         "state": change.state,
         "files": list(change.files),
-        "effects": [
-            {"unit": e.unit, "key": e.key, "from": e.from_, "to": e.to, "when": e.when}
-            for e in change.effects
-        ],
-        "actions": [
-            {"kind": a.kind, "what": a.what, "from": a.before, "to": a.after, "words": a.words}
-            for a in change.actions
-        ],
+        "effects": [json_view.effect(e) for e in change.effects],
+        "actions": [json_view.action(a) for a in change.actions],
         "trial": change.trial,
         "undoes": list(change.undoes),
         "said": change.said,

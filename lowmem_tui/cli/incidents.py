@@ -5,12 +5,11 @@ Neither the screen's library nor a D-Bus client is loaded: it must run where mem
 
 from __future__ import annotations
 
-import json
-import sys
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from lowmem_tui.cli import json_view
 from lowmem_tui.cli.exit import Exit
 from lowmem_tui.cli.output import talk
 from lowmem_tui.model.errors import InvalidValueError
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
     from lowmem_tui.model.incident import Incident, Incidents, Killing, OomReport, Shortage, Victim
     from lowmem_tui.model.ports import Witness
 
-SCHEMA = 1
-
 
 def run(options: argparse.Namespace) -> Exit:
     """Print the incidents, the newest first."""
@@ -39,8 +36,7 @@ def run(options: argparse.Namespace) -> Exit:
         i for i in found.incidents if since is None or i.clock is not Clock.WALL or i.time >= since
     ]
     if options.json:
-        json.dump(as_json(incidents, found), sys.stdout, indent=2)
-        print()
+        json_view.write(as_json(incidents, found))
     else:
         for line in lines(incidents, found):
             print(line)
@@ -76,7 +72,7 @@ def _witness(options: argparse.Namespace) -> tuple[Witness, float, float | None]
 
         server = DemoServer()
         return server.witness, server.sampler.sample().time, BOOTED
-    from lowmem_tui.cli.backend import check_supported, local_witness
+    from lowmem_tui.cli.local import check_supported, local_witness
 
     check_supported()
     now = time.time()
@@ -100,7 +96,6 @@ def lines(incidents: list[Incident], found: Incidents) -> Iterator[str]:
 def as_json(incidents: list[Incident], found: Incidents) -> dict[str, object]:
     """Return the incidents as data."""
     return {
-        "schema": SCHEMA,
         "incidents": [_incident(incident) for incident in incidents],
         "since": None if found.since is None else _time(found.since),
         "untold": found.untold,

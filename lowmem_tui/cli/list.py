@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-import json
-import sys
 import textwrap
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from lowmem_tui.cli import json_view
 from lowmem_tui.cli.apply import trial_line
-from lowmem_tui.cli.backend import open_backend
 from lowmem_tui.cli.exit import Exit
+from lowmem_tui.cli.open import open_backend
 from lowmem_tui.cli.output import talk
 from lowmem_tui.cli.rules import rules_for
 from lowmem_tui.model.errors import ManagerError, NotPermittedError
 from lowmem_tui.model.quantity import format_limit, format_size
 from lowmem_tui.model.snapshot import Situation
 from lowmem_tui.model.text import plain
-from lowmem_tui.model.unit import Key, Tier, UnitType, Unlimited, unit_type
+from lowmem_tui.model.unit import Tier, UnitType, unit_type
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable, Iterator, Mapping
 
-    from lowmem_tui.model.snapshot import Setting, Snapshot, Unit
-    from lowmem_tui.model.unit import Value
-    from lowmem_tui.model.usage import HostUsage, Pressure, UnitUsage
+    from lowmem_tui.model.snapshot import Snapshot, Unit
+    from lowmem_tui.model.usage import HostUsage
     from lowmem_tui.policy.classify import Verdict
-
-SCHEMA = 1
 
 _GROUPS_ONLY = frozenset({UnitType.MOUNT, UnitType.AUTOMOUNT, UnitType.SOCKET, UnitType.SWAP})
 _NOTHING = 1 << 20
@@ -68,8 +64,7 @@ def run(options: argparse.Namespace) -> Exit:
         name: rules.classify(snapshot.units[name], snapshot.host.mem_total) for name in names
     }
     if options.json:
-        json.dump(as_json(snapshot, situation, verdicts), sys.stdout, indent=2)
-        print()
+        json_view.write(as_json(snapshot, situation, verdicts))
     else:
         if trial is not None:
             print(trial_line(trial))
@@ -88,89 +83,19 @@ def as_json(
     """Return the list as cli.md's contract has it."""
     host = snapshot.host
     return {
-        "schema": SCHEMA,
         "time": datetime.fromtimestamp(snapshot.time, UTC).isoformat(timespec="seconds"),
         "host": {
             "mem_total": host.mem_total,
             "mem_available": host.mem_available,
             "swap_total": host.swap_total,
             "swap_used": host.swap_used,
-            "pressure": _pressure(host.pressure),
+            "pressure": json_view.pressure(host.pressure),
         },
         "units": [
-            _unit(snapshot.units[name], verdict, situation) for name, verdict in verdicts.items()
+            json_view.unit(snapshot.units[name], verdict, situation)
+            for name, verdict in verdicts.items()
         ],
     }
-
-
-def _pressure(pressure: Pressure | None) -> dict[str, object] | None:
-    if pressure is None:
-        return None
-    return {
-        name: {"avg10": stall.avg10, "avg60": stall.avg60, "avg300": stall.avg300}
-        for name, stall in (("some", pressure.some), ("full", pressure.full))
-        if stall is not None
-    }
-
-
-def _unit(unit: Unit, verdict: Verdict, situation: Situation) -> dict[str, object]:
-    usage, properties = unit.usage, unit.properties
-    memory = usage.memory if usage else None
-    known = situation.units.get(unit.name)
-    return {
-        "name": unit.name,
-        "tier": verdict.tier,
-        "reason": verdict.reason,
-        "state": properties.active_state if properties else ("active" if usage else None),
-        "rss": usage.rss if usage else None,
-        "swap": usage.swap if usage else None,
-        "memory": memory.current if memory else None,
-        "anon": memory.anon if memory else None,
-        "file": memory.file if memory else None,
-        "peak": memory.peak if memory else None,
-        "processes": _processes(usage),
-        "main_pid": (properties.main_pid or None) if properties else None,
-        "oom_score": usage.oom_score if usage else None,
-        "oom_score_adj": main_adjust(unit),
-        "oom_kills": memory.oom_kills if memory else None,
-        "restarts": properties.n_restarts if properties else None,
-        "settings": {key: _setting(s) for key, s in known.settings.items()} if known else None,
-    }
-
-
-def _processes(usage: UnitUsage | None) -> int | None:
-    """Return how many there are; None where they are hidden from this user (hidepid)."""
-    if usage is None:
-        return 0
-    return len(usage.processes) or (None if usage.rss is None else 0)
-
-
-def _setting(setting: Setting) -> dict[str, object]:
-    values: dict[str, object] = {
-        "declared": setting.declared,
-        "source": setting.source,
-        "loaded": _value(setting.loaded),
-    }
-    if setting.key not in {Key.RESTART, Key.RESTART_SEC, Key.OOM_POLICY}:
-        values["kernel"] = _value(setting.kernel)
-    if setting.key is Key.MEMORY_MAX:
-        values["effective"] = _value(setting.effective)
-    if setting.differs:
-        values["differs"] = setting.differs
-    return values
-
-
-def _value(value: Value | None) -> int | str | None:
-    return None if isinstance(value, Unlimited) else value
-
-
-def main_adjust(unit: Unit) -> int | None:
-    """Return the oom_score_adj of the main process, or of the process most likely to be killed."""
-    if unit.usage is None or not unit.usage.processes:
-        return None
-    main_pid = unit.properties.main_pid if unit.properties else 0
-    main = next((p for p in unit.usage.processes if p.pid == main_pid), None)
-    return (main or max(unit.usage.processes, key=lambda p: p.oom_score or 0)).oom_score_adj
 
 
 def table(
@@ -232,13 +157,14 @@ def _size(unit: Unit) -> int:
 
 def _row(unit: Unit, situation: Situation) -> str:
     usage, properties = unit.usage, unit.properties
+    adjust = unit.main_process.oom_score_adj if unit.main_process else None
     limit = usage.memory.max if usage else None
     known = situation.units.get(unit.name)
     differs = [s for s in known.settings.values() if s.differs] if known else []
     line = (
         f"  {plain(unit.name):<38} {format_size(usage.rss if usage else None):>6} "
         f"{format_size(usage.swap if usage else None):>6} "
-        f"{_number(usage.oom_score if usage else None):>5} {_number(main_adjust(unit)):>5} "
+        f"{_number(usage.oom_score if usage else None):>5} {_number(adjust):>5} "
         f"{format_limit(limit):>6} {(properties.restart if properties else None) or '—'}"
     )
     for setting in differs:

@@ -23,11 +23,6 @@ SCREEN = "screen"
 CHANGING = frozenset({"apply", "confirm", "undo"})
 """Commands that print nothing that could fail once the change is made (`output.tell`)."""
 
-DEMO = (
-    "That was the demo server: nothing of this machine was read or changed, and nothing of it is "
-    "remembered."
-)
-
 UNREAD = "Standard output cannot be written"
 
 _STATUS: tuple[tuple[type[errors.LowmemError], Exit], ...] = (
@@ -285,7 +280,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 def _demo_instead(options: argparse.Namespace) -> None:
     """Take the demo server, and say why, where there is no systemd with cgroup v2."""
-    from lowmem_tui.cli.backend import check_supported
+    from lowmem_tui.cli.local import check_supported
 
     if options.demo:
         return
@@ -325,14 +320,13 @@ def _run(arguments: Sequence[str]) -> int:
             options = _parse(arguments)
         output.prepare(ascii_only=options.ascii)
         if options.command == "triage":  # with options before it
-            from lowmem_tui.cli import triage
-
-            return Exit(triage.run([triage.DEMO] * options.demo))
+            triage = import_module(f"lowmem_tui.cli.{'triage_demo' if options.demo else 'triage'}")
+            return Exit(triage.run([]))
         module = import_module(f"lowmem_tui.cli.{options.command or SCREEN}")
         status: Exit = module.run(options)
         sys.stdout.flush()
         if options.demo and not _is_screen(options):
-            output.talk(DEMO)
+            output.talk(output.DEMO)
     except errors.LowmemError as error:
         return _fail(str(error), _status(error))
     except BrokenPipeError:

@@ -14,6 +14,11 @@ from lowmem_tui.model.text import ascii_for
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+DEMO = (
+    "That was the demo server: nothing of this machine was read or changed, and nothing of it is "
+    "remembered."
+)
+
 _PLAINER = "lowmem-tui.plainer"
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import difflib
-import json
 import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from lowmem_tui.cli.backend import open_backend
+from lowmem_tui.cli import json_view
 from lowmem_tui.cli.exit import Exit
+from lowmem_tui.cli.open import open_backend
 from lowmem_tui.cli.output import shown, talk
 from lowmem_tui.cli.policy import read_policy, step_plans
 from lowmem_tui.cli.rules import rules_for
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from lowmem_tui.cli.backend import ServerBackend
     from lowmem_tui.model.plan import FileChange, Notice, Plan
-
-SCHEMA = 1
 
 _WHEN = {
     When.LIVE: "at once",
@@ -42,8 +40,7 @@ def run(options: argparse.Namespace) -> Exit:
     finally:
         backend.close()
     if options.json:
-        json.dump(as_json(made), sys.stdout, indent=2)
-        print()
+        json_view.write(as_json(made))
     else:
         for line in describe(made):
             print(line)
@@ -77,24 +74,12 @@ def make(backend: ServerBackend, options: argparse.Namespace) -> Plan:
 def as_json(made: Plan) -> dict[str, object]:
     """Return the plan as cli.md's contract has it."""
     return {
-        "schema": SCHEMA,
         "files": [asdict(change) for change in made.files],
-        "effects": [
-            {"unit": e.unit, "key": e.key, "from": e.from_, "to": e.to, "when": e.when}
-            for e in made.effects
-        ],
-        "actions": [
-            {"kind": a.kind, "what": a.what, "from": a.before, "to": a.after, "words": a.words}
-            for a in (action.public for action in made.actions)
-        ],
-        "warnings": [notice_json(n) for n in made.warnings],
-        "refusals": [notice_json(n) for n in made.refusals],
+        "effects": [json_view.effect(e) for e in made.effects],
+        "actions": [json_view.action(a.public) for a in made.actions],
+        "warnings": [json_view.notice(n) for n in made.warnings],
+        "refusals": [json_view.notice(n) for n in made.refusals],
     }
-
-
-def notice_json(notice: Notice) -> dict[str, object]:
-    """Return a warning or a refusal as cli.md's contract has it."""
-    return {"code": notice.code, "unit": notice.unit, "text": notice.text}
 
 
 def describe(made: Plan) -> Iterator[str]:

@@ -39,7 +39,7 @@ def run(options: argparse.Namespace, *, start: str = "") -> Exit:
     # Of what is imported nothing is ever garbage: a tenth of the start went into looking for it.
     gc.disable()
     _share_one_arena()
-    from lowmem_tui.cli.backend import open_backend
+    from lowmem_tui.cli.open import open_backend
     from lowmem_tui.tui.session.first_look import Early
 
     backend = open_backend(options)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from lowmem_tui.cli.backend import open_backend
 from lowmem_tui.cli.exit import Exit
 from lowmem_tui.cli.looking import look
+from lowmem_tui.cli.open import open_backend
 from lowmem_tui.cli.sudo import for_demo
 from lowmem_tui.model.errors import InvalidValueError
 from lowmem_tui.model.quantity import format_size

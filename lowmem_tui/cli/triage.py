@@ -12,12 +12,15 @@ import time
 
 from lowmem_tui.cli.charset import utf8
 from lowmem_tui.host import cgroupfs, procfs
-from lowmem_tui.host.reading import BRIEF, LONG, SMALL, each, read, read_whole
+from lowmem_tui.host.reading import BRIEF, LONG, SMALL, TYPE_CHECKING, each, read, read_whole
 from lowmem_tui.host.trusted import public
 from lowmem_tui.model import trial
 from lowmem_tui.model.errors import UnsupportedError
 from lowmem_tui.model.integer import natural
 from lowmem_tui.model.text import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 WIDTH = 80
 FATTEST = 10
@@ -86,21 +89,21 @@ class Row:
         return self.rss + (self.swap or 0)
 
 
-def run(argv: list[str], proc_root: str = procfs.PROC, cgroup_root: str = cgroupfs.CGROUP) -> int:
-    """Print the page; return the exit status."""
+def run(
+    argv: list[str],
+    proc_root: str = procfs.PROC,
+    cgroup_root: str = cgroupfs.CGROUP,
+    make: Callable[[], str] | None = None,
+) -> int:
+    """Print the page of this machine, or the one that ``make`` returns; return the exit status."""
     if argv in (["-h"], ["--help"]):
         return _print(HELP)
     if any(word != DEMO for word in argv):
         return _fail(
             "triage takes no options but --demo: run `lowmem-tui triage` alone, or with it.", USAGE
         )
-    if argv:
-        # Only where it is asked for: the demo server is larger than all the rest of this.
-        from lowmem_tui.cli.triage_demo import page_of_demo
-
-        return _print(page_of_demo())
     try:
-        return _print(page(proc_root, cgroup_root))
+        return _print(make() if make is not None else page(proc_root, cgroup_root))
     except UnsupportedError as error:
         return _fail(str(error), UNSUPPORTED)
     except PermissionError as error:

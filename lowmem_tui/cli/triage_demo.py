@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lowmem_tui.cli.main import DEMO
-from lowmem_tui.cli.output import talk
+from lowmem_tui.cli import triage
+from lowmem_tui.cli.output import DEMO, talk
 from lowmem_tui.cli.triage import Folder, page
 from lowmem_tui.demo import DemoServer
 from lowmem_tui.model.unit import Unlimited
@@ -44,6 +44,11 @@ class Made(Folder):
     def names(self) -> list[str]:
         """Return what is in the folder."""
         return list(dict.fromkeys(path.partition("/")[0] for path in self.files))
+
+
+def run(argv: list[str]) -> int:
+    """Print the page of a demo server that has just been switched on; return the exit status."""
+    return triage.run(argv, make=page_of_demo)
 
 
 def page_of_demo() -> str:

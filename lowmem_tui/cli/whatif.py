@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 import textwrap
 from typing import TYPE_CHECKING, NamedTuple
 
-from lowmem_tui.cli.backend import open_backend
+from lowmem_tui.cli import json_view
 from lowmem_tui.cli.exit import Exit
+from lowmem_tui.cli.open import open_backend
 from lowmem_tui.cli.output import talk
-from lowmem_tui.cli.plan import notice_json, say, warned
+from lowmem_tui.cli.plan import say, warned
 from lowmem_tui.cli.rules import rules_for
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.budget import budget
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from lowmem_tui.model.snapshot import Snapshot
     from lowmem_tui.policy.classify import Rules
     from lowmem_tui.policy.forecast.oom import Candidate
-
-SCHEMA = 1
 
 MOST = 10
 """Kills that are told of each domain; JSON has them all."""
@@ -61,8 +59,7 @@ def run(options: argparse.Namespace) -> Exit:
         talk(plain(look.now.notice))
     say(look.refused)
     if options.json:
-        json.dump(as_json(look), sys.stdout, indent=2)
-        print()
+        json_view.write(as_json(look))
     else:
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 80
         for line in describe(look, rules, min(max(width, 60), 120)):
@@ -95,7 +92,6 @@ def as_json(look: _Look) -> dict[str, object]:
     now, then = look.now, look.then
     names = dict.fromkeys((*limited(now), *limited(then)))
     return {
-        "schema": SCHEMA,
         "global": {
             "now": _entries(now, BOX, kill_order(now)),
             "then": _entries(then, BOX, kill_order(then)),
@@ -109,8 +105,8 @@ def as_json(look: _Look) -> dict[str, object]:
         },
         "others": [{"name": o.name, "unit": o.unit or None, "pid": o.pid} for o in others(now)],
         "sentences": whatif.sentences(now, then) if now is not then else [],
-        "warnings": [notice_json(n) for n in look.warnings],
-        "refusals": [notice_json(n) for n in look.refused],
+        "warnings": [json_view.notice(n) for n in look.warnings],
+        "refusals": [json_view.notice(n) for n in look.refused],
     }
 
 

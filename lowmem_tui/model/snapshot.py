@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lowmem_tui.model.unit import Key, Limit, UnitProperties, Value
-    from lowmem_tui.model.usage import HostUsage, UnitUsage
+    from lowmem_tui.model.usage import HostUsage, Process, UnitUsage
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +17,19 @@ class Unit:
     name: str
     usage: UnitUsage | None
     properties: UnitProperties | None
+
+    @property
+    def main_process(self) -> Process | None:
+        """The main process, or the one most likely to be killed; None where none is seen."""
+        processes = self.usage.processes if self.usage else ()
+        main_pid = self.properties.main_pid if self.properties else 0
+        first = None
+        for process in processes:
+            if process.pid == main_pid:
+                return process
+            if first is None or (process.oom_score or 0) > (first.oom_score or 0):
+                first = process
+        return first
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,17 +6,21 @@ Everything else is the program as it is: the same entry, the same sampler, the s
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
-from lowmem_tui.cli import backend
+from lowmem_tui.cli import local
 from lowmem_tui.cli.main import run_command
+
+if TYPE_CHECKING:
+    from lowmem_tui.cli.backend import ServerBackend
 
 if __name__ == "__main__":
     proc_root, cgroup_root = sys.argv[1:3]
-    local = backend.local_backend
+    this_machine = local.local_backend
 
-    def on_the_tree(_bus: str | None, *, read_only: bool = False) -> backend.ServerBackend:
+    def on_the_tree(_bus: str | None, *, read_only: bool = False) -> ServerBackend:
         # The tree has no systemd behind it: everything but the bus is real.
-        return local(None, read_only=read_only, proc_root=proc_root, cgroup_root=cgroup_root)
+        return this_machine(None, read_only=read_only, proc_root=proc_root, cgroup_root=cgroup_root)
 
-    backend.local_backend = on_the_tree  # type: ignore[assignment]
+    local.local_backend = on_the_tree  # type: ignore[assignment]
     sys.exit(run_command(sys.argv[3:]))

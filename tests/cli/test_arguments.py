@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from lowmem_tui.cli import backend
+from lowmem_tui.cli import local
 from lowmem_tui.cli.arguments import joined
 from lowmem_tui.cli.exit import Exit
-from lowmem_tui.cli.main import DEMO, run_command
+from lowmem_tui.cli.main import run_command
+from lowmem_tui.cli.output import DEMO
 from lowmem_tui.model.errors import UnsupportedError
 
 Capture = pytest.CaptureFixture[str]
@@ -76,7 +77,7 @@ def test_or_demo_holds_for_commands(
     def refuse() -> None:
         raise UnsupportedError("There is no systemd.")
 
-    monkeypatch.setattr(backend, "check_supported", refuse)
+    monkeypatch.setattr(local, "check_supported", refuse)
     assert run_command(["--or-demo", command]) == Exit.DONE
     said = capsys.readouterr()
     assert said.err == f"There is no systemd.\nThis is the demo server instead.\n{DEMO}\n"

@@ -7,8 +7,8 @@ from typing import Any, NoReturn
 
 import pytest
 
+from lowmem_tui.cli import json_view, main
 from lowmem_tui.cli import list as listing
-from lowmem_tui.cli import main
 from lowmem_tui.cli.backend import ServerBackend
 from lowmem_tui.cli.demo import serve
 from lowmem_tui.demo import DemoServer
@@ -123,7 +123,7 @@ def test_a_change_that_was_not_ended_is_told(
 def test_processes_that_are_hidden_are_not_counted(rss: int | None, count: int | None) -> None:
     memory = Memory(*[None] * len(Memory._fields))
     usage = UnitUsage("a.service", "/a.service", memory, (), rss, None)
-    assert listing._processes(usage) == count
+    assert json_view._processes(usage) == count
 
 
 def test_nothing_of_the_screen_is_loaded() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lowmem_tui.cli import backend
+from lowmem_tui.cli import local
 from lowmem_tui.model.trial import TrialNotice, running
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def test_a_notice_is_read_whole(
         number="7", by="root", note="why " * 50, units=units, deadline=time.time(), monotonic=now
     )
     (tmp_path / "trial").write_text(notice.render())
-    monkeypatch.setattr(backend, "PATH", str(tmp_path / "trial"))
-    trial = running(backend._memory().notice(), now - 60)
+    monkeypatch.setattr(local, "PATH", str(tmp_path / "trial"))
+    trial = running(local._records().notice(), now - 60)
     assert trial is not None
     assert trial.units == units

@@ -10,8 +10,7 @@ import sys
 import pytest
 
 from lowmem_tui.cli.exit import Exit
-from lowmem_tui.cli.main import DEMO
-from lowmem_tui.cli.output import shown, tell
+from lowmem_tui.cli.output import DEMO, shown, tell
 
 SET = "--set redis-server.service:MemoryMax=300M"
 

@@ -73,7 +73,7 @@ for number in range(int(sys.argv[1])):
 """
 
 BROKEN_MEANWHILE = """\
-from lowmem_tui.cli.backend import local_backend
+from lowmem_tui.cli.local import local_backend
 from lowmem_tui.model.errors import LowmemError
 backend = local_backend("jeepney")
 step = next(step for step in backend.steps() if step.name == "nginx")

@@ -44,7 +44,7 @@ def main() -> None:
 
     with (
         mock.patch.object(DemoManager, "reload", reload),
-        mock.patch("lowmem_tui.cli.backend.open_backend", lambda *_: serve(server)),
+        mock.patch("lowmem_tui.cli.open.open_backend", lambda *_: serve(server)),
     ):
         status = run_command(sys.argv[1:])
     group = server.connect().properties([REDIS])[REDIS].control_group

@@ -20,16 +20,9 @@ class Totals(NamedTuple):
 
 def adjust(unit: Unit) -> int | None:
     """Return the oom_score_adj of the main process, or of the one most likely to be killed."""
-    if unit.usage is None or not unit.usage.processes:
-        return unit.properties.oom_score_adjust if unit.properties else None
-    main_pid = unit.properties.main_pid if unit.properties else 0
-    first = None
-    for process in unit.usage.processes:
-        if process.pid == main_pid:
-            return process.oom_score_adj
-        if first is None or (process.oom_score or 0) > (first.oom_score or 0):
-            first = process
-    return first.oom_score_adj if first else None
+    if main := unit.main_process:
+        return main.oom_score_adj
+    return unit.properties.oom_score_adjust if unit.properties else None
 
 
 def limit(unit: Unit) -> Limit | None:

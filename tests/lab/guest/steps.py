@@ -11,12 +11,13 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from lowmem_tui.cli.backend import ServerBackend, local_backend
+from lowmem_tui.cli.local import local_backend
 from lowmem_tui.model.errors import LowmemError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from lowmem_tui.cli.backend import ServerBackend
     from lowmem_tui.model.ports import Step
 
 

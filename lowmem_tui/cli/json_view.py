@@ -1,0 +1,117 @@
+"""What ``--json`` shows: the values that several commands have in common (docs/cli.md)."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+from lowmem_tui.model.unit import Key, Unlimited
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lowmem_tui.model.plan import Action, Effect, Notice
+    from lowmem_tui.model.snapshot import Setting, Situation, Unit
+    from lowmem_tui.model.unit import Value
+    from lowmem_tui.model.usage import Pressure, UnitUsage
+    from lowmem_tui.policy.classify import Verdict
+
+SCHEMA = 1
+"""The version of what every command prints: keys are added, never changed."""
+
+
+def write(view: Mapping[str, object]) -> None:
+    """Print what a command shows, on standard output."""
+    json.dump({"schema": SCHEMA, **view}, sys.stdout, indent=2)
+    print()
+
+
+def notice(notice: Notice) -> dict[str, object]:
+    """Return a warning or a refusal."""
+    return {"code": notice.code, "unit": notice.unit, "text": notice.text}
+
+
+def effect(effect: Effect) -> dict[str, object]:
+    """Return what a plan or a change makes of one setting."""
+    return {
+        "unit": effect.unit,
+        "key": effect.key,
+        "from": effect.from_,
+        "to": effect.to,
+        "when": effect.when,
+    }
+
+
+def action(action: Action) -> dict[str, object]:
+    """Return what is done besides files and settings."""
+    return {
+        "kind": action.kind,
+        "what": action.what,
+        "from": action.before,
+        "to": action.after,
+        "words": action.words,
+    }
+
+
+def pressure(pressure: Pressure | None) -> dict[str, object] | None:
+    """Return the averages of a pressure file, percent; None where the kernel measures none."""
+    if pressure is None:
+        return None
+    return {
+        name: {"avg10": stall.avg10, "avg60": stall.avg60, "avg300": stall.avg300}
+        for name, stall in (("some", pressure.some), ("full", pressure.full))
+        if stall is not None
+    }
+
+
+def unit(unit: Unit, verdict: Verdict, situation: Situation) -> dict[str, object]:
+    """Return a unit with its tier, what it uses (bytes), and its settings where they are known."""
+    usage, properties = unit.usage, unit.properties
+    memory = usage.memory if usage else None
+    main, known = unit.main_process, situation.units.get(unit.name)
+    return {
+        "name": unit.name,
+        "tier": verdict.tier,
+        "reason": verdict.reason,
+        "state": properties.active_state if properties else ("active" if usage else None),
+        "rss": usage.rss if usage else None,
+        "swap": usage.swap if usage else None,
+        "memory": memory.current if memory else None,
+        "anon": memory.anon if memory else None,
+        "file": memory.file if memory else None,
+        "peak": memory.peak if memory else None,
+        "processes": _processes(usage),
+        "main_pid": (properties.main_pid or None) if properties else None,
+        "oom_score": usage.oom_score if usage else None,
+        "oom_score_adj": main.oom_score_adj if main else None,
+        "oom_kills": memory.oom_kills if memory else None,
+        "restarts": properties.n_restarts if properties else None,
+        "settings": {key: _setting(s) for key, s in known.settings.items()} if known else None,
+    }
+
+
+def _processes(usage: UnitUsage | None) -> int | None:
+    """Return how many there are; None where they are hidden from this user (hidepid)."""
+    if usage is None:
+        return 0
+    return len(usage.processes) or (None if usage.rss is None else 0)
+
+
+def _setting(setting: Setting) -> dict[str, object]:
+    values: dict[str, object] = {
+        "declared": setting.declared,
+        "source": setting.source,
+        "loaded": _value(setting.loaded),
+    }
+    if setting.key not in {Key.RESTART, Key.RESTART_SEC, Key.OOM_POLICY}:
+        values["kernel"] = _value(setting.kernel)
+    if setting.key is Key.MEMORY_MAX:
+        values["effective"] = _value(setting.effective)
+    if setting.differs:
+        values["differs"] = setting.differs
+    return values
+
+
+def _value(value: Value | None) -> int | str | None:
+    return None if isinstance(value, Unlimited) else value
