@@ -11,7 +11,7 @@ from lowmem_tui.change.compare import same
 from lowmem_tui.change.records.record import LimitBefore, LiveBefore, ScoresBefore
 from lowmem_tui.change.revive import running
 from lowmem_tui.change.transaction import Restore
-from lowmem_tui.model.quantity import render_limit
+from lowmem_tui.model.amount import render_limit
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import CGROUP_FILES, Unlimited
 

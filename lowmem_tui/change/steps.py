@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from lowmem_tui.change import found
 from lowmem_tui.change.compare import same
 from lowmem_tui.change.machine.files import is_others
+from lowmem_tui.model.amount import render_limit
 from lowmem_tui.model.errors import ChangedError, UnsupportedError
 from lowmem_tui.model.plan import ActionKind
-from lowmem_tui.model.quantity import render_limit
 from lowmem_tui.model.text import plain
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from lowmem_tui.cli.exit import Exit
 from lowmem_tui.cli.open import open_backend
 from lowmem_tui.cli.output import talk
 from lowmem_tui.cli.rules import rules_for
+from lowmem_tui.model.amount import format_limit, format_size
 from lowmem_tui.model.errors import ManagerError, NotPermittedError
-from lowmem_tui.model.quantity import format_limit, format_size
 from lowmem_tui.model.snapshot import Situation
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import Tier, UnitType, unit_type

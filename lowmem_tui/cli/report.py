@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from lowmem_tui.cli.check import worst_first
 from lowmem_tui.cli.looking import look
 from lowmem_tui.cli.output import talk
+from lowmem_tui.model.amount import format_size
 from lowmem_tui.model.errors import InvalidValueError, LowmemError
-from lowmem_tui.model.quantity import format_size
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.budget import budget, in_words
 from lowmem_tui.policy.checks.overcommit import overcommitted

@@ -9,8 +9,8 @@ from lowmem_tui.cli.exit import Exit
 from lowmem_tui.cli.looking import look
 from lowmem_tui.cli.open import open_backend
 from lowmem_tui.cli.sudo import for_demo
+from lowmem_tui.model.amount import format_size
 from lowmem_tui.model.errors import InvalidValueError
-from lowmem_tui.model.quantity import format_size
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.files.policy_text import Part, render
 from lowmem_tui.setup.steps import STEPS

@@ -6,8 +6,8 @@ from time import sleep
 from typing import TYPE_CHECKING, Final
 
 from lowmem_tui.demo.roster import SWAP
+from lowmem_tui.model.amount import format_size
 from lowmem_tui.model.errors import RefusedError
-from lowmem_tui.model.quantity import format_size
 from lowmem_tui.model.setup import Progress
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from lowmem_tui.model.amount import render_limit
 from lowmem_tui.model.integer import natural
 from lowmem_tui.model.kept import shown
-from lowmem_tui.model.quantity import render_limit
 
 if TYPE_CHECKING:
     from lowmem_tui.model.unit import Key, Value

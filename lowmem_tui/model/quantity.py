@@ -10,6 +10,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from lowmem_tui.model.amount import (
+    SIZE_SUFFIXES,
+    SPAN_UNITS,
+    UNKNOWN,
+    format_time_span,
+    render_limit,
+    suffix_factor,
+)
 from lowmem_tui.model.errors import InvalidValueError
 from lowmem_tui.model.integer import natural
 from lowmem_tui.model.text import plain
@@ -19,10 +27,6 @@ if TYPE_CHECKING:
     from lowmem_tui.model.unit import Limit, Value
 
 UINT64_MAX = 2**64 - 1
-UNKNOWN = "?"
-NONE = "—"
-
-SIZE_SUFFIXES = "EPTGMKB"
 RESTART_WORDS = (
     "no",
     "on-success",
@@ -50,24 +54,9 @@ _INTEGER = re.compile(
     r"|(?P<sign>[+-]?)(?:(?P<hex>0[xX][0-9a-fA-F]+)|(?P<oct>0[0-7]+)|(?P<dec>0|[1-9][0-9]*))"
 )
 
-_SEC = 1_000_000
-_SPAN_UNITS = {
-    **dict.fromkeys(("usec", "us", "µs", "μs"), 1),
-    **dict.fromkeys(("msec", "ms"), 1000),
-    **dict.fromkeys(("seconds", "second", "sec", "s"), _SEC),
-    **dict.fromkeys(("minutes", "minute", "min", "m"), 60 * _SEC),
-    **dict.fromkeys(("hours", "hour", "hr", "h"), 3600 * _SEC),
-    **dict.fromkeys(("days", "day", "d"), 86400 * _SEC),
-    **dict.fromkeys(("weeks", "week", "w"), 7 * 86400 * _SEC),
-    **dict.fromkeys(("months", "month", "M"), 2629800 * _SEC),
-    **dict.fromkeys(("years", "year", "y"), 31557600 * _SEC),
-}
 _SPAN_PART = re.compile(
     r"[ \t\n\r]*\+?(?P<whole>[0-9]*)(?P<dot>\.(?P<fraction>[0-9]*))?(?P<gap>[ \t\n\r]*)"
-    rf"(?P<unit>(?:{'|'.join(sorted(_SPAN_UNITS, key=len, reverse=True))})?)"
-)
-_SPAN_SHOWN = tuple(
-    (name, _SPAN_UNITS[name]) for name in ("y", "month", "w", "d", "h", "min", "s", "ms", "us")
+    rf"(?P<unit>(?:{'|'.join(sorted(SPAN_UNITS, key=len, reverse=True))})?)"
 )
 
 
@@ -85,7 +74,7 @@ def parse_size(text: str) -> int:
             rank = SIZE_SUFFIXES.index(part[4])
         if not part or rank < least:
             raise _not_a_size(text)
-        factor = _factor(rank)
+        factor = suffix_factor(rank)
         whole, decimals = _unsigned(part[1]), _unsigned(part[3] or "0")
         # systemd calculates the fraction in doubles, and so must we, to agree to the byte.
         fraction = float(decimals)
@@ -154,43 +143,6 @@ def _permyriad(text: str) -> int | None:
     return None
 
 
-def render_limit(limit: Limit) -> str:
-    """Return the limit in systemd's syntax, exact, with the largest suffix that divides it."""
-    if isinstance(limit, Unlimited):
-        return str(limit)
-    if limit:
-        for rank, suffix in enumerate(SIZE_SUFFIXES[:-1]):
-            if limit % _factor(rank) == 0:
-                return f"{limit // _factor(rank)}{suffix}"
-    return str(limit)
-
-
-def format_size(size: int | None) -> str:
-    """Return a size in at most 5 characters for a column: ``8.1M``, ``412M``, ``—`` for None.
-
-    Rounded; ``render_limit`` is the exact one.
-    """
-    if size is None:
-        return NONE
-    if size < 1024:
-        return f"{size}B" if size else "0"
-    value = float(size)
-    for suffix in "KMGTPE":
-        value /= 1024
-        if value < 99.95:
-            return f"{value:.1f}".removesuffix(".0") + suffix
-        if value < 1023.5:
-            return f"{value:.0f}{suffix}"
-    return f"{value:.0f}E"
-
-
-def format_limit(limit: Limit | None) -> str:
-    """Return a limit in at most 5 characters: ``—`` for no limit, ``?`` for not known."""
-    if limit is None:
-        return UNKNOWN
-    return NONE if isinstance(limit, Unlimited) else format_size(limit)
-
-
 def parse_time_span(text: str) -> int | Unlimited:
     """Return microseconds: ``3s``, ``1min 30s``, ``100ms``, a bare number is seconds, ``infinity``.
 
@@ -207,7 +159,7 @@ def parse_time_span(text: str) -> int | Unlimited:
         at = part.end()
         if not part["gap"] and not part["unit"] and at < len(body):
             raise _not_a_span(text)
-        unit = _SPAN_UNITS[part["unit"] or "s"]
+        unit = SPAN_UNITS[part["unit"] or "s"]
         whole = _unsigned(part["whole"] or "0")
         total += whole * unit
         step = unit
@@ -217,27 +169,6 @@ def parse_time_span(text: str) -> int | Unlimited:
         if total >= UINT64_MAX or whole >= 2**63:
             raise InvalidValueError(f"{_quote(text)} is too long: write infinity to wait for ever.")
     return total
-
-
-def format_time_span(usec: int | Unlimited | None) -> str:
-    """Return microseconds in systemd's words, exact: ``1min 30s``, ``1.5s``; ``?`` for None."""
-    if usec is None:
-        return UNKNOWN
-    if isinstance(usec, Unlimited):
-        return str(usec)
-    parts: list[str] = []
-    rest = usec
-    for name, unit in _SPAN_SHOWN:
-        if rest < unit:
-            continue
-        whole, below = divmod(rest, unit)
-        if below and unit in {_SEC, 1000}:
-            fraction = str(below).zfill(len(str(unit)) - 1).rstrip("0")
-            parts.append(f"{whole}.{fraction}{name}")
-            break
-        parts.append(f"{whole}{name}")
-        rest = below
-    return " ".join(parts) or "0"
 
 
 def parse_score(text: str) -> int:
@@ -305,11 +236,6 @@ def _unsigned(digits: str) -> int:
     """``strtoull``: at most UINT64_MAX + 1, however many digits there are."""
     digits = digits.lstrip("0")
     return UINT64_MAX + 1 if len(digits) > 20 else min(natural(digits) or 0, UINT64_MAX + 1)
-
-
-def _factor(rank: int) -> int:
-    """Return the factor of a suffix by its place in SIZE_SUFFIXES; 1 for B and for none."""
-    return 1 << 10 * max(0, 6 - rank)
 
 
 def _quote(text: str) -> str:

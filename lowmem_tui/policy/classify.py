@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from lowmem_tui.model.quantity import format_size
+from lowmem_tui.model.amount import format_size
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import Tier, UnitType, is_unit_name, unit_type
 from lowmem_tui.policy import toml

@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from lowmem_tui.model.quantity import format_size, render_value
+from lowmem_tui.model.amount import format_size
+from lowmem_tui.model.quantity import render_value
 from lowmem_tui.model.snapshot import UnitSituation
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import INFINITY, Key, Tier

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lowmem_tui.model.quantity import OOM_POLICY_WORDS, RESTART_WORDS, format_size
+from lowmem_tui.model.amount import format_size
+from lowmem_tui.model.quantity import OOM_POLICY_WORDS, RESTART_WORDS
 from lowmem_tui.model.unit import Key, Tier, UnitType, unit_type
 from lowmem_tui.policy.budget import swap_of
 from lowmem_tui.policy.forecast.oom import spare_swap

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from lowmem_tui.host.swaps import parse_swaps
+from lowmem_tui.model.amount import format_size
 from lowmem_tui.model.errors import InvalidValueError
 from lowmem_tui.model.plan import Plan
-from lowmem_tui.model.quantity import format_size
 from lowmem_tui.model.setup import Finding, Look, Severity
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.budget import reserve

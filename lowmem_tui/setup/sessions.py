@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lowmem_tui.model.amount import format_size
 from lowmem_tui.model.errors import InvalidValueError, RefusedError
 from lowmem_tui.model.plan import FileChange, Notice
-from lowmem_tui.model.quantity import format_size
 from lowmem_tui.model.setup import Finding, Item, Look, Severity
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import Tier

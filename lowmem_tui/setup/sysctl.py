@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from lowmem_tui.host.swaps import parse_swaps
+from lowmem_tui.model.amount import format_size
 from lowmem_tui.model.errors import InvalidValueError
 from lowmem_tui.model.integer import natural
 from lowmem_tui.model.plan import Action, ActionKind, Notice, Phase, Plan
-from lowmem_tui.model.quantity import format_size
 from lowmem_tui.model.setup import Finding, Item, Look, Severity
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.checks import reserves

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lowmem_tui.model.amount import format_size
 from lowmem_tui.model.change import Change, State
 from lowmem_tui.model.plan import Action, ActionKind, Effect, When
-from lowmem_tui.model.quantity import format_size, parse_size
+from lowmem_tui.model.quantity import parse_size
 from lowmem_tui.model.unit import Key
 from lowmem_tui.policy.forecast.gains import below_use, gained, in_force, stopped, without
 

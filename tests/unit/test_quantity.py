@@ -9,17 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lowmem_tui.model.amount import format_limit, format_size, format_time_span, render_limit
 from lowmem_tui.model.errors import InvalidValueError
 from lowmem_tui.model.quantity import (
-    format_limit,
-    format_size,
-    format_time_span,
     parse_limit,
     parse_score,
     parse_size,
     parse_time_span,
     parse_value,
-    render_limit,
     render_value,
 )
 from lowmem_tui.model.unit import INFINITY, Key, Value

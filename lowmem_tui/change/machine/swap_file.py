@@ -10,9 +10,9 @@ import stat
 from typing import TYPE_CHECKING, Final
 
 from lowmem_tui.host.programs import run
+from lowmem_tui.model.amount import format_size
 from lowmem_tui.model.errors import InvalidValueError, ManagerError, RefusedError
 from lowmem_tui.model.integer import natural
-from lowmem_tui.model.quantity import format_size
 from lowmem_tui.model.setup import Progress
 from lowmem_tui.model.text import plain
 

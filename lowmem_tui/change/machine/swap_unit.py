@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 from lowmem_tui.host.reading import read, read_whole
 from lowmem_tui.host.swaps import parse_swaps
+from lowmem_tui.model.amount import format_size
 from lowmem_tui.model.errors import ManagerError, RefusedError
 from lowmem_tui.model.integer import natural
-from lowmem_tui.model.quantity import format_size
 from lowmem_tui.model.text import plain
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, NamedTuple
 
-from lowmem_tui.model.quantity import format_size
+from lowmem_tui.model.amount import format_size
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import is_unit_name
 from lowmem_tui.policy.budget import above_high, budget, held, in_words, need, swap_of

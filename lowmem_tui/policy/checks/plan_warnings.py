@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from lowmem_tui.model.amount import format_size, render_limit
 from lowmem_tui.model.plan import Notice
-from lowmem_tui.model.quantity import format_size, render_limit
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import Key, Tier, Unlimited
 from lowmem_tui.policy import budget

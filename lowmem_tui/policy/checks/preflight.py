@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
+from lowmem_tui.model.amount import format_size, render_limit
 from lowmem_tui.model.plan import Notice
-from lowmem_tui.model.quantity import format_size, render_limit
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import Key, UnitType, is_template, is_unit_name, unit_type
 from lowmem_tui.model.unitfile import section_of

@@ -10,8 +10,8 @@ import re
 from math import isqrt
 from typing import TYPE_CHECKING, NamedTuple
 
+from lowmem_tui.model.amount import format_size
 from lowmem_tui.model.integer import natural
-from lowmem_tui.model.quantity import format_size
 
 if TYPE_CHECKING:
     from lowmem_tui.policy.incidents.shortages import Failures

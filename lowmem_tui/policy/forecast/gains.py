@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from lowmem_tui.model.amount import format_size
 from lowmem_tui.model.change import KEPT
 from lowmem_tui.model.errors import InvalidValueError
 from lowmem_tui.model.plan import ActionKind
-from lowmem_tui.model.quantity import format_size, parse_size, parse_value
+from lowmem_tui.model.quantity import parse_size, parse_value
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import Key
 from lowmem_tui.policy import budget

@@ -10,7 +10,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
-from lowmem_tui.model.quantity import format_size
+from lowmem_tui.model.amount import format_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

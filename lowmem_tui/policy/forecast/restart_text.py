@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from lowmem_tui.model.quantity import format_time_span
+from lowmem_tui.model.amount import format_time_span
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import UnitType, Unlimited, unit_type
 from lowmem_tui.policy.forecast.restart import (

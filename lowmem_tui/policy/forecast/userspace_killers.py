@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from lowmem_tui.model.amount import format_size
 from lowmem_tui.model.integer import natural
-from lowmem_tui.model.quantity import format_size
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.forecast.oom import OOM_SCORE_ADJ_MIN, killable, score_of
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from lowmem_tui.model.quantity import format_size
+from lowmem_tui.model.amount import format_size
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import Key, Unlimited
 from lowmem_tui.policy.checks.plan_warnings import USUAL

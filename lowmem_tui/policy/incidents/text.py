@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lowmem_tui.model.amount import format_size, format_time_span
 from lowmem_tui.model.incident import Cause, Clock, Ending, Lack, Shortage
-from lowmem_tui.model.quantity import format_size, format_time_span
 from lowmem_tui.model.text import plain
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from lowmem_tui.model.amount import format_size
 from lowmem_tui.model.errors import RefusedError
 from lowmem_tui.model.integer import natural
 from lowmem_tui.model.plan import FileChange, Notice
-from lowmem_tui.model.quantity import format_size
 from lowmem_tui.model.setup import Item, Look
 from lowmem_tui.model.text import plain
 from lowmem_tui.setup import common, unit_text

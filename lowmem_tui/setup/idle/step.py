@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lowmem_tui.model.amount import format_size
 from lowmem_tui.model.errors import RefusedError
 from lowmem_tui.model.plan import Action, ActionKind, Notice, Phase
-from lowmem_tui.model.quantity import format_size
 from lowmem_tui.model.setup import Finding, Item, Look, Severity
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.dropin import FOLDER

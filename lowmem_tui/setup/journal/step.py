@@ -6,9 +6,10 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from lowmem_tui.model.amount import format_size
 from lowmem_tui.model.errors import InvalidValueError
 from lowmem_tui.model.plan import Action, ActionKind, Notice, Phase, Plan
-from lowmem_tui.model.quantity import format_size, parse_size, parse_time_span
+from lowmem_tui.model.quantity import parse_size, parse_time_span
 from lowmem_tui.model.setup import Finding, Item, Look, Severity
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import Unlimited

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from lowmem_tui.model.amount import format_size
 from lowmem_tui.model.integer import natural
-from lowmem_tui.model.quantity import format_size
 from lowmem_tui.model.setup import Finding, Severity
 from lowmem_tui.model.text import plain
 from lowmem_tui.setup import common

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lowmem_tui.model.amount import format_size
 from lowmem_tui.model.errors import RefusedError
 from lowmem_tui.model.plan import Action, ActionKind, FileChange, Notice
-from lowmem_tui.model.quantity import format_size
 from lowmem_tui.model.setup import Item, Look
 from lowmem_tui.model.text import plain
 from lowmem_tui.setup import common

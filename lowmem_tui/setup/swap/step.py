@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from lowmem_tui.change.machine.swap_file import MARGIN
+from lowmem_tui.model.amount import format_size, render_limit
 from lowmem_tui.model.errors import InvalidValueError
 from lowmem_tui.model.integer import natural
 from lowmem_tui.model.plan import Action, ActionKind, FileChange, Notice, Phase, Plan
-from lowmem_tui.model.quantity import format_size, parse_size, render_limit
+from lowmem_tui.model.quantity import parse_size
 from lowmem_tui.model.setup import Finding, Item, Look, Severity
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy import swap as policy

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from lowmem_tui.change.machine.swap_unit import ZRAM_DEVICE, ZRAM_UNIT
+from lowmem_tui.model.amount import format_size, render_limit
 from lowmem_tui.model.errors import InvalidValueError
 from lowmem_tui.model.plan import Action, ActionKind, FileChange, Notice, Phase
-from lowmem_tui.model.quantity import format_size, parse_size, render_limit
+from lowmem_tui.model.quantity import parse_size
 from lowmem_tui.model.setup import Item
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.swap import zram_size

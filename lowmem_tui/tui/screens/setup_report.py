@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, ClassVar
 from rich.text import Text
 from textual.binding import Binding, BindingType
 
+from lowmem_tui.model.amount import format_size
 from lowmem_tui.model.change import KEPT
 from lowmem_tui.model.errors import LowmemError
-from lowmem_tui.model.quantity import format_size
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.budget import budget, in_words
 from lowmem_tui.policy.change_text import did

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from lowmem_tui.model.quantity import UNKNOWN, format_size
+from lowmem_tui.model.amount import UNKNOWN, format_size
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import Key
 from lowmem_tui.policy.setting_advice import keys_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lowmem_tui.model.quantity import format_limit, format_size
+from lowmem_tui.model.amount import format_limit, format_size
 from lowmem_tui.model.text import plain
 from lowmem_tui.tui.table.unit_values import adjust, description, limit, sort_limit, used
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from lowmem_tui.model.quantity import format_size
+from lowmem_tui.model.amount import format_size
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy import budget
 from lowmem_tui.policy.forecast import growth, prediction_text, whatif

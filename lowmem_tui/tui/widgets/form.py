@@ -8,10 +8,11 @@ from rich.text import Text
 from textual.message import Message
 from textual.widget import Widget
 
+from lowmem_tui.model.amount import format_size
 from lowmem_tui.model.errors import InvalidValueError
 from lowmem_tui.model.integer import natural
 from lowmem_tui.model.plan import Edit
-from lowmem_tui.model.quantity import format_size, parse_value
+from lowmem_tui.model.quantity import parse_value
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import MEMORY_KEYS, Key
 from lowmem_tui.policy.setting_advice import ABOUT, WORDS

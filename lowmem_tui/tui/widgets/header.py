@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from rich.cells import cell_len
 from rich.segment import Segment
 
-from lowmem_tui.model.quantity import format_size
+from lowmem_tui.model.amount import format_size
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.budget import Verdict, budget
 from lowmem_tui.policy.forecast.oom import instead, next_to_die
