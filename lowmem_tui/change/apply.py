@@ -7,7 +7,7 @@ import errno
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
-from lowmem_tui.change.compare import Machine, near, same
+from lowmem_tui.change.compare import PAGE, Machine, near
 from lowmem_tui.change.found import as_found, only_by_force
 from lowmem_tui.change.machine.files import EtcFiles, is_unit_file
 from lowmem_tui.change.revive import running
@@ -26,6 +26,7 @@ from lowmem_tui.model.errors import (
     RefusedError,
 )
 from lowmem_tui.model.plan import ActionKind, Outcome, Phase
+from lowmem_tui.model.settings import WRITE_ORDER, same
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import CGROUP_FILES, Key, Unlimited
 
@@ -38,9 +39,6 @@ if TYPE_CHECKING:
 
 _PASSES = 3
 """How often a unit's processes are looked through: one that forks passes the old score on."""
-
-ORDER = (Key.MEMORY_HIGH, Key.MEMORY_SWAP_MAX, Key.MEMORY_MAX, Key.OOM_SCORE_ADJUST)
-"""memory.high first: it pushes pages out, where memory.max kills."""
 
 
 class Book(Protocol):
@@ -232,7 +230,7 @@ def _set_what_runs(
     said: list[str] = []
     asked = {(edit.unit, edit.key) for edit in plan.edits if edit.value is not None}
     reader = SettingsReader(hands.files, hands.kernel, Machine(), strict=True)
-    for key in ORDER:
+    for key in WRITE_ORDER:
         for effect in plan.effects:
             unit = after[effect.unit]
             if (
@@ -259,7 +257,11 @@ def _set_limit(
     file = CGROUP_FILES[effect.key]
     now = hands.kernel.limit(unit.control_group, file)
     wanted = to_be_live(effect, unit.loaded(effect.key))
-    if now is None or not isinstance(wanted, int | Unlimited) or same(effect.key, now, wanted):
+    if (
+        now is None
+        or not isinstance(wanted, int | Unlimited)
+        or same(effect.key, now, wanted, PAGE)
+    ):
         return
     step = SetLimit(unit.name, effect.key, unit.control_group, file, now, wanted)
     run.do(step)

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from lowmem_tui.model.errors import InvalidValueError
-from lowmem_tui.model.quantity import parse_value, render_value
+from lowmem_tui.model.settings import certain_default, parse_value, render_value, same
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import CGROUP_FILES, MEMORY_KEYS, Key
 
@@ -31,13 +31,6 @@ class Declared(NamedTuple):
     path: str
     legacy: bool = False
     """A ``MemoryLimit=``: systemd applies it as memory.max, and says that MemoryMax is infinity."""
-
-
-def same(key: Key, one: Value | None, other: Value | None, page_size: int = PAGE) -> bool:
-    """Tell whether two values are one: the kernel rounds limits down to whole pages."""
-    if key in MEMORY_KEYS and isinstance(one, int) and isinstance(other, int):
-        return one // page_size == other // page_size
-    return one == other
 
 
 def near(key: Key, one: Value | None, other: Value | None) -> bool:
@@ -65,8 +58,8 @@ def not_loaded(
     if loaded is None or (declared and declared.legacy):
         return ""
     if declared is None:
-        usual = _default(key)
-        if properties.need_daemon_reload and usual is not None and not same(key, loaded, usual):
+        usual = certain_default(key)
+        if properties.need_daemon_reload and usual is not None and loaded != usual:
             return _unread(key, "no file sets it any more", loaded)
         return ""
     wanted = expected(key, declared.text, machine)
@@ -88,16 +81,6 @@ def _unread(key: Key, says: str, loaded: Value) -> str:
         f"Changed on disk, not reloaded: {says}, while systemd still has "
         f"{render_value(key, loaded)}: `systemctl daemon-reload`."
     )
-
-
-def _default(key: Key) -> Value | None:
-    """Return what is loaded where no file sets it; None where system.conf may say so."""
-    if key is Key.RESTART:
-        return "no"
-    try:
-        return parse_value(key, "", 0)
-    except InvalidValueError:
-        return None
 
 
 def not_in_kernel(

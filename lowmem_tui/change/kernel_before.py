@@ -6,12 +6,12 @@ import contextlib
 from functools import partial
 from typing import TYPE_CHECKING
 
-from lowmem_tui.change.apply import ORDER
-from lowmem_tui.change.compare import same
+from lowmem_tui.change.compare import PAGE
 from lowmem_tui.change.records.record import LimitBefore, LiveBefore, ScoresBefore
 from lowmem_tui.change.revive import running
 from lowmem_tui.change.transaction import Restore
 from lowmem_tui.model.amount import render_limit
+from lowmem_tui.model.settings import WRITE_ORDER, same
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import CGROUP_FILES, Unlimited
 
@@ -32,7 +32,7 @@ def live_before(plan: Plan, hands: Hands, before: Mapping[str, UnitProperties]) 
     """
     limits: list[LimitBefore] = []
     scores: list[ScoresBefore] = []
-    for key in ORDER:
+    for key in WRITE_ORDER:
         for effect in plan.effects:
             if effect.key is not key:
                 continue
@@ -100,7 +100,7 @@ def _restore_limit(limit: LimitBefore, here: bool, hands: Hands) -> None:
     if group and isinstance(before, int | Unlimited):
         file = CGROUP_FILES[limit.key]
         has = hands.kernel.limit(group, file)
-        if has is not None and not same(limit.key, has, before):
+        if has is not None and not same(limit.key, has, before, PAGE):
             # It may end at any moment.
             with contextlib.suppress(FileNotFoundError):
                 hands.kernel.set_limit(group, file, before)

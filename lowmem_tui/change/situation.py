@@ -13,7 +13,6 @@ from lowmem_tui.model.quantity import SCORE_MIN
 from lowmem_tui.model.snapshot import Setting, Situation, Unit, UnitFile, UnitSituation
 from lowmem_tui.model.unit import (
     CGROUP_FILES,
-    MEMORY_KEYS,
     Key,
     Unlimited,
     is_template,
@@ -118,8 +117,8 @@ class SettingsReader:
                 legacy = winner.assignment.key == MEMORY_LIMIT
                 declared = Declared(winner.value, winner.path, legacy)
             effective, by = None, None
-            if key is Key.MEMORY_MAX:
-                effective, by = self._effective(properties.control_group)
+            if key.facts.bounded:
+                effective, by = self._effective(properties.control_group, CGROUP_FILES[key])
             setting = Setting(
                 key=key,
                 declared=declared.text if declared else None,
@@ -192,7 +191,7 @@ class SettingsReader:
     def _in_kernel(self, key: Key, properties: UnitProperties) -> Value | None:
         if not properties.control_group:
             return None
-        if key in MEMORY_KEYS:
+        if key in CGROUP_FILES:
             return self._limit(properties.control_group, CGROUP_FILES[key])
         if key is Key.OOM_SCORE_ADJUST and properties.oom_score_adjust is not None:
             with self._lenient():
@@ -215,9 +214,8 @@ class SettingsReader:
             if self._strict:
                 raise
 
-    def _effective(self, cgroup: str) -> tuple[Limit | None, str | None]:
+    def _effective(self, cgroup: str, file: str) -> tuple[Limit | None, str | None]:
         """Return the least limit from a group up to the root, and the parent that sets it."""
-        file = CGROUP_FILES[Key.MEMORY_MAX]
         own = self._limit(cgroup, file) if cgroup else None
         least, by = own, None
         while cgroup.count("/") > 1:

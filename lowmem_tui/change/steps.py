@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from lowmem_tui.change import found
-from lowmem_tui.change.compare import same
+from lowmem_tui.change.compare import PAGE
 from lowmem_tui.change.machine.files import is_others
 from lowmem_tui.model.amount import render_limit
 from lowmem_tui.model.errors import ChangedError, UnsupportedError
 from lowmem_tui.model.plan import ActionKind
+from lowmem_tui.model.settings import same
 from lowmem_tui.model.text import plain
 
 if TYPE_CHECKING:
@@ -199,7 +200,7 @@ class SetLimit:
     def undo(self, hands: Hands) -> None:
         """See ``Step``."""
         now = hands.kernel.limit(self.cgroup, self.file)
-        if now is not None and not same(self.key, now, self.before):
+        if now is not None and not same(self.key, now, self.before, PAGE):
             self._put(hands, self.before)
 
     def _put(self, hands: Hands, value: Limit) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from lowmem_tui.change.compare import Machine, capped, expected, is_sshd, near, not_in_kernel, same
+from lowmem_tui.change.compare import PAGE, Machine, capped, expected, is_sshd, near, not_in_kernel
 from lowmem_tui.change.situation import SettingsReader
 from lowmem_tui.change.trials.drop_ins import our_files
 from lowmem_tui.model.plan import Mismatch, When
-from lowmem_tui.model.quantity import render_value
+from lowmem_tui.model.settings import render_value, same
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import Key, UnitType, unit_type
 from lowmem_tui.policy import dropin
@@ -99,7 +99,7 @@ def _cause(effect: Effect, asked: str | None, setting: Setting, unit: UnitProper
         return _not_loaded(key, asked, setting, unit, ours=ours)
     if effect.live is not None and setting.kernel is not None:
         wanted = to_be_live(effect, setting.loaded)
-        if not same(key, wanted, setting.kernel):
+        if not same(key, wanted, setting.kernel, PAGE):
             return not_in_kernel(key, unit, setting.kernel) or "The kernel did not take it."
     if key is Key.MEMORY_MAX and effect.loaded is not None:
         return capped(setting.loaded, setting.effective, setting.capped_by)

@@ -6,7 +6,7 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-from lowmem_tui.model.unit import Key, Unlimited
+from lowmem_tui.model.unit import Unlimited
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -104,9 +104,9 @@ def _setting(setting: Setting) -> dict[str, object]:
         "source": setting.source,
         "loaded": _value(setting.loaded),
     }
-    if setting.key not in {Key.RESTART, Key.RESTART_SEC, Key.OOM_POLICY}:
+    if setting.key.facts.file is not None:
         values["kernel"] = _value(setting.kernel)
-    if setting.key is Key.MEMORY_MAX:
+    if setting.key.facts.bounded:
         values["effective"] = _value(setting.effective)
     if setting.differs:
         values["differs"] = setting.differs

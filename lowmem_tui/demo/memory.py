@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lowmem_tui.demo.badness import badness, oom_score
 from lowmem_tui.demo.roster import KIB, MIB, RAM, RESERVED, SWAP
+from lowmem_tui.model.settings import CGROUP_FILES
 from lowmem_tui.model.unit import INFINITY, Unlimited
 from lowmem_tui.model.usage import Pressure, Process, Stall
 
@@ -152,9 +153,7 @@ class Cgroup:
         """A slice: units are below it, no processes in it."""
         self.tasks: list[Task] = []
         self.cache = self.shmem = 0
-        self.limits: dict[str, Limit] = dict.fromkeys(
-            ("memory.max", "memory.high", "memory.swap.max"), INFINITY
-        )
+        self.limits: dict[str, Limit] = dict.fromkeys(CGROUP_FILES.values(), INFINITY)
         self.peak = self.oom_kills = 0
         self.oom_group = False
         self.gauge = Gauge()

@@ -6,11 +6,11 @@ import shlex
 from typing import TYPE_CHECKING, NamedTuple
 
 from lowmem_tui.model.errors import InvalidValueError
-from lowmem_tui.model.quantity import parse_time_span, parse_value
+from lowmem_tui.model.quantity import parse_time_span
+from lowmem_tui.model.settings import keys_of, parse_value
 from lowmem_tui.model.snapshot import UnitFile
 from lowmem_tui.model.unit import (
     INFINITY,
-    MEMORY_KEYS,
     Key,
     UnitType,
     is_template,
@@ -121,13 +121,8 @@ def load(disk: Disk, name: str, ram: int) -> Loaded:
 
 
 def _settings(files: list[UnitFile], section: str, kind: UnitType, ram: int) -> dict[Key, Value]:
-    settings: dict[Key, Value] = dict.fromkeys(MEMORY_KEYS, INFINITY)
-    if kind is UnitType.SERVICE:
-        settings[Key.OOM_SCORE_ADJUST] = 0
-        settings[Key.RESTART] = "no"
-        settings[Key.RESTART_SEC] = _SEC // 10
-        settings[Key.OOM_POLICY] = "stop"
-    elif kind is UnitType.SCOPE:
+    settings: dict[Key, Value] = {key: key.facts.default for key in keys_of(kind)}
+    if kind is UnitType.SCOPE:
         settings[Key.OOM_POLICY] = "continue"
     for key in settings:
         # A value that systemd refuses does not win: the journal gets a warning, we the one before.

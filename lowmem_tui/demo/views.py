@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from lowmem_tui.demo import roster, texts
 from lowmem_tui.demo.memory import PAGE, Sizes
-from lowmem_tui.model.unit import INFINITY, Key, UnitProperties, UnitType, Unlimited, unit_type
+from lowmem_tui.model.settings import CGROUP_FILES
+from lowmem_tui.model.unit import INFINITY, UnitProperties, UnitType, unit_type
 from lowmem_tui.model.unitfile import assignments
 from lowmem_tui.model.usage import Memory, UnitUsage
 
 if TYPE_CHECKING:
     from lowmem_tui.demo import memory as kernel
     from lowmem_tui.demo.init import Init
-    from lowmem_tui.model.unit import Limit, Value
     from lowmem_tui.model.usage import Process
 
 
@@ -29,7 +29,6 @@ def describe(init: Init, name: str) -> UnitProperties:
             config.name, names=config.names, description=config.name, load_state="not-found"
         )
     kind = unit_type(config.name)
-    settings = config.settings
     service = init.services.get(config.name)
     active, sub, path = _state(init, config.name)
     file_state = init.disk.state(config.fragment)
@@ -57,8 +56,6 @@ def describe(init: Init, name: str) -> UnitProperties:
         delegate=config.delegate,
         result=service.result if service else "success",
         n_restarts=(service.n_restarts if service else 0) if is_service else None,
-        restart=_word(settings.get(Key.RESTART)),
-        restart_usec=_usec(settings.get(Key.RESTART_SEC)),
         restart_steps=0 if is_service else None,
         restart_max_delay_usec=INFINITY if is_service else None,
         start_limit_interval_usec=config.interval,
@@ -66,11 +63,7 @@ def describe(init: Init, name: str) -> UnitProperties:
         timeout_stop_usec=config.timeout_stop if is_service else None,
         watchdog_usec=config.watchdog if is_service else None,
         active_enter_usec=service.enter_usec if service else 0,
-        oom_score_adjust=config.adjust if Key.OOM_SCORE_ADJUST in settings else None,
-        oom_policy=_word(settings.get(Key.OOM_POLICY)),
-        memory_max=_limit(settings.get(Key.MEMORY_MAX)),
-        memory_high=_limit(settings.get(Key.MEMORY_HIGH)),
-        memory_swap_max=_limit(settings.get(Key.MEMORY_SWAP_MAX)),
+        settings=config.settings,
     )
 
 
@@ -108,18 +101,6 @@ def _required_by(init: Init, fragment: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _word(value: Value | None) -> str | None:
-    return value if isinstance(value, str) else None
-
-
-def _usec(value: Value | None) -> int | Unlimited | None:
-    return None if isinstance(value, str) else value
-
-
-def _limit(value: Value | None) -> Limit | None:
-    return None if isinstance(value, str) else value
-
-
 def usages(memory: kernel.Memory) -> dict[str, UnitUsage]:
     """Return what the files of every control group say, by the units' names; the root first."""
     sums: dict[str, list[int]] = {}
@@ -152,15 +133,13 @@ def _usage(
     )
     if group.path == "/":
         # The root has no limits and is not counted: it is the machine.
-        stat = stat._replace(max=INFINITY, high=INFINITY, swap_max=INFINITY)
+        stat = stat._replace(settings=dict.fromkeys(CGROUP_FILES, INFINITY))
         return UnitUsage(group.name, group.path, stat, processes, rss, None)
     stat = stat._replace(
         current=sizes.current,
         swap=sizes.swap,
         peak=max(group.peak, sizes.current),
-        max=group.limits["memory.max"],
-        high=group.limits["memory.high"],
-        swap_max=group.limits["memory.swap.max"],
+        settings={key: group.limits[file] for key, file in CGROUP_FILES.items()},
         oom_kills=group.oom_kills,
         oom_group=group.oom_group,
     )

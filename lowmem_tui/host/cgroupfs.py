@@ -11,7 +11,7 @@ from lowmem_tui.host.reading import TYPE_CHECKING, field
 from lowmem_tui.model.integer import natural
 
 if TYPE_CHECKING:
-    from lowmem_tui.model.unit import Limit
+    from lowmem_tui.model.amount import Limit
 
 CGROUP = "/sys/fs/cgroup"
 
@@ -61,11 +61,11 @@ def parse_size(raw: bytes) -> int | None:
 
 
 def parse_limit(raw: bytes) -> Limit | None:
-    """Return the bytes of memory.max, memory.high or memory.swap.max, or infinity."""
+    """Return the bytes of a limit (memory.max, memory.high…), or infinity."""
     text = raw.strip()
     if text == b"max":
         # Not at the top: this module must load without re, enum and dataclasses (triage).
-        from lowmem_tui.model.unit import INFINITY
+        from lowmem_tui.model.amount import INFINITY
 
         return INFINITY
     return natural(text)

@@ -7,21 +7,25 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from lowmem_tui.host import cgroupfs, machine, tree
 from lowmem_tui.host.reading import ABSENT, keep, read
-from lowmem_tui.model.unit import INFINITY
+from lowmem_tui.model.amount import INFINITY
+from lowmem_tui.model.settings import CGROUP_FILES
 from lowmem_tui.model.usage import Memory, Pressure, Process, UnitUsage
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from lowmem_tui.host.tasks import Task
     from lowmem_tui.host.tree import Found
-    from lowmem_tui.model.unit import Limit
+    from lowmem_tui.model.amount import Limit
+    from lowmem_tui.model.settings import Key
 
-Value: TypeAlias = "int | Limit | bool | Pressure | None"
+Value: TypeAlias = "int | bool | Pressure | Mapping[Key, Limit] | None"
 
-CURRENT, ANON, FILE, SHMEM, KERNEL, SWAP, PEAK, MAX, HIGH, SWAP_MAX, KILLS, TOGETHER, PRESSURE = (
+CURRENT, ANON, FILE, SHMEM, KERNEL, SWAP, PEAK, SETTINGS, KILLS, TOGETHER, PRESSURE = (
     Memory._fields.index(name)
     for name in (
-        "current", "anon", "file", "shmem", "kernel", "swap", "peak", "max", "high", "swap_max",
-        "oom_kills", "oom_group", "pressure",
+        "current", "anon", "file", "shmem", "kernel", "swap", "peak", "settings", "oom_kills",
+        "oom_group", "pressure",
     )
 )  # fmt: skip
 
@@ -54,7 +58,7 @@ class Group:
         self.swap_due = True
         self.pressure_raw: bytes | None = NEVER_READ
         self.stat_mark: bytes | None = NEVER_READ
-        self.values: list[Value] = [None] * len(Memory._fields)
+        self.values: list[Value] = list(Memory())
         self.peopled: bool | None = None
         """Whether processes live here that we do not see; asked only where we see none."""
         self.visits = 0
@@ -156,14 +160,22 @@ class Group:
         if rarely:
             self.kills(root)
         if whole or self.visits & 1:
-            absent = INFINITY if self.path == "/" else None
-            for index, name in ((MAX, "max"), (HIGH, "high"), (SWAP_MAX, "swap.max")):
-                raw = read(base + name, root)
-                self.set(index, absent if raw is None else cgroupfs.parse_limit(raw))
+            self.set(SETTINGS, self._settings(root))
             raw = read(base + "oom.group", root)
             self.set(TOGETHER, None if raw is None else cgroupfs.parse_flag(raw))
         if not self.tasks and not self.slice:
             self._ask_peopled(root)
+
+    def _settings(self, root: int) -> dict[Key, Limit]:
+        """Read the files of the settings; the root has none, and no limit either."""
+        found: dict[Key, Limit] = {}
+        for key, file in CGROUP_FILES.items():
+            raw = read(f".{self.path}/{file}", root)
+            if raw is not None and (limit := cgroupfs.parse_limit(raw)) is not None:
+                found[key] = limit
+            elif raw is None and self.path == "/":
+                found[key] = INFINITY
+        return found
 
     def calm(self) -> bool:
         """Tell whether the last pressure was none at all."""

@@ -5,12 +5,23 @@ The other way, from text to numbers, is `model.quantity`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from enum import Enum
+from typing import TypeAlias
 
-from lowmem_tui.model.unit import Unlimited
 
-if TYPE_CHECKING:
-    from lowmem_tui.model.unit import Limit
+class Unlimited(Enum):
+    """The value ``infinity`` of a limit, apart from ``None``, which is "not known"."""
+
+    INFINITY = "infinity"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+INFINITY = Unlimited.INFINITY
+
+Limit: TypeAlias = int | Unlimited
+"""Bytes, or infinity."""
 
 UNKNOWN = "?"
 NONE = "—"

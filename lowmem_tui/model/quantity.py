@@ -11,35 +11,20 @@ import re
 from typing import TYPE_CHECKING
 
 from lowmem_tui.model.amount import (
+    INFINITY,
     SIZE_SUFFIXES,
     SPAN_UNITS,
-    UNKNOWN,
-    format_time_span,
-    render_limit,
+    Unlimited,
     suffix_factor,
 )
 from lowmem_tui.model.errors import InvalidValueError
 from lowmem_tui.model.integer import natural
 from lowmem_tui.model.text import plain
-from lowmem_tui.model.unit import INFINITY, MEMORY_KEYS, Key, Unlimited
 
 if TYPE_CHECKING:
-    from lowmem_tui.model.unit import Limit, Value
+    from lowmem_tui.model.amount import Limit
 
 UINT64_MAX = 2**64 - 1
-RESTART_WORDS = (
-    "no",
-    "on-success",
-    "on-failure",
-    "on-abnormal",
-    "on-watchdog",
-    "on-abort",
-    "always",
-)
-"""systemd.service(5), ``Restart=``."""
-
-OOM_POLICY_WORDS = ("continue", "stop", "kill")
-"""systemd.service(5), ``OOMPolicy=``."""
 
 SCORE_MIN, SCORE_MAX = -1000, 1000
 """OOM_SCORE_ADJ_MIN and _MAX of include/uapi/linux/oom.h."""
@@ -179,41 +164,6 @@ def parse_score(text: str) -> int:
             f"{_quote(text)} is not an OOMScoreAdjust: write a whole number from -1000 to 1000."
         )
     return number
-
-
-def parse_value(key: Key, text: str, ram: int, page_size: int = 4096) -> Value:
-    """Return what systemd would load for a setting; InvalidValueError if it would ignore the text.
-
-    An empty text is systemd's default for OOMScoreAdjust and the memory limits, and refused for
-    the others. ``ram`` is the machine's memory in bytes, for shares.
-    """
-    body = text.strip(_SPACE)
-    if key is Key.OOM_SCORE_ADJUST:
-        return parse_score(body) if body else 0
-    if key in MEMORY_KEYS:
-        limit = parse_limit(body, ram, page_size) if body else INFINITY
-        if limit == 0 and key is not Key.MEMORY_SWAP_MAX:
-            raise InvalidValueError(f"{key}={plain(body)} is out of range: write at least 1M.")
-        return limit
-    if key is Key.RESTART_SEC:
-        return parse_time_span(body)
-    words = RESTART_WORDS if key is Key.RESTART else OOM_POLICY_WORDS
-    if body not in words:
-        raise InvalidValueError(
-            f"{_quote(text)} is not a value of {key}: write one of {', '.join(words)}."
-        )
-    return body
-
-
-def render_value(key: Key, value: Value | None) -> str:
-    """Return a value as it would stand in a unit file; ``?`` for None."""
-    if value is None:
-        return UNKNOWN
-    if key is Key.RESTART_SEC and not isinstance(value, str):
-        return format_time_span(value)
-    if key in MEMORY_KEYS and not isinstance(value, str):
-        return render_limit(value)
-    return str(value)
 
 
 def _integer(text: str) -> int | None:

@@ -1,62 +1,42 @@
-"""systemd units: names, settings as systemd has loaded them, tiers."""
+"""systemd units: settings as systemd has loaded them, tiers."""
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-from enum import Enum, IntEnum, StrEnum
-from typing import TYPE_CHECKING, TypeAlias
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+from lowmem_tui.model.amount import INFINITY, Limit, Unlimited
+from lowmem_tui.model.settings import CGROUP_FILES, MEMORY_KEYS, Key, Value
+from lowmem_tui.model.unit_name import (
+    MAX_NAME,
+    UNIT_NAME,
+    UnitType,
+    is_template,
+    is_unit_name,
+    unit_type,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Mapping
 
-MAX_NAME = 255
-"""Longest unit name systemd takes (UNIT_NAME_MAX, systemd.unit(5)), in bytes, with its suffix."""
-
-UNIT_NAME = re.compile(r"[A-Za-z0-9:_.\\@-]+\.[a-z]+\Z")
-
-
-class UnitType(StrEnum):
-    """The suffix of a unit's name (systemd.unit(5)); ``CGROUP`` is a group without a unit."""
-
-    SERVICE = "service"
-    SCOPE = "scope"
-    SLICE = "slice"
-    SOCKET = "socket"
-    MOUNT = "mount"
-    SWAP = "swap"
-    TIMER = "timer"
-    TARGET = "target"
-    PATH = "path"
-    DEVICE = "device"
-    AUTOMOUNT = "automount"
-    CGROUP = "cgroup"
-
-
-_TYPES = {str(kind): kind for kind in UnitType}
-"""A look-up costs a fifth of what calling an enum does, and every unit's type is asked for."""
-
-
-def unit_type(name: str) -> UnitType:
-    """Return the type that a unit's name tells; ``CGROUP`` when it tells none."""
-    _, dot, suffix = name.rpartition(".")
-    return _TYPES.get(suffix, UnitType.CGROUP) if dot else UnitType.CGROUP
-
-
-def is_unit_name(name: str) -> bool:
-    """Tell whether systemd would take this as the name of a unit (``unit_name_is_valid``).
-
-    A path is only ever built from a name for which this holds: it has no slash, no control
-    character and no leading dot.
-    """
-    if not (0 < len(name.encode("utf-8", "replace")) <= MAX_NAME) or name[0] in ".@":
-        return False
-    return bool(UNIT_NAME.match(name)) and unit_type(name) is not UnitType.CGROUP
-
-
-def is_template(name: str) -> bool:
-    """Tell whether the name is a template itself (``worker@.service``), not an instance."""
-    return "@." in name
+__all__ = [
+    "CGROUP_FILES",
+    "INFINITY",
+    "MAX_NAME",
+    "MEMORY_KEYS",
+    "UNIT_NAME",
+    "Key",
+    "Limit",
+    "Tier",
+    "UnitProperties",
+    "UnitType",
+    "Unlimited",
+    "Value",
+    "is_template",
+    "is_unit_name",
+    "unit_type",
+]
 
 
 class Tier(IntEnum):
@@ -65,46 +45,6 @@ class Tier(IntEnum):
     GATEKEEPER = 0
     BUSINESS = 1
     SHORT_LIVED = 2
-
-
-class Unlimited(Enum):
-    """The value ``infinity`` of a limit, apart from ``None``, which is "not known"."""
-
-    INFINITY = "infinity"
-
-    def __str__(self) -> str:
-        return self.value
-
-
-INFINITY = Unlimited.INFINITY
-
-Limit: TypeAlias = int | Unlimited
-"""Bytes, or infinity."""
-
-
-class Key(StrEnum):
-    """The settings that may be edited, by their names in a unit file."""
-
-    OOM_SCORE_ADJUST = "OOMScoreAdjust"
-    MEMORY_MAX = "MemoryMax"
-    MEMORY_HIGH = "MemoryHigh"
-    MEMORY_SWAP_MAX = "MemorySwapMax"
-    RESTART = "Restart"
-    RESTART_SEC = "RestartSec"
-    OOM_POLICY = "OOMPolicy"
-
-
-MEMORY_KEYS = frozenset({Key.MEMORY_MAX, Key.MEMORY_HIGH, Key.MEMORY_SWAP_MAX})
-
-CGROUP_FILES = {
-    Key.MEMORY_MAX: "memory.max",
-    Key.MEMORY_HIGH: "memory.high",
-    Key.MEMORY_SWAP_MAX: "memory.swap.max",
-}
-"""The kernel's file for each memory setting (Documentation/admin-guide/cgroup-v2.rst)."""
-
-Value: TypeAlias = int | Unlimited | str
-"""A setting's value: bytes, a score, microseconds, infinity, or one of systemd's words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +81,6 @@ class UnitProperties:
     delegate: bool = False
     result: str = "success"
     n_restarts: int | None = None
-    restart: str | None = None
-    restart_usec: int | Unlimited | None = None
     restart_steps: int | None = None
     restart_max_delay_usec: int | Unlimited | None = None
     start_limit_interval_usec: int | Unlimited | None = None
@@ -153,28 +91,61 @@ class UnitProperties:
     """``ActiveEnterTimestamp``, microseconds since 1970; 0 if it was never active."""
     unmet: bool = False
     """One of its conditions (``ConditionPathExists=`` …) did not hold when it was last to start."""
-    oom_score_adjust: int | None = None
-    oom_policy: str | None = None
-    memory_max: Limit | None = None
-    memory_high: Limit | None = None
-    memory_swap_max: Limit | None = None
+    settings: Mapping[Key, Value] = field(default_factory=dict)
+    """What systemd has loaded of each setting; what is not in it is not known."""
 
     def loaded(self, key: Key) -> Value | None:
         """Return what systemd has loaded for a setting."""
-        return _LOADED[key](self)
+        return self.settings.get(key)
+
+    @property
+    def oom_score_adjust(self) -> int | None:
+        """``OOMScoreAdjust=``."""
+        return self._number(Key.OOM_SCORE_ADJUST)
+
+    @property
+    def oom_policy(self) -> str | None:
+        """``OOMPolicy=``."""
+        return self._word(Key.OOM_POLICY)
+
+    @property
+    def memory_max(self) -> Limit | None:
+        """``MemoryMax=``, bytes."""
+        return self._limit(Key.MEMORY_MAX)
+
+    @property
+    def memory_high(self) -> Limit | None:
+        """``MemoryHigh=``, bytes."""
+        return self._limit(Key.MEMORY_HIGH)
+
+    @property
+    def memory_swap_max(self) -> Limit | None:
+        """``MemorySwapMax=``, bytes."""
+        return self._limit(Key.MEMORY_SWAP_MAX)
+
+    @property
+    def restart(self) -> str | None:
+        """``Restart=``."""
+        return self._word(Key.RESTART)
+
+    @property
+    def restart_usec(self) -> int | Unlimited | None:
+        """``RestartSec=``, microseconds."""
+        return self._limit(Key.RESTART_SEC)
+
+    def _number(self, key: Key) -> int | None:
+        value = self.settings.get(key)
+        return value if isinstance(value, int) else None
+
+    def _limit(self, key: Key) -> int | Unlimited | None:
+        value = self.settings.get(key)
+        return None if isinstance(value, str) else value
+
+    def _word(self, key: Key) -> str | None:
+        value = self.settings.get(key)
+        return value if isinstance(value, str) else None
 
     @property
     def exists(self) -> bool:
         """Whether there is such a unit at all."""
         return self.load_state != "not-found"
-
-
-_LOADED: dict[Key, Callable[[UnitProperties], Value | None]] = {
-    Key.OOM_SCORE_ADJUST: lambda p: p.oom_score_adjust,
-    Key.MEMORY_MAX: lambda p: p.memory_max,
-    Key.MEMORY_HIGH: lambda p: p.memory_high,
-    Key.MEMORY_SWAP_MAX: lambda p: p.memory_swap_max,
-    Key.RESTART: lambda p: p.restart,
-    Key.RESTART_SEC: lambda p: p.restart_usec,
-    Key.OOM_POLICY: lambda p: p.oom_policy,
-}

@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from lowmem_tui.model.errors import InvalidValueError
-from lowmem_tui.model.quantity import parse_value
+from lowmem_tui.model.settings import parse_value
 from lowmem_tui.model.unit import MEMORY_KEYS, Key, UnitType, unit_type
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ MEMORY_LIMIT = "MemoryLimit"
 
 _UNIFIED = ("MemoryMin", "MemoryLow", "MemoryHigh", "MemoryMax", "MemorySwapMax")
 
-_SECTIONS = {
+SECTIONS = {
     UnitType.SERVICE: "Service",
     UnitType.SCOPE: "Scope",
     UnitType.SLICE: "Slice",
@@ -69,7 +69,7 @@ def section_of(unit: str) -> str | None:
 
     None for a type that has none (a timer, a target…).
     """
-    return _SECTIONS.get(unit_type(unit))
+    return SECTIONS.get(unit_type(unit))
 
 
 def assignments(text: str) -> list[Assignment]:

@@ -5,9 +5,11 @@ Named tuples, because hundreds are made each second. Sizes are bytes unless a fi
 
 # No annotations from __future__: of a named tuple each is compiled then, and kept (1 kB).
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
-from lowmem_tui.model.unit import Limit
+from lowmem_tui.model.amount import Limit
+from lowmem_tui.model.settings import Key
 
 
 class Stall(NamedTuple):
@@ -75,14 +77,29 @@ class Memory(NamedTuple):
     """memory.swap.current."""
     peak: int | None = None
     """memory.peak (kernel 5.19 and later)."""
-    max: Limit | None = None
-    high: Limit | None = None
-    swap_max: Limit | None = None
+    settings: Mapping[Key, Limit] = {}
+    """What the kernel has of each setting with a file here (``CGROUP_FILES``); what is not in it is
+    not known."""
     oom_kills: int | None = None
     """``oom_kill`` of memory.events, since the group was made, its children included."""
     oom_group: bool | None = None
     """memory.oom.group: the kernel kills the whole group (``OOMPolicy=kill``)."""
     pressure: Pressure | None = None
+
+    @property
+    def max(self) -> Limit | None:
+        """memory.max."""
+        return self.settings.get(Key.MEMORY_MAX)
+
+    @property
+    def high(self) -> Limit | None:
+        """memory.high."""
+        return self.settings.get(Key.MEMORY_HIGH)
+
+    @property
+    def swap_max(self) -> Limit | None:
+        """memory.swap.max."""
+        return self.settings.get(Key.MEMORY_SWAP_MAX)
 
 
 class UnitUsage(NamedTuple):

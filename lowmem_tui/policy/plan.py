@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lowmem_tui.model.errors import InvalidValueError
 from lowmem_tui.model.plan import Edit, Effect, FileChange, Notice, Plan, When
-from lowmem_tui.model.quantity import parse_value, render_value
+from lowmem_tui.model.settings import certain_default, parse_value, render_value, same
 from lowmem_tui.model.snapshot import UnitFile
 from lowmem_tui.model.text import plain
-from lowmem_tui.model.unit import CGROUP_FILES, INFINITY, MEMORY_KEYS, Key
+from lowmem_tui.model.unit import CGROUP_FILES, INFINITY, Key
 from lowmem_tui.model.unitfile import MEMORY_LIMIT, section_of, winning
 from lowmem_tui.policy import dropin
 from lowmem_tui.policy.checks import plan_warnings, preflight, unkillable
@@ -28,15 +28,6 @@ if TYPE_CHECKING:
 
 ALREADY = "no-op"
 """The code of the warning that a setting is so already."""
-
-DEFAULTS: dict[Key, Value] = {
-    Key.OOM_SCORE_ADJUST: 0,
-    Key.MEMORY_MAX: INFINITY,
-    Key.MEMORY_HIGH: INFINITY,
-    Key.MEMORY_SWAP_MAX: INFINITY,
-    Key.RESTART: "no",
-}
-"""What a setting is that no file sets; RestartSec and OOMPolicy depend on system.conf."""
 
 
 def parse_set(text: str) -> Edit:
@@ -136,15 +127,12 @@ def plan(
 def _after(made: _UnitPlan, tiers: Mapping[str, Tier | None]) -> After:
     changed = {}
     for effect in made.effects:
-        value = effect.loaded if effect.loaded is not None else plan_warnings.USUAL.get(effect.key)
-        if value is not None and value != made.case.properties.loaded(effect.key):
+        value = effect.loaded if effect.loaded is not None else effect.key.facts.default
+        if value != made.case.properties.loaded(effect.key):
             changed[effect.key] = value
     # What is refused needs no advice beside.
     tier = None if made.refusals else tiers.get(made.case.name)
     return After(made.case, changed, tier)
-
-
-_AT_EXEC = frozenset({Key.OOM_SCORE_ADJUST, Key.OOM_POLICY})
 
 
 def _by_unit(
@@ -258,7 +246,7 @@ def _is_so(case: UnitCase, key: Key, wanted: Value) -> bool:
     found = [case.properties.loaded(key)]
     setting = case.known.settings.get(key)
     # oom_score_adj is no witness: programs set their own, as sshd does.
-    if setting and key in MEMORY_KEYS and setting.kernel is not None:
+    if setting and key in CGROUP_FILES and setting.kernel is not None:
         found.append(setting.kernel)
     files = case.known.files
     if case.known.drop_in:
@@ -266,15 +254,8 @@ def _is_so(case: UnitCase, key: Key, wanted: Value) -> bool:
     section = section_of(case.name)
     if section and (winner := winning(files, section, key)):
         found.append(_parsed(case, key, winner.value))
-    return all(_same(case, key, value, wanted) for value in found)
-
-
-def _same(case: UnitCase, key: Key, one: Value | None, other: Value) -> bool:
-    if key in MEMORY_KEYS and isinstance(one, int) and isinstance(other, int):
-        # The kernel holds whole pages.
-        page = case.situation.snapshot.host.page_size
-        return one // page == other // page
-    return one == other
+    page_size = case.situation.snapshot.host.page_size
+    return all(same(key, value, wanted, page_size) for value in found)
 
 
 def _effect(
@@ -282,7 +263,7 @@ def _effect(
 ) -> Effect:
     current = case.properties.loaded(key)
     winner = winning(files, section, key)
-    comes = _parsed(case, key, winner.value) if winner else DEFAULTS.get(key)
+    comes = _parsed(case, key, winner.value) if winner else certain_default(key)
     when, live = _when(case, key, current, comes)
     # systemd applies a MemoryLimit= as memory.max, and yet says that MemoryMax is infinity.
     legacy = winner is not None and winner.assignment.key == MEMORY_LIMIT
@@ -307,7 +288,7 @@ def _when(
 ) -> tuple[When, Value | None]:
     """Return when a change counts, and what to write into the kernel for what runs now."""
     usage = case.known.unit.usage
-    if not case.running or (case.at_restart and (key in CGROUP_FILES or key in _AT_EXEC)):
+    if not case.running or (case.at_restart and (key in CGROUP_FILES or key.facts.at_start)):
         return When.RESTART, None
     if key in CGROUP_FILES:
         # A service may be active without processes, and then has no group to write to.

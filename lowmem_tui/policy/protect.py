@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from lowmem_tui.model.amount import format_size
-from lowmem_tui.model.quantity import render_value
+from lowmem_tui.model.settings import render_value
 from lowmem_tui.model.snapshot import UnitSituation
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import INFINITY, Key, Tier

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lowmem_tui.model import settings
 from lowmem_tui.model.amount import format_size
-from lowmem_tui.model.quantity import OOM_POLICY_WORDS, RESTART_WORDS
-from lowmem_tui.model.unit import Key, Tier, UnitType, unit_type
+from lowmem_tui.model.settings import Word
+from lowmem_tui.model.unit import Key, Tier, unit_type
 from lowmem_tui.policy.budget import swap_of
 from lowmem_tui.policy.forecast.oom import spare_swap
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from lowmem_tui.model.snapshot import Snapshot, Unit
     from lowmem_tui.model.unit import Value
 
-CHOICES = {Key.RESTART: RESTART_WORDS, Key.OOM_POLICY: OOM_POLICY_WORDS}
+CHOICES = {key: kind.words for key in Key if isinstance(kind := key.facts.kind, Word)}
 """Settings whose values are a few words."""
 
 ABOUT = {
@@ -85,22 +86,12 @@ TIER_NAMES = {
 
 ROOT_SLICE = "-.slice"
 
-_EXEC = (Key.OOM_SCORE_ADJUST, Key.MEMORY_MAX, Key.MEMORY_HIGH, Key.MEMORY_SWAP_MAX)
-_KEYS: dict[UnitType, tuple[Key, ...]] = {
-    UnitType.SERVICE: tuple(Key),
-    UnitType.SOCKET: _EXEC,
-    UnitType.MOUNT: _EXEC,
-    UnitType.SWAP: _EXEC,
-    UnitType.SLICE: _EXEC[1:],
-    UnitType.SCOPE: (*_EXEC[1:], Key.OOM_POLICY),
-}
-
 
 def keys_of(unit: str) -> tuple[Key, ...]:
     """Return the settings that a unit of this name's type has; the root slice takes none."""
     if unit == ROOT_SLICE:
         return ()
-    return _KEYS.get(unit_type(unit), ())
+    return settings.keys_of(unit_type(unit))
 
 
 def common_keys(units: Iterable[str]) -> tuple[Key, ...]:

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lowmem_tui.change.compare import Declared, Machine, expected, near, not_loaded, same
+from lowmem_tui.change.compare import Declared, Machine, expected, near, not_loaded
 from lowmem_tui.change.situation import SettingsReader, situation
 from lowmem_tui.demo import DemoServer
+from lowmem_tui.model.settings import same
 from lowmem_tui.model.snapshot import Setting, Snapshot
-from lowmem_tui.model.unit import INFINITY, Key, UnitProperties
+from lowmem_tui.model.unit import INFINITY, Key
 from lowmem_tui.policy import dropin
+from tests.built import properties_of
 
 if TYPE_CHECKING:
     from lowmem_tui.model.ports import Files
@@ -144,10 +146,10 @@ def test_what_cannot_be_read_is_not_known(server: DemoServer) -> None:
 
 
 def test_pages_and_shares() -> None:
-    assert same(Key.MEMORY_MAX, 100_000_001, 100_000_001 // 4096 * 4096)
-    assert not same(Key.MEMORY_MAX, 8192, 4096)
-    assert not same(Key.OOM_SCORE_ADJUST, 1, 2)
-    assert not same(Key.MEMORY_MAX, 4096, INFINITY)
+    assert same(Key.MEMORY_MAX, 100_000_001, 100_000_001 // 4096 * 4096, 4096)
+    assert not same(Key.MEMORY_MAX, 8192, 4096, 4096)
+    assert not same(Key.OOM_SCORE_ADJUST, 1, 2, 4096)
+    assert not same(Key.MEMORY_MAX, 4096, INFINITY, 4096)
     assert near(Key.MEMORY_MAX, 8192, 4096)
     assert not near(Key.RESTART_SEC, 2, 1)
     assert expected(Key.MEMORY_MAX, "50%", Machine()) is None
@@ -157,7 +159,7 @@ def test_pages_and_shares() -> None:
 
 
 def test_memory_limit_is_loaded_as_infinity() -> None:
-    properties = UnitProperties("a.service", memory_max=INFINITY)
+    properties = properties_of("a.service", memory_max=INFINITY)
     legacy = Declared("100M", "/etc/systemd/system/a.service", legacy=True)
     assert not_loaded(Key.MEMORY_MAX, legacy, properties, Machine(1 << 30)) == ""
     current = Declared("100M", "/etc/systemd/system/a.service")
@@ -179,6 +181,6 @@ def test_memory_limit_is_loaded_as_infinity() -> None:
     ],
 )
 def test_what_no_file_sets_any_more(key: Key, loaded: dict[str, Any], told: bool) -> None:
-    properties = UnitProperties("a.service", need_daemon_reload=True, **loaded)
+    properties = properties_of("a.service", need_daemon_reload=True, **loaded)
     said = not_loaded(key, None, properties, Machine(1 << 30))
     assert ("no file sets it any more" in said) is told

@@ -121,8 +121,7 @@ def test_a_change_that_was_not_ended_is_told(
     [pytest.param(0, 0, id="none there"), pytest.param(None, None, id="hidden")],
 )
 def test_processes_that_are_hidden_are_not_counted(rss: int | None, count: int | None) -> None:
-    memory = Memory(*[None] * len(Memory._fields))
-    usage = UnitUsage("a.service", "/a.service", memory, (), rss, None)
+    usage = UnitUsage("a.service", "/a.service", Memory(), (), rss, None)
     assert json_view._processes(usage) == count
 
 

@@ -33,7 +33,7 @@ from lowmem_tui.host.logs import (
 )
 from lowmem_tui.host.logs.kernel_log import Line
 from lowmem_tui.host.logs.log_file import LogFile
-from lowmem_tui.model import integer, kept, quantity, text, trial, unit, unitfile, when
+from lowmem_tui.model import integer, kept, quantity, settings, text, trial, unit, unitfile, when
 from lowmem_tui.model.errors import LowmemError
 from lowmem_tui.model.snapshot import UnitFile
 from lowmem_tui.model.unit import Key, Tier
@@ -183,7 +183,7 @@ target(
         quantity.parse_time_span,
         quantity.parse_score,
         lambda s: zram.parse(s, GIB),
-        *(lambda s, key=key: quantity.parse_value(key, s, GIB) for key in Key),
+        *(lambda s, key=key: settings.parse_value(key, s, GIB) for key in Key),
     ),
     quantity.parse_size, quantity.parse_limit, quantity.parse_time_span, quantity.parse_score,
     zram.parse,

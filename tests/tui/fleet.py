@@ -6,8 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 from lowmem_tui.model.snapshot import Snapshot, Unit
-from lowmem_tui.model.unit import INFINITY, UnitProperties
-from lowmem_tui.model.usage import HostUsage, Memory, Pressure, Process, Stall, UnitUsage
+from lowmem_tui.model.unit import INFINITY
+from lowmem_tui.model.usage import HostUsage, Pressure, Process, Stall, UnitUsage
+from tests.built import memory_of, properties_of, with_properties
 
 M = 1 << 20
 STALL = Stall(0.4, 0.3, 0.1, 1)
@@ -29,9 +30,10 @@ HOST = HostUsage(
 def unit(name: str, rss: int = 10 * M, **memory: Any) -> Unit:  # noqa: ANN401
     pid = 100 + sum(map(ord, name)) % 30000
     process = Process(pid, pid, 1, "worker", 0, rss, 0, 4096, 600, 0, "/usr/bin/worker --now")
-    known = Memory(current=rss, anon=rss, max=INFINITY, oom_kills=0)._replace(**memory)
+    usual = {"current": rss, "anon": rss, "max": INFINITY, "oom_kills": 0}
+    known = memory_of(**(usual | memory))
     usage = UnitUsage(name, f"/system.slice/{name}", known, (process,), rss, 0)
-    properties = UnitProperties(
+    properties = properties_of(
         name, active_state="active", restart="always", memory_max=known.max, main_pid=pid
     )
     return Unit(name, usage, properties)
@@ -39,7 +41,7 @@ def unit(name: str, rss: int = 10 * M, **memory: Any) -> Unit:  # noqa: ANN401
 
 def loaded(known: Unit, **properties: Any) -> Unit:  # noqa: ANN401
     assert known.properties is not None
-    return replace(known, properties=replace(known.properties, **properties))
+    return replace(known, properties=with_properties(known.properties, **properties))
 
 
 def stopped(known: Unit) -> Unit:

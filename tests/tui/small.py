@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lowmem_tui.model.errors import UnsupportedError
 from lowmem_tui.model.plan import Outcome
 from lowmem_tui.model.snapshot import Setting, Situation, Snapshot, Unit, UnitFile, UnitSituation
 from lowmem_tui.model.unit import CGROUP_FILES, INFINITY, Key, UnitProperties, Value
-from lowmem_tui.model.usage import HostUsage, Memory, Pressure, Process, Stall, UnitUsage
+from lowmem_tui.model.usage import HostUsage, Pressure, Process, Stall, UnitUsage
+from tests.built import memory_of, properties_of, with_properties
 
 if TYPE_CHECKING:
     import threading
@@ -33,7 +33,7 @@ def process(pid: int, name: str, rss: int, adj: int = 0, command: str | None = N
 
 def usage(name: str, rss: int, limit: int | None, processes: tuple[Process, ...]) -> UnitUsage:
     stall = Stall(0.1, 0.2, 0.3, 5)
-    memory = Memory(
+    memory = memory_of(
         current=rss + 4 * M,
         anon=rss,
         file=3 * M,
@@ -52,7 +52,7 @@ def usage(name: str, rss: int, limit: int | None, processes: tuple[Process, ...]
 
 
 def properties(name: str, **more: object) -> UnitProperties:
-    known = UnitProperties(
+    known = properties_of(
         name,
         names=(name,),
         description="A key-value store",
@@ -71,7 +71,7 @@ def properties(name: str, **more: object) -> UnitProperties:
         memory_high=INFINITY,
         memory_swap_max=INFINITY,
     )
-    return replace(known, **more)  # type: ignore[arg-type]
+    return with_properties(known, **more)
 
 
 class SmallServer:

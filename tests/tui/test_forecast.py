@@ -18,6 +18,7 @@ from lowmem_tui.tui.session.memory_history import BOX, SPANS, STEP, History
 from lowmem_tui.tui.text import forecast
 from lowmem_tui.tui.widgets.page import Page
 from lowmem_tui.tui.widgets.prose import Prose
+from tests.built import with_memory
 from tests.tui.conftest import Clock, Front
 from tests.tui.pages import unit_page
 from tests.tui.small import SmallServer, properties
@@ -217,7 +218,7 @@ def test_the_limit_that_is_met_first(
         usage = units[name].usage
         assert usage is not None
         most = INFINITY if limit is None else limit << 20
-        memory = usage.memory._replace(max=most)
+        memory = with_memory(usage.memory, max=most)
         units[name] = replace(units[name], usage=usage._replace(memory=memory))
     server = replace(looked, units=units)
     found = forecast.reach(units[REDIS], server, History())

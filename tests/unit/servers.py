@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lowmem_tui.model.snapshot import (
     Setting,
@@ -14,8 +14,11 @@ from lowmem_tui.model.snapshot import (
     UnitFile,
     UnitSituation,
 )
-from lowmem_tui.model.unit import Key, UnitProperties
-from lowmem_tui.model.usage import HostUsage, Memory, Process, UnitUsage
+from lowmem_tui.model.usage import HostUsage, Process, UnitUsage
+from tests.built import memory_of, properties_of
+
+if TYPE_CHECKING:
+    from lowmem_tui.model.unit import Key, UnitProperties
 
 PAGE = 4096
 M = 1 << 20
@@ -59,7 +62,7 @@ def usage(name: str, *processes: Process, cgroup: str = "", **memory: Any) -> Un
     return UnitUsage(
         name=name,
         cgroup=cgroup or f"/system.slice/{name}",
-        memory=Memory(**memory),
+        memory=memory_of(**memory),
         processes=processes,
         rss=sum(p.rss for p in processes),
         swap=sum(p.swap or 0 for p in processes),
@@ -77,7 +80,7 @@ def properties(name: str, **changes: Any) -> UnitProperties:
         "oom_score_adjust": 0,
         "oom_policy": "stop",
     }
-    return UnitProperties(name, **(usual | changes))
+    return properties_of(name, **(usual | changes))
 
 
 def unit(name: str, *processes: Process, **changes: Any) -> Unit:

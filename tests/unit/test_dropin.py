@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lowmem_tui.model.errors import InvalidValueError
-from lowmem_tui.model.quantity import render_value
+from lowmem_tui.model.settings import render_value
 from lowmem_tui.model.unit import INFINITY, Key, Value
 from lowmem_tui.model.unitfile import assignments
 from lowmem_tui.policy.dropin import OUR_NAME, is_ours, marked, ours, path, render

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lowmem_tui.model.amount import format_size
 from lowmem_tui.model.plan import Edit
-from lowmem_tui.model.quantity import parse_value
+from lowmem_tui.model.settings import parse_value
 from lowmem_tui.model.snapshot import Situation, Snapshot, Unit
 from lowmem_tui.model.unit import INFINITY, Key, Tier
 from lowmem_tui.policy.budget import Verdict, budget, held

@@ -16,9 +16,8 @@ from lowmem_tui.model.quantity import (
     parse_score,
     parse_size,
     parse_time_span,
-    parse_value,
-    render_value,
 )
+from lowmem_tui.model.settings import parse_value, render_value
 from lowmem_tui.model.unit import INFINITY, Key, Value
 
 K, M, G = 1 << 10, 1 << 20, 1 << 30

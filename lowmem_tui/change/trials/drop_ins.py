@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from lowmem_tui.change.machine.files import RUN_PLACE, TRIAL_DROP_IN
 from lowmem_tui.model.plan import FileChange
-from lowmem_tui.model.quantity import render_value
+from lowmem_tui.model.settings import render_value
 from lowmem_tui.model.unit import Key
 from lowmem_tui.model.unitfile import section_of
 from lowmem_tui.policy import dropin
@@ -14,10 +14,6 @@ from lowmem_tui.policy import dropin
 if TYPE_CHECKING:
     from lowmem_tui.model.plan import Effect, Plan
     from lowmem_tui.model.ports import Files
-
-_DEFAULTS = {Key.RESTART_SEC: "100ms", Key.OOM_POLICY: "stop"}
-"""systemd's own, for a setting that is dropped and that no other file sets (system.conf may say
-otherwise, which only shows when the change is kept)."""
 
 
 def trial_path(unit: str) -> str:
@@ -51,7 +47,9 @@ def trial_files(plan: Plan, files: Files) -> tuple[FileChange, ...]:
 def _value(effect: Effect, asked: str | None) -> str:
     if effect.loaded is not None:
         return render_value(effect.key, effect.loaded)
-    return asked or _DEFAULTS.get(effect.key, "")
+    # Dropped, and no other file sets it: systemd's own. system.conf may say otherwise, which only
+    # shows when the change is kept.
+    return asked or render_value(effect.key, effect.key.facts.default)
 
 
 def _text(unit: str, values: dict[Key, str]) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from lowmem_tui.model.amount import INFINITY, Unlimited
 from lowmem_tui.model.errors import (
     LowmemError,
     ManagerError,
@@ -14,8 +15,10 @@ from lowmem_tui.model.errors import (
     NotPermittedError,
 )
 from lowmem_tui.model.ports import Changes, ListedUnit
+from lowmem_tui.model.quantity import UINT64_MAX
+from lowmem_tui.model.settings import Key
 from lowmem_tui.model.text import plain
-from lowmem_tui.model.unit import INFINITY, UnitProperties, UnitType, Unlimited, unit_type
+from lowmem_tui.model.unit import UnitProperties, UnitType, unit_type
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -53,8 +56,6 @@ WATCHED: Final = (
 )
 """The signals that we ask for, as the keys of D-Bus match rules; all sent by systemd."""
 
-_UINT64_MAX = 2**64 - 1
-
 _NEEDED_BY: Final = ("RequiredBy", "RequisiteOf", "BoundBy", "WantedBy")
 
 WANTED: Final = (
@@ -63,11 +64,10 @@ WANTED: Final = (
     "Triggers",
     *_NEEDED_BY,
     *("ControlGroup", "Slice", "Type", "MainPID", "ExecStart", "User"),
-    *("Delegate", "Result", "NRestarts", "Restart", "RestartUSec", "RestartSteps"),
+    *("Delegate", "Result", "NRestarts", "RestartSteps"),
     *("RestartMaxDelayUSec", "StartLimitIntervalUSec", "StartLimitBurst", "TimeoutStopUSec"),
     *("WatchdogUSec", "ActiveEnterTimestamp", "ConditionResult", "ConditionTimestamp"),
-    *("OOMScoreAdjust", "OOMPolicy"),
-    *("MemoryMax", "MemoryHigh", "MemorySwapMax"),
+    *(key.facts.property for key in Key),
 )
 """The properties that ``decode`` reads."""
 
@@ -193,8 +193,6 @@ def decode(name: str, raw: Mapping[str, object]) -> UnitProperties:
         delegate=raw.get("Delegate") is True,
         result=_text(raw, "Result") or "success",
         n_restarts=_number(raw, "NRestarts"),
-        restart=_text(raw, "Restart") or None,
-        restart_usec=_limit(raw, "RestartUSec"),
         restart_steps=_number(raw, "RestartSteps"),
         restart_max_delay_usec=_limit(raw, "RestartMaxDelayUSec"),
         start_limit_interval_usec=_limit(raw, "StartLimitIntervalUSec"),
@@ -204,11 +202,11 @@ def decode(name: str, raw: Mapping[str, object]) -> UnitProperties:
         active_enter_usec=_number(raw, "ActiveEnterTimestamp"),
         # Before the first start there is no result: it says "no" then, too.
         unmet=raw.get("ConditionResult") is False and bool(_number(raw, "ConditionTimestamp")),
-        oom_score_adjust=_number(raw, "OOMScoreAdjust"),
-        oom_policy=_text(raw, "OOMPolicy") or None,
-        memory_max=_limit(raw, "MemoryMax"),
-        memory_high=_limit(raw, "MemoryHigh"),
-        memory_swap_max=_limit(raw, "MemorySwapMax"),
+        settings={
+            key: value
+            for key in Key
+            if (value := key.facts.kind.decode(raw.get(key.facts.property))) is not None
+        },
     )
 
 
@@ -229,7 +227,7 @@ def _number(raw: Mapping[str, object], key: str) -> int | None:
 
 def _limit(raw: Mapping[str, object], key: str) -> int | Unlimited | None:
     value = _number(raw, key)
-    return INFINITY if value == _UINT64_MAX else value
+    return INFINITY if value == UINT64_MAX else value
 
 
 def _first_command(value: object) -> tuple[str, ...]:

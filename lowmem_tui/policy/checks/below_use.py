@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lowmem_tui.model.amount import format_size, render_limit
-from lowmem_tui.model.quantity import render_value
+from lowmem_tui.model.settings import render_value
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import Key, UnitType, unit_type
 from lowmem_tui.policy import budget, dropin

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from lowmem_tui.model.plan import Notice
-from lowmem_tui.model.unit import MEMORY_KEYS, Key, UnitType, unit_type
+from lowmem_tui.model.unit import MEMORY_KEYS, Key, unit_type
 from lowmem_tui.policy.forecast.oom import cap_above, members, usable_swap
 
 if TYPE_CHECKING:
@@ -18,17 +18,6 @@ if TYPE_CHECKING:
 
 RUNNING = frozenset({"active", "activating", "reloading", "deactivating", "refreshing"})
 """Active states in which processes may run."""
-
-_MEMORY = frozenset(MEMORY_KEYS)
-KEYS_OF = {
-    UnitType.SERVICE: frozenset(Key),
-    UnitType.SCOPE: _MEMORY | {Key.OOM_POLICY},
-    UnitType.SLICE: _MEMORY,
-    UnitType.SOCKET: _MEMORY | {Key.OOM_SCORE_ADJUST},
-    UnitType.MOUNT: _MEMORY | {Key.OOM_SCORE_ADJUST},
-    UnitType.SWAP: _MEMORY | {Key.OOM_SCORE_ADJUST},
-}
-"""The settings that a type of unit can take (systemd.exec(5), systemd.resource-control(5))."""
 
 
 @dataclass(frozen=True, slots=True)

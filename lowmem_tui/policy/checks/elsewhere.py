@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lowmem_tui.model.amount import format_size
 from lowmem_tui.model.plan import Notice
-from lowmem_tui.model.quantity import render_value
+from lowmem_tui.model.settings import render_value
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import MEMORY_KEYS, Key, UnitType, unit_type
 from lowmem_tui.model.unitfile import assignments

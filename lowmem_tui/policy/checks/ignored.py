@@ -12,16 +12,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lowmem_tui.model.errors import InvalidValueError
 from lowmem_tui.model.integer import natural
-from lowmem_tui.model.quantity import (
-    OOM_POLICY_WORDS,
-    RESTART_WORDS,
-    parse_limit,
-    parse_score,
-    parse_time_span,
-)
+from lowmem_tui.model.quantity import parse_limit, parse_time_span
+from lowmem_tui.model.settings import Key, parse_value
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import unit_type
-from lowmem_tui.model.unitfile import assignments, end, section_of, stray
+from lowmem_tui.model.unitfile import SECTIONS, assignments, end, section_of, stray
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -124,21 +119,21 @@ def _share(value: str) -> object:
     return parse_limit(value or "0%", 10000)
 
 
-def _score(value: str) -> object:
-    return parse_score(value) if value else 0
-
-
 _LIMIT, _PROTECTION = _limit(zero=False), _limit(zero=True)
 _MODE = _words(("auto", "kill"), empty=True)
 
+
+def _declared(key: Key) -> Setting:
+    sections = frozenset(section for kind in key.facts.types if (section := SECTIONS.get(kind)))
+    return Setting(sections, lambda value: parse_value(key, value, RAM), since=key.facts.since)
+
+
 SETTINGS: dict[str, Setting] = {
+    **{str(key): _declared(key) for key in Key},
     "MemoryMin": Setting(EVERY, _PROTECTION),
     "MemoryLow": Setting(EVERY, _PROTECTION),
     "DefaultMemoryMin": Setting(EVERY, _PROTECTION),
     "DefaultMemoryLow": Setting(EVERY, _PROTECTION),
-    "MemoryHigh": Setting(EVERY, _LIMIT),
-    "MemoryMax": Setting(EVERY, _LIMIT),
-    "MemorySwapMax": Setting(EVERY, _PROTECTION),
     "MemoryZSwapMax": Setting(EVERY, _PROTECTION, since=253),
     "StartupMemoryLow": Setting(EVERY, _PROTECTION, since=253),
     "StartupMemoryHigh": Setting(EVERY, _LIMIT, since=253),
@@ -150,10 +145,6 @@ SETTINGS: dict[str, Setting] = {
     "ManagedOOMMemoryPressure": Setting(EVERY, _MODE),
     "ManagedOOMMemoryPressureLimit": Setting(EVERY, _share),
     "ManagedOOMPreference": Setting(EVERY, _words(("none", "avoid", "omit"))),
-    "OOMScoreAdjust": Setting(EXECUTED, _score),
-    "OOMPolicy": Setting(SERVICE | {"Scope"}, _words(OOM_POLICY_WORDS)),
-    "Restart": Setting(SERVICE, _words(RESTART_WORDS)),
-    "RestartSec": Setting(SERVICE, parse_time_span),
     "RestartSteps": Setting(SERVICE, _unsigned, since=254),
     "RestartMaxDelaySec": Setting(SERVICE, parse_time_span, since=254),
     "RestartMode": Setting(SERVICE, _words(("normal", "direct", "debug")), since=254),

@@ -19,10 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from lowmem_tui.model.snapshot import Situation, Unit
-    from lowmem_tui.model.unit import Limit, Value
-
-USUAL: dict[Key, Value] = {Key.RESTART_SEC: 100_000, Key.OOM_POLICY: "stop"}
-"""What a setting comes to that no file sets, as long as system.conf does not say otherwise."""
+    from lowmem_tui.model.unit import Limit
 
 SMALL = 1 / 8
 """A limit of up to this share of RAM is a small one."""

@@ -14,7 +14,7 @@ from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import Key, UnitType, is_template, is_unit_name, unit_type
 from lowmem_tui.model.unitfile import section_of
 from lowmem_tui.policy import dropin
-from lowmem_tui.policy.checks.cases import KEYS_OF, EditCase, UnitCase, parent_cap
+from lowmem_tui.policy.checks.cases import EditCase, UnitCase, parent_cap
 from lowmem_tui.policy.forecast.oom import members
 
 if TYPE_CHECKING:
@@ -203,7 +203,7 @@ UNIT_WARNINGS: tuple[UnitCheck, ...] = (_alias, _stale)
 
 def wrong_key(unit: str, key: Key) -> Notice | None:
     """Refuse a setting that this type of unit does not have."""
-    if key in KEYS_OF.get(unit_type(unit), frozenset()):
+    if unit_type(unit) in key.facts.types:
         return None
     article = "An" if unit_type(unit)[0] in "aeiou" else "A"
     text = f"{article} {unit_type(unit)} has no {key}: set it on the service that runs the program."
@@ -265,7 +265,7 @@ def _instead(case: UnitCase) -> str:
     score = case.properties.oom_score_adjust
     if score is not None and score <= ENOUGH:
         return f"It is protected already (OOMScoreAdjust={score}): leave it so"
-    if Key.OOM_SCORE_ADJUST not in KEYS_OF[unit_type(case.name)]:
+    if unit_type(case.name) not in Key.OOM_SCORE_ADJUST.facts.types:
         return "Set no limit on it"
     return f"Protect it with OOMScoreAdjust={ENOUGH} instead"
 

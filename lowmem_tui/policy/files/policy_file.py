@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lowmem_tui.model.errors import InvalidValueError
 from lowmem_tui.model.plan import Edit
-from lowmem_tui.model.quantity import parse_value
+from lowmem_tui.model.settings import parse_value
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import Key, UnitType, is_template, is_unit_name, unit_type
 from lowmem_tui.policy import toml

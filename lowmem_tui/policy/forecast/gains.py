@@ -9,12 +9,12 @@ from lowmem_tui.model.amount import format_size
 from lowmem_tui.model.change import KEPT
 from lowmem_tui.model.errors import InvalidValueError
 from lowmem_tui.model.plan import ActionKind
-from lowmem_tui.model.quantity import parse_size, parse_value
+from lowmem_tui.model.quantity import parse_size
+from lowmem_tui.model.settings import certain_default, parse_value
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import Key
 from lowmem_tui.policy import budget
 from lowmem_tui.policy.forecast import whatif
-from lowmem_tui.policy.plan import DEFAULTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -87,4 +87,4 @@ def _value(key: Key, text: str, ram: int) -> Value | None:
     try:
         return parse_value(key, text, ram)
     except InvalidValueError:
-        return DEFAULTS.get(key)
+        return certain_default(key)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lowmem_tui.model.amount import format_size
 from lowmem_tui.model.text import plain
-from lowmem_tui.model.unit import Key, Unlimited
-from lowmem_tui.policy.checks.plan_warnings import USUAL
+from lowmem_tui.model.unit import CGROUP_FILES, Key, Unlimited
 from lowmem_tui.policy.forecast import prediction_text
 from lowmem_tui.policy.forecast.kills import Goes, predict
 from lowmem_tui.policy.forecast.oom import declared_adjust, instead, kill_order, usable_swap
@@ -19,34 +18,18 @@ if TYPE_CHECKING:
 
     from lowmem_tui.model.plan import Effect
     from lowmem_tui.model.snapshot import Situation, Snapshot, Unit
-    from lowmem_tui.model.unit import UnitProperties, Value
+    from lowmem_tui.model.unit import Value
 
 _NAMED = 2
 """So many other units are named in a sentence; the rest are counted."""
-
-_FIELDS = {
-    Key.OOM_SCORE_ADJUST: "oom_score_adjust",
-    Key.MEMORY_MAX: "memory_max",
-    Key.MEMORY_HIGH: "memory_high",
-    Key.MEMORY_SWAP_MAX: "memory_swap_max",
-    Key.RESTART: "restart",
-    Key.RESTART_SEC: "restart_usec",
-    Key.OOM_POLICY: "oom_policy",
-}
-_FILES = {
-    Key.MEMORY_MAX: "max",
-    Key.MEMORY_HIGH: "high",
-    Key.MEMORY_SWAP_MAX: "swap_max",
-}
 
 
 def changes(effects: Iterable[Effect]) -> dict[str, dict[Key, Value]]:
     """Return what a plan's effects make of each unit's settings, where that can be told."""
     found: dict[str, dict[Key, Value]] = {}
     for effect in effects:
-        value = effect.loaded if effect.loaded is not None else USUAL.get(effect.key)
-        if value is not None:
-            found.setdefault(effect.unit, {})[effect.key] = value
+        value = effect.loaded if effect.loaded is not None else effect.key.facts.default
+        found.setdefault(effect.unit, {})[effect.key] = value
     return found
 
 
@@ -74,8 +57,12 @@ def after(snapshot: Snapshot, wanted: Mapping[str, Mapping[Key, Value]]) -> Snap
 def _after(unit: Unit, settings: Mapping[Key, Value]) -> Unit:
     usage, properties = unit.usage, unit.properties
     if usage is not None:
-        limits: dict[str, Any] = {_FILES[k]: v for k, v in settings.items() if k in _FILES}
-        memory = usage.memory._replace(**limits)
+        limits = {
+            key: value
+            for key, value in settings.items()
+            if key in CGROUP_FILES and not isinstance(value, str)
+        }
+        memory = usage.memory._replace(settings={**usage.memory.settings, **limits})
         if Key.OOM_POLICY in settings:
             memory = memory._replace(oom_group=settings[Key.OOM_POLICY] == "kill")
         processes = usage.processes
@@ -88,13 +75,8 @@ def _after(unit: Unit, settings: Mapping[Key, Value]) -> Unit:
             )
         usage = usage._replace(memory=memory, processes=processes)
     if properties is not None:
-        properties = _loaded(properties, settings)
+        properties = replace(properties, settings={**properties.settings, **settings})
     return replace(unit, usage=usage, properties=properties)
-
-
-def _loaded(properties: UnitProperties, settings: Mapping[Key, Value]) -> UnitProperties:
-    fields: dict[str, Any] = {_FIELDS[key]: value for key, value in settings.items()}
-    return replace(properties, **fields)
 
 
 # --- in words -----------------------------------------------------------------------------------

@@ -10,10 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lowmem_tui.model.errors import InvalidValueError
-from lowmem_tui.model.quantity import parse_value
-from lowmem_tui.model.unit import INFINITY, MEMORY_KEYS, Key, Unlimited
+from lowmem_tui.model.settings import parse_value
+from lowmem_tui.model.unit import MEMORY_KEYS, Key, Unlimited
 from lowmem_tui.policy.forecast.oom import cap_above
-from lowmem_tui.policy.plan import DEFAULTS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -65,5 +64,5 @@ def _size(key: Key, text: str, ram: int) -> float:
     try:
         value = parse_value(key, text, ram)
     except InvalidValueError:
-        value = DEFAULTS.get(key, INFINITY)
+        value = key.facts.default
     return float("inf") if isinstance(value, Unlimited | str) else float(value)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from lowmem_tui.model.errors import InvalidValueError
 from lowmem_tui.model.plan import Edit
-from lowmem_tui.model.quantity import parse_value
+from lowmem_tui.model.settings import parse_value
 from lowmem_tui.model.setup import Finding, Item, Look, Severity
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import Key, Tier

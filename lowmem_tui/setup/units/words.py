@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lowmem_tui.model.amount import format_size
-from lowmem_tui.model.quantity import parse_value
+from lowmem_tui.model.settings import parse_value
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import Key, Tier
 from lowmem_tui.policy.budget import budget, in_words

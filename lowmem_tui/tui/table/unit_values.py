@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from lowmem_tui.model.settings import same
 from lowmem_tui.model.unit import INFINITY, Unlimited
 
 if TYPE_CHECKING:
@@ -75,19 +76,8 @@ def differs(unit: Unit, page: int) -> bool:
         return True
     if unit.usage is None:
         return False
-    memory = unit.usage.memory
-    pairs = (
-        (properties.memory_max, memory.max),
-        (properties.memory_high, memory.high),
-        (properties.memory_swap_max, memory.swap_max),
+    kernel = unit.usage.memory.settings
+    return any(
+        (loaded := properties.loaded(key)) is not None and not same(key, loaded, value, page)
+        for key, value in kernel.items()
     )
-    return any(_apart(loaded, kernel, page) for loaded, kernel in pairs)
-
-
-def _apart(loaded: Limit | None, kernel: Limit | None, page: int) -> bool:
-    if loaded is None or kernel is None or loaded == kernel:
-        return False
-    if isinstance(loaded, Unlimited) or isinstance(kernel, Unlimited):
-        return True
-    # The kernel keeps whole pages.
-    return loaded // page != kernel // page

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from lowmem_tui.model.amount import UNKNOWN, format_limit, format_size, format_time_span
-from lowmem_tui.model.quantity import render_value
+from lowmem_tui.model.settings import render_value
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import MEMORY_KEYS, Key
 from lowmem_tui.policy.setting_advice import TIER_NAMES

@@ -12,7 +12,7 @@ from lowmem_tui.model.amount import format_size
 from lowmem_tui.model.errors import InvalidValueError
 from lowmem_tui.model.integer import natural
 from lowmem_tui.model.plan import Edit
-from lowmem_tui.model.quantity import parse_value
+from lowmem_tui.model.settings import parse_value
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import MEMORY_KEYS, Key
 from lowmem_tui.policy.setting_advice import ABOUT, WORDS
