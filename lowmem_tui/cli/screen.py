@@ -64,18 +64,19 @@ def _told(app: LowmemApp, backend: Backend, status: Exit) -> Exit:
     if not sys.stdout.isatty():  # it was one: the line is cut
         give_up()
         give_up(sys.stderr)
+    session = app.session
     # The demo server ends here, and its trial with it.
     trial = None if backend.demo else backend.trial()
     if trial is not None:
         talk(
-            f"A trial runs for {trial.left:.0f} s yet: `{app.sudo} confirm` keeps it, else it is "
-            "undone."
+            f"A trial runs for {trial.left:.0f} s yet: `{session.sudo} confirm` keeps it, else it "
+            "is undone."
         )
-    came = app.under_way.came
+    came = session.under_way.came
     if came is not None:
         status = Exit.by(came)
     try:
-        outcome = app.under_way.outcome()
+        outcome = session.under_way.outcome()
     except PutBackError as error:
         if came is None:
             raise

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from lowmem_tui.model.snapshot import Snapshot, Unit
 
 
-class Kills:
+class UnseenKills:
     """Counts from one snapshot to the next; what happened before the first one is history."""
 
     def __init__(self) -> None:

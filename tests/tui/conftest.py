@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from textual.screen import Screen
 
     from lowmem_tui.model.ports import Backend
+    from lowmem_tui.tui.session.session import Session
     from lowmem_tui.tui.widgets.lines import Lines
     from tests.tui.fleet import Fleet
 
@@ -48,6 +49,10 @@ class Front:
 
     def __init__(self, app: LowmemApp, pilot: Pilot[int], clock: Clock) -> None:
         self.app, self.pilot, self.clock = app, pilot, clock
+
+    @property
+    def session(self) -> Session:
+        return self.app.session
 
     @property
     def main(self) -> MainScreen:
@@ -145,7 +150,7 @@ async def opened(
     try:
         async with app.run_test(size=size) as pilot:
             front = Front(app, pilot, clock)
-            await front.until(lambda: app.snapshot is not None)
+            await front.until(lambda: app.session.snapshot is not None)
             await front.settle()
             yield front
     finally:

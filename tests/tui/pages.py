@@ -30,10 +30,14 @@ if TYPE_CHECKING:
 
     from lowmem_tui.model.plan import Edit
     from lowmem_tui.model.unit import Key
+    from lowmem_tui.tui.session.session import Session
 
 
 class Blank(Screen[None]):
     """In the place of the main screen, which has tests of its own."""
+
+    def __init__(self, _: Session) -> None:
+        super().__init__()
 
 
 class Desk:
@@ -43,6 +47,10 @@ class Desk:
         self.app = app
         self.pilot = pilot
         self.server = server
+
+    @property
+    def session(self) -> Session:
+        return self.app.session
 
     @property
     def unit(self) -> EditScreen:
@@ -73,7 +81,7 @@ class Desk:
 
     @property
     def staged(self) -> dict[Key, str | None]:
-        return self.app.staged.of(REDIS)
+        return self.session.staged.of(REDIS)
 
     async def until(self, done: Callable[[], object]) -> None:
         for _ in range(400):
@@ -133,10 +141,10 @@ async def desk(
             read_only=read_only,
             ascii=ascii_only,
         )
-        app.staged = Staged(staged)
+        app.session.staged = Staged(staged)
         async with app.run_test(size=size) as pilot:
             found = Desk(app, pilot, server)
-            await found.until(lambda: app.snapshot)
+            await found.until(lambda: app.session.snapshot)
             yield found
 
 
@@ -150,7 +158,7 @@ async def unit_page(
     staged: tuple[Edit, ...] = (),
 ) -> AsyncIterator[Desk]:
     async with desk(server, size, ascii_only=ascii_only, staged=staged) as found:
-        await found.app.push_screen(UnitScreen(name))
+        await found.app.push_screen(UnitScreen(found.session, name))
         await found.settle()
         await found.until(lambda: "Asking" not in found.text)
         yield found
@@ -164,7 +172,7 @@ async def tagged_page(
     staged: tuple[Edit, ...] = (),
 ) -> AsyncIterator[Desk]:
     async with desk(server, size, staged=staged) as found:
-        await found.app.push_screen(TaggedScreen(names))
+        await found.app.push_screen(TaggedScreen(found.session, names))
         await found.settle()
         await found.until(lambda: "Asking" not in found.text)
         yield found
@@ -178,6 +186,6 @@ async def review_page(
     read_only: bool = False,
 ) -> AsyncIterator[Desk]:
     async with desk(server, size, read_only=read_only, staged=edits) as found:
-        await found.app.push_screen(ReviewScreen())
+        await found.app.push_screen(ReviewScreen(found.session))
         await found.until(lambda: found.review.stage is not Stage.PLANNING)
         yield found

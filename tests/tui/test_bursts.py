@@ -48,7 +48,7 @@ async def test_leaving_a_form_twice_leaves_it_once(
         await front.press(*FORM)
         await burst(front, *keys)
         assert front.shows(screen), front.app.screen
-        assert len(front.app.staged) == staged
+        assert len(front.session.staged) == staged
         assert front.app.screen_stack[0] is front.main
 
 

@@ -63,7 +63,7 @@ def listed(front: Front) -> list[str]:
 
 
 def limit(front: Front) -> object:
-    return front.app.backend.situation([REDIS]).units[REDIS].settings[Key.MEMORY_MAX].kernel
+    return front.session.backend.situation([REDIS]).units[REDIS].settings[Key.MEMORY_MAX].kernel
 
 
 def page(front: Front) -> ChangeScreen:
@@ -221,27 +221,29 @@ async def test_read_only_is_told_what_to_run() -> None:
 
 async def test_an_ordinary_user_sees_no_contents(two: Front) -> None:
     refused = NotPermittedError("What was in the files is shown to root alone.")
-    with patch.object(two.app.backend, "files_of", side_effect=refused):
+    with patch.object(two.session.backend, "files_of", side_effect=refused):
         await two.press("enter")
         await two.until(lambda: "shown to root alone" in says(two))
     assert "/etc/systemd/system/redis-server.service.d/zz-lowmem-tui.conf" in says(two)
 
 
 async def test_errors_are_one_sentence(two: Front) -> None:
-    with patch.object(two.app.backend, "undo", side_effect=PutBackError(f"No {EVIL}.")):
+    with patch.object(two.session.backend, "undo", side_effect=PutBackError(f"No {EVIL}.")):
         await two.press("u", "y")
         await two.until(lambda: "No evil ·[2J[bold]x[/]··." in says(two))
     assert page(two).stage is Stage.SHOWN
-    with patch.object(two.app.backend, "history", side_effect=PutBackError("It cannot be read.")):
+    with patch.object(
+        two.session.backend, "history", side_effect=PutBackError("It cannot be read.")
+    ):
         await two.press("escape")
         await two.until(lambda: "It cannot be read." in says(two))
 
 
 async def test_what_others_wrote_is_harmless(two: Front) -> None:
-    change = two.app.backend.history()[0]
+    change = two.session.backend.history()[0]
     effects = tuple(replace(e, unit=EVIL, from_=EVIL) for e in change.effects)
     evil = replace(change, by=EVIL, note=EVIL, said=EVIL, effects=effects, files=(EVIL,))
-    with patch.object(two.app.backend, "history", return_value=[evil]):
+    with patch.object(two.session.backend, "history", return_value=[evil]):
         await two.press("r")
         await two.until(lambda: "evil" in listed(two)[0])
         await two.press("enter")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lowmem_tui.model.plan import FileChange
-from lowmem_tui.tui.widgets.diff import difference
+from lowmem_tui.tui.text.diff import difference
 
 LONG = "".join(f"line {n}\n" for n in range(100))
 

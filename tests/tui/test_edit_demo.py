@@ -55,12 +55,12 @@ async def test_an_edit_goes_all_the_way() -> None:
         await front.press("A", "y")
         await front.until(lambda: screen.stage is Stage.DONE)
         assert "Verified: the files, systemd and the kernel agree." in says(front)
-        assert len(front.app.staged) == 0
+        assert len(front.session.staged) == 0
         await front.press("enter")
         await front.tick()
         await front.until(lambda: "MemoryMax 300M" in says(front))
-        assert front.app.snapshot is not None
-        usage = front.app.snapshot.units[REDIS].usage
+        assert front.session.snapshot is not None
+        usage = front.session.snapshot.units[REDIS].usage
         assert usage is not None
         assert usage.memory.max == 300 * MIB
         await front.press("escape")
@@ -69,7 +69,7 @@ async def test_an_edit_goes_all_the_way() -> None:
 
 async def test_emptying_the_field_takes_our_file_away() -> None:
     async with opened() as front:
-        backend = front.app.backend
+        backend = front.session.backend
         await front.press("f3", *"redis", "enter", "enter", "down", *"300M", "f8")
         screen = await reviewed(front)
         await front.press("A", "y")
@@ -96,10 +96,10 @@ async def test_no_single_key_changes_the_machine() -> None:
     with patch.object(type(backend), "apply", autospec=True) as apply:
         async with opened(backend) as front:
             await front.press("f3", *"redis", "enter", "enter", "down", *"300M", "escape")
-            assert len(front.app.staged) == 1
+            assert len(front.session.staged) == 1
             for key in EVERY_KEY:
                 await front.press(key)
-                assert len(front.app.staged) == 1, key
+                assert len(front.session.staged) == 1, key
                 for _ in range(5):
                     if not front.shows(MainScreen):
                         await front.press("escape")

@@ -14,7 +14,7 @@ from lowmem_tui.policy.forecast import growth
 from lowmem_tui.tui.screens.forecast import ForecastScreen
 from lowmem_tui.tui.screens.main import MainScreen
 from lowmem_tui.tui.screens.review import ReviewScreen
-from lowmem_tui.tui.session.memory_history import BOX, SPANS, STEP, History
+from lowmem_tui.tui.session.memory_history import BOX, SPANS, STEP, MemoryHistory
 from lowmem_tui.tui.text import forecast
 from lowmem_tui.tui.widgets.page import Page
 from lowmem_tui.tui.widgets.prose import Prose
@@ -67,7 +67,7 @@ async def test_it_follows_the_figures(front: Front) -> None:
 
 
 async def test_staged_edits_are_compared(front: Front) -> None:
-    front.app.stage(front.app.staged.with_edit(Edit(REDIS, Key.OOM_SCORE_ADJUST, "400")))
+    front.session.stage(front.session.staged.with_edit(Edit(REDIS, Key.OOM_SCORE_ADJUST, "400")))
     await front.press("f7")
     await front.until(lambda: "Asking systemd" not in words(front))
     said = words(front)
@@ -81,7 +81,7 @@ async def test_staged_edits_are_compared(front: Front) -> None:
 
 
 async def test_what_is_refused_is_not_compared(front: Front) -> None:
-    front.app.stage(front.app.staged.with_edit(Edit(CHAT, Key.OOM_SCORE_ADJUST, "-1000")))
+    front.session.stage(front.session.staged.with_edit(Edit(CHAT, Key.OOM_SCORE_ADJUST, "-1000")))
     await front.press("f7")
     await front.until(lambda: "Refused: -1000 keeps the kernel" in words(front))
     assert "The order of kills stays" not in words(front)
@@ -152,7 +152,7 @@ def at(
 
 
 def test_what_is_pinned_is_kept_of_limited_units(looked: Snapshot) -> None:
-    history = History()
+    history = MemoryHistory()
     for n in range(3):
         history.add(at(looked, 4000 + n * STEP, n << 20))
     assert history.pinned(REDIS)[-3:] == [1 << 20, 2 << 20, 3 << 20]
@@ -165,7 +165,7 @@ def test_what_is_pinned_is_kept_of_limited_units(looked: Snapshot) -> None:
 
 
 def test_what_has_gone_to_swap_is_still_held(looked: Snapshot) -> None:
-    history = History()
+    history = MemoryHistory()
     history.add(at(looked, 4000, 3 << 20, swap=5 << 20))
     assert history.pinned(REDIS)[-1] == 9 << 20
 
@@ -176,14 +176,14 @@ def test_what_has_gone_to_swap_is_still_held(looked: Snapshot) -> None:
 def test_another_main_process_begins_anew(
     looked: Snapshot, mains: tuple[int, int], kept: int
 ) -> None:
-    history = History()
+    history = MemoryHistory()
     for n, main in enumerate(mains):
         history.add(at(looked, 4000 + n * STEP, 1 << 20, main=main))
     assert sum(held is not None for held in history.pinned(REDIS)) == kept
 
 
 def test_a_unit_at_its_limit_that_swaps_is_not_steady(looked: Snapshot) -> None:
-    history = History()
+    history = MemoryHistory()
     for n in range(30):
         last = at(looked, 4000 + n * STEP, 254 << 20, swap=n << 22)
         history.add(last)
@@ -193,7 +193,7 @@ def test_a_unit_at_its_limit_that_swaps_is_not_steady(looked: Snapshot) -> None:
 
 
 def test_what_is_old_is_forgotten(looked: Snapshot) -> None:
-    history = History()
+    history = MemoryHistory()
     history.add(at(looked, 4000, 5 << 20))
     history.add(replace(at(looked, 9000, None), units={}))
     assert history.pinned(REDIS) == [None] * SPANS
@@ -221,11 +221,11 @@ def test_the_limit_that_is_met_first(
         memory = with_memory(usage.memory, max=most)
         units[name] = replace(units[name], usage=usage._replace(memory=memory))
     server = replace(looked, units=units)
-    found = forecast.reach(units[REDIS], server, History())
+    found = forecast.reach(units[REDIS], server, MemoryHistory())
     assert (found and (found.unit, found.limit >> 20)) == met
-    said = " ".join(line.plain for line in forecast.fates(units[REDIS], server, History()))
+    said = " ".join(line.plain for line in forecast.fates(units[REDIS], server, MemoryHistory()))
     assert ("that of system.slice" in said) is (met is not None and met[0] != REDIS)
 
 
 def test_a_unit_without_a_limit_has_no_distance(looked: Snapshot) -> None:
-    assert forecast.reach(looked.units["nginx.service"], looked, History()) is None
+    assert forecast.reach(looked.units["nginx.service"], looked, MemoryHistory()) is None

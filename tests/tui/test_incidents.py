@@ -97,7 +97,7 @@ async def test_enter_shows_why_and_who_ran_then(later: Front) -> None:
 async def test_u_opens_the_unit(later: Front) -> None:
     await later.press("u")
     assert later.shows(UnitScreen)
-    assert later.app.kills.unseen("cloudchat.service") == 0
+    assert later.session.kills.unseen("cloudchat.service") == 0
 
 
 async def test_it_is_read_again_on_demand_only(later: Front) -> None:
@@ -183,7 +183,7 @@ async def test_many_and_hostile_at_any_size(size: tuple[int, int]) -> None:
             await front.until(lambda: "u199" in listed(front)[0])
             assert all("\x1b" not in line and len(line) <= size[0] for line in listed(front))
             await front.press("end", "pageup", "home", "pagedown", "j")
-            text = replace(front.app.backend.witness.report("1"), lines=(EVIL,) * 3)
+            text = replace(front.session.backend.witness.report("1"), lines=(EVIL,) * 3)
             text = replace(text, tasks=(TaskRow(7, EVIL, 0, 1, 1, 1, 0),))
             with patch.object(DemoWitness, "report", return_value=text):
                 await front.press("enter")

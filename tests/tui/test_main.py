@@ -443,11 +443,11 @@ async def test_f9_says_that_nothing_is_killed(front: Front) -> None:
 
 
 async def test_staged_edits_are_marked_and_counted(front: Front) -> None:
-    front.app.stage(Staged((Edit(REDIS, Key.MEMORY_MAX, "300M"),)))
+    front.session.stage(Staged((Edit(REDIS, Key.MEMORY_MAX, "300M"),)))
     await front.settle()
     assert re.match(r" \* redis-server", front.line(REDIS))
     assert " F8 Review 1 " in front.keys
-    front.app.stage(Staged())
+    front.session.stage(Staged())
     await front.settle()
     assert front.line(REDIS).startswith("   redis")
     assert " F8 Review " in front.keys
@@ -465,18 +465,18 @@ async def test_leaving(key: str) -> None:
 @pytest.mark.parametrize("key", ["q", "f10", "ctrl+c"])
 async def test_leaving_asks_when_something_is_staged(key: str) -> None:
     async with opened() as front:
-        front.app.stage(Staged((Edit(REDIS, Key.MEMORY_MAX, "300M"),)))
+        front.session.stage(Staged((Edit(REDIS, Key.MEMORY_MAX, "300M"),)))
         await front.press(key)
         assert isinstance(front.app.screen, AskScreen)
         await front.press("n")
         assert front.app.is_running
-        assert len(front.app.staged) == 1
+        assert len(front.session.staged) == 1
         await front.press(key, "y")
         assert not front.app.is_running
 
 
 async def test_the_second_ctrl_c_means_it(front: Front) -> None:
-    front.app.stage(Staged((Edit(REDIS, Key.MEMORY_MAX, "300M"),)))
+    front.session.stage(Staged((Edit(REDIS, Key.MEMORY_MAX, "300M"),)))
     await front.press("ctrl+c", "ctrl+c")
     assert not front.app.is_running
 
@@ -506,7 +506,7 @@ async def test_help_shows_and_goes(front: Front) -> None:
 @pytest.mark.parametrize("size", [(80, 24), (90, 24), (120, 30)])
 async def test_the_keys_that_matter_most_fit(size: tuple[int, int]) -> None:
     async with opened(size=size) as front:
-        front.app.stage(Staged((Edit(REDIS, Key.MEMORY_MAX, "300M"),)))
+        front.session.stage(Staged((Edit(REDIS, Key.MEMORY_MAX, "300M"),)))
         await front.settle()
         for key in ("F1 Help", "F2", "F3", "F4", "F5", "F6", "F7", "F8 Review 1", "F10 Quit"):
             assert f" {key}" in front.keys, key

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lowmem_tui.cli.demo import demo_backend
-from lowmem_tui.tui.session.memory_history import SPAN, SPANS, STEP, History
+from lowmem_tui.tui.session.memory_history import SPAN, SPANS, STEP, MemoryHistory
 from tests.tui.conftest import Clock
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ def at(seconds: float, held: int | None, looked: Snapshot) -> Snapshot:
     return replace(looked, monotonic=seconds, units={REDIS: unit})
 
 
-def filled(looks: list[tuple[float, int | None]], looked: Snapshot) -> History:
-    history = History()
+def filled(looks: list[tuple[float, int | None]], looked: Snapshot) -> MemoryHistory:
+    history = MemoryHistory()
     for seconds, held in looks:
         history.add(at(seconds, held, looked))
     return history

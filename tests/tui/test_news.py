@@ -53,7 +53,7 @@ async def test_what_was_interrupted_is_put_back_and_told() -> None:
     async with opened(serve(server)) as front:
         await front.until(lambda: news(front))
         assert "Change 1 was interrupted and is put back: everything is as it was" in news(front)
-        limits = front.app.backend.situation([REDIS]).units[REDIS].settings[Key.MEMORY_MAX]
+        limits = front.session.backend.situation([REDIS]).units[REDIS].settings[Key.MEMORY_MAX]
         assert limits.kernel == 256 * MIB
         # A key that was on its way does not take it away unread.
         await front.press("down", "f3", "r", "enter")
@@ -127,7 +127,7 @@ async def test_it_is_there_when_another_screen_is_left() -> None:
         await front.press("f1")
         assert not front.shows(MainScreen)
         server.go.set()
-        await front.until(lambda: front.app.news)
+        await front.until(lambda: front.session.news)
         await front.press("escape")
         assert "name" in news(front)
 

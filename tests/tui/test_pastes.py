@@ -89,7 +89,9 @@ async def test_a_field_says_that_it_cuts(size: tuple[int, int]) -> None:
 
 async def test_the_word_that_overrules_says_that_it_cuts() -> None:
     async with desk(SmallServer()) as page:
-        await page.app.push_screen(ConfirmScreen("A check refuses this:", ["It is too small."]))
+        await page.app.push_screen(
+            ConfirmScreen(page.session, "A check refuses this:", ["It is too small."])
+        )
         await page.settle()
         page.app.screen.query_one(Typed).post_message(Paste("yes " * 20))
         await page.settle()

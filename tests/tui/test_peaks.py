@@ -6,7 +6,7 @@ import pytest
 
 from lowmem_tui.model.snapshot import Unit
 from lowmem_tui.policy.budget import need
-from lowmem_tui.tui.session.peaks import Needs
+from lowmem_tui.tui.session.peaks import Peaks
 from lowmem_tui.tui.widgets.field import Field
 from lowmem_tui.tui.widgets.form import Form
 from tests.tui.conftest import opened
@@ -62,24 +62,24 @@ LOOKS: dict[str, tuple[tuple[Unit, ...], int]] = {
 
 @pytest.mark.parametrize(("looks", "needed"), LOOKS.values(), ids=LOOKS)
 def test_the_most_that_was_needed(looks: tuple[Unit, ...], needed: int) -> None:
-    needs = Needs()
+    peaks = Peaks()
     for unit in looks:
-        needs.update(snapshot(unit))
-    assert needs.of(A) == needed * M
+        peaks.update(snapshot(unit))
+    assert peaks.of(A) == needed * M
     last = look(20, 25, file=3)
-    assert need(needs.into(snapshot(last)).units[A]) == needed * M
+    assert need(peaks.into(snapshot(last)).units[A]) == needed * M
 
 
 def test_who_is_gone_for_good_is_forgotten() -> None:
-    needs = Needs()
-    needs.update(snapshot(look(100, 150)))
-    needs.update(snapshot())
-    assert needs.of(A) == 0
+    peaks = Peaks()
+    peaks.update(snapshot(look(100, 150)))
+    peaks.update(snapshot())
+    assert peaks.of(A) == 0
 
 
 async def test_the_advice_remembers_a_kill() -> None:
     async with opened() as front:
-        while not front.app.kills.unseen(CHAT):
+        while not front.session.kills.unseen(CHAT):
             await front.tick(5)
         await front.tick(10)
         await front.press("f3", *"cloudchat", "enter", "enter")

@@ -82,13 +82,13 @@ def has(front: Front, *words: str) -> Iterator[bool]:
 
 
 def stage(front: Front) -> None:
-    staged = front.app.staged
+    staged = front.session.staged
     for unit, key, value in (
         (CLOUDCHAT, Key.MEMORY_HIGH, "540M"),
         ("ssh.service", Key.OOM_SCORE_ADJUST, "-200"),
     ):
         staged = staged.with_edit(Edit(unit, key, value))
-    front.app.stage(staged)
+    front.session.stage(staged)
 
 
 async def find(front: Front, unit: str) -> None:

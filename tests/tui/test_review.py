@@ -79,7 +79,7 @@ async def test_apply_shows_what_was_done_and_clears_the_edits(server: SmallServe
         assert "Live: memory.max of redis-server.service is 268435456 now." in desk.words
         assert "Waits: RestartSec counts from its next start." in desk.words
         assert "Verified" in desk.words
-        assert len(desk.app.staged) == 0
+        assert len(desk.session.staged) == 0
         await desk.press("a", "d", "r")
         assert len(server.applied) == 1
         await desk.press("enter")
@@ -133,7 +133,7 @@ async def test_a_failure_is_one_sentence_and_the_edits_stay(
         assert "This did not work" in desk.words
         assert str(error).replace("\x1b", "·") in desk.words
         assert ("Nothing is changed" in desk.words) is unchanged
-        assert desk.app.staged.edits == (MAX,)
+        assert desk.session.staged.edits == (MAX,)
         await desk.press("a")
         assert server.applied == []
         server.apply_error = None
@@ -220,7 +220,7 @@ async def test_while_it_works_keys_do_nothing(server: SmallServer) -> None:
         assert "Working… systemd is reloading" in desk.words
         await desk.press("a", "n", "d", "r", "escape", "enter", "f8")
         assert desk.review.stage is Stage.WORKING
-        assert desk.app.staged.edits == (MAX,)
+        assert desk.session.staged.edits == (MAX,)
         server.hold.set()
         await desk.until(lambda: desk.review.stage is Stage.DONE)
         assert len(server.applied) == 1
@@ -233,7 +233,7 @@ async def test_quitting_while_it_works_lets_it_end(server: SmallServer) -> None:
         desk.app.exit(0)
         await desk.settle()
         server.hold.set()
-    desk.app._hands.shutdown(wait=True)
+    desk.session.thread.close(wait=True)
     assert len(server.applied) == 1
 
 
@@ -242,7 +242,7 @@ async def test_back_keeps_the_edits(server: SmallServer, key: str) -> None:
     async with review_page(server, MAX) as desk:
         await desk.press(key)
         assert isinstance(desk.app.screen, Blank)
-        assert desk.app.staged.edits == (MAX,)
+        assert desk.session.staged.edits == (MAX,)
 
 
 async def test_discard_asks(server: SmallServer) -> None:
@@ -250,10 +250,10 @@ async def test_discard_asks(server: SmallServer) -> None:
         await desk.press("d")
         assert isinstance(desk.app.screen, AskScreen)
         await desk.press("n")
-        assert len(desk.app.staged) == 2
+        assert len(desk.session.staged) == 2
         await desk.press("d", "y")
         assert isinstance(desk.app.screen, Blank)
-        assert len(desk.app.staged) == 0
+        assert len(desk.session.staged) == 0
 
 
 async def test_nothing_staged(server: SmallServer) -> None:

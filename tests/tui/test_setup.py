@@ -30,7 +30,6 @@ from lowmem_tui.tui.screens.setup_report import SetupReportScreen
 from lowmem_tui.tui.screens.setup_review import SetupReviewScreen, Stage
 from lowmem_tui.tui.screens.setup_step import StepScreen
 from lowmem_tui.tui.screens.trial import TrialScreen
-from lowmem_tui.tui.session.setup_session import guide_of
 from lowmem_tui.tui.widgets.keybar import KeyBar
 from lowmem_tui.tui.widgets.picker import Picker
 from lowmem_tui.tui.widgets.prose import Prose
@@ -78,13 +77,13 @@ def review(front: Front) -> SetupReviewScreen:
 
 
 async def looked(front: Front) -> None:
-    guide = front.app.guide
+    setup = front.session._setup
     await front.until(
         lambda: (
-            guide
-            and guide.begun
-            and not guide._working
-            and all(p.stand not in {Stand.WAITING, Stand.LOOKING} for p in guide.parts)
+            setup
+            and setup.begun
+            and not setup._working
+            and all(p.stand not in {Stand.WAITING, Stand.LOOKING} for p in setup.parts)
         )
     )
     await front.settle()
@@ -315,7 +314,7 @@ async def test_a_tier_that_is_changed_moves_the_unit_on_the_main_screen() -> Non
     backend.wait_ready()
     async with opened(backend) as front:
         await front.tick()
-        assert front.app.verdict(CHAT).tier == 1
+        assert front.session.verdict(CHAT).tier == 1
         front.app.open_setup("tiers")
         await front.until(lambda: isinstance(front.app.screen, StepScreen))
         await looked(front)
@@ -325,10 +324,10 @@ async def test_a_tier_that_is_changed_moves_the_unit_on_the_main_screen() -> Non
         await front.press("0")
         assert page(front).part.wishes() == {CHAT: "0"}
         await applied(front)
-        assert front.app.verdict(CHAT).tier == 0
+        assert front.session.verdict(CHAT).tier == 0
         await front.press("u", "y")
         await front.until(lambda: "is undone" in says(front))
-        assert front.app.verdict(CHAT).tier == 1
+        assert front.session.verdict(CHAT).tier == 1
 
 
 SO = Item("a", "A thing", "1", "2", "Because.", done=True)
@@ -469,12 +468,12 @@ async def test_a_trial_of_the_form_is_on_trial_in_the_step_that_proposes_the_set
     async with opened(size=size) as front:
         await front.press("f2")
         await looked(front)
-        part = next(p for p in guide_of(front.app).parts if p.step.name == "units")
+        part = next(p for p in front.session.setup.parts if p.step.name == "units")
         item = next(i for i in part.to_do() if i.key.startswith("worker@a.service:"))
         unit, _, key = item.key.partition(":")
         edit = Edit(unit, SettingKey(key), item.value)
         await front.press("escape")
-        front.app.stage(front.app.staged.with_edit(edit))
+        front.session.stage(front.session.staged.with_edit(edit))
         await front.press("f8")
         await front.until(lambda: "asking" not in says(front))
         await front.press("a")
@@ -681,7 +680,7 @@ async def test_a_running_trial_comes_first() -> None:
         await front.press("a", "y")
         assert front.shows(SetupReviewScreen)
         assert "A trial runs: keep it or undo it first (F8), then a applies this." in says(front)
-        assert front.app.backend.trial() is not None
+        assert front.session.backend.trial() is not None
         await front.press("f8")
         assert front.shows(TrialScreen)
         await front.press("ctrl+c", "n", "n")
@@ -936,7 +935,7 @@ async def test_the_app_can_begin_with_it(step: str) -> None:
             assert "How eagerly" in says(front)
         assert "4 to do in 3 of 6" in says(front)
         await front.press("escape")
-        await front.until(lambda: app.snapshot is not None)
+        await front.until(lambda: app.session.snapshot is not None)
         await front.settle()
         assert front.shows(MainScreen)
         assert any(CHAT in line for line in front.units)
@@ -960,7 +959,7 @@ def test_nothing_of_it_is_there_before_it_is_asked_for() -> None:
         "import sys; "
         "from lowmem_tui.tui.terminal.slim_import import import_textual; import_textual(); "
         "import lowmem_tui.tui.app; "
-        "print([m for m in sys.modules if 'setup' in m and 'lowmem' in m or 'guide' in m])"
+        "print([m for m in sys.modules if 'setup' in m and 'lowmem' in m])"
     )
     ended_ = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=False

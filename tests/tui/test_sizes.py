@@ -104,7 +104,7 @@ async def change(front: Front) -> None:
 
 
 async def refused(front: Front) -> None:
-    front.app.stage(front.app.staged.with_edit(Edit(CLOUDCHAT, Key.MEMORY_MAX, "50M")))
+    front.session.stage(front.session.staged.with_edit(Edit(CLOUDCHAT, Key.MEMORY_MAX, "50M")))
     await front.press("f8")
     await front.until(lambda: not any(has(front, "asking")))
     await front.press("a")

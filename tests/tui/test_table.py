@@ -20,9 +20,10 @@ from lowmem_tui.model.unit import INFINITY
 from lowmem_tui.model.usage import Knobs
 from lowmem_tui.tui import app as app_module
 from lowmem_tui.tui.table.columns import COLUMNS, NAME, lay_out
+from lowmem_tui.tui.terminal.cells import fit
 from lowmem_tui.tui.terminal.glyphs import ASCII, CONSOLE, UNICODE, choose, translation
 from lowmem_tui.tui.terminal.paint import Painter
-from lowmem_tui.tui.widgets.lines import Lines, fit
+from lowmem_tui.tui.widgets.lines import Lines
 from tests.tui.conftest import opened
 from tests.tui.fleet import HOST, Fleet, M, loaded, stopped, unit
 
@@ -166,7 +167,7 @@ async def test_a_kill_is_said_until_the_unit_is_opened() -> None:
         server.put(unit("app.service", oom_kills=0))
         await front.tick()
         assert "killed 3×" in front.line("app.service"), "a new group counts from 0"
-        front.app.kills.looked_at("app.service")
+        front.session.kills.looked_at("app.service")
         await front.tick()
         assert "always" in front.line("app.service")
 

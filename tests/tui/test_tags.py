@@ -129,9 +129,9 @@ async def test_the_mark_needs_no_colour(glyphs: object, monkeypatch: pytest.Monk
     monkeypatch.setenv("TERM", "linux" if glyphs is CONSOLE else "xterm")
     async with opened(ascii_only=glyphs is ASCII) as front:
         await tag(front, C)
-        assert front.app.glyphs is glyphs
+        assert front.session.glyphs is glyphs
         mark = front.line(C)[0]
-        assert mark == front.app.glyphs.tag
+        assert mark == front.session.glyphs.tag
         assert mark.isascii() is (glyphs is ASCII)
         mark.encode("cp437" if glyphs is CONSOLE else "utf-8")
 
@@ -139,7 +139,7 @@ async def test_the_mark_needs_no_colour(glyphs: object, monkeypatch: pytest.Monk
 async def test_all_marks_have_room(front: Front) -> None:
     from lowmem_tui.model.staged import Staged
 
-    front.app.stage(Staged((Edit(C, MAX, "300M"),)))
+    front.session.stage(Staged((Edit(C, MAX, "300M"),)))
     await tag(front, C)
     assert re.match(r"■\* redis-server\.service +\d", front.line(C))
 
@@ -184,7 +184,7 @@ async def test_one_plan_one_review_one_reload() -> None:
         await front.until(lambda: "Asking" not in says(front))
         await front.press("down", *"96M")
         await front.press("f8")
-        assert front.app.staged.edits == tuple(Edit(u, MAX, "96M") for u in (A, B, C))
+        assert front.session.staged.edits == tuple(Edit(u, MAX, "96M") for u in (A, B, C))
         screen = await planned(front)
         assert "Review of 3 staged edits" in says(front)
         assert says(front).count("+ MemoryMax=96M") == 3
@@ -200,7 +200,7 @@ async def test_one_plan_one_review_one_reload() -> None:
         await front.press("enter")
         entry = next(e for e in front.app.screen.query(Entry) if e.field.key is MAX)
         await front.until(lambda: entry.value == "96M")
-        assert not front.app.staged
+        assert not front.session.staged
 
 
 async def test_what_one_of_them_refuses_is_explained_and_nothing_is_written() -> None:
@@ -231,7 +231,7 @@ def server() -> SmallServer:
 
 
 def staged(desk: Desk) -> dict[str, dict[Key, str | None]]:
-    return {name: desk.app.staged.of(name) for name in (REDIS, SSH)}
+    return {name: desk.session.staged.of(name) for name in (REDIS, SSH)}
 
 
 def wrote(server: SmallServer, text: str) -> None:
@@ -266,7 +266,7 @@ async def test_where_they_differ_each_keeps_its_own(server: SmallServer) -> None
         await desk.into(HIGH)
         await desk.press("enter", "tab", "escape")
         assert isinstance(desk.app.screen, Blank)
-        assert desk.app.staged.edits == before
+        assert desk.session.staged.edits == before
 
 
 async def test_typing_over_what_differs_and_taking_it_back(server: SmallServer) -> None:
@@ -303,7 +303,7 @@ async def test_ctrl_u_takes_back_what_was_staged_for_one(server: SmallServer) ->
         await desk.into(HIGH)
         await desk.press("ctrl+u")
         assert desk.entry(HIGH).value == ""
-        assert not desk.app.staged
+        assert not desk.session.staged
 
 
 async def test_words_are_chosen_from_what_differs(server: SmallServer) -> None:

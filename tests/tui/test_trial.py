@@ -56,7 +56,7 @@ def line(front: Front) -> str:
 
 
 def limit(front: Front) -> object:
-    return front.app.backend.situation([REDIS]).units[REDIS].settings[Key.MEMORY_MAX].kernel
+    return front.session.backend.situation([REDIS]).units[REDIS].settings[Key.MEMORY_MAX].kernel
 
 
 def stage_of(front: Front) -> Stage:
@@ -65,7 +65,7 @@ def stage_of(front: Front) -> Stage:
 
 
 async def reviewed(front: Front) -> None:
-    front.app.stage(front.app.staged.with_edit(EDIT))
+    front.session.stage(front.session.staged.with_edit(EDIT))
     await front.press("f8")
     screen = front.app.screen
     assert isinstance(screen, ReviewScreen)
@@ -104,7 +104,7 @@ async def test_it_says_what_it_does_and_counts_down(trial: Front) -> None:
     assert "Verified" in says(trial)
     assert "y Keep u Undo now n Back, it goes on" in says(trial)
     assert limit(trial) == 300 * MIB
-    assert trial.app.staged.edits == (EDIT,)
+    assert trial.session.staged.edits == (EDIT,)
     await trial.tick(33)
     assert "Trial: 87 s left" in says(trial)
 
@@ -114,13 +114,13 @@ async def test_y_keeps_it(trial: Front) -> None:
     await ended(trial)
     assert "Kept" in says(trial)
     assert "zz-lowmem-tui.conf" in says(trial)
-    assert len(trial.app.staged) == 0
+    assert len(trial.session.staged) == 0
     await trial.press("enter")
     await trial.tick(300)
     assert trial.shows(MainScreen)
     assert line(trial) == ""
     assert limit(trial) == 300 * MIB
-    assert trial.app.backend.history()[0].state is State.CONFIRMED
+    assert trial.session.backend.history()[0].state is State.CONFIRMED
 
 
 async def test_u_undoes_it_and_the_edits_stay(trial: Front) -> None:
@@ -129,7 +129,7 @@ async def test_u_undoes_it_and_the_edits_stay(trial: Front) -> None:
     assert "Undone" in says(trial)
     assert "still staged" in says(trial)
     assert limit(trial) == 256 * MIB
-    assert trial.app.staged.edits == (EDIT,)
+    assert trial.session.staged.edits == (EDIT,)
     await trial.press("r")
     await trial.until(lambda: "nothing is written yet" in says(trial))
     assert "+ MemoryMax=300M" in says(trial)
@@ -141,9 +141,9 @@ async def test_the_time_is_up(trial: Front) -> None:
     assert "The time is up: the change was taken back" in says(trial)
     assert "still staged" in says(trial)
     assert limit(trial) == 256 * MIB
-    assert trial.app.staged.edits == (EDIT,)
+    assert trial.session.staged.edits == (EDIT,)
     await trial.press("y", "u")
-    assert trial.app.backend.history()[0].state is State.EXPIRED
+    assert trial.session.backend.history()[0].state is State.EXPIRED
     await trial.press("escape")
     assert line(trial) == "", "it was read already"
 
@@ -161,7 +161,7 @@ async def test_leaving_it_running(trial: Front, key: str) -> None:
     await trial.until(lambda: "256M -> 300M" in says(trial))
     await trial.press("y")
     await ended(trial)
-    assert len(trial.app.staged) == 0
+    assert len(trial.session.staged) == 0
 
 
 async def test_it_ends_while_the_main_screen_is_in_front(trial: Front) -> None:
@@ -221,7 +221,7 @@ async def test_f8_opens_it_everywhere(trial: Front, keys: tuple[str, ...]) -> No
 async def test_f8_opens_anothers_from_the_review() -> None:
     async with opened() as front:
         await reviewed(front)
-        begun(front.app.backend)  # type: ignore[arg-type]
+        begun(front.session.backend)  # type: ignore[arg-type]
         await front.tick()
         await front.press("f8")
         assert stage_of(front) is Stage.RUNNING
@@ -251,7 +251,7 @@ async def test_the_next_one_takes_the_place_of_how_the_last_ended(trial: Front) 
     await trial.press("n")
     await trial.tick(121)
     await trial.until(lambda: "The time is up" in line(trial))
-    begun(trial.app.backend)  # type: ignore[arg-type]
+    begun(trial.session.backend)  # type: ignore[arg-type]
     await trial.tick()
     assert line(trial).startswith("Trial: 119 s left")
 
@@ -297,15 +297,15 @@ async def test_what_was_to_be_set_is_gone_from_the_form_when_the_trial_is_kept(
     fields = {field.key: field for field in trial.app.screen.query(Field)}
     assert (fields[Key.MEMORY_MAX].text, fields[Key.MEMORY_MAX].mark) == ("300M", "*")
     if keys == ("confirm",):
-        trial.app.backend.confirm()
+        trial.session.backend.confirm()
         await trial.tick()
-        await trial.until(lambda: not len(trial.app.staged))
+        await trial.until(lambda: not len(trial.session.staged))
     else:
         for key in keys:
             await trial.press(key)
             await trial.until(lambda: "Working" not in says(trial))
             await trial.settle()
-    assert not len(trial.app.staged)
+    assert not len(trial.session.staged)
     while not trial.shows(MainScreen):
         await trial.press("escape")
     await trial.press("enter")
@@ -326,7 +326,7 @@ async def test_the_form_plans_nothing_for_what_is_on_trial(trial: Front) -> None
 
 
 async def test_what_is_staged_beside_the_trial_waits(trial: Front) -> None:
-    trial.app.stage(trial.app.staged.with_edit(OTHER))
+    trial.session.stage(trial.session.staged.with_edit(OTHER))
     await in_the_form(trial, 2)
     told = "Staged, nothing is written yet: F8 reviews it when the trial is over."
     await trial.until(lambda: told in says(trial))
@@ -359,7 +359,7 @@ async def test_the_form_keeps_its_room(size: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("word", ["kept", "undone"])
 async def test_it_is_ended_from_another_login(trial: Front, word: str) -> None:
-    backend = trial.app.backend
+    backend = trial.session.backend
     if word == "kept":
         backend.confirm()
     else:
@@ -367,13 +367,13 @@ async def test_it_is_ended_from_another_login(trial: Front, word: str) -> None:
     await trial.tick()
     await ended(trial)
     assert f"{word} from elsewhere" in says(trial)
-    assert len(trial.app.staged) == (word == "undone")
+    assert len(trial.session.staged) == (word == "undone")
 
 
 async def test_wrong_keys_do_no_harm(trial: Front) -> None:
     await trial.press("a", "A", "d", "r", "enter", "x", "Y", "U", "f5", "space", "end", "home")
     assert stage_of(trial) is Stage.RUNNING
-    assert trial.app.backend.trial() is not None
+    assert trial.session.backend.trial() is not None
 
 
 async def test_confirm_comes_too_late(trial: Front) -> None:
@@ -382,11 +382,11 @@ async def test_confirm_comes_too_late(trial: Front) -> None:
     await ended(trial)
     assert "No trial runs any more" in says(trial)
     assert "The time is up" in says(trial)
-    assert trial.app.staged.edits == (EDIT,)
+    assert trial.session.staged.edits == (EDIT,)
 
 
 async def test_an_error_is_one_sentence_and_the_trial_goes_on(trial: Front) -> None:
-    backend = trial.app.backend
+    backend = trial.session.backend
     with patch.object(backend, "confirm", side_effect=ManagerError(f"It said {EVIL}.")):
         await trial.press("y")
         await trial.until(lambda: "It said evil ·[2J[bold]x[/]··." in says(trial))
@@ -407,7 +407,7 @@ async def test_what_is_not_as_asked_is_not_called_done(
 ) -> None:
     apart = Mismatch(REDIS, Key.MEMORY_MAX, "1G", "1G", "1G", "2G", "The kernel has its own.")
     outcome = Outcome((), (), (), (apart,))
-    with patch.object(trial.app.backend, call, return_value=outcome):
+    with patch.object(trial.session.backend, call, return_value=outcome):
         await trial.press(key)
         await ended(trial)
     assert title in says(trial)
@@ -440,7 +440,7 @@ async def test_of_somebody_else_from_before_the_start() -> None:
 async def test_a_second_one_is_refused() -> None:
     async with opened() as front:
         await reviewed(front)
-        begun(front.app.backend)  # type: ignore[arg-type]
+        begun(front.session.backend)  # type: ignore[arg-type]
         await front.press("a")
         screen: Any = front.app.screen
         await front.until(lambda: screen.stage is ReviewStage.FAILED)
@@ -486,10 +486,10 @@ async def test_quitting_tells_of_it(trial: Front) -> None:
 
 async def test_quitting_in_anothers_trial_tells_of_the_staged_edits_too() -> None:
     async with opened() as front:
-        begun(front.app.backend)  # type: ignore[arg-type]
-        front.app.stage(Staged((EDIT,)))
+        begun(front.session.backend)  # type: ignore[arg-type]
+        front.session.stage(Staged((EDIT,)))
         await front.tick()
-        await front.until(lambda: front.app.trials.running is not None)
+        await front.until(lambda: front.session.trials.running is not None)
         await front.press("f10")
         told = "Quit and forget 1 staged edit? The trial is taken back when its time is up."
         assert told in asked(front)
@@ -505,13 +505,13 @@ async def test_it_begins_behind_a_question() -> None:
 
 async def test_leaving_asks_as_long_as_the_screen_has_not_shown_what_a_change_did() -> None:
     async with opened() as front:
-        front.app.stage(Staged((EDIT,)))
+        front.session.stage(Staged((EDIT,)))
         ended_now: Future[Outcome] = Future()
         ended_now.set_result(Outcome((), (), (), ()))
-        front.app.under_way.begin(ended_now, (EDIT,))
+        front.session.under_way.begin(ended_now, (EDIT,))
         await front.press("f10")
         assert "A change is being made. Quit when it has ended?" in asked(front)
-        front.app.under_way.told()
+        front.session.under_way.told()
         await front.press("y")
         assert "Quit and forget 1 staged edit?" in asked(front)
 
@@ -540,7 +540,7 @@ async def test_a_key_that_was_typed_before_the_page_is_there_does_nothing(
     with patch("lowmem_tui.tui.screens.trial.HASTE", 3600):
         await trial.press(key)
     assert "That key came before this page could be read" in says(trial)
-    assert trial.app.backend.trial() is not None
+    assert trial.session.backend.trial() is not None
     await trial.press(key)
     await ended(trial)
 
@@ -569,16 +569,16 @@ async def test_what_else_is_staged_is_named_first_and_y_asks(
     trial: Front, others: tuple[Edit, ...], words: str
 ) -> None:
     for edit in others:
-        trial.app.stage(trial.app.staged.with_edit(edit))
+        trial.session.stage(trial.session.staged.with_edit(edit))
     await trial.press("n", "f8")
     assert f"u undoes it now {words} F8 reviews what is staged once" in says(trial)
     assert f"{words} Keep the trial's change for good? y/n" in await asked_at(trial, "y")
     await trial.press("n")
     assert stage_of(trial) is Stage.RUNNING
-    assert trial.app.backend.trial() is not None
+    assert trial.session.backend.trial() is not None
     await trial.press("y", "y")
     await ended(trial)
-    assert trial.app.staged.edits == others
+    assert trial.session.staged.edits == others
 
 
 async def test_what_is_tried_here_alone_is_not_asked_about(trial: Front) -> None:
@@ -589,7 +589,7 @@ async def test_what_is_tried_here_alone_is_not_asked_about(trial: Front) -> None
 
 async def test_a_kill_and_a_unit_that_is_down_are_told_and_y_asks() -> None:
     async with opened() as front:
-        front.app.stage(front.app.staged.with_edit(Edit(REDIS, Key.MEMORY_MAX, "10M")))
+        front.session.stage(front.session.staged.with_edit(Edit(REDIS, Key.MEMORY_MAX, "10M")))
         await front.press("f8")
         await front.until(lambda: "REFUSED" in says(front))
         await front.press("a", *"yes", "enter")
@@ -641,12 +641,12 @@ async def test_whom_taking_it_back_kills_is_told_before_and_after() -> None:
 
 
 async def test_leaving_asks_where_a_trial_of_ours_runs(trial: Front) -> None:
-    trial.app.stage(Staged())
+    trial.session.stage(Staged())
     await trial.press("ctrl+c")
     assert "Quit? The trial is taken back when its time is up. y/n" in says(trial)
     await trial.press("n")
     assert stage_of(trial) is Stage.RUNNING
-    trial.app.stage(Staged(OTHERS))
+    trial.session.stage(Staged(OTHERS))
     await trial.press("ctrl+c")
     assert "Quit and forget 3 staged edits? The trial is taken back" in says(trial)
     await trial.press("ctrl+c")

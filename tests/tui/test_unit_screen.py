@@ -297,13 +297,13 @@ async def test_staged_edits_are_there_again(server: SmallServer) -> None:
         assert desk.entry(Key.RESTART_SEC).value == "3s"
         assert desk.mark(Key.MEMORY_MAX) == desk.mark(Key.RESTART) == "*"
         await desk.press("escape")
-        assert desk.app.staged.edits == staged
+        assert desk.session.staged.edits == staged
 
 
 async def test_what_is_discarded_elsewhere_leaves_the_form(server: SmallServer) -> None:
     async with unit_page(server, staged=(Edit(REDIS, Key.MEMORY_MAX, "300M"),)) as desk:
         await desk.into(Key.MEMORY_HIGH, "20")
-        desk.app.stage(desk.app.staged.without(REDIS))
+        desk.session.stage(desk.session.staged.without(REDIS))
         await desk.settle()
         assert desk.entry(Key.MEMORY_MAX).value == ""
         assert desk.entry(Key.MEMORY_HIGH).value == "20"

@@ -58,8 +58,8 @@ def test_memory_high_is_advised_where_swap_can_take_what_is_over(
 
 async def test_the_form_names_the_budgets_figure() -> None:
     async with opened() as front:
-        assert front.app.snapshot
-        advised = {each.unit: each.limit for each in limits(front.app, front.app.snapshot)}
+        assert front.session.snapshot
+        advised = {each.unit: each.limit for each in limits(front.session, front.session.snapshot)}
         await front.press("f3", *"worker@a", "enter", "enter")
         form = front.app.screen.query_one(Form)
         size = (advised["worker@a.service"] or 0) >> 20

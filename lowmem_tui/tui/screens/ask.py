@@ -13,6 +13,8 @@ from lowmem_tui.tui.widgets.prose import Prose, hang
 if TYPE_CHECKING:
     from textual.app import ComposeResult
 
+    from lowmem_tui.tui.session.session import Session
+
 
 class AskScreen(ModalScreen[bool]):
     """A line at the foot of the screen, or as many as a narrow one needs."""
@@ -22,13 +24,14 @@ class AskScreen(ModalScreen[bool]):
         Binding("n,N,escape,enter,q", "answer(False)", "No"),
     ]
 
-    def __init__(self, question: str) -> None:
+    def __init__(self, session: Session, question: str) -> None:
         super().__init__()
+        self.session = session
         self._question = question
 
     def compose(self) -> ComposeResult:
         """Show the question."""
-        yield Prose(self._paint)
+        yield Prose(self.session.glyphs, self._paint)
 
     def _paint(self, width: int) -> list[Text]:
         lines = hang(Text(f" {self._question} y/n"), width, self.app.console)

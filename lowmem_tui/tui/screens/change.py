@@ -17,10 +17,10 @@ from lowmem_tui.model.plan import FileChange
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.change_text import why_not
 from lowmem_tui.tui.screens.sheet import MORE, Sheet
-from lowmem_tui.tui.session import trials
+from lowmem_tui.tui.session import trial_watch
 from lowmem_tui.tui.text import plan_report
+from lowmem_tui.tui.text.diff import difference
 from lowmem_tui.tui.text.unit_page import heading
-from lowmem_tui.tui.widgets.diff import difference
 from lowmem_tui.tui.widgets.keybar import Key
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from lowmem_tui.model.change import Change
     from lowmem_tui.model.plan import Outcome
+    from lowmem_tui.tui.session.session import Session
 
 
 class Stage(Enum):
@@ -67,8 +68,10 @@ class ChangeScreen(Sheet):
         "leave": {Stage.SHOWN, Stage.DONE},
     }
 
-    def __init__(self, change: Change, changes: Sequence[Change], *, undo: bool) -> None:
-        super().__init__()
+    def __init__(
+        self, session: Session, change: Change, changes: Sequence[Change], *, undo: bool
+    ) -> None:
+        super().__init__(session)
         self.change = change
         self.stage = Stage.SHOWN
         self._changes = changes
@@ -86,9 +89,9 @@ class ChangeScreen(Sheet):
         self.run_worker(self._find_files())
 
     async def _find_files(self) -> None:
-        app = self.lowmem
+        session = self.session
         try:
-            self._files = await app.run_blocking(app.backend.files_of, self.change.id)
+            self._files = await session.run_blocking(session.backend.files_of, self.change.id)
         except LowmemError as error:
             self._no_files = str(error)
         self._page.repaint()
@@ -108,8 +111,8 @@ class ChangeScreen(Sheet):
         number = plain(self.change.id, 20)
         if why := why_not(self.change, self._changes):
             self.say(why)
-        elif why := self.elsewhere():
-            self.say(f"{why} To undo it: {self.lowmem.sudo} undo {number}")
+        elif why := self.session.cannot_change:
+            self.say(f"{why} To undo it: {self.session.sudo} undo {number}")
         else:
             self._enter(Stage.ASKING, f"Undo change {number}? y undoes it, n goes back.")
 
@@ -128,9 +131,9 @@ class ChangeScreen(Sheet):
             self.run_worker(self._carry_out(overruled))
 
     async def _carry_out(self, overruled: dict[str, bool]) -> None:
-        app, number = self.lowmem, self.change.id
+        session, number = self.session, self.change.id
         try:
-            self._outcome = await app.change(partial(app.backend.undo, number, **overruled))
+            self._outcome = await session.change(partial(session.backend.undo, number, **overruled))
         except RefusedError as error:
             if error.way and error.way not in overruled:
                 self._ask_to_overrule(error, {**overruled, error.way: True})
@@ -140,10 +143,10 @@ class ChangeScreen(Sheet):
         except LowmemError as error:
             self._enter(Stage.SHOWN, str(error))
             return
-        app.follow_files((file.path, file.before) for file in self._files or ())
+        session.follow_files((file.path, file.before) for file in self._files or ())
         if self.change.state is State.TRIAL:
-            app.trials.told = number
-            await trials.ask(app)
+            session.trials.told = number
+            await trial_watch.ask(session)
         self._enter(Stage.DONE)
 
     def _ask_to_overrule(self, error: RefusedError, overruled: dict[str, bool]) -> None:
@@ -157,7 +160,9 @@ class ChangeScreen(Sheet):
             else:
                 self.action_no()
 
-        self.app.push_screen(ConfirmScreen("This is refused:", [str(error)]), answered)
+        self.app.push_screen(
+            ConfirmScreen(self.session, "This is refused:", [str(error)]), answered
+        )
 
     def action_back(self) -> None:
         """Go back to the list."""
@@ -184,7 +189,7 @@ class ChangeScreen(Sheet):
 
     def lines(self, width: int) -> list[Text]:
         """Return what it did, what undoing would do, or what that has done."""
-        change, palette = self.change, self.lowmem.palette
+        change, palette = self.change, self.session.palette
         if self.stage is Stage.DONE and self._outcome is not None:
             return plan_report.of_outcome(self._outcome, touched="Restored")
         back = self.stage in {Stage.ASKING, Stage.WORKING}

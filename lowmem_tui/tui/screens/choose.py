@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.segment import Segment
 from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 
-from lowmem_tui.tui.widgets.lines import Lines, fit
+from lowmem_tui.tui.terminal.cells import fit
+from lowmem_tui.tui.widgets.lines import Lines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from textual import events
     from textual.app import ComposeResult
 
-    from lowmem_tui.tui.app import LowmemApp
+    from lowmem_tui.tui.session.session import Session
 
 LEAST_WIDTH = 18
 
@@ -33,8 +34,11 @@ class ChooseScreen(ModalScreen[str]):
         Binding("end,G,pagedown", "move(999)", "Last", show=False),
     ]
 
-    def __init__(self, title: str, options: Sequence[tuple[str, str]], present: str) -> None:
+    def __init__(
+        self, session: Session, title: str, options: Sequence[tuple[str, str]], present: str
+    ) -> None:
         super().__init__()
+        self.session = session
         self._title, self._options = title, options
         self._index = next((i for i, (key, _) in enumerate(options) if key == present), 0)
         self._top = 0
@@ -53,7 +57,7 @@ class ChooseScreen(ModalScreen[str]):
         self._paint()
 
     def _paint(self) -> None:
-        palette = cast("LowmemApp", self.app).palette
+        palette = self.session.palette
         longest = max(len(text) for _, text in (*self._options, ("", self._title)))
         width = max(LEAST_WIDTH, longest + 4)
         page = max(1, self.app.size.height - 2)

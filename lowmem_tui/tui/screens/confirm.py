@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.widgets import Input
 
+    from lowmem_tui.tui.session.session import Session
+
 WORD = "yes"
 
 
@@ -30,20 +32,23 @@ class ConfirmScreen(ModalScreen[bool]):
     AUTO_FOCUS = "Typed"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "back", "Back")]
 
-    def __init__(self, title: str, reasons: Sequence[str]) -> None:
+    def __init__(self, session: Session, title: str, reasons: Sequence[str]) -> None:
         super().__init__()
+        self.session = session
         self._title_text = title
         self._reasons = reasons
 
     def compose(self) -> ComposeResult:
         """Lay the question out."""
         with Container(id="ask"):
-            yield Prose(self._paint, classes="reasons")
+            yield Prose(self.session.glyphs, self._paint, classes="reasons")
             self._typed = Typed(max_length=20)
             yield self._typed
-            self._cut = Prose(self._paint_cut)
+            self._cut = Prose(self.session.glyphs, self._paint_cut)
             yield self._cut
-            yield Prose(lambda _: [Text(" Esc goes back, nothing is changed.")])
+            yield Prose(
+                self.session.glyphs, lambda _: [Text(" Esc goes back, nothing is changed.")]
+            )
 
     def on_resize(self) -> None:
         """Keep in sight what is typed into."""

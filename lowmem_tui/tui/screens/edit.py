@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from lowmem_tui.model.unit import Key as Setting
     from lowmem_tui.policy.classify import Verdict
     from lowmem_tui.tui.session.messages import SnapshotArrived
+    from lowmem_tui.tui.session.session import Session
 
 CALM = 0.3
 """Seconds without a key before the plan is made again."""
@@ -85,8 +86,8 @@ class EditScreen(FullScreen):
         Binding("escape", "back", "Back", priority=True),
     ]
 
-    def __init__(self, units: tuple[str, ...]) -> None:
-        super().__init__()
+    def __init__(self, session: Session, units: tuple[str, ...]) -> None:
+        super().__init__(session)
         self.units = units
         self._settings = common_keys(units)
         self._known: dict[str, UnitSituation] = {}
@@ -113,16 +114,14 @@ class EditScreen(FullScreen):
 
     def compose(self) -> ComposeResult:
         """Lay the page out."""
-        app = self.lowmem
-        ram = app.snapshot.host.mem_total if app.snapshot else 0
-        self._head = Prose(self._paint_head, classes="head")
-        self._form = Form(
-            self.units, self._settings, self._staged(), ram, app.palette, self._decided
-        )
-        self._notices = Prose(self._paint_notices)
-        self._facts = Prose(self._paint_facts)
+        session = self.session
+        ram = session.snapshot.host.mem_total if session.snapshot else 0
+        self._head = Prose(self.session.glyphs, self._paint_head, classes="head")
+        self._form = Form(session, self.units, self._settings, self._staged(), ram, self._decided)
+        self._notices = Prose(self.session.glyphs, self._paint_notices)
+        self._facts = Prose(self.session.glyphs, self._paint_facts)
         self._keys = KeyBar(
-            app.palette, KEYS, drop=("f1", "f10", "pagedown", "enter", "ctrl+u", "tab")
+            session.palette, KEYS, drop=("f1", "f10", "pagedown", "enter", "ctrl+u", "tab")
         )
         yield self._head
         with Container(id="body"):
@@ -150,12 +149,12 @@ class EditScreen(FullScreen):
         self._let_leave()
 
     def _let_leave(self) -> None:
-        if self.lowmem.before_leaving == self._leave:
-            self.lowmem.before_leaving = None
+        if self.session.before_leaving == self._leave:
+            self.session.before_leaving = None
 
     def on_screen_resume(self) -> None:
         """Ask again: a change may have been applied meanwhile."""
-        self.lowmem.before_leaving = self._leave
+        self.session.before_leaving = self._leave
         if self.focused is None:
             self.set_focus(self._left or self._form.first)
         if self._known:
@@ -175,7 +174,7 @@ class EditScreen(FullScreen):
 
     def unit_of(self, name: str) -> Unit:
         """Return a unit as it was last seen."""
-        snapshot = self.lowmem.snapshot
+        snapshot = self.session.snapshot
         seen = snapshot.units.get(name) if snapshot else None
         if seen is not None:
             return seen
@@ -184,11 +183,11 @@ class EditScreen(FullScreen):
 
     def verdict_of(self, name: str) -> Verdict | None:
         """Return its tier, if it is known."""
-        snapshot = self.lowmem.snapshot
-        return self.lowmem.verdict(name) if snapshot and name in snapshot.units else None
+        snapshot = self.session.snapshot
+        return self.session.verdict(name) if snapshot and name in snapshot.units else None
 
     def _staged(self) -> dict[str, dict[Setting, str | None]]:
-        return {name: self.lowmem.staged.of(name) for name in self.units}
+        return {name: self.session.staged.of(name) for name in self.units}
 
     def on_snapshot_arrived(self, message: SnapshotArrived) -> None:
         """Show the new figures; what is being typed stays."""
@@ -213,7 +212,7 @@ class EditScreen(FullScreen):
         self._head.repaint()
 
     def _describe(self) -> None:
-        snapshot = self.lowmem.snapshot
+        snapshot = self.session.snapshot
         beside = {}
         for key in self._settings:
             each = [self._beside(name, key) for name in self.units]
@@ -230,10 +229,10 @@ class EditScreen(FullScreen):
         peak = None
         if len(self.units) == 1:
             mark = unit.usage.memory.peak if unit.usage else None
-            peak = max(mark or 0, self.lowmem.needs.of(name))
+            peak = max(mark or 0, self.session.peaks.of(name))
         tier = verdict.tier if verdict else None
         kernel = setting.kernel if setting else None
-        swap = has_swap(unit, self.lowmem.snapshot)
+        swap = has_swap(unit, self.session.snapshot)
         words = advice(key, tier, peak, kernel, self._limits.get(name), swap)
         return Beside(unit_page.now(key, setting, unit.properties), words)
 
@@ -243,7 +242,7 @@ class EditScreen(FullScreen):
         """Ask for the situation and make the plan; one question at a time, the newest counts."""
         if not self._settings:
             return
-        self._asked_at = self.lowmem.snapshot.monotonic if self.lowmem.snapshot else 0.0
+        self._asked_at = self.session.snapshot.monotonic if self.session.snapshot else 0.0
         self._ask_again = True
         if not self._asking:
             self._asking = True
@@ -252,11 +251,11 @@ class EditScreen(FullScreen):
     async def _answer(self) -> None:
         from lowmem_tui.policy.plan import plan
 
-        app = self.lowmem
+        session = self.session
 
         def ask(staged: Staged, names: list[str]) -> tuple[Situation, Plan | None, str]:
-            situation = app.backend.situation(names)
-            tiers = app.rules.tiers(situation)
+            situation = session.backend.situation(names)
+            tiers = session.rules.tiers(situation)
             made = plan(staged.edits, situation, tiers) if staged.edits else None
             return situation, made, forecast.in_short(situation, made)
 
@@ -266,7 +265,9 @@ class EditScreen(FullScreen):
                 wanted = self._wanted()
                 names = list(dict.fromkeys((*self.units, *wanted.units)))
                 try:
-                    situation, self._plan, self._order = await app.run_blocking(ask, wanted, names)
+                    situation, self._plan, self._order = await session.run_blocking(
+                        ask, wanted, names
+                    )
                 except LowmemError as error:
                     self._plan, self._order, self._trouble = None, "", str(error)
                 else:
@@ -279,16 +280,16 @@ class EditScreen(FullScreen):
 
     def _wanted(self) -> Staged:
         """Return what is staged, and what stands valid in the form; what is on trial is there."""
-        staged = self.lowmem.staged
+        staged = self.session.staged
         for key, wish in self._form.wishes():
             if wish.decides:
                 staged = staged.asking(self.units, key, wish.edits)
-        return staged.less(self.lowmem.trials.tried)
+        return staged.less(self.session.trials.tried)
 
     def _take(self, situation: Situation) -> None:
         self._known = {n: situation.units[n] for n in self.units if n in situation.units}
-        if (snapshot := self.lowmem.snapshot) is not None:
-            self._limits = {a.unit: a.limit for a in forecast.limits(self.lowmem, snapshot)}
+        if (snapshot := self.session.snapshot) is not None:
+            self._limits = {a.unit: a.limit for a in forecast.limits(self.session, snapshot)}
         files = {name: known.drop_in for name, known in self._known.items()}
         self._form.learn(
             {name: dropin.ours((file.text if file else None) or "") for name, file in files.items()}
@@ -313,7 +314,7 @@ class EditScreen(FullScreen):
             self._calm.cancel()
 
     def _decided(self, key: Setting, edits: tuple[Edit, ...]) -> None:
-        self.lowmem.stage(self.lowmem.staged.asking(self.units, key, edits))
+        self.session.stage(self.session.staged.asking(self.units, key, edits))
 
     def on_staged_changed(self) -> None:
         """Follow what was staged."""
@@ -324,7 +325,7 @@ class EditScreen(FullScreen):
     def follow_trial(self) -> None:
         """Make the plan again when other edits are on trial; on a low screen the head gives way."""
         super().follow_trial()
-        tried = self.lowmem.trials.tried
+        tried = self.session.trials.tried
         if tried != self._tried:
             self._tried = tried
             self._notices.repaint()
@@ -333,7 +334,7 @@ class EditScreen(FullScreen):
         self._head.repaint()
 
     def _label(self) -> None:
-        count = len(self.lowmem.staged)
+        count = len(self.session.staged)
         self._keys.label("f8", f"Review {count}" if count else "Review")
 
     # Keys
@@ -376,9 +377,9 @@ class EditScreen(FullScreen):
         self._leave(self._review)
 
     def _review(self) -> None:
-        app = self.lowmem
-        if len(app.staged) or app.trials.running is not None:
-            app.open_review()
+        session = self.session
+        if len(session.staged) or session.trials.running is not None:
+            session.screens.open_review()
         else:
             self._nothing = True
             self._notices.repaint()
@@ -411,7 +412,7 @@ class EditScreen(FullScreen):
             lines.append(Text(f" {plain(self._trouble)}", style=BAD))
         elif not self._known:
             lines.append(Text(" Asking systemd for the settings…"))
-        tried = (e for e in self.lowmem.trials.tried if e.unit in self.units)
+        tried = (e for e in self.session.trials.tried if e.unit in self.units)
         if words := ", ".join({f"{e.key} {plain(e.value or 'dropped')}": None for e in tried}):
             lines.append(Text.assemble((" On trial: ", "bold"), words))
         if self._plan is not None and self._known:

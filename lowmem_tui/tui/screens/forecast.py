@@ -15,7 +15,6 @@ from lowmem_tui.policy.forecast import prediction_text, whatif
 from lowmem_tui.policy.forecast.kills import predictions
 from lowmem_tui.policy.forecast.userspace_killers import others
 from lowmem_tui.tui.screens.sheet import MORE, Sheet
-from lowmem_tui.tui.session.memory_history import history_of
 from lowmem_tui.tui.terminal.palette import BAD
 from lowmem_tui.tui.text import forecast
 from lowmem_tui.tui.text.unit_page import heading
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from lowmem_tui.model.unit import Key as Setting
     from lowmem_tui.model.unit import Value
     from lowmem_tui.policy.forecast.growth import Reach
+    from lowmem_tui.tui.session.session import Session
 
 MOST = 12
 """Kills that are told of the whole machine, and"""
@@ -48,8 +48,8 @@ class ForecastScreen(Sheet):
         Binding("f8", "review", "Review"),
     ]
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
         self._wanted: dict[str, dict[Setting, Value]] | None = None
         """What the staged edits make of the settings; None while systemd is asked."""
         self._refused: tuple[Notice, ...] = ()
@@ -74,7 +74,7 @@ class ForecastScreen(Sheet):
     def on_staged_changed(self) -> None:
         """Ask again."""
         self._wanted, self._refused, self._trouble = None, (), ""
-        self._untried = self.lowmem.staged.less(self.lowmem.trials.tried)
+        self._untried = self.session.staged.less(self.session.trials.tried)
         if self._untried:
             self.run_worker(self._ask(), exclusive=True)
         self.repaint()
@@ -82,21 +82,21 @@ class ForecastScreen(Sheet):
     def follow_trial(self) -> None:
         """Ask again when other edits are on trial than before."""
         super().follow_trial()
-        if self.lowmem.staged.less(self.lowmem.trials.tried) != self._untried:
+        if self.session.staged.less(self.session.trials.tried) != self._untried:
             self.on_staged_changed()
 
     async def _ask(self) -> None:
         from lowmem_tui.policy.plan import plan
 
-        app = self.lowmem
+        session = self.session
         staged = self._untried
 
         def make() -> tuple[Situation, Plan]:
-            situation = app.backend.situation(staged.units)
+            situation = session.backend.situation(staged.units)
             return situation, plan(staged.edits, situation)
 
         try:
-            _, made = await app.run_blocking(make)
+            _, made = await session.run_blocking(make)
         except LowmemError as error:
             self._trouble = str(error)
         else:
@@ -105,8 +105,8 @@ class ForecastScreen(Sheet):
 
     def action_review(self) -> None:
         """Review what is staged."""
-        if len(self.lowmem.staged) or self.lowmem.trials.running is not None:
-            self.lowmem.open_review()
+        if len(self.session.staged) or self.session.trials.running is not None:
+            self.session.screens.open_review()
         else:
             self.say("Nothing is staged: Enter on a unit opens its form.")
 
@@ -122,13 +122,13 @@ class ForecastScreen(Sheet):
 
     def lines(self, width: int) -> list[Text]:
         """Return the page."""
-        snapshot = self.lowmem.snapshot
+        snapshot = self.session.snapshot
         if snapshot is None:
             return [Text(" Reading the control groups …")]
         return list(self._lines(snapshot, width))
 
     def _lines(self, snapshot: Snapshot, width: int) -> Iterator[Text]:
-        palette = self.lowmem.palette
+        palette = self.session.palette
         yield from self._staged(snapshot, width)
         for found in predictions(snapshot, MOST):
             shown = found._replace(kills=found.kills[: MOST if not found.domain else INSIDE])
@@ -140,27 +140,27 @@ class ForecastScreen(Sheet):
             Text(f" {said}") for said in prediction_text.distances(self._distances(snapshot))
         )
         yield heading("The budget: what the limits allow together", width, palette)
-        advice = forecast.limits(self.lowmem, snapshot)
+        advice = forecast.limits(self.session, snapshot)
         made = prediction_text.budget_lines(budget(snapshot), advice, width - 2)
         for n, line in enumerate(made):
             yield Text(f" {line}", no_wrap=not n)
 
     def _distances(self, snapshot: Snapshot) -> list[Reach]:
         """Return the distances; the slopes are made anew only when a span of time has ended."""
-        history = history_of(self.app)
+        history = self.session.memory
         if history.span != self._span:
             self._span = history.span
             self._reaches = forecast.reaches(snapshot, history)
         return self._reaches
 
     def _staged(self, snapshot: Snapshot, width: int) -> Iterator[Text]:
-        if self.lowmem.trials.running is not None:
+        if self.session.trials.running is not None:
             yield Text(f" {ON_TRIAL}", style="bold")
         count = len(self._untried)
         if not count:
             return
         edits = "the staged edit" if count == 1 else f"the {count} staged edits"
-        yield heading(f"What {edits} would do", width, self.lowmem.palette)
+        yield heading(f"What {edits} would do", width, self.session.palette)
         if self._trouble:
             yield Text(f" {plain(self._trouble)}", style=BAD)
         elif self._wanted is None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 if TYPE_CHECKING:
-    from lowmem_tui.tui.app import LowmemApp
     from lowmem_tui.tui.session.messages import TrialChanged
+    from lowmem_tui.tui.session.session import Session
     from lowmem_tui.tui.widgets.trial_line import TrialLine
 
 
@@ -18,14 +18,10 @@ class FullScreen(Screen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("f8", "trial", "The trial", show=False)]
 
-    def __init__(self) -> None:
+    def __init__(self, session: Session) -> None:
         super().__init__()
+        self.session = session
         self._trial: TrialLine | None = None
-
-    @property
-    def lowmem(self) -> LowmemApp:
-        """The app, as what it is."""
-        return cast("LowmemApp", self.app)
 
     def on_screen_resume(self) -> None:
         """Show what has become of the trial while another screen was in front."""
@@ -40,11 +36,11 @@ class FullScreen(Screen[None]):
     def follow_trial(self) -> None:
         """Show the trial's line, or take it away."""
         if self._trial is None:
-            if not self.lowmem.trials.in_sight:
+            if not self.session.trials.in_sight:
                 return
             from lowmem_tui.tui.widgets.trial_line import TrialLine
 
-            self._trial = TrialLine()
+            self._trial = TrialLine(self.session)
             self.mount(self._trial)
         self._trial.follow()
 
@@ -53,5 +49,5 @@ class FullScreen(Screen[None]):
 
     def action_trial(self) -> None:
         """Keep the trial that runs, or undo it."""
-        if self.lowmem.trials.running is not None and self.app.screen is self:
-            self.lowmem.open_review()
+        if self.session.trials.running is not None and self.app.screen is self:
+            self.session.screens.open_review()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from textual.app import ComposeResult
 
+    from lowmem_tui.tui.session.session import Session
     from lowmem_tui.tui.widgets.lines import Line
 
 LEFT = 18
@@ -130,14 +131,14 @@ class HelpScreen(FullScreen):
         Binding("escape,q,f1,enter", "dismiss", "Back", key_display="Esc"),
     ]
 
-    def __init__(self, section: str = "") -> None:
+    def __init__(self, session: Session, section: str = "") -> None:
         """``section`` is the title of the one to be shown first."""
-        super().__init__()
+        super().__init__(session)
         self._section = section
 
     def compose(self) -> ComposeResult:
         """Lay it out."""
-        palette = self.lowmem.palette
+        palette = self.session.palette
         yield Page(lambda width: list(self._write(width)), start=f" {self._section}")
         self._keys = StageKeys(palette, [*keys_of(self.BINDINGS), MORE])
         yield self._keys
@@ -148,7 +149,7 @@ class HelpScreen(FullScreen):
         self._keys.offer(keys if event.end else [*keys, MORE])
 
     def _write(self, width: int) -> Iterator[str | Line]:
-        palette = self.lowmem.palette
+        palette = self.session.palette
         yield line((f" lowmem-tui {__version__}", palette.strong))
         columns = tuple((column.title, column.help) for column in COLUMNS)
         for title, entries in (

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
 
     from lowmem_tui.model.change import Change
+    from lowmem_tui.tui.session.session import Session
 
 
 class HistoryScreen(FullScreen):
@@ -35,21 +36,21 @@ class HistoryScreen(FullScreen):
         Binding("escape,q,H", "dismiss", "Back", key_display="Esc"),
     ]
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
         self._changes: Sequence[Change] | None = None
         self._settled: Sequence[str] = ()
         self._words = ""
 
     def compose(self) -> ComposeResult:
         """Lay it out."""
-        self._head = Prose(self._paint_head)
-        self._list = ChangeList()
-        self._said = Prose(self._paint_said)
+        self._head = Prose(self.session.glyphs, self._paint_head)
+        self._list = ChangeList(self.session)
+        self._said = Prose(self.session.glyphs, self._paint_said)
         yield self._head
         yield self._list
         yield self._said
-        yield KeyBar(self.lowmem.palette, [*keys_of(self.BINDINGS), HELP], drop=("r", "f1"))
+        yield KeyBar(self.session.palette, [*keys_of(self.BINDINGS), HELP], drop=("r", "f1"))
 
     def on_screen_resume(self) -> None:
         """Read it: at the beginning, and after each look at a change."""
@@ -64,14 +65,16 @@ class HistoryScreen(FullScreen):
         self.run_worker(self._read(), exclusive=True)
 
     async def _read(self) -> None:
-        app = self.lowmem
+        session = self.session
 
         def find() -> tuple[Sequence[str], Sequence[Change]]:
             # What was interrupted is finished or put back first, as the commands do.
-            return (() if app.read_only else app.backend.settle()), app.backend.history()
+            return (
+                () if session.read_only else session.backend.settle()
+            ), session.backend.history()
 
         try:
-            settled, changes = await app.run_blocking(find)
+            settled, changes = await session.run_blocking(find)
         except LowmemError as error:
             self._say(str(error))
             return
@@ -106,7 +109,7 @@ class HistoryScreen(FullScreen):
 
     def _show(self, change: Change, *, undo: bool) -> None:
         if self.app.screen is self:
-            self.app.push_screen(ChangeScreen(change, self._changes or (), undo=undo))
+            self.app.push_screen(ChangeScreen(self.session, change, self._changes or (), undo=undo))
 
     def _say(self, words: str) -> None:
         self._words = words
@@ -115,7 +118,7 @@ class HistoryScreen(FullScreen):
     # What is shown
 
     def _paint_head(self, width: int) -> list[Text]:
-        demo = "DEMO " if self.lowmem.backend.demo else ""
+        demo = "DEMO " if self.session.backend.demo else ""
         if self._changes is None:
             title = "History: reading…"
         else:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from lowmem_tui.model.incident import Incident, ReportText, TaskRow
+    from lowmem_tui.tui.session.session import Session
 
 MOST_TASKS = 500
 BACK = Key("escape", "Esc", "Back")
@@ -33,8 +34,8 @@ class IncidentScreen(Sheet):
         Binding("escape,q,enter", "dismiss", "Back"),
     ]
 
-    def __init__(self, incident: Incident) -> None:
-        super().__init__()
+    def __init__(self, session: Session, incident: Incident) -> None:
+        super().__init__(session)
         self._incident = incident
         self._report: ReportText | None = None
         self._raw = False
@@ -49,13 +50,13 @@ class IncidentScreen(Sheet):
             self.run_worker(self._read())
 
     async def _read(self) -> None:
-        backend, reference = self.lowmem.backend, self._reference
+        backend, reference = self.session.backend, self._reference
 
         def find() -> ReportText:
             return backend.witness.report(reference)
 
         try:
-            self._report = await self.lowmem.run_aside(find)
+            self._report = await self.session.run_aside(find)
         except LowmemError as error:
             self.said = str(error)
         self._reading = False
@@ -89,7 +90,7 @@ class IncidentScreen(Sheet):
         """Return the page."""
         if self._raw and self._report is not None:
             return [Text(plain(line), no_wrap=False) for line in self._report.lines]
-        palette = self.lowmem.palette
+        palette = self.session.palette
         incident = self._incident
         lines = [
             Text(f" {incident_words.why(incident)}"),

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
 
     from lowmem_tui.model.incident import Incident, Incidents
+    from lowmem_tui.tui.session.session import Session
 
 MOST_UNTOLD = 4
 """Units whose counters are told of below the list."""
@@ -41,20 +42,20 @@ class IncidentsScreen(FullScreen):
         Binding("escape,q,K", "dismiss", "Back", key_display="Esc"),
     ]
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
         self._found: Incidents | None = None
         self._trouble = self._words = ""
 
     def compose(self) -> ComposeResult:
         """Lay it out."""
-        self._head = Prose(self._paint_head)
-        self._list = IncidentList()
-        self._said = Prose(self._paint_said)
+        self._head = Prose(self.session.glyphs, self._paint_head)
+        self._list = IncidentList(self.session)
+        self._said = Prose(self.session.glyphs, self._paint_said)
         yield self._head
         yield self._list
         yield self._said
-        yield KeyBar(self.lowmem.palette, [*keys_of(self.BINDINGS), HELP], drop=("r", "f1"))
+        yield KeyBar(self.session.palette, [*keys_of(self.BINDINGS), HELP], drop=("r", "f1"))
 
     def on_mount(self) -> None:
         """Read them."""
@@ -67,7 +68,7 @@ class IncidentsScreen(FullScreen):
         self.run_worker(self._read(), exclusive=True)
 
     async def _read(self) -> None:
-        backend, snapshot = self.lowmem.backend, self.lowmem.snapshot
+        backend, snapshot = self.session.backend, self.session.snapshot
         starters = {
             name: by[0]
             for name, unit in (snapshot.units.items() if snapshot else ())
@@ -79,7 +80,7 @@ class IncidentsScreen(FullScreen):
 
         try:
             # Not in the thread that looks at the server: a journal may take seconds.
-            found = await self.lowmem.run_aside(find)
+            found = await self.session.run_aside(find)
         except LowmemError as error:
             self._trouble = str(error)
         else:
@@ -102,21 +103,21 @@ class IncidentsScreen(FullScreen):
     def action_open(self) -> None:
         """Show all that is known of an incident, the kernel's report with it."""
         if (incident := self._chosen()) is not None:
-            self.app.push_screen(IncidentScreen(incident))
+            self.app.push_screen(IncidentScreen(self.session, incident))
 
     def action_unit(self) -> None:
         """Open the page of the unit."""
         incident = self._chosen()
         if incident is None:
             return
-        snapshot = self.lowmem.snapshot
+        snapshot = self.session.snapshot
         if snapshot is None or incident.unit not in snapshot.units:
             self._say(f"There is no {incident_words.whom(incident)} any more.")
             return
         from lowmem_tui.tui.screens.unit import UnitScreen
 
-        self.lowmem.kills.looked_at(incident.unit)
-        self.app.push_screen(UnitScreen(incident.unit))
+        self.session.kills.looked_at(incident.unit)
+        self.app.push_screen(UnitScreen(self.session, incident.unit))
 
     def _say(self, words: str) -> None:
         self._words = words
@@ -125,7 +126,7 @@ class IncidentsScreen(FullScreen):
     # What is shown
 
     def _paint_head(self, width: int) -> list[Text]:
-        demo = "DEMO " if self.lowmem.backend.demo else ""
+        demo = "DEMO " if self.session.backend.demo else ""
         if self._found is None:
             title = "not known" if self._trouble else "reading…"
         else:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
 
     from lowmem_tui.model.snapshot import Unit
+    from lowmem_tui.tui.session.session import Session
     from lowmem_tui.tui.table.rows import Row
     from lowmem_tui.tui.widgets.news import News
 
@@ -69,8 +70,8 @@ class MainScreen(FullScreen):
         Binding("escape", "clear", "Show all again", show=False),
     ]
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
         self._view = View()
         self._staged: frozenset[str] = frozenset()
         """The units with staged edits."""
@@ -87,14 +88,14 @@ class MainScreen(FullScreen):
 
     def compose(self) -> ComposeResult:
         """Lay it out."""
-        app = self.lowmem
-        badges = (*("DEMO",) * app.backend.demo, *("READ-ONLY",) * app.read_only)
-        self._header = Header(app.glyphs, app.palette, badges)
-        self._table = UnitTable(app.glyphs, app.palette)
-        self._prompt = Prompt(app.palette)
-        keys = keys_of([*self.BINDINGS, *app.BINDINGS])
+        session = self.session
+        badges = (*("DEMO",) * session.backend.demo, *("READ-ONLY",) * session.read_only)
+        self._header = Header(session.glyphs, session.palette, badges)
+        self._table = UnitTable(session.glyphs, session.palette)
+        self._prompt = Prompt(session.palette)
+        keys = keys_of([*self.BINDINGS, *self.app.BINDINGS])
         drop = ("space", "K", "H", "f5", "f7", "f5", "f6", "f3", "f4", "f7", "f8")
-        self._keys = KeyBar(app.palette, keys, drop, SHORT)
+        self._keys = KeyBar(session.palette, keys, drop, SHORT)
         yield self._header
         yield self._table
         yield self._prompt
@@ -117,42 +118,42 @@ class MainScreen(FullScreen):
 
     def on_staged_changed(self) -> None:
         """Mark the units with staged edits, and count them beside F8."""
-        count = len(self.lowmem.staged)
+        count = len(self.session.staged)
         self._keys.label("f8", f"Review {count}" if count else "Review")
-        self._staged = frozenset(self.lowmem.staged.units)
+        self._staged = frozenset(self.session.staged.units)
         self._update()
 
     def _update(self) -> None:
         self._update_header()
         self._update_news()
-        snapshot = self.lowmem.snapshot
+        snapshot = self.session.snapshot
         if snapshot is not None:
-            groups = rows.members(snapshot, self.lowmem.verdict, self._view)
+            groups = rows.members(snapshot, self.session.verdict, self._view)
             found = (snapshot.units.get(name) for name in self._tags)
             self._tags = {unit.name: None for unit in found if unit and rows.listed(unit)}
             built = rows.build(groups, self._view)
             self._table.update(built, self._view, self._marks, len(self._tags))
 
     def _update_header(self) -> None:
-        self._header.update(self.lowmem.snapshot, self._said or self.lowmem.notice)
+        self._header.update(self.session.snapshot, self._said or self.session.notice)
 
     def _update_news(self) -> None:
         if self._news is None:
-            if not self.lowmem.news:
+            if not self.session.news:
                 return
             from lowmem_tui.tui.widgets.news import News
 
-            self._news = News()
+            self._news = News(self.session)
             self.mount(self._news, after=self._header)
         self._news.follow()
 
     def _marks(self, row: Row) -> Marks:
-        app = self.lowmem
-        if row.kind is not Kind.UNIT or app.snapshot is None:
+        session = self.session
+        if row.kind is not Kind.UNIT or session.snapshot is None:
             return NO_MARKS
         unit = cast("Unit", row.of)
         staged = row.unit in self._staged
-        apart = differs(unit, app.snapshot.host.page_size)
+        apart = differs(unit, session.snapshot.host.page_size)
         marks = Marks(staged, apart, self._note(unit), row.unit in self._tags)
         return NO_MARKS if marks == NO_MARKS else marks
 
@@ -160,8 +161,8 @@ class MainScreen(FullScreen):
         properties = unit.properties
         failed = properties is not None and properties.active_state == "failed"
         # That it is down for good matters more than how it came to that.
-        if (killed := self.lowmem.kills.unseen(unit.name)) and not failed:
-            return f"killed {killed}{self.lowmem.glyphs.times}"
+        if (killed := self.session.kills.unseen(unit.name)) and not failed:
+            return f"killed {killed}{self.session.glyphs.times}"
         if properties is None:
             return ""
         state = LOAD_STATES.get(properties.load_state, "")
@@ -197,12 +198,12 @@ class MainScreen(FullScreen):
         if len(units) > 1:
             from lowmem_tui.tui.screens.tagged import TaggedScreen
 
-            self.app.push_screen(TaggedScreen(units))
+            self.app.push_screen(TaggedScreen(self.session, units))
             return
         from lowmem_tui.tui.screens.unit import UnitScreen
 
-        self.lowmem.kills.looked_at(units[0])
-        self.app.push_screen(UnitScreen(units[0]))
+        self.session.kills.looked_at(units[0])
+        self.app.push_screen(UnitScreen(self.session, units[0]))
 
     def action_tag(self) -> None:
         """Tag the unit under the cursor, or untag it, and go on to the next."""
@@ -245,7 +246,7 @@ class MainScreen(FullScreen):
             self._table.select(key)
 
     def _heading_of(self, name: str) -> str:
-        snapshot, group = self.lowmem.snapshot, self.lowmem.verdict(name).group
+        snapshot, group = self.session.snapshot, self.session.verdict(name).group
         unit = snapshot.units.get(name) if snapshot else None
         return rows.heading_of(unit, group) if unit else group
 
@@ -261,32 +262,32 @@ class MainScreen(FullScreen):
 
     def action_setup(self) -> None:
         """Go through the guided set-up, from the beginning or where it was left."""
-        self.lowmem.open_setup()
+        self.session.screens.open_setup()
 
     def action_forecast(self) -> None:
         """Show who dies next, and the memory budget."""
         from lowmem_tui.tui.screens.forecast import ForecastScreen
 
-        self.app.push_screen(ForecastScreen())
+        self.app.push_screen(ForecastScreen(self.session))
 
     def action_review(self) -> None:
         """Review what is staged, or keep or undo the trial that runs."""
-        if not len(self.lowmem.staged) and self.lowmem.trials.running is None:
+        if not len(self.session.staged) and self.session.trials.running is None:
             self._say("Nothing is staged: Enter opens a unit, where its settings can be edited.")
             return
-        self.lowmem.open_review()
+        self.session.screens.open_review()
 
     def action_history(self) -> None:
         """Show what was changed, and by whom."""
         from lowmem_tui.tui.screens.history import HistoryScreen
 
-        self.app.push_screen(HistoryScreen())
+        self.app.push_screen(HistoryScreen(self.session))
 
     def action_incidents(self) -> None:
         """Show what was killed, and what came of it."""
         from lowmem_tui.tui.screens.incidents import IncidentsScreen
 
-        self.app.push_screen(IncidentsScreen())
+        self.app.push_screen(IncidentsScreen(self.session))
 
     def action_kill(self) -> None:
         """Say why F9 does not do what it does in htop."""
@@ -294,8 +295,8 @@ class MainScreen(FullScreen):
 
     def action_clear(self) -> None:
         """Take away what was told; then the filter."""
-        if self.lowmem.news:
-            self.lowmem.tell(())
+        if self.session.news:
+            self.session.tell(())
         elif self._view.filter or self._view.running_only:
             self._see(replace(self._view, filter="", running_only=False))
 
@@ -325,7 +326,9 @@ class MainScreen(FullScreen):
                 self._see(replace(self._view, sort=key, inverted=False))
 
         options = [(column.key, column.title) for column in COLUMNS]
-        self.app.push_screen(ChooseScreen("Sort by", options, self._view.sort), chosen)
+        self.app.push_screen(
+            ChooseScreen(self.session, "Sort by", options, self._view.sort), chosen
+        )
 
     def on_unit_table_heading_clicked(self, message: UnitTable.HeadingClicked) -> None:
         """Sort by the column that was clicked; by the same one again turns the direction."""
@@ -377,10 +380,10 @@ class MainScreen(FullScreen):
 
     def _find(self, text: str, *, again: bool) -> bool:
         """Go to the next unit with a text (in its name, else elsewhere); unfold its group."""
-        snapshot, row = self.lowmem.snapshot, self._table.row
+        snapshot, row = self.session.snapshot, self._table.row
         if snapshot is None:
             return False
-        groups = rows.members(snapshot, self.lowmem.verdict, self._view, all_sorted=True)
+        groups = rows.members(snapshot, self.session.verdict, self._view, all_sorted=True)
         order = [(group, unit) for group, units in groups.items() for unit in units]
         here = next((i for i, (_, u) in enumerate(order) if row and u.name == row.unit), 0)
         start = here + 1 if again else here

@@ -13,7 +13,7 @@ from lowmem_tui.model.errors import HalfDoneError, LowmemError
 from lowmem_tui.model.staged import Staged
 from lowmem_tui.model.text import plain
 from lowmem_tui.tui.screens.sheet import MORE, Sheet
-from lowmem_tui.tui.session import trials
+from lowmem_tui.tui.session import trial_watch
 from lowmem_tui.tui.terminal.palette import BAD
 from lowmem_tui.tui.text import forecast, plan_report
 from lowmem_tui.tui.widgets.keybar import Key
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from lowmem_tui.model.plan import Outcome, Plan
     from lowmem_tui.model.snapshot import Situation
     from lowmem_tui.tui.screens.trial import TrialScreen
+    from lowmem_tui.tui.session.session import Session
 
 TRIAL = 120
 """Seconds that a change is tried before it is taken back, unless it is kept."""
@@ -75,8 +76,8 @@ class ReviewScreen(Sheet):
         "again": {Stage.SHOWN, Stage.FAILED},
     }
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
         self.stage = Stage.PLANNING
         self.plan: Plan | None = None
         self._situation: Situation | None = None
@@ -116,19 +117,19 @@ class ReviewScreen(Sheet):
     async def _make_plan(self) -> None:
         from lowmem_tui.policy.plan import plan
 
-        app = self.lowmem
-        staged = app.staged
+        session = self.session
+        staged = session.staged
 
         def make() -> tuple[Situation, Plan]:
-            situation = app.backend.situation(staged.units)
-            return situation, plan(staged.edits, situation, app.rules.tiers(situation))
+            situation = session.backend.situation(staged.units)
+            return situation, plan(staged.edits, situation, session.rules.tiers(situation))
 
         self.plan, self.trouble = None, ""
         if not staged:
             self._enter(Stage.SHOWN)
             return
         try:
-            self._situation, self.plan = await app.run_blocking(make)
+            self._situation, self.plan = await session.run_blocking(make)
         except LowmemError as error:
             self.trouble = str(error)
             self._enter(Stage.FAILED)
@@ -142,9 +143,9 @@ class ReviewScreen(Sheet):
         plan = self.plan
         if plan is None or plan.empty:
             self.say("There is nothing to apply.")
-        elif why := self.elsewhere():
+        elif why := self.session.cannot_change:
             # What was staged on the demo server is not for this machine.
-            demo = self.lowmem.backend.demo
+            demo = self.session.backend.demo
             self.say(why if demo else f"{why} To apply just this: {self._command(trial)}")
         elif any(not r.forceable for r in plan.refusals):
             self.say("Refused, see above: take those edits back, then apply. Nothing was written.")
@@ -158,10 +159,10 @@ class ReviewScreen(Sheet):
             self._work(plan, trial=True, force=False)
 
     def _command(self, trial: bool) -> str:
-        sets = (f"{e.unit}:{e.key}={e.value or ''}" for e in self.lowmem.staged.edits)
+        sets = (f"{e.unit}:{e.key}={e.value or ''}" for e in self.session.staged.edits)
         options = [f"--trial {TRIAL}"] if trial else []
         options += [f"--set {shlex.quote(s)}" for s in sets]
-        return " ".join((self.lowmem.sudo, "apply", *options))
+        return " ".join((self.session.sudo, "apply", *options))
 
     def _confirm_force(self, plan: Plan, trial: bool) -> None:
         from lowmem_tui.tui.screens.confirm import ConfirmScreen
@@ -176,7 +177,7 @@ class ReviewScreen(Sheet):
         reasons = [r.told for r in plan.refusals]
         if not trial:
             reasons.append("And it is for good, not a trial.")
-        self.app.push_screen(ConfirmScreen(title, reasons), answered)
+        self.app.push_screen(ConfirmScreen(self.session, title, reasons), answered)
 
     def _confirm_for_good(self, plan: Plan) -> None:
         from lowmem_tui.tui.screens.ask import AskScreen
@@ -187,7 +188,7 @@ class ReviewScreen(Sheet):
             else:
                 self.say("Nothing was written: a applies it as a trial.")
 
-        self.app.push_screen(AskScreen(FOR_GOOD), answered)
+        self.app.push_screen(AskScreen(self.session, FOR_GOOD), answered)
 
     def _work(self, plan: Plan, *, trial: bool, force: bool) -> None:
         if self.stage is not Stage.SHOWN:
@@ -197,30 +198,30 @@ class ReviewScreen(Sheet):
         self.run_worker(self._apply(plan, trial=trial, force=force))
 
     async def _apply(self, plan: Plan, *, trial: bool, force: bool) -> None:
-        app = self.lowmem
-        edits = app.staged.edits
+        session = self.session
+        edits = session.staged.edits
 
         def work() -> Outcome:
-            return app.backend.apply(plan, force=force, trial=TRIAL if trial else None)
+            return session.backend.apply(plan, force=force, trial=TRIAL if trial else None)
 
         try:
-            self.outcome = await app.change(work, edits)
+            self.outcome = await session.change(work, edits)
         except LowmemError as error:
             self.trouble = str(error)
             self._enter(
                 Stage.FAILED, "" if isinstance(error, HalfDoneError) else plan_report.UNCHANGED
             )
             return
-        running = await trials.ask(app) if trial else None
+        running = await trial_watch.ask(session) if trial else None
         if running is not None:
             from lowmem_tui.tui.screens.trial import TrialScreen
 
-            app.trials.began(app, running, edits, plan.effects)
-            self._next = TrialScreen(running, self.outcome, forced=force)
+            trial_watch.began(session, running, edits, plan.effects)
+            self._next = TrialScreen(self.session, running, self.outcome, forced=force)
             self._go_on()
             return
         if not trial:
-            app.stage(app.staged.less(edits))
+            session.stage(session.staged.less(edits))
         self._enter(Stage.DONE)
 
     def _go_on(self) -> None:
@@ -241,31 +242,31 @@ class ReviewScreen(Sheet):
     def action_trial(self) -> None:
         """Show the trial that runs; else F8 goes back from the result."""
         super().action_trial()
-        if self.lowmem.trials.running is None and self.stage is Stage.DONE:
+        if self.session.trials.running is None and self.stage is Stage.DONE:
             self.dismiss()
 
     def action_discard(self) -> None:
         """Forget all staged edits, after a question."""
         from lowmem_tui.tui.screens.ask import AskScreen
 
-        count = len(self.lowmem.staged)
+        count = len(self.session.staged)
         if not count:
             self.say("Nothing is staged.")
             return
 
         def answered(yes: bool | None) -> None:
             if yes:
-                self.lowmem.stage(Staged())
+                self.session.stage(Staged())
                 self.dismiss()
 
         edits = "the staged edit" if count == 1 else f"all {count} staged edits"
-        self.app.push_screen(AskScreen(f"Discard {edits}?"), answered)
+        self.app.push_screen(AskScreen(self.session, f"Discard {edits}?"), answered)
 
     # What is shown
 
     def heading(self) -> str:
         """Return the title."""
-        count = len(self.lowmem.staged)
+        count = len(self.session.staged)
         edits = "1 staged edit" if count == 1 else f"{count} staged edits"
         if self.stage is Stage.DONE and self.outcome and self.outcome.mismatches:
             return "Done, but not all is as asked"
@@ -288,7 +289,7 @@ class ReviewScreen(Sheet):
             fates: tuple[list[Text], list[Text]] = [], []
             if self._situation is not None and self.plan.effects:
                 fates = forecast.compared(self._situation, self.plan, width)
-            lines += plan_report.of_plan(self.plan, width, self.lowmem.palette, *fates)
+            lines += plan_report.of_plan(self.plan, width, self.session.palette, *fates)
         elif self.stage is Stage.SHOWN:
             lines.append(Text(" Nothing is staged. Enter on a unit opens its form."))
         return lines
@@ -302,6 +303,6 @@ class ReviewScreen(Sheet):
     def offers(self) -> list[Key]:
         """Return the keys of this stage."""
         keys = list(KEYS[self.stage])
-        if self.stage is Stage.SHOWN and self.elsewhere():
+        if self.stage is Stage.SHOWN and self.session.cannot_change:
             keys[:2] = [Key("a", "a", "What to run")]
         return keys

@@ -10,7 +10,6 @@ from textual.binding import Binding, BindingType
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.setup_part import Stand
 from lowmem_tui.tui.screens.full import FullScreen
-from lowmem_tui.tui.session.setup_session import guide_of
 from lowmem_tui.tui.terminal.palette import BAD
 from lowmem_tui.tui.text import setup_rows
 from lowmem_tui.tui.widgets.keybar import KeyBar, keys_of
@@ -23,7 +22,8 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
 
     from lowmem_tui.policy.setup_part import Part
-    from lowmem_tui.tui.widgets.picker import Row
+    from lowmem_tui.tui.session.session import Session
+    from lowmem_tui.tui.text.item_row import ItemRow
 
 TALL = 18
 """Lines of the screen from which on it tells what the step below the cursor is about."""
@@ -48,22 +48,22 @@ class SetupScreen(FullScreen):
         Binding("f1,question_mark,h", "app.help", "Help", show=False),
     ]
 
-    def __init__(self, step: str = "") -> None:
+    def __init__(self, session: Session, step: str = "") -> None:
         """``step`` is the name of the one to be opened at once."""
-        super().__init__()
+        super().__init__(session)
         self._words = ""
         self._step = step
 
     def compose(self) -> ComposeResult:
         """Lay it out."""
-        self._guide = guide_of(self.lowmem)
-        self._head = Prose(self._paint_head)
-        self._list = Picker(self._rows)
-        self._about = Prose(self._paint_about)
+        self._setup = self.session.setup
+        self._head = Prose(self.session.glyphs, self._paint_head)
+        self._list = Picker(self.session, self._rows)
+        self._about = Prose(self.session.glyphs, self._paint_about)
         yield self._head
         yield self._list
         yield self._about
-        yield KeyBar(self.lowmem.palette, keys_of(self.BINDINGS), drop=("r",))
+        yield KeyBar(self.session.palette, keys_of(self.BINDINGS), drop=("r",))
 
     def on_mount(self) -> None:
         """Begin where the set-up was left."""
@@ -71,30 +71,30 @@ class SetupScreen(FullScreen):
 
     def on_screen_resume(self) -> None:
         """Show what has come while another screen was in front; go on behind the last step."""
-        if self._guide.last is not None:
+        if self._setup.last is not None:
             self._go_on()
         self._repaint()
-        self.run_worker(self._guide.follow())
+        self.run_worker(self._setup.follow())
 
     def _go_on(self) -> None:
-        part = self._guide.here()
-        self._list.index = self._guide.parts.index(part) if part is not None else 0
-        self._guide.last = None
+        part = self._setup.here()
+        self._list.index = self._setup.parts.index(part) if part is not None else 0
+        self._setup.last = None
 
     def follow_trial(self) -> None:
         """Show which steps are on trial."""
         super().follow_trial()
-        if self._guide.follow_trial():
+        if self._setup.follow_trial():
             self._repaint()
 
     def trial_over(self) -> None:
         """Look again: what was taken back is to do again."""
-        self.run_worker(self._guide.follow())
+        self.run_worker(self._setup.follow())
 
     def on_step_looked(self) -> None:
         """Show what was found."""
         self._repaint()
-        at = next((i for i, p in enumerate(self._guide.parts) if p.step.name == self._step), None)
+        at = next((i for i, p in enumerate(self._setup.parts) if p.step.name == self._step), None)
         if at is not None:
             self._list.index, self._step = at, ""
             self.action_open()
@@ -127,7 +127,7 @@ class SetupScreen(FullScreen):
     @property
     def chosen(self) -> Part | None:
         """The step below the cursor."""
-        parts = self._guide.parts
+        parts = self._setup.parts
         return parts[self._list.index] if self._list.index < len(parts) else None
 
     # Keys
@@ -139,7 +139,7 @@ class SetupScreen(FullScreen):
             return
         from lowmem_tui.tui.screens.setup_step import StepScreen
 
-        self.app.push_screen(StepScreen(part))
+        self.app.push_screen(StepScreen(self.session, part))
 
     def action_skip(self) -> None:
         """Leave a step as it is, for this session; or take it up again."""
@@ -152,24 +152,24 @@ class SetupScreen(FullScreen):
 
     def action_look(self) -> None:
         """Look at every step again."""
-        self._guide.want(*self._guide.parts)
+        self._setup.want(*self._setup.parts)
         self._say("Looking again…")
 
     def action_report(self) -> None:
         """Show what was changed, and what came of it."""
         from lowmem_tui.tui.screens.setup_report import SetupReportScreen
 
-        self.app.push_screen(SetupReportScreen())
+        self.app.push_screen(SetupReportScreen(self.session))
 
     # What is shown
 
     def _paint_head(self, width: int) -> list[Text]:
-        demo = "DEMO " if self.lowmem.backend.demo else ""
+        demo = "DEMO " if self.session.backend.demo else ""
         title = plain(f" {demo}Guided set-up: {self._summary()}", width)
         return [Text(f"{title:<{width}}", style="bold reverse", no_wrap=True)]
 
     def _summary(self) -> str:
-        guide = self._guide
+        guide = self._setup
         if not guide.begun:
             return "reading…"
         counts = guide.counts()
@@ -183,14 +183,14 @@ class SetupScreen(FullScreen):
             return f"{todo} to do in {counts[Stand.TODO]} of {len(guide.parts)} steps{on_trial}"
         return f"nothing is left to do{on_trial}" if guide.parts else "there are no steps"
 
-    def _rows(self, width: int) -> Iterable[Row]:
-        return setup_rows.steps(self._guide.parts, width, self.lowmem.palette)
+    def _rows(self, width: int) -> Iterable[ItemRow]:
+        return setup_rows.steps(self._setup.parts, width, self.session.palette)
 
     def _paint_about(self, _: int) -> list[Text]:
-        if self._guide.trouble:
-            return [Text(f" {plain(self._guide.trouble, 2000)}", style=BAD)]
+        if self._setup.trouble:
+            return [Text(f" {plain(self._setup.trouble, 2000)}", style=BAD)]
         lines: list[Text] = []
-        tall = self.lowmem.size.height >= TALL
+        tall = self.app.size.height >= TALL
         part = self.chosen
         if tall and part is not None:
             lines.append(Text(f" {plain(part.step.about, 1000)}"))

@@ -19,7 +19,6 @@ from lowmem_tui.policy.forecast.gains import gained, in_force
 from lowmem_tui.policy.forecast.kills import BOX, predict
 from lowmem_tui.policy.setup_part import Stand
 from lowmem_tui.tui.screens.sheet import MORE, Sheet
-from lowmem_tui.tui.session.setup_session import guide_of
 from lowmem_tui.tui.terminal.palette import BAD
 from lowmem_tui.tui.text import forecast
 from lowmem_tui.tui.text.unit_page import heading
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
 
     from lowmem_tui.model.change import Change
     from lowmem_tui.model.snapshot import Snapshot
+    from lowmem_tui.tui.session.session import Session
 
 KILLS = 6
 """Kills that are compared."""
@@ -48,8 +48,8 @@ class SetupReportScreen(Sheet):
         Binding("H", "history", "History"),
     ]
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
         self._changes: Sequence[Change] | None = None
         self._trouble = ""
 
@@ -67,9 +67,9 @@ class SetupReportScreen(Sheet):
         self.repaint()
 
     async def _read(self) -> None:
-        app = self.lowmem
+        session = self.session
         try:
-            self._changes = await app.run_blocking(app.backend.history)
+            self._changes = await session.run_blocking(session.backend.history)
             self._trouble = ""
         except LowmemError as error:
             self._trouble = str(error)
@@ -79,7 +79,7 @@ class SetupReportScreen(Sheet):
         """Show all changes, where each can be undone."""
         from lowmem_tui.tui.screens.history import HistoryScreen
 
-        self.app.push_screen(HistoryScreen())
+        self.app.push_screen(HistoryScreen(self.session))
 
     # What is shown
 
@@ -96,14 +96,14 @@ class SetupReportScreen(Sheet):
         return list(self._lines(width))
 
     def _lines(self, width: int) -> Iterator[Text]:
-        palette = self.lowmem.palette
-        before, now = guide_of(self.lowmem).before, self.lowmem.snapshot
+        palette = self.session.palette
+        before, now = self.session.setup.before, self.session.snapshot
         yield heading("WHAT WAS CHANGED SINCE THE SET-UP WAS OPENED", width, palette)
         yield from self._changed()
         if before is None or now is None:
             return
         yield heading("MEMORY, BEFORE AND NOW", width, palette)
-        ours = guide_of(self.lowmem).ours(in_force(self._changes or ()))
+        ours = self.session.setup.ours(in_force(self._changes or ()))
         back = gained(action for change in ours for action in change.actions)
         yield from _memory(before, now, back)
         yield heading("WHO DIES FIRST, BEFORE AND NOW", width, palette)
@@ -117,7 +117,7 @@ class SetupReportScreen(Sheet):
         elif self._changes is None:
             yield Text(" Reading the history…")
         else:
-            ours = guide_of(self.lowmem).ours(self._changes)
+            ours = self.session.setup.ours(self._changes)
             if not ours:
                 yield Text(" Nothing yet.")
             for change in ours:
@@ -127,7 +127,7 @@ class SetupReportScreen(Sheet):
                 yield Text(f"      {plain(did(change), 2000)}")
 
     def _left(self) -> Iterator[Text]:
-        parts = guide_of(self.lowmem).parts
+        parts = self.session.setup.parts
         told = set(Stand) - {Stand.LOOKING, Stand.ABSENT, Stand.DONE}
         left = [part for part in parts if part.stand in told]
         if not left:

@@ -13,8 +13,7 @@ from lowmem_tui.model.text import plain
 from lowmem_tui.policy.plan import is_triable
 from lowmem_tui.tui.screens.review import FOR_GOOD, TRIAL
 from lowmem_tui.tui.screens.sheet import MORE, Sheet
-from lowmem_tui.tui.session import trials
-from lowmem_tui.tui.session.setup_session import guide_of
+from lowmem_tui.tui.session import trial_watch
 from lowmem_tui.tui.terminal.palette import BAD
 from lowmem_tui.tui.text import forecast, plan_report
 from lowmem_tui.tui.text.unit_page import heading
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from lowmem_tui.model.snapshot import Situation
     from lowmem_tui.policy.setup_part import Part
     from lowmem_tui.tui.screens.trial import TrialScreen
+    from lowmem_tui.tui.session.session import Session
 
 POLL = 0.2
 """Seconds between two looks at how far it is."""
@@ -90,8 +90,8 @@ class SetupReviewScreen(Sheet):
         "trial": set(Stage) - AT_WORK,
     }
 
-    def __init__(self, part: Part) -> None:
-        super().__init__()
+    def __init__(self, session: Session, part: Part) -> None:
+        super().__init__(session)
         self.part = part
         self.stage = Stage.PLANNING
         self.plan: Plan | None = None
@@ -119,7 +119,7 @@ class SetupReviewScreen(Sheet):
 
     def _enter(self, stage: Stage, said: str = "") -> None:
         self.stage, self.said = stage, said
-        self.lowmem.interrupt = self._stop if stage in AT_WORK else None
+        self.session.interrupt = self._stop if stage in AT_WORK else None
         if self._poll is not None and stage not in AT_WORK:
             self._poll.stop()
             self._poll = None
@@ -134,7 +134,7 @@ class SetupReviewScreen(Sheet):
     def on_unmount(self) -> None:
         """Do not let whoever ends the program wait for the end of something long."""
         if self.stage in AT_WORK:
-            self.lowmem.backend.cancel()
+            self.session.backend.cancel()
 
     # Planning
 
@@ -145,16 +145,16 @@ class SetupReviewScreen(Sheet):
         self.run_worker(self._make_plan(), exclusive=True)
 
     async def _make_plan(self) -> None:
-        app = self.lowmem
+        session = self.session
         self._wishes = self.part.wishes()
 
         def make() -> tuple[Plan, Situation | None]:
             plan = self.part.step.plan(self._wishes)
             units = dict.fromkeys(effect.unit for effect in plan.effects)
-            return plan, app.backend.situation(units) if units else None
+            return plan, session.backend.situation(units) if units else None
 
         try:
-            self.plan, self._situation = await app.run_blocking(make)
+            self.plan, self._situation = await session.run_blocking(make)
         except (LowmemError, OSError) as error:
             self.trouble = str(error)
             self._enter(Stage.FAILED, UNCHANGED)
@@ -172,14 +172,14 @@ class SetupReviewScreen(Sheet):
         plan = self.plan
         if plan is None or plan.empty:
             self.say("There is nothing to apply: Esc goes back.")
-        elif why := self.elsewhere():
+        elif why := self.session.cannot_change:
             step = plain(self.part.step.name, 40)
-            self.say(f"{why} To apply this: {self.lowmem.sudo} setup --step {step}")
+            self.say(f"{why} To apply this: {self.session.sudo} setup --step {step}")
         elif any(not r.forceable for r in plan.refusals):
             self.say("Refused, see above: go back and leave those out. Nothing was written.")
         elif self.app.screen is not self:
             pass  # the question is there already
-        elif self.lowmem.trials.running is not None:
+        elif self.session.trials.running is not None:
             self.say("A trial runs: keep it or undo it first (F8), then a applies this.")
         elif plan.refusals:
             self._confirm(plan, trial=trial and self._triable)
@@ -198,7 +198,9 @@ class SetupReviewScreen(Sheet):
                 self.say("Nothing was written.")
 
         title = "A check refuses this change:" if len(plan.refusals) == 1 else "Checks refuse this:"
-        self.app.push_screen(ConfirmScreen(title, [r.told for r in plan.refusals]), answered)
+        self.app.push_screen(
+            ConfirmScreen(self.session, title, [r.told for r in plan.refusals]), answered
+        )
 
     def _ask(self, plan: Plan) -> None:
         from lowmem_tui.tui.screens.ask import AskScreen
@@ -212,7 +214,7 @@ class SetupReviewScreen(Sheet):
         question = FOR_GOOD if self._triable else AT_ONCE
         if any(warning.lost for warning in plan.warnings):
             question = LOSES
-        self.app.push_screen(AskScreen(question), answered)
+        self.app.push_screen(AskScreen(self.session, question), answered)
 
     def _work(self, plan: Plan, *, trial: bool, force: bool) -> None:
         if self.stage is not Stage.SHOWN:
@@ -224,7 +226,7 @@ class SetupReviewScreen(Sheet):
 
     def _follow(self) -> None:
         """Show how far it is; a wish to stop is told again, for it may have come too early."""
-        backend = self.lowmem.backend
+        backend = self.session.backend
         self._progress = backend.progress()
         if self.stage is Stage.STOPPING:
             backend.cancel()
@@ -234,20 +236,20 @@ class SetupReviewScreen(Sheet):
         """Have everything put back; a second wish to leave is granted when that is done."""
         if self.stage is Stage.WORKING:
             self._enter(Stage.STOPPING)
-            self.lowmem.backend.cancel()
+            self.session.backend.cancel()
         elif self.stage is Stage.STOPPING:
-            self.lowmem.interrupt = None
+            self.session.interrupt = None
             self.app.exit(0)
 
     async def _apply(self, plan: Plan, *, trial: bool, force: bool) -> None:
-        app, backend = self.lowmem, self.lowmem.backend
+        session, backend = self.session, self.session.backend
         note = self.part.note_of(plan, self._wishes)
 
         def work() -> Outcome:
             return backend.apply(plan, force=force, trial=TRIAL if trial else None, note=note)
 
         try:
-            self.outcome = await app.change(work)
+            self.outcome = await session.change(work)
         except LowmemError as error:
             if BY_YOU in str(error) and isinstance(error, PutBackError):
                 self._enter(Stage.STOPPED, UNCHANGED)
@@ -255,16 +257,16 @@ class SetupReviewScreen(Sheet):
             self.trouble = str(error)
             self._enter(Stage.FAILED, "" if isinstance(error, HalfDoneError) else UNCHANGED)
             return
-        running = await trials.ask(app) if trial else None
+        running = await trial_watch.ask(session) if trial else None
         if running is not None:
             from lowmem_tui.tui.screens.trial import TrialScreen
 
             self._enter(Stage.DONE)
-            app.trials.began(app, running, (), plan.effects)
-            self._next = TrialScreen(running, self.outcome, forced=force)
+            trial_watch.began(session, running, (), plan.effects)
+            self._next = TrialScreen(self.session, running, self.outcome, forced=force)
             self._go_on()
             return
-        app.follow_files((file.path, file.after) for file in plan.files)
+        session.follow_files((file.path, file.after) for file in plan.files)
         too_late = self.stage is Stage.STOPPING
         await self._read_again()
         said = "It was done before it could be stopped: u undoes it." if too_late else self.said
@@ -272,10 +274,10 @@ class SetupReviewScreen(Sheet):
 
     async def _look_again(self) -> None:
         """Look whether the step finds it done."""
-        app, part = self.lowmem, self.part
-        await guide_of(app).look(part)
+        session, part = self.session, self.part
+        await session.setup.look(part)
         try:
-            left = await app.run_blocking(part.step.plan, self._wishes)
+            left = await session.run_blocking(part.step.plan, self._wishes)
         except (LowmemError, OSError) as error:
             self.trouble, self._is_so = str(error), False
             return
@@ -283,9 +285,9 @@ class SetupReviewScreen(Sheet):
 
     async def _read_again(self) -> None:
         """Find out what the history says of it, and what the step finds now."""
-        app = self.lowmem
+        session = self.session
         try:
-            self._changes = await app.run_blocking(app.backend.history)
+            self._changes = await session.run_blocking(session.backend.history)
         except LowmemError as error:
             self.say(str(error))
             return
@@ -308,7 +310,7 @@ class SetupReviewScreen(Sheet):
 
     def action_next(self) -> None:
         """Go on to the next step."""
-        guide_of(self.lowmem).go_on = True
+        self.session.setup.go_on = True
         self.dismiss()
 
     def action_undo(self) -> None:
@@ -316,7 +318,9 @@ class SetupReviewScreen(Sheet):
         from lowmem_tui.tui.screens.change import ChangeScreen
 
         if self._changes and self.app.screen is self:
-            self.app.push_screen(ChangeScreen(self._changes[0], self._changes, undo=True))
+            self.app.push_screen(
+                ChangeScreen(self.session, self._changes[0], self._changes, undo=True)
+            )
 
     # What is shown
 
@@ -352,13 +356,13 @@ class SetupReviewScreen(Sheet):
             fates: tuple[list[Text], list[Text]] = [], []
             if self._situation is not None and self.plan.effects:
                 fates = forecast.compared(self._situation, self.plan, width)
-            lines += plan_report.of_plan(self.plan, width, self.lowmem.palette, *fates)
+            lines += plan_report.of_plan(self.plan, width, self.session.palette, *fates)
         return lines
 
     def _result(self, outcome: Outcome, width: int) -> list[Text]:
         if self._undone:
             return [Text(" It is taken back: everything is as it was before. H tells of both.")]
-        palette = self.lowmem.palette
+        palette = self.session.palette
         lines = plan_report.of_outcome(outcome)
         lines.append(heading("LOOKED AT AGAIN", width, palette))
         if self._is_so:
@@ -380,7 +384,7 @@ class SetupReviewScreen(Sheet):
         progress = self._progress
         if progress is None or not progress.total:
             return "No key is needed: it ends by itself, or everything is put back."
-        glyphs = self.lowmem.glyphs
+        glyphs = self.session.glyphs
         share = min(1.0, progress.done / progress.total)
         room = max(10, min(40, self.size.width - 40))
         bar = f"{glyphs.left}{glyphs.bar(share, room)}{glyphs.right}"
@@ -392,7 +396,7 @@ class SetupReviewScreen(Sheet):
         if self.stage is Stage.SHOWN:
             if self.plan is None or self.plan.empty:
                 return keys[1:]
-            if self.elsewhere():
+            if self.session.cannot_change:
                 keys[0] = Key("a", "a", "What to run")
             elif self._triable:
                 keys[:1] = TRY

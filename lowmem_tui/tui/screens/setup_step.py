@@ -13,7 +13,6 @@ from lowmem_tui.model.text import plain
 from lowmem_tui.policy.setup_part import ON_TRIAL, Stand
 from lowmem_tui.tui.screens.full import FullScreen
 from lowmem_tui.tui.screens.sheet import StageKeys
-from lowmem_tui.tui.session.setup_session import guide_of
 from lowmem_tui.tui.text import setup_rows
 from lowmem_tui.tui.text.unit_page import heading
 from lowmem_tui.tui.widgets.keybar import Key
@@ -28,7 +27,8 @@ if TYPE_CHECKING:
     from lowmem_tui.model.change import Change
     from lowmem_tui.model.setup import Item
     from lowmem_tui.policy.setup_part import Part
-    from lowmem_tui.tui.widgets.picker import Row
+    from lowmem_tui.tui.session.session import Session
+    from lowmem_tui.tui.text.item_row import ItemRow
 
 DIGITS = "0123456789"
 
@@ -53,8 +53,8 @@ class StepScreen(FullScreen):
         Binding("escape,q", "dismiss", "Back"),
     ]
 
-    def __init__(self, part: Part) -> None:
-        super().__init__()
+    def __init__(self, session: Session, part: Part) -> None:
+        super().__init__(session)
         self.part = part
         self._words = ""
         self._shown = False
@@ -62,12 +62,12 @@ class StepScreen(FullScreen):
 
     def compose(self) -> ComposeResult:
         """Lay it out."""
-        self._guide = guide_of(self.lowmem)
-        self._head = Prose(self._paint_head)
-        self.page = Picker(self._rows)
-        self._why = Prose(self._paint_why)
+        self._setup = self.session.setup
+        self._head = Prose(self.session.glyphs, self._paint_head)
+        self.page = Picker(self.session, self._rows)
+        self._why = Prose(self.session.glyphs, self._paint_why)
         drop = ("n", "r", "left", "space", "s")
-        self._keys = StageKeys(self.lowmem.palette, self._offers(), drop=drop)
+        self._keys = StageKeys(self.session.palette, self._offers(), drop=drop)
         yield self._head
         yield self.page
         yield self._why
@@ -76,19 +76,19 @@ class StepScreen(FullScreen):
     def on_mount(self) -> None:
         """Have it looked at before all others, if it was not yet."""
         self.part.seen = True
-        self._guide.last = self.part
+        self._setup.last = self.part
         if self.part.look is None:
-            self._guide.want(self.part, first=True)
+            self._setup.want(self.part, first=True)
 
     def on_screen_resume(self) -> None:
         """Show what has come; or go on to the next step, as was wished for behind this screen."""
-        if self._guide.go_on:
-            self._guide.go_on = False
+        if self._setup.go_on:
+            self._setup.go_on = False
             self.call_next(self.action_next)
             return
         if self._shown:
             # From the preview or a trial: the server may be another.
-            self._guide.want(self.part, first=True)
+            self._setup.want(self.part, first=True)
         self._shown = True
         self._repaint()
         self.run_worker(self._read_history(), exclusive=True)
@@ -96,19 +96,19 @@ class StepScreen(FullScreen):
     async def _read_history(self) -> None:
         # Where the history cannot be read, nothing can be undone either.
         with contextlib.suppress(LowmemError):
-            app = self.lowmem
-            self._changes = await app.run_blocking(app.backend.history)
+            session = self.session
+            self._changes = await session.run_blocking(session.backend.history)
             self._keys.offer(self._offers())
 
     def follow_trial(self) -> None:
         """Show whether this step is on trial."""
         super().follow_trial()
-        if self._guide.follow_trial():
+        if self._setup.follow_trial():
             self._repaint()
 
     def trial_over(self) -> None:
         """Look again: what was taken back is to do again."""
-        self._guide.want(self.part, first=True)
+        self._setup.want(self.part, first=True)
 
     def on_step_looked(self) -> None:
         """Show what was found."""
@@ -211,7 +211,7 @@ class StepScreen(FullScreen):
             from lowmem_tui.tui.screens.setup_review import SetupReviewScreen
 
             part.skipped = False
-            self.app.push_screen(SetupReviewScreen(part))
+            self.app.push_screen(SetupReviewScreen(self.session, part))
         else:
             self.action_next()
 
@@ -219,13 +219,13 @@ class StepScreen(FullScreen):
         """Go to the next step that has something to decide; behind the last, to the report."""
         if self.app.screen is not self:
             return
-        following = self._guide.after(self.part)
+        following = self._setup.after(self.part)
         if following is not None:
-            self.app.switch_screen(StepScreen(following))
+            self.app.switch_screen(StepScreen(self.session, following))
             return
         from lowmem_tui.tui.screens.setup_report import SetupReportScreen
 
-        self.app.switch_screen(SetupReportScreen())
+        self.app.switch_screen(SetupReportScreen(self.session))
 
     def action_undo(self) -> None:
         """Show what undoing the newest change of this step would do, and ask."""
@@ -237,7 +237,7 @@ class StepScreen(FullScreen):
         elif self.app.screen is self:
             from lowmem_tui.tui.screens.change import ChangeScreen
 
-            self.app.push_screen(ChangeScreen(change, self._changes, undo=True))
+            self.app.push_screen(ChangeScreen(self.session, change, self._changes, undo=True))
 
     def action_skip(self) -> None:
         """Leave the step as it is, for this session, and go on."""
@@ -246,27 +246,27 @@ class StepScreen(FullScreen):
 
     def action_look(self) -> None:
         """Look again."""
-        self._guide.want(self.part, first=True)
+        self._setup.want(self.part, first=True)
         self._say("Looking again…")
 
     # What is shown
 
     def _paint_head(self, width: int) -> list[Text]:
-        demo = "DEMO " if self.lowmem.backend.demo else ""
-        parts = self._guide.parts
+        demo = "DEMO " if self.session.backend.demo else ""
+        parts = self._setup.parts
         number = parts.index(self.part) + 1
         title = f" {demo}{number}/{len(parts)} {self.part.step.title}: {self.part.words}"
         return [Text(f"{plain(title, width):<{width}}", style="bold reverse", no_wrap=True)]
 
-    def _rows(self, width: int) -> Iterable[Row]:
-        return setup_rows.page(self.part, width, self.lowmem.palette)
+    def _rows(self, width: int) -> Iterable[ItemRow]:
+        return setup_rows.page(self.part, width, self.session.palette)
 
     def _paint_why(self, width: int) -> list[Text]:
         """Return the reason of the item below the cursor, as high as the longest of all."""
-        app = self.lowmem
+        session = self.session
         if not self.part.items:
             return [Text(f" {plain(self._words)}", style="bold")] if self._words else []
-        most = max(2, (app.size.height - 2) // 2)
+        most = max(2, (self.app.size.height - 2) // 2)
         heights = (len(self._reason(at, width)) for at in range(len(self.part.items)))
         height = min(most, max(heights))
         count = len(self.part.items)
@@ -278,16 +278,16 @@ class StepScreen(FullScreen):
         if not self.page.in_sight:
             title, words = "What is proposed", words or READ_ON
         if words:
-            lines = hang(Text(f" {plain(words)}", style="bold"), width, app.console)
+            lines = hang(Text(f" {plain(words)}", style="bold"), width, self.app.console)
         if len(lines) > height:
-            lines = [*lines[: height - 1], Text(f" {app.glyphs.more}")]
+            lines = [*lines[: height - 1], Text(f" {session.glyphs.more}")]
         lines += [Text("")] * (height - len(lines))
-        return [heading(plain(title, width - 1), width, app.palette), *lines]
+        return [heading(plain(title, width - 1), width, session.palette), *lines]
 
     def _reason(self, index: int, width: int) -> list[Text]:
-        app = self.lowmem
-        said = setup_rows.why(self.part, index, app.glyphs)
-        return [line for text in said for line in hang(text, width, app.console)]
+        session = self.session
+        said = setup_rows.why(self.part, index, session.glyphs)
+        return [line for text in said for line in hang(text, width, self.app.console)]
 
     def _offers(self) -> Sequence[Key]:
         part, item = self.part, self.item if self.is_mounted else None

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from textual.app import ComposeResult
 
+    from lowmem_tui.tui.session.session import Session
+
 
 MORE = Key("pagedown", "PgDn", "More")
 
@@ -45,8 +47,8 @@ class Sheet(FullScreen):
         Binding("end,G", "edge(1)", show=False),
     ]
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
         self.said = ""
         """The answer to the last key."""
 
@@ -72,10 +74,10 @@ class Sheet(FullScreen):
 
     def compose(self) -> ComposeResult:
         """Lay the page out."""
-        self._head = Prose(self._paint_head)
-        self._page = Prose(self.lines)
-        self._said = Prose(self._paint_said, classes="said")
-        self._keys = StageKeys(self.lowmem.palette, (), drop=("f1", "pagedown", "d", "A"))
+        self._head = Prose(self.session.glyphs, self._paint_head)
+        self._page = Prose(self.session.glyphs, self.lines)
+        self._said = Prose(self.session.glyphs, self._paint_said, classes="said")
+        self._keys = StageKeys(self.session.palette, (), drop=("f1", "pagedown", "d", "A"))
         yield self._head
         with Container(id="page"):
             yield self._page
@@ -94,15 +96,8 @@ class Sheet(FullScreen):
         self.said = words
         self._said.repaint()
 
-    def elsewhere(self) -> str:
-        """Return why nothing can be changed from here; or ""."""
-        app = self.lowmem
-        return app.backend.cannot_change or (
-            "This was started with --read-only." if app.read_only else ""
-        )
-
     def _paint_head(self, width: int) -> list[Text]:
-        demo = "DEMO " if self.lowmem.backend.demo else ""
+        demo = "DEMO " if self.session.backend.demo else ""
         title = plain(f" {demo}{self.heading()}", width)
         return [Text(f"{title:<{width}}", style="bold reverse", no_wrap=True)]
 

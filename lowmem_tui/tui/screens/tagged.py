@@ -34,24 +34,24 @@ class TaggedScreen(EditScreen):
     NO_SETTINGS = "These units have no setting in common."
 
     def _paint_head(self, _: int) -> list[Text]:
-        app = self.lowmem
+        session = self.session
         names = ", ".join(plain(name) for name in self.units)
         first = Text(f" {len(self.units)} tagged units: ", style="bold", no_wrap=True)
         first.append(names, style="not bold")
         lines = [first]
-        if app.backend.demo:
+        if session.backend.demo:
             lines[0] = Text(no_wrap=True).append(" DEMO ", "bold reverse").append_text(first)
-        if app.size.height >= SHORT:
+        if self.app.size.height >= SHORT:
             lines.append(Text(" What is set here is staged for each of them."))
             if any(set(keys_of(name)) != set(self._settings) for name in self.units):
                 lines.append(Text(" Only the settings that all of them have are here."))
-        if app.notice:
-            lines.append(Text(f" {plain(app.notice)}", style="bold"))
+        if session.notice:
+            lines.append(Text(f" {plain(session.notice)}", style="bold"))
         return lines
 
     def _paint_facts(self, width: int) -> list[Text]:
         return [
-            unit_page.heading("THESE UNITS, AND WHAT COUNTS NOW", width, self.lowmem.palette),
+            unit_page.heading("THESE UNITS, AND WHAT COUNTS NOW", width, self.session.palette),
             *self._table(),
         ]
 

@@ -13,9 +13,10 @@ from textual.binding import Binding, BindingType
 from lowmem_tui.model.errors import LowmemError
 from lowmem_tui.model.text import plain
 from lowmem_tui.tui.screens.sheet import MORE, Sheet
-from lowmem_tui.tui.session import trials
+from lowmem_tui.tui.session import trial_watch
 from lowmem_tui.tui.terminal.palette import BAD
 from lowmem_tui.tui.text import plan_report
+from lowmem_tui.tui.text.trial import danger, harm
 from lowmem_tui.tui.text.unit_page import heading
 from lowmem_tui.tui.widgets.keybar import Key
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from lowmem_tui.model.change import Trial
     from lowmem_tui.model.plan import Outcome
+    from lowmem_tui.tui.session.session import Session
 
 
 class Stage(Enum):
@@ -76,13 +78,18 @@ class TrialScreen(Sheet):
     }
 
     def __init__(
-        self, trial: Trial, outcome: Outcome | None = None, *, forced: bool = False
+        self,
+        session: Session,
+        trial: Trial,
+        outcome: Outcome | None = None,
+        *,
+        forced: bool = False,
     ) -> None:
         """``outcome`` is what applying it came to, where this screen did that.
 
         ``forced`` says that a check had refused the change.
         """
-        super().__init__()
+        super().__init__(session)
         self.stage = Stage.RUNNING
         self.trial = trial
         self.outcome = outcome
@@ -120,7 +127,7 @@ class TrialScreen(Sheet):
             super().follow_trial()
         if self.stage is not Stage.RUNNING:
             return
-        running = self.lowmem.trials.running
+        running = self.session.trials.running
         if running is not None and running.id == self.trial.id:
             self.trial = running
             self._head.repaint()
@@ -130,12 +137,12 @@ class TrialScreen(Sheet):
             self.run_worker(self._find_end())
 
     async def _find_end(self, said: str = "") -> None:
-        end = await trials.ended(self.lowmem, self.trial.id)
+        end = await trial_watch.ended(self.session, self.trial.id)
         self._over(OVER, [end.sentence, *end.more], said)
 
     def _over(self, title: str, end: list[str], said: str = "") -> None:
         self._title, self._end = title, end
-        known = self.lowmem.trials
+        known = self.session.trials
         known.told, known.end = self.trial.id, ""
         self._enter(Stage.ENDED, said)
 
@@ -143,10 +150,10 @@ class TrialScreen(Sheet):
 
     def action_keep(self) -> None:
         """Keep the change, or say why not."""
-        if why := self.elsewhere():
-            self.say(f"{why} To keep it: {self.lowmem.sudo} confirm")
+        if why := self.session.cannot_change:
+            self.say(f"{why} To keep it: {self.session.sudo} confirm")
             return
-        doubts = list(trials.harm(self.lowmem, self.trial))
+        doubts = list(harm(self.session, self.trial))
         if self._forced:
             doubts.append("A check refused this change.")
         if waiting := self._waiting():
@@ -154,7 +161,7 @@ class TrialScreen(Sheet):
         self._ask_if(
             doubts,
             "Keep the trial's change for good?",
-            lambda: self._work(self.lowmem.backend.confirm, self._kept),
+            lambda: self._work(self.session.backend.confirm, self._kept),
         )
 
     def _ask_if(self, doubts: list[str], question: str, do: Callable[[], None]) -> None:
@@ -170,11 +177,11 @@ class TrialScreen(Sheet):
         elif not doubts:
             do()
         elif self.app.screen is self:
-            self.app.push_screen(AskScreen(" ".join([*doubts, question])), answered)
+            self.app.push_screen(AskScreen(self.session, " ".join([*doubts, question])), answered)
 
     def _waiting(self) -> str:
         """Return which staged edits are not tried here, in one sentence; or ""."""
-        edits = self.lowmem.trials.waiting(self.lowmem.staged)
+        edits = self.session.trials.waiting(self.session.staged)
         if not edits:
             return ""
         named = ", ".join(f"{plain(e.unit, 60)} {e.key}" for e in edits[:MOST_NAMED])
@@ -183,7 +190,7 @@ class TrialScreen(Sheet):
         return f"{one} not in this trial ({named}{more})."
 
     def _kept(self) -> None:
-        self.lowmem.trials.kept(self.lowmem, self.trial.id)
+        trial_watch.kept(self.session, self.trial.id)
         title, end = "Kept", "The change is in force for good"
         if self.outcome is not None and not self.outcome.well:
             title, end = "Kept, but not all is as asked", "The change is written for good"
@@ -191,18 +198,18 @@ class TrialScreen(Sheet):
 
     def action_undo(self) -> None:
         """Take the change back now, or say why not."""
-        if why := self.elsewhere():
-            self.say(f"{why} To undo it: {self.lowmem.sudo} undo {plain(self.trial.id, 20)}")
+        if why := self.session.cannot_change:
+            self.say(f"{why} To undo it: {self.session.sudo} undo {plain(self.trial.id, 20)}")
             return
         number = self.trial.id
         self._ask_if(
-            list(trials.danger(self.lowmem)),
+            list(danger(self.session)),
             "Undo it now?",
-            lambda: self._work(lambda: self.lowmem.backend.undo(number), self._undone),
+            lambda: self._work(lambda: self.session.backend.undo(number), self._undone),
         )
 
     def _undone(self) -> None:
-        staged = ["Your edits are still staged."] if len(self.lowmem.staged) else []
+        staged = ["Your edits are still staged."] if len(self.session.staged) else []
         title, end = "Undone", "The change is taken back: all is as it was before."
         if self.outcome is not None and not self.outcome.well:
             title = "Undone, but not all is as it was before"
@@ -215,19 +222,19 @@ class TrialScreen(Sheet):
         self.run_worker(self._carry_out(do, then))
 
     async def _carry_out(self, do: Callable[[], Outcome], then: Callable[[], None]) -> None:
-        app = self.lowmem
+        session = self.session
         try:
-            self.outcome = await app.change(do)
+            self.outcome = await session.change(do)
         except LowmemError as error:
-            running = await trials.ask(app)
+            running = await trial_watch.ask(session)
             if running is not None and running.id == self.trial.id:
                 self.trial = running
                 self._enter(Stage.RUNNING, str(error))
             else:
                 await self._find_end(str(error))
             return
-        app.trials.told = self.trial.id
-        await trials.ask(app)
+        session.trials.told = self.trial.id
+        await trial_watch.ask(session)
         then()
 
     def action_back(self) -> None:
@@ -240,12 +247,10 @@ class TrialScreen(Sheet):
 
     def action_again(self) -> None:
         """Review what is still staged."""
-        if not len(self.lowmem.staged):
+        if not len(self.session.staged):
             self.say("Nothing is staged.")
             return
-        from lowmem_tui.tui.screens.review import ReviewScreen
-
-        self.app.switch_screen(ReviewScreen())
+        self.session.screens.open_review(instead=True)
 
     # What is shown
 
@@ -257,16 +262,16 @@ class TrialScreen(Sheet):
 
     def lines(self, width: int) -> list[Text]:
         """Return who tries what, and what it came to."""
-        palette, effects = self.lowmem.palette, self.lowmem.trials.effects
+        palette, effects = self.session.palette, self.session.trials.effects
         done = self.outcome if self._title not in {"", OVER} else None
-        harm = [
+        dangers = [
             Text(f" ! {words}", style=BAD)
-            for words in (*trials.harm(self.lowmem, self.trial), *trials.danger(self.lowmem))
+            for words in (*harm(self.session, self.trial), *danger(self.session))
             if done is None or words not in done.down
         ]
         if self.stage is Stage.ENDED:
             lines = [Text(f" {plain(sentence)}") for sentence in self._end]
-            lines += harm
+            lines += dangers
             if done is not None:
                 lines += plan_report.of_outcome(done, touched="Touched")
             return lines
@@ -276,7 +281,7 @@ class TrialScreen(Sheet):
             said = f" {waiting} F8 reviews what is staged once the trial is kept or undone."
             lines.append(Text(said, style="bold"))
         lines += [
-            *harm,
+            *dangers,
             Text(
                 f" Until {until}, then systemd takes it back by itself: even if this program ends, "
                 "the line is cut or the power fails."
@@ -302,6 +307,6 @@ class TrialScreen(Sheet):
     def offers(self) -> list[Key]:
         """Return the keys of this stage."""
         keys = list(KEYS[self.stage])
-        if self.stage is Stage.ENDED and len(self.lowmem.staged):
+        if self.stage is Stage.ENDED and len(self.session.staged):
             keys.insert(1, AGAIN)
         return keys

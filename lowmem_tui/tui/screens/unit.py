@@ -9,7 +9,6 @@ from rich.text import Text
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.forecast import whatif
 from lowmem_tui.tui.screens.edit import SHORT, EditScreen
-from lowmem_tui.tui.session.memory_history import history_of
 from lowmem_tui.tui.text import forecast, unit_page
 
 if TYPE_CHECKING:
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from lowmem_tui.model.snapshot import Unit
     from lowmem_tui.model.unit import Key, Value
     from lowmem_tui.policy.classify import Verdict
+    from lowmem_tui.tui.session.session import Session
 
 
 class UnitScreen(EditScreen):
@@ -25,16 +25,16 @@ class UnitScreen(EditScreen):
 
     NO_SETTINGS = "This is no unit with memory settings: it can only be looked at."
 
-    def __init__(self, unit_name: str) -> None:
-        super().__init__((unit_name,))
+    def __init__(self, session: Session, unit_name: str) -> None:
+        super().__init__(session, (unit_name,))
         self.unit_name = unit_name
 
     def on_mount(self) -> None:
         """Have this unit read whole."""
-        self.lowmem.run_blocking(self.lowmem.backend.watch, self.unit_name)
+        self.session.run_blocking(self.session.backend.watch, self.unit_name)
 
     def _back(self) -> None:
-        self.lowmem.run_blocking(self.lowmem.backend.watch, None)
+        self.session.run_blocking(self.session.backend.watch, None)
         super()._back()
 
     @property
@@ -53,28 +53,28 @@ class UnitScreen(EditScreen):
         return whatif.changes(self._plan.effects).get(self.unit.name, {}) if self._plan else {}
 
     def _paint_head(self, width: int) -> list[Text]:
-        app = self.lowmem
+        session = self.session
         unit = self.unit
-        lines = unit_page.identity(unit, self.verdict, app.glyphs)
+        lines = unit_page.identity(unit, self.verdict, session.glyphs)
         if self.app.size.height < SHORT:
-            lines = [unit_page.brief(unit, app.glyphs)]
-        if app.backend.demo:
+            lines = [unit_page.brief(unit, session.glyphs)]
+        if session.backend.demo:
             demo = Text(no_wrap=True).append(" DEMO ", "bold reverse")
             lines[0] = demo.append_text(lines[0])
         # On a low screen the trial's line takes the place of this one: the form keeps its room.
-        if self.app.size.height >= SHORT or not app.trials.in_sight:
-            lines += unit_page.line_of_memory(unit, history_of(app), app.glyphs, width)
-        if app.notice:
-            lines.append(Text(f" {plain(app.notice)}", style="bold"))
+        if self.app.size.height >= SHORT or not session.trials.in_sight:
+            lines += unit_page.line_of_memory(unit, session.memory, session.glyphs, width)
+        if session.notice:
+            lines.append(Text(f" {plain(session.notice)}", style="bold"))
         return lines
 
     def _paint_facts(self, width: int) -> list[Text]:
-        unit, glyphs, palette = self.unit, self.lowmem.glyphs, self.lowmem.palette
+        unit, glyphs, palette = self.unit, self.session.glyphs, self.session.palette
         lines = []
         if self.app.size.height < SHORT:
             lines += unit_page.identity(unit, self.verdict, glyphs)
         lines += [unit_page.heading("MEMORY", width, palette), *unit_page.memory(unit, glyphs)]
-        snapshot, history = self.lowmem.snapshot, history_of(self.app)
+        snapshot, history = self.session.snapshot, self.session.memory
         if fates := list(forecast.fates(unit, snapshot, history, self.changes)):
             lines += [unit_page.heading("IF IT DIES", width, palette), *fates]
         known = self._known.get(self.unit_name)

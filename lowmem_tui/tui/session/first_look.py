@@ -28,8 +28,8 @@ class Early:
     """The thread that talks to the backend, and the first look in it."""
 
     def __init__(self, backend: Backend) -> None:
-        self.hands = ThreadPoolExecutor(1, "backend")
-        self.look = self.hands.submit(see, backend)
+        self.executor = ThreadPoolExecutor(1, "backend")
+        self.look = self.executor.submit(see, backend)
 
     def wait(self, seconds: float = HEAD_START) -> None:
         """Let the look have the processor to itself."""
@@ -37,4 +37,4 @@ class Early:
 
     def end(self) -> None:
         """Wait for the call that is under way; there is no other afterwards."""
-        self.hands.shutdown(wait=True, cancel_futures=True)
+        self.executor.shutdown(wait=True, cancel_futures=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from array import array
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +26,7 @@ BOX = ""
 """The name under which RAM and swap of the whole machine are kept, with the units' limits."""
 
 
-class History:
+class MemoryHistory:
     """A ring of spans for every unit, the most it held in each, in KiB: 240 bytes a unit.
 
     A second one for units with a limit: what of it no file takes back (anon + shmem), in RAM and
@@ -130,11 +129,3 @@ def _put(rows: dict[str, array[int]], name: str, place: int, held: int) -> None:
     held = min(held >> 10, _UNKNOWN - 1)
     if row[place] == _UNKNOWN or row[place] < held:
         row[place] = held
-
-
-_kept: WeakKeyDictionary[object, History] = WeakKeyDictionary()
-
-
-def history_of(app: object) -> History:
-    """Return the app's history; whoever sees a snapshot adds it."""
-    return _kept.setdefault(app, History())

@@ -19,7 +19,7 @@ NEAR = 0.9
 """Whoever is killed above this part of its limit has needed all of it, and more."""
 
 
-class Needs:
+class Peaks:
     """Bytes of RAM, page cache apart."""
 
     def __init__(self) -> None:

@@ -13,20 +13,26 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lowmem_tui.model.change import Change, State
+    from lowmem_tui.model.ports import Backend
     from lowmem_tui.model.setup import Wishes
     from lowmem_tui.model.snapshot import Snapshot
-    from lowmem_tui.tui.app import LowmemApp
+    from lowmem_tui.tui.session.backend_thread import BackendThread
+    from lowmem_tui.tui.session.ports import Screens
+    from lowmem_tui.tui.session.trials import Trials
 
 
 def _states(changes: Sequence[Change]) -> list[tuple[str, State]]:
     return [(change.id, change.state) for change in changes]
 
 
-class Guide:
+class SetupSession:
     """All steps; they are looked at one after the other, in the backend's thread."""
 
-    def __init__(self, app: LowmemApp) -> None:
-        self._app = app
+    def __init__(
+        self, backend: Backend, thread: BackendThread, trials: Trials, screens: Screens
+    ) -> None:
+        self._backend, self._thread = backend, thread
+        self._trials, self._screens = trials, screens
         self.parts: list[Part] = []
         self.trouble = ""
         """Why there are no steps."""
@@ -44,18 +50,17 @@ class Guide:
         self._queue: list[Part] = []
         self._working = False
 
-    async def begin(self) -> None:
-        """Get the steps, and look at each."""
-        app = self._app
-        backend = app.backend
+    async def begin(self, snapshot: Snapshot | None) -> None:
+        """Get the steps, and look at each; ``snapshot`` is the newest, if there is one."""
+        run, backend = self._thread.run, self._backend
         try:
-            self.before = app.snapshot or await app.run_blocking(backend.look)
-            self.parts = [Part(step) for step in await app.run_blocking(backend.steps)]
+            self.before = snapshot or await run(backend.look)
+            self.parts = [Part(step) for step in await run(backend.steps)]
         except (LowmemError, OSError) as error:
             self.trouble = str(error)
         # Where the history cannot be read, nothing can be added to it either.
         with contextlib.suppress(LowmemError):
-            changes = await app.run_blocking(backend.history)
+            changes = await run(backend.history)
             self._earlier = frozenset(change.id for change in changes)
             self._known = _states(changes)
         self.begun = True
@@ -64,7 +69,7 @@ class Guide:
 
     def follow_trial(self) -> bool:
         """Take note of which steps the trial that runs is of; tell whether that is news."""
-        trials = self._app.trials
+        trials = self._trials
         running = trials.running
         before = [part.on_trial for part in self.parts]
         for part in self.parts:
@@ -78,7 +83,7 @@ class Guide:
         if not self.begun:
             return
         try:
-            known = _states(await self._app.run_blocking(self._app.backend.history))
+            known = _states(await self._thread.run(self._backend.history))
         except LowmemError:
             return
         if known != self._known:
@@ -91,7 +96,7 @@ class Guide:
         self._queue = [*parts, *waiting] if first else [*waiting, *parts]
         if self._queue and not self._working:
             self._working = True
-            self._app.run_worker(self._work(), name="setup")
+            self._screens.start(self._work(), name="setup")
 
     async def _work(self) -> None:
         try:
@@ -105,7 +110,7 @@ class Guide:
         part.looking = True
         self._tell()
         try:
-            part.look, part.trouble = await self._app.run_blocking(part.step.look), ""
+            part.look, part.trouble = await self._thread.run(part.step.look), ""
             part.kept = await self._kept(part)
         except (LowmemError, OSError) as error:
             part.look, part.trouble = None, str(error)
@@ -119,13 +124,13 @@ class Guide:
         if not own:
             return {}
         try:
-            left = await self._app.run_blocking(part.step.plan, own)
+            left = await self._thread.run(part.step.plan, own)
         except LowmemError:
             return {}
         return own if left.empty else {}
 
     def _tell(self) -> None:
-        self._app.screen.post_message(StepLooked())
+        self._screens.announce(StepLooked())
 
     # Going through them
 
@@ -150,11 +155,3 @@ class Guide:
     def ours(self, changes: Sequence[Change]) -> list[Change]:
         """Return the changes that were made since the set-up was opened, the oldest first."""
         return [change for change in reversed(changes) if change.id not in self._earlier]
-
-
-def guide_of(app: LowmemApp) -> Guide:
-    """Return the guide of this session; the first time it begins to look."""
-    if app.guide is None:
-        app.guide = Guide(app)
-        app.run_worker(app.guide.begin(), name="guide")
-    return app.guide

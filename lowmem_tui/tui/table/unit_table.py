@@ -11,7 +11,8 @@ from textual.message import Message
 
 from lowmem_tui.tui.table.columns import NAME, lay_out
 from lowmem_tui.tui.table.rows import Kind, Row, View
-from lowmem_tui.tui.widgets.lines import Line, Lines, fit
+from lowmem_tui.tui.terminal.cells import fit
+from lowmem_tui.tui.widgets.lines import Line, Lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

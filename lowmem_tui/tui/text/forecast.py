@@ -24,17 +24,17 @@ if TYPE_CHECKING:
     from lowmem_tui.model.snapshot import Situation, Snapshot, Unit
     from lowmem_tui.model.unit import Key, Value
     from lowmem_tui.policy.budget import Advice
-    from lowmem_tui.tui.app import LowmemApp
-    from lowmem_tui.tui.session.memory_history import History
+    from lowmem_tui.tui.session.memory_history import MemoryHistory
+    from lowmem_tui.tui.session.session import Session
 
 BESIDE = 6
 """Kills that the review compares."""
 
 
-def limits(app: LowmemApp, snapshot: Snapshot) -> list[Advice]:
+def limits(session: Session, snapshot: Snapshot) -> list[Advice]:
     """Return a MemoryMax for the business units that run, as the set-up would propose them."""
-    tiers = {name: app.verdict(name).tier for name, u in snapshot.units.items() if u.usage}
-    return limits_advised(app.needs.into(snapshot), tiers, app.rules)
+    tiers = {name: session.verdict(name).tier for name, u in snapshot.units.items() if u.usage}
+    return limits_advised(session.peaks.into(snapshot), tiers, session.rules)
 
 
 def row(text: str) -> Text:
@@ -81,7 +81,7 @@ def _order(found: Prediction) -> list[tuple[int, Goes]]:
     return [(kill.victim.pid, kill.goes) for kill in found.kills]
 
 
-def reach(unit: Unit, snapshot: Snapshot, history: History) -> Reach | None:
+def reach(unit: Unit, snapshot: Snapshot, history: MemoryHistory) -> Reach | None:
     """Return how far the limit is that a unit meets first: its own, or a slice's above it.
 
     None where there is none.
@@ -95,7 +95,7 @@ def reach(unit: Unit, snapshot: Snapshot, history: History) -> Reach | None:
     return _reach(unit, snapshot, history)
 
 
-def _reach(unit: Unit, snapshot: Snapshot, history: History) -> Reach | None:
+def _reach(unit: Unit, snapshot: Snapshot, history: MemoryHistory) -> Reach | None:
     memory = unit.usage.memory if unit.usage else None
     if unit.usage is None or memory is None or not isinstance(memory.max, int):
         return None
@@ -105,7 +105,7 @@ def _reach(unit: Unit, snapshot: Snapshot, history: History) -> Reach | None:
     return Reach(unit.name, budget.held(unit), memory.max, pace, spare, never)
 
 
-def reaches(snapshot: Snapshot, history: History) -> list[Reach]:
+def reaches(snapshot: Snapshot, history: MemoryHistory) -> list[Reach]:
     """Return how far the machine and each limited unit are from their limits, nearest first."""
     found = [
         r for name in limited(snapshot) if (r := _reach(snapshot.units[name], snapshot, history))
@@ -120,7 +120,7 @@ def reaches(snapshot: Snapshot, history: History) -> list[Reach]:
 def fates(
     unit: Unit,
     snapshot: Snapshot | None,
-    history: History,
+    history: MemoryHistory,
     staged: Mapping[Key, Value] | None = None,
 ) -> Iterator[Text]:
     """Yield what becomes of a unit that dies, now and with what is staged, and how far that is."""

@@ -9,8 +9,8 @@ from rich.text import Text
 from lowmem_tui.model.plan import Phase, When
 from lowmem_tui.model.text import plain
 from lowmem_tui.tui.terminal.palette import BAD
+from lowmem_tui.tui.text.diff import difference
 from lowmem_tui.tui.text.unit_page import heading
-from lowmem_tui.tui.widgets.diff import difference
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Sequence

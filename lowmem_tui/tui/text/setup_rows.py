@@ -10,10 +10,10 @@ from rich.text import Text
 from lowmem_tui.model.setup import Severity
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.setup_part import ON_TRIAL, WORTH_A_WORD, Stand
+from lowmem_tui.tui.terminal.cells import fit
 from lowmem_tui.tui.terminal.palette import BAD
+from lowmem_tui.tui.text.item_row import ItemRow
 from lowmem_tui.tui.text.unit_page import heading
-from lowmem_tui.tui.widgets.lines import fit
-from lowmem_tui.tui.widgets.picker import Row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -50,7 +50,7 @@ SEVERITIES = {
 # --- the list of steps --------------------------------------------------------------------------
 
 
-def steps(parts: Sequence[Part], width: int, palette: Palette) -> Iterator[Row]:
+def steps(parts: Sequence[Part], width: int, palette: Palette) -> Iterator[ItemRow]:
     """Yield a line for each step: its title, how it stands, what was found."""
     # What was found is told whole below the list; of the titles there is no other place.
     room = max(12, width * 3 // 8, width - BESIDE - LEAST_FOUND)
@@ -63,7 +63,7 @@ def steps(parts: Sequence[Part], width: int, palette: Palette) -> Iterator[Row]:
         text.append(f" {_cell(part.words, STATE)}", style)
         if width >= NARROW:
             text.append(f"  {plain(part.found)}")
-        yield Row(text, index)
+        yield ItemRow(text, index)
 
 
 def _cell(text: str, width: int) -> str:
@@ -73,30 +73,30 @@ def _cell(text: str, width: int) -> str:
 # --- the page of one step -----------------------------------------------------------------------
 
 
-def page(part: Part, width: int, palette: Palette) -> Iterator[Row]:
+def page(part: Part, width: int, palette: Palette) -> Iterator[ItemRow]:
     """Yield what a step is about, what is proposed, what was found, and what is left to do."""
-    yield Row(Text(f" {plain(part.step.about, 4000)}"))
+    yield ItemRow(Text(f" {plain(part.step.about, 4000)}"))
     look = part.look
     if part.on_trial:
-        yield Row(Text(f" {ON_TRIAL}", style="bold"))
+        yield ItemRow(Text(f" {ON_TRIAL}", style="bold"))
     if part.trouble:
-        yield Row(Text(f" ! {plain(part.trouble, 2000)}", style=BAD))
+        yield ItemRow(Text(f" ! {plain(part.trouble, 2000)}", style=BAD))
     if look is None:
         if not part.trouble:
-            yield Row(Text(" Looking…"))
+            yield ItemRow(Text(" Looking…"))
         return
     # What is asked comes before what led to it: on a small screen that alone fills the page.
     if look.items:
-        yield Row(heading(_proposed(part), width, palette))
+        yield ItemRow(heading(_proposed(part), width, palette))
         yield from items(part, width)
     if look.facts or look.absent:
-        yield Row(heading("FOUND", width, palette))
+        yield ItemRow(heading("FOUND", width, palette))
     if look.absent:
-        yield Row(Text(f" - {plain(look.absent, 2000)}", style="bold"))
+        yield ItemRow(Text(f" - {plain(look.absent, 2000)}", style="bold"))
     for fact in look.facts:
-        yield Row(Text(f" - {plain(fact, 2000)}"))
+        yield ItemRow(Text(f" - {plain(fact, 2000)}"))
     if look.by_hand:
-        yield Row(heading("BY HAND: THE PROGRAM CANNOT DO THIS", width, palette))
+        yield ItemRow(heading("BY HAND: THE PROGRAM CANNOT DO THIS", width, palette))
         for words in look.by_hand:
             yield from _lines(words)
     # What only says again that an item is not as it might be is not told twice.
@@ -109,7 +109,7 @@ def page(part: Part, width: int, palette: Palette) -> Iterator[Row]:
     ]
     notes = [finding for finding in look.findings if finding.severity is Severity.NOTE]
     if told or notes:
-        yield Row(heading("WHAT IS WRONG" if told else "WORTH KNOWING", width, palette))
+        yield ItemRow(heading("WHAT IS WRONG" if told else "WORTH KNOWING", width, palette))
     rank = list(Severity).index
     for finding in (*sorted(told, key=lambda f: -rank(f.severity)), *notes):
         yield from _finding(finding)
@@ -122,22 +122,22 @@ def _proposed(part: Part) -> str:
     return f"PROPOSED: {count} TO DO"
 
 
-def _lines(words: str) -> Iterator[Row]:
+def _lines(words: str) -> Iterator[ItemRow]:
     """Yield a text of several lines as it stands: it may be a file's."""
     first, *rest = words.splitlines() or [""]
-    yield Row(Text(f" - {plain(first, 2000)}"))
+    yield ItemRow(Text(f" - {plain(first, 2000)}"))
     for line in rest:
-        yield Row(Text(f"     {plain(line, 2000)}"))
+        yield ItemRow(Text(f"     {plain(line, 2000)}"))
 
 
-def _finding(finding: Finding) -> Iterator[Row]:
+def _finding(finding: Finding) -> Iterator[ItemRow]:
     bad = finding.severity in {Severity.WARNING, Severity.PROBLEM}
     subject = f"{plain(finding.subject)}: " if finding.subject not in finding.text else ""
     words = f" ! {SEVERITIES[finding.severity]}: {subject}{plain(finding.text, 2000)}"
-    yield Row(Text(words, style="bold" if bad else ""))
+    yield ItemRow(Text(words, style="bold" if bad else ""))
 
 
-def items(part: Part, width: int) -> Iterator[Row]:
+def items(part: Part, width: int) -> Iterator[ItemRow]:
     """Yield the items: taken or not, what it is about, what it is now and is to be."""
     shown = part.items
     titles = max((len(plain(item.title)) for item in shown), default=0)
@@ -148,11 +148,13 @@ def items(part: Part, width: int) -> Iterator[Row]:
     for index, item in enumerate(shown):
         first = f" {mark(part, item)} "
         if width < NARROW:
-            yield Row(Text(first + plain(item.title), no_wrap=True), index)
-            yield Row(Text(f"     {_change(part, item, 0)}", no_wrap=True), index)
+            yield ItemRow(Text(first + plain(item.title), no_wrap=True), index)
+            yield ItemRow(Text(f"     {_change(part, item, 0)}", no_wrap=True), index)
         else:
             change = _change(part, item, nows)
-            yield Row(Text(f"{first}{_cell(item.title, titles)}  {change}", no_wrap=True), index)
+            yield ItemRow(
+                Text(f"{first}{_cell(item.title, titles)}  {change}", no_wrap=True), index
+            )
 
 
 def mark(part: Part, item: Item) -> str:

@@ -13,7 +13,7 @@ from lowmem_tui.model.unit import MEMORY_KEYS, Key
 from lowmem_tui.policy.setting_advice import TIER_NAMES
 from lowmem_tui.tui.session.memory_history import SPAN
 from lowmem_tui.tui.terminal.palette import BAD
-from lowmem_tui.tui.widgets.sparkline import BLOCKS, PLAIN, sparkline
+from lowmem_tui.tui.text.sparkline import BLOCKS, PLAIN, sparkline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from lowmem_tui.model.unit import UnitProperties, Value
     from lowmem_tui.model.usage import Memory, Process, Stall, UnitUsage
     from lowmem_tui.policy.classify import Verdict
-    from lowmem_tui.tui.session.memory_history import History
+    from lowmem_tui.tui.session.memory_history import MemoryHistory
     from lowmem_tui.tui.terminal.glyphs import Glyphs
     from lowmem_tui.tui.terminal.palette import Palette
 
@@ -77,7 +77,7 @@ def state(unit: Unit, glyphs: Glyphs) -> Text:
     return text
 
 
-def line_of_memory(unit: Unit, history: History, glyphs: Glyphs, width: int) -> list[Text]:
+def line_of_memory(unit: Unit, history: MemoryHistory, glyphs: Glyphs, width: int) -> list[Text]:
     """Return the bar against the limit, and the line of the last minutes."""
     usage = unit.usage
     if usage is None:
@@ -98,7 +98,9 @@ def line_of_memory(unit: Unit, history: History, glyphs: Glyphs, width: int) -> 
     return [text.append(f"  {past}")] if past else [text]
 
 
-def history_line(history: History, name: str, held: int | None, glyphs: Glyphs, width: int) -> str:
+def history_line(
+    history: MemoryHistory, name: str, held: int | None, glyphs: Glyphs, width: int
+) -> str:
     """Return the memory of the last minutes as a row of bars with its least and greatest.
 
     ``held`` is what it holds now: of each span the most is kept.

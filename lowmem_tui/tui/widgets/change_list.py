@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.segment import Segment
 from textual.binding import Binding, BindingType
@@ -11,7 +11,8 @@ from textual.binding import Binding, BindingType
 from lowmem_tui.model.change import KEPT
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.change_text import did
-from lowmem_tui.tui.widgets.lines import Lines, fit
+from lowmem_tui.tui.terminal.cells import fit
+from lowmem_tui.tui.widgets.lines import Lines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from textual import events
 
     from lowmem_tui.model.change import Change
-    from lowmem_tui.tui.app import LowmemApp
+    from lowmem_tui.tui.session.session import Session
     from lowmem_tui.tui.widgets.lines import Line
 
 NARROW = 60
@@ -41,8 +42,9 @@ class ChangeList(Lines):
         Binding("end,G", "move(9999)", "Last", show=False),
     ]
 
-    def __init__(self) -> None:
+    def __init__(self, session: Session) -> None:
         super().__init__()
+        self._session = session
         self._changes: Sequence[Change] = ()
         self._index = 0
         self._top = 0
@@ -81,7 +83,7 @@ class ChangeList(Lines):
         return max(1, self.size.height // EACH)
 
     def _draw(self, change: Change, width: int, *, on: bool) -> list[Line]:
-        palette = cast("LowmemApp", self.app).palette
+        palette = self._session.palette
         # In force: bold. That the others are not is said in words, too.
         usual = palette.strong if change.state in KEPT else palette.plain
         style = palette.cursor if on else usual

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from textual.widgets import Input
 
     from lowmem_tui.model.unit import Key
+    from lowmem_tui.tui.terminal.glyphs import Glyphs
 
 NAME_WIDTH = 15
 NOW_WIDTH = 10
@@ -99,7 +100,7 @@ class Field(Widget):
     class Reverted(Typed):
         """What was asked for here is to be taken back."""
 
-    def __init__(self, key: Key, text: str) -> None:
+    def __init__(self, glyphs: Glyphs, key: Key, text: str) -> None:
         super().__init__()
         self.key = key
         self.now = ""
@@ -108,8 +109,8 @@ class Field(Widget):
         self.advice = ""
         self.entry = Entry(key, text)
         self._known_text = text
-        self._label = Prose(self._paint_label, classes="label")
-        self._advice = Prose(self._paint_advice, classes="advice")
+        self._label = Prose(glyphs, self._paint_label, classes="label")
+        self._advice = Prose(glyphs, self._paint_advice, classes="advice")
 
     def compose(self) -> ComposeResult:
         """Lay the row out."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple
 
 from rich.text import Text
 from textual.message import Message
@@ -26,8 +26,7 @@ if TYPE_CHECKING:
 
     from textual.app import ComposeResult
 
-    from lowmem_tui.tui.app import LowmemApp
-    from lowmem_tui.tui.terminal.palette import Palette
+    from lowmem_tui.tui.session.session import Session
 
 ROOM_FOR_ADVICE = 65
 """The style sheet shows none on a narrower screen."""
@@ -72,31 +71,31 @@ class Form(Widget):
 
     def __init__(
         self,
+        session: Session,
         units: tuple[str, ...],
         keys: tuple[Key, ...],
         staged: Mapping[str, Mapping[Key, str | None]],
         ram: int,
-        palette: Palette,
         decided: Callable[[Key, tuple[Edit, ...]], None],
     ) -> None:
         """``decided`` stages a setting, or takes it back for the units that have no edit of it."""
         super().__init__()
         self._decided = decided
-        self._palette = palette
+        self._session = session
         self._units = units
         self._staged = {unit: dict(staged[unit]) for unit in units}
         self._ours: dict[str, Mapping[Key, str]] = {}
         self._beside: dict[Key, Beside] = {}
         self._ram = ram
         self._here: Key | None = None
-        self._fields = {key: Field(key, self._stands(key)) for key in keys}
-        self._hint = Prose(self._paint_hint, classes="hint")
+        self._fields = {key: Field(session.glyphs, key, self._stands(key)) for key in keys}
+        self._hint = Prose(session.glyphs, self._paint_hint, classes="hint")
 
     def compose(self) -> ComposeResult:
         """Lay the form out."""
         if not self._fields:
             return
-        yield Prose(self._paint_title)
+        yield Prose(self._session.glyphs, self._paint_title)
         yield from self._fields.values()
         yield self._hint
 
@@ -246,7 +245,7 @@ class Form(Widget):
             title += "ADVICE"
         elif width < len(title):
             title = f" {'SETTING':<{NAME_WIDTH}}SET TO"
-        return [Text(f"{title:<{width}}", style=self._palette.header, no_wrap=True)]
+        return [Text(f"{title:<{width}}", style=self._session.palette.header, no_wrap=True)]
 
     def _paint_hint(self, _: int) -> list[Text]:
         errors = self.errors
@@ -283,11 +282,7 @@ class Form(Widget):
                 return f"{plain(text)} is what our file sets. Empty the field to drop that."
             return f"{ABOUT[key]}."
         done = asked == {edit.unit: edit.value for edit in wish.edits}
-        then = (
-            cast("LowmemApp", self.app).trials.fate(wish.edits)
-            if done
-            else f"Enter stages it; {NOT_YET}."
-        )
+        then = self._session.trials.fate(wish.edits) if done else f"Enter stages it; {NOT_YET}."
         if len(self._units) > 1:
             then = f"For {len(wish.edits)} of {len(self._units)} units. {then}"
         if not text:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.segment import Segment
 from textual.binding import Binding, BindingType
@@ -11,7 +11,8 @@ from textual.binding import Binding, BindingType
 from lowmem_tui.model.incident import Ending, Kind
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.incidents import text as incident_words
-from lowmem_tui.tui.widgets.lines import Lines, fit
+from lowmem_tui.tui.terminal.cells import fit
+from lowmem_tui.tui.widgets.lines import Lines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from textual import events
 
     from lowmem_tui.model.incident import Incident
-    from lowmem_tui.tui.app import LowmemApp
+    from lowmem_tui.tui.session.session import Session
     from lowmem_tui.tui.widgets.lines import Line
 
 NARROW = 60
@@ -45,8 +46,9 @@ class IncidentList(Lines):
         Binding("end,G", "move(9999)", "Last", show=False),
     ]
 
-    def __init__(self) -> None:
+    def __init__(self, session: Session) -> None:
         super().__init__()
+        self._session = session
         self._incidents: Sequence[Incident] = ()
         self._index = 0
         self._top = 0
@@ -85,8 +87,7 @@ class IncidentList(Lines):
         self.show([*drawn, *[blank] * (height - len(drawn))])
 
     def _draw(self, incident: Incident, name: int, width: int, *, on: bool) -> Line:
-        app = cast("LowmemApp", self.app)
-        palette, more = app.palette, app.glyphs.more
+        palette, more = self._session.palette, self._session.glyphs.more
         shape = "%m-%d %H:%M" if width < NARROW else "%Y-%m-%d %H:%M:%S"
         when = time.strftime(shape, time.localtime(incident.time))
         whom = fit(plain(incident_words.whom(incident).removesuffix(".service"), name), name)

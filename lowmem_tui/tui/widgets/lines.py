@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from textual.geometry import Region, Size
@@ -24,17 +23,6 @@ def line(*parts: str | tuple[str, Style]) -> Line:
         Segment(part, PLAIN) if isinstance(part, str) else Segment(part[0], part[1])
         for part in parts
     )
-
-
-def fit(text: str, width: int, more: str = "") -> str:
-    """Return the text as wide as asked; ``more`` stands for what had to go."""
-    if text.isascii():
-        if len(text) <= width:
-            return text.ljust(width)
-        return (text[: width - len(more)] + more)[:width]
-    if cell_len(text) <= width:
-        return set_cell_size(text, width)
-    return (set_cell_size(text, max(0, width - len(more))) + more)[:width]
 
 
 class Lines(Widget):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 
@@ -10,29 +10,26 @@ from lowmem_tui.model.text import plain
 from lowmem_tui.tui.widgets.prose import Prose
 
 if TYPE_CHECKING:
-    from lowmem_tui.tui.app import LowmemApp
+    from lowmem_tui.tui.session.session import Session
 
 TITLE = "Found at the start. Esc takes this away; H shows the history."
 
 
 class News(Prose):
-    """``app.news`` below the header; it takes no room when there is none."""
+    """``session.news`` below the header; it takes no room when there is none."""
 
     DEFAULT_CSS = "News { height: auto; max-height: 40%; }"
 
-    def __init__(self) -> None:
-        super().__init__(self._write)
+    def __init__(self, session: Session) -> None:
+        super().__init__(session.glyphs, self._write)
+        self._session = session
 
     def follow(self) -> None:
         """Show what is there now."""
-        self.display = bool(self._lowmem.news)
+        self.display = bool(self._session.news)
         self.repaint()
 
-    @property
-    def _lowmem(self) -> LowmemApp:
-        return cast("LowmemApp", self.app)
-
     def _write(self, _: int) -> list[Text]:
-        palette, news = self._lowmem.palette, self._lowmem.news
+        palette, news = self._session.palette, self._session.news
         sentences = (Text(f" ! {plain(sentence, 2000)}", style=palette.strong) for sentence in news)
         return [Text(f" {TITLE}", style=palette.badge), *sentences]

@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, cast
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.segment import Segment
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
-from lowmem_tui.tui.widgets.lines import Lines, fit
+from lowmem_tui.tui.terminal.cells import fit
+from lowmem_tui.tui.widgets.lines import Lines
 from lowmem_tui.tui.widgets.prose import hang
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from rich.text import Text
     from textual import events
 
-    from lowmem_tui.tui.app import LowmemApp
+    from lowmem_tui.tui.session.session import Session
+    from lowmem_tui.tui.text.item_row import ItemRow
     from lowmem_tui.tui.widgets.lines import Line
-
-
-class Row(NamedTuple):
-    """A paragraph, or a line (``no_wrap``); one item may have several."""
-
-    text: Text
-    item: int | None = None
-    """The item's number, counted from 0; None for what is only read."""
 
 
 class Picker(Lines):
@@ -49,11 +42,12 @@ class Picker(Lines):
     class Chosen(Message):
         """The item below the cursor was clicked."""
 
-    def __init__(self, write: Callable[[int], Iterable[Row]]) -> None:
+    def __init__(self, session: Session, write: Callable[[int], Iterable[ItemRow]]) -> None:
         """``write`` makes the rows for a width."""
         super().__init__()
+        self._session = session
         self._write = write
-        self._rows: list[Row] = []
+        self._rows: list[ItemRow] = []
         """Each as it is on the screen."""
         self._top = 0
         self._begun = False
@@ -121,19 +115,19 @@ class Picker(Lines):
         blank: Line = (Segment(" " * width),)
         self.show([*drawn, *[blank] * (height - len(drawn))])
 
-    def _draw(self, row: Row, width: int) -> Line:
-        app = cast("LowmemApp", self.app)
+    def _draw(self, row: ItemRow, width: int) -> Line:
+        more, palette = self._session.glyphs.more, self._session.palette
         if row.item is not None and row.item == self.index:
-            return (Segment(fit(row.text.plain, width, app.glyphs.more), app.palette.cursor),)
+            return (Segment(fit(row.text.plain, width, more), palette.cursor),)
         text = row.text.copy()
         text.end = ""
         text.stylize_before(text.style)
         if text.cell_len > width:
             text.truncate(width - 1, overflow="crop")
-            text.append(app.glyphs.more)
+            text.append(more)
         else:
             text.pad_right(width - text.cell_len)
-        return tuple(text.render(app.console))
+        return tuple(text.render(self.app.console))
 
     # Moving
 

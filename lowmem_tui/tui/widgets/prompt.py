@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, ClassVar
 from rich.cells import cell_len
 from textual.message import Message
 
+from lowmem_tui.tui.terminal.cells import fit
 from lowmem_tui.tui.terminal.pastes import first_line
-from lowmem_tui.tui.widgets.lines import Lines, fit, line
+from lowmem_tui.tui.widgets.lines import Lines, line
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 from textual.geometry import Region
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from textual.geometry import Size
 
-    from lowmem_tui.tui.app import LowmemApp
+    from lowmem_tui.tui.terminal.glyphs import Glyphs
 
 _LABEL = re.compile(r" *(?:[!+-] |\S+ {2,})?")
 
@@ -27,9 +27,10 @@ class Prose(Widget):
     DEFAULT_CSS = "Prose { height: auto; }"
 
     def __init__(
-        self, paint: Callable[[int], Sequence[Text]] = lambda _: (), *, classes: str | None = None
+        self, glyphs: Glyphs, paint: Callable[[int], Sequence[Text]], *, classes: str | None = None
     ) -> None:
         super().__init__(classes=classes)
+        self._more = glyphs.more
         self._paint = paint
         self._width = 0
         self._lines: list[Text] = []
@@ -68,14 +69,13 @@ class Prose(Widget):
 
     def _wrapped(self, width: int) -> list[Text]:
         console = self.app.console
-        more = cast("LowmemApp", self.app).glyphs.more
         lines: list[Text] = []
         for text in self._paint(width):
             shown = text.copy()
             if shown.no_wrap:
                 if shown.cell_len > width:
                     shown.truncate(width - 1, overflow="crop")
-                    shown.append(more)
+                    shown.append(self._more)
                 lines.append(shown)
             else:
                 lines.extend(hang(shown, width, console))

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 
 from lowmem_tui.model.text import plain
-from lowmem_tui.tui.session.trials import in_one_line
-from lowmem_tui.tui.widgets.lines import fit
+from lowmem_tui.tui.terminal.cells import fit
+from lowmem_tui.tui.text.trial import in_one_line
 from lowmem_tui.tui.widgets.prose import Prose, hang
 
 if TYPE_CHECKING:
-    from lowmem_tui.tui.app import LowmemApp
+    from lowmem_tui.tui.session.session import Session
 
 
 class TrialLine(Prose):
@@ -20,19 +20,20 @@ class TrialLine(Prose):
 
     DEFAULT_CSS = "TrialLine { dock: top; }"
 
-    def __init__(self) -> None:
-        super().__init__(self._write)
+    def __init__(self, session: Session) -> None:
+        super().__init__(session.glyphs, self._write)
+        self._session = session
 
     def follow(self) -> None:
         """Show how long the trial has yet; or how the last one ended, until it is read."""
-        self.display = cast("LowmemApp", self.app).trials.in_sight
+        self.display = self._session.trials.in_sight
         self.repaint()
 
     def _write(self, width: int) -> list[Text]:
-        app = cast("LowmemApp", self.app)
-        if (running := app.trials.running) is not None:
-            lines = [plain(f" {in_one_line(app, running)}", width)]
+        session = self._session
+        if (running := session.trials.running) is not None:
+            lines = [plain(f" {in_one_line(session, running)}", width)]
         else:
-            end = Text(f" {plain(app.trials.end)}")
-            lines = [line.plain for line in hang(end, width, app.console)]
-        return [Text(fit(line, width), app.palette.badge, no_wrap=True) for line in lines]
+            end = Text(f" {plain(session.trials.end)}")
+            lines = [line.plain for line in hang(end, width, self.app.console)]
+        return [Text(fit(line, width), session.palette.badge, no_wrap=True) for line in lines]

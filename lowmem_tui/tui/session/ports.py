@@ -1,0 +1,33 @@
+"""What a session asks of whoever shows its screens; the app is that."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from lowmem_tui.tui.session.messages import Announcement
+
+
+class Screens(Protocol):
+    """The screens, and the event loop that they live in."""
+
+    @property
+    def leaving(self) -> bool:
+        """Whether the program is about to end: no screen shows anything any more."""
+
+    def announce(self, news: Announcement) -> None:
+        """Hand a message to the screens that it is for."""
+
+    def start(self, work: Coroutine[object, object, None], name: str = "") -> None:
+        """Do this beside everything else; an error in it ends the program."""
+
+    def open_review(self, *, instead: bool = False) -> None:
+        """Show the trial, if one runs, else what the staged edits would do.
+
+        ``instead``: in the place of the screen in front.
+        """
+
+    def open_setup(self, step: str = "") -> None:
+        """Show the guided set-up, one step of it at once."""

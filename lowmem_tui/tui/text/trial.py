@@ -1,0 +1,38 @@
+"""What is to be said of a trial that runs, or ran last."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lowmem_tui.model.change import Trial
+    from lowmem_tui.tui.session.session import Session
+
+
+def in_one_line(session: Session, trial: Trial) -> str:
+    """Return how long a trial has yet, and what is worst; else how it is ended."""
+    left = f"Trial: {trial.left:.0f} s left"
+    for worst in (*danger(session), *harm(session, trial)):
+        return f"{left}, F8. {worst}"
+    return f"{left}. F8: y keep, u undo. By {trial.by}"
+
+
+def harm(session: Session, trial: Trial) -> Iterator[str]:
+    """Yield what it may have killed since a trial began, or ended; which of its units are down."""
+    if session.snapshot is None:
+        return
+    from lowmem_tui.policy import trial_text
+
+    known, now = session.trials, session.counts()
+    over = known.running is None
+    yield from trial_text.harm(session.snapshot, trial, known.effects, known.before, now, over=over)
+
+
+def danger(session: Session) -> Iterator[str]:
+    """Yield whom it kills, or may, if the trial that runs is taken back now."""
+    if session.snapshot is not None and session.trials.running is not None:
+        from lowmem_tui.policy import trial_text
+
+        yield from trial_text.danger(session.snapshot, session.trials.effects)
