@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from lowmem_tui.host import cgroupfs, machine, tree
 from lowmem_tui.host.reading import ABSENT, keep, read
+from lowmem_tui.host.tasks import Members
 from lowmem_tui.model.amount import INFINITY
 from lowmem_tui.model.settings import CGROUP_FILES
 from lowmem_tui.model.usage import Memory, Pressure, Process, UnitUsage
@@ -14,7 +15,6 @@ from lowmem_tui.model.usage import Memory, Pressure, Process, UnitUsage
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lowmem_tui.host.tasks import Task
     from lowmem_tui.host.tree import Found
     from lowmem_tui.model.amount import Limit
     from lowmem_tui.model.settings import Key
@@ -33,28 +33,25 @@ NEVER_READ = b"?"
 """What no file says: the value of a raw text before the first read."""
 
 
-class Group:
+class Group(Members):
     """A group, its last values, and what has changed since the last ``UnitUsage`` was made.
 
     ``fd`` is kept of memory.current; −1 where it is not: the file is then opened at each tick.
     """
 
     __slots__ = (
-        "changed", "children", "current_raw", "fd", "members_changed", "name", "parent",
-        "path", "peopled", "pressure_raw", "slice", "stat_mark", "swap_due", "swap_raw", "tasks",
-        "usage", "values", "visits",
+        "changed", "children", "current_raw", "fd", "name", "parent", "peopled", "pressure_raw",
+        "slice", "stat_mark", "swap_due", "usage", "values", "visits",
     )  # fmt: skip
 
     def __init__(self, found: Found) -> None:
+        super().__init__(found.path, NEVER_READ)
         self.name = found.name
-        self.path = found.path
         self.slice = found.slice
         self.parent: Group | None = None
         self.children: list[Group] = []
-        self.tasks: dict[int, Task] = {}
         self.fd = -1
         self.current_raw: bytes | None = NEVER_READ
-        self.swap_raw: bytes | None = NEVER_READ
         self.swap_due = True
         self.pressure_raw: bytes | None = NEVER_READ
         self.stat_mark: bytes | None = NEVER_READ
@@ -63,7 +60,6 @@ class Group:
         """Whether processes live here that we do not see; asked only where we see none."""
         self.visits = 0
         self.changed = True
-        self.members_changed = True
         self.usage: UnitUsage | None = None
 
     def settle(self, parent: Group | None) -> None:

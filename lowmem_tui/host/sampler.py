@@ -327,6 +327,22 @@ class ProcSampler:
         group.visit(self._cgroup, whole=whole)
 
     def _look_at_tasks(self, elapsed: float) -> None:
+        for task in self._read_statm():
+            self._lose(task)
+        for _ in range(_share(len(self._task_turns), elapsed, PERIOD)):
+            task = self._task_turns.popleft()
+            if task.group is not None:
+                self._task_turns.append(task)
+                self._take_turn(task, whole=False)
+        if self._whole or self._watched is not None:
+            for group in list(self._groups.values()):
+                if self._whole or group.name == self._watched:
+                    for task in list(group.tasks.values()):
+                        self._take_turn(task, whole=True)
+        self._whole = False
+
+    def _read_statm(self) -> list[Task]:
+        """Read what changes at each tick; return those that are gone."""
         proc, page_size, pread = self._proc, self._page_size, os.pread
         gone: list[Task] = []
         for task in self._tasks.values():
@@ -343,19 +359,7 @@ class ProcSampler:
                     gone.append(task)
                 if error.errno not in ABSENT:
                     self._failed(f"process {task.pid}", error)
-        for task in gone:
-            self._lose(task)
-        for _ in range(_share(len(self._task_turns), elapsed, PERIOD)):
-            task = self._task_turns.popleft()
-            if task.group is not None:
-                self._task_turns.append(task)
-                self._take_turn(task, whole=False)
-        if self._whole or self._watched is not None:
-            for group in list(self._groups.values()):
-                if self._whole or group.name == self._watched:
-                    for task in list(group.tasks.values()):
-                        self._take_turn(task, whole=True)
-        self._whole = False
+        return gone
 
     def _lose(self, task: Task) -> None:
         """Forget a process that is in the list of pids still: ended since, or not readable."""

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from lowmem_tui.host import procfs
 from lowmem_tui.host.reading import ABSENT, SMALL, each, keep, read
 from lowmem_tui.model.usage import Process
-
-if TYPE_CHECKING:
-    from lowmem_tui.host.groups import Group
 
 YOUNG = 3
 """Visits after the first at which a process may still be turning into what it will be (exec)."""
@@ -29,6 +25,19 @@ FARTHEST = 3 * max(32, 2 * _PROCESSORS) * _PROCESSORS
 each processor a batch (``percpu_counter_batch``, lib/percpu_counter.c)."""
 
 
+class Members:
+    """The processes of a control group, and what they must know of it."""
+
+    __slots__ = ("members_changed", "path", "swap_raw", "tasks")
+
+    def __init__(self, path: str, swap_raw: bytes | None) -> None:
+        self.path = path
+        self.swap_raw = swap_raw
+        """memory.swap.current as it was read last: None where there is no such file."""
+        self.tasks: dict[int, Task] = {}
+        self.members_changed = True
+
+
 class Task:
     """A process, its last values, and the raw texts by which a change is seen.
 
@@ -45,7 +54,7 @@ class Task:
     def __init__(self, pid: int, start: int, process: Process) -> None:
         self.pid = pid
         self.start = start
-        self.group: Group | None = None
+        self.group: Members | None = None
         """None as long as it has none, and once it is forgotten."""
         self.process = process
         self.fd = -1
@@ -70,7 +79,7 @@ class Task:
             if self.group is not None:
                 self.group.members_changed = True
 
-    def settle(self, group: Group, raw: bytes, path: str) -> None:
+    def settle(self, group: Members, raw: bytes, path: str) -> None:
         """Belong to a group; ``raw`` is the cgroup file, ``path`` what it says."""
         if self.group is not None:
             del self.group.tasks[self.pid]
