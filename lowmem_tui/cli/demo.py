@@ -8,8 +8,8 @@ import time
 from typing import TYPE_CHECKING
 
 from lowmem_tui.cli.backend import READ_ONLY, Machine, Records, ServerBackend
-from lowmem_tui.demo import DemoServer
 from lowmem_tui.demo.roster import UPTIME
+from lowmem_tui.demo.server import DemoServer
 from lowmem_tui.host.watcher import Watcher
 from lowmem_tui.model.errors import LowmemError, RefusedError
 from lowmem_tui.model.trial import PATH

@@ -67,8 +67,8 @@ def _witness(options: argparse.Namespace) -> tuple[Witness, float, float | None]
         now = time.time()
         return FileWitness(options.file, now), now, None
     if options.demo:
-        from lowmem_tui.demo import DemoServer
         from lowmem_tui.demo.roster import BOOTED
+        from lowmem_tui.demo.server import DemoServer
 
         server = DemoServer()
         return server.witness, server.sampler.sample().time, BOOTED

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from lowmem_tui.cli import triage
 from lowmem_tui.cli.output import DEMO, talk
 from lowmem_tui.cli.triage import Folder, page
-from lowmem_tui.demo import DemoServer
+from lowmem_tui.demo.server import DemoServer
 from lowmem_tui.model.unit import Unlimited
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""What the demo server's kernel and systemd write down of kills, and who remembers it.
+"""What the demo server's kernel and systemd write down of kills.
 
 The kernel's reports are text, in the words of kernel 6.12, and read by the same parsers as a real
 machine's.
@@ -12,16 +12,13 @@ from typing import TYPE_CHECKING
 from lowmem_tui.demo import roster
 from lowmem_tui.demo.memory import PAGE
 from lowmem_tui.demo.roster import KIB, MIB
-from lowmem_tui.host.logs.kernel_log import Line, last_report, parse
-from lowmem_tui.host.logs.task_table import parse_table
-from lowmem_tui.model.errors import RefusedError
-from lowmem_tui.model.incident import EventKind, Evidence, ReportText, UnitEvent
+from lowmem_tui.host.logs.kernel_log import Line
+from lowmem_tui.model.incident import EventKind, UnitEvent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lowmem_tui.demo.memory import Decision, Memory, Task
-    from lowmem_tui.demo.server import DemoServer
     from lowmem_tui.model.unit import Limit
 
 BOOT = "d" * 32
@@ -61,42 +58,6 @@ class Log:
             (6.2, EventKind.STARTED, ""),
         ):
             self.events.append(UnitEvent(at + after, BOOT_BEFORE, roster.CLOUDCHAT, kind, detail))
-
-
-class DemoWitness:
-    """model.ports.Witness."""
-
-    def __init__(self, server: DemoServer) -> None:
-        self._server = server
-
-    def evidence(self, since: float | None = None) -> Evidence:
-        """Return all that was written down."""
-        with self._server.lock:
-            self._server.advance()
-            init = self._server.init
-            groups = init.memory.groups.values()
-            known = init.log
-            return Evidence(
-                BOOT,
-                tuple(r for r in parse(known.lines) if r.time >= (since or 0)),
-                tuple(e for e in known.events if e.time >= (since or 0)),
-                since=since,
-                now=init.wall_usec() / 1_000_000,
-                booted=roster.BOOTED,
-                running=frozenset(g.name for g in groups if g.tasks),
-                counters={g.name: g.oom_kills for g in groups if g.oom_kills and not g.inner},
-                kills=init.memory.oom_kills,
-            )
-
-    def report(self, reference: str) -> ReportText:
-        """Return a report. Raises RefusedError."""
-        with self._server.lock:
-            newest = list(self._server.init.log.lines)[::-1]
-        places = [line.reference for line in newest]
-        texts = last_report(newest[places.index(reference) :]) if reference in places else ()
-        if not texts:
-            raise RefusedError("This report is no longer in the log: it was rotated away.")
-        return ReportText(texts, parse_table(texts, PAGE))
 
 
 def report_of(memory: Memory, what: Decision) -> list[str]:

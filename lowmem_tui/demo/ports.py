@@ -14,9 +14,10 @@ from lowmem_tui.model.usage import HostUsage, Sample
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from contextlib import AbstractContextManager
 
+    from lowmem_tui.demo.machine import Machine
     from lowmem_tui.demo.memory import Task
-    from lowmem_tui.demo.server import DemoServer
     from lowmem_tui.model.unit import Limit, UnitProperties
     from lowmem_tui.model.usage import UnitUsage
 
@@ -24,15 +25,15 @@ if TYPE_CHECKING:
 class DemoSampler:
     """model.ports.Sampler."""
 
-    def __init__(self, server: DemoServer) -> None:
-        self._server = server
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
         self._last: dict[str, UnitUsage] = {}
 
     def sample(self) -> Sample:
         """Take one sample; what has not changed is the same object as before."""
-        with self._server.lock:
-            elapsed = self._server.advance()
-            memory = self._server.init.memory
+        with self._machine.lock:
+            elapsed = self._machine.advance()
+            memory = self._machine.init.memory
             units = usages(memory)
             for name, new in units.items():
                 old = self._last.get(name)
@@ -69,18 +70,18 @@ class DemoSampler:
 class DemoManager:
     """model.ports.Manager: one connection to the demo server's systemd."""
 
-    def __init__(self, server: DemoServer) -> None:
-        self._server = server
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
         self._units: set[str] = set()
         self._reloaded = False
         self._closed = False
 
     def list_units(self) -> Sequence[ListedUnit]:
         """Return the loaded units."""
-        with self._open() as server:
+        with self._open() as machine:
             found = []
-            for name in server.init.loaded:
-                p = describe(server.init, name)
+            for name in machine.init.loaded:
+                p = describe(machine.init, name)
                 found.append(
                     ListedUnit(p.name, p.description, p.load_state, p.active_state, p.sub_state)
                 )
@@ -88,112 +89,112 @@ class DemoManager:
 
     def list_unit_files(self) -> dict[str, str]:
         """Return the state of each unit file, by name."""
-        with self._open() as server:
-            return server.disk.unit_files()
+        with self._open() as machine:
+            return machine.disk.unit_files()
 
     def properties(self, names: Iterable[str]) -> dict[str, UnitProperties]:
         """Return the properties of units, by the names asked for."""
-        with self._open() as server:
-            return {name: describe(server.init, name) for name in names}
+        with self._open() as machine:
+            return {name: describe(machine.init, name) for name in names}
 
     def reload(self) -> None:
         """Read all unit files anew."""
-        with self._open() as server:
-            server.init.reload()
+        with self._open() as machine:
+            machine.init.reload()
 
     def restart_unit(self, name: str) -> None:
         """Queue a restart; raises ManagerError."""
-        with self._open() as server:
-            server.init.restart(name)
+        with self._open() as machine:
+            machine.init.restart(name)
 
     def reset_failed_unit(self, name: str) -> None:
         """Forget a unit's failure."""
-        with self._open() as server:
-            server.init.reset_failed(name)
+        with self._open() as machine:
+            machine.init.reset_failed(name)
 
     def start_revert_timer(self, name: str, seconds: float, command: Sequence[str]) -> None:
-        """Make systemd run a command after so many seconds (``DemoServer.execute``)."""
-        with self._open() as server:
-            server.init.arm(name, seconds, command)
+        """Make systemd run a command after so many seconds (``Machine.execute``)."""
+        with self._open() as machine:
+            machine.init.arm(name, seconds, command)
 
     def stop_unit(self, name: str) -> None:
         """Queue a stop; a unit that is not loaded is no error."""
-        with self._open() as server:
-            server.init.stop(name)
+        with self._open() as machine:
+            machine.init.stop(name)
 
     def subscribe(self) -> None:
         """Begin to collect signals."""
-        with self._open() as server:
-            server.subscribers.append(self.announce)
+        with self._open() as machine:
+            machine.subscribers.append(self.collect)
 
     def changes(self, timeout: float) -> Changes:
         """Wait for signals, at most ``timeout`` seconds of the real clock, and return them."""
         deadline = time.monotonic() + timeout
-        with self._open() as server:
+        with self._open() as machine:
             while not (self._units or self._reloaded or self._closed):
                 left = deadline - time.monotonic()
                 if left <= 0:
                     break
-                server.news.wait(left)
+                machine.news.wait(left)
             changes = Changes(frozenset(self._units), self._reloaded)
             self._units.clear()
             self._reloaded = False
             return changes
 
-    def announce(self, changes: Changes) -> None:
+    def collect(self, changes: Changes) -> None:
         """Take over signals; the caller holds the lock."""
         self._units |= changes.units
         self._reloaded |= changes.reloaded
 
     def close(self) -> None:
         """Close the connection."""
-        with self._server.lock:
+        with self._machine.lock:
             self._closed = True
-            if self.announce in self._server.subscribers:
-                self._server.subscribers.remove(self.announce)
-            self._server.news.notify_all()
+            if self.collect in self._machine.subscribers:
+                self._machine.subscribers.remove(self.collect)
+            self._machine.news.notify_all()
 
-    def _open(self) -> _Held:
+    def _open(self) -> AbstractContextManager[Machine]:
         if self._closed:
             raise ManagerGoneError("The connection to the demo server is closed.")
-        return _Held(self._server)
+        return self._machine.held()
 
 
 class DemoFiles:
     """model.ports.Files. Whoever runs the demo may write here: it is all in memory."""
 
-    def __init__(self, server: DemoServer) -> None:
-        self._server = server
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
 
     def read(self, path: str) -> str | None:
         """Return the text, None if there is no such file."""
-        with _Held(self._server) as server:
+        with self._machine.held() as machine:
             if path == "/proc/swaps":
-                return server.system.swaps()
-            return server.disk.read(path)
+                return machine.swap.table()
+            return machine.disk.read(path)
 
     def obstacle(self, path: str) -> str:
         """Say why this path must not be written, or ""."""
-        with _Held(self._server) as server:
-            target = server.disk.links.get(path)
+        with self._machine.held() as machine:
+            target = machine.disk.links.get(path)
             return f"{path} is a symbolic link to {target}" if target else ""
 
     def write(self, path: str, text: str) -> None:
         """Write a file."""
-        with _Held(self._server) as server:
-            server.disk.write(path, text)
+        with self._machine.held() as machine:
+            machine.disk.write(path, text)
 
     def edit(self, path: str, text: str, known: str | None) -> None:
         """Write a file that is as it is known."""
-        with _Held(self._server) as server:
-            if server.disk.read(path) != known:
+        with self._machine.held() as machine:
+            if machine.disk.read(path) != known:
                 raise ChangedError(f"{path} was edited meanwhile and is left alone: look at it.")
-            server.disk.write(path, text)
+            machine.disk.write(path, text)
 
     def remove(self, path: str) -> None:
         """Remove a file; raises FileNotFoundError."""
-        with _Held(self._server) as server:
-            server.disk.remove(path)
+        with self._machine.held() as machine:
+            machine.disk.remove(path)
 
     def tidy(self, path: str) -> None:
         """Do nothing: nothing here is ever half written."""
@@ -202,8 +203,8 @@ class DemoFiles:
 class DemoStore:
     """model.ports.Store: what is remembered of changes, for as long as the demo runs."""
 
-    def __init__(self, server: DemoServer) -> None:
-        self._lock = server.lock
+    def __init__(self, machine: Machine) -> None:
+        self._lock = machine.lock
         self._files: dict[str, str] = {}
 
     def names(self, folder: str) -> Sequence[str]:
@@ -245,64 +246,48 @@ class DemoStore:
 class DemoKernel:
     """model.ports.Kernel."""
 
-    def __init__(self, server: DemoServer) -> None:
-        self._server = server
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
 
     def limit(self, cgroup: str, file: str) -> Limit | None:
         """Return a group's limit; the root has none."""
-        with _Held(self._server) as server:
-            group = server.init.memory.groups.get(cgroup)
+        with self._machine.held() as machine:
+            group = machine.init.memory.groups.get(cgroup)
             return None if group is None or cgroup == "/" else group.limits.get(file)
 
     def set_limit(self, cgroup: str, file: str, value: Limit) -> None:
         """Write a limit; it holds at once. Raises FileNotFoundError."""
-        with _Held(self._server) as server:
-            group = server.init.memory.groups.get(cgroup)
+        with self._machine.held() as machine:
+            group = machine.init.memory.groups.get(cgroup)
             if group is None or cgroup == "/" or file not in group.limits:
                 path = f"{cgroup.rstrip('/')}/{file}"
                 raise FileNotFoundError(2, "No such file or directory", path)
             group.limits[file] = value if not isinstance(value, int) else value // PAGE * PAGE
-            server.init.memory.hold(cgroup)
+            machine.init.memory.hold(cgroup)
 
     def processes(self, cgroup: str) -> Sequence[tuple[int, int]]:
         """Return (pid, start) of every process of a group and of the groups below it."""
-        with _Held(self._server) as server:
-            groups = server.init.memory.below(cgroup)
+        with self._machine.held() as machine:
+            groups = machine.init.memory.below(cgroup)
             return [(t.pid, t.start) for group in groups for t in group.tasks]
 
     def oom_score_adj(self, pid: int, start: int) -> int | None:
         """Return the value; None if that process is gone."""
-        with _Held(self._server) as server:
-            task = _task(server, pid, start)
+        with self._machine.held() as machine:
+            task = _task(machine, pid, start)
             return None if task is None else task.adj
 
     def set_oom_score_adj(self, pid: int, start: int, value: int) -> bool:
         """Write it; False if that process is gone."""
-        with _Held(self._server) as server:
-            task = _task(server, pid, start)
+        with self._machine.held() as machine:
+            task = _task(machine, pid, start)
             if task is not None:
                 task.adj = value
             return task is not None
 
 
-class _Held:
-    """The server, locked and brought up to its clock."""
-
-    def __init__(self, server: DemoServer) -> None:
-        self._server = server
-
-    def __enter__(self) -> DemoServer:
-        self._server.lock.acquire()
-        self._server.advance()
-        return self._server
-
-    def __exit__(self, *_: object) -> None:
-        self._server.tell()
-        self._server.lock.release()
-
-
-def _task(server: DemoServer, pid: int, start: int) -> Task | None:
-    for group in server.init.memory.groups.values():
+def _task(machine: Machine, pid: int, start: int) -> Task | None:
+    for group in machine.init.memory.groups.values():
         for task in group.tasks:
             if (task.pid, task.start) == (pid, start):
                 return task

@@ -1,47 +1,25 @@
-"""The demo server: a whole machine in memory, behind the Protocols of model/ports.py.
-
-Its state is a function of the seed, of how long its clock has run, and of the edits made.
-"""
+"""The demo server: a whole machine in memory, behind the Protocols of model/ports.py."""
 
 from __future__ import annotations
 
-import threading
 import time
 from typing import TYPE_CHECKING
 
-from lowmem_tui.demo.disk import Disk
-from lowmem_tui.demo.init import Init
-from lowmem_tui.demo.log import DemoWitness
-from lowmem_tui.demo.memory import STEP
+from lowmem_tui.demo.kill_evidence import DemoWitness
+from lowmem_tui.demo.machine import Machine
 from lowmem_tui.demo.ports import DemoFiles, DemoKernel, DemoManager, DemoSampler, DemoStore
 from lowmem_tui.demo.system import DemoInspector, DemoSystem
-from lowmem_tui.demo.workload import live
-from lowmem_tui.model.ports import Changes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-LONGEST_GAP = 1200.0
-"""Seconds that are caught up with at most: a demo that was stopped for a day goes on from there."""
+    from collections.abc import Callable
 
 
-class DemoServer:
+class DemoServer(Machine):
     """The machine; hands out one view of it for each Protocol."""
 
     def __init__(self, seed: int = 0, clock: Callable[[], float] = time.monotonic) -> None:
         """``clock`` gives seconds, from any beginning; it must not go back."""
-        self.lock = threading.RLock()
-        self.news = threading.Condition(self.lock)
-        """Notified when systemd has something to announce."""
-        self.disk = Disk()
-        self.execute: Callable[[Sequence[str]], None] = lambda _: None
-        """What runs the command of a revert timer: here is no /bin/sh to give it to."""
-        self.init = Init(self.disk, lambda command: self.execute(command))
-        self._advancing = False
-        self._seed = seed
-        self._clock = clock
-        self._began = clock()
-        self.subscribers: list[Callable[[Changes], None]] = []
+        super().__init__(seed, clock)
         self.sampler = DemoSampler(self)
         self.files = DemoFiles(self)
         self.kernel = DemoKernel(self)
@@ -49,42 +27,6 @@ class DemoServer:
         self.witness = DemoWitness(self)
         self.system = DemoSystem(self)
         self.inspector = DemoInspector(self)
-
-    def advance(self) -> float:
-        """Bring the machine up to its clock, in whole steps; return the seconds it has run.
-
-        The caller holds the lock.
-        """
-        elapsed = self._clock() - self._began
-        gap = elapsed - self.init.elapsed
-        if gap > LONGEST_GAP:
-            self._began += gap - LONGEST_GAP
-            elapsed = self.init.elapsed + LONGEST_GAP
-        if self._advancing:
-            return elapsed  # somebody within the step that is under way
-        self._advancing = True
-        try:
-            while self.init.elapsed + STEP <= elapsed:
-                self.init.step += 1
-                self.init.tick()
-                live(self.init, self._seed)
-                self.init.memory.settle()
-                self.init.memory.measure()
-        finally:
-            self._advancing = False
-        self.tell()
-        return elapsed
-
-    def tell(self) -> None:
-        """Hand systemd's signals to whoever has asked for them; the caller holds the lock."""
-        init = self.init
-        if init.changed or init.reloaded:
-            changes = Changes(frozenset(init.changed), init.reloaded)
-            init.changed.clear()
-            init.reloaded = False
-            for take in self.subscribers:
-                take(changes)
-            self.news.notify_all()
 
     def connect(self) -> DemoManager:
         """Open a connection to its systemd."""

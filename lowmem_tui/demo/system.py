@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lowmem_tui.demo import roster
-from lowmem_tui.demo.swap import UNIT, DemoSwap
+from lowmem_tui.demo.swap import UNIT
+from lowmem_tui.demo.views import describe, usages
 from lowmem_tui.model.errors import InvalidValueError
 from lowmem_tui.model.kept import KeptFile, file_of
 from lowmem_tui.model.plan import ActionKind
@@ -14,7 +15,7 @@ from lowmem_tui.model.setup import FolderUsage, HostFacts, Progress
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lowmem_tui.demo.server import DemoServer
+    from lowmem_tui.demo.machine import Machine
 
 VALUES = {
     (ActionKind.SYSCTL, "vm.swappiness"): "60",
@@ -35,30 +36,25 @@ class DemoSystem:
 
     progress: Progress | None = None
 
-    def __init__(self, server: DemoServer) -> None:
-        self._server = server
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
         self._values = dict(VALUES)
-        self.swap = DemoSwap(server.init.memory)
-
-    def swaps(self) -> str:
-        """Return /proc/swaps; the caller holds the lock."""
-        return self.swap.table()
+        self._swap = machine.swap
 
     def get(self, kind: ActionKind, what: str) -> str:
         """Return the value now."""
-        with self._server.lock:
+        with self._machine.held() as machine:
             if kind is ActionKind.LINK:
-                disk = self._server.disk
+                disk = machine.disk
                 if entry := disk.entries.get(what):
                     return KeptFile(entry.text, 0, 0, 0o644).value
                 return disk.links.get(what, "")
             if kind is ActionKind.SWAP_FILE:
-                return str(self.swap.size or "")
+                return str(self._swap.size or "")
             if kind is ActionKind.RUN and what == UNIT:
-                return "active" if self.swap.on else "inactive"
+                return "active" if self._swap.on else "inactive"
             if kind is ActionKind.RUN:
-                self._server.advance()
-                state = self._server.connect().properties([what])[what].active_state
+                state = describe(machine.init, what).active_state
                 return "active" if state in {"active", "reloading"} else "inactive"
             return self._values.get((kind, what), "")
 
@@ -67,30 +63,28 @@ class DemoSystem:
         check()
         if kind is ActionKind.SWAP_FILE:
             try:
-                for progress in self.swap.make(int(value or 0), check):
+                for progress in self._swap.make(int(value or 0), check):
                     self.progress = progress
             finally:
                 self.progress = None
             return
-        with self._server.lock:
+        with self._machine.held() as machine:
             if kind is ActionKind.LINK:
                 self._link(what, value)
             elif kind is ActionKind.RUN and what == UNIT:
-                self.swap.switch(on=value == "active")
+                self._swap.switch(on=value == "active")
             elif kind is ActionKind.RUN:
-                manager = self._server.connect()
                 if value == self.get(kind, what):
                     return
                 if value == "active":
-                    manager.restart_unit(what)
+                    machine.init.restart(what)
                 else:
-                    manager.stop_unit(what)
+                    machine.init.stop(what)
             elif kind is ActionKind.SERVICE:
-                manager = self._server.connect()
                 # What does not run takes its settings when it starts.
-                state = manager.properties([what])[what].active_state
+                state = describe(machine.init, what).active_state
                 if value == "restart" and state not in {"inactive", "failed", "deactivating"}:
-                    manager.restart_unit(what)
+                    machine.init.restart(what)
             elif kind is not ActionKind.TEST:
                 if kind is ActionKind.SYSCTL and not value.lstrip("-").isdigit():
                     raise InvalidValueError(f"{value} is no number.")
@@ -98,7 +92,7 @@ class DemoSystem:
 
     def _link(self, what: str, value: str) -> None:
         """Make a link, or the file that was there; the caller holds the lock."""
-        disk = self._server.disk
+        disk = self._machine.disk
         now = self.get(ActionKind.LINK, what)
         if now == value:
             return
@@ -113,8 +107,8 @@ class DemoSystem:
 class DemoInspector:
     """model.ports.Inspector."""
 
-    def __init__(self, server: DemoServer) -> None:
-        self._server = server
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
 
     def facts(self) -> HostFacts:
         """Return what machine this is."""
@@ -125,7 +119,7 @@ class DemoInspector:
             container="",
             processors=1,
             root_filesystem="ext4",
-            root_free=(9 << 30) - self._server.system.swap.size,
+            root_free=(9 << 30) - self._machine.swap.size,
             root_total=20 << 30,
             root_writable=True,
             zram=True,
@@ -134,16 +128,16 @@ class DemoInspector:
 
     def names(self, folder: str) -> list[str]:
         """Return the names in a folder."""
-        with self._server.lock:
-            disk = self._server.disk
+        with self._machine.lock:
+            disk = self._machine.disk
             paths = (*disk.entries, *disk.links)
             below = folder.rstrip("/") + "/"
             return sorted({p[len(below) :].split("/")[0] for p in paths if p.startswith(below)})
 
     def real_path(self, path: str) -> str:
         """Return the path with its link resolved."""
-        with self._server.lock:
-            return self._server.disk.links.get(path, path)
+        with self._machine.lock:
+            return self._machine.disk.links.get(path, path)
 
     def usage(self, folder: str) -> FolderUsage | None:
         """Return what lies below a folder: the journal, old sessions of the application."""
@@ -155,8 +149,8 @@ class DemoInspector:
 
     def pss(self, pid: int) -> int | None:
         """Return the proportional set size in bytes."""
-        with self._server.lock:
-            for unit in self._server.sampler.sample().units.values():
+        with self._machine.held() as machine:
+            for unit in usages(machine.init.memory).values():
                 for process in unit.processes:
                     if process.pid == pid:
                         return process.rss * 9 // 10

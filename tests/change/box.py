@@ -25,7 +25,8 @@ from lowmem_tui.change.records.who import By
 from lowmem_tui.change.situation import situation
 from lowmem_tui.change.steps import Hands
 from lowmem_tui.change.trials.script import Roots
-from lowmem_tui.demo import DemoServer, roster
+from lowmem_tui.demo import roster
+from lowmem_tui.demo.server import DemoServer
 from lowmem_tui.demo.unit_loading import load
 from lowmem_tui.host import reading as reading_module
 from lowmem_tui.host import trusted as trusted_module

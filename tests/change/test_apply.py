@@ -13,7 +13,7 @@ import pytest
 from lowmem_tui.change.apply import apply
 from lowmem_tui.change.machine.files import EtcFiles
 from lowmem_tui.change.situation import situation
-from lowmem_tui.demo import DemoServer
+from lowmem_tui.demo.server import DemoServer
 from lowmem_tui.model.errors import (
     ChangedError,
     HalfDoneError,

@@ -10,7 +10,7 @@ import pytest
 
 from lowmem_tui.change.compare import Declared, Machine, expected, near, not_loaded
 from lowmem_tui.change.situation import SettingsReader, situation
-from lowmem_tui.demo import DemoServer
+from lowmem_tui.demo.server import DemoServer
 from lowmem_tui.model.settings import same
 from lowmem_tui.model.snapshot import Setting, Snapshot
 from lowmem_tui.model.unit import INFINITY, Key

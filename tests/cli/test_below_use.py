@@ -13,7 +13,7 @@ from lowmem_tui.cli import apply as apply_command
 from lowmem_tui.cli.demo import serve
 from lowmem_tui.cli.exit import Exit
 from lowmem_tui.cli.main import run_command
-from lowmem_tui.demo import DemoServer
+from lowmem_tui.demo.server import DemoServer
 from lowmem_tui.model.unit import Key
 from lowmem_tui.policy.budget import held
 from lowmem_tui.policy.plan import parse_set, plan

@@ -22,8 +22,8 @@ from unittest import mock
 from lowmem_tui.cli import apply
 from lowmem_tui.cli.demo import serve
 from lowmem_tui.cli.main import run_command
-from lowmem_tui.host.demo import DemoServer
-from lowmem_tui.host.demo.ports import DemoManager
+from lowmem_tui.demo.server import DemoServer
+from lowmem_tui.demo.ports import DemoManager
 
 server = DemoServer()
 real, first = DemoManager.reload, []

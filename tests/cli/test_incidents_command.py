@@ -15,7 +15,7 @@ import pytest
 from lowmem_tui.cli import incidents
 from lowmem_tui.cli.exit import Exit
 from lowmem_tui.cli.main import run_command
-from lowmem_tui.demo import DemoServer
+from lowmem_tui.demo.server import DemoServer
 from lowmem_tui.model.errors import NotPermittedError
 
 if TYPE_CHECKING:

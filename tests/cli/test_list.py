@@ -11,7 +11,7 @@ from lowmem_tui.cli import json_view, main
 from lowmem_tui.cli import list as listing
 from lowmem_tui.cli.backend import ServerBackend
 from lowmem_tui.cli.demo import serve
-from lowmem_tui.demo import DemoServer
+from lowmem_tui.demo.server import DemoServer
 from lowmem_tui.model.errors import ManagerGoneError
 from lowmem_tui.model.usage import Memory, UnitUsage
 

@@ -12,7 +12,7 @@ from lowmem_tui.cli import list as listing
 from lowmem_tui.cli.demo import serve
 from lowmem_tui.cli.exit import Exit
 from lowmem_tui.cli.main import run_command
-from lowmem_tui.demo import DemoServer
+from lowmem_tui.demo.server import DemoServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,7 @@ import pytest
 from lowmem_tui.cli.demo import serve
 from lowmem_tui.cli.exit import Exit
 from lowmem_tui.cli.main import run_command
-from lowmem_tui.demo import DemoServer
+from lowmem_tui.demo.server import DemoServer
 from lowmem_tui.model.unit import Key
 from lowmem_tui.policy import dropin
 from lowmem_tui.policy.plan import parse_set, plan

@@ -16,7 +16,7 @@ from lowmem_tui.cli.demo import serve
 from lowmem_tui.cli.exit import Exit
 from lowmem_tui.cli.looking import Looked, look
 from lowmem_tui.cli.main import run_command
-from lowmem_tui.demo import DemoServer
+from lowmem_tui.demo.server import DemoServer
 from lowmem_tui.model.errors import InvalidValueError, NotPermittedError
 from lowmem_tui.model.setup import Finding, Look, Severity
 

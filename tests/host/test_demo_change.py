@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lowmem_tui.cli.demo import serve
-from lowmem_tui.demo import DemoServer
 from lowmem_tui.demo.roster import MIB
+from lowmem_tui.demo.server import DemoServer
 from lowmem_tui.model.errors import ChangedError, NotPermittedError, RefusedError
 from lowmem_tui.model.unit import INFINITY, Key
 from lowmem_tui.policy.plan import parse_set, plan

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lowmem_tui.demo import DemoServer
 from lowmem_tui.demo.roster import MIB
+from lowmem_tui.demo.server import DemoServer
 from lowmem_tui.model.errors import ManagerError, ManagerGoneError
 from lowmem_tui.model.ports import Changes
 from lowmem_tui.model.unit import INFINITY, Key, UnitProperties

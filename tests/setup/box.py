@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from lowmem_tui.cli.demo import serve
-from lowmem_tui.demo import DemoServer
+from lowmem_tui.demo.server import DemoServer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

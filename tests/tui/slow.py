@@ -14,8 +14,8 @@ from unittest import mock
 
 from lowmem_tui.cli.demo import serve
 from lowmem_tui.cli.main import run_command
-from lowmem_tui.demo import DemoServer
 from lowmem_tui.demo.ports import DemoManager
+from lowmem_tui.demo.server import DemoServer
 from lowmem_tui.model.errors import ManagerError
 from lowmem_tui.model.plan import Edit
 from lowmem_tui.model.unit import Key

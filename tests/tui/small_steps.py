@@ -6,7 +6,7 @@ import threading
 from typing import TYPE_CHECKING, ClassVar
 
 from lowmem_tui.cli.demo import serve
-from lowmem_tui.demo import DemoServer
+from lowmem_tui.demo.server import DemoServer
 from lowmem_tui.demo.system import DemoSystem
 from lowmem_tui.model.errors import InvalidValueError, ManagerError
 from lowmem_tui.model.plan import Action, ActionKind, Edit, FileChange, Phase, Plan

@@ -12,7 +12,7 @@ import pytest
 from lowmem_tui.change.records import paths
 from lowmem_tui.change.records.records import summary
 from lowmem_tui.cli.demo import demo_backend, serve
-from lowmem_tui.demo import DemoServer
+from lowmem_tui.demo.server import DemoServer
 from lowmem_tui.model.change import Change, State
 from lowmem_tui.model.errors import InvalidValueError, NotPermittedError, PutBackError
 from lowmem_tui.model.plan import Action, ActionKind, Edit, FileChange, Plan

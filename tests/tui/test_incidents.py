@@ -9,8 +9,8 @@ from unittest.mock import patch
 import pytest
 
 from lowmem_tui.cli.demo import serve
-from lowmem_tui.demo import DemoServer
-from lowmem_tui.demo.log import DemoWitness
+from lowmem_tui.demo.kill_evidence import DemoWitness
+from lowmem_tui.demo.server import DemoServer
 from lowmem_tui.model.errors import NotPermittedError, RefusedError
 from lowmem_tui.model.incident import (
     Evidence,

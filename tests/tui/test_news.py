@@ -10,7 +10,7 @@ import pytest
 from lowmem_tui.change import interrupted as unended
 from lowmem_tui.change.records.records import Journal
 from lowmem_tui.cli.demo import serve
-from lowmem_tui.demo import DemoServer
+from lowmem_tui.demo.server import DemoServer
 from lowmem_tui.model.change import State
 from lowmem_tui.model.errors import NotPermittedError, PutBackError
 from lowmem_tui.model.plan import Edit

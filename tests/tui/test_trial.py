@@ -10,7 +10,7 @@ from unittest.mock import patch
 import pytest
 
 from lowmem_tui.cli.demo import demo_backend, serve
-from lowmem_tui.demo import DemoServer
+from lowmem_tui.demo.server import DemoServer
 from lowmem_tui.model.change import State, Trial
 from lowmem_tui.model.errors import ManagerError
 from lowmem_tui.model.plan import Edit, Mismatch, Outcome
