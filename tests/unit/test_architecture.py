@@ -1,4 +1,4 @@
-"""docs/architecture.md: its picture is drawn from the imports, and it names what exists.
+"""docs/architecture.md: its picture is drawn from the imports, and it names each of its packages.
 
 `python -m tests.unit.test_architecture --write` draws the picture again.
 """
@@ -13,8 +13,6 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pytest
-
 from tests.unit.test_house import PACKAGE, modules_looked_into, room_of, sub_package_of
 
 if TYPE_CHECKING:
@@ -28,7 +26,6 @@ WIDTH = 118
 GAP = "  "
 
 _PICTURE = re.compile(r"(<!-- imports: .*? -->\n```\n)(.*?)(```\n<!-- end)", re.DOTALL)
-_PATH = re.compile(r"`([a-z_]+(?:/[a-z_]+)+)(?:\.py)?`")
 
 
 @cache
@@ -136,16 +133,6 @@ def test_each_room_and_sub_package_is_described() -> None:
         if f"`{name}`" not in described
     ]
     assert missing == []
-
-
-@pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.name)
-def test_the_modules_that_a_page_names_exist(page: Path) -> None:
-    named = {
-        path for path in _PATH.findall(page.read_text("utf-8")) if room_of(path) in all_rooms()
-    }
-    assert {p for p in named if not ((PACKAGE / p).is_dir() or (PACKAGE / f"{p}.py").exists())} == (
-        set()
-    )
 
 
 def test_what_is_reached_through_another_is_not_drawn() -> None:

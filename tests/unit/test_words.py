@@ -177,6 +177,10 @@ def test_only_files_that_exist_are_listed() -> None:
     assert set(remaining()) <= set(files())
 
 
+def test_the_documents_are_clean() -> None:
+    assert [name for name in remaining() if name.endswith(".md")] == []
+
+
 @pytest.mark.parametrize(
     ("pattern", "text", "found"),
     [
