@@ -12,7 +12,7 @@ from textual.binding import Binding, BindingType
 from lowmem_tui.model.errors import LowmemError
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.forecast.restart_text import activators
-from lowmem_tui.policy.incidents import text as incident_words
+from lowmem_tui.policy.incidents import text as incident_text
 from lowmem_tui.policy.incidents.build import join
 from lowmem_tui.tui.screens.full import FullScreen
 from lowmem_tui.tui.screens.incident import IncidentScreen
@@ -112,7 +112,7 @@ class IncidentsScreen(FullScreen):
             return
         snapshot = self.session.snapshot
         if snapshot is None or incident.unit not in snapshot.units:
-            self._say(f"There is no {incident_words.whom(incident)} any more.")
+            self._say(f"There is no {incident_text.whom(incident)} any more.")
             return
         from lowmem_tui.tui.screens.unit import UnitScreen
 
@@ -144,9 +144,9 @@ class IncidentsScreen(FullScreen):
         if self._found is None:
             return lines
         if not self._found.incidents:
-            lines.append(Text(f" {incident_words.none(_when(self._found.since))}"))
+            lines.append(Text(f" {incident_text.none(_when(self._found.since))}"))
         for unit, kills in list(self._found.untold.items())[:MOST_UNTOLD]:
-            lines.append(Text(f" {incident_words.untold(unit, kills)}"))
+            lines.append(Text(f" {incident_text.untold(unit, kills)}"))
         lines += [Text(f" {plain(note)}") for note in self._found.notes]
         return lines
 

@@ -31,9 +31,6 @@ class Glyphs(NamedTuple):
     down: str
     up: str
     """The direction of the sort."""
-    branch: str
-    last: str
-    """Before a process below its unit."""
     times: str
     tag: str
 
@@ -66,8 +63,6 @@ UNICODE = Glyphs(
     dot="·",
     down="▼",
     up="▲",
-    branch="├",
-    last="└",
     times="×",
     tag="■",
 )
@@ -90,8 +85,6 @@ ASCII = Glyphs(
     dot="|",
     down="v",
     up="^",
-    branch="|",
-    last="`",
     times="x",
     tag="#",
 )
