@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from contextlib import AbstractContextManager
 
+    from lowmem_tui.change.machine.allowed import Paths
     from lowmem_tui.change.records.who import By
     from lowmem_tui.change.steps import Hands
     from lowmem_tui.model.ports import Store
@@ -26,6 +27,8 @@ class Site:
 
     hands: Hands
     store: Store
+    paths: Paths
+    """What a change may write; a record that names another path is none."""
     lock: Callable[[], AbstractContextManager[None]]
     """Keeps everybody else of us away. Raises RefusedError, NotPermittedError, OSError."""
     wall: Callable[[], float]
@@ -40,7 +43,7 @@ class Site:
     @property
     def journal(self) -> Journal:
         """The records."""
-        return Journal(self.store)
+        return Journal(self.store, self.paths)
 
     @contextlib.contextmanager
     def exclusive(self) -> Generator[None, None, None]:

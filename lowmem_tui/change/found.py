@@ -25,7 +25,7 @@ def value(system: System, action: Action) -> str | None:
 
     OSError, LowmemError.
     """
-    if action.kind is ActionKind.REDIS and not _runs(system, action.what.partition(" ")[0]):
+    if action.kind.needs_what_runs and not _runs(system, action.what.partition(" ")[0]):
         return None  # it answers nothing, and takes its values when it starts
     now = system.get(action.kind, action.what)
     # A kernel that has no such setting (any more) has nothing to be undone either.
@@ -108,12 +108,7 @@ def is_in_the_way(action: Action, now: str) -> bool:
 
 def subject(action: Action) -> str:
     """Return what an action changes, to begin a sentence with."""
-    if action.kind is ActionKind.REDIS:
-        unit, directive, *_ = (*action.what.split(" "), "")
-        return plain(f"The {directive} of {unit}", 120)
-    if action.kind is ActionKind.SYSCTL:
-        return plain(f"The kernel's {action.what}", 80)
-    return plain(action.what, 200)
+    return plain(action.subject, 200)
 
 
 def changed(action: Action, now: str) -> str:

@@ -10,14 +10,18 @@ from lowmem_tui.model.errors import InvalidValueError, PutBackError
 from lowmem_tui.model.text import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from lowmem_tui.change.machine.allowed import Paths
     from lowmem_tui.model.change import State
     from lowmem_tui.model.ports import Store
 
 
-def interrupted(store: Store) -> bool:
-    """Tell whether there is something to settle, as far as root may see. PutBackError."""
+def interrupted(store: Store, paths: Callable[[], Paths]) -> bool:
+    """Tell whether there is something to settle, as far as root may see. PutBackError.
+
+    ``paths`` are asked for only where there is a record.
+    """
     try:
         if store.read(DATA) is not None:
             return True
@@ -25,7 +29,7 @@ def interrupted(store: Store) -> bool:
             return False
         from lowmem_tui.change.records.records import OPEN, Journal, public, shown
 
-        journal = Journal(store)
+        journal = Journal(store, paths())
         found = journal.read()
         if found.strange or found.unread or store.troubles():
             return True

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from lowmem_tui.change import found
 from lowmem_tui.change.compare import PAGE
-from lowmem_tui.change.machine.files import is_others
 from lowmem_tui.model.amount import render_limit
 from lowmem_tui.model.errors import ChangedError, UnsupportedError
 from lowmem_tui.model.plan import ActionKind
@@ -105,7 +104,7 @@ class WriteFile:
     def _put(self, hands: Hands, text: str | None, known: str | None) -> None:
         if text is None:
             hands.files.remove(self.path)
-        elif is_others(self.path):
+        elif hands.files.is_others(self.path):
             hands.files.edit(self.path, text, known)
         else:
             hands.files.write(self.path, text)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from lowmem_tui.change.context import Site
+    from lowmem_tui.change.machine.allowed import Paths
     from lowmem_tui.change.records.who import By
     from lowmem_tui.model.change import Change, Trial
     from lowmem_tui.model.plan import FileChange, Outcome, Plan
@@ -168,7 +169,8 @@ class ServerBackend:
         """See ``Backend``."""
         from lowmem_tui.change.records.history import history
 
-        return history(self._records.store(), everything=self._records.whole(), trial=self.trial())
+        records = self._records
+        return history(records.store(), _paths(), everything=records.whole(), trial=self.trial())
 
     def notices(self) -> Sequence[str]:
         """Return sentences on records that are not in the history."""
@@ -180,7 +182,7 @@ class ServerBackend:
         """See ``Backend``."""
         from lowmem_tui.change.records.history import files_of
 
-        return files_of(self._records.store(), change)
+        return files_of(self._records.store(), _paths(), change)
 
     @property
     def witness(self) -> Witness:
@@ -248,7 +250,7 @@ class ServerBackend:
             return interrupted.told(store)
         said: Sequence[str] = ()
         # Nothing is asked of systemd where there is nothing to settle.
-        if interrupted.interrupted(store):
+        if interrupted.interrupted(store, _paths):
             from lowmem_tui.change.entry import settled
 
             said = settled(self._site())
@@ -270,6 +272,7 @@ class ServerBackend:
         self._site_in_use = Site(
             hands=Hands(self._bus(), *self._tools(), self._systems()),
             store=records.store(),
+            paths=_paths(),
             lock=records.lock,
             wall=records.wall,
             monotonic=records.monotonic,
@@ -295,3 +298,10 @@ class ServerBackend:
         if self._manager is not None:
             self._manager.close()
             self._manager = None
+
+
+def _paths() -> Paths:
+    """Return what a change may write on any server; nothing of a step is loaded for it."""
+    from lowmem_tui.setup.steps import allowed
+
+    return allowed().paths

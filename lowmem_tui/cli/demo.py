@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
     from lowmem_tui.change.records.who import By
+    from lowmem_tui.model.ports import Files, Kernel, System
     from lowmem_tui.policy.classify import Rules
 
 
@@ -45,6 +46,18 @@ def serve(server: DemoServer, *, read_only: bool = False) -> ServerBackend:
         with server.lock:
             return UPTIME + server.advance()
 
+    def tools() -> tuple[Files, Kernel]:
+        from lowmem_tui.change.machine.guard import GuardedFiles
+        from lowmem_tui.setup.steps import allowed
+
+        return GuardedFiles(server.files, allowed().paths), server.kernel
+
+    def system() -> System:
+        from lowmem_tui.change.machine.guard import GuardedSystem
+        from lowmem_tui.setup.steps import allowed
+
+        return GuardedSystem(server.system, allowed())
+
     records = Records(
         store=lambda: server.store,
         whole=lambda: True,
@@ -58,12 +71,12 @@ def serve(server: DemoServer, *, read_only: bool = False) -> ServerBackend:
     backend = ServerBackend(
         Watcher(server.sampler, server.connect),
         server.connect,
-        lambda: (server.files, server.kernel),
+        tools,
         records,
         demo=True,
         cannot_change=READ_ONLY if read_only else "",
         witness=lambda: server.witness,
-        machine=Machine(lambda: server.system, lambda: server.inspector, _rules),
+        machine=Machine(system, lambda: server.inspector, _rules),
     )
 
     def revert(command: Sequence[str]) -> None:

@@ -47,8 +47,9 @@ def local_backend(
     def tools() -> tuple[Files, Kernel]:
         from lowmem_tui.change.machine.files import EtcFiles
         from lowmem_tui.change.machine.kernel import KernelValues
+        from lowmem_tui.setup.steps import allowed
 
-        return EtcFiles(), KernelValues(proc_root, cgroup_root)
+        return EtcFiles(paths=allowed().paths), KernelValues(proc_root, cgroup_root)
 
     connect = _connector(bus) if bus is not None else None
     return ServerBackend(
@@ -65,8 +66,9 @@ def local_backend(
 
 def _local_system() -> System:
     from lowmem_tui.change.machine.system import LocalSystem
+    from lowmem_tui.setup.steps import allowed
 
-    return LocalSystem()
+    return LocalSystem(allowed=allowed())
 
 
 def _local_inspector() -> Inspector:

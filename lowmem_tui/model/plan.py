@@ -114,6 +114,14 @@ class ActionKind(StrEnum):
     """A program's own check of its files (``nginx``): the same in both directions."""
 
     @property
+    def needs_what_runs(self) -> bool:
+        """Whether a unit that does not run has no such value: it takes it when it starts.
+
+        The unit is the first word of what is changed.
+        """
+        return self is ActionKind.REDIS
+
+    @property
     def repeats(self) -> bool:
         """Whether its inverse is to do it again, when the files are back."""
         return self in {ActionKind.SERVICE, ActionKind.TEST}
@@ -147,6 +155,14 @@ class Action:
         before, after = self.in_words(self.before), self.in_words(self.after)
         return f"{self.kind} {self.what}: {before} -> {after}"
 
+    @property
+    def subject(self) -> str:
+        """What it changes, to begin a sentence with; not safe to print as it is."""
+        if self.kind.needs_what_runs:
+            unit, directive, *_ = (*self.what.split(" "), "")
+            return f"The {directive} of {unit}"
+        return f"The kernel's {self.what}" if self.kind is ActionKind.SYSCTL else self.what
+
     def in_words(self, value: str) -> str:
         """Return a value of what it changes, for a person; not safe to print as it is."""
         if self._is_size and (size := natural(value)) is not None:
@@ -156,8 +172,8 @@ class Action:
     @property
     def _is_size(self) -> bool:
         """Whether the values are bytes."""
-        redis = self.kind is ActionKind.REDIS
-        return self.kind is ActionKind.SWAP_FILE or (redis and "maxmemory" in self.what.split(" "))
+        directive = self.what.split(" ") if self.kind is ActionKind.REDIS else ()
+        return self.kind is ActionKind.SWAP_FILE or "maxmemory" in directive
 
     @property
     def public(self) -> Action:

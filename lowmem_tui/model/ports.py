@@ -114,6 +114,9 @@ class Files(Protocol):
     def obstacle(self, path: str) -> str:
         """Say why this path must not be written (a link, an odd owner on the way), or ""."""
 
+    def is_others(self, path: str) -> bool:
+        """Tell whether this is the path of somebody else's file, which is changed by ``edit``."""
+
     def write(self, path: str, text: str) -> None:
         """Write a file whole and durably: it is the old or the new one at any instant; mode 0644.
 

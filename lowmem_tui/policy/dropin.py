@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 OUR_NAME = "zz-lowmem-tui.conf"
 """Drop-ins are read in the order of their file names: this one comes late."""
 
-OTHERS = ("zz-lowmem-tui-gunicorn.conf", "zz-lowmem-tui-redis.conf")
-"""The drop-ins that the set-up writes for what is no setting of ``Key``."""
-
 FOLDER = "/etc/systemd/system"
 
 _MARK = "# Written by lowmem-tui."

@@ -19,7 +19,7 @@ SECTION = "Service"
 
 
 def drop_in(unit: str, name: str) -> str:
-    """Return the path of one of our drop-ins (a name of ``dropin.OTHERS``) for a unit."""
+    """Return the path of one of our drop-ins (setup.steps names them) for a unit."""
     return f"{dropin.path(unit).rpartition('/')[0]}/{name}"
 
 

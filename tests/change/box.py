@@ -15,7 +15,7 @@ from lowmem_tui.change.machine import exchange as exchange_module
 from lowmem_tui.change.machine import files as files_module
 from lowmem_tui.change.machine import links as links_module
 from lowmem_tui.change.machine import swap_file as swap_module
-from lowmem_tui.change.machine import system as system_module
+from lowmem_tui.change.machine.allowed import RUN_PLACE
 from lowmem_tui.change.machine.files import EtcFiles
 from lowmem_tui.change.machine.system import LocalSystem
 from lowmem_tui.change.records import paths
@@ -35,6 +35,7 @@ from lowmem_tui.model.errors import ManagerError
 from lowmem_tui.model.plan import ActionKind
 from lowmem_tui.model.unit import CGROUP_FILES, Unlimited
 from lowmem_tui.policy.plan import parse_set, plan
+from lowmem_tui.setup.steps import allowed
 
 from .faults import FaultyOs, tree
 
@@ -61,7 +62,7 @@ class TreeFiles(EtcFiles):
     """Drop-ins are real files; what the distribution ships is the demo's."""
 
     def __init__(self, root: str, demo: DemoServer) -> None:
-        super().__init__(root, owner=os.getuid())
+        super().__init__(root, owner=os.getuid(), paths=allowed().paths)
         self._demo = demo
 
     def read(self, path: str) -> str | None:
@@ -96,7 +97,7 @@ class BoxSystem:
     progress = None
 
     def __init__(self, root: str, demo: Any) -> None:  # noqa: ANN401 - the demo's, perhaps Counted
-        self._real, self._demo = LocalSystem(root), demo
+        self._real, self._demo = LocalSystem(root, allowed()), demo
 
     def _of(self, kind: ActionKind) -> Any:  # noqa: ANN401
         return self._real if kind in {ActionKind.LINK, ActionKind.SWAP_FILE} else self._demo
@@ -165,6 +166,7 @@ class Box:
         return Site(
             hands=hands,
             store=FolderStore(str(self.root), owner=os.getuid()),
+            paths=allowed().paths,
             lock=self.etc.exclusive,
             wall=lambda: 1_700_000_000.0 + self.clock.now,
             monotonic=lambda: 1000.0 + self.clock.now,
@@ -254,7 +256,7 @@ class Box:
             room=at + paths.ROOM,
             notice=at + paths.NOTICE,
             lock=at + files_module.LOCK,
-            drop_ins=at + files_module.RUN_PLACE,
+            drop_ins=at + RUN_PLACE,
             cgroup=f"{at}/cgroup",
             proc=f"{at}/proc",
             PATH=f"{tools}:/usr/bin:/bin",
@@ -275,7 +277,7 @@ def faults(faulty: FaultyOs) -> ExitStack:
     """Let the modules that write see this os."""
     held = ExitStack()
     for module in (
-        *(files_module, store_module, system_module, swap_module, trusted_module),
+        *(files_module, store_module, swap_module, trusted_module),
         *(links_module, exchange_module, attributes_module, reading_module),
     ):
         held.enter_context(mock.patch.object(module, "os", faulty))

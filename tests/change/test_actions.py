@@ -31,6 +31,7 @@ from lowmem_tui.model.errors import (
     RefusedError,
 )
 from lowmem_tui.model.plan import Action, ActionKind, FileChange, Phase, Plan
+from lowmem_tui.setup.steps import allowed
 from tests.setup.test_real_redis import SERVER, serving
 
 from .box import REDIS, Box, faults
@@ -577,7 +578,7 @@ def test_a_real_redis(tmp_path: Path, box: Box, monkeypatch: pytest.MonkeyPatch)
     (tools / "systemctl").write_text("#!/bin/sh\necho active\n")
     (tools / "systemctl").chmod(0o755)
     monkeypatch.setattr(programs, "PATH", f"{tools}:/usr/bin:/bin")
-    local = LocalSystem(str(box.root))
+    local = LocalSystem(str(box.root), allowed())
     site = box.site()
     site = replace(site, hands=site.hands._replace(system=local))
     with serving(tmp_path, ["--port", "0", "--unixsocket", str(tmp_path / "s")]) as socket:

@@ -12,14 +12,17 @@ from hypothesis import strategies as st
 from lowmem_tui.change.entry import apply, settled
 from lowmem_tui.change.records import decode, paths
 from lowmem_tui.change.records.record import dump, load
-from lowmem_tui.change.records.records import Journal, public
+from lowmem_tui.change.records.records import public
 from lowmem_tui.model.change import State
 from lowmem_tui.model.errors import InvalidValueError
+from lowmem_tui.setup.steps import allowed
 
 from .box import CHAT, REDIS, Box
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from lowmem_tui.change.records.record import Record
 
 JSON = st.recursive(
     st.none()
@@ -35,6 +38,10 @@ JSON = st.recursive(
     ),
     max_leaves=6,
 )
+
+
+def read_record(text: str) -> Record:
+    return load(text, allowed().paths)
 
 
 @pytest.fixture(scope="module")
@@ -64,22 +71,22 @@ def ways(made: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:  # 
 
 
 def test_what_is_written_is_read_back(texts: tuple[str, str]) -> None:
-    record = load(texts[0])
-    assert load(dump(record)) == record
+    record = read_record(texts[0])
+    assert read_record(dump(record)) == record
     assert record.live.limits
     assert record.live.scores
     assert record.trial is not None
     for state in State:
         left = ("look at it",) if state is State.INCOMPLETE else ()
         changed = record.to(state, "said", left)
-        assert load(dump(changed)) == changed
+        assert read_record(dump(changed)) == changed
 
 
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_any_value_may_be_any_other(texts: tuple[str, str], data: st.DataObject) -> None:
     """What is read is what we could have written: it can be shown, written and settled."""
-    for text, read in ((texts[0], load), (texts[1], lambda text: public(_Store(text)))):
+    for text, read in ((texts[0], read_record), (texts[1], lambda text: public(_Store(text)))):
         made = json.loads(text)
         way = data.draw(st.sampled_from(list(ways(made))))
         inner = made
@@ -94,8 +101,8 @@ def test_any_value_may_be_any_other(texts: tuple[str, str], data: st.DataObject)
         except InvalidValueError as error:
             assert str(error)
         else:
-            if read is load:
-                assert load(dump(found)) == found
+            if read is read_record:
+                assert read_record(dump(found)) == found
                 found.change()
                 for file in found.plan.files:
                     (file.before or "").encode("utf-8", "surrogateescape")
@@ -112,7 +119,7 @@ def test_any_value_may_be_any_other(texts: tuple[str, str], data: st.DataObject)
 @example("1e999999")
 @example('"\\ud800"')
 def test_any_text(text: str) -> None:
-    for read in (load, lambda text: public(_Store(text))):
+    for read in (read_record, lambda text: public(_Store(text))):
         with pytest.raises(InvalidValueError):
             read(text)
 
@@ -154,7 +161,7 @@ def test_whatever_a_record_says_the_next_start_goes_on(
         box.clock.now += 61
         settled(box.site())
         assert settled(box.site()) == []
-        assert not [r for r in Journal(box.site().store).records() if r.state is State.APPLYING]
+        assert not [r for r in box.site().journal.records() if r.state is State.APPLYING]
     finally:
         box.close()
 

@@ -19,6 +19,7 @@ from lowmem_tui.change.trials.script import script
 from lowmem_tui.model.change import State
 from lowmem_tui.model.errors import ManagerError, PutBackError, RefusedError, UnreloadedError
 from lowmem_tui.model.trial import running
+from lowmem_tui.setup.steps import allowed
 
 from .box import CHAT, REDIS, Box, strip_empty
 
@@ -43,7 +44,7 @@ def box(tmp_path: Path) -> Iterator[Box]:
 def states(box: Box, *, everything: bool = True) -> dict[str, State]:
     site = box.site()
     trial = running(site.store.read(places.NOTICE), site.monotonic())
-    found = past.history(site.store, everything=everything, trial=trial)
+    found = past.history(site.store, allowed().paths, everything=everything, trial=trial)
     return {change.id: change.state for change in reversed(found)}
 
 
@@ -58,8 +59,8 @@ def test_records_and_their_modes(box: Box, umask: int) -> None:
         do(box, *SETS)
     finally:
         os.umask(mask)
-    found = past.history(box.site().store, everything=True, trial=None)
-    assert found == past.history(box.site().store, everything=False, trial=None)
+    found = past.history(box.site().store, allowed().paths, everything=True, trial=None)
+    assert found == past.history(box.site().store, allowed().paths, everything=False, trial=None)
     (change,) = found
     assert (change.id, change.note, change.state) == ("1", "a reason", State.APPLIED)
     assert change.by == "op with sudo, from 192.0.2.7"
@@ -73,7 +74,7 @@ def test_records_and_their_modes(box: Box, umask: int) -> None:
 
 def test_the_files_of_a_trial_are_its_own_until_it_is_kept(box: Box) -> None:
     def paths() -> list[str]:
-        return [file.path for file in past.files_of(box.site().store, "1")]
+        return [file.path for file in past.files_of(box.site().store, allowed().paths, "1")]
 
     do(box, SETS[0], seconds=60)
     assert paths() == [f"/run/systemd/system/{REDIS}.d/zzz-lowmem-tui-trial.conf"]

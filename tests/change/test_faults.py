@@ -27,6 +27,7 @@ from lowmem_tui.change.trials.script import script
 from lowmem_tui.model.change import State
 from lowmem_tui.model.errors import HalfDoneError, LowmemError
 from lowmem_tui.model.plan import Action, ActionKind, FileChange, Phase
+from lowmem_tui.setup.steps import allowed
 
 from .box import CHAT, REDIS, Box, faults, strip_empty
 from .faults import FaultyOs, Killed
@@ -335,8 +336,10 @@ def settle_after(case: Case, after: dict[str, object], at: str, *, over: bool) -
     assert box.half_files() == [], at
     assert settled(box.site()) == [], at
     assert box.room() == [], at
-    shown = past.history(box.site().store, everything=True, trial=None)
-    assert past.history(box.site().store, everything=False, trial=None) == shown, at
+    shown = past.history(box.site().store, allowed().paths, everything=True, trial=None)
+    assert past.history(box.site().store, allowed().paths, everything=False, trial=None) == shown, (
+        at
+    )
     return result
 
 

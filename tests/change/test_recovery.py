@@ -18,11 +18,12 @@ from lowmem_tui.change.entry import apply, confirm, settled, undo
 from lowmem_tui.change.machine.system import LocalSystem
 from lowmem_tui.change.records import history as past
 from lowmem_tui.change.records import paths
-from lowmem_tui.change.records.records import Journal, public
+from lowmem_tui.change.records.records import public
 from lowmem_tui.change.records.store import MOST, FolderStore
 from lowmem_tui.model.change import State
 from lowmem_tui.model.errors import HalfDoneError, ManagerError, PutBackError, RefusedError
 from lowmem_tui.model.plan import Action, ActionKind, FileChange, Phase
+from lowmem_tui.setup.steps import allowed
 
 from .box import CHAT, REDIS, Box
 
@@ -53,15 +54,15 @@ def record_of(box: Box, number: int = 1) -> Path:
 
 
 def states(box: Box) -> list[str]:
-    found = past.history(box.site().store, everything=True, trial=None)
-    assert past.history(box.site().store, everything=False, trial=None) == found
+    found = past.history(box.site().store, allowed().paths, everything=True, trial=None)
+    assert past.history(box.site().store, allowed().paths, everything=False, trial=None) == found
     return [str(change.state) for change in reversed(found)]
 
 
 def on_this_machine(box: Box) -> Site:
     """Links and sysctls are the machine's: most of what a record asks of it is not possible."""
     site = box.site()
-    return replace(site, hands=site.hands._replace(system=LocalSystem(str(box.root))))
+    return replace(site, hands=site.hands._replace(system=LocalSystem(str(box.root), allowed())))
 
 
 def cut(box: Box, *actions: dict[str, str]) -> None:
@@ -139,7 +140,7 @@ def test_what_cannot_be_rolled_back_is_told_and_blocks_nothing(
     assert "`lowmem-tui undo 1` tries that again" in sentence
     (box.root / "etc/systemd/system/x.target.wants").unlink()
     assert box.state() == before, "files and the kernel's values are as before"
-    (change,) = past.history(box.site().store, everything=True, trial=None)
+    (change,) = past.history(box.site().store, allowed().paths, everything=True, trial=None)
     assert change.state is State.INCOMPLETE
     assert len(change.remaining) == 1
     assert change.remaining[0].startswith(left)
@@ -183,7 +184,7 @@ def test_a_systemd_that_does_not_answer_is_asked_at_the_next_start(box: Box) -> 
 def test_a_fault_of_ours_keeps_no_other_step(box: Box) -> None:
     cut(box, *SWAPPINESS)
     settled(refusing(box, KeyError("swappiness")))
-    (change,) = past.history(box.site().store, everything=True, trial=None)
+    (change,) = past.history(box.site().store, allowed().paths, everything=True, trial=None)
     (left,) = change.remaining
     assert left.startswith("set vm.swappiness to 60 (KeyError")
     assert not (box.root / FILE[1:]).exists()
@@ -208,7 +209,7 @@ def test_undo_tries_what_is_left_again(box: Box, number: str | None) -> None:
     assert states(box) == ["incomplete"]
     undo(box.site(), box.situation, number)  # there it is possible
     assert states(box) == ["failed"]
-    (change,) = past.history(box.site().store, everything=True, trial=None)
+    (change,) = past.history(box.site().store, allowed().paths, everything=True, trial=None)
     assert change.remaining == ()
     assert "rolled back now" in change.said
 
@@ -218,7 +219,7 @@ def test_undo_by_force_leaves_it_as_it_is(box: Box) -> None:
     outcome = undo(refusing(box), box.situation, "1", force=True)
     assert any("left as it is: set vm.swappiness" in sentence for sentence in outcome.live)
     assert states(box) == ["failed"]
-    (change,) = past.history(box.site().store, everything=True, trial=None)
+    (change,) = past.history(box.site().store, allowed().paths, everything=True, trial=None)
     assert "left as it is: set vm.swappiness" in change.said
 
 
@@ -275,7 +276,7 @@ def test_a_rollback_that_fails_at_once_is_incomplete_as_well(box: Box) -> None:
     with pytest.raises(HalfDoneError, match=r"do by hand: set vm\.swappiness to 60"):
         apply(site, made, box.situation)
     assert states(box) == ["incomplete"]
-    (change,) = past.history(box.site().store, everything=True, trial=None)
+    (change,) = past.history(box.site().store, allowed().paths, everything=True, trial=None)
     assert len(change.remaining) == 1
     do(box, OTHER)
 
@@ -469,7 +470,7 @@ def test_what_is_no_record_is_set_aside_and_blocks_nothing(
     damaged(lambda made: made.update(state=state))(record_of(box))
     after = box.state()
     damage(record_of(box))
-    assert interrupted.interrupted(box.site().store)
+    assert interrupted.interrupted(box.site().store, lambda: allowed().paths)
     (sentence,) = settled(box.site())
     assert sentence.startswith("/var/lib/lowmem-tui/1.json cannot be understood (")
     assert "is /var/lib/lowmem-tui/1.json.unreadable now" in sentence
@@ -480,7 +481,7 @@ def test_what_is_no_record_is_set_aside_and_blocks_nothing(
     (notice,) = public(box.site().store).notices
     assert notice in interrupted.told(box.site().store)
     assert past.notices(box.site().store) == [notice]
-    assert not interrupted.interrupted(box.site().store)
+    assert not interrupted.interrupted(box.site().store, lambda: allowed().paths)
     do(box, OTHER)
     assert [r.id for r in box.site().journal.records()] == [2], "its number is not used again"
     undo(box.site(), box.situation)
@@ -514,7 +515,9 @@ def test_one_that_was_set_aside_is_never_overwritten(box: Box) -> None:
     assert len(past.notices(box.site().store)) == 3
     for name in found:
         record_of(box).with_name(name).unlink()
-    assert interrupted.interrupted(box.site().store), "the summary tells of them still"
+    assert interrupted.interrupted(box.site().store, lambda: allowed().paths), (
+        "the summary tells of them still"
+    )
     assert settled(box.site()) == []
     assert public(box.site().store).notices == []
 
@@ -573,7 +576,7 @@ def test_records_of_an_older_version_are_read(box: Box) -> None:
         del made["remaining"], made["plan"]["actions"]
 
     damaged(older)(record_of(box))
-    (record,) = Journal(box.site().store).records()
+    (record,) = box.site().journal.records()
     assert (record.remaining, record.plan.actions) == ((), ())
 
 

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lowmem_tui.change.machine import redis, system
 from lowmem_tui.change.machine.system import LocalSystem
 from lowmem_tui.host import programs
 from lowmem_tui.model.errors import InvalidValueError, ManagerError
 from lowmem_tui.model.plan import ActionKind
+from lowmem_tui.setup.redis import client
+from lowmem_tui.setup.sessions import rule as tmpfiles_rule
+from lowmem_tui.setup.steps import allowed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,7 +56,7 @@ WHERE = {
 
 @pytest.mark.parametrize(("where", "found"), WHERE.items())
 def test_where_a_redis_is(where: str, found: tuple[tuple[str, ...], str]) -> None:
-    assert redis.place(f"{REDIS}{where}") == ("maxmemory", *found)
+    assert client.place(f"{REDIS}{where}") == ("maxmemory", *found)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +77,7 @@ def test_where_a_redis_is(where: str, found: tuple[tuple[str, ...], str]) -> Non
 )
 def test_what_is_no_redis(what: str) -> None:
     with pytest.raises(InvalidValueError):
-        redis.place(what)
+        client.place(what)
 
 
 PASSWORDS = {
@@ -92,8 +94,8 @@ PASSWORDS = {
 @pytest.mark.parametrize(("text", "password"), PASSWORDS.items())
 def test_passwords(tmp_path: Path, text: str, password: str) -> None:
     (tmp_path / "redis.conf").write_text(text)
-    assert redis.password(str(tmp_path / "redis.conf")) == password
-    assert redis.password(str(tmp_path / "none")) == ""
+    assert client.password(str(tmp_path / "redis.conf")) == password
+    assert client.password(str(tmp_path / "none")) == ""
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
@@ -111,11 +113,11 @@ def test_a_password_is_not_read_for_somebody_who_may_not(
     other.chmod(mode)
     os.chown(conf, owner, owner)
     os.chown(other, included, included)
-    assert redis.password(str(conf)) == found
+    assert client.password(str(conf)) == found
     # Its group may be given it, too.
     os.chown(other, included, owner)
     other.chmod(0o640)
-    assert redis.password(str(conf)) == "x"
+    assert client.password(str(conf)) == "x"
 
 
 def test_a_redis_is_asked_and_set(program: Callable[[str, str], None], tmp_path: Path) -> None:
@@ -128,7 +130,7 @@ def test_a_redis_is_asked_and_set(program: Callable[[str, str], None], tmp_path:
         '*) printf "maxmemory\\n0\\n";; esac',
     )
     what = f"{REDIS} -p 7000 @ {tmp_path}/redis.conf"
-    local = LocalSystem(str(tmp_path))
+    local = LocalSystem(str(tmp_path), allowed())
     assert local.get(ActionKind.REDIS, what) == "0"
     assert local.get(ActionKind.REDIS, what.replace("maxmemory", "used_memory")) == "99"
     local.put(ActionKind.REDIS, what, "0", nothing)
@@ -145,13 +147,13 @@ def test_what_systemctl_does_not_say_is_not_taken_for_an_end(
     """A swap space that runs would not be stopped, and its file not be removed."""
     program("systemctl", "exit 0")
     with pytest.raises(ManagerError, match=r"does not say whether swapfile\.swap runs"):
-        LocalSystem().get(ActionKind.RUN, "swapfile.swap")
+        LocalSystem(allowed=allowed()).get(ActionKind.RUN, "swapfile.swap")
 
 
 def test_a_redis_that_does_not_run_needs_nothing(program: Callable[[str, str], None]) -> None:
     program("systemctl", "echo inactive")
     program("redis-cli", "exit 1")
-    LocalSystem().put(ActionKind.REDIS, REDIS, "64", nothing)
+    LocalSystem(allowed=allowed()).put(ActionKind.REDIS, REDIS, "64", nothing)
 
 
 @pytest.mark.parametrize(
@@ -161,13 +163,13 @@ def test_a_redis_that_does_not_run_needs_nothing(program: Callable[[str, str], N
 def test_a_redis_that_refuses(program: Callable[[str, str], None], answer: str) -> None:
     program("redis-cli", f'echo "{answer}"')
     with pytest.raises(ManagerError, match="by hand"):
-        LocalSystem().get(ActionKind.REDIS, REDIS)
+        LocalSystem(allowed=allowed()).get(ActionKind.REDIS, REDIS)
 
 
 def test_a_redis_that_is_not_there(program: Callable[[str, str], None]) -> None:
     program("redis-cli", "echo 'Could not connect: Connection refused' >&2; exit 1")
     with pytest.raises(ManagerError, match="Connection refused"):
-        LocalSystem().get(ActionKind.REDIS, REDIS)
+        LocalSystem(allowed=allowed()).get(ActionKind.REDIS, REDIS)
 
 
 EMERG = 'nginx: [emerg] unknown directive "bla" in /etc/nginx/nginx.conf:3'
@@ -184,13 +186,13 @@ NGINX = {
 @pytest.mark.parametrize(("script", "found"), NGINX.values(), ids=NGINX)
 def test_what_nginx_says(program: Callable[[str, str], None], script: str, found: str) -> None:
     program("nginx", script)
-    assert LocalSystem().get(ActionKind.TEST, "nginx") == found
+    assert LocalSystem(allowed=allowed()).get(ActionKind.TEST, "nginx") == found
 
 
 def test_a_test_that_fails(program: Callable[[str, str], None]) -> None:
     program("nginx", f"echo '{EMERG}' >&2; exit 1")
     with pytest.raises(ManagerError, match="unknown directive"):
-        LocalSystem().put(ActionKind.TEST, "nginx", "", nothing)
+        LocalSystem(allowed=allowed()).put(ActionKind.TEST, "nginx", "", nothing)
 
 
 TMPFILES = {
@@ -213,15 +215,15 @@ def test_a_rule_is_tried(
 ) -> None:
     program("systemd-tmpfiles", script)
     rule = tmp_path / "zz.conf"
-    monkeypatch.setattr(system, "TMPFILES", str(rule))
+    monkeypatch.setattr(tmpfiles_rule, "PATH", str(rule))
     # Taken away: nothing to try.
-    LocalSystem().put(ActionKind.TEST, "tmpfiles", "", nothing)
+    LocalSystem(allowed=allowed()).put(ActionKind.TEST, "tmpfiles", "", nothing)
     rule.write_text("e /x - - - 31d\n")
     if fine:
-        LocalSystem().put(ActionKind.TEST, "tmpfiles", "", nothing)
+        LocalSystem(allowed=allowed()).put(ActionKind.TEST, "tmpfiles", "", nothing)
     else:
         with pytest.raises(ManagerError, match="Unknown modifiers"):
-            LocalSystem().put(ActionKind.TEST, "tmpfiles", "", nothing)
+            LocalSystem(allowed=allowed()).put(ActionKind.TEST, "tmpfiles", "", nothing)
 
 
 @pytest.mark.parametrize("state", ["activating", "failed", "inactive"])
@@ -234,12 +236,12 @@ def test_what_does_not_run_on_after_its_restart(
         f"if [ -e {tmp_path}/done ]; then echo {state}; else echo active; fi",
     )
     with pytest.raises(ManagerError, match="does not run after its restart"):
-        LocalSystem().put(ActionKind.SERVICE, "x.service", "restart", nothing)
+        LocalSystem(allowed=allowed()).put(ActionKind.SERVICE, "x.service", "restart", nothing)
 
 
 def test_what_does_not_run_is_not_restarted(
     program: Callable[[str, str], None], tmp_path: Path
 ) -> None:
     program("systemctl", f"[ $1 = restart ] && touch {tmp_path}/done; echo inactive")
-    LocalSystem().put(ActionKind.SERVICE, "x.service", "restart", nothing)
+    LocalSystem(allowed=allowed()).put(ActionKind.SERVICE, "x.service", "restart", nothing)
     assert not (tmp_path / "done").exists()

@@ -22,6 +22,7 @@ from lowmem_tui.change.records.store import FolderStore
 from lowmem_tui.cli import rules, triage
 from lowmem_tui.host import reading, trusted
 from lowmem_tui.model.errors import InvalidValueError, PutBackError, RefusedError
+from lowmem_tui.setup.steps import allowed
 
 from .box import CHAT, REDIS, Box
 
@@ -122,13 +123,13 @@ def test_a_record_that_others_could_have_written_is_ignored(
     hostile(box)
     before = box.state()
     make(box.root)
-    assert interrupted.interrupted(box.site().store)
+    assert interrupted.interrupted(box.site().store, lambda: allowed().paths)
     (sentence,) = settled(box.site())
     assert "is ignored" in sentence
     assert "give it to root alone" in sentence
     assert sentence.endswith(".")
     assert box.state() == before
-    assert past.history(box.site().store, everything=True, trial=None) == []
+    assert past.history(box.site().store, allowed().paths, everything=True, trial=None) == []
     assert box.site().journal.records() == []
 
 

@@ -15,12 +15,13 @@ import lzma
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from lowmem_tui.change.records import decode, record
 from lowmem_tui.cli.rules import load_rules
-from lowmem_tui.host import cgroupfs, machine, procfs, reading, redis_file, swaps
+from lowmem_tui.host import cgroupfs, machine, procfs, reading, swaps
 from lowmem_tui.host.dbus import dbus_dict, systemd
 from lowmem_tui.host.logs import (
     file_evidence,
@@ -50,6 +51,8 @@ from lowmem_tui.setup.nginx import sites as nginx_sites
 from lowmem_tui.setup.nginx import static as nginx_static
 from lowmem_tui.setup.nginx import zones as nginx_zones
 from lowmem_tui.setup.redis import config as redis_config
+from lowmem_tui.setup.redis import file as redis_file
+from lowmem_tui.setup.steps import allowed
 from lowmem_tui.setup.swap import zram
 
 if TYPE_CHECKING:
@@ -429,8 +432,9 @@ target(
     commands.program_of, seeds=["a 'b c' \"d\" \\x", "/usr/bin/python3.11"],
 )  # fmt: skip
 target(
-    "records of changes", by_text(record.load, or_value_error(decode.parse)), record.load,
-    decode.parse,
+    "records of changes",
+    by_text(partial(record.load, paths=allowed().paths), or_value_error(decode.parse)),
+    record.load, decode.parse,
     seeds=[json.dumps({"id": 1, "time": 1.0, "by": {"uid": 0, "user": "root"}, "state": "applied",
                        "plan": {"files": [{"path": "/etc/systemd/system/a.service.d/"
                                            "zz-lowmem-tui.conf", "before": None, "after": "x"}],
@@ -469,7 +473,7 @@ target(
         ["redis-server", "/etc/redis/redis.conf", "--maxmemory", "1mb"],
         OneFile(shown(data)),  # type: ignore[arg-type]
     ),
-    redis_config.config_of, "host.redis_file.config_of",
+    redis_config.config_of, "setup.redis.file.config_of",
     seeds=[("include /etc/redis/*.conf\nrequirepass \"a\\x41\"\nmaxmemory 64mb\nsave 900 1\n"
            "rename-command CONFIG ''\nuser default on >x\n")],
     slow=True,
@@ -529,7 +533,7 @@ NOT_PARSERS = {
     "host.programs.run": "starts a program",
     "host.programs.start": "starts a program",
     "host.systemd.revert_service": "says what systemd is to run",
-    "host.redis_file.quoted": "writes",
+    "setup.redis.file.quoted": "writes",
     "policy.dropin.one_line": "writes",
     "policy.policy_text.quoted": "writes",
     "policy.policy_text.value": "writes",

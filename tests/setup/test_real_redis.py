@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lowmem_tui.change.machine import redis
-from lowmem_tui.host.redis_file import RedisConfig, bytes_of, config_of
 from lowmem_tui.model.errors import ManagerError
+from lowmem_tui.setup.redis import client
+from lowmem_tui.setup.redis.file import RedisConfig, bytes_of, config_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -66,8 +66,8 @@ def laid_out(folder: Path, text: str) -> None:
 
 
 def read(folder: Path, words: Sequence[str]) -> RedisConfig:
-    texts = redis._Texts(str(folder / "redis.conf"))
-    return config_of(["redis-server", *words], texts.read, redis._names, str(folder))
+    texts = client._Texts(str(folder / "redis.conf"))
+    return config_of(["redis-server", *words], texts.read, client._names, str(folder))
 
 
 def ask(socket: Path, config: RedisConfig, name: str) -> str:
@@ -159,13 +159,13 @@ def test_it_is_asked_and_set(tmp_path: Path, text: str) -> None:
     words = ("redis.conf", "--unixsocket", str(tmp_path / "s"), "--port", "0")
     where = f" -s {tmp_path}/s @ {tmp_path}/redis.conf"
     with serving(tmp_path, words):
-        assert redis.get(f"redis.service maxmemory{where}") == "0"
-        redis.put(f"redis.service maxmemory{where}", str(5 << 20))
-        assert redis.get(f"redis.service maxmemory{where}") == str(5 << 20)
-        assert redis.get(f"redis.service save{where}") == DEFAULTS["save"]
-        redis.put(f"redis.service save{where}", "")
-        assert redis.get(f"redis.service save{where}") == ""
-        assert int(redis.get(f"redis.service used_memory{where}")) > 100_000
+        assert client.get(f"redis.service maxmemory{where}") == "0"
+        client.put(f"redis.service maxmemory{where}", str(5 << 20))
+        assert client.get(f"redis.service maxmemory{where}") == str(5 << 20)
+        assert client.get(f"redis.service save{where}") == DEFAULTS["save"]
+        client.put(f"redis.service save{where}", "")
+        assert client.get(f"redis.service save{where}") == ""
+        assert int(client.get(f"redis.service used_memory{where}")) > 100_000
 
 
 SILENT = {
@@ -184,4 +184,4 @@ def test_one_that_does_not_tell_says_why(tmp_path: Path, text: str, why: str) ->
     words = ("redis.conf", "--unixsocket", str(tmp_path / "s"), "--port", "0")
     where = f" -s {tmp_path}/s @ {tmp_path}/redis.conf"
     with serving(tmp_path, words), pytest.raises(ManagerError, match=why):
-        redis.get(f"redis.service maxmemory{where}")
+        client.get(f"redis.service maxmemory{where}")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from lowmem_tui.model.errors import InvalidValueError
 from lowmem_tui.model.plan import ActionKind
 from lowmem_tui.model.setup import FolderUsage
-from lowmem_tui.setup import sessions
+from lowmem_tui.setup.sessions import step as sessions
 
 from .box import Box, codes, defaults, goes_through, items
 

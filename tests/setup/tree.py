@@ -12,6 +12,7 @@ from lowmem_tui.host.facts import LocalInspector
 from lowmem_tui.model.plan import ActionKind
 from lowmem_tui.model.setup import HostFacts, Item, Look
 from lowmem_tui.setup.context import Ground
+from lowmem_tui.setup.steps import allowed
 from tests.unit.servers import M, situation, snapshot
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ class Tree:
         for folder in ("etc/systemd/system", "etc/sysctl.d", "proc"):
             (self.root / folder).mkdir(parents=True, exist_ok=True)
         self.inspector = Inspector(str(self.root))
-        self.files = EtcFiles(str(self.root), owner=os.getuid())
+        self.files = EtcFiles(str(self.root), owner=os.getuid(), paths=allowed().paths)
         self.swaps()
 
     def facts(self, **changes: object) -> None:

@@ -16,6 +16,7 @@ from lowmem_tui.model.errors import NotPermittedError, PutBackError
 from lowmem_tui.model.plan import Edit
 from lowmem_tui.model.unit import Key
 from lowmem_tui.policy.plan import plan
+from lowmem_tui.setup.steps import allowed
 from lowmem_tui.tui.screens.main import MainScreen
 from lowmem_tui.tui.widgets.news import News
 from tests.tui.conftest import Clock, Front, opened
@@ -36,7 +37,7 @@ def interrupted() -> DemoServer:
     situation = backend.situation([REDIS])
     backend.apply(plan([Edit(REDIS, Key.MEMORY_MAX, "300M")], situation))
     backend.close()
-    journal = Journal(server.store)
+    journal = Journal(server.store, allowed().paths)
     (record,) = journal.records()
     journal.put(record.to(State.APPLYING))
     journal.publish()
@@ -78,7 +79,9 @@ async def test_where_nothing_can_be_changed_it_is_only_told() -> None:
             "Change 1 by you is being made, or interrupted: then the next start as root puts it "
             "back." in news(front)
         )
-    assert [record.state for record in Journal(server.store).records()] == [State.APPLYING]
+    assert [record.state for record in Journal(server.store, allowed().paths).records()] == [
+        State.APPLYING
+    ]
 
 
 class Late(Fleet):
@@ -142,10 +145,10 @@ async def test_quitting_at_once_is_no_trouble() -> None:
 
 def test_who_can_only_look_is_told_what_everybody_may_read() -> None:
     server = interrupted()
-    assert unended.interrupted(server.store)
+    assert unended.interrupted(server.store, lambda: allowed().paths)
     assert unended.told(cast("object", _Closed(server.store))) == ()  # type: ignore[arg-type]
     assert unended.told(DemoServer(0, Clock()).store) == ()
-    assert not unended.interrupted(DemoServer(0, Clock()).store)
+    assert not unended.interrupted(DemoServer(0, Clock()).store, lambda: allowed().paths)
 
 
 class _Closed:
@@ -163,4 +166,4 @@ class _Closed:
 
 def test_a_history_that_cannot_be_read_is_a_sentence() -> None:
     with pytest.raises(PutBackError, match="The history cannot be read"):
-        unended.interrupted(_Closed(None))  # type: ignore[arg-type]
+        unended.interrupted(_Closed(None), lambda: allowed().paths)  # type: ignore[arg-type]

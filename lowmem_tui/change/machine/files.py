@@ -10,44 +10,14 @@ import stat
 from typing import TYPE_CHECKING, Final
 
 from lowmem_tui.change.machine import attributes, exchange
+from lowmem_tui.change.machine.allowed import RUN_PLACE, Paths, is_unit_place
 from lowmem_tui.host.reading import read_regular
 from lowmem_tui.model.errors import ChangedError, NotPermittedError, RefusedError
 from lowmem_tui.model.text import plain
-from lowmem_tui.model.unit import is_unit_name
 from lowmem_tui.policy import dropin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
-
-TRIAL_DROP_IN: Final = "zzz-lowmem-tui-trial.conf"
-"""Our drop-in under /run, which a reboot forgets: it comes after the other."""
-
-RUN_PLACE: Final = "/run/systemd/system"
-
-PLACES: Final = {
-    dropin.FOLDER: frozenset({dropin.OUR_NAME, *dropin.OTHERS}),
-    RUN_PLACE: frozenset({TRIAL_DROP_IN}),
-}
-"""The folders below which we write drop-ins, and the only names that we write there."""
-
-OWN: Final = frozenset(
-    {
-        "/etc/sysctl.d/zz-lowmem-tui.conf",
-        "/etc/systemd/journald.conf.d/zz-lowmem-tui.conf",
-        "/etc/systemd/system/swapfile.swap",
-        "/etc/systemd/system/lowmem-tui-zram.service",
-        "/etc/tmpfiles.d/zz-lowmem-tui.conf",
-        "/etc/nginx/conf.d/zz-lowmem-tui.conf",
-        "/etc/lowmem-tui/config.toml",
-    }
-)
-"""The other files that are ours."""
-
-FOREIGN: Final = "/etc/nginx/"
-"""Below it a line is put into files that are there already and belong to somebody else."""
-
-MADE_BY_US: Final = frozenset({"journald.conf.d", "lowmem-tui"})
-"""Folders that are removed with the last file in them, as a ``UNIT.d`` is."""
 
 LOCK: Final = "/run/lowmem-tui.lock"
 """Held (flock(2)) by whoever changes the server."""
@@ -67,16 +37,18 @@ def temporary(name: str) -> str:
 class EtcFiles:
     """``Files`` (model.ports) of this machine.
 
-    It writes and removes nothing but our drop-ins in a ``UNIT.d`` of /etc/systemd/system,
-    ``zzz-lowmem-tui-trial.conf`` in one of /run/systemd/system, and what ``OWN`` names; and it
-    changes, but never makes or removes, what is below ``FOREIGN``. No symbolic link at a file or
-    at its folder is followed for that.
+    It writes and removes nothing but what ``Paths`` allows. No symbolic link at a file or at its
+    folder is followed for that.
     """
 
-    def __init__(self, root: str = "/", *, owner: int = 0) -> None:
-        """Take the tree below `root`; `owner` is the uid that folders and files must have."""
+    def __init__(self, root: str = "/", *, owner: int = 0, paths: Paths | None = None) -> None:
+        """Take the tree below `root`; `owner` is the uid that folders and files must have.
+
+        Without `paths` only the drop-ins of units can be written.
+        """
         self._root = root.rstrip("/")
         self._owner = owner
+        self._paths = paths or Paths()
 
     @contextlib.contextmanager
     def exclusive(self) -> Generator[None, None, None]:
@@ -122,7 +94,7 @@ class EtcFiles:
 
     def obstacle(self, path: str) -> str:
         """See ``Files``."""
-        place, folder, name = _parts(path)
+        place, folder, name = self._paths.parts(path)
         shown = plain(f"{place}/{folder}")
         try:
             with self._open(place) as above:
@@ -132,14 +104,14 @@ class EtcFiles:
                     return ""
                 if sentence := self._oddity(shown, found, folder=True):
                     return sentence
-                if place in PLACES and found.st_mode & stat.S_IWGRP and found.st_gid:
+                if is_unit_place(place) and found.st_mode & stat.S_IWGRP and found.st_gid:
                     return f"{shown} can be written by group {found.st_gid}: `chmod g-w` it."
                 inside = os.open(folder, _FOLDER | os.O_NOFOLLOW, dir_fd=above)
                 try:
                     found = os.stat(name, dir_fd=inside, follow_symlinks=False)
                     sentence = self._oddity(plain(path), found, folder=False)
                     return sentence or (
-                        attributes.obstacle(path, inside) if is_others(path) else ""
+                        attributes.obstacle(path, inside) if self._paths.is_others(path) else ""
                     )
                 except FileNotFoundError:
                     return ""
@@ -160,14 +132,18 @@ class EtcFiles:
             return f"{path} can be written by everybody: `chmod o-w` it."
         return ""
 
+    def is_others(self, path: str) -> bool:
+        """See ``Files``."""
+        return self._paths.is_others(path)
+
     def write(self, path: str, text: str) -> None:
         """See ``Files``. PermissionError for a path that is none of ours, whoever asks.
 
         ChangedError, with nothing changed, if the file is edited while the new one is synced.
         """
-        place, folder, name = _parts(path)
+        place, folder, name = self._paths.parts(path)
         was = self.read(path)
-        if is_others(path):
+        if self._paths.is_others(path):
             self.edit(path, text, was)
             return
 
@@ -191,14 +167,14 @@ class EtcFiles:
 
     def edit(self, path: str, text: str, known: str | None) -> None:
         """See ``Files``."""
-        place, folder, _ = _parts(path)
+        place, folder, _ = self._paths.parts(path)
         with self._open(place) as above, self._inside(folder, above) as inside:
             _edit(path, _bytes(text), inside, known)
 
     def remove(self, path: str) -> None:
         """See ``Files``. A file that is gone already is no error."""
-        place, folder, name = _parts(path)
-        if is_others(path):
+        place, folder, name = self._paths.parts(path)
+        if self._paths.is_others(path):
             raise PermissionError(errno.EPERM, "it is no file of lowmem-tui", path)
         with self._open(place) as above:
             try:
@@ -209,7 +185,7 @@ class EtcFiles:
                     os.fsync(inside)
             except FileNotFoundError:
                 return
-            if not _ours(place, folder):
+            if not self._paths.goes_with_its_files(place, folder):
                 return
             try:
                 os.rmdir(folder, dir_fd=above)
@@ -221,17 +197,17 @@ class EtcFiles:
 
     def tidy(self, path: str) -> None:
         """See ``Files``."""
-        place, folder, name = _parts(path)
+        place, folder, name = self._paths.parts(path)
         try:
             with self._open(place) as above:
                 with (
                     self._inside(folder, above) as inside,
                     contextlib.suppress(FileNotFoundError),
                 ):
-                    if is_others(path):
+                    if self._paths.is_others(path):
                         exchange.resume(_place(name, inside))
                     os.unlink(temporary(name), dir_fd=inside)
-                if _ours(place, folder):
+                if self._paths.goes_with_its_files(place, folder):
                     with contextlib.suppress(OSError):
                         os.rmdir(folder, dir_fd=above)
         except (FileNotFoundError, NotADirectoryError):
@@ -264,52 +240,6 @@ def is_unit_file(path: str) -> bool:
 
 def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
-
-
-def is_others(path: str) -> bool:
-    """Tell whether a path that we may write is that of somebody else's file."""
-    return path.startswith(FOREIGN) and path not in OWN
-
-
-def is_ours(path: str) -> bool:
-    """Tell whether this is a path that we may write."""
-    try:
-        return bool(_parts(path))
-    except PermissionError:
-        return False
-
-
-def is_trial(path: str) -> bool:
-    """Tell whether this is the path of a trial's drop-in."""
-    return is_ours(path) and path.endswith(f"/{TRIAL_DROP_IN}")
-
-
-def _ours(place: str, folder: str) -> bool:
-    return place in PLACES or folder in MADE_BY_US
-
-
-def _parts(path: str) -> tuple[str, str, str]:
-    """Return the place, the folder and the name of a path that we may write."""
-    above, _, name = path.rpartition("/")
-    place, _, folder = above.rpartition("/")
-    drop_in = name in PLACES.get(place, ()) and (
-        folder.endswith(".d") and is_unit_name(folder.removesuffix(".d"))
-    )
-    if drop_in or path in OWN or _is_foreign(path, (folder, name)):
-        return place, folder, name
-    raise PermissionError(errno.EPERM, "it is no file of lowmem-tui", path)
-
-
-def _is_foreign(path: str, names: tuple[str, str]) -> bool:
-    """Tell whether this is a file below ``FOREIGN``, by a path that goes straight to it."""
-    return (
-        path.startswith(FOREIGN)
-        and path.isprintable()
-        and "//" not in path
-        and not any(part in {".", ".."} for part in path.split("/"))
-        and all(names)
-        and not names[1].startswith(".")
-    )
 
 
 def _make(folder: str, above: int) -> bool:

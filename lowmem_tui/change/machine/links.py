@@ -93,10 +93,15 @@ class Links:
         _remove_if_empty(folder)
 
     def _path(self, what: str) -> str:
-        found = _LINK.match(what)
-        if not found or not all(is_unit_name(name) for name in found.groups() if name is not None):
-            raise PermissionError(errno.EPERM, "it is no link of a unit", what)
+        check_link(what)
         return self._root + what
+
+
+def check_link(what: str) -> None:
+    """Raise PermissionError for a path that is no link of a unit."""
+    found = _LINK.match(what)
+    if not found or not all(is_unit_name(name) for name in found.groups() if name is not None):
+        raise PermissionError(errno.EPERM, "it is no link of a unit", what)
 
 
 @contextlib.contextmanager

@@ -5,22 +5,18 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import re
 import stat
 from typing import TYPE_CHECKING, Final
 
 from lowmem_tui.host.programs import run
 from lowmem_tui.model.amount import format_size
-from lowmem_tui.model.errors import InvalidValueError, ManagerError, RefusedError
+from lowmem_tui.model.errors import ManagerError, RefusedError
 from lowmem_tui.model.integer import natural
 from lowmem_tui.model.setup import Progress
 from lowmem_tui.model.text import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-PATH: Final = re.compile(r"/swapfile\Z")
-"""The only path: ``swapfile.swap`` is named after it."""
 
 PIECE: Final = 1 << 20
 """Bytes written at once; between two pieces it can be stopped."""
@@ -45,7 +41,7 @@ _MAGIC = b"SWAPSPACE2"
 
 
 class SwapFiles:
-    """The swap files of this machine."""
+    """The swap files of this machine; which paths they may have is for others to say."""
 
     def __init__(self, root: str = "") -> None:
         """Take the tree below `root`."""
@@ -57,7 +53,7 @@ class SwapFiles:
 
         ``FOREIGN`` for anything there that we did not make.
         """
-        path = self._path(what)
+        path = self._root + what
         try:
             found = os.lstat(path)
         except FileNotFoundError:
@@ -74,7 +70,7 @@ class SwapFiles:
         What is there and not ours is never touched: to remove our file it is no obstacle, to make
         one it is. Raises RefusedError for that, and where it does not fit.
         """
-        path = self._path(what)
+        path = self._root + what
         if not value:
             self._remove(path)
         elif self.get(what) != value:
@@ -84,13 +80,6 @@ class SwapFiles:
                     f"{plain(value, 40)} is not a number of bytes: write 2147483648."
                 )
             self._make(path, size, check)
-
-    def _path(self, what: str) -> str:
-        if not PATH.match(what):
-            raise InvalidValueError(
-                f"{plain(what, 60)} is no place for a swap file: use /swapfile."
-            )
-        return self._root + what
 
     def _remove(self, path: str) -> None:
         """Remove our file, and what a crash has left of writing one."""

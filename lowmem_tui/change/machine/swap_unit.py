@@ -15,19 +15,11 @@ from lowmem_tui.model.text import plain
 if TYPE_CHECKING:
     from lowmem_tui.host.swaps import Swap
 
-ZRAM_UNIT: Final = "lowmem-tui-zram.service"
-ZRAM_DEVICE: Final = "/dev/zram0"
-
 PATIENCE: Final = 1000.0
 """Seconds that switching swap off may take: a full one is read back page by page."""
 
 KEPT: Final = 32 << 20
 """Bytes of RAM that are to be left: reading swap back needs some itself."""
-
-
-def space_of(unit: str) -> str:
-    """Return the path of the swap space that a unit of ours switches on; "" for other units."""
-    return {"swapfile.swap": "/swapfile", ZRAM_UNIT: ZRAM_DEVICE}.get(unit, "")
 
 
 def check_room(space: str, proc: str = "/proc") -> None:

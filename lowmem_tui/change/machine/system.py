@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from typing import TYPE_CHECKING
 
-from lowmem_tui.change.machine import redis, swap_unit
-from lowmem_tui.change.machine.links import Links
+from lowmem_tui.change.machine import swap_unit
+from lowmem_tui.change.machine.allowed import Allowed
+from lowmem_tui.change.machine.links import Links, check_link
 from lowmem_tui.change.machine.swap_file import SwapFiles
 from lowmem_tui.host.programs import run
 from lowmem_tui.model.errors import InvalidValueError, ManagerError, NotPermittedError
@@ -24,23 +24,16 @@ if TYPE_CHECKING:
 SETTLE = 3.0
 """Seconds that a unit must run on after a restart to count as running."""
 
-_password = redis.password
-
 _SYSCTL = re.compile(r"vm\.[a-z_]+\Z")
-
-TMPFILES = "/etc/tmpfiles.d/zz-lowmem-tui.conf"
-_TESTS = {
-    "nginx": ("nginx", "-t", "-q"),
-    "tmpfiles": ("systemd-tmpfiles", "--dry-run", "--create", TMPFILES),
-}
 
 
 class LocalSystem:
     """This machine."""
 
-    def __init__(self, root: str = "/") -> None:
+    def __init__(self, root: str = "/", allowed: Allowed | None = None) -> None:
         """Take the tree below `root` for files and links; programs are this machine's."""
         self._root = root.rstrip("/")
+        self._allowed = allowed or Allowed()
         self._swap = SwapFiles(self._root)
         self._links = Links(self._root)
         self._get: dict[ActionKind, Callable[[str], str]] = {
@@ -48,16 +41,12 @@ class LocalSystem:
             ActionKind.RUN: _runs,
             ActionKind.SYSCTL: _sysctl,
             ActionKind.SWAP_FILE: self._swap.get,
-            ActionKind.REDIS: redis.get,
-            ActionKind.TEST: _tested,
         }
         self._put: dict[ActionKind, Callable[[str, str], None]] = {
             ActionKind.LINK: self._links.put,
-            ActionKind.RUN: _set_running,
+            ActionKind.RUN: self._set_running,
             ActionKind.SYSCTL: _set_sysctl,
-            ActionKind.REDIS: _set_redis,
             ActionKind.SERVICE: _again,
-            ActionKind.TEST: _test,
         }
 
     @property
@@ -67,14 +56,53 @@ class LocalSystem:
 
     def get(self, kind: ActionKind, what: str) -> str:
         """See ``System``."""
+        check(kind, what, self._allowed)
+        if (tool := self._allowed.tool(kind, what)) is not None:
+            return tool.get(what)
         return self._get[kind](what) if kind in self._get else ""
 
-    def put(self, kind: ActionKind, what: str, value: str, check: Callable[[], None]) -> None:
+    def put(self, kind: ActionKind, what: str, value: str, stop: Callable[[], None]) -> None:
         """See ``System``."""
-        if kind is ActionKind.SWAP_FILE:
-            self._swap.put(what, value, check)
+        check(kind, what, self._allowed)
+        if kind.needs_what_runs and _runs(what.partition(" ")[0]) != "active":
+            return  # it takes its values when it starts
+        if (tool := self._allowed.tool(kind, what)) is not None:
+            tool.put(what, value)
+        elif kind is ActionKind.SWAP_FILE:
+            self._swap.put(what, value, stop)
         else:
             self._put[kind](what, value)
+
+    def _set_running(self, unit: str, value: str) -> None:
+        if _runs(unit) == value:
+            return
+        space = self._allowed.swap_units.get(unit)
+        if value == "active" or not space:
+            _systemctl("start" if value == "active" else "stop", unit)
+            return
+        swap_unit.check_room(space)
+        # Whether it could be is seen by the kernel's list: systemd calls both an end.
+        run(("systemctl", "stop", "--", unit), swap_unit.PATIENCE)
+        swap_unit.check_off(space)
+
+
+def check(kind: ActionKind, what: str, allowed: Allowed) -> None:
+    """Raise for what an action must not change, on any machine.
+
+    InvalidValueError, or PermissionError for a path that is none of ours.
+    """
+    if kind is ActionKind.LINK:
+        check_link(what)
+    elif kind in {ActionKind.RUN, ActionKind.SERVICE}:
+        _unit(what)
+    elif kind is ActionKind.SYSCTL:
+        _sysctl_path(what)
+    elif kind is ActionKind.SWAP_FILE:
+        allowed.check_swap_file(what)
+    elif (tool := allowed.tool(kind, what)) is not None:
+        tool.check(what)
+    else:
+        raise InvalidValueError(f"'{plain(what, 60)}' is nothing that is changed here ({kind}).")
 
 
 def _unit(name: str) -> str:
@@ -118,47 +146,6 @@ def _runs(unit: str) -> str:
     return "active" if _state(unit) in {"active", "reloading", "activating"} else "inactive"
 
 
-def _set_running(unit: str, value: str) -> None:
-    if _runs(unit) == value:
-        return
-    space = swap_unit.space_of(unit)
-    if value == "active" or not space:
-        _systemctl("start" if value == "active" else "stop", unit)
-        return
-    swap_unit.check_room(space)
-    # Whether it could be is seen by the kernel's list: systemd calls both an end.
-    run(("systemctl", "stop", "--", unit), swap_unit.PATIENCE)
-    swap_unit.check_off(space)
-
-
-def _test(what: str, _: str) -> None:
-    if what == "tmpfiles":
-        _test_tmpfiles()
-    else:
-        _run(_TESTS[what])
-
-
-def _test_tmpfiles() -> None:
-    """Have systemd-tmpfiles read our file, and do nothing; before 256 it has no such mode."""
-    if not os.path.exists(TMPFILES):
-        return  # it was taken away
-    done = run(_TESTS["tmpfiles"])
-    said = done.stderr + done.stdout
-    if "--dry-run" in said and "nrecognized option" in said:
-        return
-    if done.returncode != 0:
-        raise ManagerError(f"systemd-tmpfiles does not take {TMPFILES}: {plain(said, 300)}.")
-
-
-def _tested(what: str) -> str:
-    """Return what a program says is wrong with its files now; "" too where it may not read them."""
-    done = run(_TESTS[what])
-    said = done.stderr.strip()
-    if done.returncode == 0 or "ermission denied" in said:
-        return ""
-    return plain(next((line for line in said.splitlines() if "[emerg]" in line), said), 300)
-
-
 def _again(unit: str, verb: str) -> None:
     """Restart or reload what runs, and see it run on. What does not run needs neither.
 
@@ -175,12 +162,7 @@ def _again(unit: str, verb: str) -> None:
 
 
 def _systemctl(verb: str, unit: str) -> None:
-    _run(("systemctl", verb, "--", _unit(unit)))
-
-
-def _set_redis(what: str, value: str) -> None:
-    if _runs(what.partition(" ")[0]) == "active":
-        redis.put(what, value)  # what does not run takes its values when it starts
+    run_or_raise(("systemctl", verb, "--", _unit(unit)))
 
 
 def _output(words: Sequence[str]) -> str:
@@ -188,7 +170,7 @@ def _output(words: Sequence[str]) -> str:
     return run(words).stdout
 
 
-def _run(words: Sequence[str]) -> str:
+def run_or_raise(words: Sequence[str]) -> str:
     """Run a program; raises ManagerError with its own words if it fails."""
     done = run(words)
     if done.returncode != 0:

@@ -20,19 +20,22 @@ from lowmem_tui.model.text import plain
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from lowmem_tui.change.machine.allowed import Paths
     from lowmem_tui.model.change import Change, Trial
     from lowmem_tui.model.plan import FileChange
     from lowmem_tui.model.ports import Store
 
 
-def history(store: Store, *, everything: bool, trial: Trial | None) -> Sequence[Change]:
+def history(
+    store: Store, paths: Paths, *, everything: bool, trial: Trial | None
+) -> Sequence[Change]:
     """Return what was done, the newest first; ``trial`` is the one that runs.
 
     ``everything`` reads the records, which only root may; else it is the summary. Raises
     PutBackError, NotPermittedError.
     """
     try:
-        changes = summary(store)[::-1] if not everything else shown(Journal(store).records())
+        changes = summary(store)[::-1] if not everything else shown(Journal(store, paths).records())
     except PermissionError as error:
         raise NotPermittedError(
             "The history cannot be read by this user: run the same with sudo."
@@ -56,13 +59,13 @@ def notices(store: Store) -> Sequence[str]:
     return ()
 
 
-def files_of(store: Store, change: str) -> Sequence[FileChange]:
+def files_of(store: Store, paths: Paths, change: str) -> Sequence[FileChange]:
     """Return the files of a change, each before and after it; of a trial that runs, its own.
 
     Raises RefusedError (there is no such change), PutBackError, NotPermittedError.
     """
     try:
-        for record in Journal(store).records():
+        for record in Journal(store, paths).records():
             if str(record.id) == change:
                 tried = record.trial if record.state is State.TRIAL else None
                 return tried.files if tried else record.plan.files

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
-from lowmem_tui.change.machine.files import is_ours, is_trial
+from lowmem_tui.change.machine.allowed import is_trial
 from lowmem_tui.change.records import decode
 from lowmem_tui.change.records.decode import (
     Fields,
@@ -37,6 +38,7 @@ from lowmem_tui.model.trial import LONGEST
 from lowmem_tui.model.unit import CGROUP_FILES, INFINITY, Key, Unlimited, is_unit_name
 
 if TYPE_CHECKING:
+    from lowmem_tui.change.machine.allowed import Paths
     from lowmem_tui.model.unit import Limit, Value
 
 SCHEMA = 1
@@ -166,8 +168,11 @@ def _limit(value: object) -> str:
     raise TypeError(type(value).__name__)
 
 
-def load(text: str) -> Record:
-    """Read a record back. Raises InvalidValueError for what we would not have written."""
+def load(text: str, paths: Paths) -> Record:
+    """Read a record back. Raises InvalidValueError for what we would not have written.
+
+    `paths` are those that a change may write: a record that names another is none of ours.
+    """
     try:
         made = Fields(parse(text))
         if made("schema", lambda found: found) != SCHEMA:
@@ -179,9 +184,9 @@ def load(text: str) -> Record:
             by=made("by", _by),
             note=made("note", decode.text),
             state=made("state", _state),
-            plan=made("plan", _plan),
+            plan=made("plan", partial(_plan, paths)),
             live=made("live", _live),
-            trial=made("trial", maybe(_trial)),
+            trial=made("trial", maybe(partial(_trial, paths))),
             undoes=made("undoes", listed(whole(1, LAST))),
             said=made("said", decode.text),
             remaining=made.optional("remaining", listed(decode.text), ()),
@@ -222,11 +227,11 @@ def _by(found: object) -> By:
     return by
 
 
-def _plan(found: object) -> Plan:
+def _plan(paths: Paths, found: object) -> Plan:
     made = Fields(found)
     plan = Plan(
         made("edits", listed(_edit)),
-        made("files", listed(_file)),
+        made("files", listed(partial(_file, paths))),
         made("effects", listed(effect_from)),
         (),
         (),
@@ -244,10 +249,10 @@ def _edit(found: object) -> Edit:
     return edit
 
 
-def _file(found: object) -> FileChange:
+def _file(paths: Paths, found: object) -> FileChange:
     made = Fields(found)
     file = FileChange(
-        made("path", that(flat, is_ours, "no file of lowmem-tui")),
+        made("path", that(flat, paths.is_ours, "no file of lowmem-tui")),
         made("before", maybe(decode.text)),
         made("after", maybe(decode.text)),
     )
@@ -348,13 +353,16 @@ def _as_limit(found: object) -> Limit:
     return INFINITY if found == str(INFINITY) else whole(0, 1 << 64)(found)
 
 
-def _trial(found: object) -> TrialRun:
+def _trial(paths: Paths, found: object) -> TrialRun:
     made = Fields(found)
     trial = TrialRun(
         made("seconds", whole(1, LONGEST)),
         made("deadline", WHEN),
         made("monotonic", WHEN),
-        made("files", listed(that(_file, lambda file: is_trial(file.path), "no trial's"))),
+        made(
+            "files",
+            listed(that(partial(_file, paths), lambda file: is_trial(file.path), "no trial's")),
+        ),
     )
     made.done()
     return trial

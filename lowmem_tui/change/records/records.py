@@ -30,6 +30,7 @@ from lowmem_tui.model.trial import LONGEST
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from lowmem_tui.change.machine.allowed import Paths
     from lowmem_tui.model.ports import Store
 
 KEEP = 200
@@ -63,8 +64,10 @@ class Records(NamedTuple):
 class Journal:
     """The records, in a ``Store``. Whoever writes holds the lock of the files."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, allowed: Paths) -> None:
+        """Take the paths that a change may write: what names another is no record."""
         self._store = store
+        self._allowed = allowed
 
     def records(self) -> list[Record]:
         """Return all records, the oldest first. OSError as the kernel gives it.
@@ -83,7 +86,7 @@ class Journal:
             try:
                 text = self._store.read(path)
                 if text is not None:  # else it has just gone, or is not root's
-                    found.known.append(_record(name, text))
+                    found.known.append(_record(name, text, self._allowed))
             except InvalidValueError as error:
                 found.strange[path] = str(error)
             except OSError as error:
@@ -156,9 +159,9 @@ class Journal:
         return self._store.names(paths.RECORDS)
 
 
-def _record(name: str, text: str) -> Record:
+def _record(name: str, text: str, allowed: Paths) -> Record:
     """Read the record that a file of this name is. InvalidValueError."""
-    record = load(text)
+    record = load(text, allowed)
     if name != f"{record.id}.json":
         raise InvalidValueError(f"it is that of change {record.id}")
     return record

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lowmem_tui.change.machine.files import RUN_PLACE, TRIAL_DROP_IN
+from lowmem_tui.change.machine.allowed import RUN_PLACE, TRIAL_DROP_IN
 from lowmem_tui.model.plan import FileChange
 from lowmem_tui.model.settings import render_value
 from lowmem_tui.model.unit import Key

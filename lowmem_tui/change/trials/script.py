@@ -10,7 +10,8 @@ import re
 import shlex
 from typing import TYPE_CHECKING, NamedTuple
 
-from lowmem_tui.change.machine.files import LOCK, RUN_PLACE, TRIAL_DROP_IN, temporary
+from lowmem_tui.change.machine.allowed import RUN_PLACE, TRIAL_DROP_IN
+from lowmem_tui.change.machine.files import LOCK, temporary
 from lowmem_tui.change.records import paths
 from lowmem_tui.host import programs
 from lowmem_tui.model.errors import InvalidValueError

@@ -16,6 +16,7 @@ from lowmem_tui.setup.nginx import main as nginx_main
 from lowmem_tui.setup.nginx import sites as nginx_sites
 from lowmem_tui.setup.nginx import static as nginx_static
 from lowmem_tui.setup.nginx.main import UNIT
+from lowmem_tui.setup.nginx.tested import NAME
 from lowmem_tui.setup.nginx.zones import zones_of
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ def _absent(why: str) -> Seen:
 def _tested(ground: Ground) -> str:
     """Return what nginx itself says is wrong; an ordinary user cannot ask it."""
     try:
-        return ground.system.get(ActionKind.TEST, "nginx")
+        return ground.system.get(ActionKind.TEST, NAME)
     except (LowmemError, OSError):
         return ""
 

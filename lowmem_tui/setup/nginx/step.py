@@ -25,6 +25,7 @@ from lowmem_tui.setup.nginx.seen import (
     zone_of_theirs,
     zone_possible,
 )
+from lowmem_tui.setup.nginx.tested import NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -154,7 +155,7 @@ class NginxStep:
         if not files:
             return common.plan_of(())
         actions = (
-            common.tested("nginx", "nginx -t"),
+            common.tested(NAME, "nginx -t"),
             common.again("reload", UNIT),
         )
         return common.plan_of(files, actions, _warnings(sorted(texts)))

@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from lowmem_tui.host import redis_file
-from lowmem_tui.host.redis_file import RedisConfig, bytes_of
 from lowmem_tui.model.integer import natural
+from lowmem_tui.setup.redis import file as redis_file
+from lowmem_tui.setup.redis.file import RedisConfig, bytes_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lowmem_tui.host.redis_file import Names
     from lowmem_tui.model.ports import Files
+    from lowmem_tui.setup.redis.file import Names
 
 __all__ = ["RedisConfig", "address", "bytes_of", "config_of", "title_port"]
 

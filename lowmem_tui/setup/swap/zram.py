@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from lowmem_tui.change.machine.swap_unit import ZRAM_DEVICE, ZRAM_UNIT
 from lowmem_tui.model.amount import format_size, render_limit
 from lowmem_tui.model.errors import InvalidValueError
 from lowmem_tui.model.plan import Action, ActionKind, FileChange, Notice, Phase
@@ -20,6 +19,8 @@ if TYPE_CHECKING:
     from lowmem_tui.host.swaps import Swap
     from lowmem_tui.setup.context import Ground
 
+ZRAM_UNIT: Final = "lowmem-tui-zram.service"
+ZRAM_DEVICE: Final = "/dev/zram0"
 PATH: Final = f"/etc/systemd/system/{ZRAM_UNIT}"
 LINK: Final = f"/etc/systemd/system/swap.target.wants/{ZRAM_UNIT}"
 

@@ -13,6 +13,7 @@ from lowmem_tui.model.setup import Finding, Item, Look, Severity
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import Tier
 from lowmem_tui.setup import common, unit_text
+from lowmem_tui.setup.sessions.rule import NAME, PATH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from lowmem_tui.model.setup import FolderUsage
     from lowmem_tui.setup.context import Ground
 
-OURS = "/etc/tmpfiles.d/zz-lowmem-tui.conf"
 PLACES = ("/etc/tmpfiles.d", "/run/tmpfiles.d", "/usr/lib/tmpfiles.d")
 """Where systemd-tmpfiles looks for rules (tmpfiles.d(5))."""
 TIMER = "systemd-tmpfiles-clean.timer"
@@ -111,7 +111,7 @@ class SessionsStep:
         if not wanted:
             return common.plan_of(())
         folders = {folder.path: folder for folder in self._folders()}
-        text, _ = common.read(self._ground.files, OURS)
+        text, _ = common.read(self._ground.files, PATH)
         rules = _rules(text or "")
         for path, age in wanted.items():
             if not _AGE.match(age):
@@ -123,11 +123,11 @@ class SessionsStep:
         made = rules | new
         if made == rules:
             return common.plan_of(())
-        if sentence := common.obstacle(self._ground.files, OURS):
+        if sentence := common.obstacle(self._ground.files, PATH):
             raise RefusedError(sentence)
         return common.plan_of(
-            [FileChange(OURS, text, _render(made))],
-            [common.tested("tmpfiles", f"systemd-tmpfiles --dry-run --create {OURS}")],
+            [FileChange(PATH, text, _render(made))],
+            [common.tested(NAME, f"systemd-tmpfiles --dry-run --create {PATH}")],
             [
                 Notice(
                     "sessions-removed",
@@ -144,7 +144,7 @@ class SessionsStep:
     def _folders(self) -> list[Folder]:
         """Return the folders of session files, and those that we have a rule for. LowmemError."""
         ground = self._ground
-        text, _ = common.read(ground.files, OURS)
+        text, _ = common.read(ground.files, PATH)
         rules = _rules(text or "")
         found: dict[str, tuple[str, bool]] = dict.fromkeys(IN_TMP, ("", True))
         for unit, home in self._homes():
@@ -187,7 +187,7 @@ class SessionsStep:
         for folder in PLACES:
             for name in self._ground.inspector.names(folder):
                 path = f"{folder}/{name}"
-                if name.endswith(".conf") and path != OURS:
+                if name.endswith(".conf") and path != PATH:
                     text, _ = common.read(self._ground.files, path)
                     found |= dict.fromkeys(_rules(text or ""), path)
         return found
@@ -256,7 +256,7 @@ class SessionsStep:
             f"older than {folder.rule} are removed" if folder.rule else "kept for ever",
             value,
             f"It holds {self._held(folder)}. What was neither read nor written for so long is "
-            f"removed once a day (a rule in {OURS}); 31 days are what Flask gives a permanent "
+            f"removed once a day (a rule in {PATH}); 31 days are what Flask gives a permanent "
             f"session, so nobody is logged out by that, unless your application keeps sessions for "
             f"longer.{unsure}",
             AGES if value in AGES else (value, *AGES),

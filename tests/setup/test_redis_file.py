@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lowmem_tui.host.redis_file import (
+from lowmem_tui.setup.redis.file import (
     MOST_BYTES,
     MOST_FILES,
     RedisConfig,

@@ -1,4 +1,7 @@
-"""A running Redis: its values, by its own client; its password is read when it is needed."""
+"""A running Redis: its values, by its own client; its password is read when it is needed.
+
+A tool of the step.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,11 @@ from typing import Final, NamedTuple
 
 from lowmem_tui.host.programs import find, run
 from lowmem_tui.host.reading import SMALL, read, read_regular
-from lowmem_tui.host.redis_file import RedisConfig, config_of
 from lowmem_tui.model.errors import InvalidValueError, ManagerError, RefusedError
 from lowmem_tui.model.integer import natural
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import is_unit_name
+from lowmem_tui.setup.redis.file import RedisConfig, config_of
 
 PATIENCE: Final = 15.0
 """Seconds that a Redis is waited for: one that is swapping answers late."""
@@ -68,6 +71,11 @@ def place(what: str) -> Place:
 def password(path: str) -> str:
     """Return what a configuration has its clients say first; "" for nothing."""
     return _config(path).password if path else ""
+
+
+def check(what: str) -> None:
+    """See ``Tool``."""
+    place(what)
 
 
 def get(what: str) -> str:
