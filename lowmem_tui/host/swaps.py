@@ -40,7 +40,7 @@ class FstabSwap(NamedTuple):
     """One line of fstab(5) that names swap."""
 
     what: str
-    """``/swapfile``, ``UUID=…``, ``LABEL=…``; not safe to print as it is."""
+    """``/swap.img``, ``UUID=…``, ``LABEL=…``; not safe to print as it is."""
     options: frozenset[str]
 
 

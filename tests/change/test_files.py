@@ -12,6 +12,7 @@ import pytest
 from lowmem_tui.change.machine import files as module
 from lowmem_tui.change.machine.files import EtcFiles, temporary
 from lowmem_tui.model.errors import RefusedError
+from lowmem_tui.setup.steps import allowed
 
 from .faults import FaultyOs, Killed, tree
 
@@ -35,7 +36,7 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def files(root: Path) -> EtcFiles:
-    return EtcFiles(str(root), owner=os.getuid())
+    return EtcFiles(str(root), owner=os.getuid(), paths=allowed().paths)
 
 
 def at(root: Path, path: str) -> Path:
@@ -270,7 +271,7 @@ def test_odd_owner(files: EtcFiles, root: Path) -> None:
 
 
 def test_no_place_at_all(tmp_path: Path) -> None:
-    files = EtcFiles(str(tmp_path), owner=os.getuid())
+    files = EtcFiles(str(tmp_path), owner=os.getuid(), paths=allowed().paths)
     assert files.obstacle(PATH) == ""
     assert files.read(PATH) is None
     with pytest.raises(FileNotFoundError):

@@ -21,6 +21,7 @@ from lowmem_tui.change.machine import files as module
 from lowmem_tui.change.machine.files import EtcFiles
 from lowmem_tui.model.errors import ChangedError, LowmemError, PutBackError, RefusedError
 from lowmem_tui.model.plan import FileChange, Plan
+from lowmem_tui.setup.steps import allowed
 
 from .box import Box, faults
 from .faults import FaultyOs, Killed, tree
@@ -73,7 +74,7 @@ def site(root: Path) -> Path:
 @pytest.fixture
 def files(root: Path, site: Path) -> EtcFiles:
     assert site.exists()
-    return EtcFiles(str(root), owner=os.getuid())
+    return EtcFiles(str(root), owner=os.getuid(), paths=allowed().paths)
 
 
 class Os:
@@ -512,7 +513,7 @@ def test_a_file_of_ours_that_is_edited_while_it_is_synced(root: Path) -> None:
     ours = root / path[1:]
     ours.parent.mkdir(parents=True)
     ours.write_text("ours")
-    files = EtcFiles(str(root), owner=os.getuid())
+    files = EtcFiles(str(root), owner=os.getuid(), paths=allowed().paths)
 
     def fsync(fd: int) -> None:
         ours.write_text("theirs")

@@ -15,6 +15,7 @@ from lowmem_tui.change.machine.swap_unit import check_off, check_room
 from lowmem_tui.change.signals import Interruption
 from lowmem_tui.host.programs import find
 from lowmem_tui.model.errors import InvalidValueError, ManagerError, RefusedError
+from lowmem_tui.setup.steps import allowed
 
 from .faults import FaultyOs, Killed
 
@@ -32,7 +33,7 @@ def _mkswap() -> None:
 
 @pytest.fixture
 def swap(tmp_path: Path) -> SwapFiles:
-    return SwapFiles(str(tmp_path))
+    return SwapFiles(str(tmp_path), allowed())
 
 
 def never() -> None:
@@ -148,9 +149,9 @@ def test_no_other_place(swap: SwapFiles) -> None:
 def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> int:
     faulty = FaultyOs()
     monkeypatch.setattr(module, "os", faulty)
-    SwapFiles(str(tmp_path)).put("/swapfile", str(2 * PIECE), never)
+    SwapFiles(str(tmp_path), allowed()).put("/swapfile", str(2 * PIECE), never)
     monkeypatch.undo()
-    SwapFiles(str(tmp_path)).put("/swapfile", "", never)
+    SwapFiles(str(tmp_path), allowed()).put("/swapfile", "", never)
     return len(faulty.calls)
 
 
@@ -163,10 +164,10 @@ def test_each_call_may_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dea
         faulty = FaultyOs(number, errno.ENOSPC, kill=death)
         monkeypatch.setattr(module, "os", faulty)
         with contextlib.suppress(OSError, Killed):
-            SwapFiles(str(tmp_path)).put("/swapfile", str(2 * PIECE), never)
+            SwapFiles(str(tmp_path), allowed()).put("/swapfile", str(2 * PIECE), never)
         monkeypatch.undo()
         # What the transaction, or the next start, does.
-        SwapFiles(str(tmp_path)).put("/swapfile", "", never)
+        SwapFiles(str(tmp_path), allowed()).put("/swapfile", "", never)
         assert names(tmp_path) == [], number
 
 

@@ -1,1 +1,1 @@
-"""What a change writes to: files, kernel values, links, swap, Redis."""
+"""What a change writes to: files, kernel values, links, swap."""

@@ -18,6 +18,8 @@ from lowmem_tui.model.text import plain
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from lowmem_tui.change.machine.allowed import Allowed
+
 PIECE: Final = 1 << 20
 """Bytes written at once; between two pieces it can be stopped."""
 
@@ -41,11 +43,12 @@ _MAGIC = b"SWAPSPACE2"
 
 
 class SwapFiles:
-    """The swap files of this machine; which paths they may have is for others to say."""
+    """The swap files of this machine."""
 
-    def __init__(self, root: str = "") -> None:
-        """Take the tree below `root`."""
+    def __init__(self, root: str, allowed: Allowed) -> None:
+        """Take the tree below `root`; `allowed` says which paths they may have."""
         self._root = root
+        self._allowed = allowed
         self.progress: Progress | None = None
 
     def get(self, what: str) -> str:
@@ -53,7 +56,7 @@ class SwapFiles:
 
         ``FOREIGN`` for anything there that we did not make.
         """
-        path = self._root + what
+        path = self._path(what)
         try:
             found = os.lstat(path)
         except FileNotFoundError:
@@ -70,7 +73,7 @@ class SwapFiles:
         What is there and not ours is never touched: to remove our file it is no obstacle, to make
         one it is. Raises RefusedError for that, and where it does not fit.
         """
-        path = self._root + what
+        path = self._path(what)
         if not value:
             self._remove(path)
         elif self.get(what) != value:
@@ -80,6 +83,10 @@ class SwapFiles:
                     f"{plain(value, 40)} is not a number of bytes: write 2147483648."
                 )
             self._make(path, size, check)
+
+    def _path(self, what: str) -> str:
+        self._allowed.check_swap_file(what)
+        return self._root + what
 
     def _remove(self, path: str) -> None:
         """Remove our file, and what a crash has left of writing one."""

@@ -34,7 +34,7 @@ class LocalSystem:
         """Take the tree below `root` for files and links; programs are this machine's."""
         self._root = root.rstrip("/")
         self._allowed = allowed or Allowed()
-        self._swap = SwapFiles(self._root)
+        self._swap = SwapFiles(self._root, self._allowed)
         self._links = Links(self._root)
         self._get: dict[ActionKind, Callable[[str], str]] = {
             ActionKind.LINK: self._links.get,
