@@ -16,7 +16,7 @@ from lowmem_tui.change.machine.files import EtcFiles
 from lowmem_tui.change.machine.guard import GuardedFiles, GuardedSystem
 from lowmem_tui.change.machine.system import LocalSystem, check
 from lowmem_tui.change.records.record import load
-from lowmem_tui.demo import DemoServer
+from lowmem_tui.demo.server import DemoServer
 from lowmem_tui.model.errors import InvalidValueError, LowmemError, PutBackError
 from lowmem_tui.model.plan import Action, ActionKind, FileChange, Phase, Plan
 from lowmem_tui.policy import dropin
@@ -186,7 +186,7 @@ from lowmem_tui.change.records.store import FolderStore
 from lowmem_tui.change.records.who import By
 from lowmem_tui.change.steps import Hands
 from lowmem_tui.cli.backend import _paths
-from lowmem_tui.demo import DemoServer
+from lowmem_tui.demo.server import DemoServer
 from lowmem_tui.setup.steps import allowed
 
 root = sys.argv[1]
