@@ -141,7 +141,6 @@ def test_no_module_outside_the_tui_is_imported_in_a_circle() -> None:
     assert circles(outside_the_tui(modules_looked_into())) == []
 
 
-@pytest.mark.xfail(reason="the screens and the app", strict=True)
 def test_no_module_is_imported_in_a_circle() -> None:
     assert circles(modules_looked_into()) == []
 
