@@ -43,6 +43,11 @@ class Kind:
     pages: ClassVar[bool] = False
     """Whether the kernel keeps whole pages of it."""
 
+    @property
+    def values(self) -> str:
+        """What may be written, for the documentation."""
+        raise NotImplementedError
+
     def parse(self, name: str, text: str, ram: int, page_size: int) -> Value:
         """Return the value of setting ``name`` for a text without space around it.
 
@@ -71,6 +76,12 @@ class Bytes(Kind):
     resets = True
     pages = True
 
+    @property
+    def values(self) -> str:
+        """See ``Kind``."""
+        zero = ", 0" if self.zero else ""
+        return f"bytes, `256M`, `25%` of RAM, `infinity`{zero}"
+
     def parse(self, name: str, text: str, ram: int, page_size: int) -> Value:
         """See ``Kind``."""
         limit = parse_limit(text, ram, page_size)
@@ -89,6 +100,7 @@ class Score(Kind):
     __slots__ = ()
 
     resets = True
+    values = "a whole number from -1000 to 1000"
 
     def parse(self, name: str, text: str, ram: int, page_size: int) -> Value:  # noqa: ARG002
         """See ``Kind``."""
@@ -99,6 +111,8 @@ class Span(Kind):
     """Microseconds, or infinity."""
 
     __slots__ = ()
+
+    values = "a time span (systemd.time(7)): `3`, `100ms`, `1min 2s`, `infinity`"
 
     def parse(self, name: str, text: str, ram: int, page_size: int) -> Value:  # noqa: ARG002
         """See ``Kind``."""
@@ -114,6 +128,11 @@ class Word(Kind):
     """One of a few words."""
 
     words: tuple[str, ...]
+
+    @property
+    def values(self) -> str:
+        """See ``Kind``."""
+        return ", ".join(f"`{word}`" for word in self.words)
 
     def parse(self, name: str, text: str, ram: int, page_size: int) -> Value:  # noqa: ARG002
         """See ``Kind``."""

@@ -11,6 +11,9 @@ import random
 import shutil
 from typing import TYPE_CHECKING
 
+from lowmem_tui.model.amount import INFINITY
+from lowmem_tui.model.settings import CGROUP_FILES
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -71,9 +74,10 @@ class Box:
             "memory.current": f"{current}\n",
             "memory.swap.current": f"{swap}\n",
             "memory.peak": f"{current + MIB}\n",
-            "memory.max": "max\n",
-            "memory.high": "max\n",
-            "memory.swap.max": "max\n",
+            **{
+                file: "max\n" if key.facts.default is INFINITY else f"{key.facts.default}\n"
+                for key, file in CGROUP_FILES.items()
+            },
             "memory.events": events(0),
             "memory.oom.group": "0\n",
             "memory.stat": memory_stat(current),

@@ -209,10 +209,7 @@ class Box:
         for unit, properties in self.demo.connect().properties(UNITS).items():
             group = properties.control_group
             found[unit] = (
-                properties.memory_max,
-                properties.memory_high,
-                properties.oom_score_adjust,
-                properties.restart,
+                dict(properties.settings),
                 [self.demo.kernel.limit(group, file) for file in CGROUP_FILES.values()],
                 [
                     self.demo.kernel.oom_score_adj(pid, start)

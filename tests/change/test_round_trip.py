@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 
 from lowmem_tui.change.entry import apply, undo
 from lowmem_tui.model.plan import Edit
-from lowmem_tui.model.unit import Key
+from lowmem_tui.model.settings import Bytes, Key, Span, Word
 from lowmem_tui.policy import dropin
 from lowmem_tui.policy.plan import plan
 
 from .box import CHAT, REDIS, Box
+from .every_setting import wanted
 from .faults import tree
 
 if TYPE_CHECKING:
@@ -28,18 +29,23 @@ PLANS = int(os.environ.get("LOWMEM_PLANS", "100"))
 
 SIZES = st.sampled_from(["700M", "1G", "infinity", "95%", "823456789", "2T"])
 """Enough for both units: what is killed has no values to be compared."""
-VALUES = {
-    Key.OOM_SCORE_ADJUST: st.integers(-999, 1000).map(str),
-    Key.MEMORY_MAX: SIZES,
-    Key.MEMORY_HIGH: SIZES,
-    Key.MEMORY_SWAP_MAX: SIZES,
-    Key.RESTART: st.sampled_from(["no", "always", "on-failure", "on-abnormal"]),
-    Key.RESTART_SEC: st.sampled_from(["100ms", "3s", "1min 30s", "infinity"]),
-    Key.OOM_POLICY: st.sampled_from(["stop", "continue", "kill"]),
-}
+
+
+def values(key: Key) -> st.SearchStrategy[str]:
+    """Return values of the setting's kind."""
+    kind = key.facts.kind
+    if isinstance(kind, Word):
+        return st.sampled_from(kind.words)
+    if isinstance(kind, Bytes):
+        return SIZES
+    if isinstance(kind, Span):
+        return st.sampled_from(["100ms", "3s", "1min 30s", "infinity"])
+    return st.integers(-999, 1000).map(str)
+
+
 EDIT = st.sampled_from(list(Key)).flatmap(
     lambda key: st.builds(
-        Edit, st.sampled_from([REDIS, CHAT]), st.just(key), st.none() | VALUES[key]
+        Edit, st.sampled_from([REDIS, CHAT]), st.just(key), st.none() | values(key)
     )
 )
 BEFORE = st.none() | st.tuples(
@@ -56,17 +62,6 @@ def box() -> Iterator[Box]:
         made = Box(Path(folder))
         yield made
         made.close()
-
-
-SETTINGS = {
-    Key.OOM_SCORE_ADJUST: "-7",
-    Key.MEMORY_MAX: "700M",
-    Key.MEMORY_HIGH: "650M",
-    Key.MEMORY_SWAP_MAX: "1G",
-    Key.RESTART: "on-failure",
-    Key.RESTART_SEC: "7s",
-    Key.OOM_POLICY: "continue",
-}
 
 
 @settings(
@@ -93,7 +88,7 @@ def test_apply_then_undo(
         if found is None or not found[0]:
             box.etc.remove(path)
         else:
-            text = dropin.render(unit, {key: SETTINGS[key] for key in found[0]}, "Service")
+            text = dropin.render(unit, {key: wanted(key, None) for key in found[0]}, "Service")
             box.etc.write(path, text + found[1])
     box.connection.reload()
     box.match()

@@ -11,6 +11,7 @@ from lowmem_tui.tui.screens.main import MainScreen
 from lowmem_tui.tui.screens.review import ReviewScreen, Stage
 from lowmem_tui.tui.screens.unit import UnitScreen
 from lowmem_tui.tui.widgets.prose import Prose
+from tests.change.every_setting import UNIT, wanted
 from tests.tui.conftest import Clock, opened
 
 if TYPE_CHECKING:
@@ -130,3 +131,20 @@ async def test_the_root_slice_can_only_be_looked_at() -> None:
         await front.press("f3", *"-.slice", "enter", "enter")
         assert "it can only be looked at" in says(front)
         assert "max — · high — · swap max —" in says(front)
+
+
+async def test_every_setting_is_typed_staged_and_reviewed() -> None:
+    async with opened() as front:
+        await front.press("f3", *"cloudchat.service", "enter", "enter")
+        assert front.session.snapshot is not None
+        loaded = front.session.snapshot.units[UNIT].properties
+        assert loaded is not None
+        texts = {key: wanted(key, loaded.loaded(key)) for key in Key}
+        for text in texts.values():
+            await front.press(*text, "down")
+        assert front.session.staged.of(UNIT) == texts
+        await front.press("f8")
+        await reviewed(front)
+        assert [f"+ {key}={text}" in says(front) for key, text in texts.items()] == [True] * len(
+            Key
+        )
