@@ -57,6 +57,7 @@ def parser() -> argparse.ArgumentParser:
         help="the demo server where there is no systemd with cgroup v2",
     )
     top.add_argument("--read-only", action="store_true", help="look only; nothing can be changed")
+    _plain(top)
     top.add_argument(
         "--interval",
         type=given.interval,
@@ -158,6 +159,7 @@ def _setup(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     text = "the guided first hour: from a fresh server to the policy, step by step"
     command = commands.add_parser("setup", help=text, description=text.capitalize() + ".")
     _server(command, inherit=True)
+    _plain(command, inherit=True)
     instead = command.add_mutually_exclusive_group()
     instead.add_argument(
         "--print",
@@ -243,6 +245,18 @@ def _server(command: argparse.ArgumentParser, *, inherit: bool = False) -> None:
     )
 
 
+def _plain(command: argparse.ArgumentParser, *, inherit: bool = False) -> None:
+    import argparse
+
+    command.add_argument(
+        "--plain",
+        action="store_true",
+        default=argparse.SUPPRESS if inherit else False,
+        help="a dialogue of plain lines in place of the screen: for screen readers, serial "
+        "consoles and TERM=dumb",
+    )
+
+
 def _json(command: argparse.ArgumentParser) -> None:
     command.add_argument("--json", action="store_true", help="print JSON")
 
@@ -259,6 +273,7 @@ def alone() -> SimpleNamespace:
         bus="jeepney",
         or_demo=False,
         read_only=False,
+        plain=False,
         interval=1.0,
         ascii=False,
     )
@@ -272,6 +287,11 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     if options.interval != given.INTERVAL and options.command not in {None, "setup"}:
         raise errors.InvalidValueError(
             f"--interval is for the screen: leave it out of `lowmem-tui {options.command}`."
+        )
+    if options.plain and not _is_screen(options):
+        raise errors.InvalidValueError(
+            f"--plain is in place of the screen: `lowmem-tui {options.command}` prints plain lines "
+            "without it."
         )
     if options.or_demo:
         _demo_instead(options)

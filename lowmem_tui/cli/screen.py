@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -22,15 +23,28 @@ if TYPE_CHECKING:
 M_ARENA_MAX = -8
 """malloc.h."""
 
+DUMB = "dumb"
+"""The type of a terminal that can do nothing but print lines (term(7))."""
+
 
 def run(options: argparse.Namespace, *, start: str = "") -> Exit:
-    """Open the screen and stay until the operator leaves.
+    """Open the screen, or with ``--plain`` the dialogue, and stay until the operator leaves.
 
     ``start`` is where: "setup" is the wizard, "setup/swap" one step of it.
 
     Raises UnsupportedError where there is no systemd with cgroup v2, InvalidValueError without a
-    terminal.
+    terminal that can show the screen.
     """
+    if options.plain:
+        from lowmem_tui.cli.dialogue import run as dialogue
+
+        return dialogue.run(options, start=start.replace("/", " "))
+    if os.environ.get("TERM") == DUMB:
+        command = "lowmem-tui setup --plain" if start else "lowmem-tui --plain"
+        raise InvalidValueError(
+            f"This terminal cannot show the screen (TERM={DUMB}): `{command}` holds a dialogue of "
+            "plain lines here."
+        )
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         instead = "setup --print` or `lowmem-tui check" if start else "list` or `lowmem-tui triage"
         raise InvalidValueError(f"The screen needs a terminal: use `lowmem-tui {instead}` here.")

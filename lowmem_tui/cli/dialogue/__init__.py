@@ -1,0 +1,1 @@
+"""`--plain`: the jobs of the screens as a dialogue of plain lines; standard library alone."""

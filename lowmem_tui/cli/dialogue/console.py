@@ -1,0 +1,102 @@
+"""Plain lines out and in: nothing printed moves a cursor, and what is typed is bounded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lowmem_tui.cli.output import shown
+from lowmem_tui.model.text import plain
+
+if TYPE_CHECKING:
+    from typing import BinaryIO, TextIO
+
+PROMPT = "> "
+
+LONGEST = 1000
+"""Bytes of one line of input; a longer one is thrown away whole."""
+
+WIDEST = 2000
+"""Cells of one value within a sentence."""
+
+
+class EndOfInput(Exception):  # noqa: N818 - it is none of our faults
+    """There is no more input: nothing that was not agreed to is done any more."""
+
+
+class HungUp(Exception):  # noqa: N818
+    """The terminal has gone."""
+
+
+class Console:
+    """The terminal, the serial line, or the pipes, that the dialogue is held on."""
+
+    def __init__(self, source: BinaryIO, target: TextIO) -> None:
+        self._source = source
+        self._target = target
+        self._typed = source.isatty()
+        """Whether the terminal itself shows what is typed."""
+
+    def say(self, sentence: str, /, **values: object) -> None:
+        """Print a sentence: one template, into which values are put that others may have written.
+
+        On a terminal it is wrapped between words.
+        """
+        safe = {
+            name: plain(value, WIDEST) if isinstance(value, str) else value
+            for name, value in values.items()
+        }
+        self._print(shown(plain(sentence.format_map(safe)), self._target))
+
+    def say_count(self, one: str, many: str, count: int, /, **values: object) -> None:
+        """Print the sentence for one thing, or that for any other number of them."""
+        self.say(one if count == 1 else many, count=count, **values)
+
+    def show(self, text: str) -> None:
+        """Print a line as it stands, of a file or of another text that was made elsewhere."""
+        self._print(plain(text).rstrip())
+
+    def gap(self) -> None:
+        """Print an empty line, between two parts."""
+        self._print("")
+
+    def flush(self) -> None:
+        """Have everything printed: what could not be shown is not agreed to."""
+        self._target.flush()
+
+    def read(self) -> str:
+        """Prompt, and return the line that is typed, without the blanks around it.
+
+        Raises EndOfInput also for a last line that was not ended with Enter, HungUp, OSError.
+        """
+        while (raw := self._line()) is None:
+            self.say(
+                "That line is longer than {most} characters and was not read: type a shorter one.",
+                most=LONGEST,
+            )
+        text = raw.decode("utf-8", "replace").strip()
+        if not self._typed:
+            self._print(plain(text))  # so that the lines read as a dialogue
+        return text
+
+    def _line(self) -> bytes | None:
+        """Return the next line; None for one that was too long."""
+        self._target.write(PROMPT)
+        self._target.flush()
+        first = last = self._piece()
+        while len(last) > LONGEST and not last.endswith(b"\n"):
+            last = self._piece()
+        if not last.endswith(b"\n"):
+            if self._typed and not self._source.isatty():
+                raise HungUp
+            self._print("")  # whatever is printed next begins a line
+            raise EndOfInput
+        return first if first is last else None
+
+    def _piece(self) -> bytes:
+        try:
+            return self._source.readline(LONGEST + 1)
+        except OSError as error:
+            raise (HungUp if self._typed else EndOfInput) from error
+
+    def _print(self, text: str) -> None:
+        self._target.write(f"{text}\n")

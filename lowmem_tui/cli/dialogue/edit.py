@@ -1,0 +1,241 @@
+"""Staging: what settings of units are to be; nothing is written here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lowmem_tui.cli.dialogue import unit as units
+from lowmem_tui.cli.dialogue.state import BACK_FROM_VALUE
+from lowmem_tui.model.errors import InvalidValueError, LowmemError
+from lowmem_tui.model.integer import natural
+from lowmem_tui.model.plan import Edit
+from lowmem_tui.model.quantity import parse_value, render_value
+from lowmem_tui.model.staged import Staged
+from lowmem_tui.policy import dropin
+from lowmem_tui.policy.plan import parse_key, plan
+from lowmem_tui.policy.setting_advice import (
+    ABOUT,
+    CHOICES,
+    WORDS,
+    advice,
+    common_keys,
+    has_swap,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lowmem_tui.cli.dialogue.state import Dialogue
+    from lowmem_tui.model.snapshot import Situation
+    from lowmem_tui.model.unit import Key
+
+DROP, UNSTAGE = "drop", "unstage"
+
+QUESTION = "Which unit is to be edited? Type its number in the last list, or its name."
+HELP_SETTING = "Type the number of a setting or its name. What you stage is not written yet."
+HELP_VALUE = (
+    "Type the value as systemd takes it. drop stages that our setting is removed, so that other "
+    "files count; unstage forgets what is staged here."
+)
+
+
+def edit(d: Dialogue, wish: str) -> None:
+    """Stage settings of a unit, or the same ones of several."""
+    names = units.chosen(d, wish, QUESTION, several=True)
+    if not names:
+        return
+    keys = common_keys(names)
+    if not keys:
+        d.console.say("There is no setting to edit that {units} has.", units=", ".join(names))
+        return
+    _list(d, names, keys)
+    while (key := _setting(d, names, keys)) is not None:
+        _value(d, names, key)
+
+
+def _list(d: Dialogue, names: Sequence[str], keys: Sequence[Key]) -> None:
+    """Say what every setting is, and what is staged."""
+    situation = d.backend.situation(names)
+    if len(names) > 1:
+        d.console.say("What is set here is for {units}.", units=", ".join(names))
+    for number, key in enumerate(keys, 1):
+        _line(d, number, names, key, situation)
+
+
+def _setting(d: Dialogue, names: Sequence[str], keys: Sequence[Key]) -> Key | None:
+    """Return the setting that is chosen; None to go back."""
+    question = "Which setting of {unit}? Type its number or its name, or 0 when you are done."
+    unit = ", ".join(names)
+
+    def again() -> None:
+        _list(d, names, keys)
+
+    while (answer := d.ask(question, HELP_SETTING, again, unit=unit)) is not None:
+        number = natural(answer, 3) or 0
+        if 1 <= number <= len(keys):
+            return keys[number - 1]
+        try:
+            key = parse_key(answer)
+        except InvalidValueError as error:
+            d.console.say("{why}", why=str(error))
+            continue
+        if key in keys:
+            return key
+        d.console.say("{key} is no setting of {unit}.", key=key, unit=unit)
+    return None
+
+
+def _line(d: Dialogue, number: int, names: Sequence[str], key: Key, situation: Situation) -> None:
+    now = " / ".join(dict.fromkeys(_now(situation, name, key) for name in names))
+    asked = {d.staged.of(name)[key] for name in names if key in d.staged.of(name)}
+    sentence = "{number}. {key} is {now}."
+    if None in asked:
+        sentence = "{number}. {key} is {now}, staged to be dropped."
+    elif asked:
+        sentence = "{number}. {key} is {now}, staged to be {value}."
+    value = " / ".join(sorted(text for text in asked if text))
+    d.console.say(sentence, number=number, key=key, now=now, value=value)
+
+
+def _now(situation: Situation, name: str, key: Key) -> str:
+    """Return what counts at this moment: the kernel's value, or else systemd's."""
+    setting = situation.units[name].settings.get(key)
+    if setting is None:
+        return "unknown"
+    value = setting.kernel if setting.kernel is not None else setting.loaded
+    return render_value(key, value)
+
+
+def _value(d: Dialogue, names: Sequence[str], key: Key) -> None:
+    """Ask for the value until it can be staged, or the operator goes back."""
+    d.console.say("{key}: {about}.", key=key, about=ABOUT[key])
+    if len(names) == 1 and (words := _advice(d, names[0], key)):
+        d.console.say("Advice for {unit}: {advice}.", unit=names[0], advice=words)
+    choices = CHOICES.get(key, ())
+    for number, word in enumerate(choices, 1):
+        d.console.say("{number}. {word}: {meaning}.", number=number, word=word, meaning=WORDS[word])
+    question = "What is {key} to be? drop removes our setting, back changes nothing."
+    while (answer := d.ask(question, HELP_VALUE, None, BACK_FROM_VALUE, key=key)) is not None:
+        if answer.lower() == UNSTAGE:
+            for name in names:
+                d.staged = d.staged.without(name, key)
+            d.console.say("No edit of {key} is staged.", key=key)
+            return
+        number = natural(answer, 3) or 0
+        text = choices[number - 1] if 1 <= number <= len(choices) else answer
+        if _stage(d, names, key, None if text.lower() == DROP else text):
+            return
+
+
+def _advice(d: Dialogue, name: str, key: Key) -> str:
+    snapshot = d.look()
+    seen = snapshot.units.get(name)
+    if seen is None:
+        return ""
+    tier = d.rules.classify(seen, snapshot.host.mem_total).tier
+    peak = seen.usage.memory.peak if seen.usage else None
+    known = d.backend.situation([name]).units[name].settings.get(key)
+    return advice(key, tier, peak, known.kernel if known else None, None, has_swap(seen, snapshot))
+
+
+def _stage(d: Dialogue, names: Sequence[str], key: Key, value: str | None) -> bool:
+    """Stage a value, and say what it would do; return whether it could be staged."""
+    situation = d.backend.situation(names)
+    if value is not None:
+        try:
+            parse_value(key, value, situation.snapshot.host.mem_total)
+        except InvalidValueError as error:
+            d.console.say("{key} is not staged. {why}", key=key, why=str(error))
+            return False
+    for name in names:
+        _stage_one(d, name, key, value, situation)
+    _effects(d, names)
+    return True
+
+
+def _stage_one(d: Dialogue, name: str, key: Key, value: str | None, situation: Situation) -> None:
+    file = situation.units[name].drop_in
+    if dropin.ours((file.text if file else None) or "").get(key) == value:
+        d.staged = d.staged.without(name, key)
+        d.console.say("{unit} has {key} as our file sets it: no edit.", unit=name, key=key)
+        return
+    d.staged = d.staged.with_edit(Edit(name, key, value))
+    sentence = "Staged: {key} of {unit} is to be {value}. Nothing is written yet."
+    if value is None:
+        sentence = "Staged: our {key} of {unit} is dropped. Nothing is written yet."
+    d.console.say(sentence, key=key, unit=name, value=value)
+
+
+def _effects(d: Dialogue, names: Sequence[str]) -> None:
+    """Say what is refused and warned of for these units, and what becomes of the kill order."""
+    from lowmem_tui.policy.forecast import whatif
+
+    if not d.untried:
+        return
+    situation = d.backend.situation(d.untried.units)
+    made = plan(d.untried.edits, situation, d.rules.tiers(situation))
+    for notice in made.refusals:
+        if notice.unit in names:
+            d.console.say("A check refuses this: {text}", text=notice.told)
+    for notice in made.warnings:
+        if notice.unit in names:
+            d.console.say("Warning: {text}", text=notice.told)
+    if made.effects:
+        now = whatif.known(situation)
+        then = whatif.after(now, whatif.changes(made.effects))
+        d.console.say("{sentence}", sentence=whatif.sentences(now, then)[0])
+    d.console.say("review shows all that would be done, apply does it.")
+
+
+# --- what is staged -----------------------------------------------------------------------------
+
+
+def staged(d: Dialogue, _: str) -> None:
+    """List the staged edits, and forget those that are chosen."""
+    while d.staged.edits:
+        d.console.say_count("1 edit is staged.", "{count} edits are staged.", len(d.staged))
+        for number, each in enumerate(d.staged.edits, 1):
+            _say_edit(d, number, each)
+        chosen = _which(d)
+        if chosen is None:
+            return
+        d.staged = d.staged.less([chosen])
+        d.console.say("{unit} {key} is not staged any more.", unit=chosen.unit, key=chosen.key)
+    d.console.say("Nothing is staged: edit stages settings of a unit.")
+
+
+def _say_edit(d: Dialogue, number: int, each: Edit) -> None:
+    tried = each not in d.untried.edits
+    sentence = "{number}. {unit}: {key} is to be {value}."
+    if each.value is None:
+        sentence = "{number}. {unit}: our {key} is to be dropped."
+    d.console.say(sentence, number=number, unit=each.unit, key=each.key, value=each.value)
+    if tried:
+        d.console.say("It is on trial.")
+
+
+def _which(d: Dialogue) -> Edit | None:
+    """Return the edit that is to be forgotten; None to go back."""
+    question = "Which edit is to be forgotten? Type its number, or 0 to keep them all."
+    while (answer := d.ask(question, "The numbers are those of the list above.")) is not None:
+        number = natural(answer, 4) or 0
+        if 1 <= number <= len(d.staged):
+            return d.staged.edits[number - 1]
+        d.misunderstood(answer, "Type a number from 1 to {most}.", most=len(d.staged))
+    return None
+
+
+def discard(d: Dialogue, _: str) -> None:
+    """Forget all staged edits, after a question."""
+    if not len(d.staged):
+        d.console.say("Nothing is staged.")
+    elif d.agreed("Discard all {count} staged edits?", count=len(d.staged)):
+        d.staged = Staged()
+        d.console.say("Nothing is staged any more.")
+
+
+def failed(d: Dialogue, error: LowmemError) -> None:
+    """Say what went wrong; what is staged stays staged."""
+    d.console.say("{why}", why=str(error))
+    if len(d.staged):
+        d.console.say("Your edits are still staged.")

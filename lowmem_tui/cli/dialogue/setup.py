@@ -1,0 +1,385 @@
+"""The guided set-up: every step, what it proposes, and applying that."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lowmem_tui.cli.dialogue import past, review
+from lowmem_tui.model.amount import format_size
+from lowmem_tui.model.errors import LowmemError
+from lowmem_tui.model.integer import natural
+from lowmem_tui.model.setup import Severity
+from lowmem_tui.policy.forecast.gains import gained, in_force
+from lowmem_tui.policy.plan import is_triable
+from lowmem_tui.policy.setup_part import Part, Stand
+
+if TYPE_CHECKING:
+    from lowmem_tui.cli.dialogue.state import Dialogue
+    from lowmem_tui.model.plan import Plan
+    from lowmem_tui.model.setup import Finding, Item, Wishes
+
+QUESTION = (
+    "Which step? Type its number or its name, next for the first one that waits, report, or 0."
+)
+HELP = (
+    "Each step shows first what it would change; nothing is changed before you say so, and each "
+    "change can be undone, or says what cannot."
+)
+STEP = (
+    "What now? Type a number, apply, confirm, undo, look, skip, next, or 0 for the list of steps."
+)
+STEP_HELP = (
+    "A number changes what is proposed there. apply shows exactly what would be changed, and "
+    "asks. confirm and undo end a trial; undo undoes the step's newest change, too. look looks "
+    "again, skip leaves the step out of this session, next goes on to the next step that waits."
+)
+ITEM_HELP = "yes takes the proposal, no keeps what is there; nothing is written here."
+NEXT, SKIP = "next", "skip"
+NOT_NOW = "A trial runs: confirm or undo it first, then apply this."
+SEVERITIES = {
+    Severity.NOTE: "Note: {subject}: {text}",
+    Severity.ADVICE: "Advice: {subject}: {text}",
+    Severity.WARNING: "Warning: {subject}: {text}",
+    Severity.PROBLEM: "Problem: {subject}: {text}",
+}
+STANDS = {
+    Stand.WAITING: "{number}. {title}: not looked at.",
+    Stand.LOOKING: "{number}. {title}: not looked at.",
+    Stand.TROUBLE: "{number}. {title}: unknown. {found}",
+    Stand.ABSENT: "{number}. {title}: nothing here. {found}",
+    Stand.TRIAL: "{number}. {title}: on trial until it is confirmed or undone.",
+    Stand.SKIPPED: "{number}. {title}: skipped. {found}",
+    Stand.TODO: "{number}. {title}: {count} to do. {found}",
+    Stand.BY_HAND: "{number}. {title}: something is to be done by hand. {found}",
+    Stand.LEFT: "{number}. {title}: not all that is proposed was taken. {found}",
+    Stand.DONE: "{number}. {title}: nothing to do. {found}",
+}
+
+
+def setup(d: Dialogue, wish: str) -> None:
+    """Go through the steps of the guided set-up."""
+    if not d.parts:
+        d.before = d.look()
+        d.earlier = frozenset(change.id for change in d.backend.history())
+        d.parts = [Part(step) for step in d.backend.steps()]
+    d.console.say("Every step looks at the server. This may take some seconds.")
+    d.console.flush()
+    for part in d.parts:
+        look(d, part)
+    if not wish:
+        _list(d)
+    chosen = _which(d, wish)
+    while chosen is not None:
+        chosen = _step(d, chosen) or _which(d, "")
+
+
+def look(d: Dialogue, part: Part) -> None:
+    """Let a step look at the server; what fails is said where the step is shown."""
+    try:
+        part.look, part.trouble = part.step.look(), ""
+    except (LowmemError, OSError) as error:
+        part.look, part.trouble = None, str(error)
+    running = d.backend.trial()
+    part.on_trial = running is not None and part.tried_by(running, d.trial.effects)
+    part.kept = _kept(part)
+
+
+def _kept(part: Part) -> Wishes:
+    """Return the operator's own values if they are in force."""
+    own = {i.key: v for i in part.items if part.taken(i) and (v := part.value(i)) != i.value}
+    if not own:
+        return {}
+    try:
+        left = part.step.plan(own)
+    except LowmemError:
+        return {}
+    return own if left.empty else {}
+
+
+def _list(d: Dialogue) -> None:
+    for number, part in enumerate(d.parts, 1):
+        d.console.say(
+            STANDS[part.stand],
+            number=number,
+            title=part.step.title,
+            count=len(part.to_do()),
+            found=part.found,
+        )
+
+
+def _which(d: Dialogue, wish: str) -> Part | None:
+    """Return the step that is chosen; None to go back."""
+
+    def again() -> None:
+        _list(d)
+
+    answer: str | None = wish or d.ask(QUESTION, HELP, again)
+    while answer is not None:
+        word = answer.lower()
+        number = natural(word, 3) or 0
+        named = _named(d, word)
+        if word == NEXT:
+            named = [part for part in d.parts if part.waits][:1]
+        if 1 <= number <= len(d.parts):
+            named = [d.parts[number - 1]]
+        if named:
+            return named[0]
+        if word == "report":
+            report(d)
+        elif word == NEXT:
+            d.console.say("No step waits: nothing is left to do.")
+        else:
+            d.misunderstood(answer, "Type a number from 1 to {most}.", most=len(d.parts))
+        answer = d.ask(QUESTION, HELP, again)
+    return None
+
+
+def _named(d: Dialogue, word: str) -> list[Part]:
+    """Return the step of this name, or the only one whose title has this in it."""
+    exact = [part for part in d.parts if part.step.name == word]
+    titled = [part for part in d.parts if word in part.step.title.lower()]
+    return exact or (titled if len(titled) == 1 else [])
+
+
+# --- one step -----------------------------------------------------------------------------------
+
+
+def _step(d: Dialogue, part: Part) -> Part | None:
+    """Show a step, and do what is asked of it; return the step to go on with, None for none."""
+    part.seen = True
+    _show(d, part)
+
+    def again() -> None:
+        _items(d, part, everything=True)
+
+    while (answer := d.ask(STEP, STEP_HELP, again)) is not None:
+        word = answer.lower()
+        number = natural(word, 3) or 0
+        if word in {NEXT, SKIP}:
+            part.skipped = word == SKIP or part.skipped
+            return _after(d, part)
+        if 1 <= number <= len(part.items):
+            _item(d, part, part.items[number - 1])
+        elif word in ACTIONS:
+            ACTIONS[word](d, part)
+        else:
+            d.misunderstood(answer, "Type a number, or one of the words.")
+    return None
+
+
+def _after(d: Dialogue, part: Part) -> Part | None:
+    """Return the next step that has something to decide, or that was not read yet."""
+    later = d.parts[d.parts.index(part) + 1 :]
+    found = next((each for each in later if each.waits), None)
+    if found is None:
+        d.console.say("No later step waits.")
+    return found
+
+
+def _show(d: Dialogue, part: Part) -> None:
+    d.console.gap()
+    d.console.say("{title}. {about}", title=part.step.title, about=part.step.about)
+    if part.trouble:
+        d.console.say("{why}", why=part.trouble)
+    found = part.look
+    if found is None:
+        return
+    if found.absent:
+        d.console.say("{absent}", absent=found.absent)
+    for fact in found.facts:
+        d.console.say("{fact}", fact=fact)
+    for finding in found.findings:
+        _finding(d, finding)
+    for words in found.by_hand:
+        d.console.say("To be done by hand:")
+        for line in words.splitlines():
+            d.console.show(f"  {line}")
+    _items(d, part, everything=False)
+
+
+def _items(d: Dialogue, part: Part, *, everything: bool) -> None:
+    """Say what is proposed; what is already set is only counted, unless all is asked for."""
+    so = [item for item in part.items if part.is_so(item)]
+    for number, item in enumerate(part.items, 1):
+        if everything or item not in so:
+            _say_item(d, part, number, item)
+    if so and not everything:
+        d.console.say_count(
+            "1 proposal is already set: ? lists it, too.",
+            "{count} proposals are already set: ? lists them, too.",
+            len(so),
+        )
+
+
+def _finding(d: Dialogue, finding: Finding) -> None:
+    sentence = SEVERITIES[finding.severity]
+    if finding.subject in finding.text:
+        sentence = sentence.replace("{subject}: ", "")
+    d.console.say(sentence, subject=finding.subject, text=finding.text)
+
+
+def _say_item(d: Dialogue, part: Part, number: int, item: Item) -> None:
+    sentence = "{number}. {title}: now {now}; {value} is proposed and not taken."
+    if part.is_so(item):
+        sentence = "{number}. {title}: now {now}, already set."
+    elif part.taken(item):
+        sentence = "{number}. {title}: now {now}, to be {value}."
+    elif not part.value(item):
+        sentence = "{number}. {title}: now {now}; nothing is proposed."
+    d.console.say(sentence, number=number, title=item.title, now=item.now, value=part.value(item))
+
+
+def _item(d: Dialogue, part: Part, item: Item) -> None:
+    """Ask whether an item is taken, and with which value."""
+    d.console.say("{title}: {why}", title=item.title, why=item.why)
+    for number, choice in enumerate(item.choices, 1):
+        sentence = "{number} stands for {choice}."
+        if not choice:
+            sentence = "{number} keeps it as it is."
+        d.console.say(sentence, number=number, choice=choice)
+    question = "{title}: type yes to take {value}, no to keep it as it is."
+    if not part.value(item):
+        question = "{title}: type a number, or no to keep it as it is."
+    elif item.choices:
+        question = "{title}: type a number, yes to take {value}, no to keep it as it is."
+    values = {"title": item.title, "value": part.value(item)}
+    while (answer := d.ask(question, ITEM_HELP, **values)) is not None:
+        number = natural(answer, 3) or 0
+        if 1 <= number <= len(item.choices):
+            part.choose(item, item.choices[number - 1])
+        elif answer.lower() in {"yes", "no"}:
+            part.take(item, taken=answer.lower() == "yes")
+        else:
+            d.misunderstood(answer, "Type one of the numbers, yes or no.")
+            continue
+        _say_item(d, part, part.items.index(item) + 1, item)
+        return
+
+
+def _look(d: Dialogue, part: Part) -> None:
+    part.skipped = False
+    look(d, part)
+    _show(d, part)
+
+
+def _undo(d: Dialogue, part: Part) -> None:
+    change = part.newest(d.backend.history())
+    if part.on_trial:
+        past.undo(d, "")
+    elif change is not None:
+        past.undo(d, change.id)
+    else:
+        d.console.say("No change of this step is in force: there is nothing to undo.")
+    look(d, part)
+
+
+def _confirm(d: Dialogue, part: Part) -> None:
+    past.confirm(d, "")
+    look(d, part)
+
+
+def _apply(d: Dialogue, part: Part) -> None:
+    """Show what a step would change, and apply it."""
+    wishes = part.wishes()
+    if not wishes:
+        d.console.say("Nothing is to be done: no item is taken that is not already set.")
+        return
+    made = part.step.plan(wishes)
+    review.describe(d, made)
+    if not review.is_possible(d, made) or review.cannot_change(
+        d,
+        "To apply this: {program} setup --plain --step {step}",
+        program=d.program,
+        step=part.step.name,
+    ):
+        return
+    if d.backend.trial() is not None:
+        d.console.say(NOT_NOW)
+        return
+    part.skipped = False
+    seconds = review.trial_or_not(d) if is_triable(made) else 0
+    if seconds is not None and _agreed(d, made, seconds):
+        _carry_out(d, part, made, seconds)
+
+
+def _agreed(d: Dialogue, made: Plan, seconds: int) -> bool:
+    if made.refusals or is_triable(made):
+        return review.agreed(d, made, seconds)
+    question = "Apply this at once? undo undoes it afterwards. Type the word yes."
+    if any(warning.lost for warning in made.warnings):
+        question = (
+            "Apply this at once? Undoing it does not restore what the warnings say is lost. Type "
+            "the word yes."
+        )
+    if d.agreed(question):
+        return True
+    d.console.say(review.NOTHING_WRITTEN)
+    return False
+
+
+def _carry_out(d: Dialogue, part: Part, made: Plan, seconds: int) -> None:
+    wishes = part.wishes()
+    note = part.note_of(made, wishes)
+    outcome = review.carry_out(
+        d,
+        lambda: d.backend.apply(made, force=bool(made.refusals), trial=seconds or None, note=note),
+    )
+    if outcome is None:
+        return
+    d.follow_files((file.path, file.after) for file in made.files)
+    review.report(d, outcome)
+    running = d.backend.trial() if seconds else None
+    if running is not None:
+        review.start_of_trial(d, running, made)
+    look(d, part)
+    if running is None:
+        _verify(d, part, wishes)
+
+
+def _verify(d: Dialogue, part: Part, wishes: Wishes) -> None:
+    """Say whether the step, having looked again, finds what was asked for."""
+    if part.step.plan(wishes).empty:
+        d.console.say("The step has looked again: everything is as asked.")
+        return
+    for item in part.items:
+        if item.key in wishes and not part.is_so(item):
+            d.console.say(
+                "Verification failed: {title}: now {now}, not {value}.",
+                title=item.title,
+                now=item.now,
+                value=wishes[item.key],
+            )
+
+
+ACTIONS = {"apply": _apply, "confirm": _confirm, "undo": _undo, "look": _look}
+
+
+# --- the end ------------------------------------------------------------------------------------
+
+
+def report(d: Dialogue) -> None:
+    """Say what was changed since the set-up was opened, and what came of it."""
+    from lowmem_tui.policy.budget import budget, in_words
+
+    history = d.backend.history()
+    ours = [change for change in history if change.id not in (d.earlier or frozenset())]
+    d.console.say_count(
+        "1 change was made since the set-up was opened.",
+        "{count} changes were made since the set-up was opened.",
+        len(ours),
+    )
+    if ours:
+        past.listing(d, ours)
+    now = d.look()
+    if d.before is not None:
+        d.console.say(
+            "Available memory was {before} and is {now} of {ram}; swap was {swap} and is {more}.",
+            before=format_size(d.before.host.mem_available),
+            now=format_size(now.host.mem_available),
+            ram=format_size(now.host.mem_total),
+            swap=format_size(d.before.host.swap_total),
+            more=format_size(now.host.swap_total),
+        )
+    if back := gained(action for change in in_force(ours) for action in change.actions):
+        d.console.say("Services that were switched off used {size}.", size=format_size(back))
+    d.console.say("{budget}", budget=in_words(budget(now)))

@@ -1,0 +1,30 @@
+"""Figures as a dialogue says them: what is unknown is a word, not a dash."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lowmem_tui.model.amount import format_limit, format_size
+from lowmem_tui.model.unit import Unlimited
+
+if TYPE_CHECKING:
+    from lowmem_tui.model.unit import Limit
+
+UNKNOWN = "unknown"
+
+
+def size(value: int | None) -> str:
+    """Return bytes, rounded."""
+    return UNKNOWN if value is None else format_size(value)
+
+
+def limit(value: Limit | None) -> str:
+    """Return a limit as it stands in a unit file, rounded."""
+    if value is None:
+        return UNKNOWN
+    return str(value) if isinstance(value, Unlimited) else format_limit(value)
+
+
+def known(value: object) -> object:
+    """Return a value, or the word for none."""
+    return UNKNOWN if value is None else value

@@ -1,0 +1,324 @@
+"""`--plain`: whole jobs, in words, on the demo server."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lowmem_tui.cli import dialogue
+from lowmem_tui.cli.dialogue.console import LONGEST
+from lowmem_tui.cli.dialogue.jobs import JOBS, Job
+from lowmem_tui.cli.exit import Exit
+from lowmem_tui.model.change import State
+from tests.cli.talk import DROP_IN, REDIS, Talk
+
+EDIT = (f"edit {REDIS}", "MemoryMax", "300M", "0")
+TRIAL = (*EDIT, "apply", "1")
+FOR_GOOD = (*EDIT, "apply", "2", "yes")
+
+
+@pytest.fixture
+def talk() -> Talk:
+    return Talk()
+
+
+def state_of(talk: Talk) -> State:
+    return talk.backend.history()[0].state
+
+
+# --- whole jobs ---------------------------------------------------------------------------------
+
+
+def test_an_edit_is_tried_confirmed_and_undone(talk: Talk) -> None:
+    said = talk.hold(*TRIAL, "confirm", "history", "history 1", "undo 1", "yes", "q")
+    assert talk.status is Exit.DONE
+    for sentence in (
+        f"Staged: MemoryMax of {REDIS} is to be 300M. Nothing is written yet.",
+        f"{REDIS}: MemoryMax changes from 256M to 300M, live, at once.",
+        f"New file {DROP_IN}:\n",
+        "  MemoryMax=300M\n",
+        "Change 1 is on trial. It reverts automatically at ",
+        "Verified: the files, systemd and the kernel agree.",
+        "Change 1 is confirmed: it is in force for good.",
+        f"{REDIS}: MemoryMax changed from 256M to 300M.",
+        "It was applied as a trial of 120 seconds.",
+        f"{REDIS}: MemoryMax goes back from 300M to 256M.",
+        "Change 1 is undone: all is as it was before.",
+    ):
+        assert sentence in said
+    assert [change.state for change in talk.backend.history()] == [State.APPLIED, State.UNDONE]
+    assert talk.ours == []
+
+
+def test_nothing_is_written_by_a_review(talk: Talk) -> None:
+    said = talk.hold(*EDIT, "review", "staged", "0", "q", "yes")
+    assert "Nothing is written yet: apply does it." in said
+    assert f"1. {REDIS}: MemoryMax is to be 300M." in said
+    assert talk.ours == [] and not talk.backend.history()
+
+
+def test_a_trial_that_nobody_confirms_reverts_and_the_edits_stay_staged(talk: Talk) -> None:
+    said = talk.hold(
+        *EDIT, "apply", "trial 60", talk.wait(20), "", talk.wait(41), "", "review", "q", "yes"
+    )
+    assert "Change 1 is on trial for 40 more seconds: confirm keeps it, undo rolls it back." in said
+    assert "The trial of change 1 is over: it was reverted automatically." in said
+    assert "Your edits are still staged." in said
+    assert "1 staged edit is not applied." in said
+    assert said.endswith("Quit and forget the staged edits (1)? Type the word yes.\n> yes\n")
+    assert state_of(talk) is State.EXPIRED
+    assert talk.ours == []
+
+
+def test_a_trial_is_undone(talk: Talk) -> None:
+    said = talk.hold(*TRIAL, "trial", "undo", "staged", "0", "q", "yes")
+    assert f"{REDIS}: MemoryMax changed from 256M to 300M." in said
+    assert "Change 1 is undone: all is as it was before." in said
+    assert state_of(talk) is State.UNDONE
+
+
+def test_a_trial_of_somebody_else_is_reported_and_its_end(talk: Talk) -> None:
+    first = talk.hold(*TRIAL)
+    assert "Change 1 is on trial." in first
+    said = talk.hold("", talk.backend.confirm, "", "trial", "confirm", "q")
+    assert "It was started by you." in said
+    assert "Change 1 was confirmed elsewhere and stays in force." in said
+    assert said.count("No trial runs.") == 2
+
+
+def test_what_is_kept_is_staged_no_longer_and_what_came_later_is(talk: Talk) -> None:
+    later = ("edit nginx", "RestartSec", "3s", "0")
+    said = talk.hold(*TRIAL, *later, "apply", "confirm", "no", "confirm", "yes", "staged", "0")
+    assert "A trial runs: confirm or undo it first, then apply." in said
+    assert "The staged edit of nginx.service RestartSec is not on trial." in said
+    assert "It was not confirmed: the trial goes on." in said
+    assert "1 edit is staged.\n1. nginx.service: RestartSec is to be 3s." in said
+
+
+def test_for_good_is_asked_about_with_the_whole_word(talk: Talk) -> None:
+    said = talk.hold(*EDIT, "apply", "2", "y", "", "no", "apply", "2", "yes", "q")
+    assert "y is not an answer here.\nType the whole word yes to do it, or no." in said
+    assert "Nothing was written." in said
+    assert "The change is in force for good" in said
+    assert talk.ours == [DROP_IN]
+
+
+def test_a_check_that_refuses_is_overridden_with_the_word_alone(talk: Talk) -> None:
+    below = (f"edit {REDIS}", "MemoryMax", "20M", "0", "apply", "1")
+    said = talk.hold(*below, "no", "q", "yes")
+    assert "Refused, unless you override it:" in said
+    assert "Override the check and apply it as a trial? Type the word yes." in said
+    assert not talk.backend.history()
+    said = talk.hold(*below, "yes", "confirm", "no", "q", "yes")
+    assert state_of(talk) is State.TRIAL
+    assert "A check refused this change." in said
+
+
+def test_what_cannot_be_overridden_is_not_asked_about(talk: Talk) -> None:
+    said = talk.hold("edit certbot", "Restart", "always", "0", "apply", "q", "yes")
+    assert "It is refused: change or forget those edits, then apply." in said
+    assert "How is it to be applied?" not in said
+
+
+def test_several_units_at_once(talk: Talk) -> None:
+    said = talk.hold("list worker@", "edit 1, 2", "MemoryMax", "70M", "0", "apply", "2", "yes", "q")
+    assert "What is set here is for worker@a.service, worker@b.service." in said
+    assert len(talk.ours) == 2
+
+
+def test_an_edit_is_dropped_forgotten_and_discarded(talk: Talk) -> None:
+    talk.hold(*FOR_GOOD, "q")
+    drop = (f"edit {REDIS}", "MemoryMax", "drop", "0")
+    said = talk.hold(
+        *drop, "staged", "1", *drop, "discard", "no", "discard", "yes", *EDIT, *drop, "review"
+    )
+    assert f"Staged: our MemoryMax of {REDIS} is dropped. Nothing is written yet." in said
+    assert f"{REDIS} MemoryMax is not staged any more." in said
+    assert "Nothing is staged any more." in said
+    assert f"{REDIS} has MemoryMax as our file sets it: no edit." in said
+    assert f"File {DROP_IN} is removed. It contains:" in said
+    unstage = (f"edit {REDIS}", "MemoryMax", "310M", "2", "unstage", "0", "q")
+    assert "No edit of MemoryMax is staged." in talk.hold(*unstage)
+
+
+def test_words_of_a_setting_are_chosen_by_number(talk: Talk) -> None:
+    said = talk.hold("edit nginx", "OOMPolicy", "1", "0", "q", "yes")
+    assert "1. continue: only that process goes." in said
+    assert "Staged: OOMPolicy of nginx.service is to be continue." in said
+
+
+def test_zero_is_a_value_where_a_value_is_asked_for(talk: Talk) -> None:
+    said = talk.hold("edit redis", "1", "?", "back", "1", "0", "0", "q", "yes")
+    assert "back goes back, Enter says what is new, q quits." in said
+    assert f"Staged: OOMScoreAdjust of {REDIS} is to be 0." in said
+
+
+def test_looking_says_everything_in_sentences(talk: Talk) -> None:
+    said = talk.hold(
+        "triage", "list", "list by score", "list all", "list by", "unit 1", "unit redis", "whatif",
+        "incidents", "incidents 1", "no", "incidents since yesterday", "incidents x", "check", "q",
+    )  # fmt: skip
+    for sentence in (
+        "web-1 has 315M of 967M RAM available and uses 229M of 2G swap.",
+        "Next OOM victim: cloudchat.service, process 912 (gunicorn).",
+        "Tier 0, gatekeepers: 9 units.",
+        f"{REDIS}: 63.6M RSS, 20M swap, OOM score 618, oom_score_adj -100, MemoryMax 256M",
+        f"{REDIS}: Advanced key-value store.",
+        "MemoryMax is 256M, set in /etc/systemd/system/redis.service.d/override.conf.",
+        "1. cloudchat.service, process 912 (gunicorn): OOM score ",
+        "The kernel killed gunicorn (pid 912, 462M in RAM)",
+        "incidents takes nothing, a number, or since and a time",
+        "goes through all of it.",
+    ):
+        assert sentence in said
+    assert "—" not in said
+
+
+def test_the_kill_order_is_compared_with_what_is_staged(talk: Talk) -> None:
+    said = talk.hold("edit cloudchat", "OOMScoreAdjust", "-900", "0", "whatif", "q", "yes")
+    assert "What the staged edit would do:" in said
+
+
+def test_a_kill_is_reported_once(talk: Talk) -> None:
+    below = ("edit cloudchat", "MemoryMax", "60M", "MemorySwapMax", "0", "0")
+    said = talk.hold(*below, "apply", "1", "yes", talk.wait(3), "", "", "q", "yes")
+    assert said.count("cloudchat.service lost ") == 1
+
+
+# --- the set-up ---------------------------------------------------------------------------------
+
+
+def test_a_step_is_applied_verified_and_undone(talk: Talk) -> None:
+    said = talk.hold(
+        "sysctl", "5", "no", "apply", "yes", "look", "undo", "yes", "0", "report", "0", "q",
+        start="setup",
+    )  # fmt: skip
+    assert "Every step looks at the server." in said
+    assert "1. vm.swappiness: how willingly it swaps: now 60, to be 10." in said
+    assert "Apply this at once? undo undoes it afterwards. Type the word yes." in said
+    assert "The step has looked again: everything is as asked." in said
+    assert "2 changes were made since the set-up was opened." in said
+    assert [c.state for c in talk.backend.history()] == [State.APPLIED, State.UNDONE]
+
+
+def test_the_settings_of_units_are_tried_in_the_set_up(talk: Talk) -> None:
+    said = talk.hold("setup units", "apply", "1", "confirm", "next", "skip", "0", "0", "q")
+    assert "Change 1 is on trial." in said
+    assert "Change 1 is confirmed: it is in force for good." in said
+    assert state_of(talk) is State.CONFIRMED
+
+
+def test_an_item_is_chosen_by_number(talk: Talk) -> None:
+    said = talk.hold("setup sysctl", "1", "x", "?", "1", "0", "0", "q")
+    assert "x is not an answer here." in said
+    assert "1. vm.swappiness: how willingly it swaps: now 60, to be 1." in said
+
+
+def test_a_step_that_is_none_is_asked_for_again(talk: Talk) -> None:
+    said = talk.hold("setup nonsense", "next", "0", "q")
+    assert "nonsense is not an answer here.\nType a number from 1 to " in said
+
+
+# --- nothing without an explicit answer ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", range(len(FOR_GOOD)))
+def test_the_end_of_the_input_applies_nothing(count: int) -> None:
+    talk = Talk()
+    talk.hold(*FOR_GOOD[:count])
+    assert talk.status is Exit.DONE
+    assert talk.ours == [] and not talk.backend.history()
+
+
+def test_a_last_line_without_enter_is_no_answer(talk: Talk) -> None:
+    said = talk.hold(*FOR_GOOD[:-1], b"yes")
+    assert talk.status is Exit.DONE
+    assert not talk.backend.history()
+    assert said.endswith("> \n")
+
+
+def test_a_line_that_is_too_long_is_not_read(talk: Talk) -> None:
+    longest = f"unit {'x' * (LONGEST - 5)}"
+    said = talk.hold(f"{longest}x", b"y" * 5000 + b"\n", longest, "0", "q")
+    assert said.count(f"That line is longer than {LONGEST} characters and was not read") == 2
+    assert "is not a unit's name" in said
+
+
+WORDS = [job.word for job in JOBS if job.word not in {"apply", "undo", "check", "setup"}]
+NOISE = st.text(max_size=40).filter(lambda text: "\n" not in text)
+TYPED = st.one_of(NOISE, st.sampled_from([*WORDS, *EDIT, "?", "", "q", "no", "y", "apply", "5"]))
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(TYPED, max_size=12))
+def test_whatever_is_typed_changes_nothing_and_is_answered_in_plain_lines(typed: list[str]) -> None:
+    talk = Talk()
+    said = talk.hold(*(line for line in typed if line.lower().strip() not in {"1", "2", "yes"}))
+    assert talk.status is Exit.DONE
+    assert talk.ours == []
+    assert all(char.isprintable() or char == "\n" for char in said)
+
+
+# --- who may not change -------------------------------------------------------------------------
+
+
+def test_the_read_only_mode_stages_and_applies_nothing() -> None:
+    talk = Talk(read_only=True)
+    said = talk.hold(*EDIT, "review", "apply", "undo", "confirm", "q", "yes")
+    assert "You can look and stage edits. This is the read-only mode" in said
+    assert "How is it to be applied?" not in said
+    assert not talk.backend.history()
+
+
+def test_an_ordinary_user_is_told_what_to_run() -> None:
+    talk = Talk(cannot_change="Only root may change this: run the same with sudo.")
+    talk.backend.demo = False
+    said = talk.hold(*EDIT, "apply", "setup sysctl", "apply", "0", "0", "q", "yes")
+    assert "To apply just this: sudo lowmem-tui apply --trial 120 --set" in said
+    assert f"{REDIS}:MemoryMax=300M" in said
+    assert "To apply this: sudo lowmem-tui setup --plain --step sysctl" in said
+    assert not talk.backend.history()
+
+
+# --- the words ----------------------------------------------------------------------------------
+
+
+def test_help_derives_from_the_jobs(talk: Talk) -> None:
+    said = talk.hold("?", "nonsense", "q")
+    for number, job in enumerate(JOBS, 1):
+        assert job.sentence.format(number=number, word=job.word) in said
+    assert "There is no job nonsense: ? prints the jobs, q quits." in said
+    assert len({job.word for job in JOBS}) == len(JOBS)
+    assert len({job.function for job in JOBS}) == len(JOBS)
+
+
+@pytest.mark.parametrize("job", JOBS, ids=lambda job: job.word)
+def test_a_number_does_what_its_word_does(job: Job) -> None:
+    number, word = JOBS.index(job) + 1, job.word
+    by_word, by_number = (Talk().hold(typed, "0") for typed in (word, str(number)))
+    assert by_word.replace(f"> {word}\n", "") == by_number.replace(f"> {number}\n", "")
+
+
+MODULES = sorted(Path(dialogue.__file__).parent.glob("*.py"))
+SAYING = {"say", "say_count", "ask", "agreed", "misunderstood", "cannot_change"}
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: path.stem)
+def test_every_sentence_is_one_template(module: Path) -> None:
+    """A later change translates them: none is an f-string, glued or cut."""
+    glued = []
+    for node in ast.walk(ast.parse(module.read_text())):
+        if not isinstance(node, ast.Call):
+            continue
+        name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+        if name in SAYING:
+            glued += [
+                f"line {arg.lineno}"
+                for arg in node.args
+                if isinstance(arg, ast.JoinedStr | ast.BinOp)
+            ]
+    assert glued == []
