@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from lowmem_tui.cli.demo import serve
 from lowmem_tui.cli.dialogue.console import Console
 from lowmem_tui.cli.dialogue.run import hold
-from lowmem_tui.demo import DemoServer
+from lowmem_tui.demo.server import DemoServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -25,7 +25,7 @@ import signal, sys
 from dataclasses import replace
 from lowmem_tui.cli import open as opening
 from lowmem_tui.cli.demo import serve
-from lowmem_tui.demo import DemoServer
+from lowmem_tui.demo.server import DemoServer
 
 EVIL = "\x1b[2Jevil\x07\u202e\x9b31m\r\n\x1b]0;title\x07{name}{{}}%s\udcff.service"
 
@@ -71,7 +71,7 @@ import os, signal
 from unittest import mock
 from lowmem_tui.cli import open as opening
 from lowmem_tui.cli.demo import serve
-from lowmem_tui.demo import DemoServer
+from lowmem_tui.demo.server import DemoServer
 from lowmem_tui.demo.ports import DemoManager
 
 server = DemoServer()

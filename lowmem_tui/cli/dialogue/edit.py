@@ -9,7 +9,7 @@ from lowmem_tui.cli.dialogue.state import BACK_FROM_VALUE
 from lowmem_tui.model.errors import InvalidValueError, LowmemError
 from lowmem_tui.model.integer import natural
 from lowmem_tui.model.plan import Edit
-from lowmem_tui.model.quantity import parse_value, render_value
+from lowmem_tui.model.settings import parse_value, render_value
 from lowmem_tui.model.staged import Staged
 from lowmem_tui.policy import dropin
 from lowmem_tui.policy.plan import parse_key, plan

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from lowmem_tui.model.staged import Staged
-from lowmem_tui.policy.unseen_kills import Kills
+from lowmem_tui.policy.unseen_kills import UnseenKills
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -70,7 +70,7 @@ class Dialogue:
     """Says how things stand, where Enter alone is typed."""
     staged: Staged = field(default_factory=Staged)
     trial: Known = field(default_factory=Known)
-    kills: Kills = field(default_factory=Kills)
+    kills: UnseenKills = field(default_factory=UnseenKills)
     listed: tuple[str, ...] = ()
     """The units by the numbers of the last list."""
     incidents: Incidents | None = None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from lowmem_tui.cli.dialogue.words import known, limit, size
 from lowmem_tui.model.errors import InvalidValueError, LowmemError
 from lowmem_tui.model.integer import natural
-from lowmem_tui.model.quantity import render_value
+from lowmem_tui.model.settings import render_value
 from lowmem_tui.model.snapshot import Unit
 from lowmem_tui.policy import dropin
 from lowmem_tui.policy.setting_advice import TIER_NAMES
