@@ -16,7 +16,7 @@ from lowmem_tui.change.situation import SettingsReader
 from lowmem_tui.change.steps import Act, Hands, Reload, SetLimit, SetScore, WriteFile
 from lowmem_tui.change.transaction import Transaction, in_words
 from lowmem_tui.change.trials.drop_ins import our_files
-from lowmem_tui.change.verify import down, to_be_live, verify
+from lowmem_tui.change.verify import to_be_live, verify
 from lowmem_tui.model.errors import (
     ChangedError,
     LowmemError,
@@ -151,8 +151,7 @@ def perform(
         live = _set_what_runs(plan, run, hands, before, after, denied)
         done += _act(plan, Phase.LATE, run, check)
         check()
-        mismatches, pending = verify(plan, hands, denied)
-        failed = down(plan, hands)
+        verified = verify(plan, hands, denied)
         check()
         book.done()
     except BaseException as error:  # noqa: BLE001 - whatever it is, it is put back first
@@ -162,10 +161,10 @@ def perform(
     return Outcome(
         tuple(change.path for change in changes),
         live + done,
-        pending,
-        mismatches,
+        verified.pending,
+        verified.mismatches,
         removed=tuple(change.path for change in changes if change.after is None),
-        down=failed,
+        down=verified.down,
     )
 
 

@@ -16,7 +16,7 @@ from lowmem_tui.change.transaction import in_words
 from lowmem_tui.change.trials import trial
 from lowmem_tui.change.trials.drop_ins import trial_files
 from lowmem_tui.change.undo import plan_undo
-from lowmem_tui.change.verify import differences, down
+from lowmem_tui.change.verify import differences
 from lowmem_tui.model.change import State
 from lowmem_tui.model.errors import (
     ChangedError,
@@ -257,8 +257,7 @@ def _end_trial(site: Site, record: Record) -> Outcome:
     """Take the trial back that runs; its timer stays armed until that is done."""
     try:
         said = trial.take_back(site, record)
-        mismatches = differences(record.plan, site.hands)
-        failed = down(record.plan, site.hands)
+        found = differences(record.plan, site.hands)
         site.journal.put(record.to(State.UNDONE, " ".join(said)))
     except (OSError, LowmemError) as error:
         raise HalfDoneError(
@@ -268,4 +267,4 @@ def _end_trial(site: Site, record: Record) -> Outcome:
     trial.clear(site, record.id)
     site.journal.publish()
     files = tuple(file.path for file in record.trial.files) if record.trial else ()
-    return Outcome(files, tuple(said), (), mismatches, removed=files, down=failed)
+    return Outcome(files, tuple(said), (), found.mismatches, removed=files, down=found.down)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from lowmem_tui.change.compare import PAGE, Machine, capped, expected, is_sshd, near, not_in_kernel
 from lowmem_tui.change.situation import SettingsReader
@@ -17,7 +17,7 @@ from lowmem_tui.policy.checks.cases import RUNNING
 from lowmem_tui.policy.forecast.gains import is_down
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
 
     from lowmem_tui.change.steps import Hands
     from lowmem_tui.model.plan import Effect, Plan
@@ -30,16 +30,25 @@ def to_be_live(effect: Effect, loaded: Value | None) -> Value | None:
     return loaded if near(effect.key, loaded, effect.live) else effect.live
 
 
-def verify(
-    plan: Plan, hands: Hands, denied: Collection[str] = ()
-) -> tuple[tuple[Mismatch, ...], tuple[str, ...]]:
-    """Return what is not as the plan wants it, and sentences on what waits for a restart.
+class Verified(NamedTuple):
+    """What a change has come to."""
+
+    mismatches: tuple[Mismatch, ...]
+    """What is not as the plan wants it."""
+    pending: tuple[str, ...]
+    """Sentences on what waits for a restart."""
+    down: tuple[str, ...]
+    """Sentences on the units that have failed."""
+
+
+def verify(plan: Plan, hands: Hands, denied: Collection[str] = ()) -> Verified:
+    """Return what a change has come to: files, systemd and the kernel are read once.
 
     ``denied`` are the units whose scores the kernel did not let us lower.
     Raises ManagerError, OSError.
     """
     reader = SettingsReader(hands.files, hands.kernel, Machine(), strict=True)
-    properties = hands.manager.properties(dict.fromkeys(e.unit for e in plan.effects))
+    properties = _properties(plan, hands)
     settings = {name: reader.settings(each) for name, each in properties.items()}
     asked = {(edit.unit, edit.key): edit.value for edit in plan.edits}
     mismatches = []
@@ -56,13 +65,21 @@ def verify(
             mismatches.append(_mismatch(effect, setting, cause))
         elif effect.when is When.RESTART and unit.active_state in RUNNING:
             pending.append(_pending(effect, unit))
-    return tuple(mismatches), tuple(pending)
+    return Verified(tuple(mismatches), tuple(pending), _down(properties.values()))
 
 
 def down(plan: Plan, hands: Hands) -> tuple[str, ...]:
     """Return sentences on the units of a plan that have failed. Raises ManagerError."""
-    found = hands.manager.properties(dict.fromkeys(e.unit for e in plan.effects))
-    failed = [u for u in found.values() if u.active_state == "failed"]
+    return _down(_properties(plan, hands).values())
+
+
+def _properties(plan: Plan, hands: Hands) -> dict[str, UnitProperties]:
+    """Ask systemd for the units whose settings a plan changes."""
+    return hands.manager.properties(dict.fromkeys(e.unit for e in plan.effects))
+
+
+def _down(units: Iterable[UnitProperties]) -> tuple[str, ...]:
+    failed = [u for u in units if u.active_state == "failed"]
     return tuple(
         is_down(unit.name)
         for unit in failed
@@ -149,16 +166,17 @@ def _mismatch(effect: Effect, setting: Setting, cause: str) -> Mismatch:
     )
 
 
-def differences(plan: Plan, hands: Hands) -> tuple[Mismatch, ...]:
+def differences(plan: Plan, hands: Hands) -> Verified:
     """Return where declared, loaded and kernel differ, for each setting that a plan touches.
 
-    For after it was taken back. Raises ManagerError.
+    For after it was taken back: nothing waits for a restart then. Raises ManagerError.
     """
     reader = SettingsReader(hands.files, hands.kernel, Machine())
-    properties = hands.manager.properties(dict.fromkeys(e.unit for e in plan.effects))
+    properties = _properties(plan, hands)
     settings = {name: reader.settings(each) for name, each in properties.items()}
-    return tuple(
+    mismatches = tuple(
         _mismatch(replace(effect, to=effect.from_), setting, setting.differs)
         for effect in plan.effects
         if (setting := settings[effect.unit].get(effect.key)) and setting.differs
     )
+    return Verified(mismatches, (), _down(properties.values()))

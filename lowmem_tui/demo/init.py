@@ -51,7 +51,6 @@ class Service:
         self.stopped = False
         """Somebody has asked for the stop: Restart= does not count."""
         self.starts: deque[int] = deque()
-        self.enter_usec = 0
         self.path = ""
         """Its control group while it has one."""
 
@@ -263,9 +262,6 @@ class Init:
         service.result = "success"
         service.sub = "exited" if not service.crew.programs else "running"
         service.main_pid = 0
-        since = self.wall_usec()
-        if booting:
-            since -= int((roster.UPTIME - 6) * 1_000_000)
         for program in service.crew.programs:
             task = self.spawn(group, program, config.adjust, booting=booting)
             service.main_pid = service.main_pid or task.pid
@@ -277,7 +273,6 @@ class Init:
         elif config.type == "oneshot":
             service.sub = "start"
             service.until = self.step + max(1, int(service.crew.lasts / STEP))
-        service.enter_usec = since
 
     def spawn(self, group: Cgroup, program: Program, adj: int, *, booting: bool = False) -> Task:
         """Make a process in a group."""

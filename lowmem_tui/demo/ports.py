@@ -79,13 +79,8 @@ class DemoManager:
     def list_units(self) -> Sequence[ListedUnit]:
         """Return the loaded units."""
         with self._open() as machine:
-            found = []
-            for name in machine.init.loaded:
-                p = describe(machine.init, name)
-                found.append(
-                    ListedUnit(p.name, p.description, p.load_state, p.active_state, p.sub_state)
-                )
-            return found
+            found = (describe(machine.init, name) for name in machine.init.loaded)
+            return [ListedUnit(each.name, each.load_state) for each in found]
 
     def list_unit_files(self) -> dict[str, str]:
         """Return the state of each unit file, by name."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from lowmem_tui.model.cgroup import ROOT_SLICE
+
 KIB = 1 << 10
 MIB = 1 << 20
 
@@ -211,7 +213,7 @@ TIMERS: dict[str, tuple[str, float, float]] = {
 within anybody's patience."""
 
 SLICES = (
-    "-.slice",
+    ROOT_SLICE,
     "system.slice",
     "user.slice",
     "user-1000.slice",
@@ -237,7 +239,7 @@ DEFAULT_CREW = Crew((Program("sh", "/bin/sh -c true", 0.4, 1.4),), lasts=4, runn
 
 def slice_path(name: str) -> str:
     """Return the control group of a slice: ``a-b.slice`` is in ``a.slice``."""
-    if name == "-.slice":
+    if name == ROOT_SLICE:
         return "/"
     parts = name.removesuffix(".slice").split("-")
     return "".join(f"/{'-'.join(parts[:n])}.slice" for n in range(1, len(parts) + 1))

@@ -44,8 +44,6 @@ class Loaded(NamedTuple):
     delegate: bool
     remain: bool
     """``RemainAfterExit=``."""
-    timeout_stop: int | Unlimited
-    watchdog: int | Unlimited
     interval: int | Unlimited
     burst: int
     settings: dict[Key, Value]
@@ -111,9 +109,6 @@ def load(disk: Disk, name: str, ram: int) -> Loaded:
         user=_specify(values.get(("Service", "User"), ""), instance),
         delegate=values.get(("Service", "Delegate"), "no") not in {"", "no", "false", "0"},
         remain=values.get(("Service", "RemainAfterExit")) == "yes",
-        # 0 is "wait for ever" there.
-        timeout_stop=_span(values.get(("Service", "TimeoutStopSec")), 90 * _SEC) or INFINITY,
-        watchdog=_span(values.get(("Service", "WatchdogSec")), 0),
         interval=_span(values.get(("Unit", "StartLimitIntervalSec")), 10 * _SEC),
         burst=_count(values.get(("Unit", "StartLimitBurst")), 5),
         settings=settings,

@@ -60,9 +60,6 @@ def describe(init: Init, name: str) -> UnitProperties:
         restart_max_delay_usec=INFINITY if is_service else None,
         start_limit_interval_usec=config.interval,
         start_limit_burst=config.burst,
-        timeout_stop_usec=config.timeout_stop if is_service else None,
-        watchdog_usec=config.watchdog if is_service else None,
-        active_enter_usec=service.enter_usec if service else 0,
         settings=config.settings,
     )
 

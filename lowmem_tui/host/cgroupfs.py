@@ -8,15 +8,13 @@ Documentation/admin-guide/cgroup-v2.rst; for names, systemd's src/basic/cgroup-u
 from __future__ import annotations
 
 from lowmem_tui.host.reading import TYPE_CHECKING, field
+from lowmem_tui.model.cgroup import ROOT_SLICE
 from lowmem_tui.model.integer import natural
 
 if TYPE_CHECKING:
     from lowmem_tui.model.amount import Limit
 
 CGROUP = "/sys/fs/cgroup"
-
-ROOT_SLICE = "-.slice"
-"""systemd's name for the root of the tree."""
 
 _LEAVES = frozenset({"service", "scope", "socket", "mount", "swap"})
 _NAME = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789:_.\\@-")

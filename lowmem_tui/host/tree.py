@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from lowmem_tui.host.cgroupfs import ROOT_SLICE, unit_name
+from lowmem_tui.host.cgroupfs import unit_name
 from lowmem_tui.host.reading import field, folders, read
+from lowmem_tui.model.cgroup import ROOT_SLICE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -37,10 +37,7 @@ class ListedUnit(NamedTuple):
     """One row of ListUnits."""
 
     name: str
-    description: str
     load_state: str
-    active_state: str
-    sub_state: str
 
 
 class Changes(NamedTuple):

@@ -85,10 +85,6 @@ class UnitProperties:
     restart_max_delay_usec: int | Unlimited | None = None
     start_limit_interval_usec: int | Unlimited | None = None
     start_limit_burst: int | None = None
-    timeout_stop_usec: int | Unlimited | None = None
-    watchdog_usec: int | Unlimited | None = None
-    active_enter_usec: int | None = None
-    """``ActiveEnterTimestamp``, microseconds since 1970; 0 if it was never active."""
     unmet: bool = False
     """One of its conditions (``ConditionPathExists=`` …) did not hold when it was last to start."""
     settings: Mapping[Key, Value] = field(default_factory=dict)

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from lowmem_tui.model.amount import format_size
+from lowmem_tui.model.cgroup import ROOT_SLICE, TOP_SLICES
 from lowmem_tui.model.snapshot import Unit
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import Tier, UnitType, unit_type
@@ -21,7 +22,7 @@ MOST_KEPT = 768 << 20
 """Bytes; reached at 2 GiB: the system's own needs do not grow with the machine for ever."""
 
 
-_ROOTS = frozenset({"-.slice", "system.slice", "user.slice", "machine.slice"})
+_ROOTS = TOP_SLICES | {ROOT_SLICE}
 """They hold the system itself: their limit is none of the application's."""
 
 

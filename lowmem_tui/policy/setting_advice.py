@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from lowmem_tui.model import settings
 from lowmem_tui.model.amount import format_size
+from lowmem_tui.model.cgroup import ROOT_SLICE
 from lowmem_tui.model.settings import Word
 from lowmem_tui.model.unit import Key, Tier, unit_type
 from lowmem_tui.policy.budget import swap_of
@@ -83,8 +84,6 @@ TIER_NAMES = {
     Tier.SHORT_LIVED: "Tier 2, short-lived",
     None: "No tier",
 }
-
-ROOT_SLICE = "-.slice"
 
 
 def keys_of(unit: str) -> tuple[Key, ...]:

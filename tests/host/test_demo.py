@@ -124,9 +124,10 @@ class TestSample:
         assert "session-3.scope" in sample.units
 
     def test_what_is_started_at_boot_is_listed_though_it_is_dead(self, server: DemoServer) -> None:
-        listed = {unit.name: unit.active_state for unit in server.connect().list_units()}
-        assert listed["unattended-upgrades.service"] == "inactive"
-        assert listed["ModemManager.service"] == "inactive"
+        manager = server.connect()
+        listed = manager.properties(unit.name for unit in manager.list_units())
+        assert listed["unattended-upgrades.service"].active_state == "inactive"
+        assert listed["ModemManager.service"].active_state == "inactive"
         assert "rsync.service" not in listed
 
     def test_the_root_comes_first_and_slices_hold_their_units(self, server: DemoServer) -> None:
@@ -221,7 +222,6 @@ class TestLeak:
         assert after.units[CLOUDCHAT].memory.oom_kills == 0
         assert after.units[CLOUDCHAT].swap == 0
         assert after.host.oom_kills == 1
-        assert (back.active_enter_usec or 0) / 1e6 == pytest.approx(after.time, abs=1)
 
     def test_goes_on_for_ever(self, server: DemoServer, clock: Clock) -> None:
         last = run(server, clock, 1300, 60)[-1]

@@ -29,7 +29,7 @@ SERVICE: dict[str, object] = {
     "MainPID": 333,
     "ExecStart": [("/usr/bin/redis-server", ["redis-server", "--x"], False, 0, 0, 0, 0, 9, 0, 0)],
     "RestartUSec": 100_000,
-    "TimeoutStopUSec": 2**64 - 1,
+    "StartLimitIntervalUSec": 2**64 - 1,
     "OOMScoreAdjust": -100,
     "MemoryMax": 256 << 20,
     "MemoryHigh": 2**64 - 1,
@@ -47,7 +47,7 @@ def test_a_service() -> None:
     assert found.oom_score_adjust == -100
     assert found.memory_max == 256 << 20
     assert found.memory_high is INFINITY
-    assert found.timeout_stop_usec is INFINITY
+    assert found.start_limit_interval_usec is INFINITY
     assert found.main_pid == 333
 
 

@@ -70,7 +70,7 @@ class FakeManager:
     def list_units(self) -> Sequence[ListedUnit]:
         self._enter()
         self.lists += 1
-        return [ListedUnit(n, "", p.load_state, "", "") for n, p in self.units.items()]
+        return [ListedUnit(n, p.load_state) for n, p in self.units.items()]
 
     def list_unit_files(self) -> dict[str, str]:
         raise AssertionError

@@ -16,7 +16,7 @@ from jeepney import (  # type: ignore[import-untyped]
 
 from lowmem_tui.host.dbus import systemd
 from lowmem_tui.host.dbus.jeepney_link import Call, Incoming, Link, TooLargeError
-from lowmem_tui.model.errors import ManagerGoneError, NotPermittedError
+from lowmem_tui.model.errors import ManagerGoneError
 from lowmem_tui.model.unit import is_template, is_unit_name
 
 if TYPE_CHECKING:
@@ -43,7 +43,6 @@ _STRANGE = (
     "The system bus sent an answer that cannot be understood: see `systemctl status dbus`, then "
     "try again."
 )
-_GONE = "The connection to the system bus has ended: see `systemctl status dbus`, then try again."
 
 
 class JeepneyManager:
@@ -166,14 +165,9 @@ class JeepneyManager:
         try:
             link = Link(self._call_seconds)
         except PermissionError as error:
-            raise NotPermittedError(
-                "This user may not use the D-Bus system bus: run the same with sudo."
-            ) from error
+            raise systemd.denied() from error
         except (OSError, ValueError) as error:
-            raise ManagerGoneError(
-                f"The D-Bus system bus cannot be reached ({error}): start it with `systemctl start "
-                "dbus`."
-            ) from error
+            raise systemd.unreachable(error) from error
         self._link = link
         try:
             self._ask("greet", _bus("Hello"))
@@ -235,7 +229,7 @@ class JeepneyManager:
         except BaseException as error:
             self._drop()
             if isinstance(error, OSError):
-                raise ManagerGoneError(_GONE) from error
+                raise systemd.ended() from error
             raise
 
     def _receive(self, link: Link, deadline: float) -> Incoming | None:
@@ -247,7 +241,7 @@ class JeepneyManager:
             if isinstance(error, TooLargeError):
                 raise ManagerGoneError(_TOO_LARGE) from error
             if isinstance(error, Exception):
-                raise ManagerGoneError(_GONE) from error
+                raise systemd.ended() from error
             raise
 
     def _learn_owner(self, reply: Incoming) -> None:
@@ -287,11 +281,9 @@ def _bus(member: str, signature: str | None = None, *arguments: object) -> Call:
 
 
 def _question(name: str) -> Call:
-    """Return the call that tells of a unit: to ask by its path makes systemd load it."""
-    if is_template(name):
-        return _manager("GetUnitFileState", "s", name)
-    there = DBusAddress(systemd.unit_path(name), systemd.BUS_NAME, systemd.PROPERTIES)
-    return new_method_call(there, "GetAll", "s", ("",))
+    asked = systemd.question(name)
+    there = DBusAddress(asked.path, systemd.BUS_NAME, asked.interface)
+    return new_method_call(there, asked.member, "s", (asked.argument,))
 
 
 def _answer(name: str, reply: Incoming) -> UnitProperties:

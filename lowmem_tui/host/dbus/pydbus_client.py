@@ -14,7 +14,6 @@ from lowmem_tui.model.errors import (
     LowmemError,
     ManagerError,
     ManagerGoneError,
-    NotPermittedError,
     UnsupportedError,
 )
 from lowmem_tui.model.unit import is_template, is_unit_name
@@ -161,10 +160,7 @@ class PydbusManager:
 
     def _gone(self) -> ManagerGoneError:
         self._bus = None
-        return ManagerGoneError(
-            "The connection to the system bus has ended: see `systemctl status dbus`, then try "
-            "again."
-        )
+        return systemd.ended()
 
     def _connection(self) -> _Gio:
         return self._connect() if self._bus is None else self._bus.con
@@ -180,13 +176,8 @@ class PydbusManager:
                 if error.matches(
                     self._gio.io_error_quark(), self._gio.IOErrorEnum.PERMISSION_DENIED
                 ):
-                    raise NotPermittedError(
-                        "This user may not use the D-Bus system bus: run the same with sudo."
-                    ) from error
-                raise ManagerGoneError(
-                    f"The D-Bus system bus cannot be reached ({error.message}): start it with "
-                    "`systemctl start dbus`."
-                ) from error
+                    raise systemd.denied() from error
+                raise systemd.unreachable(error.message) from error
         if self._subscribed:
             self._ask_for_signals()
             self._news.everything()
@@ -290,19 +281,13 @@ class PydbusManager:
         return [found[at] for at in range(len(names))]
 
     def _question(self, connection: _Gio, name: str, answered: object, at: int) -> None:
-        """Ask for one unit: to ask by its path makes systemd load it."""
-        if is_template(name):
-            path, interface, member = systemd.MANAGER_PATH, systemd.MANAGER, "GetUnitFileState"
-            argument = name
-        else:
-            path, interface, member = systemd.unit_path(name), systemd.PROPERTIES, "GetAll"
-            argument = ""
+        asked = systemd.question(name)
         connection.call(
             systemd.BUS_NAME,
-            path,
-            interface,
-            member,
-            self._glib.Variant("(s)", (argument,)),
+            asked.path,
+            asked.interface,
+            asked.member,
+            self._glib.Variant("(s)", (asked.argument,)),
             None,
             self._gio.DBusCallFlags.NONE,
             int(self._call_seconds * 1000),

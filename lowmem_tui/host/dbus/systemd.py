@@ -5,9 +5,10 @@ Source: org.freedesktop.systemd1(5); for object paths, systemd's src/basic/bus-l
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from lowmem_tui.model.amount import INFINITY, Unlimited
+from lowmem_tui.model.cgroup import ROOT_SLICE
 from lowmem_tui.model.errors import (
     LowmemError,
     ManagerError,
@@ -18,7 +19,7 @@ from lowmem_tui.model.ports import Changes, ListedUnit
 from lowmem_tui.model.quantity import UINT64_MAX
 from lowmem_tui.model.settings import Key
 from lowmem_tui.model.text import plain
-from lowmem_tui.model.unit import UnitProperties, UnitType, unit_type
+from lowmem_tui.model.unit import UnitProperties, UnitType, is_template, unit_type
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -65,15 +66,13 @@ WANTED: Final = (
     *_NEEDED_BY,
     *("ControlGroup", "Slice", "Type", "MainPID", "ExecStart", "User"),
     *("Delegate", "Result", "NRestarts", "RestartSteps"),
-    *("RestartMaxDelayUSec", "StartLimitIntervalUSec", "StartLimitBurst", "TimeoutStopUSec"),
-    *("WatchdogUSec", "ActiveEnterTimestamp", "ConditionResult", "ConditionTimestamp"),
+    *("RestartMaxDelayUSec", "StartLimitIntervalUSec", "StartLimitBurst"),
+    *("ConditionResult", "ConditionTimestamp"),
     *(key.facts.property for key in Key),
 )
 """The properties that ``decode`` reads."""
 
 
-REVERT_SLICE: Final = "-.slice"
-"""The root: no limit that is tried on another slice holds the revert up."""
 REVERT_RETRY: Final = 10.0
 """Seconds until a revert that failed is run again."""
 
@@ -99,7 +98,8 @@ def revert_service(command: Sequence[str]) -> list[tuple[str, tuple[str, object]
         *_STAYS,
         ("Type", ("s", "oneshot")),
         ("ExecStart", ("a(sasb)", [(command[0], list(command), False)])),
-        ("Slice", ("s", REVERT_SLICE)),
+        # No limit that is tried on another slice holds the revert up.
+        ("Slice", ("s", ROOT_SLICE)),
         ("OOMScoreAdjust", ("i", -999)),
         ("Restart", ("s", "on-failure")),
         ("RestartUSec", ("t", int(REVERT_RETRY * 1_000_000))),
@@ -137,7 +137,7 @@ def unit_name(path: str) -> str | None:
 
 def listed(rows: Iterable[Sequence[object]]) -> list[ListedUnit]:
     """Return the answer of ListUnits, ``a(ssssssouso)``."""
-    return [ListedUnit(*map(str, row[:5])) for row in rows]
+    return [ListedUnit(str(row[0]), str(row[2])) for row in rows]
 
 
 def unit_file_states(rows: Iterable[Sequence[object]]) -> dict[str, str]:
@@ -197,9 +197,6 @@ def decode(name: str, raw: Mapping[str, object]) -> UnitProperties:
         restart_max_delay_usec=_limit(raw, "RestartMaxDelayUSec"),
         start_limit_interval_usec=_limit(raw, "StartLimitIntervalUSec"),
         start_limit_burst=_number(raw, "StartLimitBurst"),
-        timeout_stop_usec=_limit(raw, "TimeoutStopUSec"),
-        watchdog_usec=_limit(raw, "WatchdogUSec"),
-        active_enter_usec=_number(raw, "ActiveEnterTimestamp"),
         # Before the first start there is no result: it says "no" then, too.
         unmet=raw.get("ConditionResult") is False and bool(_number(raw, "ConditionTimestamp")),
         settings={
@@ -289,6 +286,41 @@ def late(doing: str, seconds: float) -> ManagerError:
         f"systemd was asked to {doing} and has not answered in {seconds:.0f} s: the server may be "
         "out of memory; try again."
     )
+
+
+def denied() -> NotPermittedError:
+    """Return the error where the bus itself refuses this user."""
+    return NotPermittedError("This user may not use the D-Bus system bus: run the same with sudo.")
+
+
+def unreachable(why: object) -> ManagerGoneError:
+    """Return the error where there is no bus to connect to."""
+    return ManagerGoneError(
+        f"The D-Bus system bus cannot be reached ({why}): start it with `systemctl start dbus`."
+    )
+
+
+def ended() -> ManagerGoneError:
+    """Return the error for a connection that was lost."""
+    return ManagerGoneError(
+        "The connection to the system bus has ended: see `systemctl status dbus`, then try again."
+    )
+
+
+class Question(NamedTuple):
+    """A call of one text that tells of a unit."""
+
+    path: str
+    interface: str
+    member: str
+    argument: str
+
+
+def question(name: str) -> Question:
+    """Return the call that describes a unit: to ask by its path makes systemd load it."""
+    if is_template(name):
+        return Question(MANAGER_PATH, MANAGER, "GetUnitFileState", name)
+    return Question(unit_path(name), PROPERTIES, "GetAll", "")
 
 
 class Announcements:

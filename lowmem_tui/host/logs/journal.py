@@ -11,7 +11,7 @@ import json
 import os
 import re
 import threading
-from typing import IO, TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from lowmem_tui.host.logs import pid1_text
 from lowmem_tui.host.logs.killers import UNITS
@@ -23,6 +23,7 @@ from lowmem_tui.model.unit import MAX_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
+    from typing import IO
 
 PROGRAM = "journalctl"
 

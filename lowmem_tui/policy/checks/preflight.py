@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 from lowmem_tui.model.amount import format_size, render_limit
+from lowmem_tui.model.cgroup import ROOT_SLICE
 from lowmem_tui.model.plan import Notice
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import Key, UnitType, is_template, is_unit_name, unit_type
@@ -85,7 +86,7 @@ def _type(case: UnitCase) -> Notice | None:
         kind = unit_type(case.name)
         text = f"A {kind} has no processes and no memory: edit the unit that it starts."
         return Notice("wrong-type", case.name, text)
-    if case.name == "-.slice":
+    if case.name == ROOT_SLICE:
         text = "The root slice is the whole machine and has no limits: edit system.slice."
         return Notice("root-slice", case.name, text)
     return None
@@ -140,7 +141,7 @@ def _transient(case: UnitCase) -> Notice | None:
     text = f"{case.name} was made by a program and is gone when it ends: limit it where it is made"
     how = next((how for start, how in _MADE_BY.items() if case.name.startswith(start)), "")
     text += f" ({how})" if how else ""
-    if home and home != "-.slice":
+    if home and home != ROOT_SLICE:
         text += f", or edit its slice, {plain(home, 80)}"
     return Notice("transient", case.name, f"{text}.")
 

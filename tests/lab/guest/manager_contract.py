@@ -102,11 +102,7 @@ class TestLists:
         shown = {line.split()[0] for line in words.splitlines()}
         # Sessions come and go.
         assert {n for n in set(listed) ^ shown if not n.endswith(".scope")} == set()
-        ssh = listed["ssh.service"]
-        assert ssh.load_state == "loaded"
-        assert ssh.active_state == "active"
-        assert ssh.sub_state == "running"
-        assert ssh.description == show("ssh.service", "Description")
+        assert listed["ssh.service"].load_state == "loaded"
 
     def test_unit_files_are_those_of_systemctl(self, manager: Manager) -> None:
         words = systemctl("list-unit-files", "--no-legend", "--full").splitlines()
@@ -137,7 +133,6 @@ class TestProperties:
         assert found.oom_score_adjust == 0
         assert found.memory_max is INFINITY
         assert "multi-user.target" in found.required_by
-        assert found.active_enter_usec and found.active_enter_usec > 10**15
         version = int(systemctl("--version").split()[1].partition("~")[0])
         assert (found.restart_steps is None) == (version < 254)
         assert (found.restart_max_delay_usec is None) == (version < 254)
