@@ -64,27 +64,32 @@ def _steps(site: Site, record: Record, records: Iterable[Record], *, here: bool)
     """Yield the steps in the order in which they were done."""
     later = _later(record, records)
     paths = {path for each in later for path in each.paths}
-    values = {_name(action) for each in later for action in each.plan.actions}
     units = {unit for each in later for unit in each.units}
-    acts = [
-        action
-        for action in record.plan.actions
-        if action.kind.repeats or _name(action) not in values
-    ]
+    acts = _actions_left(record, later)
     files = [file for file in record.plan.files if file.path not in paths]
     if record.trial is not None:
         files = [file for file in files if _is_ours(site, file)]
         yield from (TrialFile(file.path) for file in record.trial.files)
-    yield from (Act(action) for action in acts if action.phase is Phase.EARLY)
+    yield from _acts(acts, Phase.EARLY)
     yield from (WriteFile(file.path, file.before, file.after) for file in files)
-    yield from (Act(action) for action in acts if action.phase is Phase.FILES)
+    yield from _acts(acts, Phase.FILES)
     if record.trial is not None or needs_reload(record.plan, record.plan.files):
         yield Reload()
     yield from restoring(record, same_boot=here, others=units)
-    yield from (Act(action) for action in acts if action.phase is Phase.LATE)
+    yield from _acts(acts, Phase.LATE)
     for action in acts:
         if action.kind is ActionKind.SYSCTL and action.before:
             yield Restore(Act(action).left, partial(_is_there, action))
+
+
+def _actions_left(record: Record, later: Iterable[Record]) -> list[Action]:
+    """Return the actions whose value no later change has set since."""
+    values = {_name(action) for each in later for action in each.plan.actions}
+    return [a for a in record.plan.actions if a.kind.repeats or _name(a) not in values]
+
+
+def _acts(actions: Iterable[Action], phase: Phase) -> Iterator[Act]:
+    return (Act(action) for action in actions if action.phase is phase)
 
 
 def _later(record: Record, records: Iterable[Record]) -> list[Record]:

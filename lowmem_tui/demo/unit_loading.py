@@ -19,7 +19,7 @@ from lowmem_tui.model.unit import (
 from lowmem_tui.model.unitfile import assignments, section_of, winning
 
 if TYPE_CHECKING:
-    from lowmem_tui.demo.disk import Disk
+    from lowmem_tui.demo.disk import Disk, Found
     from lowmem_tui.model.unit import Limit, Unlimited, Value
 
 _SEC = 1_000_000
@@ -66,18 +66,8 @@ def load(disk: Disk, name: str, ram: int) -> Loaded:
     kind = unit_type(found.name)
     paths = (found.fragment, *found.drop_ins) if found.fragment else found.drop_ins
     files = [UnitFile(path, disk.read(path)) for path in paths]
-    values: dict[tuple[str, str], str] = {}
-    first_start = ""
-    for file in files:
-        for a in assignments(file.text or ""):
-            values[a.section, a.key] = a.value
-            if a.key == "ExecStart":
-                first_start = (first_start or a.value) if a.value else ""
-    state = "loaded"
-    if found.masked:
-        state = "masked"
-    elif not found.fragment and kind not in _NO_FILE_NEEDED:
-        state = "not-found"
+    values, first_start = _assigned(files)
+    state = _load_state(found, kind)
     section = section_of(found.name)
     settings: dict[Key, Value] = {}
     if section and state == "loaded":
@@ -89,11 +79,6 @@ def load(disk: Disk, name: str, ram: int) -> Loaded:
         state = "bad-setting"
     stem = found.name.rpartition(".")[0]
     instance = stem.partition("@")[2]
-    words = _words(first_start, instance)
-    default_slice = "system.slice"
-    if instance and not is_template(found.name):
-        prefix = stem.partition("@")[0].replace("-", "\\x2d")
-        default_slice = f"system-{prefix}.slice"
     description = values.get(("Unit", "Description"), found.name)
     return Loaded(
         name=found.name,
@@ -104,8 +89,8 @@ def load(disk: Disk, name: str, ram: int) -> Loaded:
         drop_ins=found.drop_ins,
         stamps=found.stamps,
         type=type_,
-        slice=_specify(values.get((section or "", "Slice"), default_slice), instance),
-        exec_start=words,
+        slice=_specify(values.get((section or "", "Slice"), _default_slice(found.name)), instance),
+        exec_start=_words(first_start, instance),
         user=_specify(values.get(("Service", "User"), ""), instance),
         delegate=values.get(("Service", "Delegate"), "no") not in {"", "no", "false", "0"},
         remain=values.get(("Service", "RemainAfterExit")) == "yes",
@@ -113,6 +98,33 @@ def load(disk: Disk, name: str, ram: int) -> Loaded:
         burst=_count(values.get(("Unit", "StartLimitBurst")), 5),
         settings=settings,
     )
+
+
+def _assigned(files: list[UnitFile]) -> tuple[dict[tuple[str, str], str], str]:
+    """Return what the files assign, by section and key, and the first command to start."""
+    values: dict[tuple[str, str], str] = {}
+    first_start = ""
+    for file in files:
+        for a in assignments(file.text or ""):
+            values[a.section, a.key] = a.value
+            if a.key == "ExecStart":
+                first_start = (first_start or a.value) if a.value else ""
+    return values, first_start
+
+
+def _load_state(found: Found, kind: UnitType) -> str:
+    if found.masked:
+        return "masked"
+    return "loaded" if found.fragment or kind in _NO_FILE_NEEDED else "not-found"
+
+
+def _default_slice(name: str) -> str:
+    """Return the slice of a unit that names none: an instance's is of its template."""
+    prefix, at, _ = name.rpartition(".")[0].partition("@")
+    if not at or is_template(name):
+        return "system.slice"
+    escaped = prefix.replace("-", "\\x2d")
+    return f"system-{escaped}.slice"
 
 
 def _settings(files: list[UnitFile], section: str, kind: UnitType, ram: int) -> dict[Key, Value]:

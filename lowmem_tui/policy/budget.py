@@ -246,21 +246,11 @@ def advise(
     whatever unit.
     """
     ram, floors, fixed = snapshot.host.mem_total, least or {}, kept or {}
-    names = [n for n, tier in tiers.items() if tier is Tier.BUSINESS and n not in fixed]
-    units = [snapshot.units.get(name) or Unit(name, None, None) for name in names]
-    units = [
-        u
-        for u in units
-        if unit_type(u.name) is UnitType.SERVICE and (need(u) * _SMALL > ram or u.name in floors)
-    ]
-    units.sort(key=lambda u: (-need(u), -floors.get(u.name, 0), u.name))
+    units = _to_limit(snapshot, tiers, floors, fixed)
     if not units:
         return []
     room = ram - reserve(ram) - sum(fixed.values())
-    needed = [
-        need(snapshot.units[name]) for name in fixed if name in tiers if name in snapshot.units
-    ]
-    first = None if max(needed, default=0) > need(units[0]) else units[0]
+    first = _largest(snapshot, units, [name for name in fixed if name in tiers])
     spare, left = _SPARE, float(room)
     if first is not None:
         spare = min(_SPARE, max(_LEAST_SPARE, room / max(1, sum(need(u) for u in units))))
@@ -283,6 +273,30 @@ def advise(
     full = first is None and sum(given.values()) > room
     made += [_other(snapshot, u, given[u.name], _up(spare * need(u)), full=full) for u in others]
     return list(_fitting(snapshot, made, room))
+
+
+def _to_limit(
+    snapshot: Snapshot,
+    tiers: Mapping[str, Tier | None],
+    floors: Mapping[str, int],
+    fixed: Mapping[str, int],
+) -> list[Unit]:
+    """Return the business services that get a limit, those that need most first."""
+    small = snapshot.host.mem_total // _SMALL
+    names = [
+        name
+        for name, tier in tiers.items()
+        if tier is Tier.BUSINESS and name not in fixed and unit_type(name) is UnitType.SERVICE
+    ]
+    units = [snapshot.units.get(name) or Unit(name, None, None) for name in names]
+    units = [u for u in units if need(u) > small or u.name in floors]
+    return sorted(units, key=lambda u: (-need(u), -floors.get(u.name, 0), u.name))
+
+
+def _largest(snapshot: Snapshot, units: Sequence[Unit], fixed: Iterable[str]) -> Unit | None:
+    """Return the unit that gets the rest of the room; None where one of a fixed limit is larger."""
+    needed = [need(snapshot.units[name]) for name in fixed if name in snapshot.units]
+    return None if max(needed, default=0) > need(units[0]) else units[0]
 
 
 def _fitting(snapshot: Snapshot, made: Iterable[Advice], room: int) -> Iterator[Advice]:

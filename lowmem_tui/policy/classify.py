@@ -146,15 +146,7 @@ class Rules:
         properties, named = unit.properties, self.names.find(names)
         oneshot = properties is not None and properties.type == "oneshot"
         timer = _timer(properties)
-        if named and named.rule.tier is Tier.GATEKEEPER and not oneshot and not timer:
-            return _in_table(named.rule)
-        if (
-            named
-            and named.itself
-            and named.rule.tier is Tier.BUSINESS
-            and not oneshot
-            and not timer
-        ):
+        if named and not (oneshot or timer) and _is_certain(named):
             return _in_table(named.rule)
         program = self._program(unit)
         daemon = program is not None and program.sort is Sort.DAEMON
@@ -207,6 +199,12 @@ def _timer(properties: UnitProperties | None) -> str:
         return ""
     timers = (t for t in properties.triggered_by if unit_type(t) is UnitType.TIMER)
     return next(timers, "")
+
+
+def _is_certain(named: Found) -> bool:
+    """Tell whether a name in the table decides, whatever the program is."""
+    tier = named.rule.tier
+    return tier is Tier.GATEKEEPER or (named.itself and tier is Tier.BUSINESS)
 
 
 def _in_table(rule: Rule) -> _Judged:

@@ -21,7 +21,7 @@ from lowmem_tui.policy.checks.below_use import below_use
 from lowmem_tui.policy.checks.cases import After, EditCase, UnitCase
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from lowmem_tui.model.snapshot import Situation
     from lowmem_tui.model.unit import Tier, Value
@@ -174,17 +174,8 @@ def _plan_unit(case: UnitCase, unit: str, wishes: dict[Key, str | None]) -> _Uni
 
     before = case.known.drop_in.text if case.known.drop_in else None
     settings = dropin.ours(before or "")
-    changed: list[Key] = []
     beside = _beside(case, wishes)
-    for key, value in wishes.items():
-        if value is None:
-            if settings.pop(key, None) is not None:
-                changed.append(key)
-            else:
-                made.warnings.append(_nothing(unit, key, "has no setting of ours to drop"))
-        elif _accept(case, key, value, made, beside):
-            settings[key] = value
-            changed.append(key)
+    changed = [key for key, value in wishes.items() if _take(made, key, value, settings, beside)]
     if not changed:
         return made
     path = dropin.path(unit)
@@ -193,14 +184,44 @@ def _plan_unit(case: UnitCase, unit: str, wishes: dict[Key, str | None]) -> _Uni
     for key in changed:
         effect = _effect(case, key, wishes[key], files, section)
         made.effects.append(effect)
-        if wishes[key] is None and effect.loaded is not None:
-            # What comes out is somebody else's value: it may kill all the same.
-            comes = EditCase(case, key, effect.loaded, beside, dropped=True)
-            found = [n for check in REFUSALS if (n := check(comes))]
-            made.refusals.extend(notice for notice in found if notice.forceable)
-        if wishes[key] is not None and (notice := _later_file(unit, key, files, section)):
+        if wishes[key] is None:
+            made.refusals.extend(_against_the_rest(case, effect, beside))
+        elif notice := _later_file(unit, key, files, section):
             made.warnings.append(notice)
     return made._replace(file=FileChange(path, before, after))
+
+
+def _take(
+    made: _UnitPlan,
+    key: Key,
+    value: str | None,
+    settings: dict[Key, str],
+    beside: Mapping[Key, Value],
+) -> bool:
+    """Take a wish over into our settings, or say why not; tell whether they have changed."""
+    if value is not None:
+        accepted = _accept(made.case, key, value, made, beside)
+        if accepted:
+            settings[key] = value
+        return accepted
+    if settings.pop(key, None) is not None:
+        return True
+    made.warnings.append(_nothing(made.case.name, key, "has no setting of ours to drop"))
+    return False
+
+
+def _against_the_rest(
+    case: UnitCase, effect: Effect, beside: Mapping[Key, Value]
+) -> Iterator[Notice]:
+    """Yield what speaks against dropping a setting of ours.
+
+    What comes out is somebody else's value: it may kill all the same.
+    """
+    if effect.loaded is None:
+        return
+    comes = EditCase(case, effect.key, effect.loaded, beside, dropped=True)
+    found = (check(comes) for check in REFUSALS)
+    yield from (notice for notice in found if notice and notice.forceable)
 
 
 def _beside(case: UnitCase, wishes: Mapping[Key, str | None]) -> dict[Key, Value]:

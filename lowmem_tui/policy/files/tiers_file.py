@@ -47,22 +47,36 @@ def with_tiers(text: str | None, wanted: Mapping[str, Tier]) -> str:
             if at is not None:
                 lines[at] = ""
         else:
-            found = _NUMBER.match(lines[at])
-            lines[at] = f"{found[1]}{int(tier)}{found[2]}" if found else lines[at]
-    head = next((i for i, line in enumerate(lines) if _SECTION.match(line.rstrip("\n"))), None)
-    if head is None and fresh:
-        if config:
+            lines[at] = _renumbered(lines[at], tier)
+    if fresh:
+        head = _head(lines)
+        if head is None and config:
             raise _by_hand(wanted)
-        head = len(lines)
-        lines.append(f"[tiers]{end}")
-    if head is not None and fresh:
-        for at in (head - 1, head):
-            if at >= 0 and lines[at] and not lines[at].endswith("\n"):
-                lines[at] += end
-        lines[head + 1 : head + 1] = fresh
+        _insert(lines, head, fresh, end)
     result = "".join(lines)
     _check(result, config, wanted)
     return result
+
+
+def _renumbered(line: str, tier: Tier) -> str:
+    found = _NUMBER.match(line)
+    return f"{found[1]}{int(tier)}{found[2]}" if found else line
+
+
+def _head(lines: list[str]) -> int | None:
+    """Return the index of the line ``[tiers]``; None where there is none."""
+    return next((i for i, line in enumerate(lines) if _SECTION.match(line.rstrip("\n"))), None)
+
+
+def _insert(lines: list[str], head: int | None, fresh: list[str], end: str) -> None:
+    """Put lines behind ``[tiers]``, which is written at the end where it is not there."""
+    if head is None:
+        head = len(lines)
+        lines.append(f"[tiers]{end}")
+    for at in (head - 1, head):
+        if at >= 0 and lines[at] and not lines[at].endswith("\n"):
+            lines[at] += end
+    lines[head + 1 : head + 1] = fresh
 
 
 def _stands(lines: list[str], text: str, name: str) -> int | None:

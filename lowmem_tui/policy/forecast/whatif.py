@@ -114,23 +114,29 @@ def _order(now: Snapshot, then: Snapshot, changed: Sequence[str]) -> Iterator[st
     will = {name: rank for rank, name in enumerate(later)}
     told: set[frozenset[str]] = set()
     for name in changed:
-        if name in was and name not in will:
+        if name in was and name in will:
+            yield from _overtaken(name, was, will, told)
+        elif name in was:
             yield f"With this change the kernel never chooses {plain(name, 60)}."
-        elif name in will and name not in was:
+        elif name in will:
             yield f"With this change the kernel may choose {plain(name, 60)}."
-        if name not in was or name not in will:
-            continue
-        both = [u for u in later if u in was and u != name and frozenset((u, name)) not in told]
-        past = [u for u in both if was[u] < was[name] and will[u] > will[name]]
-        behind = [u for u in both if was[u] > was[name] and will[u] < will[name]]
-        told |= {frozenset((u, name)) for u in (*past, *behind)}
-        if past:
-            yield f"With this change {plain(name, 60)} dies before {_names(past)}."
-        if behind:
-            verb = "dies" if len(behind) == 1 else "die"
-            yield f"With this change {_names(behind)} {verb} before {plain(name, 60)}."
     if before and later and before[0] != later[0]:
         yield f"Next to die is then {plain(later[0], 60)}, not {plain(before[0], 60)}."
+
+
+def _overtaken(
+    name: str, was: Mapping[str, int], will: Mapping[str, int], told: set[frozenset[str]]
+) -> Iterator[str]:
+    """Say whom a unit changes places with, by the ranks now and then; each pair is told once."""
+    both = [u for u in will if u in was and u != name and frozenset((u, name)) not in told]
+    past = [u for u in both if was[u] < was[name] and will[u] > will[name]]
+    behind = [u for u in both if was[u] > was[name] and will[u] < will[name]]
+    told |= {frozenset((u, name)) for u in (*past, *behind)}
+    if past:
+        yield f"With this change {plain(name, 60)} dies before {_names(past)}."
+    if behind:
+        verb = "dies" if len(behind) == 1 else "die"
+        yield f"With this change {_names(behind)} {verb} before {plain(name, 60)}."
 
 
 def _names(units: Sequence[str]) -> str:

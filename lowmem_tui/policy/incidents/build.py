@@ -183,26 +183,41 @@ def _ending(draft: Draft, boot: str, evidence: Evidence) -> Ending:
         return Ending.BACK
     if draft.lived:
         return Ending.LIVED
-    if not draft.unit or not evidence.outcomes or unread:
-        if not this_boot or not draft.unit:
-            return Ending.UNKNOWN
-        return Ending.RUNS if runs else Ending.DEAD
+    if not draft.unit:
+        return Ending.UNKNOWN
+    if unread or not evidence.outcomes:
+        return _as_it_is(runs=runs, this_boot=this_boot)
     if draft.open:
-        # Nothing was said of an end: it went on, or it went as silently as a scope does.
-        if runs and evidence.now is not None and evidence.now - draft.time < SUDDEN:
-            return Ending.UNKNOWN
-        if this_boot:
-            return Ending.LIVED if runs else Ending.DEAD
-        return Ending.LIVED if draft.told and not _whole(draft) else Ending.UNKNOWN
+        return _open_ending(draft, evidence, runs=runs, this_boot=this_boot)
     if runs:
         return Ending.RUNS
     if draft.gave_up:
         return Ending.GAVE_UP
+    if not this_boot and boot != evidence.last_boot:
+        return Ending.REBOOT
+    if draft.waiting:
+        return Ending.WAITING
+    # Where the log itself ends, nobody knows what came then.
+    return Ending.DEAD if this_boot else Ending.UNKNOWN
+
+
+def _as_it_is(*, runs: bool, this_boot: bool) -> Ending:
+    """Return what is known without systemd's words: whether the unit runs now."""
     if not this_boot:
-        # Where the log itself ends, nobody knows what came then.
-        ends = boot == evidence.last_boot
-        return Ending.REBOOT if not ends else Ending.WAITING if draft.waiting else Ending.UNKNOWN
-    return Ending.WAITING if draft.waiting else Ending.DEAD
+        return Ending.UNKNOWN
+    return Ending.RUNS if runs else Ending.DEAD
+
+
+def _open_ending(draft: Draft, evidence: Evidence, *, runs: bool, this_boot: bool) -> Ending:
+    """Return the ending where nothing was said of one.
+
+    The unit went on, or it went as silently as a scope does.
+    """
+    if runs and evidence.now is not None and evidence.now - draft.time < SUDDEN:
+        return Ending.UNKNOWN
+    if this_boot:
+        return Ending.LIVED if runs else Ending.DEAD
+    return Ending.LIVED if draft.told and not _whole(draft) else Ending.UNKNOWN
 
 
 def _whole(draft: Draft) -> bool:

@@ -18,7 +18,7 @@ from lowmem_tui.tui.text.unit_page import heading
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from lowmem_tui.model.setup import Finding, Item
+    from lowmem_tui.model.setup import Finding, Item, Look
     from lowmem_tui.policy.setup_part import Part
     from lowmem_tui.tui.terminal.glyphs import Glyphs
     from lowmem_tui.tui.terminal.palette import Palette
@@ -89,6 +89,12 @@ def page(part: Part, width: int, palette: Palette) -> Iterator[ItemRow]:
     if look.items:
         yield ItemRow(heading(_proposed(part), width, palette))
         yield from items(part, width)
+    yield from _found(look, width, palette)
+    yield from _findings(look, width, palette)
+
+
+def _found(look: Look, width: int, palette: Palette) -> Iterator[ItemRow]:
+    """Yield what was found, and what the program cannot do."""
     if look.facts or look.absent:
         yield ItemRow(heading("FOUND", width, palette))
     if look.absent:
@@ -99,6 +105,10 @@ def page(part: Part, width: int, palette: Palette) -> Iterator[ItemRow]:
         yield ItemRow(heading("BY HAND: THE PROGRAM CANNOT DO THIS", width, palette))
         for words in look.by_hand:
             yield from _lines(words)
+
+
+def _findings(look: Look, width: int, palette: Palette) -> Iterator[ItemRow]:
+    """Yield what is wrong, the worst first, then the notes."""
     # What only says again that an item is not as it might be is not told twice.
     asked = {item.key for item in look.items}
     told = [
