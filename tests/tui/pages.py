@@ -14,7 +14,8 @@ from lowmem_tui.cli.rules import load_rules
 from lowmem_tui.model.staged import Staged
 from lowmem_tui.tui.app import LowmemApp
 from lowmem_tui.tui.screens.edit import EditScreen
-from lowmem_tui.tui.screens.review import ReviewScreen, Stage
+from lowmem_tui.tui.screens.plan_sheet import Stage
+from lowmem_tui.tui.screens.review import ReviewScreen
 from lowmem_tui.tui.screens.tagged import TaggedScreen
 from lowmem_tui.tui.screens.unit import UnitScreen
 from lowmem_tui.tui.widgets.field import Entry

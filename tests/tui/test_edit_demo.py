@@ -8,7 +8,8 @@ from unittest.mock import patch
 from lowmem_tui.cli.demo import demo_backend
 from lowmem_tui.model.unit import Key
 from lowmem_tui.tui.screens.main import MainScreen
-from lowmem_tui.tui.screens.review import ReviewScreen, Stage
+from lowmem_tui.tui.screens.plan_sheet import Stage
+from lowmem_tui.tui.screens.review import ReviewScreen
 from lowmem_tui.tui.screens.unit import UnitScreen
 from lowmem_tui.tui.widgets.prose import Prose
 from tests.change.every_setting import UNIT, wanted

@@ -17,7 +17,7 @@ from lowmem_tui.model.unit import Key
 from lowmem_tui.policy import dropin
 from lowmem_tui.tui.screens.ask import AskScreen
 from lowmem_tui.tui.screens.confirm import ConfirmScreen
-from lowmem_tui.tui.screens.review import Stage
+from lowmem_tui.tui.screens.plan_sheet import Stage
 from tests.tui.pages import Blank, review_page
 from tests.tui.small import OURS, REDIS, SSH, SmallServer
 

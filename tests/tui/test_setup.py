@@ -25,9 +25,10 @@ from lowmem_tui.tui.screens.confirm import ConfirmScreen
 from lowmem_tui.tui.screens.help import HelpScreen
 from lowmem_tui.tui.screens.history import HistoryScreen
 from lowmem_tui.tui.screens.main import MainScreen
+from lowmem_tui.tui.screens.plan_sheet import Stage
 from lowmem_tui.tui.screens.setup import SetupScreen
 from lowmem_tui.tui.screens.setup_report import SetupReportScreen
-from lowmem_tui.tui.screens.setup_review import SetupReviewScreen, Stage
+from lowmem_tui.tui.screens.setup_review import SetupReviewScreen
 from lowmem_tui.tui.screens.setup_step import StepScreen
 from lowmem_tui.tui.screens.trial import TrialScreen
 from lowmem_tui.tui.widgets.keybar import KeyBar

@@ -12,7 +12,8 @@ from lowmem_tui.model.plan import Edit
 from lowmem_tui.model.unit import Key
 from lowmem_tui.policy import dropin
 from lowmem_tui.tui.screens.main import MainScreen
-from lowmem_tui.tui.screens.review import ReviewScreen, Stage
+from lowmem_tui.tui.screens.plan_sheet import Stage
+from lowmem_tui.tui.screens.review import ReviewScreen
 from lowmem_tui.tui.screens.tagged import TaggedScreen
 from lowmem_tui.tui.screens.unit import UnitScreen
 from lowmem_tui.tui.table.unit_table import UnitTable

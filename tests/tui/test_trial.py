@@ -19,8 +19,8 @@ from lowmem_tui.model.unit import Key
 from lowmem_tui.policy.plan import plan
 from lowmem_tui.tui.screens.ask import AskScreen
 from lowmem_tui.tui.screens.main import MainScreen
+from lowmem_tui.tui.screens.plan_sheet import Stage as ReviewStage
 from lowmem_tui.tui.screens.review import ReviewScreen
-from lowmem_tui.tui.screens.review import Stage as ReviewStage
 from lowmem_tui.tui.screens.trial import Stage, TrialScreen
 from lowmem_tui.tui.screens.unit import UnitScreen
 from lowmem_tui.tui.widgets.change_list import ChangeList

@@ -16,7 +16,7 @@ from lowmem_tui.model.errors import LowmemError, RefusedError
 from lowmem_tui.model.plan import FileChange
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.change_text import why_not
-from lowmem_tui.tui.screens.sheet import MORE, Sheet
+from lowmem_tui.tui.screens.sheet import MORE, NO_KEY, Sheet
 from lowmem_tui.tui.session import trial_watch
 from lowmem_tui.tui.text import plan_report
 from lowmem_tui.tui.text.diff import difference
@@ -24,7 +24,7 @@ from lowmem_tui.tui.text.unit_page import heading
 from lowmem_tui.tui.widgets.keybar import Key
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Container, Mapping, Sequence
 
     from lowmem_tui.model.change import Change
     from lowmem_tui.model.plan import Outcome
@@ -60,7 +60,7 @@ class ChangeScreen(Sheet):
         Binding("escape,q", "back", "Back"),
         Binding("enter", "leave", "Back", show=False),
     ]
-    ALLOWED: ClassVar[dict[str, set[Stage]]] = {
+    ALLOWED: ClassVar[Mapping[str, Container[Enum]]] = {
         "undo": {Stage.SHOWN},
         "yes": {Stage.ASKING},
         "no": {Stage.ASKING},
@@ -73,7 +73,7 @@ class ChangeScreen(Sheet):
     ) -> None:
         super().__init__(session)
         self.change = change
-        self.stage = Stage.SHOWN
+        self.stage: Stage = Stage.SHOWN
         self._changes = changes
         self._undo = undo
         self._files: Sequence[FileChange] | None = None
@@ -95,14 +95,6 @@ class ChangeScreen(Sheet):
         except LowmemError as error:
             self._no_files = str(error)
         self._page.repaint()
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
-        """Let each key work only where it is meant to."""
-        return self.stage in self.ALLOWED.get(action, set(Stage))
-
-    def _enter(self, stage: Stage, said: str = "") -> None:
-        self.stage, self.said = stage, said
-        self.repaint()
 
     # Keys
 
@@ -230,7 +222,7 @@ class ChangeScreen(Sheet):
         """Say that no key is needed."""
         if self.stage is not Stage.WORKING:
             return ""
-        return "No key is needed: it ends by itself, or everything is put back."
+        return NO_KEY
 
     def offers(self) -> Sequence[Key]:
         """Return the keys of this stage."""

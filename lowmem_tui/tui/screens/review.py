@@ -9,34 +9,18 @@ from typing import TYPE_CHECKING, ClassVar
 from rich.text import Text
 from textual.binding import Binding, BindingType
 
-from lowmem_tui.model.errors import HalfDoneError, LowmemError
 from lowmem_tui.model.staged import Staged
-from lowmem_tui.model.text import plain
-from lowmem_tui.tui.screens.sheet import MORE, Sheet
-from lowmem_tui.tui.session import trial_watch
-from lowmem_tui.tui.terminal.palette import BAD
-from lowmem_tui.tui.text import forecast, plan_report
+from lowmem_tui.tui.screens.plan_sheet import FOR_GOOD, TRIAL, PlanSheet, Stage
+from lowmem_tui.tui.screens.sheet import MORE, NO_KEY
+from lowmem_tui.tui.text import plan_report
 from lowmem_tui.tui.widgets.keybar import Key
 
 if TYPE_CHECKING:
-    from lowmem_tui.model.plan import Outcome, Plan
+    from collections.abc import Callable, Container, Mapping
+    from enum import Enum
+
+    from lowmem_tui.model.plan import Edit, Outcome, Plan
     from lowmem_tui.model.snapshot import Situation
-    from lowmem_tui.tui.screens.trial import TrialScreen
-    from lowmem_tui.tui.session.session import Session
-
-TRIAL = 120
-"""Seconds that a change is tried before it is taken back, unless it is kept."""
-
-
-class Stage(Enum):
-    """Where the review is."""
-
-    PLANNING = "planning"
-    SHOWN = "shown"
-    WORKING = "working"
-    DONE = "done"
-    FAILED = "failed"
-
 
 BACK = Key("n", "n", "Back, keep the edits")
 DISCARD = Key("d", "d", "Discard all")
@@ -54,12 +38,11 @@ KEYS = {
     Stage.FAILED: (Key("r", "r", "Plan again"), BACK, DISCARD, MORE),
 }
 
-FOR_GOOD = "Apply for good at once, with no trial that takes itself back?"
 
-
-class ReviewScreen(Sheet):
+class ReviewScreen(PlanSheet):
     """All staged edits, as one plan."""
 
+    UNCHANGED = "Nothing is changed: everything is as it was, and your edits are still staged."
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("a", "apply(True)", "Apply as a trial"),
         Binding("A", "apply(False)", "Apply for good"),
@@ -68,7 +51,7 @@ class ReviewScreen(Sheet):
         Binding("d", "discard", "Discard all"),
         Binding("r", "again", "Plan again"),
     ]
-    ALLOWED: ClassVar[dict[str, set[Stage]]] = {
+    ALLOWED: ClassVar[Mapping[str, Container[Enum]]] = {
         "apply": {Stage.SHOWN},
         "back": {Stage.PLANNING, Stage.SHOWN, Stage.DONE, Stage.FAILED},
         "leave": {Stage.DONE},
@@ -76,65 +59,27 @@ class ReviewScreen(Sheet):
         "again": {Stage.SHOWN, Stage.FAILED},
     }
 
-    def __init__(self, session: Session) -> None:
-        super().__init__(session)
-        self.stage = Stage.PLANNING
-        self.plan: Plan | None = None
-        self._situation: Situation | None = None
-        self.outcome: Outcome | None = None
-        self.trouble = ""
-        """One sentence on what failed."""
-        self._next: TrialScreen | None = None
-
-    def on_mount(self) -> None:
-        """Make the plan."""
-        self.action_again()
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
-        """Let each key work only where it is meant to."""
-        return self.stage in self.ALLOWED.get(action, set(Stage))
-
-    def _enter(self, stage: Stage, said: str = "") -> None:
-        self.stage, self.said = stage, said
-        self.repaint()
+    @property
+    def edits(self) -> tuple[Edit, ...]:
+        """All of them."""
+        return self.session.staged.edits
 
     def on_staged_changed(self) -> None:
         """Plan again: what is shown must be what would be done."""
         if self.stage in {Stage.PLANNING, Stage.SHOWN}:
             self.action_again()
 
-    def on_screen_resume(self) -> None:
-        """Go on to the trial that began while a question was in front."""
-        self._go_on()
-
-    # Planning
-
-    def action_again(self) -> None:
-        """Make the plan, from what the server is now."""
-        self._enter(Stage.PLANNING)
-        self.run_worker(self._make_plan(), exclusive=True)
-
-    async def _make_plan(self) -> None:
+    def planner(self) -> Callable[[], tuple[Plan, Situation | None]] | None:
+        """Return what makes the plan; None if nothing is staged."""
         from lowmem_tui.policy.plan import plan
 
-        session = self.session
-        staged = session.staged
+        session, staged = self.session, self.session.staged
 
-        def make() -> tuple[Situation, Plan]:
+        def make() -> tuple[Plan, Situation | None]:
             situation = session.backend.situation(staged.units)
-            return situation, plan(staged.edits, situation, session.rules.tiers(situation))
+            return plan(staged.edits, situation, session.rules.tiers(situation)), situation
 
-        self.plan, self.trouble = None, ""
-        if not staged:
-            self._enter(Stage.SHOWN)
-            return
-        try:
-            self._situation, self.plan = await session.run_blocking(make)
-        except LowmemError as error:
-            self.trouble = str(error)
-            self._enter(Stage.FAILED)
-        else:
-            self._enter(Stage.SHOWN)
+        return make if staged else None
 
     # Applying
 
@@ -152,9 +97,10 @@ class ReviewScreen(Sheet):
         elif self.app.screen is not self:
             pass  # the question is there already
         elif plan.refusals:
-            self._confirm_force(plan, trial)
+            more = "" if trial else "And it is for good, not a trial."
+            self._overrule(plan, trial=trial, and_=more)
         elif not trial:
-            self._confirm_for_good(plan)
+            self._ask(plan, FOR_GOOD, no="Nothing was written: a applies it as a trial.")
         else:
             self._work(plan, trial=True, force=False)
 
@@ -164,70 +110,11 @@ class ReviewScreen(Sheet):
         options += [f"--set {shlex.quote(s)}" for s in sets]
         return " ".join((self.session.sudo, "apply", *options))
 
-    def _confirm_force(self, plan: Plan, trial: bool) -> None:
-        from lowmem_tui.tui.screens.confirm import ConfirmScreen
-
-        def answered(force: bool | None) -> None:
-            if force:
-                self._work(plan, trial=trial, force=True)
-            else:
-                self.say("Nothing was written.")
-
-        title = "A check refuses this change:" if len(plan.refusals) == 1 else "Checks refuse this:"
-        reasons = [r.told for r in plan.refusals]
+    async def applied(self, plan: Plan, edits: tuple[Edit, ...], *, trial: bool) -> None:  # noqa: ARG002
+        """Forget the edits that are in force."""
         if not trial:
-            reasons.append("And it is for good, not a trial.")
-        self.app.push_screen(ConfirmScreen(self.session, title, reasons), answered)
-
-    def _confirm_for_good(self, plan: Plan) -> None:
-        from lowmem_tui.tui.screens.ask import AskScreen
-
-        def answered(yes: bool | None) -> None:
-            if yes:
-                self._work(plan, trial=False, force=False)
-            else:
-                self.say("Nothing was written: a applies it as a trial.")
-
-        self.app.push_screen(AskScreen(self.session, FOR_GOOD), answered)
-
-    def _work(self, plan: Plan, *, trial: bool, force: bool) -> None:
-        if self.stage is not Stage.SHOWN:
-            return
-        self._enter(Stage.WORKING)
-        # Not exclusive, never cancelled by a key: the thread carries the change to its end anyway.
-        self.run_worker(self._apply(plan, trial=trial, force=force))
-
-    async def _apply(self, plan: Plan, *, trial: bool, force: bool) -> None:
-        session = self.session
-        edits = session.staged.edits
-
-        def work() -> Outcome:
-            return session.backend.apply(plan, force=force, trial=TRIAL if trial else None)
-
-        try:
-            self.outcome = await session.change(work, edits)
-        except LowmemError as error:
-            self.trouble = str(error)
-            self._enter(
-                Stage.FAILED, "" if isinstance(error, HalfDoneError) else plan_report.UNCHANGED
-            )
-            return
-        running = await trial_watch.ask(session) if trial else None
-        if running is not None:
-            from lowmem_tui.tui.screens.trial import TrialScreen
-
-            trial_watch.began(session, running, edits, plan.effects)
-            self._next = TrialScreen(self.session, running, self.outcome, forced=force)
-            self._go_on()
-            return
-        if not trial:
-            session.stage(session.staged.less(edits))
+            self.session.stage(self.session.staged.less(edits))
         self._enter(Stage.DONE)
-
-    def _go_on(self) -> None:
-        if self._next is not None and self.app.screen is self:
-            following, self._next = self._next, None
-            self.app.switch_screen(following)
 
     # The other keys
 
@@ -278,19 +165,14 @@ class ReviewScreen(Sheet):
             Stage.FAILED: "This did not work",
         }[self.stage]
 
+    def result(self, outcome: Outcome, width: int) -> list[Text]:  # noqa: ARG002
+        """Return what it did."""
+        return plan_report.of_outcome(outcome)
+
     def lines(self, width: int) -> list[Text]:
         """Return the plan, or what it did."""
-        if self.stage is Stage.DONE and self.outcome is not None:
-            return plan_report.of_outcome(self.outcome)
-        lines: list[Text] = []
-        if self.trouble:
-            lines.append(Text(f" {plain(self.trouble)}", style=BAD))
-        if self.plan is not None:
-            fates: tuple[list[Text], list[Text]] = [], []
-            if self._situation is not None and self.plan.effects:
-                fates = forecast.compared(self._situation, self.plan, width)
-            lines += plan_report.of_plan(self.plan, width, self.session.palette, *fates)
-        elif self.stage is Stage.SHOWN:
+        lines = super().lines(width)
+        if self.plan is None and self.stage is Stage.SHOWN:
             lines.append(Text(" Nothing is staged. Enter on a unit opens its form."))
         return lines
 
@@ -298,7 +180,7 @@ class ReviewScreen(Sheet):
         """Say that no key is needed."""
         if self.stage is not Stage.WORKING:
             return ""
-        return "No key is needed: it ends by itself, or everything is put back."
+        return NO_KEY
 
     def offers(self) -> list[Key]:
         """Return the keys of this stage."""

@@ -8,28 +8,26 @@ from typing import TYPE_CHECKING, ClassVar
 from rich.text import Text
 from textual.binding import Binding, BindingType
 
-from lowmem_tui.model.errors import HalfDoneError, LowmemError, PutBackError
+from lowmem_tui.model.errors import LowmemError, PutBackError
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.plan import is_triable
-from lowmem_tui.tui.screens.review import FOR_GOOD, TRIAL
-from lowmem_tui.tui.screens.sheet import MORE, Sheet
-from lowmem_tui.tui.session import trial_watch
-from lowmem_tui.tui.terminal.palette import BAD
-from lowmem_tui.tui.text import forecast, plan_report
+from lowmem_tui.tui.screens.plan_sheet import FOR_GOOD, TRIAL, PlanSheet, Stage
+from lowmem_tui.tui.screens.sheet import MORE, NO_KEY
+from lowmem_tui.tui.text import plan_report
 from lowmem_tui.tui.text.unit_page import heading
 from lowmem_tui.tui.widgets.keybar import Key
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Container, Mapping, Sequence
+    from enum import Enum
 
     from textual.timer import Timer
 
     from lowmem_tui.model.change import Change
-    from lowmem_tui.model.plan import Outcome, Plan
+    from lowmem_tui.model.plan import Edit, Outcome, Plan
     from lowmem_tui.model.setup import Look, Progress, Wishes
     from lowmem_tui.model.snapshot import Situation
     from lowmem_tui.policy.setup_part import Part
-    from lowmem_tui.tui.screens.trial import TrialScreen
     from lowmem_tui.tui.session.session import Session
 
 POLL = 0.2
@@ -40,21 +38,6 @@ LOSES = "Apply this at once? Undoing it does not bring back what the warnings ab
 
 BY_YOU = "interrupted (by you)"
 """What ``Backend.cancel`` makes a change end with."""
-
-UNCHANGED = "Nothing is changed: everything is as it was."
-
-
-class Stage(Enum):
-    """Where it is."""
-
-    PLANNING = "planning"
-    SHOWN = "shown"
-    WORKING = "working"
-    STOPPING = "stopping"
-    DONE = "done"
-    STOPPED = "stopped"
-    FAILED = "failed"
-
 
 AT_WORK = frozenset({Stage.WORKING, Stage.STOPPING})
 BACK = Key("escape", "Esc", "Back, change nothing")
@@ -70,8 +53,10 @@ KEYS: dict[Stage, tuple[Key, ...]] = {
 TRY = (Key("a", "a", f"Try {TRIAL} s"), Key("A", "A", "For good"))
 
 
-class SetupReviewScreen(Sheet):
+class SetupReviewScreen(PlanSheet):
     """One step's change, from the plan to the proof that it is in force."""
+
+    UNCHANGED = "Nothing is changed: everything is as it was."
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("a", "apply(True)", "Apply"),
@@ -81,7 +66,7 @@ class SetupReviewScreen(Sheet):
         Binding("u", "undo", "Undo"),
         Binding("r", "again", "Plan again"),
     ]
-    ALLOWED: ClassVar[dict[str, set[Stage]]] = {
+    ALLOWED: ClassVar[Mapping[str, Container[Enum]]] = {
         "apply": {Stage.SHOWN},
         "back": set(Stage) - {Stage.STOPPING},
         "next": {Stage.DONE},
@@ -93,41 +78,27 @@ class SetupReviewScreen(Sheet):
     def __init__(self, session: Session, part: Part) -> None:
         super().__init__(session)
         self.part = part
-        self.stage = Stage.PLANNING
-        self.plan: Plan | None = None
-        self.outcome: Outcome | None = None
-        self.trouble = ""
-        """One sentence on what failed."""
         self._wishes: Wishes = {}
-        self._situation: Situation | None = None
         self._progress: Progress | None = None
         self._poll: Timer | None = None
-        self._next: TrialScreen | None = None
         self._changes: Sequence[Change] = ()
         """The history, with what was done here as its newest."""
         self._is_so = False
         """Whether the step, looked at again, has nothing to change any more."""
         self._look: Look | None = None
 
-    def on_mount(self) -> None:
-        """Make the plan."""
-        self.action_again()
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
-        """Let each key work only where it is meant to."""
-        return self.stage in self.ALLOWED.get(action, set(Stage))
-
-    def _enter(self, stage: Stage, said: str = "") -> None:
-        self.stage, self.said = stage, said
+    def _enter(self, stage: Enum, said: str = "") -> None:
         self.session.interrupt = self._stop if stage in AT_WORK else None
-        if self._poll is not None and stage not in AT_WORK:
+        if stage is Stage.WORKING:
+            self._progress = None
+            self._poll = self.set_interval(POLL, self._follow)
+        elif self._poll is not None and stage not in AT_WORK:
             self._poll.stop()
             self._poll = None
-        self.repaint()
+        super()._enter(stage, said)
 
     def on_screen_resume(self) -> None:
-        """Go on to the trial that began while a question was in front."""
-        self._go_on()
+        """Look again: it may have been undone meanwhile."""
         if self.stage is Stage.DONE:
             self.run_worker(self._read_again())
 
@@ -138,28 +109,17 @@ class SetupReviewScreen(Sheet):
 
     # Planning
 
-    def action_again(self) -> None:
-        """Make the plan, from what the server is now."""
-        self.plan, self.trouble = None, ""
-        self._enter(Stage.PLANNING)
-        self.run_worker(self._make_plan(), exclusive=True)
-
-    async def _make_plan(self) -> None:
-        session = self.session
-        self._wishes = self.part.wishes()
+    def planner(self) -> Callable[[], tuple[Plan, Situation | None]]:
+        """Return what makes the plan of the step."""
+        backend, step = self.session.backend, self.part.step
+        wishes = self._wishes = self.part.wishes()
 
         def make() -> tuple[Plan, Situation | None]:
-            plan = self.part.step.plan(self._wishes)
+            plan = step.plan(wishes)
             units = dict.fromkeys(effect.unit for effect in plan.effects)
-            return plan, session.backend.situation(units) if units else None
+            return plan, backend.situation(units) if units else None
 
-        try:
-            self.plan, self._situation = await session.run_blocking(make)
-        except (LowmemError, OSError) as error:
-            self.trouble = str(error)
-            self._enter(Stage.FAILED, UNCHANGED)
-        else:
-            self._enter(Stage.SHOWN)
+        return make
 
     @property
     def _triable(self) -> bool:
@@ -182,47 +142,20 @@ class SetupReviewScreen(Sheet):
         elif self.session.trials.running is not None:
             self.say("A trial runs: keep it or undo it first (F8), then a applies this.")
         elif plan.refusals:
-            self._confirm(plan, trial=trial and self._triable)
+            self._overrule(plan, trial=trial and self._triable)
         elif trial and self._triable:
             self._work(plan, trial=True, force=False)
         else:
-            self._ask(plan)
+            self._ask(plan, self._question(plan))
 
-    def _confirm(self, plan: Plan, *, trial: bool) -> None:
-        from lowmem_tui.tui.screens.confirm import ConfirmScreen
-
-        def answered(force: bool | None) -> None:
-            if force:
-                self._work(plan, trial=trial, force=True)
-            else:
-                self.say("Nothing was written.")
-
-        title = "A check refuses this change:" if len(plan.refusals) == 1 else "Checks refuse this:"
-        self.app.push_screen(
-            ConfirmScreen(self.session, title, [r.told for r in plan.refusals]), answered
-        )
-
-    def _ask(self, plan: Plan) -> None:
-        from lowmem_tui.tui.screens.ask import AskScreen
-
-        def answered(yes: bool | None) -> None:
-            if yes:
-                self._work(plan, trial=False, force=False)
-            else:
-                self.say("Nothing was written.")
-
-        question = FOR_GOOD if self._triable else AT_ONCE
+    def _question(self, plan: Plan) -> str:
         if any(warning.lost for warning in plan.warnings):
-            question = LOSES
-        self.app.push_screen(AskScreen(self.session, question), answered)
+            return LOSES
+        return FOR_GOOD if self._triable else AT_ONCE
 
-    def _work(self, plan: Plan, *, trial: bool, force: bool) -> None:
-        if self.stage is not Stage.SHOWN:
-            return
-        self._progress = None
-        self._enter(Stage.WORKING)
-        self._poll = self.set_interval(POLL, self._follow)
-        self.run_worker(self._apply(plan, trial=trial, force=force))
+    def note(self, plan: Plan) -> str:
+        """Return what the history calls the change."""
+        return self.part.note_of(plan, self._wishes)
 
     def _follow(self) -> None:
         """Show how far it is; a wish to stop is told again, for it may have come too early."""
@@ -241,32 +174,16 @@ class SetupReviewScreen(Sheet):
             self.session.interrupt = None
             self.app.exit(0)
 
-    async def _apply(self, plan: Plan, *, trial: bool, force: bool) -> None:
-        session, backend = self.session, self.session.backend
-        note = self.part.note_of(plan, self._wishes)
+    def failed(self, error: LowmemError) -> None:
+        """Show why it could not be applied, or that it was stopped."""
+        if BY_YOU in str(error) and isinstance(error, PutBackError):
+            self._enter(Stage.STOPPED, self.UNCHANGED)
+        else:
+            super().failed(error)
 
-        def work() -> Outcome:
-            return backend.apply(plan, force=force, trial=TRIAL if trial else None, note=note)
-
-        try:
-            self.outcome = await session.change(work)
-        except LowmemError as error:
-            if BY_YOU in str(error) and isinstance(error, PutBackError):
-                self._enter(Stage.STOPPED, UNCHANGED)
-                return
-            self.trouble = str(error)
-            self._enter(Stage.FAILED, "" if isinstance(error, HalfDoneError) else UNCHANGED)
-            return
-        running = await trial_watch.ask(session) if trial else None
-        if running is not None:
-            from lowmem_tui.tui.screens.trial import TrialScreen
-
-            self._enter(Stage.DONE)
-            trial_watch.began(session, running, (), plan.effects)
-            self._next = TrialScreen(self.session, running, self.outcome, forced=force)
-            self._go_on()
-            return
-        session.follow_files((file.path, file.after) for file in plan.files)
+    async def applied(self, plan: Plan, edits: tuple[Edit, ...], *, trial: bool) -> None:  # noqa: ARG002
+        """Look whether the step finds it done."""
+        self.session.follow_files((file.path, file.after) for file in plan.files)
         too_late = self.stage is Stage.STOPPING
         await self._read_again()
         said = "It was done before it could be stopped: u undoes it." if too_late else self.said
@@ -293,11 +210,6 @@ class SetupReviewScreen(Sheet):
             return
         await self._look_again()
         self.repaint()
-
-    def _go_on(self) -> None:
-        if self._next is not None and self.app.screen is self:
-            following, self._next = self._next, None
-            self.app.switch_screen(following)
 
     # The other keys
 
@@ -345,21 +257,8 @@ class SetupReviewScreen(Sheet):
     def _undone(self) -> bool:
         return bool(self._changes) and bool(self._changes[0].undoes)
 
-    def lines(self, width: int) -> list[Text]:
-        """Return the plan, or what it did."""
-        lines: list[Text] = []
-        if self.trouble:
-            lines.append(Text(f" {plain(self.trouble, 2000)}", style=BAD))
-        if self.stage is Stage.DONE and self.outcome is not None:
-            return [*lines, *self._result(self.outcome, width)]
-        if self.plan is not None:
-            fates: tuple[list[Text], list[Text]] = [], []
-            if self._situation is not None and self.plan.effects:
-                fates = forecast.compared(self._situation, self.plan, width)
-            lines += plan_report.of_plan(self.plan, width, self.session.palette, *fates)
-        return lines
-
-    def _result(self, outcome: Outcome, width: int) -> list[Text]:
+    def result(self, outcome: Outcome, width: int) -> list[Text]:
+        """Return what it did, and what the step finds now."""
         if self._undone:
             return [Text(" It is taken back: everything is as it was before. H tells of both.")]
         palette = self.session.palette
@@ -383,7 +282,7 @@ class SetupReviewScreen(Sheet):
             return ""
         progress = self._progress
         if progress is None or not progress.total:
-            return "No key is needed: it ends by itself, or everything is put back."
+            return NO_KEY
         glyphs = self.session.glyphs
         share = min(1.0, progress.done / progress.total)
         room = max(10, min(40, self.size.width - 40))

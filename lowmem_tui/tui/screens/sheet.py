@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.text import Text
 from textual.binding import Binding, BindingType
-from textual.containers import Container
+from textual.containers import Container as Box
 
 from lowmem_tui.model.text import plain
 from lowmem_tui.tui import css_path
@@ -15,7 +15,8 @@ from lowmem_tui.tui.widgets.keybar import HELP, Key, KeyBar
 from lowmem_tui.tui.widgets.prose import Prose
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Container, Mapping, Sequence
+    from enum import Enum
 
     from textual.app import ComposeResult
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 
 MORE = Key("pagedown", "PgDn", "More")
+
+NO_KEY = "No key is needed: it ends by itself, or everything is put back."
+"""Said while a change is being made."""
 
 
 class StageKeys(KeyBar):
@@ -47,6 +51,12 @@ class Sheet(FullScreen):
         Binding("end,G", "edge(1)", show=False),
     ]
 
+    ALLOWED: ClassVar[Mapping[str, Container[Enum]]] = {}
+    """The stages in which an action is obeyed; one that is not here is obeyed in all."""
+
+    stage: Enum
+    """Where it is, where there are stages."""
+
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self.said = ""
@@ -70,6 +80,16 @@ class Sheet(FullScreen):
         """Return the keys of this stage."""
         raise NotImplementedError
 
+    # Its stages
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        """Let each key work only where it is meant to."""
+        return action not in self.ALLOWED or self.stage in self.ALLOWED[action]
+
+    def _enter(self, stage: Enum, said: str = "") -> None:
+        self.stage, self.said = stage, said
+        self.repaint()
+
     # Showing it
 
     def compose(self) -> ComposeResult:
@@ -79,7 +99,7 @@ class Sheet(FullScreen):
         self._said = Prose(self.session.glyphs, self._paint_said, classes="said")
         self._keys = StageKeys(self.session.palette, (), drop=("f1", "pagedown", "d", "A"))
         yield self._head
-        with Container(id="page"):
+        with Box(id="page"):
             yield self._page
         yield self._said
         yield self._keys
@@ -110,13 +130,13 @@ class Sheet(FullScreen):
 
     def action_scroll(self, lines: int) -> None:
         """Scroll the page."""
-        page = self.query_one("#page", Container)
+        page = self.query_one("#page", Box)
         step = lines if abs(lines) == 1 else (page.size.height - 1) * (1 if lines > 0 else -1)
         page.scroll_relative(y=step, animate=False, immediate=True, force=True)
 
     def action_edge(self, end: int) -> None:
         """Go to the first or the last line."""
-        page = self.query_one("#page", Container)
+        page = self.query_one("#page", Box)
         page.scroll_to(
             y=0 if end < 0 else page.max_scroll_y, animate=False, immediate=True, force=True
         )

@@ -21,7 +21,7 @@ from lowmem_tui.tui.text.unit_page import heading
 from lowmem_tui.tui.widgets.keybar import Key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Container, Mapping
 
     from lowmem_tui.model.change import Trial
     from lowmem_tui.model.plan import Outcome
@@ -69,7 +69,7 @@ class TrialScreen(Sheet):
         Binding("enter", "leave", "Back", show=False),
         Binding("r", "again", "Review again"),
     ]
-    ALLOWED: ClassVar[dict[str, set[Stage]]] = {
+    ALLOWED: ClassVar[Mapping[str, Container[Enum]]] = {
         "keep": {Stage.RUNNING},
         "undo": {Stage.RUNNING},
         "back": {Stage.RUNNING, Stage.ENDED},
@@ -90,7 +90,7 @@ class TrialScreen(Sheet):
         ``forced`` says that a check had refused the change.
         """
         super().__init__(session)
-        self.stage = Stage.RUNNING
+        self.stage: Stage = Stage.RUNNING
         self.trial = trial
         self.outcome = outcome
         self._forced = forced
@@ -107,14 +107,6 @@ class TrialScreen(Sheet):
 
     def _is_shown(self) -> None:
         self._shown = time.monotonic()
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
-        """Let each key work only where it is meant to."""
-        return self.stage in self.ALLOWED.get(action, set(Stage))
-
-    def _enter(self, stage: Stage, said: str = "") -> None:
-        self.stage, self.said = stage, said
-        self.repaint()
 
     def on_snapshot_arrived(self) -> None:
         """Show what has become of the units since it ended."""

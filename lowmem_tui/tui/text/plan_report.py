@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from lowmem_tui.model.plan import Action, Effect, Outcome, Plan
     from lowmem_tui.tui.terminal.palette import Palette
 
-UNCHANGED = "Nothing is changed: everything is as it was, and your edits are still staged."
-
 WHEN = {When.LIVE: "live, at once", When.RELOAD: "at reload", When.RESTART: "at its next start"}
 
 
