@@ -127,6 +127,11 @@ def circles(graph: dict[str, set[str]]) -> list[set[str]]:
     return [c for i, c in enumerate(found) if c not in found[:i]]
 
 
+def test_screens_and_widgets_are_handed_a_session_and_know_no_app() -> None:
+    who = [name_of(m) for m in MODULES if "lowmem_tui.tui.app" in {i for i, _ in imports(m)}]
+    assert who == ["cli/screen.py"]
+
+
 def sub_package_of(name: str) -> str:
     return (
         "/".join(name.split("/")[:2]) if (PACKAGE / "/".join(name.split("/")[:2])).is_dir() else ""

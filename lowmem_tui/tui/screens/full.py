@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
+
+from lowmem_tui.model.text import plain
 
 if TYPE_CHECKING:
     from lowmem_tui.tui.session.messages import TrialChanged
@@ -22,6 +25,12 @@ class FullScreen(Screen[None]):
         super().__init__()
         self.session = session
         self._trial: TrialLine | None = None
+
+    def title_bar(self, words: str, width: int) -> Text:
+        """Return the title of the screen as a line; ``words`` may come from anywhere."""
+        demo = "DEMO " if self.session.backend.demo else ""
+        text = plain(f" {demo}{words}", width)
+        return Text(f"{text:<{width}}", style="bold reverse", no_wrap=True)
 
     def on_screen_resume(self) -> None:
         """Show what has become of the trial while another screen was in front."""

@@ -118,13 +118,12 @@ class HistoryScreen(FullScreen):
     # What is shown
 
     def _paint_head(self, width: int) -> list[Text]:
-        demo = "DEMO " if self.session.backend.demo else ""
         if self._changes is None:
             title = "History: reading…"
         else:
             count = len(self._changes)
             title = "History: 1 change" if count == 1 else f"History: {count} changes"
-        return [Text(f"{f' {demo}{title}':<{width}}", style="bold reverse", no_wrap=True)]
+        return [self.title_bar(title, width)]
 
     def _paint_said(self, _: int) -> list[Text]:
         if self._words:

@@ -126,14 +126,12 @@ class IncidentsScreen(FullScreen):
     # What is shown
 
     def _paint_head(self, width: int) -> list[Text]:
-        demo = "DEMO " if self.session.backend.demo else ""
         if self._found is None:
             title = "not known" if self._trouble else "reading…"
         else:
             here = sum(i.this_boot for i in self._found.incidents)
             title = f"{len(self._found.incidents)}, {here} since boot"
-        title = f" {demo}Incidents: {title}"
-        return [Text(f"{title:<{width}}", style="bold reverse", no_wrap=True)]
+        return [self.title_bar(f"Incidents: {title}", width)]
 
     def _paint_said(self, _: int) -> list[Text]:
         lines: list[Text] = []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from enum import Enum
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text

@@ -164,24 +164,22 @@ class SetupScreen(FullScreen):
     # What is shown
 
     def _paint_head(self, width: int) -> list[Text]:
-        demo = "DEMO " if self.session.backend.demo else ""
-        title = plain(f" {demo}Guided set-up: {self._summary()}", width)
-        return [Text(f"{title:<{width}}", style="bold reverse", no_wrap=True)]
+        return [self.title_bar(f"Guided set-up: {self._summary()}", width)]
 
     def _summary(self) -> str:
-        guide = self._setup
-        if not guide.begun:
+        setup = self._setup
+        if not setup.begun:
             return "reading…"
-        counts = guide.counts()
+        counts = setup.counts()
         tried = counts.get(Stand.TRIAL, 0)
         on_trial = f", {tried} on trial" if tried else ""
-        todo = sum(len(part.to_do()) for part in guide.parts if part.stand is Stand.TODO)
+        todo = sum(len(part.to_do()) for part in setup.parts if part.stand is Stand.TODO)
         coming = counts.get(Stand.WAITING, 0) + counts.get(Stand.LOOKING, 0)
         if coming:
-            return f"looking, {coming} of {len(guide.parts)} steps to go"
+            return f"looking, {coming} of {len(setup.parts)} steps to go"
         if todo:
-            return f"{todo} to do in {counts[Stand.TODO]} of {len(guide.parts)} steps{on_trial}"
-        return f"nothing is left to do{on_trial}" if guide.parts else "there are no steps"
+            return f"{todo} to do in {counts[Stand.TODO]} of {len(setup.parts)} steps{on_trial}"
+        return f"nothing is left to do{on_trial}" if setup.parts else "there are no steps"
 
     def _rows(self, width: int) -> Iterable[ItemRow]:
         return setup_rows.steps(self._setup.parts, width, self.session.palette)

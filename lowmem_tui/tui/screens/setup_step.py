@@ -252,11 +252,10 @@ class StepScreen(FullScreen):
     # What is shown
 
     def _paint_head(self, width: int) -> list[Text]:
-        demo = "DEMO " if self.session.backend.demo else ""
         parts = self._setup.parts
         number = parts.index(self.part) + 1
-        title = f" {demo}{number}/{len(parts)} {self.part.step.title}: {self.part.words}"
-        return [Text(f"{plain(title, width):<{width}}", style="bold reverse", no_wrap=True)]
+        title = f"{number}/{len(parts)} {self.part.step.title}: {self.part.words}"
+        return [self.title_bar(title, width)]
 
     def _rows(self, width: int) -> Iterable[ItemRow]:
         return setup_rows.page(self.part, width, self.session.palette)

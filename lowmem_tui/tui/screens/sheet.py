@@ -117,9 +117,7 @@ class Sheet(FullScreen):
         self._said.repaint()
 
     def _paint_head(self, width: int) -> list[Text]:
-        demo = "DEMO " if self.session.backend.demo else ""
-        title = plain(f" {demo}{self.heading()}", width)
-        return [Text(f"{title:<{width}}", style="bold reverse", no_wrap=True)]
+        return [self.title_bar(self.heading(), width)]
 
     def _paint_said(self, _: int) -> list[Text]:
         if words := self.waiting():
