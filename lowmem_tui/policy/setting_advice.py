@@ -26,9 +26,9 @@ ABOUT = {
     Key.MEMORY_MAX: "beyond this it is killed. Examples: 256M, 25%, infinity",
     Key.MEMORY_HIGH: "beyond this it is slowed and pushed into swap. Examples: 200M, infinity",
     Key.MEMORY_SWAP_MAX: "how much of it may be in swap. Examples: 128M, 0, infinity",
-    Key.RESTART: "when systemd starts it again. Left and Right choose, or type a word",
+    Key.RESTART: "when systemd starts it again",
     Key.RESTART_SEC: "how long systemd waits before that. Examples: 3s, 500ms, 1min 30s",
-    Key.OOM_POLICY: "what goes when one of its processes is killed. Left and Right choose",
+    Key.OOM_POLICY: "what goes when one of its processes is killed",
 }
 
 WORDS = {

@@ -33,7 +33,7 @@ def state_of(talk: Talk) -> State:
 # --- whole jobs ---------------------------------------------------------------------------------
 
 
-def test_an_edit_is_tried_confirmed_and_undone(talk: Talk) -> None:
+def test_an_edit_is_applied_as_a_trial_confirmed_and_undone(talk: Talk) -> None:
     said = talk.hold(*TRIAL, "confirm", "history", "history 1", "undo 1", "yes", "q")
     assert talk.status is Exit.DONE
     for sentence in (
@@ -200,12 +200,12 @@ def test_a_step_is_applied_verified_and_undone(talk: Talk) -> None:
     assert "Every step looks at the server." in said
     assert "1. vm.swappiness: how willingly it swaps: now 60, to be 10." in said
     assert "Apply this at once? undo undoes it afterwards. Type the word yes." in said
-    assert "The step has looked again: everything is as asked." in said
+    assert "Verified: the step finds everything as asked." in said
     assert "2 changes were made since the set-up was opened." in said
     assert [c.state for c in talk.backend.history()] == [State.APPLIED, State.UNDONE]
 
 
-def test_the_settings_of_units_are_tried_in_the_set_up(talk: Talk) -> None:
+def test_the_settings_of_units_are_on_trial_in_the_set_up(talk: Talk) -> None:
     said = talk.hold("setup units", "apply", "1", "confirm", "next", "skip", "0", "0", "q")
     assert "Change 1 is on trial." in said
     assert "Change 1 is confirmed: it is in force for good." in said
@@ -274,7 +274,7 @@ def test_the_read_only_mode_stages_and_applies_nothing() -> None:
     assert not talk.backend.history()
 
 
-def test_an_ordinary_user_is_told_what_to_run() -> None:
+def test_an_ordinary_user_sees_what_to_run() -> None:
     talk = Talk(cannot_change="Only root may change this: run the same with sudo.")
     talk.backend.demo = False
     said = talk.hold(*EDIT, "apply", "setup sysctl", "apply", "0", "0", "q", "yes")

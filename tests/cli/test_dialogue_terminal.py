@@ -223,7 +223,7 @@ def test_neither_readline_nor_the_screens_library_is_loaded() -> None:
 @pytest.mark.parametrize(
     ("words", "command"), [((), "lowmem-tui --plain"), (("setup",), "lowmem-tui setup --plain")]
 )
-def test_a_dumb_terminal_is_told_of_it(words: tuple[str, ...], command: str) -> None:
+def test_a_dumb_terminal_is_named_the_option(words: tuple[str, ...], command: str) -> None:
     program = Program("--demo", *words, term="dumb")
     said = program.until(rb"never")
     assert program.end() == Exit.USAGE
@@ -302,7 +302,7 @@ def test_control_c_ends_it_where_nothing_is_lost() -> None:
     assert program.end() == Exit.INTERRUPTED
 
 
-def test_a_line_that_is_cut_ends_it_with_the_status_of_sighup() -> None:
+def test_a_lost_connection_ends_it_with_the_status_of_sighup() -> None:
     program = Program("--plain", "--demo")
     program.until(rb"> \Z")
     os.close(program.master)

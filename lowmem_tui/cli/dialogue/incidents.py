@@ -1,4 +1,4 @@
-"""What was killed, when and why, and what came of it."""
+"""What was killed, when and why, and the outcome."""
 
 from __future__ import annotations
 

@@ -16,26 +16,26 @@ if TYPE_CHECKING:
 
 
 def since(d: Dialogue) -> bool:
-    """Say what has changed since this was last asked; return whether anything was said."""
+    """Say what has changed since this was last asked; return whether there was anything."""
     try:
         snapshot = d.look()
     except (LowmemError, OSError) as error:
         d.console.say("There are no new figures. {why}", why=str(error))
         return True
-    said = _kills(d, snapshot)
+    spoke = _kills(d, snapshot)
     running = d.backend.trial()
     before, d.trial.running = d.trial.running, running
     if before is not None and (running is None or running.id != before.id):
-        said |= _ended(d, before)
+        spoke |= _ended(d, before)
     if running is not None and (before is None or running.id != before.id):
         _begun(d, running, snapshot)
-        said = True
-    return _harmed(d, snapshot) or said
+        spoke = True
+    return _harmed(d, snapshot) or spoke
 
 
 def now(d: Dialogue) -> None:
     """Say what has changed, and how long the trial that runs has yet: Enter alone asks for it."""
-    said = since(d)
+    spoke = since(d)
     if (trial := d.trial.running) is not None:
         d.console.say(
             "Change {id} is on trial for {seconds:.0f} more seconds: confirm keeps it, undo rolls "
@@ -43,7 +43,7 @@ def now(d: Dialogue) -> None:
             id=trial.id,
             seconds=trial.left,
         )
-    elif not said:
+    elif not spoke:
         d.console.say("Nothing has changed.")
     if (count := len(d.untried)) > 0:
         d.console.say_count(
@@ -83,7 +83,7 @@ def _change(d: Dialogue, number: str) -> Change | None:
 
 
 def _ended(d: Dialogue, trial: Trial) -> bool:
-    """Say how a trial ended that is not running any more, unless that was said."""
+    """Say how a trial ended that is not running any more, unless that was done already."""
     if d.trial.reported == trial.id:
         return False
     d.trial.reported = trial.id
@@ -121,7 +121,7 @@ def kept(d: Dialogue, number: str) -> None:
 
 
 def _kills(d: Dialogue, snapshot: Snapshot) -> bool:
-    said = False
+    spoke = False
     for name in snapshot.units:
         if name.endswith(".slice") or not (count := d.kills.unseen(name)):
             continue
@@ -132,8 +132,8 @@ def _kills(d: Dialogue, snapshot: Snapshot) -> bool:
             count,
             unit=name,
         )
-        said = True
-    return said
+        spoke = True
+    return spoke
 
 
 def _harmed(d: Dialogue, snapshot: Snapshot) -> bool:

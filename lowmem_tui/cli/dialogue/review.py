@@ -93,7 +93,7 @@ def is_possible(d: Dialogue, made: Plan) -> bool:
 
 
 def trial_or_not(d: Dialogue) -> int | None:
-    """Return the seconds of the trial that is wished for, 0 for none; None to go back."""
+    """Return the seconds of the trial that is requested, 0 for none; None to go back."""
     d.console.say(
         "1. Apply as a trial of {seconds} seconds: it reverts automatically unless you confirm it.",
         seconds=TRIAL,
@@ -145,7 +145,7 @@ def _command(d: Dialogue) -> str:
 
 
 def carry_out(d: Dialogue, do: Callable[[], Outcome]) -> Outcome | None:
-    """Change the server, and return what came of it; None, and why, where it failed.
+    """Change the server, and return the outcome; None, and why, where it failed.
 
     Raises what a signal ended, with everything rolled back; RefusedError that can be overridden.
     """
@@ -243,8 +243,8 @@ def report(d: Dialogue, outcome: Outcome) -> None:
         if path in outcome.removed:
             sentence = "Removed: {path}"
         d.console.say(sentence, path=path)
-    said: Sequence[str] = (*outcome.live, *outcome.pending, *outcome.down)
-    for sentence in said:
+    sentences: Sequence[str] = (*outcome.live, *outcome.pending, *outcome.down)
+    for sentence in sentences:
         d.console.say("{sentence}", sentence=sentence)
     for m in outcome.mismatches:
         d.console.say(

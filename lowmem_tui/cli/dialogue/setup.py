@@ -30,8 +30,8 @@ STEP = (
 )
 STEP_HELP = (
     "A number changes what is proposed there. apply shows exactly what would be changed, and "
-    "asks. confirm and undo end a trial; undo undoes the step's newest change, too. look looks "
-    "again, skip leaves the step out of this session, next goes on to the next step that waits."
+    "asks. confirm and undo end a trial; undo undoes the step's newest change, too. look "
+    "refreshes the step, skip leaves it out of this session, next goes on to the next that waits."
 )
 ITEM_HELP = "yes takes the proposal, no keeps what is there; nothing is written here."
 NEXT, SKIP = "next", "skip"
@@ -74,7 +74,7 @@ def setup(d: Dialogue, wish: str) -> None:
 
 
 def look(d: Dialogue, part: Part) -> None:
-    """Let a step look at the server; what fails is said where the step is shown."""
+    """Let a step look at the server; what fails is shown with the step."""
     try:
         part.look, part.trouble = part.step.look(), ""
     except (LowmemError, OSError) as error:
@@ -337,9 +337,9 @@ def _carry_out(d: Dialogue, part: Part, made: Plan, seconds: int) -> None:
 
 
 def _verify(d: Dialogue, part: Part, wishes: Wishes) -> None:
-    """Say whether the step, having looked again, finds what was asked for."""
+    """Say whether the step finds now what was asked for."""
     if part.step.plan(wishes).empty:
-        d.console.say("The step has looked again: everything is as asked.")
+        d.console.say("Verified: the step finds everything as asked.")
         return
     for item in part.items:
         if item.key in wishes and not part.is_so(item):
@@ -358,7 +358,7 @@ ACTIONS = {"apply": _apply, "confirm": _confirm, "undo": _undo, "look": _look}
 
 
 def report(d: Dialogue) -> None:
-    """Say what was changed since the set-up was opened, and what came of it."""
+    """Say what was changed since the set-up was opened, and the result."""
     from lowmem_tui.policy.budget import budget, in_words
 
     history = d.backend.history()

@@ -89,7 +89,7 @@ class Dialogue:
         return snapshot
 
     def follow_files(self, files: Iterable[tuple[str, str | None]]) -> None:
-        """Take the tiers anew from these files (path, text now), if theirs is among them."""
+        """Take the tiers from these files (path, text now), if theirs is among them."""
         from lowmem_tui.cli.rules import CONFIG
         from lowmem_tui.policy.classify import parse_config
 
@@ -115,7 +115,7 @@ class Dialogue:
         /,
         **values: object,
     ) -> str | None:
-        """Ask until there is an answer; None is the wish to go back.
+        """Ask until there is an answer; None is a request to go back.
 
         ``help_`` is what ``?`` prints, after what ``again`` prints; ``back`` are the words that go
         back. Raises Quit, EndOfInput.

@@ -19,7 +19,7 @@ def size(value: int | None) -> str:
 
 
 def limit(value: Limit | None) -> str:
-    """Return a limit as it stands in a unit file, rounded."""
+    """Return a limit as a unit file has it, rounded."""
     if value is None:
         return UNKNOWN
     return str(value) if isinstance(value, Unlimited) else format_limit(value)

@@ -15,7 +15,7 @@ from lowmem_tui.model.plan import Edit
 from lowmem_tui.model.settings import parse_value
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import MEMORY_KEYS, Key
-from lowmem_tui.policy.setting_advice import ABOUT, WORDS
+from lowmem_tui.policy.setting_advice import ABOUT, CHOICES, WORDS
 from lowmem_tui.tui.session.trials import NOT_YET
 from lowmem_tui.tui.terminal.palette import BAD
 from lowmem_tui.tui.widgets.field import NAME_WIDTH, NOW_WIDTH, Field
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 ROOM_FOR_ADVICE = 65
 """The style sheet shows none on a narrower screen."""
+
+CHOOSE = "Left and Right choose, or type a word."
 
 DIFFER = "(differ)"
 """Stands in a field where the units do not agree: each is left as it is."""
@@ -280,7 +282,7 @@ class Form(Widget):
                 return "as our file has it. Enter takes the staged edit back."
             if text:
                 return f"{plain(text)} is what our file sets. Empty the field to drop that."
-            return f"{ABOUT[key]}."
+            return f"{ABOUT[key]}. {CHOOSE}" if key in CHOICES else f"{ABOUT[key]}."
         done = asked == {edit.unit: edit.value for edit in wish.edits}
         then = self._session.trials.fate(wish.edits) if done else f"Enter stages it; {NOT_YET}."
         if len(self._units) > 1:
