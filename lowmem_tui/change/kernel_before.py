@@ -69,19 +69,14 @@ def _scores(effect: Effect, unit: UnitProperties, hands: Hands) -> Iterator[Scor
     )
 
 
-def restore(record: Record, hands: Hands, *, same_boot: bool) -> None:
-    """Bring back what the kernel had; systemd has been reloaded. OSError, ManagerError.
-
-    After another boot the processes are others: then it is what systemd has loaded.
-    """
-    for step in restoring(record, same_boot=same_boot):
-        step.undo(hands)
-
-
 def restoring(
     record: Record, *, same_boot: bool, others: Collection[str] = ()
 ) -> Iterator[Restore]:
-    """Yield the steps of ``restore``; of ``others`` it is what systemd has loaded in any case."""
+    """Yield the steps that bring back what the kernel had; systemd has been reloaded before.
+
+    After another boot the processes are others: then it is what systemd has loaded, and so it is
+    in any case for ``others``.
+    """
     for limit in record.live.limits:
         here = same_boot and limit.unit not in others
         what = f"{CGROUP_FILES[limit.key]} of {plain(limit.unit)}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 from lowmem_tui.change.context import Site
-from lowmem_tui.change.kernel_before import restore
+from lowmem_tui.change.kernel_before import restoring
 from lowmem_tui.change.machine import attributes as attributes_module
 from lowmem_tui.change.machine import exchange as exchange_module
 from lowmem_tui.change.machine import files as files_module
@@ -239,7 +239,8 @@ class Box:
         self.connection.reload()
         for record in self.site().journal.records():
             if f"id {record.id}\n" in (store.read(paths.DATA) or ""):
-                restore(record, self.site().hands, same_boot=True)
+                for step in restoring(record, same_boot=True):
+                    step.undo(self.site().hands)
 
     def half_files(self) -> list[str]:
         return [str(p) for p in self.root.rglob("*") if p.name.startswith(".")]

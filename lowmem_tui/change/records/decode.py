@@ -62,6 +62,18 @@ class Fields:
             raise ValueError(f"{name[:40]!r} is unknown")
 
 
+def of_fields(make: Callable[[Fields], T]) -> Callable[[object], T]:
+    """Return the reader of a JSON object of which ``make`` takes every field."""
+
+    def read(found: object) -> T:
+        fields = Fields(found)
+        made = make(fields)
+        fields.done()
+        return made
+
+    return read
+
+
 def text(made: object) -> str:
     """Read a text; what cannot be written into a file again is none."""
     if not isinstance(made, str):

@@ -15,6 +15,7 @@ from lowmem_tui.change.records.decode import (
     listed,
     maybe,
     number,
+    of_fields,
     once,
     parse,
     that,
@@ -38,6 +39,8 @@ from lowmem_tui.model.trial import LONGEST
 from lowmem_tui.model.unit import CGROUP_FILES, INFINITY, Key, Unlimited, is_unit_name
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lowmem_tui.change.machine.allowed import Paths
     from lowmem_tui.model.unit import Limit, Value
 
@@ -184,9 +187,9 @@ def load(text: str, paths: Paths) -> Record:
             by=made("by", _by),
             note=made("note", decode.text),
             state=made("state", _state),
-            plan=made("plan", partial(_plan, paths)),
+            plan=made("plan", of_fields(partial(_plan, paths))),
             live=made("live", _live),
-            trial=made("trial", maybe(partial(_trial, paths))),
+            trial=made("trial", maybe(of_fields(partial(_trial, paths)))),
             undoes=made("undoes", listed(whole(1, LAST))),
             said=made("said", decode.text),
             remaining=made.optional("remaining", listed(decode.text), ()),
@@ -215,54 +218,48 @@ def _agrees(record: Record) -> None:
         raise ValueError("a unit comes that it does not change")
 
 
-def _by(found: object) -> By:
-    made = Fields(found)
-    by = By(
+@of_fields
+def _by(made: Fields) -> By:
+    return By(
         made("uid", whole(0, 1 << 32)),
         made("user", flat),
         made("sudo_user", flat),
         made("ssh_client", flat),
     )
-    made.done()
-    return by
 
 
-def _plan(paths: Paths, found: object) -> Plan:
-    made = Fields(found)
-    plan = Plan(
+def _plan(paths: Paths, made: Fields) -> Plan:
+    return Plan(
         made("edits", listed(_edit)),
-        made("files", listed(partial(_file, paths))),
+        made("files", listed(_file_reader(paths))),
         made("effects", listed(effect_from)),
         (),
         (),
         made.optional("actions", listed(action_from), ()),
         made.optional("at_restart", decode.flag, False),
     )
-    made.done()
-    return plan
 
 
-def _edit(found: object) -> Edit:
-    made = Fields(found)
-    edit = Edit(made("unit", _unit), made("key", _key), made("value", maybe(decode.text)))
-    made.done()
-    return edit
+@of_fields
+def _edit(made: Fields) -> Edit:
+    return Edit(made("unit", _unit), made("key", _key), made("value", maybe(decode.text)))
 
 
-def _file(paths: Paths, found: object) -> FileChange:
-    made = Fields(found)
-    file = FileChange(
+def _file(paths: Paths, made: Fields) -> FileChange:
+    return FileChange(
         made("path", that(flat, paths.is_ours, "no file of lowmem-tui")),
         made("before", maybe(decode.text)),
         made("after", maybe(decode.text)),
     )
-    made.done()
-    return file
 
 
-def action_from(found: object) -> Action:
+def _file_reader(paths: Paths) -> Callable[[object], FileChange]:
+    return of_fields(partial(_file, paths))
+
+
+@of_fields
+def action_from(made: Fields) -> Action:
     """Read an action back. ValueError."""
-    made = Fields(found)
     action = Action(
         made("kind", _kind),
         made("what", flat),
@@ -271,7 +268,6 @@ def action_from(found: object) -> Action:
         made.optional("phase", lambda word: Phase(flat(word)), Phase.LATE),
         made.optional("words", decode.text, ""),
     )
-    made.done()
     if action.kind in {ActionKind.RUN, ActionKind.SERVICE}:
         _unit(action.what)
     return action
@@ -284,10 +280,10 @@ def _action_value(found: object) -> str:
     return value
 
 
-def effect_from(found: object) -> Effect:
+@of_fields
+def effect_from(made: Fields) -> Effect:
     """Read an effect back. ValueError."""
-    made = Fields(found)
-    effect = Effect(
+    return Effect(
         made("unit", _unit),
         made("key", _key),
         made("from_", decode.text),
@@ -296,8 +292,6 @@ def effect_from(found: object) -> Effect:
         made("loaded", maybe(_value)),
         made("live", maybe(_value)),
     )
-    made.done()
-    return effect
 
 
 def _value(found: object) -> Value:
@@ -307,40 +301,34 @@ def _value(found: object) -> Value:
     return flat(found) if isinstance(found, str) else whole(-1000, 1 << 64)(found)
 
 
-def _live(found: object) -> LiveBefore:
-    made = Fields(found)
-    live = LiveBefore(
+@of_fields
+def _live(made: Fields) -> LiveBefore:
+    return LiveBefore(
         made("limits", listed(_limit_before)),
         made("scores", listed(_scores_before)),
         made.optional("active", listed(_unit), ()),
     )
-    made.done()
-    return live
 
 
-def _limit_before(found: object) -> LimitBefore:
-    made = Fields(found)
-    limit = LimitBefore(
+@of_fields
+def _limit_before(made: Fields) -> LimitBefore:
+    return LimitBefore(
         made("unit", _unit),
         made("key", that(_key, lambda key: key in CGROUP_FILES, "no limit")),
         made("cgroup", _cgroup),
         made("before", _as_limit),
     )
-    made.done()
-    return limit
 
 
-def _scores_before(found: object) -> ScoresBefore:
-    made = Fields(found)
-    scores = ScoresBefore(
+@of_fields
+def _scores_before(made: Fields) -> ScoresBefore:
+    return ScoresBefore(
         made("unit", _unit),
         made("cgroup", _cgroup),
         made("before", _SCORE),
         made("after", _SCORE),
         made("processes", listed(_process)),
     )
-    made.done()
-    return scores
 
 
 def _process(found: object) -> tuple[int, int, int]:
@@ -353,19 +341,16 @@ def _as_limit(found: object) -> Limit:
     return INFINITY if found == str(INFINITY) else whole(0, 1 << 64)(found)
 
 
-def _trial(paths: Paths, found: object) -> TrialRun:
-    made = Fields(found)
-    trial = TrialRun(
+def _trial(paths: Paths, made: Fields) -> TrialRun:
+    return TrialRun(
         made("seconds", whole(1, LONGEST)),
         made("deadline", WHEN),
         made("monotonic", WHEN),
         made(
             "files",
-            listed(that(partial(_file, paths), lambda file: is_trial(file.path), "no trial's")),
+            listed(that(_file_reader(paths), lambda file: is_trial(file.path), "no trial's")),
         ),
     )
-    made.done()
-    return trial
 
 
 def _state(found: object) -> State:

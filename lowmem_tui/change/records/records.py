@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, NamedTuple
 
 from lowmem_tui.change.records import decode, paths
-from lowmem_tui.change.records.decode import Fields, flat, listed, maybe, parse, whole
+from lowmem_tui.change.records.decode import Fields, flat, listed, maybe, of_fields, parse, whole
 from lowmem_tui.change.records.record import (
     LAST,
     SCHEMA,
@@ -244,9 +244,9 @@ _STRANGE = (
 )
 
 
-def _change(found: object) -> Change:
-    made = Fields(found)
-    change = Change(
+@of_fields
+def _change(made: Fields) -> Change:
+    return Change(
         id=made("id", flat),
         time=made("time", WHEN),
         by=made("by", decode.text),
@@ -261,5 +261,3 @@ def _change(found: object) -> Change:
         actions=made.optional("actions", listed(action_from), ()),
         remaining=made.optional("remaining", listed(decode.text), ()),
     )
-    made.done()
-    return change

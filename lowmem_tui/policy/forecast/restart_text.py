@@ -36,9 +36,6 @@ class Outlook(NamedTuple):
     """If it is killed for memory now."""
     start: Verdict
     """If it ends at every start."""
-    death: Death
-    """How it would end there: with an error, or killed, if only that brings it back."""
-    oneshot: bool
     triggers: tuple[str, ...]
     """The sockets, paths and timers that start it again by themselves."""
     burst: int
@@ -61,15 +58,11 @@ def outlook(
     policy = policy_of(properties, staged)
     if policy is None:
         return None
-    oneshot = properties.type == "oneshot"
-    death = _death(policy)
-    refused = oneshot and policy.restart in REFUSED_ON_ONESHOT
+    refused = properties.type == "oneshot" and policy.restart in REFUSED_ON_ONESHOT
     already = properties.n_restarts or 0
     return Outlook(
         dies_once(policy, Death.OOM_KILL, already),
-        dies_at_every_start(policy, death, already=already),
-        death,
-        oneshot,
+        dies_at_every_start(policy, _death(policy), already=already),
         activators(properties),
         policy.burst if policy.interval != 0 else 0,
         policy.interval,

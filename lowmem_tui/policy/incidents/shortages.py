@@ -19,35 +19,18 @@ if TYPE_CHECKING:
 class Failures(NamedTuple):
     """The kernel's failed allocations, summed up."""
 
-    total: int
     atomic: int
-    """Of these, requests that could not wait (``GFP_ATOMIC``): vm.min_free_kbytes is for them."""
+    """Requests with ``GFP_ATOMIC``: vm.min_free_kbytes is for them."""
     network: int
-    """Of these, for sending or receiving."""
-    disk: int
-    single: int
-    """Requests for one page (order 0): memory was really out, not just in pieces."""
-    large: int
-    """The largest order asked for."""
-    last: float | None
-    """When the last one was, seconds since 1970; None if there was none, or that is not known."""
+    """Failed allocations of any kind for sending or receiving."""
 
 
 def failures(shortages: Iterable[Shortage]) -> Failures:
     """Return what failed allocations come to."""
     failed = [s for s in shortages if s.lack is Lack.ALLOCATION]
-
-    def count(which: Iterable[Shortage]) -> int:
-        return sum(shortage.count for shortage in which)
-
     return Failures(
-        count(failed),
-        count(s for s in failed if s.atomic),
-        count(s for s in failed if s.path == "network"),
-        count(s for s in failed if s.path == "disk"),
-        count(s for s in failed if s.order == 0),
-        max((s.order or 0 for s in failed), default=0),
-        max((s.time for s in failed), default=None),
+        sum(s.count for s in failed if s.atomic),
+        sum(s.count for s in failed if s.path == "network"),
     )
 
 
