@@ -7,7 +7,7 @@ import signal
 import sys
 from importlib import import_module
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from lowmem_tui import __version__
 from lowmem_tui.cli import ended, output
@@ -17,6 +17,9 @@ from lowmem_tui.model import errors
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
+
+    # argparse gives it no public name.
+    Commands: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001
 
 SCREEN = "screen"
 
@@ -69,37 +72,31 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     _incidents(commands)
     _setup(commands)
-    triage = commands.add_parser(
-        "triage", help="one plain page: memory, the fattest units, who dies next"
-    )
-    _server(triage, inherit=True)
-    listing = commands.add_parser("list", help="every unit by tier, what it uses, its settings")
-    _server(listing, inherit=True)
-    _json(listing)
+    _command(commands, "triage", "one plain page: memory, the fattest units, who dies next")
+    _json(_command(commands, "list", "every unit by tier, what it uses, its settings"))
     _whatif(commands)
     _plan_and_apply(commands)
     _past(commands)
     return top
 
 
-def _plan_and_apply(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _command(commands: Commands, name: str, text: str) -> argparse.ArgumentParser:
+    """Add a command, with the options that every command has; ``cli/NAME.py`` runs it."""
+    command = commands.add_parser(name, help=text, description=f"{text.capitalize()}.")
+    _server(command, inherit=True)
+    return command
+
+
+def _plan_and_apply(commands: Commands) -> None:
     from lowmem_tui.cli import arguments as given
 
     for name, text in (
         ("plan", "show the drop-ins that would be written, and what they would do"),
         ("apply", "write them, reload systemd once, set the kernel's values, verify"),
     ):
-        command = commands.add_parser(name, help=text, description=text.capitalize() + ".")
-        _server(command, inherit=True)
+        command = _command(commands, name, text)
         wish = command.add_mutually_exclusive_group(required=True)
-        wish.add_argument(
-            "--set",
-            action="append",
-            default=[],
-            dest="sets",
-            metavar="UNIT:KEY=VALUE",
-            help="may be repeated; an empty VALUE drops our setting",
-        )
+        _sets(wish)
         wish.add_argument(
             "--policy",
             type=given.file,
@@ -130,35 +127,30 @@ def _plan_and_apply(commands: argparse._SubParsersAction[argparse.ArgumentParser
             command.add_argument("--note", default="", help="why, for the history")
 
 
-def _whatif(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    text = "who is killed, in which order, now and after changes; nothing is written"
-    command = commands.add_parser("whatif", help=text, description=text.capitalize() + ".")
-    _server(command, inherit=True)
-    command.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        dest="sets",
-        metavar="UNIT:KEY=VALUE",
-        help="may be repeated; an empty VALUE drops our setting",
+def _whatif(commands: Commands) -> None:
+    command = _command(
+        commands,
+        "whatif",
+        "who is killed, in which order, now and after changes; nothing is written",
     )
+    _sets(command)
     command.add_argument(
         "--force", action="store_true", help="count what a check refuses and can be overruled"
     )
     _json(command)
 
 
-def _setup(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _setup(commands: Commands) -> None:
     """Add the guided first hour, and the same as findings."""
     from lowmem_tui.cli import arguments as given
 
-    text = "what is wrong with this server for its memory, each with its remedy"
-    command = commands.add_parser("check", help=text, description=text.capitalize() + ".")
-    _server(command, inherit=True)
+    command = _command(
+        commands, "check", "what is wrong with this server for its memory, each with its remedy"
+    )
     _json(command)
-    text = "the guided first hour: from a fresh server to the policy, step by step"
-    command = commands.add_parser("setup", help=text, description=text.capitalize() + ".")
-    _server(command, inherit=True)
+    command = _command(
+        commands, "setup", "the guided first hour: from a fresh server to the policy, step by step"
+    )
     _plain(command, inherit=True)
     instead = command.add_mutually_exclusive_group()
     instead.add_argument(
@@ -175,12 +167,10 @@ def _setup(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     command.add_argument("--step", metavar="NAME", help="begin with this step; with --print: alone")
 
 
-def _incidents(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _incidents(commands: Commands) -> None:
     from lowmem_tui.cli import arguments as given
 
-    text = "what was killed, when and why, and what came of it"
-    command = commands.add_parser("incidents", help=text, description=text.capitalize() + ".")
-    _server(command, inherit=True)
+    command = _command(commands, "incidents", "what was killed, when and why, and what came of it")
     command.add_argument(
         "--since",
         metavar="WHEN",
@@ -196,14 +186,14 @@ def _incidents(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     _json(command)
 
 
-def _past(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _past(commands: Commands) -> None:
     """Add what concerns changes that were made."""
-    text = "keep the change that is being tried"
-    command = commands.add_parser("confirm", help=text, description=text.capitalize() + ".")
-    _server(command, inherit=True)
-    text = "take a change back, byte for byte: the trial that runs, else the newest change"
-    command = commands.add_parser("undo", help=text, description=text.capitalize() + ".")
-    _server(command, inherit=True)
+    _command(commands, "confirm", "keep the change that is being tried")
+    command = _command(
+        commands,
+        "undo",
+        "take a change back, byte for byte: the trial that runs, else the newest change",
+    )
     command.add_argument("id", nargs="?", metavar="ID", help="the change, as `history` numbers it")
     command.add_argument(
         "--force",
@@ -214,10 +204,18 @@ def _past(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     command.add_argument(
         "--with-later", action="store_true", help="undo later changes of the same files, too"
     )
-    text = "what was changed, when and by whom"
-    command = commands.add_parser("history", help=text, description=text.capitalize() + ".")
-    _server(command, inherit=True)
-    _json(command)
+    _json(_command(commands, "history", "what was changed, when and by whom"))
+
+
+def _sets(command: argparse._ActionsContainer) -> None:
+    command.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        dest="sets",
+        metavar="UNIT:KEY=VALUE",
+        help="may be repeated; an empty VALUE drops our setting",
+    )
 
 
 def _server(command: argparse.ArgumentParser, *, inherit: bool = False) -> None:
