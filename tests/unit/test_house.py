@@ -138,14 +138,6 @@ def sub_package_of(name: str) -> str:
     )
 
 
-def outside_the_tui(graph: dict[str, set[str]]) -> dict[str, set[str]]:
-    return {name: there for name, there in graph.items() if not name.startswith("tui/")}
-
-
-def test_no_module_outside_the_tui_is_imported_in_a_circle() -> None:
-    assert circles(outside_the_tui(modules_looked_into())) == []
-
-
 def test_no_module_is_imported_in_a_circle() -> None:
     assert circles(modules_looked_into()) == []
 
