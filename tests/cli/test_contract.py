@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from lowmem_tui.cli.arguments import joined
 from lowmem_tui.cli.exit import Exit
 from lowmem_tui.cli.main import parser, run_command
 from lowmem_tui.model.change import State
@@ -146,3 +148,30 @@ def test_each_key_of_the_json_is_named(
         text += section("plan --json")
     found = set(keys(document)) - {"schema"}
     assert {key for key in found if not re.search(rf'["`]{key}["`]', text)} == set()
+
+
+PAGES = [*DOCS.parent.glob("*.md"), *DOCS.glob("*.md")]
+
+_BLOCK = re.compile(r"^ *```sh\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
+_CALL = re.compile(r"(?<![\w/])lowmem-tui( [^`|>#\n]*)?")
+
+
+def calls(page: Path) -> list[str]:
+    """Return the arguments of each call in a page's blocks of shell commands."""
+    blocks = _BLOCK.findall(page.read_text("utf-8"))
+    return [
+        arguments
+        for line in "".join(blocks).splitlines()
+        if not line.startswith((".venv", "#", "git"))
+        for arguments in _CALL.findall(line)
+    ]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_commands_of_the_documents_are_understood(page: Path) -> None:
+    for arguments in calls(page):
+        parser().parse_args(joined(shlex.split(arguments.partition(")")[0])))
+
+
+def test_the_readme_shows_commands() -> None:
+    assert len(calls(DOCS.parent / "README.md")) >= 10

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.unit.test_words import strings
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -60,6 +62,32 @@ def test_the_modules_that_a_page_names_exist(page: Path) -> None:
     named = {path for path in _PATH.findall(prose(page)) if path.partition("/")[0] in rooms}
     missing = {p for p in named if not ((PACKAGE / p).is_dir() or (PACKAGE / f"{p}.py").exists())}
     assert missing == set()
+
+
+QUOTED = {
+    "docs/first-hour.md": ["left as it is", "Protect, limit, leave", "Idle weight"],
+    "docs/first-hour.zh-CN.md": ["left as it is", "Protect, limit, leave", "Idle weight"],
+    "docs/services.md": ["Protect, limit, leave", "Idle weight"],
+    "docs/prediction.md": [
+        *("WITH IT", "the whole slice", "it alone", "stays dead", "in use now"),
+        *("if it is watched", "not known, its growth is uneven", "never reached"),
+        "at its limit, swaps",
+    ],
+    "docs/incidents.md": [
+        *("back after", "the unit went on", "a restart is scheduled", "gave up: start limit"),
+        *("still dead", "dead until", "dead until the reboot", "runs again", "outcome not known"),
+        *("nothing to kill", "no RAM", "by hand (SysRq)"),
+    ],
+}
+"""What the documents quote of the screens: where the screens' words change, theirs do."""
+
+
+@pytest.mark.parametrize(("page", "quotes"), QUOTED.items(), ids=list(QUOTED))
+def test_what_a_page_quotes_is_what_the_program_says(page: str, quotes: list[str]) -> None:
+    text = (ROOT / page).read_text("utf-8")
+    program = "\n".join(strings(m.read_text("utf-8")) for m in PACKAGE.rglob("*.py"))
+    assert [quote for quote in quotes if quote not in text] == []
+    assert [quote for quote in quotes if quote not in program] == []
 
 
 def test_a_broken_link_is_found(tmp_path: Path) -> None:
