@@ -1,1 +1,1 @@
-"""The hands: the only code that writes to a machine."""
+"""The only code that writes to a machine."""

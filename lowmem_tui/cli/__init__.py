@@ -1,1 +1,1 @@
-"""One small module per command; the only place that wires senses and hands together."""
+"""One small module per command; the only place that connects all the others."""

@@ -1,1 +1,1 @@
-"""The senses: what reads a machine (and the demo server, a whole machine in memory)."""
+"""What reads a machine: its files, systemd and its logs."""
