@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lowmem_tui.cli.arguments import joined
-from lowmem_tui.cli.dialogue.jobs import JOBS
 from lowmem_tui.cli.exit import Exit
 from lowmem_tui.cli.main import parser, run_command
 from lowmem_tui.model.change import State
@@ -89,10 +88,6 @@ def test_the_exit_codes() -> None:
 
 def test_the_settings() -> None:
     assert {key for cell in rows("Settings") for key in re.findall(r"`(\w+)`", cell)} == set(Key)
-
-
-def test_the_jobs_of_the_plain_dialogue() -> None:
-    assert [cell.strip("`") for cell in rows("The plain dialogue")] == [job.word for job in JOBS]
 
 
 @pytest.mark.parametrize(
