@@ -232,6 +232,7 @@ def advise(
     tiers: Mapping[str, Tier | None],
     least: Mapping[str, int] | None = None,
     kept: Mapping[str, int] | None = None,
+    whole: Mapping[str, int] | None = None,
 ) -> list[Advice]:
     """Return a MemoryMax for each business unit that runs and is not small, the largest first.
 
@@ -243,9 +244,14 @@ def advise(
 
     ``least`` are bytes for units that get advice though they are small, or do not run yet: what
     they are given at the least, where there is room. ``kept`` are limits that stay as they are, of
-    whatever unit.
+    whatever unit. ``whole`` are bytes that a unit (not the largest) is given even where the others
+    and the rest for the largest become less by that.
     """
     ram, floors, fixed = snapshot.host.mem_total, least or {}, kept or {}
+
+    def lowest(unit: Unit) -> int:
+        return max(above_high(unit), _up((whole or {}).get(unit.name, 0)))
+
     units = _to_limit(snapshot, tiers, floors, fixed)
     if not units:
         return []
@@ -261,13 +267,13 @@ def advise(
     # What does not run may need all of it.
     others = [u for u in others if need(u) or share >= _ENOUGH]
     given = {
-        u.name: max(above_high(u), _up(max(spare * need(u), share * floors.get(u.name, 0))))
+        u.name: max(lowest(u), _up(max(spare * need(u), share * floors.get(u.name, 0))))
         for u in others
     }
     made = []
     # Where the largest has a limit already, there is no rest to be given.
     if first is not None:
-        least_of = {u.name: max(above_high(u), _LEAST_SPARE * need(u)) for u in others}
+        least_of = {u.name: max(lowest(u), _LEAST_SPARE * need(u)) for u in others}
         _trim(given, least_of, room - need(first))
         made.append(_rest(snapshot, first, room, given))
     full = first is None and sum(given.values()) > room

@@ -115,9 +115,15 @@ class Proposal(NamedTuple):
     """Whether it may be set without promising more than there is."""
 
 
-def proposals(roles: Sequence[Role], situation: Situation) -> list[Proposal]:
-    """Return what each service should have, in the order of the roles."""
-    advised = _limits(roles, situation)
+def proposals(
+    roles: Sequence[Role], situation: Situation, needs: Mapping[str, int] | None = None
+) -> list[Proposal]:
+    """Return what each service should have, in the order of the roles.
+
+    ``needs`` are bytes that a unit comes to by its own configuration: no limit below them is
+    ticked.
+    """
+    advised = _limits(roles, situation, needs or {})
     first = largest(roles)
     made: list[Proposal] = []
     for role in roles:
@@ -137,7 +143,9 @@ def largest(roles: Sequence[Role]) -> str:
     return business[0].name if business else ""
 
 
-def _limits(roles: Sequence[Role], situation: Situation) -> dict[str, Advice]:
+def _limits(
+    roles: Sequence[Role], situation: Situation, needs: Mapping[str, int]
+) -> dict[str, Advice]:
     """Return a MemoryMax, and the reason, for those business units that have none."""
     known = {r.name: r.unit for r in roles if r.tier is Tier.BUSINESS}
     snapshot = replace(situation.snapshot, units={**known, **situation.snapshot.units})
@@ -149,12 +157,30 @@ def _limits(roles: Sequence[Role], situation: Situation) -> dict[str, Advice]:
         and elsewhere(r.known, snapshot) is None
     ]
     own = {r.name: limit for r in business if isinstance(limit := r.properties.memory_max, int)}
-    found = _advise(snapshot, {r.name: r.kind for r in business}, _kept(snapshot, own))
+    kinds, kept = {r.name: r.kind for r in business}, _kept(snapshot, own)
+    found = _advise(snapshot, kinds, kept, needs)
+    if needs and any(each.limit and each.limit < need(known[each.unit]) for each in found):
+        # Somebody else would not have what it has needed: then it is for the operator to choose.
+        found = _advise(snapshot, kinds, kept)
+    found = [_with_room(each, needs.get(each.unit, 0)) for each in found]
     return {
         advice.unit: advice._replace(sentence=advice.sentence.partition(": ")[2])
         for advice in found
         if advice.limit is not None
     }
+
+
+def _with_room(advice: Advice, needed: int) -> Advice:
+    """Return advice that leaves room for what a unit's own configuration lets it take."""
+    if advice.limit is None or needed == 0:
+        return advice
+    text = f"Its own configuration lets it take {format_size(needed)}: a lower limit would kill it."
+    if advice.limit >= needed:
+        return advice._replace(sentence=f"{advice.sentence} {text}")
+    size = _up(needed)
+    return advice._replace(
+        limit=size, sentence=f"{plain(advice.unit, 60)}: {_mega(size)}. {text}", fits=False
+    )
 
 
 def _kept(snapshot: Snapshot, own: Mapping[str, int]) -> dict[str, int]:
@@ -191,12 +217,15 @@ def limits_advised(
 
 
 def _advise(
-    snapshot: Snapshot, business: Mapping[str, Kind], kept: Mapping[str, int]
+    snapshot: Snapshot,
+    business: Mapping[str, Kind],
+    kept: Mapping[str, int],
+    whole: Mapping[str, int] | None = None,
 ) -> list[Advice]:
     ram = snapshot.host.mem_total
     shares = {Kind.STORE: _STORE_SHARE, Kind.APPLICATION: _APPLICATION_SHARE}
     least = {name: _up(ram * shares[kind]) for name, kind in business.items() if kind in shares}
-    return advise(snapshot, dict.fromkeys(business, Tier.BUSINESS), least, kept)
+    return advise(snapshot, dict.fromkeys(business, Tier.BUSINESS), least, kept, whole)
 
 
 def _up(size: float) -> int:

@@ -9,10 +9,12 @@ from lowmem_tui.model.text import plain
 from lowmem_tui.setup import common
 from lowmem_tui.setup.common import MIB
 from lowmem_tui.setup.redis.config import bytes_of
+from lowmem_tui.setup.redis.seen import see
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from lowmem_tui.setup.context import Ground
     from lowmem_tui.setup.redis.seen import Redis
 
 OFF = "off"
@@ -130,6 +132,22 @@ def _not_taken(redis: Redis, value: str, cap: int) -> str:
     if redis.evicts():
         return f"At a bound it throws out keys ({policies[0]}): not taken unless you say so."
     return ""
+
+
+def needs(ground: Ground) -> dict[str, int]:
+    """Return the bytes that each Redis may take, a fork that saves included, by its unit.
+
+    By the bound that it has, or that is proposed and taken; without one nothing is known. Raises
+    LowmemError, OSError.
+    """
+    ram, found = ground.snapshot().host.mem_total, {}
+    for redis in see(ground):
+        bound = max(_size(redis.now("maxmemory")), _size(redis.starts_with("maxmemory")))
+        if not bound and not (made := proposed(redis, ram)).reason:
+            bound = _size(made.value)
+        if 0 < bound < ram:
+            found[redis.name] = full(bound, saves=persistence(redis) != OFF)
+    return found
 
 
 def _size(text: str | None) -> int:

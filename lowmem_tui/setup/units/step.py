@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from lowmem_tui.model.errors import InvalidValueError
+from lowmem_tui.model.errors import InvalidValueError, LowmemError
 from lowmem_tui.model.plan import Edit
 from lowmem_tui.model.settings import parse_value
 from lowmem_tui.model.setup import Finding, Item, Look, Severity
@@ -18,6 +18,8 @@ from lowmem_tui.policy.plan import ALREADY, parse_set, plan
 from lowmem_tui.policy.protect import Role, activating_socket, proposals
 from lowmem_tui.setup.idle.guards import in_use
 from lowmem_tui.setup.idle.table import table
+from lowmem_tui.setup.redis import programs as redis_programs
+from lowmem_tui.setup.redis import room as redis_room
 from lowmem_tui.setup.units import mistakes as unit_mistakes
 from lowmem_tui.setup.units import tiering
 from lowmem_tui.setup.units.drift import not_in_force
@@ -52,7 +54,8 @@ class UnitsStep:
         """See ``Step``."""
         found = tiering.services(self._ground)
         roles = _roles(found)
-        made = _allowed(proposals(roles, found.situation), found)
+        needs = _needs(self._ground, roles)
+        made = _allowed(proposals(roles, found.situation, needs), found)
         idle = self._idle({role.name for role in roles})
         return Look(
             facts=tuple(facts(roles, made, found.situation)),
@@ -104,6 +107,17 @@ def make(ground: Ground) -> UnitsStep:
 
 def _edit(key: str, value: str) -> Edit:
     return parse_set(f"{key}={value}")
+
+
+def _needs(ground: Ground, roles: Iterable[Role]) -> dict[str, int]:
+    """Return the bytes that units without a limit come to by their own configuration."""
+    unlimited = (r for r in roles if not isinstance(r.properties.memory_max, int))
+    if not any(redis_programs.is_one(role.unit) for role in unlimited):
+        return {}
+    try:
+        return redis_room.needs(ground)
+    except (LowmemError, OSError):
+        return {}  # the step `redis` tells why; the settings of the others are proposed
 
 
 def _roles(found: Services) -> list[Role]:
