@@ -9,14 +9,14 @@ from lowmem_tui.model.kept import is_foreign, reason_of, shown
 from lowmem_tui.model.plan import Action, ActionKind, FileChange, Notice, Plan
 from lowmem_tui.model.setup import Finding, Severity
 from lowmem_tui.model.text import plain
-from lowmem_tui.model.unit import UnitType, unit_type
+from lowmem_tui.model.unit import Key, UnitType, unit_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from lowmem_tui.model.ports import Files
     from lowmem_tui.model.setup import Item
-    from lowmem_tui.model.snapshot import Snapshot, Unit
+    from lowmem_tui.model.snapshot import Snapshot, Unit, UnitSituation
 
 MIB = 1 << 20
 
@@ -64,6 +64,24 @@ def program(unit: Unit) -> str:
     if unit.properties is None or not unit.properties.exec_start:
         return ""
     return unit.properties.exec_start[0].rpartition("/")[2]
+
+
+def memory_max(situation: UnitSituation) -> int | None:
+    """Return the MemoryMax that holds for a unit, in bytes; None for none."""
+    setting = situation.settings.get(Key.MEMORY_MAX)
+    if setting is None:
+        return None
+    found = setting.effective if setting.effective is not None else setting.loaded
+    return found if isinstance(found, int) else None
+
+
+def primary_name(unit: str, found: Iterable[UnitSituation]) -> str | None:
+    """Return the primary name of a unit that may be asked for by another; None if it is none."""
+    for each in found:
+        properties = each.unit.properties
+        if unit == each.unit.name or (properties is not None and unit in properties.names):
+            return each.unit.name
+    return None
 
 
 def unknown(step: str, key: str, known: Iterable[str]) -> InvalidValueError:

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from lowmem_tui.model.errors import InvalidValueError
 from lowmem_tui.model.plan import FileChange
+from lowmem_tui.model.setup import Finding, Severity
 from lowmem_tui.model.snapshot import UnitFile
 from lowmem_tui.model.text import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from lowmem_tui.model.ports import Files, Inspector
 
@@ -27,6 +28,52 @@ class Declared(NamedTuple):
 
     value: str
     path: str
+
+
+class Layers(NamedTuple):
+    """What several files say of each setting, ours among them; the last one wins."""
+
+    declared: dict[str, Declared]
+    """What counts when they are next read."""
+    others: dict[str, Declared]
+    """The same without our file."""
+    after: dict[str, Declared]
+    """What is said by files that are read after ours."""
+    ours: dict[str, str]
+    """What our file says."""
+
+    def overruling(
+        self, wanted: Mapping[str, str], same: Callable[[str, Declared, str], bool]
+    ) -> Iterator[tuple[str, str, Declared]]:
+        """Yield each setting and value of ours that a later file makes another, and what it says.
+
+        ``same`` tells whether what is declared for a setting comes to a value.
+        """
+        for key, value in wanted.items():
+            other = self.after.get(key)
+            if value and other and not same(key, other, value):
+                yield key, value, other
+
+
+def layers_of(
+    files: Sequence[UnitFile],
+    path: str,
+    declared: Callable[[Iterable[UnitFile]], dict[str, Declared]],
+) -> Layers:
+    """Return what files say, in the order in which they are read; `path` is that of ours."""
+    ours = declared(file for file in files if file.path == path)
+    return Layers(
+        declared=declared(files),
+        others=declared(file for file in files if file.path != path),
+        after=declared(file for file in files if file.path.rpartition("/")[2] > OUR_NAME),
+        ours={key: found.value for key, found in ours.items() if found.value},
+    )
+
+
+def overruled(step: str, key: str, other: Declared, sentence: str) -> Finding:
+    """Return the finding on a setting of ours that another file overrules."""
+    remedy = f"take {key} out of {plain(other.path)}"
+    return Finding(f"{step}-overruled", Severity.WARNING, other.path, sentence, remedy)
 
 
 def conf_files(files: Files, inspector: Inspector, name: str) -> list[UnitFile]:

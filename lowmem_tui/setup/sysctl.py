@@ -13,12 +13,16 @@ from lowmem_tui.model.setup import Finding, Item, Look, Severity
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.checks import reserves
 from lowmem_tui.policy.checks.reserves import HUGE_PAGES, MIN_FREE
+from lowmem_tui.setup import common
 from lowmem_tui.setup.conf import (
     MARK,
     OUR_NAME,
     Declared,
+    Layers,
     conf_files,
     known,
+    layers_of,
+    overruled,
     read_file,
     rewritten,
 )
@@ -38,8 +42,6 @@ HEAD: Final = (
     f"{MARK}. `lowmem-tui setup --step sysctl` changes it, `lowmem-tui undo` takes it back;\n"
     "# without this file the values are the distribution's again at the next boot.\n"
 )
-
-REMEDY: Final = "sudo lowmem-tui setup --step sysctl"
 
 SWAPPINESS, OVERCOMMIT = "vm.swappiness", "vm.overcommit_memory"
 DIRTY, DIRTY_BACKGROUND = "vm.dirty_ratio", "vm.dirty_background_ratio"
@@ -96,14 +98,8 @@ class Seen(NamedTuple):
 
     live: dict[str, str]
     """What the kernel has; nothing for what it does not know, or does not tell."""
-    boot: dict[str, Declared]
-    """What the files say: the value that the next boot sets."""
-    others: dict[str, Declared]
-    """The same without our file."""
-    after: dict[str, Declared]
-    """What is said by files that are read after ours."""
-    ours: dict[str, str]
-    """What our file says."""
+    layers: Layers
+    """What the files say: ``declared`` is what the next boot sets."""
     redis: str
     """The unit of a Redis that is installed, or ""."""
     zram: bool
@@ -116,7 +112,7 @@ class Seen(NamedTuple):
 
     def at_boot(self, key: str) -> str:
         """Return the value after the next boot."""
-        found, own = self.boot.get(key), VALUES[key].default
+        found, own = self.layers.declared.get(key), VALUES[key].default
         if found is None and own is None:
             return self.live.get(key, "")
         return found.value if found else str(own)
@@ -146,7 +142,7 @@ class SysctlStep:
         facts = [
             f"{key} is set by {plain(found.path)} to {plain(found.value, 20)}."
             for key in VALUES
-            if key in seen.live and (found := seen.boot.get(key))
+            if key in seen.live and (found := seen.layers.declared.get(key))
         ] or ["No file sets any of these: the values are the kernel's own."]
         if "0" in {seen.live.get(DIRTY), seen.live.get(DIRTY_BACKGROUND)}:
             facts.append(
@@ -167,14 +163,14 @@ class SysctlStep:
         seen = self._see()
         for key, value in wishes.items():
             _fits(key, value, seen)
-        settings, live = dict(seen.ours), {}
+        settings, live = dict(seen.layers.ours), {}
         for key, value in wishes.items():
             if value:
                 live[key] = value
-                if seen.at_boot(key) != value or key not in seen.boot:
+                if seen.at_boot(key) != value or key not in seen.layers.declared:
                     settings[key] = value
             elif settings.pop(key, None):
-                other, own = seen.others.get(key), VALUES[key].default
+                other, own = seen.layers.others.get(key), VALUES[key].default
                 if other or own is not None:
                     live[key] = other.value if other else str(own)
         return Plan(
@@ -196,24 +192,20 @@ class SysctlStep:
     def _see(self) -> Seen:
         ground = self._ground
         files = conf_files(ground.files, ground.inspector, "sysctl.d")
-        ours = read_file(ground.files, PATH)
         host = ground.snapshot().host
         read = {key: ground.system.get(ActionKind.SYSCTL, key) for key in VALUES}
         live = {key: value for key, value in read.items() if value}
-        boot, unit_files = declared(files), ground.unit_files()
+        layers, unit_files = layers_of(files, PATH, declared), ground.unit_files()
         huge = reserves.parse_huge_pages(read_file(ground.files, "/proc/meminfo").text or "")
         swaps = parse_swaps(read_file(ground.files, "/proc/swaps").text or "")
         return Seen(
             live=live,
-            boot=boot,
-            others=declared(f for f in files if f.path != PATH),
-            after=declared(f for f in files if f.path.rpartition("/")[2] > OUR_NAME),
-            ours={key: found.value for key, found in declared([ours]).items()},
+            layers=layers,
             redis=_redis(unit_files),
             zram=bool(swaps) and all(swap.path.startswith("/dev/zram") for swap in swaps),
             ram=host.mem_total,
             huge=huge,
-            advice=dict(self._advice(live, boot, huge, _huge_user(unit_files))),
+            advice=dict(self._advice(live, layers.declared, huge, _huge_user(unit_files))),
         )
 
     def _advice(
@@ -246,7 +238,7 @@ class SysctlStep:
             f"{SYSCTL_CONF} says {key}={plain(found.value, 20)}, which `sysctl --system` sets "
             "whatever our file says: take the line out."
             for key, found in conf.items()
-            if key in seen.ours and seen.ours[key] != found.value
+            if key in seen.layers.ours and seen.layers.ours[key] != found.value
         )
 
 
@@ -274,7 +266,7 @@ def _offered(key: str, seen: Seen) -> bool:
     if key not in seen.live:
         return False
     if key in RESERVES:
-        return key in seen.advice or key in seen.ours
+        return key in seen.advice or key in seen.layers.ours
     if key in {DIRTY, DIRTY_BACKGROUND}:
         return seen.live[key] != "0"
     # Somebody who forbids to promise more than there is (2) knows why.
@@ -289,7 +281,7 @@ def _item(key: str, seen: Seen) -> Item:
     good = _ZRAM_GOOD if key == SWAPPINESS and seen.zram else VALUES[key].good
     if natural(now) in good and seen.at_boot(key) == now:
         value = now
-    ready = now == value and value in {seen.at_boot(key), seen.ours.get(key)}
+    ready = now == value and value in {seen.at_boot(key), seen.layers.ours.get(key)}
     choices = dict.fromkeys((*VALUES[key].choices, value, now))
     return Item(
         key=key,
@@ -305,7 +297,7 @@ def _item(key: str, seen: Seen) -> Item:
 def _reserve(key: str, seen: Seen) -> Item:
     """Return the item of what is kept aside: something is wrong with it, or it is ours."""
     now, advice = seen.live[key], seen.advice.get(key)
-    value = advice.value if advice else seen.ours.get(key, now)
+    value = advice.value if advice else seen.layers.ours.get(key, now)
     choices = {value, now}
     if key == MIN_FREE:
         choices |= {str(each) for each in reserves.right(seen.ram)}
@@ -405,32 +397,28 @@ def _findings(items: Iterable[Item], seen: Seen) -> Iterable[Finding]:
                 else Severity.ADVICE,
                 item.key,
                 text,
-                REMEDY,
+                common.remedy("sysctl"),
             )
-    for key, value in seen.ours.items():
-        other = seen.after.get(key)
-        if other and other.value != value:
-            yield Finding(
-                "sysctl-overruled",
-                Severity.WARNING,
-                other.path,
-                _overruled(key, value, other),
-                f"take {key} out of {plain(other.path)}",
-            )
+    for key, value, other in seen.layers.overruling(seen.layers.ours, _says):
+        yield overruled("sysctl", key, other, _overruled(key, value, other))
 
 
 def _warnings(wishes: Mapping[str, str], seen: Seen) -> Iterable[Notice]:
+    for key, value, other in seen.layers.overruling(wishes, _says):
+        yield Notice("sysctl-overruled", "", _overruled(key, value, other))
     for key, value in wishes.items():
-        if not value and key in RESERVES and key in seen.ours and key not in seen.others:
+        if (
+            not value
+            and key in RESERVES
+            and key in seen.layers.ours
+            and key not in seen.layers.others
+        ):
             yield Notice(
                 "sysctl-next-boot",
                 "",
                 f"{key} stays {plain(seen.live.get(key, 'as it is'), 20)} until the next boot, "
                 "which makes it what the kernel finds right.",
             )
-        other = seen.after.get(key)
-        if value and other and other.value != value:
-            yield Notice("sysctl-overruled", "", _overruled(key, value, other))
         if key == OVERCOMMIT and value == "1" and not seen.redis:
             yield Notice(
                 "sysctl-overcommit",
@@ -438,6 +426,11 @@ def _warnings(wishes: Mapping[str, str], seen: Seen) -> Iterable[Notice]:
                 "vm.overcommit_memory=1 is what Redis asks for, and there is none here: without it "
                 "the kernel still refuses what can never fit.",
             )
+
+
+def _says(key: str, found: Declared, value: str) -> bool:
+    del key
+    return found.value == value
 
 
 def _overruled(key: str, value: str, other: Declared) -> str:

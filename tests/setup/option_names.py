@@ -55,7 +55,7 @@ def missing(code: str, text: str) -> str:
 
 def codes() -> Iterator[str]:
     """Yield how the code of each finding begins that the steps' sources make."""
-    for module in sorted(Path(setup.__file__).parent.glob("*.py")):
+    for module in sorted(Path(setup.__file__).parent.rglob("*.py")):
         for node in ast.walk(ast.parse(module.read_text())):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Finding":
                 yield from _texts(node.args[0] if node.args else node.keywords[0].value)

@@ -11,7 +11,7 @@ from lowmem_tui.model.text import plain
 from lowmem_tui.policy.files.policy_file import SCHEMA
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from lowmem_tui.model.setup import Item, Look
 
@@ -115,12 +115,3 @@ def quoted(text: str) -> str:
 def value(text: str) -> str:
     """Return an item's value as TOML writes it."""
     return text if _INTEGER.match(text) else quoted(text)
-
-
-def wished(looks: Iterable[tuple[str, Look]]) -> dict[str, dict[str, str]]:
-    """Return what the file of these looks asks for, by section."""
-    return {
-        section: found
-        for section, look in looks
-        if (found := {item.key: item.value for item in look.items if asked(item)})
-    }

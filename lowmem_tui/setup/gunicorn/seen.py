@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from lowmem_tui.model.integer import natural
 from lowmem_tui.model.snapshot import UnitFile
 from lowmem_tui.model.text import plain
-from lowmem_tui.model.unit import Key
 from lowmem_tui.setup import common, unit_command, unit_text
 from lowmem_tui.setup.gunicorn import args as gunicorn_args
 from lowmem_tui.setup.gunicorn import config as gunicorn_config
@@ -143,11 +142,7 @@ class Gunicorn:
     @property
     def limit(self) -> int | None:
         """The MemoryMax that holds for it, in bytes; None for none."""
-        setting = self.situation.settings.get(Key.MEMORY_MAX)
-        if setting is None:
-            return None
-        found = setting.effective if setting.effective is not None else setting.loaded
-        return found if isinstance(found, int) else None
+        return common.memory_max(self.situation)
 
     @property
     def fragment(self) -> str:

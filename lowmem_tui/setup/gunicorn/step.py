@@ -83,7 +83,7 @@ class GunicornStep:
         options: dict[str, dict[str, str]] = {}
         for key, value in wanted.items():
             unit, _, option = key.rpartition(" ")
-            name = _name(unit, found)
+            name = common.primary_name(unit, (each.situation for each in found.values()))
             if name is None or option not in CHANGED:
                 raise common.unknown("gunicorn", key, known)
             _check(key, option, value)
@@ -122,14 +122,6 @@ class GunicornStep:
 def make(ground: Ground) -> GunicornStep:
     """Return the step."""
     return GunicornStep(ground)
-
-
-def _name(unit: str, found: Mapping[str, Gunicorn]) -> str | None:
-    for name, each in found.items():
-        properties = each.situation.unit.properties
-        if unit == name or (properties is not None and unit in properties.names):
-            return name
-    return None
 
 
 def _check(key: str, option: str, value: str) -> None:

@@ -14,13 +14,17 @@ from lowmem_tui.model.setup import Finding, Item, Look, Severity
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import Unlimited
 from lowmem_tui.model.unitfile import assignments
+from lowmem_tui.setup import common
 from lowmem_tui.setup.conf import (
     FOLDERS,
     MARK,
     OUR_NAME,
     Declared,
+    Layers,
     conf_files,
     known,
+    layers_of,
+    overruled,
     read_file,
     rewritten,
 )
@@ -45,8 +49,6 @@ STORAGES: Final = frozenset({"auto", "persistent", "volatile", "none"})
 
 ON_DISK, IN_RAM = "/var/log/journal", "/run/log/journal"
 
-REMEDY: Final = "sudo lowmem-tui setup --step journal"
-
 HEAD: Final = (
     f"{MARK}. `lowmem-tui setup --step journal` changes it, `lowmem-tui undo` takes it back.\n"
     f"# Without this file and a restart of {UNIT} it is as before.\n\n[{SECTION}]\n"
@@ -65,14 +67,8 @@ LONGEST: Final = 31 * 86_400_000_000
 class Seen(NamedTuple):
     """What the files say, and what there is."""
 
-    declared: dict[str, Declared]
-    """What counts at the next start of journald."""
-    others: dict[str, Declared]
-    """The same without our file."""
-    after: dict[str, Declared]
-    """What is said by files that are read after ours."""
-    ours: dict[str, str]
-    """What our file says."""
+    layers: Layers
+    """What the files say: ``declared`` is what counts at the next start of journald."""
     unread: tuple[str, ...]
     """Files of settings that may not be read."""
     mistakes: tuple[Finding, ...]
@@ -89,7 +85,7 @@ class Seen(NamedTuple):
     @property
     def storage(self) -> str:
         """``persistent``, ``volatile``, ``none``; ``auto`` is settled by the folder on the disk."""
-        return _storage(self.declared, self.disk)
+        return _storage(self.layers.declared, self.disk)
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -126,18 +122,18 @@ class JournalStep:
         for key, value in wishes.items():
             _parse(key, value)
         seen = self._see()
-        settings = dict(seen.ours)
+        settings = dict(seen.layers.ours)
         for key, value in wishes.items():
             if not value:
                 settings.pop(key, None)
-            elif not _same(key, seen.declared.get(key), value):
+            elif not _same(key, seen.layers.declared.get(key), value):
                 settings[key] = value
         order = [*(k for k in KEYS if k in settings), *(k for k in settings if k not in KEYS)]
         files = rewritten(self._ground.files, PATH, {key: settings[key] for key in order}, HEAD)
         restart = Action(
             ActionKind.SERVICE, UNIT, "restart", "restart", Phase.LATE, f"systemctl restart {UNIT}"
         )
-        changed = {k: v for k, v in wishes.items() if settings.get(k) != seen.ours.get(k)}
+        changed = {k: v for k, v in wishes.items() if settings.get(k) != seen.layers.ours.get(k)}
         warnings = tuple(_warnings(changed, seen)) if files else ()
         return Plan((), files, (), warnings, (), (restart,) if files else ())
 
@@ -145,17 +141,13 @@ class JournalStep:
         ground = self._ground
         files = [*self._main(), *conf_files(ground.files, ground.inspector, _D)]
         host = ground.snapshot().host
-        ours = read_file(ground.files, PATH)
-        found = declared(files)
+        layers = layers_of(files, PATH, declared)
         disk, ram = (ground.inspector.usage(folder) for folder in (ON_DISK, IN_RAM))
-        on_disk = _storage(found, disk) == "persistent"
+        on_disk = _storage(layers.declared, disk) == "persistent"
         return Seen(
-            declared=found,
+            layers=layers,
             unread=tuple(file.path for file in files[1:] if file.text is None),
             mistakes=tuple(journal_mistakes.findings(files, SECTION, _CHECKS, UNIT)),
-            others=declared(file for file in files if file.path != PATH),
-            after=declared(file for file in files[1:] if file.path.rpartition("/")[2] > OUR_NAME),
-            ours={key: found.value for key, found in declared([ours]).items() if found.value},
             disk=disk,
             ram=ram,
             oldest=_oldest(ground.inspector, ON_DISK if on_disk else IN_RAM),
@@ -272,14 +264,14 @@ def _proposed(key: str, seen: Seen) -> tuple[str, str]:
 
 def _item(key: str, seen: Seen) -> Item:
     value, why = _proposed(key, seen)
-    found = seen.declared.get(key)
+    found = seen.layers.declared.get(key)
     bound = _parse(key, found.value, least=0) if found else None
     most = LONGEST if key == AGE else _parse(key, value) or 0
     # Somebody's own bound stays, if it is no larger than ours.
     good = bool(bound) and bound is not None and bound <= most
     if good and found:
         value = found.value
-    ready = good or _same(key, _only(seen.ours.get(key)), value)
+    ready = good or _same(key, _only(seen.layers.ours.get(key)), value)
     lost = "" if ready else _lost(key, value, seen)
     if seen.unread and not ready:
         lost = f"{plain(seen.unread[0])} cannot be read, so what counts now is not known."
@@ -308,7 +300,7 @@ def _item(key: str, seen: Seen) -> Item:
 def _lost(key: str, value: str, seen: Seen) -> str:
     """Return what journald removes for a bound, a sentence; "" where nothing would go."""
     bound = _parse(key, value, least=0)
-    found = seen.declared.get(key)
+    found = seen.layers.declared.get(key)
     before = _parse(key, found.value, least=0) if found else None
     if not bound or (before and before <= bound):
         return ""
@@ -338,7 +330,7 @@ def _facts(seen: Seen) -> Iterable[str]:
     for path in seen.unread:
         yield f"{plain(path)} cannot be read: what it sets is not known."
     for key in KEYS:
-        found = seen.declared.get(key)
+        found = seen.layers.declared.get(key)
         if found and found.value and found.path != PATH:
             yield f"{key} is set by {plain(found.path)} to {plain(found.value, 20)}."
 
@@ -353,25 +345,17 @@ def _findings(items: Iterable[Item], seen: Seen) -> Iterable[Finding]:
                 Severity.ADVICE,
                 item.key,
                 f"{item.key}: {item.now}, and {item.value} is enough for a small server.",
-                REMEDY,
+                common.remedy("journal"),
             )
-    for key in KEYS:
-        ours, other = seen.ours.get(key), seen.after.get(key)
-        if ours and other and not _same(key, other, ours):
-            yield Finding(
-                "journal-overruled",
-                Severity.WARNING,
-                other.path,
-                _overruled(key, ours, other),
-                f"take {key} out of {plain(other.path)}",
-            )
+    for key, ours, other in seen.layers.overruling(seen.layers.ours, _same):
+        if key in KEYS:
+            yield overruled("journal", key, other, _overruled(key, ours, other))
 
 
 def _warnings(wishes: Mapping[str, str], seen: Seen) -> Iterable[Notice]:
+    for key, value, other in seen.layers.overruling(wishes, _same):
+        yield Notice("journal-overruled", UNIT, _overruled(key, value, other))
     for key, value in wishes.items():
-        other = seen.after.get(key)
-        if value and other and not _same(key, other, value):
-            yield Notice("journal-overruled", UNIT, _overruled(key, value, other))
         if value and (lost := _lost(key, value, seen)):
             yield Notice(
                 "journal-old-entries",

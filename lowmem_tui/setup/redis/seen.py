@@ -9,7 +9,6 @@ from lowmem_tui.model.errors import LowmemError, RefusedError
 from lowmem_tui.model.integer import natural
 from lowmem_tui.model.plan import ActionKind
 from lowmem_tui.model.snapshot import UnitFile
-from lowmem_tui.model.unit import Key
 from lowmem_tui.setup import common, unit_text
 from lowmem_tui.setup.redis import config as redis_config
 from lowmem_tui.setup.redis import programs as redis_programs
@@ -86,11 +85,7 @@ class Redis:
     @property
     def limit(self) -> int | None:
         """The MemoryMax that holds for it, in bytes; None for none."""
-        setting = self.situation.settings.get(Key.MEMORY_MAX)
-        if setting is None:
-            return None
-        found = setting.effective if setting.effective is not None else setting.loaded
-        return found if isinstance(found, int) else None
+        return common.memory_max(self.situation)
 
     @property
     def rss(self) -> int | None:

@@ -86,7 +86,7 @@ class RedisStep:
         options: dict[str, dict[str, str]] = {}
         for key, value in wanted.items():
             unit, _, what = key.rpartition(" ")
-            name = self._name(unit, found)
+            name = common.primary_name(unit, (each.situation for each in found.values()))
             if name is None or what not in KEYS:
                 raise common.unknown("redis", key, known)
             options.setdefault(name, {}).update(_directives(key, what, value))
@@ -108,14 +108,6 @@ class RedisStep:
                 )
             notices += warnings(redis, asked, ram)
         return common.plan_of(files, actions, notices)
-
-    def _name(self, unit: str, found: Mapping[str, Redis]) -> str | None:
-        """Return the primary name of a unit that may be asked for by another."""
-        for name, redis in found.items():
-            properties = redis.situation.unit.properties
-            if unit == name or (properties is not None and unit in properties.names):
-                return name
-        return None
 
     def _drop_in(self, redis: Redis, asked: Mapping[str, str]) -> Iterator[FileChange]:
         wanted = {

@@ -13,7 +13,7 @@ from lowmem_tui.model.quantity import parse_size
 from lowmem_tui.model.setup import Finding, Item, Look, Severity
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy import swap as policy
-from lowmem_tui.setup.common import in_the_place_of_links
+from lowmem_tui.setup import common
 from lowmem_tui.setup.conf import known
 from lowmem_tui.setup.swap import zram
 from lowmem_tui.setup.swap.seen import FILE, LINK, PATH, TEXT, UNIT, impossible, see
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 LEAST: Final = 64 << 20
 """Bytes of a swap file at least."""
-
-REMEDY: Final = "sudo lowmem-tui setup --step swap"
 
 _BTRFS: Final = (
     "A swap file on btrfs needs a subvolume of its own, which cannot be in a snapshot, and no "
@@ -98,7 +96,7 @@ class SwapStep:
                     refusals += zram.refusals(seen.zram)
                 files += made
                 actions += done
-        refusals += in_the_place_of_links(actions)
+        refusals += common.in_the_place_of_links(actions)
         if seen.facts.container and (files or actions):
             refusals = [Notice("swap-container", "", _not_here(seen.facts.container))]
         return Plan((), tuple(files), (), tuple(warnings), tuple(refusals), tuple(actions))
@@ -140,10 +138,10 @@ class SwapStep:
                 Severity.WARNING,
                 FILE,
                 f"The swap file of {format_size(seen.ours)} is there, and it is not on.",
-                REMEDY,
+                common.remedy("swap"),
             )
         elif not seen.enough and not seen.ours and not seen.off:
-            remedy = REMEDY
+            remedy = common.remedy("swap")
             if cannot:
                 remedy = "see `lowmem-tui setup --step swap` for what to do by hand"
             elif not seen.proposed:
