@@ -337,7 +337,8 @@ def log_of_another(data: bytes) -> object:
 
 
 target(
-    "logs of other machines", log_of_another, "host.file_evidence._read", "host.log_file.open_log",
+    "logs of other machines", log_of_another,
+    "host.logs.file_evidence._read", "host.logs.log_file.open_log",
     seeds=[*("".join(f"{date}{line}\n" for line in REPORT.splitlines()) for date in DATES),
            *(json.dumps({"__REALTIME_TIMESTAMP": "1700000000000000", "_BOOT_ID": "a" * 32,
                          "_TRANSPORT": "kernel", "MESSAGE": line}) for line in REPORT.splitlines()),
@@ -531,15 +532,16 @@ target(
 
 NOT_PARSERS = {
     "host.programs.run": "starts a program",
+    "change.machine.system.run_or_raise": "starts a program",
     "host.programs.start": "starts a program",
-    "host.systemd.revert_service": "says what systemd is to run",
+    "host.dbus.systemd.revert_service": "says what systemd is to run",
     "setup.redis.file.quoted": "writes",
     "policy.dropin.one_line": "writes",
-    "policy.policy_text.quoted": "writes",
-    "policy.policy_text.value": "writes",
+    "policy.files.policy_text.quoted": "writes",
+    "policy.files.policy_text.value": "writes",
     "setup.unit_text.quoted": "writes",
-    "setup.nginx_edit.inserted": "is given a place that nginx_config has found",
-    "setup.nginx_edit.replaced": "is given a place that nginx_config has found",
-    "setup.nginx_seen.edited": "is given a place that nginx_config has found",
+    "setup.nginx.edit.inserted": "is given a place that nginx.config has found",
+    "setup.nginx.edit.replaced": "is given a place that nginx.config has found",
+    "setup.nginx.seen.edited": "is given a place that nginx.config has found",
 }
 """Functions that take a text of the kind and parse nothing."""
