@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import ast
+import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lowmem_tui.cli import dialogue
+from lowmem_tui.cli.dialogue import review
 from lowmem_tui.cli.dialogue.console import LONGEST
 from lowmem_tui.cli.dialogue.jobs import JOBS, Job
 from lowmem_tui.cli.exit import Exit
 from lowmem_tui.model.change import State
+from lowmem_tui.model.setup import Progress
 from tests.cli.talk import DROP_IN, REDIS, Talk
+
+if TYPE_CHECKING:
+    from lowmem_tui.model.plan import Outcome, Plan
 
 EDIT = (f"edit {REDIS}", "MemoryMax", "300M", "0")
 TRIAL = (*EDIT, "apply", "1")
@@ -85,7 +92,7 @@ def test_a_trial_of_somebody_else_is_reported_and_its_end(talk: Talk) -> None:
     first = talk.hold(*TRIAL)
     assert "Change 1 is on trial." in first
     said = talk.hold("", talk.backend.confirm, "", "trial", "confirm", "q")
-    assert "It was started by you." in said
+    assert "A trial was started by you." in said
     assert "Change 1 was confirmed elsewhere and stays in force." in said
     assert said.count("No trial runs.") == 2
 
@@ -187,6 +194,30 @@ def test_a_kill_is_reported_once(talk: Talk) -> None:
     below = ("edit cloudchat", "MemoryMax", "60M", "MemorySwapMax", "0", "0")
     said = talk.hold(*below, "apply", "1", "yes", talk.wait(3), "", "", "q", "yes")
     assert said.count("cloudchat.service lost ") == 1
+
+
+def test_a_long_action_is_followed_in_sentences(
+    talk: Talk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reported = threading.Event()
+    real = talk.backend.apply
+
+    def slow(plan: Plan, *, force: bool, trial: int | None) -> Outcome:
+        assert reported.wait(60)
+        return real(plan, force=force, trial=trial)
+
+    def progress() -> Progress:
+        if asked:
+            reported.set()
+        asked.append(True)
+        return Progress("writing /swapfile", 1, 4)
+
+    asked: list[bool] = []
+    monkeypatch.setattr(review, "PATIENCE", 0.01)
+    monkeypatch.setattr(talk.backend, "apply", slow)
+    monkeypatch.setattr(talk.backend, "progress", progress)
+    assert "25 percent done: writing /swapfile.\n" in talk.hold(*FOR_GOOD, "q")
+    assert talk.ours == [DROP_IN]
 
 
 # --- the set-up ---------------------------------------------------------------------------------

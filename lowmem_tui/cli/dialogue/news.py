@@ -70,7 +70,7 @@ def _begun(d: Dialogue, trial: Trial, snapshot: Snapshot) -> None:
         d.trial.effects, d.trial.forced = (), False
         found = _change(d, trial.id)
         d.trial.effects = found.effects if found else ()
-        d.console.say("It was started by {by}.", by=trial.by)
+        d.console.say("A trial was started by {by}.", by=trial.by)
     began(d, trial)
 
 

@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 
     from lowmem_tui.cli.dialogue.state import Dialogue
     from lowmem_tui.model.change import Change, Trial
-    from lowmem_tui.model.plan import Outcome
-
-CHANGED = "{unit}: {key} changed from {before} to {after}."
+    from lowmem_tui.model.plan import Effect, Outcome
 
 FEW = 3
 """Effects of a change that are listed before it is asked for whole."""
@@ -44,14 +42,8 @@ def show_trial(d: Dialogue, _: str) -> None:
     d.console.say("Change {id} was started by {by}.", id=trial.id, by=trial.by)
     if trial.note:
         d.console.say("Note: {note}", note=trial.note)
-    for e in d.trial.effects:
-        d.console.say(
-            CHANGED,
-            unit=e.unit,
-            key=e.key,
-            before=e.from_,
-            after=e.to,
-        )
+    for effect in d.trial.effects:
+        _changed(d, effect)
     if not d.trial.effects:
         d.console.say("It changes {units}.", units=", ".join(trial.units))
     for sentence in (*d.trial.harm, *_danger(d)):
@@ -194,7 +186,7 @@ def _effects_of_undo(d: Dialogue, change: Change) -> None:
 
 def _undo(d: Dialogue, number: str, overruled: dict[str, bool]) -> None:
     try:
-        outcome = carry_out(d, lambda: d.backend.undo(number, **overruled))
+        outcome = carry_out(d, lambda: d.backend.undo(number, **overruled), overrides=True)
     except RefusedError as error:
         d.console.say("It is refused: {why}", why=str(error))
         more = {**overruled, error.way: True}
@@ -250,14 +242,8 @@ def listing(d: Dialogue, changes: Sequence[Change], effects: int = FEW) -> None:
 def _effects(d: Dialogue, change: Change, most: int) -> None:
     if change.undoes:
         d.console.say("It undoes change {ids}.", ids=", ".join(change.undoes))
-    for e in change.effects[:most]:
-        d.console.say(
-            CHANGED,
-            unit=e.unit,
-            key=e.key,
-            before=e.from_,
-            after=e.to,
-        )
+    for effect in change.effects[:most]:
+        _changed(d, effect)
     rest = max(0, most - len(change.effects))
     for action in change.actions[:rest]:
         d.console.say("Done: {action}", action=action.told)
@@ -269,6 +255,16 @@ def _effects(d: Dialogue, change: Change, most: int) -> None:
             more,
             id=change.id,
         )
+
+
+def _changed(d: Dialogue, effect: Effect) -> None:
+    d.console.say(
+        "{unit}: {key} changed from {before} to {after}.",
+        unit=effect.unit,
+        key=effect.key,
+        before=effect.from_,
+        after=effect.to,
+    )
 
 
 def _one(d: Dialogue, wish: str, changes: Sequence[Change]) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
+import threading
 from typing import TYPE_CHECKING
 
 from lowmem_tui.cli.dialogue import news
@@ -15,7 +17,7 @@ from lowmem_tui.policy import trial_text
 from lowmem_tui.policy.plan import plan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Generator, Sequence
 
     from lowmem_tui.cli.dialogue.state import Dialogue
     from lowmem_tui.model.change import Trial
@@ -27,7 +29,13 @@ EFFECTS = {
     When.RESTART: "{unit}: {key} changes from {before} to {after} at the unit's next start.",
 }
 
-WORKING = "Working: this may take some seconds. It ends by itself, or everything is rolled back."
+PATIENCE = 5.0
+"""Seconds between two sentences on how far a long action is."""
+
+WORKING = (
+    "Working: this may take some seconds. It ends by itself, or everything is rolled back; Ctrl-C "
+    "rolls it back."
+)
 UNCHANGED = "Nothing is changed: everything is as it was."
 NOTHING_WRITTEN = "Nothing was written."
 
@@ -144,18 +152,20 @@ def _command(d: Dialogue) -> str:
     return f"{d.program} apply --trial {TRIAL} {options}"
 
 
-def carry_out(d: Dialogue, do: Callable[[], Outcome]) -> Outcome | None:
+def carry_out(d: Dialogue, do: Callable[[], Outcome], *, overrides: bool = False) -> Outcome | None:
     """Change the server, and return the outcome; None, and why, where it failed.
 
-    Raises what a signal ended, with everything rolled back; RefusedError that can be overridden.
+    Raises what a signal ended, with everything rolled back; with ``overrides`` a RefusedError that
+    can be overridden.
     """
     d.console.say(WORKING)
     d.console.flush()
     try:
-        return do()
+        with _progress(d):
+            return do()
     except LowmemError as error:
         number = getattr(error.__cause__, "number", 0)
-        if number not in {0, 2} or (isinstance(error, RefusedError) and error.way):
+        if number not in {0, 2} or (overrides and isinstance(error, RefusedError) and error.way):
             raise
         d.console.say("{why}", why=str(error))
         if not isinstance(error, HalfDoneError):
@@ -163,6 +173,31 @@ def carry_out(d: Dialogue, do: Callable[[], Outcome]) -> Outcome | None:
         if len(d.staged):
             d.console.say("Your edits are still staged.")
         return None
+
+
+@contextlib.contextmanager
+def _progress(d: Dialogue) -> Generator[None, None, None]:
+    """Say now and then how far a long action is."""
+    over = threading.Event()
+
+    def follow() -> None:
+        while not over.wait(PATIENCE):
+            found = d.backend.progress()
+            if found is not None and found.total:
+                d.console.say(
+                    "{percent} percent done: {words}.",
+                    percent=100 * found.done // found.total,
+                    words=found.words,
+                )
+                d.console.flush()
+
+    thread = threading.Thread(target=follow, name="progress", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def _applied(

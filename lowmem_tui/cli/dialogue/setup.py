@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from lowmem_tui.cli.dialogue import past, review
@@ -60,7 +61,9 @@ def setup(d: Dialogue, wish: str) -> None:
     """Go through the steps of the guided set-up."""
     if not d.parts:
         d.before = d.look()
-        d.earlier = frozenset(change.id for change in d.backend.history())
+        # Where the history cannot be read, nothing can be added to it either.
+        with contextlib.suppress(LowmemError):
+            d.earlier = frozenset(change.id for change in d.backend.history())
         d.parts = [Part(step) for step in d.backend.steps()]
     d.console.say("Every step looks at the server. This may take some seconds.")
     d.console.flush()
