@@ -25,7 +25,8 @@ GLOSSARY = "docs/glossary.md"
 REMAINING = Path(__file__).with_name("words_remaining.toml")
 
 FILES = (
-    *("lowmem_tui/**/*.py", "tests/**/*.py", "css/*.tcss", "docs/**/*.svg"),
+    *("lowmem_tui/**/*.py", "lowmem_tui/**/*.toml", "tests/**/*.py", "css/*.tcss"),
+    "docs/**/*.svg",
     *("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/**/*.md"),
 )
 
@@ -99,7 +100,7 @@ def texts(name: str) -> dict[str, str]:
         return {"package": "; ".join([Path(name).stem, *names(text)])}
     if name.endswith(".py"):
         return {"package": text, "screens": strings(text)}
-    if name.endswith(".tcss"):
+    if name.endswith((".tcss", ".toml")):
         return {"package": text, "screens": text}
     if name.endswith(".svg"):
         lines = "\n".join(_SVG_TEXT.findall(text))
@@ -146,11 +147,12 @@ def source(lines: list[bytes], node: ast.expr) -> str:
 def occurrences(name: str) -> list[tuple[str, str]]:
     """Return the forbidden phrases of a file: where and as it is written, and what to write."""
     found = []
-    for scope, text in texts(name).items():
+    found_in = texts(name)
+    for scope, text in found_in.items():
         line = laid_out(text)
         for phrase in phrases():
-            # What counts in all of a module counts in its strings anyway.
-            twice = scope == "screens" and "package" in phrase.counts and name.endswith(".py")
+            # What counts in all of a file counts in its strings anyway.
+            twice = scope == "screens" and "package" in found_in and "package" in phrase.counts
             if scope not in phrase.counts or twice:
                 continue
             for match in matches(phrase.pattern, line):
