@@ -2,7 +2,7 @@
 # `make lab` runs it on real systemds in virtual machines, `make bench` measures.
 .POSIX:
 .DEFAULT_GOAL := run
-.PHONY: run install test lint lab lab-all faults fuzz bench pictures clean
+.PHONY: run install test lint lab lab-all faults fuzz bench pictures messages clean
 
 VENV = .venv
 PY = $(VENV)/bin/python
@@ -21,7 +21,9 @@ $(VENV)/bin/python:
 	    { $$APT update -qq && $$APT install -qq -y python3-venv; }; } >/dev/null </dev/null; }
 	@python3 -m venv $(VENV)
 
-$(READY): $(VENV)/bin/python pyproject.toml
+CATALOGS = lowmem_tui/locale/zh_CN/LC_MESSAGES/lowmem-tui.po
+
+$(READY): $(VENV)/bin/python pyproject.toml $(CATALOGS)
 	@echo "Setting up $(VENV) (once) ..."
 	@$(PY) -m pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
@@ -64,6 +66,10 @@ bench: $(VENV)/.ready-dev
 
 pictures: $(VENV)/.ready-dev
 	LOWMEM_TUI_PICTURES=write $(VENV)/bin/pytest -q tests/tui/test_picture.py
+
+# Extracts what is to be translated, brings the catalogs up to date and compiles them: docs/translation.md.
+messages: $(VENV)/.ready-dev
+	$(PY) -m tests.catalogs
 
 clean:
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -25,6 +25,7 @@ from lowmem_tui.model.errors import (
     PutBackError,
     RefusedError,
 )
+from lowmem_tui.model.message import plural
 from lowmem_tui.model.plan import ActionKind, Outcome, Phase
 from lowmem_tui.model.settings import WRITE_ORDER, same
 from lowmem_tui.model.text import plain
@@ -111,9 +112,16 @@ def found_by(plan: Plan, system: System, *, force: bool) -> Plan:
 def not_refused(plan: Plan, *, force: bool) -> None:
     """Raise RefusedError if the plan has a refusal that stands."""
     if refused := plan.refused(force):
-        more = f" (and {len(refused) - 1} more)" if len(refused) > 1 else ""
+        first = refused[0].named
+        if others := len(refused) - 1:
+            first = plural(
+                "{first} One more check refuses it.",
+                "{first} {n} more checks refuse it.",
+                others,
+                first=first,
+            )
         way = "force" if not force and all(each.forceable for each in refused) else ""
-        raise RefusedError(f"{refused[0].told}{more}", way=way)
+        raise RefusedError(first, way=way)
 
 
 def perform(

@@ -6,6 +6,7 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
+from lowmem_tui.model.message_data import bare_values
 from lowmem_tui.model.unit import Unlimited
 
 if TYPE_CHECKING:
@@ -29,7 +30,12 @@ def write(view: Mapping[str, object]) -> None:
 
 def notice(notice: Notice) -> dict[str, object]:
     """Return a warning or a refusal."""
-    return {"code": notice.code, "unit": notice.unit, "text": notice.text}
+    return {
+        "code": notice.code,
+        "unit": notice.unit,
+        "text": notice.text,
+        "values": bare_values(notice.message),
+    }
 
 
 def effect(effect: Effect) -> dict[str, object]:

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, TypeAlias
 
 from lowmem_tui import __version__
-from lowmem_tui.cli import ended, output
+from lowmem_tui.cli import ended, language, output
 from lowmem_tui.cli.exit import Exit
 from lowmem_tui.model import errors
 
@@ -241,6 +241,13 @@ def _server(command: argparse.ArgumentParser, *, inherit: bool = False) -> None:
         default=default or False,
         help="write ASCII characters only",
     )
+    command.add_argument(
+        language.OPTION,
+        default=default,
+        metavar="LANGUAGE",
+        help=f"the language of texts: en, {', '.join(language.LANGUAGES)} (default: as LANGUAGE, "
+        "LC_ALL, LC_MESSAGES and LANG say)",
+    )
 
 
 def _plain(command: argparse.ArgumentParser, *, inherit: bool = False) -> None:
@@ -274,6 +281,7 @@ def alone() -> SimpleNamespace:
         plain=False,
         interval=1.0,
         ascii=False,
+        lang=None,
     )
 
 
@@ -334,6 +342,7 @@ def run_command(arguments: Sequence[str]) -> int:
 def _run(arguments: Sequence[str]) -> int:
     options: argparse.Namespace | SimpleNamespace = alone()
     try:
+        language.prepare(arguments, ascii_only="--ascii" in arguments)
         if arguments:
             options = _parse(arguments)
         output.prepare(ascii_only=options.ascii)
@@ -346,7 +355,7 @@ def _run(arguments: Sequence[str]) -> int:
         if options.demo and not _is_screen(options):
             output.talk(output.DEMO)
     except errors.LowmemError as error:
-        return _fail(str(error), _status(error))
+        return _fail(_in_words(error), _status(error))
     except BrokenPipeError:
         # Whoever read us (head, less) has gone: no complaint, and none from the interpreter.
         output.give_up()
@@ -365,6 +374,12 @@ def _run(arguments: Sequence[str]) -> int:
             Exit.FAULT,
         )
     return status
+
+
+def _in_words(error: errors.LowmemError) -> str:
+    from lowmem_tui.model.language import say
+
+    return say(error.message)
 
 
 def _status(error: errors.LowmemError) -> Exit:

@@ -13,6 +13,7 @@ from lowmem_tui.cli.open import open_backend
 from lowmem_tui.cli.output import shown, talk
 from lowmem_tui.cli.policy import read_policy, step_plans
 from lowmem_tui.cli.rules import rules_for
+from lowmem_tui.model import language
 from lowmem_tui.model.plan import When
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.merge import merged
@@ -105,13 +106,13 @@ def warned(warnings: Iterable[Notice]) -> Iterator[str]:
         found = [notice for notice in found if notice.code != ALREADY]
         units: dict[str, list[str]] = {}
         for notice in already:
-            # Its text begins with the setting.
-            units.setdefault(notice.unit, []).append(notice.text.partition(" ")[0])
+            setting = dict(notice.message.values)["setting"].value
+            units.setdefault(notice.unit, []).append(str(setting))
         named = "; ".join(f"{unit} {', '.join(keys)}" for unit, keys in units.items())
         text = f"{len(already)} settings are so already, and nothing is changed there: {named}."
         yield shown(plain(f"warning ({ALREADY}): {text}"), sys.stdout)
     for notice in found:
-        yield shown(plain(f"warning ({notice.code}): {notice.told}"), sys.stdout)
+        yield shown(plain(f"warning ({notice.code}): {language.say(notice.named)}"), sys.stdout)
 
 
 def difference(change: FileChange) -> Iterator[str]:
@@ -132,4 +133,4 @@ def say(refusals: Iterable[Notice]) -> None:
     """Tell on standard error what is refused, and whether it can be overruled."""
     for notice in refusals:
         forced = " (--force goes on all the same)" if notice.forceable else ""
-        talk(plain(f"refused ({notice.code}): {notice.told}{forced}"))
+        talk(plain(f"refused ({notice.code}): {language.say(notice.named)}{forced}"))

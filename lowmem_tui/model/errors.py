@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+TYPE_CHECKING = False  # `triage` has no room for the typing module
+
+if TYPE_CHECKING:
+    from lowmem_tui.model.message import Message
+
 
 class LowmemError(Exception):
-    """The root of all errors shown to a user; its text is one sentence for them."""
+    """The root of all errors shown to a user; ``str`` of it is one English sentence for them."""
+
+    @property
+    def message(self) -> Message:
+        """What to say, to be rendered in the operator's language."""
+        # Not at the start: `triage` knows errors, and has no room for what messages need.
+        from lowmem_tui.model.message import Message, verbatim
+
+        words = self.args[0] if self.args else ""
+        return words if isinstance(words, Message) else verbatim(str(words))
 
 
 class InvalidValueError(LowmemError, ValueError):

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Final
 
 from lowmem_tui.model.errors import InvalidValueError
+from lowmem_tui.model.message import msg
 
 _FOREIGN: Final = "\0"
 _FILE: Final = f"{_FOREIGN}file "
@@ -66,7 +67,9 @@ def file_of(value: str) -> KeptFile | None:
         uid, gid, mode, flags = numbers
         return KeptFile(str(made["text"]), uid, gid, mode, flags, xattrs)
     except (LookupError, TypeError, ValueError, RecursionError) as error:
-        raise InvalidValueError("What was replaced cannot be read out of the record.") from error
+        raise InvalidValueError(
+            msg("What was replaced cannot be read from the record of the change.")
+        ) from error
 
 
 def shown(value: str) -> str:

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 from lowmem_tui.model.amount import render_limit
 from lowmem_tui.model.integer import natural
 from lowmem_tui.model.kept import shown
+from lowmem_tui.model.message import as_message, msg, of_unit
 
 if TYPE_CHECKING:
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.unit import Key, Value
 
 
@@ -65,7 +67,7 @@ class Notice:
     code: str
     """Stable, kebab-case: ``memory-max-below-use``."""
     unit: str
-    text: str
+    words: Message | str
     """One or two sentences: what would happen, and the better alternative."""
     forceable: bool = False
     """For a refusal: ``--force`` turns it into a warning."""
@@ -73,9 +75,21 @@ class Notice:
     """Whether undoing the change does not bring back what it tells of."""
 
     @property
-    def told(self) -> str:
-        """The text, with the unit where it does not name it; not safe to print as it is."""
-        return self.text if self.unit in self.text else f"{self.unit}: {self.text}"
+    def text(self) -> str:
+        """The English."""
+        return str(self.words)
+
+    @property
+    def message(self) -> Message:
+        """The words as a message."""
+        return as_message(self.words)
+
+    @property
+    def named(self) -> Message:
+        """The message, with the unit where it does not name it."""
+        if self.unit in self.text:
+            return self.message
+        return msg("{unit}: {text}", unit=of_unit(self.unit), text=self.message)
 
 
 class Phase(StrEnum):

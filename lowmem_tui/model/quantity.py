@@ -19,7 +19,7 @@ from lowmem_tui.model.amount import (
 )
 from lowmem_tui.model.errors import InvalidValueError
 from lowmem_tui.model.integer import natural
-from lowmem_tui.model.text import plain
+from lowmem_tui.model.message import msg, of_setting, of_text
 
 if TYPE_CHECKING:
     from lowmem_tui.model.amount import Limit
@@ -33,7 +33,6 @@ _SPACE = " \t\n\r"
 _SIZE_PART = re.compile(r"[ \t\n\r]*\+?([0-9]+)(\.([0-9]*))?[ \t\n\r]*([EPTGMKB]?)")
 _MEANT = re.compile(r"([0-9]+(?:\.[0-9]+)?)[ \t]*([kmgtKMGT])i?[bB]?")
 """A size as people write it."""
-_TOO_LARGE = "is too large"
 _INTEGER = re.compile(
     r"(?P<bin>0[bB][01]+)|(?P<oct8>0[oO][0-7]+)"
     r"|(?P<sign>[+-]?)(?:(?P<hex>0[xX][0-9a-fA-F]+)|(?P<oct>0[0-7]+)|(?P<dec>0|[1-9][0-9]*))"
@@ -70,7 +69,9 @@ def parse_size(text: str) -> int:
             max(total, decimals) > UINT64_MAX
             or whole + (1 if fraction > 0 else 0) > UINT64_MAX // factor
         ):
-            raise InvalidValueError(f"{_quote(text)} {_TOO_LARGE}: write a size below 16E.")
+            raise _TooLargeError(
+                msg("'{text}' is too large: write a size below 16E.", text=of_text(text, 40))
+            )
         least, at = rank + 1, part.end()
     return total
 
@@ -88,15 +89,14 @@ def parse_limit(text: str, ram: int, page_size: int = 4096) -> Limit:
     if share is None:
         try:
             size = parse_size(body)
+        except _TooLargeError:
+            raise
         except InvalidValueError as error:
-            if _TOO_LARGE in str(error):
-                raise
-            hint = "write a size like 256M, a share of RAM like 25%, or infinity."
-            if meant := _as_systemd_writes_it(body):
-                hint = f"systemd writes it {meant}."
-            raise InvalidValueError(f"{_quote(text)} is not a limit: {hint}") from error
+            raise _not_a_limit(text, _as_systemd_writes_it(body)) from error
         if size >= UINT64_MAX:
-            raise InvalidValueError(f"{_quote(text)} {_TOO_LARGE}: write infinity for no limit.")
+            raise InvalidValueError(
+                msg("'{text}' is too large: write infinity for no limit.", text=of_text(text, 40))
+            )
         return size
     if share == 10000:
         return ram
@@ -152,7 +152,12 @@ def parse_time_span(text: str) -> int | Unlimited:
             step //= 10
             total += int(digit) * step
         if total >= UINT64_MAX or whole >= 2**63:
-            raise InvalidValueError(f"{_quote(text)} is too long: write infinity to wait for ever.")
+            raise InvalidValueError(
+                msg(
+                    "'{text}' is too long: write infinity to wait indefinitely.",
+                    text=of_text(text, 40),
+                )
+            )
     return total
 
 
@@ -161,7 +166,10 @@ def parse_score(text: str) -> int:
     number = _integer(text.strip(_SPACE))
     if number is None or not SCORE_MIN <= number <= SCORE_MAX:
         raise InvalidValueError(
-            f"{_quote(text)} is not an OOMScoreAdjust: write a whole number from -1000 to 1000."
+            msg(
+                "'{text}' is not an OOMScoreAdjust: write a whole number from -1000 to 1000.",
+                text=of_text(text, 40),
+            )
         )
     return number
 
@@ -188,17 +196,42 @@ def _unsigned(digits: str) -> int:
     return UINT64_MAX + 1 if len(digits) > 20 else min(natural(digits) or 0, UINT64_MAX + 1)
 
 
-def _quote(text: str) -> str:
-    return f"'{plain(text, 40)}'"
+class _TooLargeError(InvalidValueError):
+    """A size that systemd's numbers cannot hold."""
+
+
+def _not_a_limit(text: str, meant: str) -> InvalidValueError:
+    """Return the error; ``meant`` is how systemd writes what it may be, or ""."""
+    if meant:
+        return InvalidValueError(
+            msg(
+                "'{text}' is not a limit: systemd writes it {meant}.",
+                text=of_text(text, 40),
+                meant=of_setting(meant),
+            )
+        )
+    return InvalidValueError(
+        msg(
+            "'{text}' is not a limit: write a size like 256M, a share of RAM like 25%, or "
+            "infinity.",
+            text=of_text(text, 40),
+        )
+    )
 
 
 def _not_a_size(text: str) -> InvalidValueError:
     return InvalidValueError(
-        f"{_quote(text)} is not a size: write a number with K, M or G, like 256M or 1.5G."
+        msg(
+            "'{text}' is not a size: write a number with K, M or G, like 256M or 1.5G.",
+            text=of_text(text, 40),
+        )
     )
 
 
 def _not_a_span(text: str) -> InvalidValueError:
     return InvalidValueError(
-        f"{_quote(text)} is not a time span: write something like 3s, 1min 30s or 100ms."
+        msg(
+            "'{text}' is not a time span: write something like 3s, 1min 30s or 100ms.",
+            text=of_text(text, 40),
+        )
     )

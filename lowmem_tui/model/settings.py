@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 from lowmem_tui.model.amount import INFINITY, UNKNOWN, Unlimited, format_time_span, render_limit
 from lowmem_tui.model.errors import InvalidValueError
+from lowmem_tui.model.message import msg, of_list, of_setting, of_text
 from lowmem_tui.model.quantity import UINT64_MAX, parse_limit, parse_score, parse_time_span
-from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit_name import UnitType
 
 if TYPE_CHECKING:
@@ -86,7 +86,9 @@ class Bytes(Kind):
         """See ``Kind``."""
         limit = parse_limit(text, ram, page_size)
         if limit == 0 and not self.zero:
-            raise InvalidValueError(f"{name}={plain(text)} is out of range: write at least 1M.")
+            raise InvalidValueError(
+                msg("{setting} is out of range: write at least 1M.", setting=of_setting(name, text))
+            )
         return limit
 
     def render(self, value: Value) -> str:
@@ -137,9 +139,13 @@ class Word(Kind):
     def parse(self, name: str, text: str, ram: int, page_size: int) -> Value:  # noqa: ARG002
         """See ``Kind``."""
         if text not in self.words:
-            choices = ", ".join(self.words)
             raise InvalidValueError(
-                f"'{plain(text, 40)}' is not a value of {name}: write one of {choices}."
+                msg(
+                    "'{text}' is not a value of {setting}: write one of {words}.",
+                    text=of_text(text, 40),
+                    setting=of_setting(name),
+                    words=of_list(self.words),
+                )
             )
         return text
 

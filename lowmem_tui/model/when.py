@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from lowmem_tui.model.errors import InvalidValueError
 from lowmem_tui.model.integer import natural
+from lowmem_tui.model.message import msg, of_text
 from lowmem_tui.model.quantity import parse_time_span
-from lowmem_tui.model.text import plain
 
 if TYPE_CHECKING:
     from datetime import tzinfo
@@ -47,9 +47,12 @@ def parse_when(text: str, now: float, zone: tzinfo | None = None) -> float:
         found = None
     if found is None:
         raise InvalidValueError(
-            f"'{plain(text, 40)}' is not a time: write it as for `journalctl --since` (yesterday, "
-            "'2 hours ago', -2h, 2026-01-31, '2026-01-31 03:00', 03:00, @1700000000), or 2h, 3d, "
-            "boot."
+            msg(
+                "'{text}' is not a time: write it as for `journalctl --since` (yesterday, "
+                "'2 hours ago', -2h, 2026-01-31, '2026-01-31 03:00', 03:00, @1700000000), or 2h, "
+                "3d, boot.",
+                text=of_text(text, 40),
+            )
         )
     return found
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lowmem_tui.model.errors import InvalidValueError
-from lowmem_tui.model.text import plain
+from lowmem_tui.model.message import msg, of_text
 from lowmem_tui.model.unit import Key, UnitType, is_unit_name, unit_type
 from lowmem_tui.model.unitfile import accepted, assignments
 
@@ -30,7 +30,10 @@ def full_name(unit: str) -> str:
     full = unit if unit_type(unit) is not UnitType.CGROUP else f"{unit}.service"
     if not unit or not is_unit_name(full):
         raise InvalidValueError(
-            f"'{plain(unit, 60)}' is not a unit's name: write something like ssh.service."
+            msg(
+                "'{unit}' is not a unit's name: write something like ssh.service.",
+                unit=of_text(unit, 60),
+            )
         )
     return full
 
@@ -42,7 +45,10 @@ def path(unit: str) -> str:
     """
     if not is_unit_name(unit):
         raise InvalidValueError(
-            f"'{plain(unit, 60)}' is not a unit's name: write it with its suffix, like ssh.service."
+            msg(
+                "'{unit}' is not a unit's name: write it with its suffix, like ssh.service.",
+                unit=of_text(unit, 60),
+            )
         )
     return f"{FOLDER}/{unit}.d/{OUR_NAME}"
 
@@ -64,7 +70,9 @@ def render(unit: str, settings: Mapping[Key, str], section: str) -> str:
         if key in settings:
             value = settings[key]
             if not value.isprintable() or value.endswith("\\") or value != value.strip():
-                raise InvalidValueError(f"'{plain(value, 40)}' cannot stand in a unit file.")
+                raise InvalidValueError(
+                    msg("A unit file cannot hold the value '{value}'.", value=of_text(value, 40))
+                )
             lines.append(f"{key}={value}")
     return "\n".join(lines) + "\n"
 

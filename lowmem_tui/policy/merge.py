@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lowmem_tui.model.message import msg, of_path
 from lowmem_tui.model.plan import Notice, Plan
-from lowmem_tui.model.text import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,7 +25,10 @@ def merged(plans: Iterable[Plan]) -> Plan:
     seen: set[str] = set()
     for file in files:
         if file.path in seen:
-            text = f"Two sections write {plain(file.path)}: apply them one after the other."
+            text = msg(
+                "Two sections write {path}: apply them one after the other.",
+                path=of_path(file.path),
+            )
             refusals.append(Notice("same-file", "", text))
         seen.add(file.path)
     return Plan(

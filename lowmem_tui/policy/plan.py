@@ -9,6 +9,7 @@ import contextlib
 from typing import TYPE_CHECKING, NamedTuple
 
 from lowmem_tui.model.errors import InvalidValueError
+from lowmem_tui.model.message import msg, of_list, of_path, of_setting, of_text, of_unit
 from lowmem_tui.model.plan import Edit, Effect, FileChange, Notice, Plan, When
 from lowmem_tui.model.settings import certain_default, parse_value, render_value, same
 from lowmem_tui.model.snapshot import UnitFile
@@ -41,8 +42,11 @@ def parse_set(text: str) -> Edit:
     unit, colon, key = left.rpartition(":")
     if not equals or not colon or not unit:
         raise InvalidValueError(
-            f"'{plain(text, 60)}' is not UNIT:KEY=VALUE: write something like "
-            "ssh.service:OOMScoreAdjust=-200."
+            msg(
+                "'{text}' is not UNIT:KEY=VALUE: write something like "
+                "ssh.service:OOMScoreAdjust=-200.",
+                text=of_text(text, 60),
+            )
         )
     return Edit(dropin.full_name(unit), parse_key(key), value.strip() or None)
 
@@ -56,8 +60,14 @@ def one_value_each(edits: Iterable[Edit], situation: Situation) -> None:
         unit = properties.name if properties else edit.unit
         first = seen.setdefault((unit, edit.key), edit)
         if first.value != edit.value:
-            one, other = (plain(f"{e.unit}:{e.key}={e.value or ''}", 120) for e in (first, edit))
-            raise InvalidValueError(f"{one} and {other} contradict each other: give one of them.")
+            one, other = (f"{e.unit}:{e.key}={e.value or ''}" for e in (first, edit))
+            raise InvalidValueError(
+                msg(
+                    "{one} and {other} contradict each other: give one of them.",
+                    one=of_text(one, 120),
+                    other=of_text(other, 120),
+                )
+            )
 
 
 def is_triable(plan: Plan) -> bool:
@@ -72,8 +82,22 @@ def parse_key(text: str) -> Key:
         return Key(text)
     except ValueError:
         meant = next((key for key in Key if key.lower() == text.lower()), None)
-        hint = f"did you mean {meant}?" if meant else f"write one of {', '.join(Key)}."
-        raise InvalidValueError(f"'{plain(text, 40)}' is not a setting: {hint}") from None
+        given = of_text(text, 40)
+        if meant:
+            raise InvalidValueError(
+                msg(
+                    "'{text}' is not a setting: did you mean {setting}?",
+                    text=given,
+                    setting=of_setting(meant),
+                )
+            ) from None
+        raise InvalidValueError(
+            msg(
+                "'{text}' is not a setting: write one of {settings}.",
+                text=given,
+                settings=of_list(of_setting(key) for key in Key),
+            )
+        ) from None
 
 
 REFUSALS = (*preflight.EDIT_REFUSALS, unkillable.stalls, below_use)
@@ -206,7 +230,7 @@ def _take(
         return accepted
     if settings.pop(key, None) is not None:
         return True
-    made.warnings.append(_nothing(made.case.name, key, "has no setting of ours to drop"))
+    made.warnings.append(_not_ours(made.case.name, key))
     return False
 
 
@@ -246,10 +270,10 @@ def _accept(
         try:
             wanted = parse_value(key, value, host.mem_total, host.page_size)
         except InvalidValueError as error:
-            refusals.append(Notice("bad-value", case.name, str(error)))
+            refusals.append(Notice("bad-value", case.name, error.message))
         else:
             if _is_so(case, key, wanted):
-                made.warnings.append(_nothing(case.name, key, f"is {value} already"))
+                made.warnings.append(_already_set(case.name, key, value))
                 return False
             edit = EditCase(case, key, wanted, beside)
             refusals += [n for check in REFUSALS if (n := check(edit))]
@@ -258,8 +282,29 @@ def _accept(
     return all(refusal.forceable for refusal in refusals)
 
 
-def _nothing(unit: str, key: Key, words: str) -> Notice:
-    return Notice(ALREADY, unit, plain(f"{key} of {unit} {words}: nothing is changed."))
+def _already_set(unit: str, key: Key, value: str) -> Notice:
+    return Notice(
+        ALREADY,
+        unit,
+        msg(
+            "{setting} of {unit} is already {value}: nothing is changed.",
+            setting=of_setting(key),
+            unit=of_unit(unit),
+            value=of_text(value, 80),
+        ),
+    )
+
+
+def _not_ours(unit: str, key: Key) -> Notice:
+    return Notice(
+        ALREADY,
+        unit,
+        msg(
+            "{setting} of {unit} is not set by lowmem-tui, so there is nothing to drop.",
+            setting=of_setting(key),
+            unit=of_unit(unit),
+        ),
+    )
 
 
 def _is_so(case: UnitCase, key: Key, wanted: Value) -> bool:
@@ -329,9 +374,13 @@ def _later_file(unit: str, key: Key, files: Sequence[UnitFile], section: str) ->
     winner = winning(files, section, key)
     if winner is None or winner.path == dropin.path(unit):
         return None
-    said = plain(f"{key}={winner.value}", 80)
-    text = (
-        f"{plain(winner.path)} is read after ours and sets {said}, which wins: remove the line "
-        "there, or change it there instead."
+    return Notice(
+        "later-file",
+        unit,
+        msg(
+            "{path} is read after our drop-in and overrides it with {setting}: remove the line "
+            "there, or change it there instead.",
+            path=of_path(winner.path),
+            setting=of_setting(key, plain(winner.value, 80)),
+        ),
     )
-    return Notice("later-file", unit, text)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "cli.md").read_text("utf-8")
 
-SHARED = {"--help", "--demo", "--bus", "--ascii"}
+SHARED = {"--help", "--demo", "--bus", "--ascii", "--lang"}
 
 COMMANDS: dict[str, argparse.ArgumentParser] = next(
     action.choices for action in parser()._actions if isinstance(action, argparse._SubParsersAction)
@@ -99,12 +99,13 @@ def test_the_words_of_a_key(title: str, words: type[State | When | ActionKind]) 
 
 
 def keys(value: object) -> Iterator[str]:
-    """Yield the keys of a document; those that are names of units or settings aside."""
+    """Yield the keys of a document; those that are names of units, settings or values aside."""
     if isinstance(value, dict):
         for key, inner in value.items():
             if "." not in key and key not in set(Key):
                 yield key
-            yield from keys(inner)
+            if key != "values":
+                yield from keys(inner)
     elif isinstance(value, list):
         for inner in value:
             yield from keys(inner)

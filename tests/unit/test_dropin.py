@@ -66,7 +66,7 @@ def test_no_path_leaves_its_folder(name: str) -> None:
 
 @pytest.mark.parametrize("value", ["1\n[Install]", "1\0", "\x1b", " 1", "1\\", "\ud800"])
 def test_a_value_that_would_not_stay_on_its_line_is_refused(value: str) -> None:
-    with pytest.raises(InvalidValueError, match="cannot stand in a unit file"):
+    with pytest.raises(InvalidValueError, match="A unit file cannot hold"):
         render("a.service", {Key.MEMORY_MAX: value}, "Service")
 
 

@@ -238,11 +238,16 @@ WARNED: dict[str, tuple[UnitSituation, Key, str, str, str]] = {
             unit(A, memory_max=2 << 30),
             files={"/etc/systemd/system/a.service.d/zzz.conf": "MemoryMax=2G"},
         ),
-        *(MAX, "512M", "later-file", "/etc/systemd/system/a.service.d/zzz.conf is read after ours"),
+        *(
+            MAX,
+            "512M",
+            "later-file",
+            "/etc/systemd/system/a.service.d/zzz.conf is read after our drop-in",
+        ),
     ),
     "a later drop-in that resets": (
         known(unit(A), files={"/run/systemd/system/a.service.d/zzz.conf": "MemoryMax="}),
-        *(MAX, "512M", "later-file", "sets MemoryMax=, which wins"),
+        *(MAX, "512M", "later-file", "overrides it with MemoryMax="),
     ),
 }
 

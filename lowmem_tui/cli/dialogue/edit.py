@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from lowmem_tui.cli.dialogue import unit as units
 from lowmem_tui.cli.dialogue.state import BACK_FROM_VALUE
+from lowmem_tui.model import language
 from lowmem_tui.model.errors import InvalidValueError, LowmemError
 from lowmem_tui.model.integer import natural
 from lowmem_tui.model.plan import Edit
@@ -176,10 +177,10 @@ def _effects(d: Dialogue, names: Sequence[str]) -> None:
     made = plan(d.untried.edits, situation, d.rules.tiers(situation))
     for notice in made.refusals:
         if notice.unit in names:
-            d.console.say("A check refuses this: {text}", text=notice.told)
+            d.console.say("A check refuses this: {text}", text=language.say(notice.named))
     for notice in made.warnings:
         if notice.unit in names:
-            d.console.say("Warning: {text}", text=notice.told)
+            d.console.say("Warning: {text}", text=language.say(notice.named))
     if made.effects:
         now = whatif.known(situation)
         then = whatif.after(now, whatif.changes(made.effects))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from lowmem_tui.cli.dialogue.words import known, limit, size
+from lowmem_tui.model import language
 from lowmem_tui.model.unit import Tier
 from lowmem_tui.tui.table import unit_values
 
@@ -220,7 +221,7 @@ def _with_staged(d: Dialogue) -> None:
         "What the staged edit would do:", "What the {count} staged edits would do:", len(d.untried)
     )
     for notice in made.refusals:
-        d.console.say("Refused: {text}", text=notice.told)
+        d.console.say("Refused: {text}", text=language.say(notice.named))
     now = whatif.known(situation)
     for sentence in whatif.sentences(now, whatif.after(now, whatif.changes(made.effects))):
         d.console.say("{sentence}", sentence=sentence)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from lowmem_tui.cli.dialogue import news
 from lowmem_tui.cli.dialogue.state import TRIAL
+from lowmem_tui.model import language
 from lowmem_tui.model.errors import HalfDoneError, LowmemError, PutBackError, RefusedError
 from lowmem_tui.model.integer import natural
 from lowmem_tui.model.plan import When
@@ -132,7 +133,7 @@ def trial_or_not(d: Dialogue) -> int | None:
 def agreed(d: Dialogue, made: Plan, seconds: int) -> bool:
     """Ask what must be asked before a plan is applied: about refusals, and about no trial."""
     for notice in made.refusals:
-        d.console.say("A check refuses this: {text}", text=notice.told)
+        d.console.say("A check refuses this: {text}", text=language.say(notice.named))
     question = ""
     if made.refusals:
         question = "Override the check and apply it as a trial? Type the word yes."
@@ -230,9 +231,9 @@ def describe(d: Dialogue, made: Plan) -> None:
         sentence = "Refused: {text}"
         if notice.forceable:
             sentence = "Refused, unless you override it: {text}"
-        d.console.say(sentence, text=notice.told)
+        d.console.say(sentence, text=language.say(notice.named))
     for notice in made.warnings:
-        d.console.say("Warning: {text}", text=notice.told)
+        d.console.say("Warning: {text}", text=language.say(notice.named))
     for e in made.effects:
         d.console.say(EFFECTS[e.when], unit=e.unit, key=e.key, before=e.from_, after=e.to)
     for action in made.actions:

@@ -8,6 +8,7 @@ from rich.text import Text
 from textual.binding import Binding, BindingType
 
 from lowmem_tui.model.errors import LowmemError
+from lowmem_tui.model.language import say
 from lowmem_tui.model.staged import Staged
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.budget import budget
@@ -167,7 +168,7 @@ class ForecastScreen(Sheet):
             yield Text(" Asking systemd …")
         else:
             for notice in self._refused:
-                yield Text(f" Refused: {plain(notice.text)}", style=BAD)
+                yield Text(f" Refused: {say(notice.message)}", style=BAD)
             if self._refused and not self._wanted:
                 return
             yield from forecast.changed(snapshot, self._wanted, width)

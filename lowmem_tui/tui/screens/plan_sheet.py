@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from rich.text import Text
 
 from lowmem_tui.model.errors import HalfDoneError, LowmemError
+from lowmem_tui.model.language import say
 from lowmem_tui.model.text import plain
 from lowmem_tui.tui.screens.sheet import Sheet
 from lowmem_tui.tui.session import trial_watch
@@ -121,7 +122,7 @@ class PlanSheet(Sheet):
                 self.say("Nothing was written.")
 
         title = "A check refuses this change:" if len(plan.refusals) == 1 else "Checks refuse this:"
-        reasons = [*(r.told for r in plan.refusals), *filter(None, (and_,))]
+        reasons = [*(say(r.named) for r in plan.refusals), *filter(None, (and_,))]
         self.app.push_screen(ConfirmScreen(self.session, title, reasons), answered)
 
     def _ask(self, plan: Plan, question: str, no: str = "Nothing was written.") -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from lowmem_tui.model.language import say
 from lowmem_tui.model.plan import Phase, When
 from lowmem_tui.model.text import plain
 from lowmem_tui.tui.terminal.palette import BAD
@@ -38,10 +39,10 @@ def of_plan(
         lines.append(heading("REFUSED", width, palette))
         for r in plan.refusals:
             how = "Apply asks for a word to do it all the same." if r.forceable else ""
-            lines.append(Text(f" ! {plain(r.told)} {how}", style=BAD))
+            lines.append(Text(f" ! {say(r.named)} {how}", style=BAD))
     if plan.warnings:
         lines.append(heading("WARNINGS", width, palette))
-        lines += [Text(f" ! {plain(w.told)}") for w in plan.warnings]
+        lines += [Text(f" ! {say(w.named)}") for w in plan.warnings]
     if plan.effects:
         lines.append(heading("WHAT CHANGES, AND WHEN", width, palette))
         lines += effects(plan.effects, width)
@@ -65,10 +66,10 @@ def of_notices(plan: Plan, units: Container[str], *, named: bool) -> Iterator[Te
     for r in plan.refusals:
         if r.unit in units:
             word = "REFUSED, unless forced" if r.forceable else "REFUSED"
-            yield Text(f" {word}: {plain(r.told if named else r.text)}", style=BAD)
+            yield Text(f" {word}: {say(r.named if named else r.message)}", style=BAD)
     for w in plan.warnings:
         if w.unit in units:
-            yield Text.assemble((" Warning: ", "bold"), plain(w.told if named else w.text))
+            yield Text.assemble((" Warning: ", "bold"), say(w.named if named else w.message))
 
 
 def actions(rows: Iterable[Action], files: int) -> Iterator[Text]:
