@@ -244,9 +244,23 @@ def test_the_settings_of_units_are_on_trial_in_the_set_up(talk: Talk) -> None:
 
 
 def test_an_item_is_chosen_by_number(talk: Talk) -> None:
-    said = talk.hold("setup sysctl", "1", "x", "?", "1", "0", "0", "q")
+    said = talk.hold("setup swap", "1", "x", "?", "3", "0", "0", "q")
     assert "x is not an answer here." in said
-    assert "1. vm.swappiness: how willingly it swaps: now 60, to be 1." in said
+    assert "3 stands for 1G." in said
+    assert "1. Swap file /swapfile: now none; 2G elsewhere, to be 1G." in said
+
+
+def test_a_number_that_is_a_value_is_typed_as_such(talk: Talk) -> None:
+    tier = ("setup tiers", "11", "7", "0", "apply", "yes")
+    said = talk.hold(*tier, "0", "0", "list cloudchat", "q")
+    assert "cloudchat.service: type one of 0, 1, 2, yes to take 1" in said
+    assert "11. cloudchat.service: now 1, business: limit, to be 0." in said
+    assert "Tier 0, gatekeepers: 1 unit." in said
+
+
+def test_undoing_the_tiers_brings_the_earlier_ones_back(talk: Talk) -> None:
+    tier = ("setup tiers", "11", "0", "apply", "yes", "undo", "yes", "0", "0")
+    assert "Tier 1, business: 1 unit." in talk.hold(*tier, "list cloudchat", "q")
 
 
 def test_a_step_that_is_none_is_asked_for_again(talk: Talk) -> None:

@@ -6,6 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from lowmem_tui.cli.dialogue import past, review
+from lowmem_tui.cli.dialogue.state import BACK, BACK_FROM_VALUE
 from lowmem_tui.model.amount import format_size
 from lowmem_tui.model.errors import LowmemError
 from lowmem_tui.model.integer import natural
@@ -235,28 +236,43 @@ def _say_item(d: Dialogue, part: Part, number: int, item: Item) -> None:
 def _item(d: Dialogue, part: Part, item: Item) -> None:
     """Ask whether an item is taken, and with which value."""
     d.console.say("{title}: {why}", title=item.title, why=item.why)
-    for number, choice in enumerate(item.choices, 1):
+    values = all(natural(choice) is not None for choice in item.choices)
+    for number, choice in enumerate(() if values else item.choices, 1):
         sentence = "{number} stands for {choice}."
         if not choice:
             sentence = "{number} keeps it as it is."
         d.console.say(sentence, number=number, choice=choice)
-    question = "{title}: type yes to take {value}, no to keep it as it is."
-    if not part.value(item):
-        question = "{title}: type a number, or no to keep it as it is."
-    elif item.choices:
-        question = "{title}: type a number, yes to take {value}, no to keep it as it is."
-    values = {"title": item.title, "value": part.value(item)}
-    while (answer := d.ask(question, ITEM_HELP, **values)) is not None:
+    back = BACK_FROM_VALUE if values and item.choices else BACK
+    question = _question(part, item, values=values)
+    named = {
+        "title": item.title,
+        "value": part.value(item),
+        "choices": ", ".join(item.choices),
+    }
+    while (answer := d.ask(question, ITEM_HELP, None, back, **named)) is not None:
         number = natural(answer, 3) or 0
-        if 1 <= number <= len(item.choices):
+        if values and answer in item.choices:
+            part.choose(item, answer)
+        elif not values and 1 <= number <= len(item.choices):
             part.choose(item, item.choices[number - 1])
         elif answer.lower() in {"yes", "no"}:
             part.take(item, taken=answer.lower() == "yes")
         else:
-            d.misunderstood(answer, "Type one of the numbers, yes or no.")
+            d.misunderstood(answer, "Nothing is changed.")
             continue
         _say_item(d, part, part.items.index(item) + 1, item)
         return
+
+
+def _question(part: Part, item: Item, *, values: bool) -> str:
+    """Return the template of what is asked: numbers are typed as the values that they are."""
+    if not item.choices:
+        return "{title}: type yes to take {value}, no to keep it as it is."
+    if values:
+        return "{title}: type one of {choices}, yes to take {value}, no to keep it as it is."
+    if not part.value(item):
+        return "{title}: type a number, or no to keep it as it is."
+    return "{title}: type a number, yes to take {value}, no to keep it as it is."
 
 
 def _look(d: Dialogue, part: Part) -> None:
