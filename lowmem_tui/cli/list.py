@@ -158,14 +158,13 @@ def _size(unit: Unit) -> int:
 def _row(unit: Unit, situation: Situation) -> str:
     usage, properties = unit.usage, unit.properties
     adjust = unit.main_process.oom_score_adj if unit.main_process else None
-    limit = usage.memory.max if usage else None
     known = situation.units.get(unit.name)
     differs = [s for s in known.settings.values() if s.differs] if known else []
     line = (
         f"  {plain(unit.name):<38} {format_size(usage.rss if usage else None):>6} "
         f"{format_size(usage.swap if usage else None):>6} "
         f"{_number(usage.oom_score if usage else None):>5} {_number(adjust):>5} "
-        f"{format_limit(limit):>6} {(properties.restart if properties else None) or '—'}"
+        f"{format_limit(unit.limit):>6} {(properties.restart if properties else None) or '—'}"
     )
     for setting in differs:
         line += f"\n      ! {setting.key}: {plain(setting.differs)}"

@@ -19,6 +19,13 @@ class Unit:
     properties: UnitProperties | None
 
     @property
+    def limit(self) -> Limit | None:
+        """MemoryMax: the kernel's, else systemd's; None if neither is known."""
+        if self.usage and self.usage.memory.max is not None:
+            return self.usage.memory.max
+        return self.properties.memory_max if self.properties else None
+
+    @property
     def main_process(self) -> Process | None:
         """The main process, or the one most likely to be killed; None where none is seen."""
         processes = self.usage.processes if self.usage else ()

@@ -118,6 +118,12 @@ class UnitUsage(NamedTuple):
     """memory.swap.current, or else the sum over the processes."""
 
     @property
+    def unreclaimable(self) -> int | None:
+        """Bytes that only swap can reclaim: anonymous memory and shmem, else the RSS."""
+        anon = self.memory.anon
+        return self.rss if anon is None else anon + (self.memory.shmem or 0)
+
+    @property
     def oom_score(self) -> int | None:
         """The highest oom_score of the unit's processes."""
         return max((p.oom_score for p in self.processes if p.oom_score is not None), default=None)

@@ -46,7 +46,7 @@ def limits(snapshot: Snapshot, staged: Mapping[str, Limit] | None = None) -> dic
     for name, unit in snapshot.units.items():
         if unit.usage is None:
             continue
-        limit = (staged or {}).get(name, limit_of(unit))
+        limit = (staged or {}).get(name, unit.limit)
         if isinstance(limit, int) and name in _ROOTS:
             tops[f"{unit.usage.cgroup.rstrip('/')}/"] = limit
         elif isinstance(limit, int):
@@ -128,14 +128,6 @@ def budget(
     return Budget(host.mem_total, host.swap_total, reserve(host.mem_total), tuple(parts))
 
 
-def limit_of(unit: Unit) -> Limit | None:
-    """Return a unit's MemoryMax: the kernel's, else systemd's."""
-    limit = unit.usage.memory.max if unit.usage else None
-    if limit is None and unit.properties:
-        return unit.properties.memory_max
-    return limit
-
-
 def swap_of(snapshot: Snapshot, unit: Unit, staged: Limit | None = None) -> int:
     """Return the bytes of the machine's swap that a unit may fill."""
     most = staged
@@ -170,10 +162,7 @@ def in_words(found: Budget) -> str:
 
 def held(unit: Unit) -> int:
     """Return the bytes that a limit cannot push out to files: anon + shmem, else the RSS."""
-    if unit.usage is None:
-        return 0
-    memory = unit.usage.memory
-    return (unit.usage.rss or 0) if memory.anon is None else memory.anon + (memory.shmem or 0)
+    return (unit.usage.unreclaimable or 0) if unit.usage else 0
 
 
 def need(unit: Unit) -> int:

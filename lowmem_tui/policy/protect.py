@@ -16,7 +16,7 @@ from lowmem_tui.model.snapshot import UnitSituation
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import INFINITY, Key, Tier
 from lowmem_tui.policy.budget import Verdict as Fits
-from lowmem_tui.policy.budget import advise, budget, held, limit_of, limits, need
+from lowmem_tui.policy.budget import advise, budget, held, limits, need
 from lowmem_tui.policy.checks import preflight
 from lowmem_tui.policy.checks.cases import After, UnitCase
 from lowmem_tui.policy.checks.elsewhere import elsewhere
@@ -208,7 +208,7 @@ def limits_advised(
         if not (unit.properties and unit.properties.delegate)
         and elsewhere(UnitSituation(unit.name, unit, (), {}, None), snapshot) is None
     ]
-    own = {u.name: limit for u in units if isinstance(limit := limit_of(u), int)}
+    own = {u.name: limit for u in units if isinstance(limit := u.limit, int)}
     kept = _kept(snapshot, own)
     if budget(snapshot).verdict is Fits.KILLS:
         kept = {name: limit for name, limit in kept.items() if name not in own}

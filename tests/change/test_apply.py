@@ -460,6 +460,13 @@ def test_control_z_does_not_stop_it_with_the_lock_held(box: Box) -> None:
     assert signal.getsignal(signal.SIGTSTP) is handler
 
 
+def test_systemd_is_asked_twice_after_the_reload(box: Box) -> None:
+    """For what is to be set, and then once for all that the change has come to."""
+    count = Counter(lambda _: False, "")
+    assert breaking(box, count).apply(box.plan(*EDITS), force=True).well
+    assert count.calls[count.calls.index("reload") :].count("properties") == 2
+
+
 def test_in_a_thread_of_its_own(box: Box) -> None:
     outcomes: list[Outcome] = []
     made = box.plan(*EDITS)

@@ -114,11 +114,7 @@ def workers(after: After) -> list[Process]:
 def unreclaimable(case: UnitCase) -> int | None:
     """Return the bytes that a limit cannot push out to files: anon + shmem, else the RSS."""
     usage = case.known.unit.usage
-    if usage is None:
-        return None
-    if usage.memory.anon is None:
-        return usage.rss
-    return usage.memory.anon + (usage.memory.shmem or 0)
+    return usage.unreclaimable if usage else None
 
 
 def everyone(case: UnitCase) -> list[Process]:

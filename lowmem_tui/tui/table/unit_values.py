@@ -28,11 +28,8 @@ def adjust(unit: Unit) -> int | None:
 
 def limit(unit: Unit) -> Limit | None:
     """Return the kernel's memory.max, or what systemd would set if the unit ran."""
-    loaded = unit.properties.memory_max if unit.properties else None
-    if unit.usage is None:
-        # What does not run has no limit until systemd knows of one.
-        return INFINITY if loaded is None else loaded
-    return loaded if unit.usage.memory.max is None else unit.usage.memory.max
+    # What does not run has no limit until systemd knows of one.
+    return INFINITY if unit.usage is None and unit.limit is None else unit.limit
 
 
 def sort_limit(unit: Unit) -> int | None:
@@ -43,10 +40,7 @@ def sort_limit(unit: Unit) -> int | None:
 
 def held(unit: Unit) -> int | None:
     """Return what only swap can take from the unit: anon and shmem; RSS where that is not known."""
-    if unit.usage is None:
-        return None
-    memory = unit.usage.memory
-    return unit.usage.rss if memory.anon is None else memory.anon + (memory.shmem or 0)
+    return unit.usage.unreclaimable if unit.usage else None
 
 
 def used(unit: Unit) -> float | None:
