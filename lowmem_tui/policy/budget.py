@@ -236,33 +236,20 @@ def advise(
     whatever unit. ``whole`` are bytes that a unit (not the largest) is given even where the others
     and the rest for the largest become less by that.
     """
-    ram, floors, fixed = snapshot.host.mem_total, least or {}, kept or {}
-
-    def lowest(unit: Unit) -> int:
-        return max(above_high(unit), _up((whole or {}).get(unit.name, 0)))
-
+    ram, floors, fixed, wholes = snapshot.host.mem_total, least or {}, kept or {}, whole or {}
     units = _to_limit(snapshot, tiers, floors, fixed)
     if not units:
         return []
     room = ram - reserve(ram) - sum(fixed.values())
     first = _largest(snapshot, units, [name for name in fixed if name in tiers])
-    spare, left = _SPARE, float(room)
-    if first is not None:
-        spare = min(_SPARE, max(_LEAST_SPARE, room / max(1, sum(need(u) for u in units))))
-        # The floors are given whole where the largest keeps what it needs, and a third of the room.
-        left = room - max(spare * need(first), room / 3)
-    others = [u for u in units if u is not first]
-    share = _share([(spare * need(u), floors.get(u.name, 0)) for u in others], left)
-    # What does not run may need all of it.
-    others = [u for u in others if need(u) or share >= _ENOUGH]
-    given = {
-        u.name: max(lowest(u), _up(max(spare * need(u), share * floors.get(u.name, 0))))
-        for u in others
-    }
+    spare, left = _spare(units, first, room)
+    wanted = _wanted([u for u in units if u is not first], floors, spare, left)
+    others = [u for u in units if u.name in wanted]
+    given = {u.name: max(_lowest(u, wholes), wanted[u.name]) for u in others}
     made = []
     # Where the largest has a limit already, there is no rest to be given.
     if first is not None:
-        least_of = {u.name: max(lowest(u), _LEAST_SPARE * need(u)) for u in others}
+        least_of = {u.name: max(_lowest(u, wholes), _LEAST_SPARE * need(u)) for u in others}
         _trim(given, least_of, room - need(first))
         made.append(_rest(snapshot, first, room, given))
     full = first is None and sum(given.values()) > room
@@ -292,6 +279,33 @@ def _largest(snapshot: Snapshot, units: Sequence[Unit], fixed: Iterable[str]) ->
     """Return the unit that gets the rest of the room; None where one of a fixed limit is larger."""
     needed = [need(snapshot.units[name]) for name in fixed if name in snapshot.units]
     return None if max(needed, default=0) > need(units[0]) else units[0]
+
+
+def _lowest(unit: Unit, whole: Mapping[str, int]) -> int:
+    """Return the bytes that a unit is given in any case."""
+    return max(above_high(unit), _up(whole.get(unit.name, 0)))
+
+
+def _spare(units: Sequence[Unit], first: Unit | None, room: int) -> tuple[float, float]:
+    """Return how many times its need each gets, and the bytes that all but the first share."""
+    if first is None:
+        return _SPARE, float(room)
+    spare = min(_SPARE, max(_LEAST_SPARE, room / max(1, sum(need(u) for u in units))))
+    # The floors are given whole where the largest keeps what it needs, and a third of the room.
+    return spare, room - max(spare * need(first), room / 3)
+
+
+def _wanted(
+    others: Sequence[Unit], floors: Mapping[str, int], spare: float, left: float
+) -> dict[str, int]:
+    """Return the bytes that each but the largest is to have, by name."""
+    share = _share([(spare * need(u), floors.get(u.name, 0)) for u in others], left)
+    return {
+        u.name: _up(max(spare * need(u), share * floors.get(u.name, 0)))
+        for u in others
+        # What does not run may need all of it.
+        if need(u) or share >= _ENOUGH
+    }
 
 
 def _fitting(snapshot: Snapshot, made: Iterable[Advice], room: int) -> Iterator[Advice]:

@@ -149,19 +149,14 @@ class Rules:
         if named and not (oneshot or timer) and _is_certain(named):
             return _in_table(named.rule)
         program = self._program(unit)
-        daemon = program is not None and program.sort is Sort.DAEMON
-        ends = program is not None and program.sort is Sort.JOB
         if oneshot:
             return self._oneshot(unit, named, program)
-        if timer:
-            known = named and named.itself and named.rule.tier is not Tier.SHORT_LIVED
-            if not daemon and (ends or not known):
-                return _Judged(Tier.SHORT_LIVED, Kind.HELPER, f"started by {plain(timer)}")
-            if named and known:
-                return _in_table(named.rule)
-        if named and not daemon:
+        if timer and (judged := _timed(timer, named, program)):
+            return judged
+        sort = program.sort if program is not None else None
+        if named and sort is not Sort.DAEMON:
             return _in_table(named.rule)
-        if not (daemon or ends) and is_agent(unit.name.removesuffix(SERVICE)):
+        if sort not in {Sort.DAEMON, Sort.JOB} and is_agent(unit.name.removesuffix(SERVICE)):
             return _Judged(AGENT.tier, AGENT.kind, f"by its name {AGENT.reason}")
         return _runs(program) if program else None
 
@@ -199,6 +194,15 @@ def _timer(properties: UnitProperties | None) -> str:
         return ""
     timers = (t for t in properties.triggered_by if unit_type(t) is UnitType.TIMER)
     return next(timers, "")
+
+
+def _timed(timer: str, named: Found | None, program: Program | None) -> _Judged | None:
+    """Return what a service is that a timer starts; None where the timer tells nothing of it."""
+    sort = program.sort if program is not None else None
+    known = named and named.itself and named.rule.tier is not Tier.SHORT_LIVED
+    if sort is not Sort.DAEMON and (sort is Sort.JOB or not known):
+        return _Judged(Tier.SHORT_LIVED, Kind.HELPER, f"started by {plain(timer)}")
+    return _in_table(named.rule) if named and known else None
 
 
 def _is_certain(named: Found) -> bool:

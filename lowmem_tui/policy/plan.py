@@ -124,16 +124,8 @@ def plan(
     An edit that can never be carried out is refused and left out of the files; one that is only
     refused without force is in them. Never raises: what is wrong is a refusal.
     """
-    plans: list[_UnitPlan] = []
     refused: list[Notice] = []
-    for unit, (asked, wishes) in _by_unit(edits, situation, refused).items():
-        known = situation.units[asked]
-        properties = known.unit.properties
-        if properties is None:
-            continue
-        drops_only = all(value is None for value in wishes.values())
-        case = UnitCase(asked, known, properties, situation, drops_only, at_restart)
-        plans.append(_plan_unit(case, unit, wishes))
+    plans = list(_unit_plans(edits, situation, refused, at_restart=at_restart))
     afters = [_after(p, tiers or {}) for p in plans if p.case.properties.exists]
     return Plan(
         edits=tuple(edit for p in plans for edit in p.edits),
@@ -146,6 +138,19 @@ def plan(
         refusals=(*refused, *(refusal for p in plans for refusal in p.refusals)),
         at_restart=at_restart,
     )
+
+
+def _unit_plans(
+    edits: Iterable[Edit], situation: Situation, refused: list[Notice], *, at_restart: bool
+) -> Iterator[_UnitPlan]:
+    """Yield what the edits do to each unit; edits of unknown units are added to ``refused``."""
+    for unit, (asked, wishes) in _by_unit(edits, situation, refused).items():
+        known = situation.units[asked]
+        properties = known.unit.properties
+        if properties is not None:
+            drops_only = all(value is None for value in wishes.values())
+            case = UnitCase(asked, known, properties, situation, drops_only, at_restart)
+            yield _plan_unit(case, unit, wishes)
 
 
 def _after(made: _UnitPlan, tiers: Mapping[str, Tier | None]) -> After:
@@ -186,14 +191,18 @@ class _UnitPlan(NamedTuple):
     refusals: list[Notice]
 
 
-def _plan_unit(case: UnitCase, unit: str, wishes: dict[Key, str | None]) -> _UnitPlan:
+def _nothing_yet(case: UnitCase, unit: str, wishes: Mapping[Key, str | None]) -> _UnitPlan:
+    """Return the plan of a unit with what is said of the unit itself, and no change yet."""
+    edits = tuple(Edit(unit, key, value) for key, value in wishes.items())
     warnings = [n for check in preflight.UNIT_WARNINGS if (n := check(case))]
     refusals = [n for check in preflight.UNIT_REFUSALS if (n := check(case))]
-    made = _UnitPlan(
-        case, tuple(Edit(unit, k, v) for k, v in wishes.items()), None, [], warnings, refusals
-    )
+    return _UnitPlan(case, edits, None, [], warnings, refusals)
+
+
+def _plan_unit(case: UnitCase, unit: str, wishes: dict[Key, str | None]) -> _UnitPlan:
+    made = _nothing_yet(case, unit, wishes)
     section = section_of(unit)
-    if section is None or any(not refusal.forceable for refusal in refusals):
+    if section is None or any(not refusal.forceable for refusal in made.refusals):
         return made
 
     before = case.known.drop_in.text if case.known.drop_in else None

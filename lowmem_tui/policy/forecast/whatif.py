@@ -128,9 +128,11 @@ def _overtaken(
     name: str, was: Mapping[str, int], will: Mapping[str, int], told: set[frozenset[str]]
 ) -> Iterator[str]:
     """Say whom a unit changes places with, by the ranks now and then; each pair is told once."""
-    both = [u for u in will if u in was and u != name and frozenset((u, name)) not in told]
-    past = [u for u in both if was[u] < was[name] and will[u] > will[name]]
-    behind = [u for u in both if was[u] > was[name] and will[u] < will[name]]
+    fresh = [u for u in will if u in was and frozenset((u, name)) not in told]
+    # Negative: the other is killed before this one.
+    places = {u: (was[u] - was[name], will[u] - will[name]) for u in fresh}
+    past = [u for u, (now, then) in places.items() if now < 0 < then]
+    behind = [u for u, (now, then) in places.items() if then < 0 < now]
     told |= {frozenset((u, name)) for u in (*past, *behind)}
     if past:
         yield f"With this change {plain(name, 60)} dies before {_names(past)}."

@@ -178,14 +178,13 @@ def _finish(draft: Draft, boot: str, evidence: Evidence) -> Incident:
 def _ending(draft: Draft, boot: str, evidence: Evidence) -> Ending:
     this_boot = boot == evidence.boot
     runs = this_boot and draft.unit in evidence.running
-    unread = evidence.events_since is not None and draft.time < evidence.events_since
     if draft.back is not None:
         return Ending.BACK
     if draft.lived:
         return Ending.LIVED
     if not draft.unit:
         return Ending.UNKNOWN
-    if unread or not evidence.outcomes:
+    if not _told_of(draft, evidence):
         return _as_it_is(runs=runs, this_boot=this_boot)
     if draft.open:
         return _open_ending(draft, evidence, runs=runs, this_boot=this_boot)
@@ -199,6 +198,12 @@ def _ending(draft: Draft, boot: str, evidence: Evidence) -> Ending:
         return Ending.WAITING
     # Where the log itself ends, nobody knows what came then.
     return Ending.DEAD if this_boot else Ending.UNKNOWN
+
+
+def _told_of(draft: Draft, evidence: Evidence) -> bool:
+    """Tell whether systemd's words were read as far back as this."""
+    unread = evidence.events_since is not None and draft.time < evidence.events_since
+    return evidence.outcomes and not unread
 
 
 def _as_it_is(*, runs: bool, this_boot: bool) -> Ending:
