@@ -226,15 +226,20 @@ def variables(
                 # It may set any: what has been known so far is not known any more.
                 values, hidden, trouble = {}, {}, reason
     for word in _listed(files, unit, "UnsetEnvironment"):
-        name, equals, value = (word or "").partition("=")
-        if not equals or values.get(name) == value:
-            values.pop(name, None)
-            hidden.pop(name, None)
-            if trouble and not equals:
-                values[name] = ""
-        elif name not in values and (reason := hidden.get(name) or trouble):
-            hidden[name] = reason
+        _unset(word or "", values, hidden, trouble)
     return Variables(values, hidden, trouble)
+
+
+def _unset(word: str, values: dict[str, str], hidden: dict[str, str], trouble: str) -> None:
+    """Do what a word of ``UnsetEnvironment=`` says: a name, or an assignment."""
+    name, equals, value = word.partition("=")
+    if not equals or values.get(name) == value:
+        values.pop(name, None)
+        hidden.pop(name, None)
+        if trouble and not equals:
+            values[name] = ""
+    elif name not in values and (reason := hidden.get(name) or trouble):
+        hidden[name] = reason
 
 
 def _directories(files: Sequence[UnitFile], unit: str) -> tuple[dict[str, str], dict[str, str]]:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lowmem_tui.setup.steps import STEPS as DECLARED
+
 from .etc import etc
 from .screen import Screen
 
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 PATIENCE = 1500.0
 """Seconds: a swap file of 2 GB is written."""
 
-STEPS = 11
+STEPS = len(DECLARED)
 
 LIST = re.compile(r"^ *Guided set-up: (\d+ to do|nothing)", re.MULTILINE)
 

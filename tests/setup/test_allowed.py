@@ -16,6 +16,7 @@ from lowmem_tui.change.machine.files import EtcFiles
 from lowmem_tui.change.machine.guard import GuardedFiles, GuardedSystem
 from lowmem_tui.change.machine.system import LocalSystem, check
 from lowmem_tui.change.records.record import load
+from lowmem_tui.change.trials import script
 from lowmem_tui.demo.server import DemoServer
 from lowmem_tui.model.errors import InvalidValueError, LowmemError, PutBackError
 from lowmem_tui.model.plan import Action, ActionKind, FileChange, Phase, Plan
@@ -54,8 +55,9 @@ CHOSEN = {"tiers": {"cron.service": "0"}, "swap": {"file": "1G"}}
 def test_the_plan_of_a_step_is_allowed(box: Box, name: str) -> None:
     """By the list that a real server goes by; what is offered is taken, the unticked too."""
     step = box.step(name)
-    plan = step.plan(CHOSEN.get(name) or offered(step.look()))
-    assert plan.empty == (name == "box"), "the box has nothing to change"
+    look = step.look()
+    plan = step.plan(CHOSEN.get(name) or offered(look))
+    assert plan.empty == (name == "box" or bool(look.absent)), "the box has nothing to change"
     for file in plan.files:
         allowed().paths.parts(file.path)
     for action in plan.actions:
@@ -255,6 +257,19 @@ def test_an_interrupted_change_is_settled_without_the_steps(tmp_path: Path) -> N
     assert set(late) - set(early) <= {"lowmem_tui.setup.nginx", "lowmem_tui.setup.nginx.tested"}
     assert (tmp_path / foreign[1:]).read_text() == "old\n"
     assert [path for path in (*ours, *drop_ins) if (tmp_path / path[1:]).exists()] == []
+
+
+def test_a_trial_needs_no_declaration() -> None:
+    """It is of units alone: the script that reverts it, and what reads its record, need no step."""
+    made = interrupted_change([(dropin.path("a.service"), None, "x")])
+    drop_in = {"path": f"{RUN_PLACE}/a.service.d/{TRIAL_DROP_IN}", "before": None, "after": "x"}
+    trial = {"seconds": 60, "deadline": 61.0, "monotonic": 61.0, "files": [drop_in]}
+    made["trial"] = trial
+    record = load(json.dumps(made), Paths())
+    assert script.data(record) == "id 1\nfile a.service\n"
+    made["trial"] = {**trial, "files": [{**drop_in, "path": "/etc/nginx/nginx.conf"}]}
+    with pytest.raises(InvalidValueError, match="no trial's"):
+        load(json.dumps(made), allowed().paths)
 
 
 def test_a_record_of_a_path_that_no_step_declares_is_none(tmp_path: Path) -> None:

@@ -59,6 +59,11 @@ def full(bound: int, *, saves: bool) -> int:
     return (2 * bound if saves else bound) + OWN
 
 
+def bound_in_bytes(redis: Redis) -> int:
+    """Return the bytes that its data may come to, now or after its next start; 0 for no bound."""
+    return max(_size(redis.now("maxmemory")), _size(redis.starts_with("maxmemory")))
+
+
 def excess(redis: Redis, bound: int, ram: int, *, saves: bool) -> tuple[str, str] | None:
     """Return the code and the sentence where a bound is more than there is room for; or None."""
     name, holds, needs = plain(redis.name), format_size(bound), full(bound, saves=saves)
@@ -142,7 +147,7 @@ def needs(ground: Ground) -> dict[str, int]:
     """
     ram, found = ground.snapshot().host.mem_total, {}
     for redis in see(ground):
-        bound = max(_size(redis.now("maxmemory")), _size(redis.starts_with("maxmemory")))
+        bound = bound_in_bytes(redis)
         if not bound and not (made := proposed(redis, ram)).reason:
             bound = _size(made.value)
         if 0 < bound < ram:

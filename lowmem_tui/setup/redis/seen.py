@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 NAME = "zz-lowmem-tui-redis.conf"
 
+EVICTS = "allkeys-"
+"""What these policies begin with: they throw out any key, not only those with an expiry."""
+
 OPTIONS = ("maxmemory", "maxmemory-policy", "save", "appendonly")
 """The directives that are set, in the order in which they are: eviction before the bound."""
 
@@ -126,6 +129,11 @@ class Redis:
         """Tell whether it may throw out keys at its bound, now or after its next start."""
         policies = self.now("maxmemory-policy"), self.starts_with("maxmemory-policy")
         return any((policy or "").lower() != "noeviction" for policy in policies)
+
+    def evicts_any_key(self) -> bool:
+        """Tell whether it may throw out keys without an expiry, now or after its next start."""
+        policies = self.now("maxmemory-policy"), self.starts_with("maxmemory-policy")
+        return any((policy or "").lower().startswith(EVICTS) for policy in policies)
 
 
 def same(name: str, one: str | None, other: str) -> bool:

@@ -10,16 +10,14 @@ from lowmem_tui.model.setup import Finding, Severity
 from lowmem_tui.model.text import plain
 from lowmem_tui.setup import common
 from lowmem_tui.setup.redis.config import bytes_of
-from lowmem_tui.setup.redis.room import OFF, excess, full, persistence, proposed
+from lowmem_tui.setup.redis.room import OFF, bound_in_bytes, excess, full, persistence, proposed
+from lowmem_tui.setup.redis.seen import EVICTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from lowmem_tui.model.setup import Item
     from lowmem_tui.setup.redis.seen import Redis
-
-EVICTS = "allkeys-"
-"""What these policies begin with: they throw out any key, not only those with an expiry."""
 
 REFUSES = "noeviction"
 """The policy that throws nothing out: at the bound, writes are answered with an error."""
@@ -98,7 +96,6 @@ def facts(redis: Redis) -> Iterator[str]:
 
 def findings(redis: Redis, items: Sequence[Item], ram: int) -> Iterator[Finding]:
     """Yield what is wrong, and what of the items is not as it is proposed."""
-    name = plain(redis.name)
     mend = (
         "by hand, see `lowmem-tui setup --step redis`"
         if hindrance(redis)
@@ -109,25 +106,29 @@ def findings(redis: Redis, items: Sequence[Item], ram: int) -> Iterator[Finding]
             "redis-command-hidden",
             Severity.PROBLEM,
             redis.name,
-            f"{plain(redis.path)} repeats another ExecStart than {name} has by now: a newer one is "
-            "hidden.",
+            f"{plain(redis.path)} repeats another ExecStart than {plain(redis.name)} has by now: a "
+            "newer one is hidden.",
             mend,
         )
-    now, then = redis.now("maxmemory"), redis.starts_with("maxmemory")
-    unbounded = [value is not None and not bytes_of(value) for value in (now, then)]
-    if any(unbounded):
-        yield _unbounded(redis, "" if unbounded[0] else " after its next start", mend)
-    bound = max(bytes_of(now or "") or 0, bytes_of(then or "") or 0)
-    over = excess(redis, bound, ram, saves=persistence(redis) != OFF)
-    if over:
-        yield Finding(over[0], Severity.WARNING, redis.name, over[1], mend)
-    any_key = any((x or "").lower().startswith(EVICTS) for x in _policies(redis))
-    if bound and redis.queues.words and any_key:
+    about_bound = list(_of_bound(redis, ram, mend))
+    yield from about_bound
+    if bound_in_bytes(redis) and redis.queues.words and redis.evicts_any_key():
         yield _queue_evicts(redis, mend)
     told = {item.key for item in items} if redis.stale else set()
-    if over or any(unbounded):
+    if about_bound:
         told.add(f"{redis.name} maxmemory")
     yield from common.undone("redis", items, told)
+
+
+def _of_bound(redis: Redis, ram: int, mend: str) -> Iterator[Finding]:
+    """Yield that it has no bound, or one that there is no room for."""
+    values = redis.now("maxmemory"), redis.starts_with("maxmemory")
+    unbounded = [value is not None and not bytes_of(value) for value in values]
+    if any(unbounded):
+        yield _unbounded(redis, "" if unbounded[0] else " after its next start", mend)
+    saves = persistence(redis) != OFF
+    if over := excess(redis, bound_in_bytes(redis), ram, saves=saves):
+        yield Finding(over[0], Severity.WARNING, redis.name, over[1], mend)
 
 
 def _unbounded(redis: Redis, when: str, mend: str) -> Finding:

@@ -107,28 +107,12 @@ class SwapStep:
         """Return what makes a swap file of this size (0: none) of what there is."""
         if not size and not seen.is_ours:
             return (), ()
-        now = natural(seen.file) or 0
-        other = now not in {0, size}
-        actions = []
-        if seen.active and (other or not size):
-            actions.append(_run("active", "inactive", Phase.EARLY))
-        if other and size:
-            actions.append(_write(now, 0, Phase.EARLY))
-        if size and now != size:
-            actions.append(_write(0, size, Phase.EARLY))
         text = TEXT if size else None
         files = () if text == seen.text else (FileChange(PATH, seen.text, text),)
-        link, target = self._ground.system.get(ActionKind.LINK, LINK), PATH if size else ""
-        if link != target:
-            verb = "enable" if size else "disable"
-            actions.append(
-                Action(ActionKind.LINK, LINK, link, target, Phase.FILES, f"systemctl {verb} {UNIT}")
-            )
-        if now and not size:
-            actions.append(_write(now, 0, Phase.LATE))
-        if size and (other or not seen.active):
-            actions.append(_run("inactive", "active", Phase.LATE))
-        return files, tuple(actions)
+        link = self._ground.system.get(ActionKind.LINK, LINK)
+        if not size:
+            return files, tuple(_removed(seen, link))
+        return files, tuple(_made(seen, link, size))
 
     def _findings(self, seen: Seen, cannot: str) -> Iterator[Finding]:
         ram = format_size(seen.host.mem_total)
@@ -165,6 +149,38 @@ class SwapStep:
                 f"{plain(each.source, 80)} names {plain(each.what, 60)} as swap, and it is not on.",
                 each.remedy,
             )
+
+
+def _made(seen: Seen, link: str, size: int) -> Iterator[Action]:
+    """Yield what makes a swap file of this size, and has it on."""
+    now = natural(seen.file) or 0
+    other = now not in {0, size}
+    if other and seen.active:
+        yield _run("active", "inactive", Phase.EARLY)
+    if other:
+        yield _write(now, 0, Phase.EARLY)
+    if now != size:
+        yield _write(0, size, Phase.EARLY)
+    yield from _linked(link, PATH)
+    if other or not seen.active:
+        yield _run("inactive", "active", Phase.LATE)
+
+
+def _removed(seen: Seen, link: str) -> Iterator[Action]:
+    """Yield what switches our swap file off, and removes it."""
+    now = natural(seen.file) or 0
+    if seen.active:
+        yield _run("active", "inactive", Phase.EARLY)
+    yield from _linked(link, "")
+    if now:
+        yield _write(now, 0, Phase.LATE)
+
+
+def _linked(link: str, target: str) -> Iterator[Action]:
+    if link != target:
+        verb = "enable" if target else "disable"
+        words = f"systemctl {verb} {UNIT}"
+        yield Action(ActionKind.LINK, LINK, link, target, Phase.FILES, words)
 
 
 def _run(before: str, after: str, phase: Phase) -> Action:
