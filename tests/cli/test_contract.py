@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lowmem_tui.cli.arguments import joined
+from lowmem_tui.cli.demo import demo_backend
 from lowmem_tui.cli.exit import Exit
 from lowmem_tui.cli.main import parser, run_command
 from lowmem_tui.model.change import State
@@ -149,6 +150,17 @@ def test_each_key_of_the_json_is_named(
         text += section("plan --json")
     found = set(keys(document)) - {"schema"}
     assert {key for key in found if not re.search(rf'["`]{key}["`]', text)} == set()
+
+
+def test_the_guide_names_the_steps_as_the_screen_does() -> None:
+    page = (DOCS / "first-hour.md").read_text("utf-8")
+    named = re.findall(r"^\| \d+ \| ([^|]*) \|", section("The steps", page), re.MULTILINE)
+    backend = demo_backend(read_only=True)
+    try:
+        titles = [step.title.partition(":")[0] for step in backend.steps()]
+    finally:
+        backend.close()
+    assert [name.strip("` ") for name in named] == titles
 
 
 PAGES = [*DOCS.parent.glob("*.md"), *DOCS.glob("*.md")]
