@@ -192,7 +192,7 @@ class _UnitPlan(NamedTuple):
 
 
 def _nothing_yet(case: UnitCase, unit: str, wishes: Mapping[Key, str | None]) -> _UnitPlan:
-    """Return the plan of a unit with what is said of the unit itself, and no change yet."""
+    """Return the plan of a unit with what applies to the unit itself, and no change yet."""
     edits = tuple(Edit(unit, key, value) for key, value in wishes.items())
     warnings = [n for check in preflight.UNIT_WARNINGS if (n := check(case))]
     refusals = [n for check in preflight.UNIT_REFUSALS if (n := check(case))]

@@ -184,7 +184,7 @@ def _ending(draft: Draft, boot: str, evidence: Evidence) -> Ending:
         return Ending.LIVED
     if not draft.unit:
         return Ending.UNKNOWN
-    if not _told_of(draft, evidence):
+    if not _covered(draft, evidence):
         return _as_it_is(runs=runs, this_boot=this_boot)
     if draft.open:
         return _open_ending(draft, evidence, runs=runs, this_boot=this_boot)
@@ -200,8 +200,8 @@ def _ending(draft: Draft, boot: str, evidence: Evidence) -> Ending:
     return Ending.DEAD if this_boot else Ending.UNKNOWN
 
 
-def _told_of(draft: Draft, evidence: Evidence) -> bool:
-    """Tell whether systemd's words were read as far back as this."""
+def _covered(draft: Draft, evidence: Evidence) -> bool:
+    """Return whether systemd's messages were read as far back as this."""
     unread = evidence.events_since is not None and draft.time < evidence.events_since
     return evidence.outcomes and not unread
 
