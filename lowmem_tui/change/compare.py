@@ -6,12 +6,13 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from lowmem_tui.model.errors import InvalidValueError
-from lowmem_tui.model.settings import certain_default, parse_value, render_value, same
+from lowmem_tui.model.settings import Bound, certain_default, parse_value, render_value, same
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import CGROUP_FILES, MEMORY_KEYS, Key
 
 if TYPE_CHECKING:
-    from lowmem_tui.model.unit import Limit, UnitProperties, Value
+    from lowmem_tui.model.snapshot import Setting
+    from lowmem_tui.model.unit import UnitProperties, Value
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -112,11 +113,14 @@ def is_sshd(properties: UnitProperties) -> bool:
     return command[0].rpartition("/")[2] == "sshd"
 
 
-def capped(wanted: Value | None, effective: Limit | None, by: str | None) -> str:
-    """Say that a parent's limit is below a unit's own, or ""."""
+def capped(setting: Setting) -> str:
+    """Say that a parent's value bounds a unit's own, or ""."""
+    wanted, effective, by = setting.loaded, setting.effective, setting.capped_by
     if by is None or not isinstance(wanted, int) or not isinstance(effective, int):
         return ""
     if effective >= wanted:
         return ""
-    limit = render_value(Key.MEMORY_MAX, effective)
-    return f"{plain(by)} above it allows only {limit}: raise MemoryMax there, or move the unit."
+    key, least = setting.key, render_value(setting.key, effective)
+    if key.facts.bounded is Bound.PROTECTION:
+        return f"{plain(by)} above it protects only {least}: set {key} there, too."
+    return f"{plain(by)} above it allows only {least}: raise {key} there, or move the unit."

@@ -151,7 +151,7 @@ class SettingsReader:
         return (
             unread
             or not_in_kernel(key, properties, setting.kernel, self._machine.page_size)
-            or capped(setting.loaded, setting.effective, setting.capped_by)
+            or capped(setting)
         )
 
     def _chain(self, properties: UnitProperties) -> list[UnitFile]:

@@ -118,8 +118,8 @@ def _cause(effect: Effect, asked: str | None, setting: Setting, unit: UnitProper
         wanted = to_be_live(effect, setting.loaded)
         if not same(key, wanted, setting.kernel, PAGE):
             return not_in_kernel(key, unit, setting.kernel) or "The kernel did not take it."
-    if key is Key.MEMORY_MAX and effect.loaded is not None:
-        return capped(setting.loaded, setting.effective, setting.capped_by)
+    if effect.loaded is not None:
+        return capped(setting)
     return ""
 
 

@@ -95,6 +95,12 @@ OnCalendar=*:3/8
 [Service]
 OOMScoreAdjust=-200
 Restart=on-failure
+MemoryLow=16M
+### etc/system.slice.d/protect.conf
+# What the services' own MemoryLow= share.
+[Slice]
+MemoryLow=64M
+MemoryMin=32M
 ### etc/redis.service.d/override.conf
 # redis.service is another name of redis-server.service: this counts all the same.
 [Service]

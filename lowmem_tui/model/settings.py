@@ -172,6 +172,15 @@ EXECUTED = EVERY - {UnitType.SCOPE, UnitType.SLICE}
 """Types of units that start programs (systemd.exec(5))."""
 
 
+class Bound(StrEnum):
+    """How the values of the slices above bound a unit's own (cgroup-v2.rst)."""
+
+    LIMIT = "the lowest counts"
+    """memory.max: nobody gets more than a group above it has."""
+    PROTECTION = "each must grant it"
+    """memory.min, memory.low: what a group above does not protect is not protected."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """All that is known of a setting. What does not apply is None, and never left out."""
@@ -191,8 +200,8 @@ class Facts:
     """What it is where no file sets it…"""
     default_by: str | None
     """… unless this setting of system.conf says otherwise (systemd-system.conf(5))."""
-    bounded: bool
-    """Whether the value of every slice above bounds it, and the effective value is shown."""
+    bounded: Bound | None
+    """How the values of the slices above bound it; the effective value is shown then."""
     since: int
     """The first version of systemd that has it."""
 
@@ -220,7 +229,7 @@ class Key(StrEnum):
             at_start=True,
             default=0,
             default_by=None,
-            bounded=False,
+            bounded=None,
             since=0,
         ),
     )
@@ -235,7 +244,7 @@ class Key(StrEnum):
             at_start=False,
             default=INFINITY,
             default_by=None,
-            bounded=True,
+            bounded=Bound.LIMIT,
             since=231,
         ),
     )
@@ -251,7 +260,7 @@ class Key(StrEnum):
             at_start=False,
             default=INFINITY,
             default_by=None,
-            bounded=False,
+            bounded=None,
             since=231,
         ),
     )
@@ -266,8 +275,38 @@ class Key(StrEnum):
             at_start=False,
             default=INFINITY,
             default_by=None,
-            bounded=False,
+            bounded=None,
             since=232,
+        ),
+    )
+    MEMORY_LOW = (
+        "MemoryLow",
+        Facts(
+            property="MemoryLow",
+            kind=Bytes(zero=True),
+            types=EVERY,
+            file="memory.low",
+            order=34,
+            at_start=False,
+            default=0,
+            default_by=None,
+            bounded=Bound.PROTECTION,
+            since=231,
+        ),
+    )
+    MEMORY_MIN = (
+        "MemoryMin",
+        Facts(
+            property="MemoryMin",
+            kind=Bytes(zero=True),
+            types=EVERY,
+            file="memory.min",
+            order=36,
+            at_start=False,
+            default=0,
+            default_by=None,
+            bounded=Bound.PROTECTION,
+            since=240,
         ),
     )
     RESTART = (
@@ -291,7 +330,7 @@ class Key(StrEnum):
             at_start=False,
             default="no",
             default_by=None,
-            bounded=False,
+            bounded=None,
             since=0,
         ),
     )
@@ -306,7 +345,7 @@ class Key(StrEnum):
             at_start=False,
             default=100_000,
             default_by="DefaultRestartSec",
-            bounded=False,
+            bounded=None,
             since=0,
         ),
     )
@@ -322,7 +361,7 @@ class Key(StrEnum):
             at_start=True,
             default="stop",
             default_by="DefaultOOMPolicy",
-            bounded=False,
+            bounded=None,
             since=243,
         ),
     )

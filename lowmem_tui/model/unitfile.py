@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 MEMORY_LIMIT = "MemoryLimit"
 """The deprecated name of MemoryMax: it counts where no newer memory setting stands."""
 
-_UNIFIED = ("MemoryMin", "MemoryLow", "MemoryHigh", "MemoryMax", "MemorySwapMax")
-
 SECTIONS = {
     UnitType.SERVICE: "Service",
     UnitType.SCOPE: "Scope",
@@ -160,19 +158,17 @@ def winning(files: Sequence[UnitFile], section: str, key: Key) -> Winner | None:
     ``MemoryLimit=`` wins where no newer memory setting stands (until systemd 257).
     """
     last: dict[str, Winner] = {}
+    names = {key, MEMORY_LIMIT, *MEMORY_KEYS} if key is Key.MEMORY_MAX else {key}
     for file in files:
         for assignment in assignments(file.text or ""):
             name = assignment.key
-            if (
-                assignment.section == section
-                and (name == key or (key is Key.MEMORY_MAX and name in {MEMORY_LIMIT, *_UNIFIED}))
-                and accepted(name, assignment.value)
-            ):
+            if assignment.section == section and name in names and accepted(name, assignment.value):
                 last[name] = Winner(file.path, assignment)
-    if key in MEMORY_KEYS and not any(_limits(last.get(name)) for name in _UNIFIED):
+    if key is Key.MEMORY_MAX and not any(_counts(each, last.get(each)) for each in MEMORY_KEYS):
         return last.get(MEMORY_LIMIT) or last.get(key)
     return last.get(key)
 
 
-def _limits(winner: Winner | None) -> bool:
-    return winner is not None and winner.value not in {"", "infinity"}
+def _counts(key: Key, winner: Winner | None) -> bool:
+    """Tell whether a setting has another value than its default."""
+    return winner is not None and parse_value(key, winner.value, 1 << 30) != key.facts.default

@@ -32,12 +32,15 @@ TRIAL = 60
 
 def wanted(key: Key, loaded: Value | None) -> str:
     """Return a value of the setting's kind that it does not have."""
+    from lowmem_tui.model.amount import INFINITY
     from lowmem_tui.model.settings import Bytes, Score, Span, Word
 
     kind = key.facts.kind
     if isinstance(kind, Word):
         return next(word for word in kind.words if word != loaded)
-    return {Bytes: "700M", Score: "-150", Span: "7s"}[type(kind)]
+    if isinstance(kind, Bytes):
+        return "700M" if key.facts.default is INFINITY else "24M"
+    return {Score: "-150", Span: "7s"}[type(kind)]
 
 
 class Walk:
@@ -220,7 +223,7 @@ def listed(walk: Walk) -> None:
     assert one["loaded"] == walk.value
     assert one.get("kernel", walk.value) == walk.value
     assert ("kernel" in one) is (walk.key.facts.file is not None)
-    assert ("effective" in one) is walk.key.facts.bounded
+    assert ("effective" in one) is (walk.key.facts.bounded is not None)
 
 
 def tried(key: Key) -> None:
@@ -305,7 +308,7 @@ def row(key: Key) -> str:
         f"{default} (`{facts.default_by}`)" if facts.default_by else default,
         f"`{facts.file}`" if facts.file else "",
         effect_on_what_runs(facts),
-        "yes" if facts.bounded else "",
+        facts.bounded or "",
         str(facts.since or ""),
     )
     return f"| {' | '.join(cells)} |"
@@ -348,7 +351,7 @@ NOTHING = {
     "at_start": "False",
     "default": '""',
     "default_by": "None",
-    "bounded": "False",
+    "bounded": "None",
     "since": "0",
 }
 """What stands for a fact that is left out."""

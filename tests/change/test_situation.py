@@ -11,7 +11,7 @@ import pytest
 from lowmem_tui.change.compare import Declared, Machine, expected, near, not_loaded
 from lowmem_tui.change.situation import SettingsReader, situation
 from lowmem_tui.demo.server import DemoServer
-from lowmem_tui.model.settings import same
+from lowmem_tui.model.settings import CGROUP_FILES, render_value, same
 from lowmem_tui.model.snapshot import Setting, Snapshot
 from lowmem_tui.model.unit import INFINITY, Key
 from lowmem_tui.policy import dropin
@@ -103,6 +103,25 @@ def test_a_parent_caps(server: DemoServer) -> None:
     assert "system.slice above it allows only 100M" in found.differs
     free = setting(server, Key.MEMORY_MAX, "nginx.service")
     assert (free.effective, free.capped_by, free.differs) == (100 * MIB, "system.slice", "")
+
+
+@pytest.mark.parametrize("key", [Key.MEMORY_LOW, Key.MEMORY_MIN])
+def test_the_slices_grant_a_protection(server: DemoServer, key: Key) -> None:
+    path = dropin.path("cloudchat.service")
+    server.files.write(path, f"[Service]\n{key}=100M\n")
+    server.connect().reload()
+    group = "/system.slice/cloudchat.service"
+    server.kernel.set_limit(group, CGROUP_FILES[key], 100 * MIB)
+    for granted, effective, by in (
+        (10, 10, "system.slice"),
+        (200, 100, None),
+        (0, 0, "system.slice"),
+    ):
+        server.kernel.set_limit("/system.slice", CGROUP_FILES[key], granted * MIB)
+        found = setting(server, key, "cloudchat.service")
+        assert (found.effective, found.capped_by) == (effective * MIB, by)
+        told = f"protects only {render_value(key, found.effective)}: set {key} there, too"
+        assert (told in found.differs) is bool(by)
 
 
 def test_names(server: DemoServer) -> None:

@@ -13,6 +13,7 @@ from lowmem_tui.cli.backend import ServerBackend
 from lowmem_tui.cli.demo import serve
 from lowmem_tui.demo.server import DemoServer
 from lowmem_tui.model.errors import ManagerGoneError
+from lowmem_tui.model.settings import Key
 from lowmem_tui.model.usage import Memory, UnitUsage
 
 Capture = pytest.CaptureFixture[str]
@@ -23,13 +24,10 @@ UNIT = {
 }  # fmt: skip
 STALL = {"avg10", "avg60", "avg300"}
 SETTINGS = {
-    "MemoryMax": {"declared", "source", "loaded", "kernel", "effective"},
-    "MemoryHigh": {"declared", "source", "loaded", "kernel"},
-    "MemorySwapMax": {"declared", "source", "loaded", "kernel"},
-    "OOMScoreAdjust": {"declared", "source", "loaded", "kernel"},
-    "Restart": {"declared", "source", "loaded"},
-    "RestartSec": {"declared", "source", "loaded"},
-    "OOMPolicy": {"declared", "source", "loaded"},
+    str(key): {"declared", "source", "loaded"}
+    | ({"kernel"} if key.facts.file else set())
+    | ({"effective"} if key.facts.bounded else set())
+    for key in Key
 }
 
 

@@ -316,7 +316,7 @@ class TestKernel:
     def test_a_group_that_is_not_there(self, server: DemoServer) -> None:
         assert server.kernel.limit("/system.slice/nope.service", "memory.max") is None
         assert server.kernel.limit("/", "memory.max") is None
-        assert server.kernel.limit(REDIS_GROUP, "memory.low") is None
+        assert server.kernel.limit(REDIS_GROUP, "memory.none") is None
         with pytest.raises(FileNotFoundError):
             server.kernel.set_limit("/system.slice/nope.service", "memory.max", 1)
 

@@ -13,11 +13,10 @@ from lowmem_tui.host import reading, tasks
 from lowmem_tui.host.sampler import PERIOD, STRANGERS, WALK, ProcSampler
 from lowmem_tui.host.tasks import FARTHEST
 from lowmem_tui.model.errors import UnsupportedError
-from lowmem_tui.model.settings import CGROUP_FILES
+from lowmem_tui.model.settings import CGROUP_FILES, Key
 from lowmem_tui.model.unit import INFINITY
 from lowmem_tui.model.usage import Knobs, Memory, Process, UnitUsage
 from tests.bench.tree import MIB, Box, Mutator, events, make_tree
-from tests.built import memory_of
 from tests.host.conftest import Clock, make_sampler
 
 if TYPE_CHECKING:
@@ -64,7 +63,7 @@ def test_what_a_shortage_does_here(box: Box, sampler: ProcSampler) -> None:
 def test_memory_of_a_unit(box: Box, sampler: ProcSampler) -> None:
     box.add_group(REDIS, current=30 * MIB, swap=5 * MIB, memory_max=str(256 * MIB))
     memory = sampler.sample().units["redis.service"].memory
-    assert memory._replace(pressure=None) == memory_of(
+    assert memory._replace(pressure=None) == Memory(
         current=30 * MIB,
         anon=15 * MIB,
         file=10 * MIB,
@@ -72,9 +71,10 @@ def test_memory_of_a_unit(box: Box, sampler: ProcSampler) -> None:
         kernel=30 * MIB // 9,
         swap=5 * MIB,
         peak=31 * MIB,
-        max=256 * MIB,
-        high=INFINITY,
-        swap_max=INFINITY,
+        settings={
+            key: limit for key in CGROUP_FILES if not isinstance(limit := key.facts.default, str)
+        }
+        | {Key.MEMORY_MAX: 256 * MIB},
         oom_kills=0,
         oom_group=False,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -75,8 +76,9 @@ def test_what_the_kernel_does_not_do(
 
 
 def test_what_a_parent_allows_is_no_drift() -> None:
-    words = capped(60 * M, 50 * M, "x.slice")
-    setting = Setting(MAX, None, None, 60 * M, 60 * M, 50 * M, "x.slice", words)
+    setting = Setting(MAX, None, None, 60 * M, 60 * M, 50 * M, "x.slice")
+    setting = replace(setting, differs=capped(setting))
+    assert setting.differs
     assert list(not_in_force([role(NGINX, setting)], "")) == []
 
 

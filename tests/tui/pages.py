@@ -11,6 +11,7 @@ from textual.events import Key as Key_
 from textual.screen import Screen
 
 from lowmem_tui.cli.rules import load_rules
+from lowmem_tui.model.settings import Key
 from lowmem_tui.model.staged import Staged
 from lowmem_tui.tui.app import LowmemApp
 from lowmem_tui.tui.screens.edit import EditScreen
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from textual.pilot import Pilot
 
     from lowmem_tui.model.plan import Edit
-    from lowmem_tui.model.unit import Key
     from lowmem_tui.tui.session.session import Session
 
 
@@ -119,6 +119,12 @@ class Desk:
     async def tick(self) -> None:
         await self.app.look()
         await self.settle()
+
+
+def tabs(one: Key, other: Key) -> list[str]:
+    """Return the keys that lead from the field of a setting to that of another further down."""
+    order = list(Key)
+    return ["tab"] * (order.index(other) - order.index(one))
 
 
 @asynccontextmanager

@@ -8,7 +8,7 @@ from lowmem_tui.model.plan import Edit
 from lowmem_tui.model.unit import Key
 from lowmem_tui.policy import dropin
 from lowmem_tui.tui.screens.review import ReviewScreen
-from tests.tui.pages import Blank, unit_page
+from tests.tui.pages import Blank, tabs, unit_page
 from tests.tui.small import EVIL, REDIS, SSH, M, SmallServer, properties
 
 
@@ -213,7 +213,7 @@ async def test_there_is_no_review_of_nothing(server: SmallServer, name: str) -> 
 async def test_keys_that_arrive_at_once_find_their_fields(server: SmallServer) -> None:
     """A slow line brings Tab and what follows it in one piece."""
     async with unit_page(server) as desk:
-        desk.send("1", "tab", *"256M", "tab", "tab", "tab", *"no")
+        desk.send("1", "tab", *"256M", *tabs(Key.MEMORY_MAX, Key.RESTART), *"no")
         await desk.settle()
         assert desk.entry(Key.RESTART).value == "no"
         assert desk.entry(Key.MEMORY_MAX).value == "256M"
@@ -418,7 +418,7 @@ async def test_it_fits_any_size(server: SmallServer, size: tuple[int, int]) -> N
         assert size[1] < 12 or desk.unit.can_view_entire(entry)
         for prose in desk.unit.query("Prose"):
             assert prose.region.right <= size[0]
-        await desk.press("tab", "tab", "tab", "tab", "tab")
+        await desk.press(*tabs(Key.MEMORY_MAX, Key.OOM_POLICY))
         assert size[1] < 12 or desk.unit.can_view_entire(desk.entry(Key.OOM_POLICY))
         await desk.pilot.resize_terminal(60, 20)
         assert desk.staged == {Key.MEMORY_MAX: "256M"}

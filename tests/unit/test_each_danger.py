@@ -17,6 +17,7 @@ from lowmem_tui.policy.plan import parse_set, plan
 from .servers import M, known, process, properties, situation, snapshot, unit, usage
 from .test_plan_warnings import HOG, NEXT, SMALL, S, guide, serving
 from .test_preflight import holding
+from .test_protections import server as protected
 
 FATAL, FORCEABLE, WARNING = "fatal", "forceable", "warning"
 
@@ -241,6 +242,31 @@ DANGERS = {
         situation(known(unit("a.service", delegate=True))),
         "a:MemoryMax=256M",
         *("delegated", WARNING, "control groups of its own", "Limit what is in them instead"),
+    ),
+    "MemoryLow that no slice grants": Danger(
+        protected(Key.MEMORY_LOW),
+        "a:MemoryLow=20M",
+        *(
+            "protection-not-granted",
+            WARNING,
+            "grants none of MemoryLow=20M",
+            "Set MemoryLow on system.slice",
+        ),
+    ),
+    "MemoryLow of two, more than their slice's": Danger(
+        protected(Key.MEMORY_LOW, s=30, b=20),
+        "a:MemoryLow=20M",
+        *("protection-shared", WARNING, "each gets a part", "Raise it there, or lower theirs"),
+    ),
+    "MemoryMin of more than RAM": Danger(
+        protected(Key.MEMORY_MIN),
+        "system.slice:MemoryMin=700M",
+        *(
+            "protections-over-ram",
+            WARNING,
+            "kills instead of reclaiming",
+            "640M of MemoryMin",
+        ),
     ),
     **{
         f"MemoryMax of {name}": needed(f"{name}.service")

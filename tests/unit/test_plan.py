@@ -15,6 +15,7 @@ from lowmem_tui.model.snapshot import Setting, Unit, UnitFile, UnitSituation
 from lowmem_tui.model.unit import INFINITY, Key
 from lowmem_tui.policy.dropin import ours, path, render, with_file
 from lowmem_tui.policy.plan import parse_set, plan
+from tests.built import LOADED
 
 from .servers import known, process, properties, situation, unit
 
@@ -264,15 +265,7 @@ def test_a_plan_is_plain_data(edits: list[Edit]) -> None:
     json.dumps(asdict(plan(edits, situation(*everything()))), default=str)
 
 
-FIELDS = {
-    SCORE: "oom_score_adjust",
-    MAX: "memory_max",
-    HIGH: "memory_high",
-    Key.MEMORY_SWAP_MAX: "memory_swap_max",
-    RESTART: "restart",
-    SEC: "restart_usec",
-    POLICY: "oom_policy",
-}
+FIELDS = {key: name for name, key in LOADED.items()}
 
 
 @given(EDITS)

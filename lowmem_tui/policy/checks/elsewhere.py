@@ -12,7 +12,7 @@ from lowmem_tui.model.amount import format_size
 from lowmem_tui.model.plan import Notice
 from lowmem_tui.model.settings import render_value
 from lowmem_tui.model.text import plain
-from lowmem_tui.model.unit import MEMORY_KEYS, Key, UnitType, unit_type
+from lowmem_tui.model.unit import CGROUP_FILES, MEMORY_KEYS, Key, UnitType, unit_type
 from lowmem_tui.model.unitfile import assignments
 from lowmem_tui.policy.checks.launchers import SNAP, Launch, Place, daemon, launch
 from lowmem_tui.policy.checks.preflight import CONSOLES, LOGINS, stem
@@ -173,7 +173,7 @@ def _seen(place: Place, children: dict[str, int], snapshot: Snapshot) -> tuple[s
 
 def notice(after: After) -> Notice | None:
     """Warn of a limit or a score that does not reach what the unit starts."""
-    key = next((key for key in (*_LIMITS, Key.OOM_SCORE_ADJUST) if _counts(after, key)), None)
+    key = next((key for key in (*CGROUP_FILES, Key.OOM_SCORE_ADJUST) if _counts(after, key)), None)
     if key is None:
         return None
     snapshot = after.case.situation.snapshot
@@ -221,7 +221,7 @@ def delegated(after: After) -> Notice | None:
 
 def listener(after: After) -> Notice | None:
     """Warn of a limit or a score on a socket, as if it held what answers there."""
-    key = next((key for key in (*_LIMITS, Key.OOM_SCORE_ADJUST) if _counts(after, key)), None)
+    key = next((key for key in (*CGROUP_FILES, Key.OOM_SCORE_ADJUST) if _counts(after, key)), None)
     if key is None or unit_type(after.name) is not UnitType.SOCKET:
         return None
     value = after.will(key)
@@ -237,15 +237,11 @@ def listener(after: After) -> Notice | None:
 
 CHECKS = (notice, delegated, listener)
 
-_LIMITS = (Key.MEMORY_MAX, Key.MEMORY_HIGH, Key.MEMORY_SWAP_MAX)
-
 
 def _counts(after: After, key: Key) -> bool:
     """Tell whether a setting changes to something that holds or marks what runs."""
     value = after.changed.get(key)
-    if key is Key.OOM_SCORE_ADJUST:
-        return isinstance(value, int) and value != 0
-    return isinstance(value, int)
+    return value is not None and value != key.facts.default
 
 
 def _better(found: Elsewhere, key: Key) -> str:

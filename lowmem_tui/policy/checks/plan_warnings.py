@@ -10,7 +10,7 @@ from lowmem_tui.model.plan import Notice
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import Key, Tier, Unlimited
 from lowmem_tui.policy import budget
-from lowmem_tui.policy.checks import elsewhere, restart_warnings
+from lowmem_tui.policy.checks import elsewhere, protections, restart_warnings
 from lowmem_tui.policy.checks.cases import After, goes_into_swap, swap_left, unreclaimable, workers
 from lowmem_tui.policy.classify import LARGE
 from lowmem_tui.policy.forecast.oom import kill_order
@@ -302,3 +302,4 @@ def warnings(situation: Situation, afters: Sequence[After]) -> Iterator[Notice]:
     for server_check in SERVER_CHECKS:
         if notice := server_check(situation, afters):
             yield notice
+    yield from protections.warnings(situation, afters)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from lowmem_tui.model.amount import format_size, render_limit
 from lowmem_tui.model.cgroup import ROOT_SLICE
 from lowmem_tui.model.plan import Notice
+from lowmem_tui.model.settings import Bytes
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import Key, UnitType, is_template, is_unit_name, unit_type
 from lowmem_tui.model.unitfile import section_of
@@ -239,7 +240,7 @@ def _oneshot(case: EditCase) -> Notice | None:
 
 
 def _forgotten_suffix(case: EditCase) -> Notice | None:
-    if case.limit is None or case.limit >= LEAST_LIMIT or case.key is Key.MEMORY_SWAP_MAX:
+    if case.limit is None or case.limit >= LEAST_LIMIT or _takes_zero(case.key):
         return None
     text = render_limit(case.limit)
     size = "1 byte" if case.limit == 1 else f"{case.limit} bytes"
@@ -249,6 +250,10 @@ def _forgotten_suffix(case: EditCase) -> Notice | None:
         f"write {text.rstrip('K')}M if megabytes are meant.",
         forceable=True,
     )
+
+
+def _takes_zero(key: Key) -> bool:
+    return isinstance(kind := key.facts.kind, Bytes) and kind.zero
 
 
 def _needed(case: EditCase) -> Notice | None:

@@ -43,7 +43,7 @@ def _counts(setting: Setting) -> bool:
     """Tell whether it is a difference that somebody made, and that can be mended."""
     if not setting.differs:
         return False
-    if setting.differs == capped(setting.loaded, setting.effective, setting.capped_by):
+    if setting.differs == capped(setting):
         return False
     # Some protect themselves, as sshd does.
     own = isinstance(setting.kernel, int) and setting.kernel <= UNTOUCHABLE

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from lowmem_tui.model.amount import UNKNOWN, format_limit, format_size, format_time_span
-from lowmem_tui.model.settings import render_value
+from lowmem_tui.model.settings import Bound, render_value
 from lowmem_tui.model.text import plain
-from lowmem_tui.model.unit import MEMORY_KEYS, Key
+from lowmem_tui.model.unit import CGROUP_FILES, MEMORY_KEYS, Key
 from lowmem_tui.policy.setting_advice import TIER_NAMES
 from lowmem_tui.tui.session.memory_history import SPAN
 from lowmem_tui.tui.terminal.palette import BAD
@@ -163,8 +163,11 @@ def _parts(usage: UnitUsage) -> Iterator[str]:
 
 
 def _limits(m: Memory) -> Iterator[str]:
-    for name, limit in (("max", m.max), ("high", m.high), ("swap max", m.swap_max)):
-        yield f"{name} {format_limit(limit)}"
+    for key, file in CGROUP_FILES.items():
+        limit = m.settings.get(key)
+        if key.facts.bounded is Bound.PROTECTION and limit in {0, None}:
+            continue
+        yield f"{file.removeprefix('memory.').replace('.', ' ')} {format_limit(limit)}"
     if m.oom_group:
         yield "killed as one group"
 
@@ -221,7 +224,8 @@ def settings(values: Mapping[Key, Setting], width: int) -> Iterator[Text]:
             yield Text(f"   ! {', '.join(what)}: {plain(s.differs)}", style="bold")
         if s.capped_by:
             cap = format_limit(s.effective)
-            yield Text(f"   ! {plain(s.capped_by)} caps it at {cap}", style="bold")
+            bounds = "protects only" if key.facts.bounded is Bound.PROTECTION else "caps it at"
+            yield Text(f"   ! {plain(s.capped_by)} {bounds} {cap}", style="bold")
 
 
 def _strange(setting: Setting) -> bool:
