@@ -16,6 +16,7 @@ from lowmem_tui.cli.dialogue import review
 from lowmem_tui.cli.dialogue.console import LONGEST
 from lowmem_tui.cli.dialogue.jobs import JOBS, Job
 from lowmem_tui.cli.exit import Exit
+from lowmem_tui.model import language
 from lowmem_tui.model.change import State
 from lowmem_tui.model.setup import Progress
 from tests.cli.talk import DROP_IN, REDIS, Talk
@@ -367,3 +368,23 @@ def test_every_sentence_is_one_template(module: Path) -> None:
                 if isinstance(arg, ast.JoinedStr | ast.BinOp)
             ]
     assert glued == []
+
+
+class Reversed:
+    """A catalog that turns nothing but the words of a template round."""
+
+    def gettext(self, message: str) -> str:
+        return " ".join(reversed(message.split(" ")))
+
+    def ngettext(self, one: str, many: str, count: int) -> str:
+        return self.gettext(one if count == 1 else many)
+
+
+def test_a_sentence_is_in_the_operators_language(talk: Talk) -> None:
+    language.use("xx", Reversed())
+    try:
+        said = talk.hold(*EDIT, "staged", "0", "q", "yes")
+    finally:
+        language.use(language.ENGLISH, None)
+    assert f"yet. written is Nothing 300M. be to is {REDIS} of MemoryMax Staged:" in said
+    assert "staged. is edit 1" in said

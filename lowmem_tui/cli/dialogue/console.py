@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lowmem_tui.cli.output import shown
+from lowmem_tui.model import language
+from lowmem_tui.model.message import Message, Value, as_value
 from lowmem_tui.model.text import plain
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import BinaryIO, TextIO
 
 PROMPT = "> "
@@ -39,17 +42,13 @@ class Console:
     def say(self, sentence: str, /, **values: object) -> None:
         """Print a sentence: one template, into which values are put that others may have written.
 
-        On a terminal it is wrapped between words.
+        It is in the operator's language, and on a terminal wrapped between words.
         """
-        safe = {
-            name: plain(value, WIDEST) if isinstance(value, str) else value
-            for name, value in values.items()
-        }
-        self._print(shown(plain(sentence.format_map(safe)), self._target))
+        self._put(Message(sentence, _named(values)))
 
     def say_count(self, one: str, many: str, count: int, /, **values: object) -> None:
         """Print the sentence for one thing, or that for any other number of them."""
-        self.say(one if count == 1 else many, count=count, **values)
+        self._put(Message(one, _named({"n": count, "count": count, **values}), many))
 
     def show(self, text: str) -> None:
         """Print a line as it stands, of a file or of another text that was made elsewhere."""
@@ -98,5 +97,21 @@ class Console:
         except OSError as error:
             raise (HungUp if self._typed else EndOfInput) from error
 
+    def _put(self, words: Message) -> None:
+        self._print(shown(language.say(words), self._target))
+
     def _print(self, text: str) -> None:
         self._target.write(f"{text}\n")
+
+
+def _named(values: Mapping[str, object]) -> tuple[tuple[str, Value], ...]:
+    """Return values as a message has them; what is neither text nor a number becomes text."""
+    return tuple(
+        (
+            name,
+            as_value(value)
+            if isinstance(value, int | Message | Value)
+            else as_value(plain(str(value), WIDEST)),
+        )
+        for name, value in values.items()
+    )

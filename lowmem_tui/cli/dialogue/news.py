@@ -38,10 +38,10 @@ def now(d: Dialogue) -> None:
     spoke = since(d)
     if (trial := d.trial.running) is not None:
         d.console.say(
-            "Change {id} is on trial for {seconds:.0f} more seconds: confirm keeps it, undo rolls "
+            "Change {id} is on trial for {seconds} more seconds: confirm keeps it, undo rolls "
             "it back.",
             id=trial.id,
-            seconds=trial.left,
+            seconds=round(trial.left),
         )
     elif not spoke:
         d.console.say("Nothing has changed.")
@@ -54,11 +54,11 @@ def now(d: Dialogue) -> None:
 def began(d: Dialogue, trial: Trial) -> None:
     """Say until when a trial runs, and what ends it."""
     d.console.say(
-        "Change {id} is on trial. It reverts automatically at {time}, in {seconds:.0f} seconds, "
+        "Change {id} is on trial. It reverts automatically at {time}, in {seconds} seconds, "
         "unless it is confirmed: also if this program ends or the connection is lost.",
         id=trial.id,
         time=time.strftime("%H:%M:%S", time.localtime(trial.deadline)),
-        seconds=trial.left,
+        seconds=round(trial.left),
     )
     d.console.say("confirm keeps it, undo rolls it back now, Enter says how long it has yet.")
 

@@ -176,7 +176,9 @@ def _farewell(backend: ServerBackend) -> None:
     """Say what goes on without us; the demo server ends here, and its trial with it."""
     trial = None if backend.demo else backend.trial()
     if trial is not None:
-        output.talk(
-            f"A trial runs for {trial.left:.0f} more seconds: `{sudo.command()} confirm` keeps it, "
-            "else it reverts automatically."
+        Console(sys.stdin.buffer, sys.stderr).say(
+            "A trial runs for {seconds} more seconds: `{program} confirm` keeps it, else it "
+            "reverts automatically.",
+            seconds=round(trial.left),
+            program=sudo.command(),
         )
