@@ -47,16 +47,16 @@ def serve(server: DemoServer, *, read_only: bool = False) -> ServerBackend:
             return UPTIME + server.advance()
 
     def tools() -> tuple[Files, Kernel]:
-        from lowmem_tui.change.machine.guard import GuardedFiles
+        from lowmem_tui.change.machine.guarded_files import GuardedFiles
         from lowmem_tui.setup.steps import allowed
 
         return GuardedFiles(server.files, allowed().paths), server.kernel
 
     def system() -> System:
-        from lowmem_tui.change.machine.guard import GuardedSystem
+        from lowmem_tui.change.machine.guarded_system import GuardedSystem
         from lowmem_tui.setup.steps import allowed
 
-        return GuardedSystem(server.system, allowed())
+        return GuardedSystem(server.system, allowed(), server.inspector)
 
     records = Records(
         store=lambda: server.store,

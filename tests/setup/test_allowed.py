@@ -13,12 +13,13 @@ import pytest
 
 from lowmem_tui.change.machine.allowed import RUN_PLACE, TRIAL_DROP_IN, Allowed, Paths
 from lowmem_tui.change.machine.files import EtcFiles
-from lowmem_tui.change.machine.guard import GuardedFiles, GuardedSystem
+from lowmem_tui.change.machine.guarded_files import GuardedFiles
+from lowmem_tui.change.machine.guarded_system import GuardedSystem
 from lowmem_tui.change.machine.system import LocalSystem, check
 from lowmem_tui.change.records.record import load
 from lowmem_tui.change.trials import script
 from lowmem_tui.demo.server import DemoServer
-from lowmem_tui.model.errors import InvalidValueError, LowmemError, PutBackError
+from lowmem_tui.model.errors import InvalidValueError, LowmemError, PutBackError, RefusedError
 from lowmem_tui.model.plan import Action, ActionKind, FileChange, Phase, Plan
 from lowmem_tui.policy import dropin
 from lowmem_tui.setup.nginx import tested
@@ -135,13 +136,17 @@ WRONG = (
 )
 
 
+def demo_system(server: DemoServer) -> GuardedSystem:
+    return GuardedSystem(server.system, allowed(), server.inspector)
+
+
 @pytest.mark.parametrize("demo", [False, True], ids=["real", "demo"])
 @pytest.mark.parametrize(("kind", "what", "error"), WRONG)
 def test_what_nobody_declared_is_not_done(
     demo: bool, kind: ActionKind, what: str, error: type[Exception], tmp_path: Path
 ) -> None:
     real = LocalSystem(str(tmp_path), allowed())
-    system: System = GuardedSystem(DemoServer().system, allowed()) if demo else real
+    system: System = demo_system(DemoServer()) if demo else real
     with pytest.raises(error):
         system.get(kind, what)
     with pytest.raises(error):
@@ -174,6 +179,38 @@ def test_the_demo_refuses_a_change_that_a_real_server_would(box: Box) -> None:
         box.backend.apply(Plan((), (), (), (), (), (sysctl,)))
     assert box.files() == before
     assert box.backend.history() == []
+
+
+def test_the_demo_s_disk_is_not_filled_with_a_swap_file(box: Box) -> None:
+    system = demo_system(box.server)
+    with pytest.raises(RefusedError, match="does not fit"):
+        system.put(ActionKind.SWAP_FILE, "/swapfile", str(9 << 30), lambda: None)
+    system.put(ActionKind.SWAP_FILE, "/swapfile", str(64 << 20), lambda: None)
+    with pytest.raises(RefusedError, match="is there already"):
+        system.put(ActionKind.SWAP_FILE, "/swapfile", str(128 << 20), lambda: None)
+    system.put(ActionKind.SWAP_FILE, "/swapfile", "", lambda: None)
+    assert system.get(ActionKind.SWAP_FILE, "/swapfile") == ""
+
+
+COMMAND = """
+import contextlib, io, sys
+from lowmem_tui.cli.main import run_command
+with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+    assert run_command([sys.argv[1], "--demo"]) == 0
+print(*(m for m in sys.modules if m.startswith(("lowmem_tui.setup", "lowmem_tui.change.machine"))))
+"""
+
+READS = {"lowmem_tui.change.machine", "lowmem_tui.change.machine.guarded_files"}
+LIST = {"lowmem_tui.setup", "lowmem_tui.setup.steps", "lowmem_tui.change.machine.allowed"}
+
+
+@pytest.mark.parametrize(("command", "most"), [("list", LIST | READS), ("triage", set[str]())])
+def test_a_command_that_only_looks_loads_no_step(command: str, most: set[str]) -> None:
+    done = subprocess.run(
+        (sys.executable, "-c", COMMAND, command),
+        capture_output=True, text=True, check=True, cwd=TREE,
+    )  # fmt: skip
+    assert set(done.stdout.splitlines()[-1].split()) <= most
 
 
 # What a change was interrupted in is settled without the steps.

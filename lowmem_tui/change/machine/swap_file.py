@@ -176,7 +176,11 @@ def _fits(path: str, size: int) -> None:
     disk = os.statvfs(folder)
     if disk.f_flag & os.ST_RDONLY:
         raise OSError(errno.EROFS, os.strerror(errno.EROFS), folder)
-    free = disk.f_bavail * disk.f_frsize
+    check_fits(size, disk.f_bavail * disk.f_frsize)
+
+
+def check_fits(size: int, free: int) -> None:
+    """Raise RefusedError if a swap file of so many bytes leaves too little of what is free."""
     if free < size + MARGIN:
         raise RefusedError(
             f"A swap file of {format_size(size)} does not fit: the disk has {format_size(free)} "

@@ -1,19 +1,13 @@
-"""A machine behind the same checks as a real one: what may not be changed there is refused."""
+"""Files behind the checks of a real machine: what may not be written there is refused."""
 
 from __future__ import annotations
 
 import errno
 from typing import TYPE_CHECKING
 
-from lowmem_tui.change.machine.system import check
-
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from lowmem_tui.change.machine.allowed import Allowed, Paths
-    from lowmem_tui.model.plan import ActionKind
-    from lowmem_tui.model.ports import Files, System
-    from lowmem_tui.model.setup import Progress
+    from lowmem_tui.change.machine.allowed import Paths
+    from lowmem_tui.model.ports import Files
 
 
 class GuardedFiles:
@@ -67,25 +61,3 @@ class GuardedFiles:
         if (text := self._files.read(path)) is None:
             raise FileNotFoundError(errno.ENOENT, "No such file or directory", path)
         return text
-
-
-class GuardedSystem:
-    """``System`` that changes what ``LocalSystem`` would change, and nothing else."""
-
-    def __init__(self, system: System, allowed: Allowed) -> None:
-        self._system, self._allowed = system, allowed
-
-    @property
-    def progress(self) -> Progress | None:
-        """See ``System``."""
-        return self._system.progress
-
-    def get(self, kind: ActionKind, what: str) -> str:
-        """See ``System``."""
-        check(kind, what, self._allowed)
-        return self._system.get(kind, what)
-
-    def put(self, kind: ActionKind, what: str, value: str, stop: Callable[[], None]) -> None:
-        """See ``System``."""
-        check(kind, what, self._allowed)
-        self._system.put(kind, what, value, stop)
