@@ -233,7 +233,7 @@ class LowmemApp(App[int]):
 
     def _leave(self) -> None:
         trials, under_way = self.session.trials, self.session.under_way
-        waits = under_way.untold
+        waits = under_way.unsettled
         waiting = set(trials.waiting(self.session.staged)) - set(under_way.edits)
         if not waiting and not trials.ours and not waits:
             self.exit(0)
@@ -245,7 +245,7 @@ class LowmemApp(App[int]):
             return
 
         def answered(leave: bool | None) -> None:
-            if leave and waits and not under_way.untold:
+            if leave and waits and not under_way.unsettled:
                 self._leave()  # it has ended meanwhile: the question is another
             elif leave:
                 self.exit(0)

@@ -240,7 +240,7 @@ async def test_what_is_proposed_is_seen_however_much_was_found() -> None:
     async with set_up(SmallStep("much", "Much", "More.", found), only=("much",)) as (front, _, _):
         await front.press("enter")
         assert any("PROPOSED: 1 TO DO" in line for line in lines(front))
-        assert page(front).page.in_sight
+        assert page(front).page.cursor_visible
 
 
 async def test_a_step_says_all_and_the_chosen_item_why() -> None:

@@ -511,7 +511,7 @@ async def test_leaving_asks_as_long_as_the_screen_has_not_shown_what_a_change_di
         front.session.under_way.begin(ended_now, (EDIT,))
         await front.press("f10")
         assert "A change is being made. Quit when it has ended?" in asked(front)
-        front.session.under_way.told()
+        front.session.under_way.settled()
         await front.press("y")
         assert "Quit and forget 1 staged edit?" in asked(front)
 

@@ -24,7 +24,7 @@ from lowmem_tui.tui.text.unit_page import heading
 from lowmem_tui.tui.widgets.keybar import Key
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from lowmem_tui.model.change import Change
     from lowmem_tui.model.plan import Outcome
@@ -60,7 +60,7 @@ class ChangeScreen(Sheet):
         Binding("escape,q", "back", "Back"),
         Binding("enter", "leave", "Back", show=False),
     ]
-    ALLOWED: ClassVar[Mapping[str, Container[Enum]]] = {
+    ALLOWED: ClassVar[Mapping[str, Collection[Enum]]] = {
         "undo": {Stage.SHOWN},
         "yes": {Stage.ASKING},
         "no": {Stage.ASKING},
@@ -137,7 +137,7 @@ class ChangeScreen(Sheet):
             return
         session.follow_files((file.path, file.before) for file in self._files or ())
         if self.change.state is State.TRIAL:
-            session.trials.told = number
+            session.trials.reported = number
             await trial_watch.ask(session)
         self._enter(Stage.DONE)
 

@@ -41,7 +41,7 @@ ON_TRIAL = "What is on trial is in force, so all of this is with it."
 
 
 class ForecastScreen(Sheet):
-    """The kill order, lived along: it is made anew at each look, as long as it is in front."""
+    """The kill order; computed again with each snapshot, as long as it is in front."""
 
     HELP: ClassVar[str] = "In who dies next (F7)"
     BINDINGS: ClassVar[list[BindingType]] = [

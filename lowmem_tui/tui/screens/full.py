@@ -45,7 +45,7 @@ class FullScreen(Screen[None]):
     def follow_trial(self) -> None:
         """Show the trial's line, or take it away."""
         if self._trial is None:
-            if not self.session.trials.in_sight:
+            if not self.session.trials.visible:
                 return
             from lowmem_tui.tui.widgets.trial_line import TrialLine
 

@@ -46,10 +46,10 @@ class HistoryScreen(FullScreen):
         """Lay it out."""
         self._head = Prose(self.session.glyphs, self._paint_head)
         self._list = ChangeList(self.session)
-        self._said = Prose(self.session.glyphs, self._paint_said)
+        self._answer = Prose(self.session.glyphs, self._paint_answer)
         yield self._head
         yield self._list
-        yield self._said
+        yield self._answer
         yield KeyBar(self.session.palette, [*keys_of(self.BINDINGS), HELP], drop=("r", "f1"))
 
     def on_screen_resume(self) -> None:
@@ -83,7 +83,7 @@ class HistoryScreen(FullScreen):
         self._changes = changes
         self._list.update(changes)
         self._head.repaint()
-        self._said.repaint()
+        self._answer.repaint()
 
     # Keys
 
@@ -113,7 +113,7 @@ class HistoryScreen(FullScreen):
 
     def _say(self, words: str) -> None:
         self._words = words
-        self._said.repaint()
+        self._answer.repaint()
 
     # What is shown
 
@@ -125,7 +125,7 @@ class HistoryScreen(FullScreen):
             title = "History: 1 change" if count == 1 else f"History: {count} changes"
         return [self.title_bar(title, width)]
 
-    def _paint_said(self, _: int) -> list[Text]:
+    def _paint_answer(self, _: int) -> list[Text]:
         if self._words:
             return [Text(f" {plain(self._words, 2000)}", style="bold")]
         if self._changes is not None and not self._changes:

@@ -58,7 +58,7 @@ class IncidentScreen(Sheet):
         try:
             self._report = await self.session.run_aside(find)
         except LowmemError as error:
-            self.said = str(error)
+            self.answer = str(error)
         self._reading = False
         self.repaint()
 

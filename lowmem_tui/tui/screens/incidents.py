@@ -51,10 +51,10 @@ class IncidentsScreen(FullScreen):
         """Lay it out."""
         self._head = Prose(self.session.glyphs, self._paint_head)
         self._list = IncidentList(self.session)
-        self._said = Prose(self.session.glyphs, self._paint_said)
+        self._answer = Prose(self.session.glyphs, self._paint_answer)
         yield self._head
         yield self._list
-        yield self._said
+        yield self._answer
         yield KeyBar(self.session.palette, [*keys_of(self.BINDINGS), HELP], drop=("r", "f1"))
 
     def on_mount(self) -> None:
@@ -64,7 +64,7 @@ class IncidentsScreen(FullScreen):
     def action_read(self) -> None:
         """Read the logs."""
         self._words = "" if self._found is None else "Reading again…"
-        self._said.repaint()
+        self._answer.repaint()
         self.run_worker(self._read(), exclusive=True)
 
     async def _read(self) -> None:
@@ -88,7 +88,7 @@ class IncidentsScreen(FullScreen):
             self._list.update(found.incidents)
         self._words = ""
         self._head.repaint()
-        self._said.repaint()
+        self._answer.repaint()
 
     # Keys
 
@@ -121,7 +121,7 @@ class IncidentsScreen(FullScreen):
 
     def _say(self, words: str) -> None:
         self._words = words
-        self._said.repaint()
+        self._answer.repaint()
 
     # What is shown
 
@@ -133,7 +133,7 @@ class IncidentsScreen(FullScreen):
             title = f"{len(self._found.incidents)}, {here} since boot"
         return [self.title_bar(f"Incidents: {title}", width)]
 
-    def _paint_said(self, _: int) -> list[Text]:
+    def _paint_answer(self, _: int) -> list[Text]:
         lines: list[Text] = []
         if self._words:
             lines.append(Text(f" {plain(self._words, 2000)}", style="bold"))

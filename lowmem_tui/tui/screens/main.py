@@ -77,7 +77,7 @@ class MainScreen(FullScreen):
         """The units with staged edits."""
         self._tags: dict[str, None] = {}
         """The tagged units, in the order of tagging."""
-        self._said = ""
+        self._answer = ""
         """A word to the operator, until the next key."""
         self._news: News | None = None
 
@@ -135,7 +135,7 @@ class MainScreen(FullScreen):
             self._table.update(built, self._view, self._marks, len(self._tags))
 
     def _update_header(self) -> None:
-        self._header.update(self.session.snapshot, self._said or self.session.notice)
+        self._header.update(self.session.snapshot, self._answer or self.session.notice)
 
     def _update_news(self) -> None:
         if self._news is None:
@@ -173,12 +173,12 @@ class MainScreen(FullScreen):
         self._update()
 
     def _say(self, text: str) -> None:
-        self._said = text
+        self._answer = text
         self._update_header()
 
     def on_key(self) -> None:
         """Take the last word back: the operator goes on."""
-        if self._said:
+        if self._answer:
             self._say("")
 
     # Keys

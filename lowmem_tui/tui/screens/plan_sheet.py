@@ -1,4 +1,4 @@
-"""The base of sheets about a plan: it is made, shown, agreed to, applied; and what that came to."""
+"""The base of sheets about a plan: it is made, shown, confirmed, applied, and its result shown."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from lowmem_tui.tui.session.session import Session
 
 TRIAL = 120
-"""Seconds that a change is tried before it is taken back, unless it is kept."""
+"""Seconds of a trial: the change reverts then, unless it is confirmed."""
 
 FOR_GOOD = "Apply for good at once, with no trial that takes itself back?"
 
@@ -46,7 +46,7 @@ class PlanSheet(Sheet):
     """One plan, from its making to the proof that it is in force."""
 
     UNCHANGED: ClassVar[str]
-    """What is said where nothing was changed."""
+    """The answer where nothing was changed."""
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
@@ -74,11 +74,11 @@ class PlanSheet(Sheet):
         return ""
 
     def result(self, outcome: Outcome, width: int) -> list[Text]:
-        """Return what applying it came to."""
+        """Return the result of applying it, as lines."""
         raise NotImplementedError
 
     async def applied(self, plan: Plan, edits: tuple[Edit, ...], *, trial: bool) -> None:
-        """Follow a change that is made; ``trial``: one that was to be tried, and is over."""
+        """Follow a change that is made; ``trial``: one that was applied on trial, and is over."""
         raise NotImplementedError
 
     def failed(self, error: LowmemError) -> None:

@@ -15,7 +15,7 @@ from lowmem_tui.tui.text import plan_report
 from lowmem_tui.tui.widgets.keybar import Key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from enum import Enum
 
     from lowmem_tui.model.plan import Edit, Outcome, Plan
@@ -50,7 +50,7 @@ class ReviewScreen(PlanSheet):
         Binding("d", "discard", "Discard all"),
         Binding("r", "again", "Plan again"),
     ]
-    ALLOWED: ClassVar[Mapping[str, Container[Enum]]] = {
+    ALLOWED: ClassVar[Mapping[str, Collection[Enum]]] = {
         "apply": {Stage.SHOWN},
         "back": {Stage.PLANNING, Stage.SHOWN, Stage.DONE, Stage.FAILED},
         "leave": {Stage.DONE},

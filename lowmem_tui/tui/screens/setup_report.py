@@ -41,7 +41,7 @@ KEYS = (Key("escape", "Esc", "Back"), Key("H", "H", "History, undo"), MORE)
 
 
 class SetupReportScreen(Sheet):
-    """What this session of the set-up came to, lived along."""
+    """What this session of the set-up came to, with each new snapshot."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,enter", "dismiss", "Back"),

@@ -17,7 +17,7 @@ from lowmem_tui.tui.text.unit_page import heading
 from lowmem_tui.tui.widgets.keybar import Key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from enum import Enum
 
     from textual.timer import Timer
@@ -65,7 +65,7 @@ class SetupReviewScreen(PlanSheet):
         Binding("u", "undo", "Undo"),
         Binding("r", "again", "Plan again"),
     ]
-    ALLOWED: ClassVar[Mapping[str, Container[Enum]]] = {
+    ALLOWED: ClassVar[Mapping[str, Collection[Enum]]] = {
         "apply": {Stage.SHOWN},
         "back": set(Stage) - {Stage.STOPPING},
         "next": {Stage.DONE},
@@ -86,7 +86,7 @@ class SetupReviewScreen(PlanSheet):
         """Whether the step, looked at again, has nothing to change any more."""
         self._look: Look | None = None
 
-    def _enter(self, stage: Enum, said: str = "") -> None:
+    def _enter(self, stage: Enum, answer: str = "") -> None:
         self.session.interrupt = self._stop if stage in AT_WORK else None
         if stage is Stage.WORKING:
             self._progress = None
@@ -94,7 +94,7 @@ class SetupReviewScreen(PlanSheet):
         elif self._poll is not None and stage not in AT_WORK:
             self._poll.stop()
             self._poll = None
-        super()._enter(stage, said)
+        super()._enter(stage, answer)
 
     def on_screen_resume(self) -> None:
         """Look again: it may have been undone meanwhile."""
@@ -162,7 +162,7 @@ class SetupReviewScreen(PlanSheet):
         self._progress = backend.progress()
         if self.stage is Stage.STOPPING:
             backend.cancel()
-        self._said.repaint()
+        self._answer.repaint()
 
     def _stop(self) -> None:
         """Have everything put back; a second wish to leave is granted when that is done."""
@@ -185,8 +185,8 @@ class SetupReviewScreen(PlanSheet):
         self.session.follow_files((file.path, file.after) for file in plan.files)
         too_late = self.stage is Stage.STOPPING
         await self._read_again()
-        said = "It was done before it could be stopped: u undoes it." if too_late else self.said
-        self._enter(Stage.DONE, said)
+        answer = "It was done before it could be stopped: u undoes it." if too_late else self.answer
+        self._enter(Stage.DONE, answer)
 
     async def _look_again(self) -> None:
         """Look whether the step finds it done."""

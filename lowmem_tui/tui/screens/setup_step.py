@@ -152,7 +152,7 @@ class StepScreen(FullScreen):
 
     def _reached(self) -> bool:
         """Tell whether the item can be seen; if not, go there: no key changes what is not seen."""
-        if self.page.in_sight:
+        if self.page.cursor_visible:
             return True
         self.page.follow()
         self._why.repaint()
@@ -274,7 +274,7 @@ class StepScreen(FullScreen):
         title = f"Why {item.title}"
         lines = self._reason(self.page.index, width)
         words = self._words
-        if not self.page.in_sight:
+        if not self.page.cursor_visible:
             title, words = "What is proposed", words or READ_ON
         if words:
             lines = hang(Text(f" {plain(words)}", style="bold"), width, self.app.console)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.text import Text
 from textual.binding import Binding, BindingType
-from textual.containers import Container as Box
+from textual.containers import Container
 
 from lowmem_tui.model.text import plain
 from lowmem_tui.tui import css_path
@@ -15,7 +15,7 @@ from lowmem_tui.tui.widgets.keybar import HELP, Key, KeyBar
 from lowmem_tui.tui.widgets.prose import Prose
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from enum import Enum
 
     from textual.app import ComposeResult
@@ -51,7 +51,7 @@ class Sheet(FullScreen):
         Binding("end,G", "edge(1)", show=False),
     ]
 
-    ALLOWED: ClassVar[Mapping[str, Container[Enum]]] = {}
+    ALLOWED: ClassVar[Mapping[str, Collection[Enum]]] = {}
     """The stages in which an action is obeyed; one that is not here is obeyed in all."""
 
     stage: Enum
@@ -59,7 +59,7 @@ class Sheet(FullScreen):
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
-        self.said = ""
+        self.answer = ""
         """The answer to the last key."""
 
     # What each sheet says
@@ -86,8 +86,8 @@ class Sheet(FullScreen):
         """Let each key work only where it is meant to."""
         return action not in self.ALLOWED or self.stage in self.ALLOWED[action]
 
-    def _enter(self, stage: Enum, said: str = "") -> None:
-        self.stage, self.said = stage, said
+    def _enter(self, stage: Enum, answer: str = "") -> None:
+        self.stage, self.answer = stage, answer
         self.repaint()
 
     # Showing it
@@ -96,45 +96,45 @@ class Sheet(FullScreen):
         """Lay the page out."""
         self._head = Prose(self.session.glyphs, self._paint_head)
         self._page = Prose(self.session.glyphs, self.lines)
-        self._said = Prose(self.session.glyphs, self._paint_said, classes="said")
+        self._answer = Prose(self.session.glyphs, self._paint_answer, classes="said")
         self._keys = StageKeys(self.session.palette, (), drop=("f1", "pagedown", "d", "A"))
         yield self._head
-        with Box(id="page"):
+        with Container(id="page"):
             yield self._page
-        yield self._said
+        yield self._answer
         yield self._keys
 
     def repaint(self) -> None:
         """Show what has changed."""
-        for prose in (self._head, self._page, self._said):
+        for prose in (self._head, self._page, self._answer):
             prose.repaint()
         self._keys.offer((*self.offers(), HELP))
         self.refresh_bindings()
 
     def say(self, words: str) -> None:
         """Answer a key."""
-        self.said = words
-        self._said.repaint()
+        self.answer = words
+        self._answer.repaint()
 
     def _paint_head(self, width: int) -> list[Text]:
         return [self.title_bar(self.heading(), width)]
 
-    def _paint_said(self, _: int) -> list[Text]:
+    def _paint_answer(self, _: int) -> list[Text]:
         if words := self.waiting():
             return [Text(f" {words}")]
-        return [Text(f" {plain(self.said)}", style="bold")] if self.said else []
+        return [Text(f" {plain(self.answer)}", style="bold")] if self.answer else []
 
     # Moving in it
 
     def action_scroll(self, lines: int) -> None:
         """Scroll the page."""
-        page = self.query_one("#page", Box)
+        page = self.query_one("#page", Container)
         step = lines if abs(lines) == 1 else (page.size.height - 1) * (1 if lines > 0 else -1)
         page.scroll_relative(y=step, animate=False, immediate=True, force=True)
 
     def action_edge(self, end: int) -> None:
         """Go to the first or the last line."""
-        page = self.query_one("#page", Box)
+        page = self.query_one("#page", Container)
         page.scroll_to(
             y=0 if end < 0 else page.max_scroll_y, animate=False, immediate=True, force=True
         )

@@ -21,7 +21,7 @@ from lowmem_tui.tui.text.unit_page import heading
 from lowmem_tui.tui.widgets.keybar import Key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from lowmem_tui.model.change import Trial
     from lowmem_tui.model.plan import Outcome
@@ -69,7 +69,7 @@ class TrialScreen(Sheet):
         Binding("enter", "leave", "Back", show=False),
         Binding("r", "again", "Review again"),
     ]
-    ALLOWED: ClassVar[Mapping[str, Container[Enum]]] = {
+    ALLOWED: ClassVar[Mapping[str, Collection[Enum]]] = {
         "keep": {Stage.RUNNING},
         "undo": {Stage.RUNNING},
         "back": {Stage.RUNNING, Stage.ENDED},
@@ -128,15 +128,15 @@ class TrialScreen(Sheet):
             self._enter(Stage.WORKING)
             self.run_worker(self._find_end())
 
-    async def _find_end(self, said: str = "") -> None:
+    async def _find_end(self, answer: str = "") -> None:
         end = await trial_watch.ended(self.session, self.trial.id)
-        self._over(OVER, [end.sentence, *end.more], said)
+        self._over(OVER, [end.sentence, *end.more], answer)
 
-    def _over(self, title: str, end: list[str], said: str = "") -> None:
+    def _over(self, title: str, end: list[str], answer: str = "") -> None:
         self._title, self._end = title, end
         known = self.session.trials
-        known.told, known.end = self.trial.id, ""
-        self._enter(Stage.ENDED, said)
+        known.reported, known.end = self.trial.id, ""
+        self._enter(Stage.ENDED, answer)
 
     # Keys
 
@@ -225,7 +225,7 @@ class TrialScreen(Sheet):
             else:
                 await self._find_end(str(error))
             return
-        session.trials.told = self.trial.id
+        session.trials.reported = self.trial.id
         await trial_watch.ask(session)
         then()
 

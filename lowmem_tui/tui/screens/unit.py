@@ -62,7 +62,7 @@ class UnitScreen(EditScreen):
             demo = Text(no_wrap=True).append(" DEMO ", "bold reverse")
             lines[0] = demo.append_text(lines[0])
         # On a low screen the trial's line takes the place of this one: the form keeps its room.
-        if self.app.size.height >= SHORT or not session.trials.in_sight:
+        if self.app.size.height >= SHORT or not session.trials.visible:
             lines += unit_page.line_of_memory(unit, session.memory, session.glyphs, width)
         if session.notice:
             lines.append(Text(f" {plain(session.notice)}", style="bold"))

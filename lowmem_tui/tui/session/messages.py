@@ -1,4 +1,4 @@
-"""What the screens are told."""
+"""The messages of the session to its screens."""
 
 from __future__ import annotations
 

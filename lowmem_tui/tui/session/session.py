@@ -53,7 +53,7 @@ class Session:
         """``thread`` is the one that calls the backend, ``interval`` the seconds between two looks.
 
         ``sudo`` is what an ordinary user types to run this program as root, ``news`` what is to be
-        told at the start.
+        shown at the start.
         """
         self.backend = backend
         self.thread = thread
@@ -76,9 +76,9 @@ class Session:
         self.trials = Trials()
         self.under_way = UnderWay(backend)
         self.interrupt: Callable[[], None] | None = None
-        """What a wish to leave does as long as a change is made that can be stopped."""
+        """What the keys that quit do as long as a change is made that can be stopped."""
         self.before_leaving: Callable[[Callable[[], object]], None] | None = None
-        """The form in front: stages what stands in it, and then goes on with what it is given."""
+        """The form in front: stages its fields, and then calls what it is given."""
         self._verdicts: dict[str, tuple[object, Verdict]] = {}
         self._setup: SetupSession | None = None
 
@@ -123,9 +123,9 @@ class Session:
         try:
             return await asyncio.wrap_future(future)
         finally:
-            # Who has left by now is told by whoever opened the screen.
+            # After the screen has gone, whoever opened it shows the result.
             if future.done() and not self.screens.leaving:
-                self.under_way.told()
+                self.under_way.settled()
 
     # What was seen
 
@@ -163,7 +163,7 @@ class Session:
         return dict(counts(self.snapshot, self.kills.totals))
 
     def follow_files(self, files: Iterable[tuple[str, str | None]]) -> None:
-        """Take the tiers anew from these files (path, text now), if theirs is among them."""
+        """Take the tiers again from these files (path, text now), if theirs is among them."""
         for path, text in files:
             if path == CONFIG:
                 from lowmem_tui.policy.classify import parse_config
@@ -171,7 +171,7 @@ class Session:
                 self.rules = self.rules.with_config(parse_config(text or ""))
                 self._verdicts.clear()
 
-    # What the operator is told, and asks for
+    # What the operator is shown, and asks for
 
     def notify(self, notice: str) -> None:
         """Show this sentence about the source of the figures; or none."""

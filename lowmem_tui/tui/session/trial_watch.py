@@ -29,7 +29,7 @@ def see(session: Session, trial: Trial | None, effects: tuple[Effect, ...] = ())
             trials.end, trials.effects = "", effects
             if not effects:
                 session.screens.start(_learn(session, number))
-        elif before is not None and before.id != trials.told:
+        elif before is not None and before.id != trials.reported:
             trials.ended("The trial is over.", _now())
             session.screens.start(_tell(session, before.id))
     if trial is not None and session.interval > 1 and not trials.asked_each_second:
@@ -42,7 +42,7 @@ def see(session: Session, trial: Trial | None, effects: tuple[Effect, ...] = ())
 def began(
     session: Session, trial: Trial, edits: tuple[Edit, ...], effects: tuple[Effect, ...]
 ) -> None:
-    """Remember that these staged edits are being tried: they stay staged until it is kept."""
+    """Remember that these staged edits are on trial: they stay staged until it is kept."""
     session.trials.claim(trial.id, edits)
     see(session, trial, effects)
     session.trials.effects = effects
@@ -61,7 +61,7 @@ def read(session: Session) -> None:
 
 
 async def ask(session: Session) -> Trial | None:
-    """Ask anew which trial runs."""
+    """Ask again which trial runs."""
     see(session, await session.run_blocking(session.backend.trial))
     return session.trials.running
 
@@ -83,7 +83,7 @@ async def _keep_asking(session: Session) -> None:
 
 
 async def _learn(session: Session, number: str) -> None:
-    """Find out what a trial changes; where that cannot be read, its units are all that is said."""
+    """Find out what a trial changes; where that cannot be read, its units are all that is shown."""
     with contextlib.suppress(LowmemError):
         for change in await session.run_blocking(session.backend.history):
             if change.id == number:
@@ -92,9 +92,9 @@ async def _learn(session: Session, number: str) -> None:
 
 async def _tell(session: Session, number: str) -> None:
     end, trials = await ended(session, number), session.trials
-    # The trial's own page may have told it meanwhile.
-    if number != trials.told and trials.running is None:
-        trials.told = number
+    # The trial's own page may have shown it meanwhile.
+    if number != trials.reported and trials.running is None:
+        trials.reported = number
         trials.ended(end.sentence, _now())
         session.screens.announce(TrialChanged(over=True))
 
@@ -115,9 +115,9 @@ async def ended(session: Session, number: str) -> End:
     backend = session.backend
 
     def find() -> tuple[tuple[str, ...], Change | None]:
-        # Where systemd has not come to it, this takes it back.
-        said = () if session.read_only else tuple(backend.settle())
-        return said, next((c for c in backend.history() if c.id == number), None)
+        # Where systemd has not come to it, this reverts it.
+        news = () if session.read_only else tuple(backend.settle())
+        return news, next((c for c in backend.history() if c.id == number), None)
 
     more: tuple[str, ...]
     try:

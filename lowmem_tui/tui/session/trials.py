@@ -23,7 +23,7 @@ class Trials:
     def __init__(self) -> None:
         self.running: Trial | None = None
         """The one that runs, when it was last asked."""
-        self.told = ""
+        self.reported = ""
         """The id of the last one whose end the operator has been shown."""
         self.end = ""
         """How the last one ended, until that was read."""
@@ -60,7 +60,7 @@ class Trials:
         return True
 
     @property
-    def in_sight(self) -> bool:
+    def visible(self) -> bool:
         """Whether there is something to say: one runs, or how the last one ended is not read."""
         return self.running is not None or bool(self.end)
 
@@ -79,7 +79,7 @@ class Trials:
         return staged.less(self.tried).edits
 
     def fate(self, edits: Iterable[Edit]) -> str:
-        """Return what is to be said of staged edits: whether they are on trial, what F8 does."""
+        """Return a sentence on staged edits: whether they are on trial, what F8 does."""
         if self.running is None:
             return f"Staged, {NOT_YET}: F8 reviews."
         wanted = set(edits)

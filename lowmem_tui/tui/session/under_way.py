@@ -49,7 +49,7 @@ class UnderWay:
         return self._change is not None and not self._change.done()
 
     @property
-    def untold(self) -> bool:
+    def unsettled(self) -> bool:
         """Whether a change is being made, or has ended and the screen has yet to say how."""
         return self._change is not None
 
@@ -57,7 +57,7 @@ class UnderWay:
         """Remember what is being made, until the screen has told what came of it."""
         self._change, self.edits = change, edits
 
-    def told(self) -> None:
+    def settled(self) -> None:
         """Forget it: the screen has told."""
         self._change, self.edits = None, ()
 

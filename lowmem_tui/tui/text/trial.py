@@ -1,4 +1,4 @@
-"""What is to be said of a trial that runs, or ran last."""
+"""Sentences on a trial that runs, or ran last."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def harm(session: Session, trial: Trial) -> Iterator[str]:
 
 
 def danger(session: Session) -> Iterator[str]:
-    """Yield whom it kills, or may, if the trial that runs is taken back now."""
+    """Yield whom it kills, or may, if the trial that runs is undone now."""
     if session.snapshot is not None and session.trials.running is not None:
         from lowmem_tui.policy import trial_text
 

@@ -31,7 +31,7 @@ class ChangeList(CursorList[Change]):
         for change in seen:
             head = f" {change.id:>3} {when(change.time, width)} {change.state:<9} {change.by}"
             note = f" · {change.why}" if change.why and not change.undoes else ""
-            # In force: bold. That the others are not is said in words, too.
+            # In force: bold. That the others are not, their state says, too.
             style = palette.strong if change.state in KEPT else palette.plain
             yield (
                 (fit(plain(head + note, width), width), style),

@@ -26,7 +26,7 @@ NARROW = 60
 
 
 class CursorList(Lines, Generic[T]):
-    """Draws only what is in sight."""
+    """Draws only the items that are visible."""
 
     DEFAULT_CSS = "CursorList { height: 1fr; }"
     EACH: ClassVar[int] = 1
@@ -78,7 +78,7 @@ class CursorList(Lines, Generic[T]):
         self.paint()
 
     def paint(self) -> None:
-        """Draw what is in sight."""
+        """Draw the visible items."""
         width, height = self.size
         if not width:
             return
@@ -96,7 +96,7 @@ class CursorList(Lines, Generic[T]):
 
     @property
     def _page(self) -> int:
-        """How many items are in sight."""
+        """How many items are visible."""
         return max(1, self.size.height // self.EACH)
 
     # Moving
@@ -107,7 +107,7 @@ class CursorList(Lines, Generic[T]):
         self.paint()
 
     def action_page(self, by: int) -> None:
-        """Move the cursor by a page; one item of it stays in sight."""
+        """Move the cursor by a page; one item of it stays visible."""
         self.action_move(by * max(1, self._page - 1))
 
     def on_click(self, event: events.Click) -> None:

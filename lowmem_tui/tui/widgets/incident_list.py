@@ -24,7 +24,7 @@ STUCK = frozenset({Kind.NO_VICTIM, Kind.PANIC})
 
 
 class IncidentList(CursorList[Incident]):
-    """When, whom, and what came of it."""
+    """When, which unit, and the outcome."""
 
     def key(self, item: Incident) -> tuple[float, str, str]:
         """Return when it began, and whom it is about."""

@@ -61,7 +61,7 @@ class Picker(Lines):
         return max((row.item for row in self._rows if row.item is not None), default=-1) + 1
 
     @property
-    def in_sight(self) -> bool:
+    def cursor_visible(self) -> bool:
         """Whether the item below the cursor can be seen."""
         first, end = self._span(self.index)
         return self._top <= first and end <= self._top + self.size.height
@@ -100,7 +100,7 @@ class Picker(Lines):
     def follow(self) -> None:
         """Bring the cursor in sight."""
         first, end = self._span(self.index)
-        if self.count and not self._begun and not self.in_sight:
+        if self.count and not self._begun and not self.cursor_visible:
             self._top = first - 1  # with its heading, and all the room below for the others
         elif self.count:
             self._top = min(max(self._top, end - self.size.height), first)
@@ -133,7 +133,7 @@ class Picker(Lines):
 
     def action_move(self, by: int) -> None:
         """Move the cursor; beyond the first and the last item, scroll."""
-        if self.count and not self.in_sight:
+        if self.count and not self.cursor_visible:
             below = self._span(self.index)[0] >= self._top
             if below == (by > 0):
                 self._to(self.index)

@@ -26,7 +26,7 @@ class TrialLine(Prose):
 
     def follow(self) -> None:
         """Show how long the trial has yet; or how the last one ended, until it is read."""
-        self.display = self._session.trials.in_sight
+        self.display = self._session.trials.visible
         self.repaint()
 
     def _write(self, width: int) -> list[Text]:
