@@ -447,3 +447,11 @@ async def test_the_demo_says_so(server: SmallServer) -> None:
     server.demo = True
     async with unit_page(server) as desk:
         assert desk.text.startswith(" DEMO ")
+
+
+async def test_a_page_that_goes_before_its_question_has_begun_leaves_nothing_behind() -> None:
+    async with unit_page(SmallServer()) as desk:
+        page = desk.unit
+        page._ask()
+        assert page.workers.cancel_node(page)
+        await desk.settle()

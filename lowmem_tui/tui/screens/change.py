@@ -86,7 +86,7 @@ class ChangeScreen(Sheet):
         self.repaint()
         if self._undo:
             self.action_undo()
-        self.run_worker(self._find_files())
+        self.work(self._find_files)
 
     async def _find_files(self) -> None:
         session = self.session

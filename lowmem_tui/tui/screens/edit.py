@@ -246,7 +246,7 @@ class EditScreen(FullScreen):
         self._ask_again = True
         if not self._asking:
             self._asking = True
-            self.run_worker(self._answer(), exit_on_error=True)
+            self.work(self._answer)
 
     async def _answer(self) -> None:
         from lowmem_tui.policy.plan import plan

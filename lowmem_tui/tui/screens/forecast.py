@@ -77,7 +77,7 @@ class ForecastScreen(Sheet):
         self._wanted, self._refused, self._trouble = None, (), ""
         self._untried = self.session.staged.less(self.session.trials.tried)
         if self._untried:
-            self.run_worker(self._ask(), exclusive=True)
+            self.work(self._ask, exclusive=True)
         self.repaint()
 
     def follow_trial(self) -> None:

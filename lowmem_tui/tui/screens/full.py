@@ -11,6 +11,8 @@ from textual.screen import Screen
 from lowmem_tui.model.text import plain
 
 if TYPE_CHECKING:
+    from textual.worker import WorkType
+
     from lowmem_tui.tui.session.messages import TrialChanged
     from lowmem_tui.tui.session.session import Session
     from lowmem_tui.tui.widgets.trial_line import TrialLine
@@ -52,6 +54,14 @@ class FullScreen(Screen[None]):
             self._trial = TrialLine(self.session)
             self.mount(self._trial)
         self._trial.follow()
+
+    def work(self, do: WorkType[None], *, exclusive: bool = False) -> None:
+        """Do this in a worker; ``exclusive`` ends those that the screen has.
+
+        A function, where it may be cancelled before it has begun: a coroutine that nobody awaits
+        makes Python write a warning over the screen.
+        """
+        self.run_worker(do, exclusive=exclusive)
 
     def trial_over(self) -> None:
         """Follow what has become of a trial that ended just now."""

@@ -62,7 +62,7 @@ class HistoryScreen(FullScreen):
 
     def action_read(self) -> None:
         """Read the history."""
-        self.run_worker(self._read(), exclusive=True)
+        self.work(self._read, exclusive=True)
 
     async def _read(self) -> None:
         session = self.session

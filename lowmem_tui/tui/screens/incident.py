@@ -47,7 +47,7 @@ class IncidentScreen(Sheet):
         """Read the kernel's report, if there is one."""
         self.repaint()
         if self._reading:
-            self.run_worker(self._read())
+            self.work(self._read)
 
     async def _read(self) -> None:
         backend, reference = self.session.backend, self._reference

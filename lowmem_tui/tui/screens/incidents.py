@@ -65,7 +65,7 @@ class IncidentsScreen(FullScreen):
         """Read the logs."""
         self._words = "" if self._found is None else "Reading again…"
         self._answer.repaint()
-        self.run_worker(self._read(), exclusive=True)
+        self.work(self._read, exclusive=True)
 
     async def _read(self) -> None:
         backend, snapshot = self.session.backend, self.session.snapshot

@@ -96,7 +96,7 @@ class PlanSheet(Sheet):
         """Make the plan, from what the server is now."""
         self.plan, self.trouble = None, ""
         self._enter(Stage.PLANNING)
-        self.run_worker(self._make_plan(), exclusive=True)
+        self.work(self._make_plan, exclusive=True)
 
     async def _make_plan(self) -> None:
         make = self.planner()

@@ -74,7 +74,7 @@ class SetupScreen(FullScreen):
         if self._setup.last is not None:
             self._go_on()
         self._repaint()
-        self.run_worker(self._setup.follow())
+        self.work(self._setup.follow)
 
     def _go_on(self) -> None:
         part = self._setup.here()
@@ -89,7 +89,7 @@ class SetupScreen(FullScreen):
 
     def trial_over(self) -> None:
         """Look again: what was taken back is to do again."""
-        self.run_worker(self._setup.follow())
+        self.work(self._setup.follow)
 
     def on_step_looked(self) -> None:
         """Show what was found."""

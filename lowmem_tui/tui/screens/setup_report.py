@@ -56,7 +56,7 @@ class SetupReportScreen(Sheet):
     def on_screen_resume(self) -> None:
         """Read what was changed: something may have been undone meanwhile."""
         self.repaint()
-        self.run_worker(self._read(), exclusive=True)
+        self.work(self._read, exclusive=True)
 
     def on_snapshot_arrived(self) -> None:
         """Show the newest figures."""

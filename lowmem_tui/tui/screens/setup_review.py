@@ -99,7 +99,7 @@ class SetupReviewScreen(PlanSheet):
     def on_screen_resume(self) -> None:
         """Look again: it may have been undone meanwhile."""
         if self.stage is Stage.DONE:
-            self.run_worker(self._read_again())
+            self.work(self._read_again)
 
     def on_unmount(self) -> None:
         """Do not let whoever ends the program wait for the end of something long."""

@@ -91,7 +91,7 @@ class StepScreen(FullScreen):
             self._setup.want(self.part, first=True)
         self._shown = True
         self._repaint()
-        self.run_worker(self._read_history(), exclusive=True)
+        self.work(self._read_history, exclusive=True)
 
     async def _read_history(self) -> None:
         # Where the history cannot be read, nothing can be undone either.

@@ -126,7 +126,7 @@ class TrialScreen(Sheet):
             self._page.repaint()
         else:
             self._enter(Stage.WORKING)
-            self.run_worker(self._find_end())
+            self.work(self._find_end)
 
     async def _find_end(self, answer: str = "") -> None:
         end = await trial_watch.ended(self.session, self.trial.id)
