@@ -19,6 +19,7 @@ from lowmem_tui.cli.exit import Exit
 from lowmem_tui.model import language
 from lowmem_tui.model.change import State
 from lowmem_tui.model.setup import Progress
+from lowmem_tui.model.unit import Key
 from tests.cli.talk import DROP_IN, REDIS, Talk
 
 if TYPE_CHECKING:
@@ -184,6 +185,17 @@ def test_looking_says_everything_in_sentences(talk: Talk) -> None:
     ):
         assert sentence in said
     assert "—" not in said
+
+
+def test_each_setting_of_a_service_can_be_edited(talk: Talk) -> None:
+    said = talk.hold("edit redis", *(line for key in Key for line in (key, "back")), "0", "q")
+    for number, key in enumerate(Key, 1):
+        assert f"{number}. {key} is " in said
+        assert f"What is {key} to be?" in said
+    protected = ("edit redis", "MemoryLow", "100M", "0", "apply", "1", "unit redis", "q", "yes")
+    said = talk.hold(*protected)
+    assert "memory.low 100M" in said
+    assert "system.slice grants MemoryLow only 64M." in said
 
 
 def test_the_kill_order_is_compared_with_what_is_staged(talk: Talk) -> None:

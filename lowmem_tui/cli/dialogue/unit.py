@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from lowmem_tui.cli.dialogue.words import known, limit, size
 from lowmem_tui.model.errors import InvalidValueError, LowmemError
 from lowmem_tui.model.integer import natural
-from lowmem_tui.model.settings import render_value
+from lowmem_tui.model.settings import Bound, render_value
 from lowmem_tui.model.snapshot import Unit
+from lowmem_tui.model.unit import CGROUP_FILES
 from lowmem_tui.policy import dropin
 from lowmem_tui.policy.setting_advice import TIER_NAMES
 
@@ -154,10 +155,10 @@ def _usage(d: Dialogue, usage: UnitUsage) -> None:
         peak=size(memory.peak),
     )
     d.console.say(
-        "Its limits in the kernel: memory.max {max}, memory.high {high}, memory.swap.max {swap}.",
-        max=limit(memory.max),
-        high=limit(memory.high),
-        swap=limit(memory.swap_max),
+        "Its limits and its protection in the kernel: {values}.",
+        values=", ".join(
+            f"{file} {limit(memory.settings.get(key))}" for key, file in CGROUP_FILES.items()
+        ),
     )
     if memory.pressure is not None:
         d.console.say(
@@ -199,8 +200,11 @@ def _strange(d: Dialogue, setting: Setting) -> None:
             why=setting.differs,
         )
     if setting.capped_by:
+        sentence = "{parent} caps {key} at {limit}."
+        if setting.key.facts.bounded is Bound.PROTECTION:
+            sentence = "{parent} grants {key} only {limit}."
         d.console.say(
-            "{parent} caps {key} at {limit}.",
+            sentence,
             parent=setting.capped_by,
             key=setting.key,
             limit=limit(setting.effective),
