@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lowmem_tui.demo import swap as demo_swap
 from lowmem_tui.model.plan import ActionKind
 from lowmem_tui.model.unit import INFINITY, Key
 
@@ -20,8 +19,7 @@ WORKERS = ("worker@a.service", "worker@b.service")
 
 
 @pytest.fixture
-def box(monkeypatch: pytest.MonkeyPatch) -> Iterator[Box]:
-    monkeypatch.setattr(demo_swap, "PAUSE", 0.0)
+def box() -> Iterator[Box]:
     made = Box()
     yield made
     made.backend.close()
