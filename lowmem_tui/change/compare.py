@@ -91,7 +91,7 @@ def not_in_kernel(
     loaded = properties.loaded(key)
     if loaded is None or kernel is None or same(key, loaded, kernel, page_size):
         return ""
-    if key in MEMORY_KEYS:
+    if key in CGROUP_FILES:
         return (
             f"systemd has loaded {render_value(key, loaded)}, but {CGROUP_FILES[key]} of what runs "
             f"is {render_value(key, kernel)}: restart {properties.name}, or apply the setting here."

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from lowmem_tui.model.amount import INFINITY, Unlimited
-from lowmem_tui.model.message import msg, of_bytes, of_limit, of_setting, of_unit
+from lowmem_tui.model.message import msg, of_bytes, of_limit, of_setting, of_unit, sentences
 from lowmem_tui.model.plan import Notice
 from lowmem_tui.model.settings import Bound, Key, render_value
 from lowmem_tui.policy import budget
@@ -91,27 +91,26 @@ def _not_granted(after: After, key: Key, path: str, groups: Sequence[Group]) -> 
     if least is None or least.asks >= _bytes(wanted):
         return None
     slice_, unit = of_unit(least.name, 60), of_unit(after.name)
-    setting = of_setting(key, render_value(key, wanted))
+    setting, key_ = of_setting(key, render_value(key, wanted)), of_setting(key)
     if least.asks:
-        words = msg(
-            "{slice} above {unit} grants only {granted} of {setting}, so the kernel protects no "
-            "more than that. Set {key} on {slice}, too, to what its units ask for together.",
+        first = msg(
+            "{slice} above {unit} grants only {granted} of {setting}: the kernel protects no more.",
             slice=slice_,
             unit=unit,
             granted=of_bytes(round(least.asks)),
             setting=setting,
-            key=of_setting(key),
         )
     else:
-        words = msg(
-            "{slice} above {unit} grants none of {setting}, so the kernel does not protect it. "
-            "Set {key} on {slice}, too, to what its units ask for together.",
+        first = msg(
+            "{slice} above {unit} grants none of {setting}: the kernel does not protect it.",
             slice=slice_,
             unit=unit,
             setting=setting,
-            key=of_setting(key),
         )
-    return Notice("protection-not-granted", after.name, words)
+    better = msg(
+        "Set {key} on {slice}, too, to what its units ask for together.", key=key_, slice=slice_
+    )
+    return Notice("protection-not-granted", after.name, sentences(first, better))
 
 
 def _shared(after: After, key: Key, path: str, groups: Sequence[Group]) -> Notice | None:
@@ -141,27 +140,16 @@ def _over_ram(after: After, key: Key, snapshot: Snapshot, groups: Sequence[Group
     total = sum(min(group.asks, float(ram)) for group in groups if group.path.count("/") == 1)
     if total + reserve <= ram:
         return None
-    room = of_limit((ram - reserve) >> 20 << 20)
+    first = msg(
+        "With this {key} protects {total}; with the reserve of {reserve} that is more than {ram} "
+        "of RAM. {room} of {key} would fit.",
+        key=of_setting(key),
+        total=of_bytes(round(total)),
+        reserve=of_bytes(reserve),
+        ram=of_bytes(ram),
+        room=of_limit((ram - reserve) >> 20 << 20),
+    )
+    then = msg("When memory runs out the kernel reclaims from all of them.")
     if key is Key.MEMORY_MIN:
-        words = msg(
-            "With this {key} protects {total}; with the reserve of {reserve} that is more than "
-            "{ram} of RAM: when memory runs out the kernel kills instead of reclaiming. {room} of "
-            "{key} would fit.",
-            key=of_setting(key),
-            total=of_bytes(round(total)),
-            reserve=of_bytes(reserve),
-            ram=of_bytes(ram),
-            room=room,
-        )
-    else:
-        words = msg(
-            "With this {key} protects {total}; with the reserve of {reserve} that is more than "
-            "{ram} of RAM: when memory runs out the kernel reclaims from all of them. {room} of "
-            "{key} would fit.",
-            key=of_setting(key),
-            total=of_bytes(round(total)),
-            reserve=of_bytes(reserve),
-            ram=of_bytes(ram),
-            room=room,
-        )
-    return Notice("protections-over-ram", after.name, words)
+        then = msg("When memory runs out the kernel kills instead of reclaiming.")
+    return Notice("protections-over-ram", after.name, sentences(first, then))
