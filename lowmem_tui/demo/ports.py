@@ -10,6 +10,7 @@ from lowmem_tui.demo.memory import PAGE
 from lowmem_tui.demo.views import describe, usages
 from lowmem_tui.model.errors import ChangedError, ManagerGoneError
 from lowmem_tui.model.ports import Changes, ListedUnit
+from lowmem_tui.model.settings import CGROUP_FILES
 from lowmem_tui.model.usage import HostUsage, Sample
 
 if TYPE_CHECKING:
@@ -243,6 +244,10 @@ class DemoStore:
         return ()
 
 
+_IN_PAGES = {file for key, file in CGROUP_FILES.items() if key.facts.kind.pages}
+"""The files of which the kernel keeps whole pages."""
+
+
 class DemoKernel:
     """model.ports.Kernel."""
 
@@ -262,7 +267,9 @@ class DemoKernel:
             if group is None or cgroup == "/" or file not in group.limits:
                 path = f"{cgroup.rstrip('/')}/{file}"
                 raise FileNotFoundError(2, "No such file or directory", path)
-            group.limits[file] = value if not isinstance(value, int) else value // PAGE * PAGE
+            if isinstance(value, int) and file in _IN_PAGES:
+                value -= value % PAGE
+            group.limits[file] = value
             machine.init.memory.hold(cgroup)
 
     def processes(self, cgroup: str) -> Sequence[tuple[int, int]]:

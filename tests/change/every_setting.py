@@ -7,6 +7,7 @@ left out (``python -m tests.change.every_setting``): then one of them must fail.
 from __future__ import annotations
 
 import ast
+import contextlib
 import json
 import os
 import sys
@@ -33,14 +34,19 @@ TRIAL = 60
 def wanted(key: Key, loaded: Value | None) -> str:
     """Return a value of the setting's kind that it does not have."""
     from lowmem_tui.model.amount import INFINITY
-    from lowmem_tui.model.settings import Bytes, Score, Span, Word
+    from lowmem_tui.model.errors import InvalidValueError
+    from lowmem_tui.model.settings import Bytes, Word, parse_value
 
     kind = key.facts.kind
     if isinstance(kind, Word):
         return next(word for word in kind.words if word != loaded)
     if isinstance(kind, Bytes):
         return "700M" if key.facts.default is INFINITY else "24M"
-    return {Score: "-150", Span: "7s"}[type(kind)]
+    for text in ("-150", "7s", "300"):
+        with contextlib.suppress(InvalidValueError):
+            parse_value(key, text, 1 << 30)
+            return text
+    raise AssertionError(f"there is no value here for {key}")
 
 
 class Walk:
