@@ -116,7 +116,7 @@ def server() -> SmallServer:
 async def test_the_page_of_a_unit_tells_what_becomes_of_it() -> None:
     async with unit_page(server()) as desk:
         assert "IF IT DIES" in desk.words
-        assert "Killed now: comes back in 100ms" in desk.words
+        assert "Killed now: restarts in 100ms" in desk.words
 
 
 async def test_while_typing_it_is_told_who_dies_before_whom() -> None:
@@ -124,7 +124,7 @@ async def test_while_typing_it_is_told_who_dies_before_whom() -> None:
         await desk.into(Key.OOM_SCORE_ADJUST, "900")
         await desk.until(lambda: "Kill order: " in desk.words)
         await desk.into(Key.RESTART, "no")
-        await desk.until(lambda: "Staged killed: stays dead" in desk.words)
+        await desk.until(lambda: "Staged killed: stays down" in desk.words)
 
 
 # --- what is kept for it ------------------------------------------------------------------------

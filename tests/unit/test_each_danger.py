@@ -48,7 +48,7 @@ def needed(name: str) -> Danger:
     return Danger(
         situation(known(holding(name))),
         f"{name}:MemoryMax=500M",
-        *("needed-by-systemd", FORCEABLE, "killed at a limit it takes the way in with it"),
+        *("needed-by-systemd", FORCEABLE, "when it is killed at a limit, nobody can log in"),
         "OOMScoreAdjust=-500 instead",
     )
 
@@ -111,10 +111,10 @@ DANGERS = {
         "Set MemoryHigh first, and it swaps instead: `sudo lowmem-tui apply --set 'a.service:Me",
     ),
     "MemoryMax under use, swap for just that": Danger(
-        swapping(free=50), *(BELOW_A, *BELOW, "holds 200M", "Set MemoryHigh first")
+        swapping(free=50), *(BELOW_A, *BELOW, "uses 200M", "Set MemoryHigh first")
     ),
     "MemoryMax under use, swap for less": Danger(
-        swapping(free=49), *(BELOW_A, *BELOW, "holds 200M", RESTART_IT)
+        swapping(free=49), *(BELOW_A, *BELOW, "uses 200M", RESTART_IT)
     ),
     "MemoryMax under use, swap that it must not use": Danger(
         swapping(most=0), *(BELOW_A, *BELOW, "it is killed at once", RESTART_IT)
@@ -131,11 +131,11 @@ DANGERS = {
     ),
     "MemoryMax under use, zswap, which keeps a part": Danger(
         kernel(swapping(free=60), Knobs(zswap=True)),
-        *(BELOW_A, *BELOW, "holds 200M", RESTART_IT),
+        *(BELOW_A, *BELOW, "uses 200M", RESTART_IT),
     ),
     "MemoryMax under use, zswap with room": Danger(
         kernel(swapping(free=80), Knobs(zswap=True)),
-        *(BELOW_A, *BELOW, "holds 200M", "Set MemoryHigh first"),
+        *(BELOW_A, *BELOW, "uses 200M", "Set MemoryHigh first"),
     ),
     "MemoryHigh with vm.swappiness=0": Danger(
         kernel(swapping(), Knobs(swappiness=0)),
@@ -145,17 +145,17 @@ DANGERS = {
     "MemoryHigh that zswap cannot keep": Danger(
         kernel(swapping(free=60), Knobs(zswap=True)),
         "a:MemoryHigh=150M",
-        *("memory-high-below-use", WARNING, "perhaps for ever", "MemoryMax with Restart="),
+        *("memory-high-below-use", WARNING, "perhaps indefinitely", "MemoryMax with Restart="),
     ),
     "MemoryMax under anon + shmem": Danger(
         no_swap(holding(anon=100 * M, shmem=20 * M, file=500 * M)),
         "a:MemoryMax=119M",
-        *("memory-max-below-use", FORCEABLE, "holds 120M", "restart it within the limit"),
+        *("memory-max-below-use", FORCEABLE, "uses 120M", "restart it within the limit"),
     ),
     "MemoryMax under the peak": Danger(
         situation(known(holding(anon=10 * M, peak=300 * M))),
         "a:MemoryMax=256M",
-        *("memory-max-below-peak", WARNING, "has held 300M", "300M"),
+        *("memory-max-below-peak", WARNING, "has used 300M", "300M"),
     ),
     "no room for a worker's start": Danger(
         no_swap(serving(oom_policy="continue")),
@@ -165,15 +165,23 @@ DANGERS = {
     "the limits and the reserve over RAM": Danger(
         guide(redis=256),
         "cloudchat:MemoryMax=600M",
-        *("limits-over-ram", WARNING, "with 363M kept for the system", "604M of limits would fit"),
+        *(
+            "limits-over-ram",
+            WARNING,
+            "with the reserve of 363M",
+            "Limits of 604M in total would fit",
+        ),
     ),
     "the limits and the reserve over RAM and swap": Danger(
         guide(redis=256, swap=0),
         "cloudchat:MemoryMax=600M",
-        *("limits-over-memory", WARNING, "the kernel kills, limits or not", "604M of limits"),
+        *("limits-over-memory", WARNING, "the kernel kills, whatever the limits", "Limits of 604M"),
     ),
     "OOMScoreAdjust -1000": Danger(
-        alone("a.service"), *SCORES, "all else dies", "-500 to -200 protects it"
+        alone("a.service"),
+        *SCORES,
+        "everything else is killed before it",
+        "-500 to -200 protects it",
     ),
     "OOMScoreAdjust below -1000": Danger(
         alone("a.service"),
@@ -182,27 +190,32 @@ DANGERS = {
     "protecting the hog": Danger(
         situation(known(HOG), known(SMALL), known(NEXT)),
         "hog:OOMScoreAdjust=-500",
-        *("protects-largest", WARNING, "holds the most, 400M", "Protect what is small"),
+        *("protects-largest", WARNING, "uses the most memory, 400M", "Protect small services"),
     ),
     "ssh": Danger(
         alone("ssh.service"),
         "ssh:OOMScoreAdjust=-500",
-        *("sessions-inherit", WARNING, "every shell", "Better leave it at 0"),
+        *("sessions-inherit", WARNING, "every shell", "Better keep it at 0"),
     ),
     "a crash loop that never trips": Danger(
         looping(2),
         "a:Restart=always",
-        *("endless-crash-loop", WARNING, "times a minute for ever", "RestartSec=3s"),
+        *("endless-crash-loop", WARNING, "times a minute, indefinitely", "RestartSec=3s"),
     ),
     "a start limit that trips at once": Danger(
         looping(0),
         "a:Restart=on-failure",
-        *("gives-up-at-once", WARNING, "systemctl reset-failed", "keeps it trying"),
+        *("gives-up-at-once", WARNING, "systemctl reset-failed", "systemd keeps trying"),
     ),
     "MemoryHigh without swap": Danger(
         no_swap(unit("a.service")),
         "a:MemoryHigh=256M",
-        *("memory-high-without-swap", WARNING, "perhaps for ever", "Use MemoryMax with Restart="),
+        *(
+            "memory-high-without-swap",
+            WARNING,
+            "perhaps indefinitely",
+            "Use MemoryMax with Restart=",
+        ),
     ),
     "OOMPolicy=stop on a pre-fork server": Danger(
         situation(known(serving())),
@@ -213,7 +226,7 @@ DANGERS = {
     "MemoryMax under anon + shmem, by dropping ours": Danger(
         raised(),
         "a:MemoryMax=",
-        *("memory-max-below-use", FORCEABLE, "holds 300M", "Set MemoryHigh first"),
+        *("memory-max-below-use", FORCEABLE, "uses 300M", "Set MemoryHigh first"),
     ),
     "MemoryMax of the slice of what is needed": Danger(
         inside("system.slice", "dbus.service", "a.service"),
@@ -230,7 +243,7 @@ DANGERS = {
     "less protection of what is needed": Danger(
         situation(known(unit("dbus.service", oom_score_adjust=-900))),
         "dbus:OOMScoreAdjust=-500",
-        *("less-protected", WARNING, "less than the -900 that it has", "leave it so"),
+        *("less-protected", WARNING, "less than its present -900", "keep that"),
     ),
     "MemoryMax of what is protected already": Danger(
         situation(known(unit("dbus.service", oom_score_adjust=-900))),

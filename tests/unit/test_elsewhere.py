@@ -79,7 +79,7 @@ CASES = {
         ),
     ),
     "docker without systemd's driver": Case(
-        svc("docker.service"), (GROUP,), BESIDE, "/docker/abab with 300M", "mem_limit", "--oom-sc"
+        svc("docker.service"), (GROUP,), BESIDE, "/docker/abab (300M)", "mem_limit", "--oom-sc"
     ),
     "docker by another name": Case(
         runs("/usr/bin/dockerd", name="engine.service"),
@@ -123,7 +123,7 @@ CASES = {
     ),
     "a transient unit": Case(
         runs("/usr/bin/systemd-run --unit=job /srv/job"),
-        *((), PAYLOAD, "here job.service", "--property=MemoryMax", "--property=OOMScoreAdjust"),
+        *((), PAYLOAD, "is job.service", "--property=MemoryMax", "--property=OOMScoreAdjust"),
     ),
     "a job of atd": Case(
         runs("/bin/sh -c 'echo /srv/job | at now'"),
@@ -131,11 +131,11 @@ CASES = {
     ),
     "another unit": Case(
         runs("/bin/systemctl start worker.service"),
-        *((), PAYLOAD, "here worker.service", "Set the limit on that", "Set the score on that"),
+        *((), PAYLOAD, "is worker.service", "Set the limit on that", "Set the score on that"),
     ),
     "a session": Case(
         runs("/bin/su - app -c /srv/run", process(9, 2 * M, name="su")),
-        *((SESSION,), PAYLOAD, "session-c1.scope with 250M", "Write User=", "open no session"),
+        *((SESSION,), PAYLOAD, "session-c1.scope (250M)", "Write User=", "open no session"),
     ),
     "tmux that was started from a login": Case(
         runs("/usr/bin/tmux new -d /srv/run", process(9, 2 * M)),
@@ -143,7 +143,7 @@ CASES = {
     ),
     "screen of which nothing is seen": Case(
         runs("/usr/bin/screen -dmS mc java"),
-        *((), PAYLOAD, "where that was started from a login", "of its own", "of its own"),
+        *((), PAYLOAD, "if that was started from a login", "of its own", "of its own"),
     ),
     "pm2 of which nothing is seen": Case(
         runs("/usr/bin/pm2 resurrect", name="pm2-app.service"),
@@ -151,7 +151,7 @@ CASES = {
     ),
     "a main process that was moved away": Case(
         runs("/usr/bin/kiosk", process(10, 1 * M, name="(sd-pam)"), main_pid=78),
-        *((SESSION,), PAYLOAD, "session-c1.scope with 250M", "Set it on those", "Set it on those"),
+        *((SESSION,), PAYLOAD, "session-c1.scope (250M)", "Set it on those", "Set it on those"),
     ),
 }
 
@@ -169,7 +169,7 @@ def test_a_limit_does_not_hold_it(case: Case, sets: str) -> None:
     text = found[case.code]
     assert case.where in text
     assert sets in text.replace("400.0M", "400M")
-    assert "does not hold them" in text
+    assert "does not limit them" in text
     assert case.limit in text
     assert "share this limit" not in " ".join(found.values())
     assert text.isprintable()

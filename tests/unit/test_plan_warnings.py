@@ -114,7 +114,7 @@ def test_a_limit_without_room_says_what_would_have() -> None:
     one = known(serving(oom_policy="continue"))
     server = Situation(snapshot(one.unit, swap_total=0, swap_free=0), {A: one}, swap=False)
     (notice,) = warned(server, "a:MemoryMax=200M")
-    assert "holds 160M, its largest worker 80M: 200M leaves" in notice.text
+    assert "uses 160M, its largest worker 80M: 200M leaves" in notice.text
     assert "Allow 240M" in notice.text
 
 
@@ -170,7 +170,7 @@ def test_a_gatekeeper_is_kept_safe(
 
 # what is set, MemoryHigh before, whether the server has swap, words
 HIGH: dict[str, tuple[tuple[str, ...], int | None, bool, str]] = {
-    "no swap": (("a:MemoryHigh=256M",), None, False, "or make swap first"),
+    "no swap": (("a:MemoryHigh=256M",), None, False, "or create swap first"),
     "swap": (("a:MemoryHigh=256M",), None, True, ""),
     "none for it": (("a:MemoryHigh=256M", "a:MemorySwapMax=0"), None, True, "allow it some swap"),
     "none for it now": (("a:MemorySwapMax=0",), 256 * M, True, "allow it some swap"),
@@ -196,13 +196,17 @@ def test_memory_high_needs_swap(
 HIGH_OF_USE: dict[str, tuple[tuple[str, ...], int | None, int, str]] = {
     "more than its swap takes": (
         ("a:MemoryHigh=300M", "a:MemorySwapMax=200M"),
-        *(None, 900, "has 20M of swap left: the kernel can only slow it down, perhaps for ever."),
+        *(
+            None,
+            900,
+            "has 20M of swap left: the kernel can only slow it down, perhaps indefinitely.",
+        ),
     ),
     "more than the server's swap takes": (("a:MemoryHigh=300M",), None, 30, "Allow 360M, or use"),
     "as much as its swap takes": (("a:MemoryHigh=300M",), None, 86, ""),
     "above what it holds": (("a:MemoryHigh=400M", "a:MemorySwapMax=1M"), None, 900, ""),
     "another setting": (("a:OOMScoreAdjust=5",), None, 0, ""),
-    "above its limit": (("a:MemoryHigh=700M",), 600, 900, "MemoryMax=600M counts first"),
+    "above its limit": (("a:MemoryHigh=700M",), 600, 900, "MemoryMax=600M takes effect first"),
     "at its limit": (("a:MemoryHigh=600M",), 600, 900, "is never reached"),
     "below its limit": (("a:MemoryHigh=590M",), 600, 900, ""),
 }
@@ -229,11 +233,11 @@ RESTARTS: dict[str, tuple[dict[str, object], tuple[str, ...], str, str]] = {
     "the guide's": ({}, ("a:Restart=always", "a:RestartSec=3s"), "", ""),
     "systemd's own delay": (
         {},
-        *(("a:Restart=on-failure",), "gives-up-at-once", "after 5 starts within 600ms"),
+        *(("a:Restart=on-failure",), "gives-up-at-once", "5 starts in 600ms"),
     ),
     "a delay that still trips": (
         {"restart": "always", "restart_usec": 3 * S},
-        *(("a:RestartSec=1s",), "gives-up-at-once", "within 5.1s"),
+        *(("a:RestartSec=1s",), "gives-up-at-once", "in 5.1s"),
     ),
     "it did so before": ({"restart": "always"}, ("a:Restart=on-failure",), "", ""),
     "a limit that somebody wants": (
@@ -246,7 +250,7 @@ RESTARTS: dict[str, tuple[dict[str, object], tuple[str, ...], str, str]] = {
     ),
     "a longer delay is named": (
         {"start_limit_interval_usec": 60 * S},
-        *(("a:Restart=always",), "gives-up-at-once", "RestartSec=30s keeps it trying"),
+        *(("a:Restart=always",), "gives-up-at-once", "With RestartSec=30s systemd keeps trying"),
     ),
     "no limit at all": (
         {"start_limit_interval_usec": 0},
@@ -327,7 +331,9 @@ def test_a_gatekeeper_that_stays_dead_is_told_of_once() -> None:
     # As ssh.service on Ubuntu: it is started again by whoever comes.
     one = known(unit(A, restart="always", triggered_by=("a.socket",), **LIMIT))
     (told,) = warned(situation(one), "a:Restart=no", a=Tier.GATEKEEPER)
-    assert "a.socket alone starts it again, when it is next asked for." in told.text
+    assert (
+        "only a.socket starts it again when it is killed, and not before it is needed." in told.text
+    )
 
 
 # properties, what is set, whether it is said that nobody starts it again
@@ -368,12 +374,12 @@ SMALL_LIMIT = ("a:MemoryMax=200M",)
 GIVES_UP: dict[str, tuple[dict[str, object], tuple[str, ...], str]] = {
     "below what it has needed": (
         {},
-        *(SMALL_LIMIT, "gives up after 5 starts within 600ms"),
+        *(SMALL_LIMIT, "hits the start limit (5 starts in 600ms)"),
     ),
-    "the policy's delay is enough": ({}, SMALL_LIMIT, "RestartSec=3s keeps it trying."),
+    "the policy's delay is enough": ({}, SMALL_LIMIT, "With RestartSec=3s systemd keeps trying."),
     "a longer delay is": (
         {"restart_usec": 3 * S, "start_limit_interval_usec": 60 * S},
-        *(SMALL_LIMIT, "RestartSec=30s keeps it trying."),
+        *(SMALL_LIMIT, "With RestartSec=30s systemd keeps trying."),
     ),
     "none is": ({"start_limit_interval_usec": INFINITY}, SMALL_LIMIT, "Allow it more."),
     "above it": ({}, ("a:MemoryMax=400M",), ""),
@@ -465,8 +471,9 @@ def test_the_budget_says_what_would_fit() -> None:
     (notice,) = warned(guide(redis=256), "cloudchat:MemoryMax=600M")
     assert notice.unit == "cloudchat.service"
     assert notice.text == (
-        "2 units' limits allow 856M; with 363M kept for the system that is more than 967M of RAM: "
-        "filled together, they swap. 604M of limits would fit."
+        "Overcommitted: MemoryMax of 2 units adds up to 856M; with the reserve of 363M that is "
+        "1.2G of 967M of RAM. If the units use all of it at once, they swap. Limits of 604M in "
+        "total would fit."
     )
 
 
@@ -537,7 +544,7 @@ def test_the_largest_is_not_protected(hog: Unit, sets: tuple[str, ...], victim: 
 def test_what_is_said_names_sizes() -> None:
     server = situation(known(HOG), known(SMALL), known(NEXT))
     (notice,) = warned(server, "hog:OOMScoreAdjust=-500")
-    assert "holds the most, 400M: with OOMScoreAdjust=-500 the kernel kills" in notice.text
+    assert "uses the most memory, 400M: with OOMScoreAdjust=-500 the kernel kills" in notice.text
 
 
 def test_a_machine_of_nobody() -> None:

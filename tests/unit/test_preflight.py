@@ -45,8 +45,8 @@ REFUSED: dict[str, tuple[UnitSituation, Key, str | None, str, bool, str]] = {
     "an unknown unit": (known(gone("not-found")), MAX, "1G", "unknown-unit", False, "no unit"),
     "systemd silent": (known(Unit(A, None, None)), MAX, "1G", "not-known", False, "try again"),
     "a masked unit": (known(gone("masked")), MAX, "1G", "masked", False, "systemctl unmask a.se"),
-    "a broken unit": (known(gone("bad-setting")), MAX, "1G", "bad-setting", True, "mend them"),
-    "an unreadable unit": (known(gone("error")), MAX, "1G", "bad-setting", True, "mend them"),
+    "a broken unit": (known(gone("bad-setting")), MAX, "1G", "bad-setting", True, "correct them"),
+    "an unreadable unit": (known(gone("error")), MAX, "1G", "bad-setting", True, "correct them"),
     "a template": (of("w@.service"), MAX, "1G", "template", False, "w@1.service"),
     "a timer": (of("a.timer"), MAX, "1G", "wrong-type", False, "edit the unit that it starts"),
     "the root slice": (of("-.slice"), MAX, "1G", "root-slice", False, "edit system.slice"),
@@ -78,11 +78,32 @@ REFUSED: dict[str, tuple[UnitSituation, Key, str | None, str, bool, str]] = {
         known(unit(A), drop_in=UnitFile(OURS, TEXT + "Nice=5\n")),
         *(SCORE, "5", "edited-by-hand", True, "drop-in of their own"),
     ),
-    "Restart of a slice": (of("a.slice"), RESTART, "always", "wrong-key", False, "A slice has no"),
-    "Restart of a scope": (of("init.scope"), RESTART, "no", "wrong-key", False, "A scope has no"),
+    "Restart of a slice": (
+        of("a.slice"),
+        RESTART,
+        "always",
+        "wrong-key",
+        False,
+        "cannot have Restart",
+    ),
+    "Restart of a scope": (
+        of("init.scope"),
+        RESTART,
+        "no",
+        "wrong-key",
+        False,
+        "cannot have Restart",
+    ),
     "a score of a scope": (of("init.scope"), SCORE, "5", "wrong-key", False, "on the service"),
     "a score of a slice": (of("a.slice"), SCORE, "5", "wrong-key", False, "on the service"),
-    "OOMPolicy of a socket": (of("a.socket"), POLICY, "kill", "wrong-key", False, "A socket has"),
+    "OOMPolicy of a socket": (
+        of("a.socket"),
+        POLICY,
+        "kill",
+        "wrong-key",
+        False,
+        "cannot have OOMPolicy",
+    ),
     "banana": (of(A), MAX, "banana", "bad-value", False, "write a size like 256M"),
     "a limit of 0": (of(A), MAX, "0", "bad-value", False, "write at least 1M"),
     "a score out of range": (of(A), SCORE, "5000", "bad-value", False, "from -1000 to 1000"),
@@ -104,11 +125,11 @@ REFUSED: dict[str, tuple[UnitSituation, Key, str | None, str, bool, str]] = {
     "a K for an M": (of(A), MAX, "10K", "limit-too-small", True, "write 10M if"),
     "a limit below use": (
         known(holding(anon=100 * M, shmem=20 * M, file=500 * M)),
-        *(MAX, "119M", "memory-max-below-use", True, "holds 120M"),
+        *(MAX, "119M", "memory-max-below-use", True, "uses 120M"),
     ),
     "a limit below the RSS, all that is known": (
         known(holding()),
-        *(MAX, "9M", "memory-max-below-use", True, "holds 10M"),
+        *(MAX, "9M", "memory-max-below-use", True, "uses 10M"),
     ),
     "a limit for journald": (
         known(holding("systemd-journald.service")),
@@ -120,11 +141,11 @@ REFUSED: dict[str, tuple[UnitSituation, Key, str | None, str, bool, str]] = {
     ),
     "a tight limit for ssh": (
         known(holding("ssh.service")),
-        *(MAX, "30M", "no-room-for-logins", True, "nobody gets in"),
+        *(MAX, "30M", "no-room-for-logins", True, "nobody can log in"),
     ),
     "a tight limit for one ssh connection": (
         known(holding("sshd@1.service")),
-        *(MAX, "30M", "no-room-for-logins", True, "nobody gets in"),
+        *(MAX, "30M", "no-room-for-logins", True, "nobody can log in"),
     ),
     "a limit for dbus": (
         known(holding("dbus.service")),
@@ -222,7 +243,7 @@ WARNED: dict[str, tuple[UnitSituation, Key, str, str, str]] = {
     "cron": (of("cron.service"), SCORE, "-500", "children-inherit", "Every job"),
     "below peak": (
         known(holding(anon=10 * M, peak=300 * M)),
-        *(MAX, "256M", "memory-max-below-peak", "has held 300M"),
+        *(MAX, "256M", "memory-max-below-peak", "has used 300M"),
     ),
     "MemoryMax of a unit with groups of its own": (
         of(A, delegate=True),
@@ -313,7 +334,7 @@ def test_nothing_speaks_against_it(one: UnitSituation, key: Key, value: str) -> 
 @pytest.mark.parametrize("swap", [True, False])
 def test_a_limit_below_use_says_what_swap_changes(swap: bool) -> None:
     (notice,) = notices(known(holding(anon=100 * M)), MAX, "50M", swap=swap)
-    assert ("swap" in notice.text) is swap
+    assert ("does not fit into swap" in notice.text) is swap
 
 
 @pytest.mark.parametrize(

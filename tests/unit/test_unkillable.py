@@ -66,24 +66,42 @@ BOTH = "'guard.service:OOMScoreAdjust=-500'"
 CASES = {
     "all at -1000, by the unit's file": Case(
         guard(-1000, -1000, declared=-1000),
-        *((LIMIT,), STALLS, "it stalls for ever", BOTH),
+        *((LIMIT,), STALLS, "it stalls indefinitely", BOTH),
     ),
     "by itself": Case(
-        guard(-1000), (LIMIT,), STALLS, "p5 (pid 5) of guard.service took", "Set no MemoryMax"
+        guard(-1000),
+        (LIMIT,),
+        STALLS,
+        "The only process of guard.service, p5 (pid 5), set",
+        "Set no MemoryMax",
     ),
     "all by themselves": Case(
-        guard(-1000, -1000), (LIMIT,), STALLS, "p5 (pid 5) and 1 more", "limit what it serves"
+        guard(-1000, -1000),
+        (LIMIT,),
+        STALLS,
+        "All 2 processes of guard.service, such as p5 (pid 5)",
+        "limit what it serves",
     ),
     "by the file of what does not run": Case(
-        at_rest(-1000), (LIMIT,), STALLS, "the kernel may kill nothing in it", BOTH
+        at_rest(-1000), (LIMIT,), STALLS, "the kernel can kill nothing in it", BOTH
     ),
     "a part by itself": Case(
         guard(-1000, 0, 0),
-        *((LIMIT,), IN_PART, "p5 (pid 5) of guard.service is", "a unit of their own"),
+        *(
+            (LIMIT,),
+            IN_PART,
+            "1 of 3 processes of guard.service, p5 (pid 5), has",
+            "a unit of its own",
+        ),
     ),
     "several of more": Case(
         guard(-1000, -1000, 0),
-        *((LIMIT,), IN_PART, "2 of 3 processes of guard.service are", "Set no MemoryMax"),
+        *(
+            (LIMIT,),
+            IN_PART,
+            "2 of 3 processes of guard.service, such as p5 (pid 5), have",
+            "Set no MemoryMax",
+        ),
     ),
     "by a file that it has not been started with yet": Case(
         guard(0, declared=-1000), (LIMIT,), IN_PART, "after its next start", BOTH
@@ -94,11 +112,21 @@ CASES = {
     ),
     "a slice of which all is out of reach": Case(
         in_slice(-1000, -1000),
-        *(("app.slice:MemoryMax=200M",), STALLS, "and 1 more of app.slice", "Set no MemoryMax"),
+        *(
+            ("app.slice:MemoryMax=200M",),
+            STALLS,
+            "All 2 processes of app.slice, such as p50 (pid 50)",
+            "Set no MemoryMax",
+        ),
     ),
     "a slice of which one is out of reach": Case(
         in_slice(-1000, 0, 100),
-        *(("app.slice:MemoryMax=200M",), IN_PART, "p50 (pid 50) of app.slice", "their own"),
+        *(
+            ("app.slice:MemoryMax=200M",),
+            IN_PART,
+            "1 of 3 processes of app.slice, p50 (pid 50), has",
+            "its own",
+        ),
     ),
     "lifted of what declares it, but not of who took it": Case(
         guard(-1000, 0, declared=0),
@@ -170,7 +198,7 @@ def test_shared_memory_outlives_a_kill(anon: int, shmem: int, limit: int, told: 
     texts = [n.text for n in made.warnings if n.code == "shmem-outlives-kill"]
     assert len(texts) == told
     for text in texts:
-        assert f"holds {shmem}M of shared memory" in text
+        assert f"uses {shmem}M of shared memory" in text
         assert "/dev/shm, /run, /tmp" in text
         assert "size= of the tmpfs mount" in text
 

@@ -35,8 +35,8 @@ ADJ, MAX, POLICY = Key.OOM_SCORE_ADJUST, Key.MEMORY_MAX, Key.OOM_POLICY
 SWAP, HIGH, AGAIN, WAIT = Key.MEMORY_SWAP_MAX, Key.MEMORY_HIGH, Key.RESTART, Key.RESTART_SEC
 
 FAILING = (
-    "Failing at every start, a.service then stays dead; now it loops for ever, at 20 starts a "
-    "minute."
+    "If a.service fails at every start: stays down after the change, restarts indefinitely, 20 "
+    "times a minute now."
 )
 STAYS = "The order of kills stays as it is: a.service goes first."
 AT_ONCE = "At 250M in mid.service the kernel kills p20 20, and all of mid.service with it at once."
@@ -119,12 +119,12 @@ ONE: dict[str, tuple[dict[str, Any], dict[Key, Value], list[str]]] = {
     "no restart": (
         DIES,
         {AGAIN: "no"},
-        ["Killed, a.service then stays dead; now it comes back in 3s."],
+        ["If a.service is killed: stays down after the change, restarts in 3s now."],
     ),
     "another delay": (
         DIES,
         {WAIT: 5 * S},
-        ["Killed, a.service then comes back in 5s; now it comes back in 3s."],
+        ["If a.service is killed: restarts in 5s after the change, restarts in 3s now."],
     ),
     "the same after a kill": (
         DIES | {"restart": "on-abort"},

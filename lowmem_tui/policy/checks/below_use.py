@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lowmem_tui.model.amount import format_size, render_limit
+from lowmem_tui.model.amount import render_limit
+from lowmem_tui.model.message import (
+    msg,
+    of_bytes,
+    of_command,
+    of_limit,
+    of_setting,
+    of_unit,
+    sentences,
+)
 from lowmem_tui.model.settings import render_value
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import Key, UnitType, unit_type
@@ -17,6 +26,7 @@ from lowmem_tui.policy.forecast.oom import members
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.plan import Notice
     from lowmem_tui.model.snapshot import Unit
     from lowmem_tui.policy.checks.cases import EditCase
@@ -36,17 +46,26 @@ def below_use(case: EditCase) -> Notice | None:
         return None
     if stalls(case) is not None:
         return None  # nobody is killed there at all
-    some = swap_left(case.unit, case.beside.get(Key.MEMORY_SWAP_MAX))
-    then = "what does not fit into swap is killed" if some else "it is killed"
-    return case.notice(
-        "memory-max-below-use",
-        f"{case.unit.name} holds {format_size(held)} that cannot be written back to files, more "
-        f"than {render_limit(case.limit)}: {then} at once. {' '.join(_route(case, held))}",
-        forceable=True,
+    unit, used, most = of_unit(case.unit.name), of_bytes(held), of_limit(case.limit)
+    text = msg(
+        "{unit} uses {held} that only swap can reclaim (anonymous memory and shmem), more than "
+        "{limit}: it is killed at once.",
+        unit=unit,
+        held=used,
+        limit=most,
     )
+    if swap_left(case.unit, case.beside.get(Key.MEMORY_SWAP_MAX)):
+        text = msg(
+            "{unit} uses {held} that only swap can reclaim (anonymous memory and shmem), more than "
+            "{limit}: what does not fit into swap is killed at once.",
+            unit=unit,
+            held=used,
+            limit=most,
+        )
+    return case.notice("memory-max-below-use", sentences(text, *_route(case, held)), forceable=True)
 
 
-def _route(case: EditCase, held: int) -> Iterator[str]:
+def _route(case: EditCase, held: int) -> Iterator[Message]:
     """Yield sentences: the way to this limit, in at most three commands."""
     limit, unit = case.limit or 0, case.unit.name
     sets, kind = _sets(case), unit_type(unit)
@@ -58,26 +77,35 @@ def _route(case: EditCase, held: int) -> Iterator[str]:
             ours = case.unit.known.drop_in
             before = dropin.ours(ours.text or "").get(Key.MEMORY_HIGH, "") if ours else ""
             sets += f" --set '{unit}:MemoryHigh={before}'"
-        yield (
-            f"Set MemoryHigh first, and it swaps instead: `{_APPLY} {high}`; wait until it holds "
-            f"{render_limit(limit)} at the most, then `{_APPLY} {sets}`."
+        yield msg(
+            "Set MemoryHigh first, and it swaps instead: `{first}`; wait until it uses at most "
+            "{limit}, then `{then}`.",
+            first=of_command(f"{_APPLY} {high}"),
+            limit=of_limit(limit),
+            then=of_command(f"{_APPLY} {sets}"),
         )
     elif kind is UnitType.SERVICE:
-        yield (
-            f"Swap cannot take the rest, so restart it within the limit: `{_APPLY} --at-restart "
-            f"{sets}`, then `sudo systemctl restart '{unit}'`. If it needs more again it is killed "
-            "at the limit then."
+        yield msg(
+            "Swap cannot take the rest, so restart it within the limit: `{apply}`, then "
+            "`{restart}`. If it needs more again, it is killed at the limit then.",
+            apply=of_command(f"{_APPLY} --at-restart {sets}"),
+            restart=of_command(f"sudo systemctl restart '{unit}'"),
         )
     elif kind is UnitType.SLICE and (stopped := _largest(case, held - limit * 3 // 4)):
         names = " ".join(f"'{plain(each.name, 253)}'" for each in stopped)
-        yield (
-            f"Swap cannot take the rest, so restart what holds the most: `sudo systemctl stop "
-            f"{names}`, `{_APPLY} {sets}`, `sudo systemctl start {names}`. What needs more again "
-            "is killed at the limit then."
+        yield msg(
+            "Swap cannot take the rest, so restart what uses the most: `{stop}`, `{apply}`, "
+            "`{start}`. What needs more again is killed at the limit then.",
+            stop=of_command(f"sudo systemctl stop {names}"),
+            apply=of_command(f"{_APPLY} {sets}"),
+            start=of_command(f"sudo systemctl start {names}"),
         )
     else:
-        yield "Swap cannot take the rest, and nothing in it can be started again within the limit."
-    yield f"Or allow what it holds: '{unit}:MemoryMax={-(-held // _STEP) * 10}M'."
+        yield msg("Swap cannot take the rest, and nothing in it can be restarted within the limit.")
+    yield msg(
+        "Or allow what it uses now: '{setting}'.",
+        setting=of_setting(f"{unit}:MemoryMax", f"{-(-held // _STEP) * 10}M"),
+    )
 
 
 def _sets(case: EditCase) -> str:

@@ -12,6 +12,7 @@ from lowmem_tui.policy.forecast.oom import cap_above, members, usable_swap
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.snapshot import Situation, UnitSituation
     from lowmem_tui.model.unit import Tier, UnitProperties, Value
     from lowmem_tui.model.usage import Process
@@ -63,9 +64,9 @@ class EditCase:
             return self.wanted
         return None
 
-    def notice(self, code: str, text: str, *, forceable: bool = False) -> Notice:
+    def notice(self, code: str, words: Message, *, forceable: bool = False) -> Notice:
         """Return a notice for the unit."""
-        return Notice(code, self.unit.name, text, forceable)
+        return Notice(code, self.unit.name, words, forceable)
 
 
 @dataclass(frozen=True, slots=True)

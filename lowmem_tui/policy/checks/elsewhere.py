@@ -8,10 +8,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from lowmem_tui.model.amount import format_size
+from lowmem_tui.model.message import (
+    as_value,
+    msg,
+    of_bytes,
+    of_setting,
+    of_text,
+    of_unit,
+    sentences,
+)
 from lowmem_tui.model.plan import Notice
 from lowmem_tui.model.settings import render_value
-from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import CGROUP_FILES, MEMORY_KEYS, Key, UnitType, unit_type
 from lowmem_tui.model.unitfile import assignments
 from lowmem_tui.policy.checks.launchers import SNAP, Launch, Place, daemon, launch
@@ -22,6 +29,8 @@ from lowmem_tui.policy.commands import words_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from lowmem_tui.model.message import Message
+    from lowmem_tui.model.message import Value as MessageValue
     from lowmem_tui.model.snapshot import Snapshot, Unit, UnitSituation
     from lowmem_tui.policy.checks.cases import After
 
@@ -180,28 +189,37 @@ def notice(after: After) -> Notice | None:
     found = elsewhere(after.case.known, snapshot)
     if found is None:
         return None
-    unit, value = after.name, after.will(key)
-    setting = f"{key}={render_value(key, value) if value is not None else ''}"
-    reaches = "does not hold them" if key in MEMORY_KEYS else "does not reach them"
-    if key is Key.MEMORY_MAX and not found.command and found.place is not None:
-        reaches += ": at the limit the daemon is killed, whoever has grown"
-    here = _here(found.seen, snapshot)
+    unit, setting = of_unit(after.name), _setting(after, key)
     if found.place is None:
-        text = (
-            f"What {unit} starts runs in other units{here}: {setting} {reaches}. Set it on those."
-        )
+        start = msg("What {unit} starts runs in other units.", unit=unit)
     elif found.command:
-        text = (
-            f"{unit} starts its programs with `{plain(found.command, 40)}`: they run "
-            f"{found.place.where}{here}, and {setting} of {unit} {reaches}. {_better(found, key)}"
+        start = msg(
+            "{unit} starts its programs with `{command}`: they run {where}.",
+            unit=unit,
+            command=of_text(found.command, 40),
+            where=found.place.where,
         )
     else:
-        text = (
-            f"{unit} runs the daemon alone: the containers run {found.place.where}{here}, and "
-            f"{setting} of {unit} {reaches}. {_better(found, key)}"
+        start = msg(
+            "{unit} runs the daemon alone: the containers run {where}.",
+            unit=unit,
+            where=found.place.where,
         )
+    if key in MEMORY_KEYS:
+        reaches = msg("{setting} of {unit} does not limit them.", setting=setting, unit=unit)
+    else:
+        reaches = msg("{setting} of {unit} does not reach them.", setting=setting, unit=unit)
+    only = None
+    if key is Key.MEMORY_MAX and not found.command and found.place is not None:
+        only = msg("At the limit the daemon is killed, whichever container has grown.")
+    text = sentences(start, _here(found.seen, snapshot), reaches, only, _better(found, key))
     code = "payload-elsewhere" if found.command or found.place is None else "containers-elsewhere"
-    return Notice(code, unit, text)
+    return Notice(code, after.name, text)
+
+
+def _setting(after: After, key: Key) -> MessageValue:
+    value = after.will(key)
+    return of_setting(key, render_value(key, value) if value is not None else "")
 
 
 def delegated(after: After) -> Notice | None:
@@ -214,8 +232,12 @@ def delegated(after: After) -> Notice | None:
     return Notice(
         "delegated",
         after.name,
-        f"{after.name} makes control groups of its own (Delegate=): all in them share this limit, "
-        "and any may be killed for another's need. Limit what is in them instead.",
+        msg(
+            "{unit} makes control groups of its own (Delegate=): everything in them shares this "
+            "limit, and any of it may be killed for the memory of another. Limit what is in them "
+            "instead.",
+            unit=of_unit(after.name),
+        ),
     )
 
 
@@ -224,15 +246,22 @@ def listener(after: After) -> Notice | None:
     key = next((key for key in (*CGROUP_FILES, Key.OOM_SCORE_ADJUST) if _counts(after, key)), None)
     if key is None or unit_type(after.name) is not UnitType.SOCKET:
         return None
-    value = after.will(key)
-    setting = f"{key}={render_value(key, value) if value is not None else ''}"
-    started = "".join(plain(name, 60) for name in after.case.properties.triggers[:1])
-    return Notice(
-        "socket-only-listens",
-        after.name,
-        f"{after.name} only listens: {started or 'the service that it starts'} runs in a control "
-        f"group of its own, which {setting} does not reach. Set it on {started or 'that'}.",
+    unit, setting = of_unit(after.name), _setting(after, key)
+    text = msg(
+        "{unit} only listens: the service that it starts runs in a control group of its own, which "
+        "{setting} does not reach. Set it on that service.",
+        unit=unit,
+        setting=setting,
     )
+    if triggers := after.case.properties.triggers:
+        text = msg(
+            "{unit} only listens: {service} runs in a control group of its own, which {setting} "
+            "does not reach. Set it on {service}.",
+            unit=unit,
+            service=of_unit(triggers[0], 60),
+            setting=setting,
+        )
+    return Notice("socket-only-listens", after.name, text)
 
 
 CHECKS = (notice, delegated, listener)
@@ -244,16 +273,20 @@ def _counts(after: After, key: Key) -> bool:
     return value is not None and value != key.facts.default
 
 
-def _better(found: Elsewhere, key: Key) -> str:
+def _better(found: Elsewhere, key: Key) -> Message:
     if found.place is None:
-        return ""
+        return msg("Set it on those.")
     return found.place.limit if key in MEMORY_KEYS else found.place.score
 
 
-def _here(seen: Sequence[str], snapshot: Snapshot) -> str:
+def _here(seen: Sequence[str], snapshot: Snapshot) -> Message | None:
+    """Return in which units they run on this server, if that is seen."""
     if not seen:
-        return ""
+        return None
+    first, others = of_unit(seen[0], 60), len(seen) - 1
     usage = snapshot.units[seen[0]].usage if seen[0] in snapshot.units else None
-    held = f" with {format_size(usage.rss)}" if usage and usage.rss else ""
-    more = f", and {len(seen) - 1} more" if len(seen) > 1 else ""
-    return f": here {plain(seen[0], 60)}{held}{more}"
+    if usage and usage.rss:
+        first = as_value(msg("{unit} ({held})", unit=first, held=of_bytes(usage.rss)))
+    if others:
+        return msg("On this server that is {unit} and {count} more.", unit=first, count=others)
+    return msg("On this server that is {unit}.", unit=first)

@@ -8,22 +8,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from lowmem_tui.model.message import msg, sentences
 from lowmem_tui.policy.commands import Command, commands, program_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from lowmem_tui.model.message import Message
+
 
 class Place(NamedTuple):
     """Where something runs, and how it is limited and scored there."""
 
-    where: str
+    where: Message
     """Behind "runs"."""
     units: tuple[str, ...]
     """How the names of such units begin and end, apart by ``*``; a control group's path, too."""
-    limit: str
+    limit: Message
     """A sentence: where a limit of memory belongs."""
-    score: str
+    score: Message
     """A sentence: where a score belongs."""
     rank: int = 0
     """Of several on a command line the least is the one that counts."""
@@ -42,121 +45,170 @@ class Launch(NamedTuple):
 
 
 DOCKER = Place(
-    "in scopes of their own (system.slice/docker-ID.scope, or the daemon's cgroup-parent)",
+    msg("in scopes of their own (system.slice/docker-ID.scope, or the daemon's cgroup-parent)"),
     ("docker-*.scope", "/docker/*"),
-    "Limit the container: `docker run --memory=SIZE` or `docker update --memory=SIZE`, mem_limit "
-    "in a compose file; or all of them by MemoryMax on a slice that is their cgroup-parent.",
-    "Set the score of the container: `docker run --oom-score-adj=N`, oom_score_adj in a compose "
-    "file.",
+    msg(
+        "Limit the container: `docker run --memory=SIZE` or `docker update --memory=SIZE`, "
+        "mem_limit in a compose file; or all of them by MemoryMax on a slice that is their "
+        "cgroup-parent."
+    ),
+    msg(
+        "Set the score of the container: `docker run --oom-score-adj=N`, oom_score_adj in a "
+        "compose file."
+    ),
 )
 CONTAINERD = Place(
-    "in scopes of their own (system.slice/nerdctl-ID.scope, docker-ID.scope, or kubepods.slice)",
+    msg(
+        "in scopes of their own (system.slice/nerdctl-ID.scope, docker-ID.scope, or kubepods.slice)"
+    ),
     ("docker-*.scope", "nerdctl-*.scope", "cri-containerd-*.scope", "/docker/*", "/default/*"),
-    "Limit the container: `docker run --memory=SIZE` or `nerdctl run --memory=SIZE`, mem_limit in "
-    "a compose file; or all of them by MemoryMax on a slice that is their cgroup-parent.",
-    "Set the score of the container: `--oom-score-adj=N` of docker run or nerdctl run.",
+    msg(
+        "Limit the container: `docker run --memory=SIZE` or `nerdctl run --memory=SIZE`, "
+        "mem_limit in a compose file; or all of them by MemoryMax on a slice that is their "
+        "cgroup-parent."
+    ),
+    msg("Set the score of the container: `--oom-score-adj=N` of docker run or nerdctl run."),
 )
 PODMAN = Place(
-    "in scopes of their own (machine.slice/libpod-ID.scope)",
+    msg("in scopes of their own (machine.slice/libpod-ID.scope)"),
     ("libpod-*.scope",),
-    "Limit the container: `podman run --memory=SIZE`, or `podman run --cgroups=split`, which keeps "
-    "it in the unit that runs it; or all of them by MemoryMax on machine.slice.",
-    "Set the score of the container: `podman run --oom-score-adj=N`.",
+    msg(
+        "Limit the container: `podman run --memory=SIZE`, or `podman run --cgroups=split`, "
+        "which keeps it in the unit that runs it; or all of them by MemoryMax on "
+        "machine.slice."
+    ),
+    msg("Set the score of the container: `podman run --oom-score-adj=N`."),
 )
 KUBERNETES = Place(
-    "in kubepods.slice",
+    msg("in kubepods.slice"),
     ("cri-containerd-*.scope", "crio-*.scope", "kubepods*.slice", "/kubepods/*", "/k8s.io/*"),
-    "Limit the pod: resources.limits.memory; and all of them by --kube-reserved and "
-    "--system-reserved of the kubelet.",
-    "The pod's QoS class decides its score: give it resources.requests and resources.limits.",
+    msg(
+        "Limit the pod: resources.limits.memory; and all of them by --kube-reserved and "
+        "--system-reserved of the kubelet."
+    ),
+    msg("The pod's QoS class decides its score: give it resources.requests and resources.limits."),
 )
 LXC = Place(
-    "in control groups of their own (lxc.payload.NAME)",
+    msg("in control groups of their own (lxc.payload.NAME)"),
     ("/lxc.payload.*", "/lxc.payload/*", "/lxc/*"),
-    "Limit the container: lxc.cgroup2.memory.max in its configuration, or `lxc config set NAME "
-    "limits.memory=SIZE`.",
-    "Set the score inside the container, on the service that runs there.",
+    msg(
+        "Limit the container: lxc.cgroup2.memory.max in its configuration, or `lxc config set "
+        "NAME limits.memory=SIZE`."
+    ),
+    msg("Set the score inside the container, on the service that runs there."),
 )
 MACHINE = Place(
-    "in machine.slice",
+    msg("in machine.slice"),
     ("machine-*.scope", "systemd-nspawn@*.service"),
-    "Limit the machine itself: `systemctl set-property` or a drop-in for its own unit, `virsh "
-    "setmaxmem`, or MemoryMax on machine.slice.",
-    "Set the score inside the machine, on the service that runs there.",
+    msg(
+        "Limit the machine itself: `systemctl set-property` or a drop-in for its own unit, "
+        "`virsh setmaxmem`, or MemoryMax on machine.slice."
+    ),
+    msg("Set the score inside the machine, on the service that runs there."),
 )
 NOMAD = Place(
-    "in nomad.slice",
+    msg("in nomad.slice"),
     ("nomad*.slice", "/nomad.slice/*"),
-    "Limit the task: resources.memory of the job.",
-    "Set the score in the job's own configuration.",
+    msg("Limit the task: resources.memory of the job."),
+    msg("Set the score in the job's own configuration."),
 )
 TRANSIENT = Place(
-    "in a unit of its own (run-ID.service or run-ID.scope, or the one that --unit names)",
+    msg("in a unit of its own (run-ID.service or run-ID.scope, or the one that --unit names)"),
     ("run-*.service", "run-*.scope"),
-    "Limit it there: `systemd-run --property=MemoryMax=SIZE`; or write the program into this "
-    "unit's ExecStart= without systemd-run.",
-    "Score it there: `systemd-run --property=OOMScoreAdjust=N`; or write the program into this "
-    "unit's ExecStart= without systemd-run.",
+    msg(
+        "Limit it there: `systemd-run --property=MemoryMax=SIZE`; or write the program into "
+        "this unit's ExecStart= without systemd-run."
+    ),
+    msg(
+        "Score it there: `systemd-run --property=OOMScoreAdjust=N`; or write the program into "
+        "this unit's ExecStart= without systemd-run."
+    ),
     2,
 )
 JOB = Place(
-    "as a job of atd, in atd.service",
+    msg("as a job of atd, in atd.service"),
     ("atd.service",),
-    "Start it by a timer (OnCalendar=, OnActiveSec=) with a service of its own, and limit that.",
-    "Start it by a timer (OnCalendar=, OnActiveSec=) with a service of its own, and score that.",
+    msg(
+        "Start it by a timer (OnCalendar=, OnActiveSec=) with a service of its own, and limit that."
+    ),
+    msg(
+        "Start it by a timer (OnCalendar=, OnActiveSec=) with a service of its own, and score that."
+    ),
     2,
 )
 OTHER_GROUP = Place(
-    "in the control group that the command names",
+    msg("in the control group that the command names"),
     (),
-    "Write the program into ExecStart= without it, or limit that group.",
-    "Write OOMScoreAdjust= into a unit that runs the program in ExecStart= without it.",
+    msg("Write the program into ExecStart= without it, or limit that group."),
+    msg("Write OOMScoreAdjust= into a unit that runs the program in ExecStart= without it."),
     2,
 )
 OTHER_UNIT = Place(
-    "in a unit of its own", (), "Set the limit on that unit.", "Set the score on that unit.", 1
+    msg("in a unit of its own"),
+    (),
+    msg("Set the limit on that unit."),
+    msg("Set the score on that unit."),
+    1,
 )
 SUPERVISED = Place(
-    "under supervisord, in the unit that runs that",
+    msg("under supervisord, in the unit that runs that"),
     ("supervisor*.service",),
-    "Give the program a service of its own, and limit that.",
-    "Give the program a service of its own, and score that.",
+    msg("Give the program a service of its own, and limit that."),
+    msg("Give the program a service of its own, and score that."),
     1,
 )
 SESSION = Place(
-    "in a login session (user.slice, session-ID.scope), which PAM opens where it has pam_systemd",
+    msg(
+        "in a login session (user.slice, session-ID.scope), which PAM opens where it has "
+        "pam_systemd"
+    ),
     ("session-*.scope",),
-    "Write User= into this unit and the program into ExecStart=, or use `setpriv` or `runuser -u "
-    "USER --`, which open no session.",
-    "Write User= into this unit and the program into ExecStart=, or use `setpriv` or `runuser -u "
-    "USER --`, which open no session.",
+    msg(
+        "Write User= into this unit and the program into ExecStart=, or use `setpriv` or "
+        "`runuser -u USER --`, which open no session."
+    ),
+    msg(
+        "Write User= into this unit and the program into ExecStart=, or use `setpriv` or "
+        "`runuser -u USER --`, which open no session."
+    ),
     4,
     ("su", "runuser", "sudo"),
 )
 SNAP = Place(
-    "in a scope that snapd makes (snap.NAME.*.scope)",
+    msg("in a scope that snapd makes (snap.NAME.*.scope)"),
     ("snap.*.scope",),
-    "Limit it by `snap set-quota NAME --memory=SIZE`.",
-    "Use the snap's own service (snap.NAME.*.service), and score that.",
+    msg("Limit it by `snap set-quota NAME --memory=SIZE`."),
+    msg("Use the snap's own service (snap.NAME.*.service), and score that."),
     2,
 )
 
 
-def _server(name: str, foreground: str, *processes: str) -> Place:
+def _server(name: str, foreground: Message, *processes: str) -> Place:
     return Place(
-        f"under {name}'s server: where that was started from a login, in that session, not here",
+        msg(
+            "under {name}'s server: if that was started from a login, in that session, not here",
+            name=name,
+        ),
         (),
-        f"{foreground}, and limit that.",
-        f"{foreground}, and score that.",
+        sentences(foreground, msg("Then limit that service.")),
+        sentences(foreground, msg("Then score that service.")),
         3,
         processes,
     )
 
 
-_ONE_EACH = "Give each program a service of its own with ExecStart= in the foreground"
+_ONE_EACH = msg("Give each program a service of its own with ExecStart= in the foreground.")
 SCREEN = _server("screen", _ONE_EACH, "screen", "SCREEN")
 TMUX = _server("tmux", _ONE_EACH, "tmux")
-PM2 = _server("pm2", f"{_ONE_EACH} (`pm2-runtime`, or node itself)", "PM2 v", "pm2")
+PM2 = _server(
+    "pm2",
+    msg(
+        "Give each program a service of its own with ExecStart= in the foreground "
+        "(`pm2-runtime`, or node itself)."
+    ),
+    "PM2 v",
+    "pm2",
+)
 
 
 # --- which command is one of them -----------------------------------------------------------------

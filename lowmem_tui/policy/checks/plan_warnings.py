@@ -5,9 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from lowmem_tui.model.amount import format_size, render_limit
+from lowmem_tui.model.amount import render_limit
+from lowmem_tui.model.message import (
+    msg,
+    of_bytes,
+    of_limit,
+    of_setting,
+    of_text,
+    of_unit,
+    plural,
+    sentences,
+)
 from lowmem_tui.model.plan import Notice
-from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import Key, Tier, Unlimited
 from lowmem_tui.policy import budget
 from lowmem_tui.policy.checks import elsewhere, protections, restart_warnings
@@ -18,6 +27,8 @@ from lowmem_tui.policy.forecast.oom import kill_order
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from lowmem_tui.model.message import Message
+    from lowmem_tui.model.message import Value as MessageValue
     from lowmem_tui.model.snapshot import Situation, Unit
     from lowmem_tui.model.unit import Limit
 
@@ -57,9 +68,16 @@ def _no_room(after: After) -> Notice | None:
         return Notice(
             "no-room-for-worker",
             after.name,
-            f"{after.name} holds {format_size(held)}, its largest worker {format_size(largest)}: "
-            f"{render_limit(limit)} leaves no room for another before that one ends, as a reload "
-            f"needs. Allow {_whole(held + largest)}, or run fewer workers.",
+            msg(
+                "{unit} uses {held}, its largest worker {largest}: {limit} leaves no room to start "
+                "another worker before that one ends, as a reload does. Allow {enough}, or run "
+                "fewer workers.",
+                unit=of_unit(after.name),
+                held=of_bytes(held),
+                largest=of_bytes(largest),
+                limit=of_limit(limit),
+                enough=_whole(held + largest),
+            ),
         )
     # The page cache of now may well have been in the peak, and a limit only pushes it out.
     peak = usage.memory.peak
@@ -67,14 +85,23 @@ def _no_room(after: After) -> Notice | None:
         peak = max(peak or 0, held)
     if peak is None or limit >= peak - max(0, (usage.memory.file or 0) - (usage.memory.shmem or 0)):
         return None
-    then = "it swaps, or is killed," if after.case.situation.swap else "it is killed"
-    return Notice(
-        "memory-max-below-peak",
-        after.name,
-        f"{after.name} has held {format_size(peak)} since it started, more than "
-        f"{render_limit(limit)}: {then} when it needs that again. Allow more, or watch it for a "
-        "day first.",
+    unit, used, most = of_unit(after.name), of_bytes(peak), of_limit(limit)
+    text = msg(
+        "{unit} has used {peak} since it started, more than {limit}: it is killed when it needs "
+        "that again. Allow more, or watch it for a day first.",
+        unit=unit,
+        peak=used,
+        limit=most,
     )
+    if after.case.situation.swap:
+        text = msg(
+            "{unit} has used {peak} since it started, more than {limit}: it swaps, or is killed, "
+            "when it needs that again. Allow more, or watch it for a day first.",
+            unit=unit,
+            peak=used,
+            limit=most,
+        )
+    return Notice("memory-max-below-peak", after.name, text)
 
 
 def _swap_left(after: After) -> int:
@@ -82,20 +109,29 @@ def _swap_left(after: After) -> int:
     return swap_left(after.case, after.will(Key.MEMORY_SWAP_MAX))
 
 
-def _whole(size: int) -> str:
+def _whole(size: int) -> MessageValue:
     """Return a size as a limit to write, rounded up to 10M."""
     step = 10 << 20
-    return f"{-(-size // step) * 10}M"
+    return of_setting(f"{-(-size // step) * 10}M")
 
 
-def _no_swap(after: After) -> tuple[str, str] | None:
+def _no_swap(after: After) -> tuple[Message, Message] | None:
     """Return why a unit has no swap at all, and what would give it some; None where it has."""
     if not after.case.situation.swap:
-        return "There is no swap", "make swap first"
+        return (
+            msg("There is no swap."),
+            msg("Use MemoryMax with Restart=, or create swap first."),
+        )
     if after.will(Key.MEMORY_SWAP_MAX) == 0:
-        return "With MemorySwapMax=0 it has no swap", "allow it some swap"
+        return (
+            msg("With MemorySwapMax=0 it has no swap."),
+            msg("Use MemoryMax with Restart=, or allow it some swap."),
+        )
     if after.case.situation.snapshot.host.knobs.swappiness == 0:
-        return "With vm.swappiness=0 no unit swaps at a limit", "raise vm.swappiness"
+        return (
+            msg("With vm.swappiness=0 no unit swaps at a limit."),
+            msg("Use MemoryMax with Restart=, or raise vm.swappiness."),
+        )
     return None
 
 
@@ -110,8 +146,14 @@ def _high_without_swap(after: After) -> Notice | None:
     return Notice(
         "memory-high-without-swap",
         after.name,
-        f"{why}: at MemoryHigh the kernel can only slow {after.name} down, perhaps for ever. Use "
-        f"MemoryMax with Restart=, or {instead}.",
+        sentences(
+            why,
+            msg(
+                "At MemoryHigh the kernel can only slow {unit} down, perhaps indefinitely.",
+                unit=of_unit(after.name),
+            ),
+            instead,
+        ),
     )
 
 
@@ -127,9 +169,16 @@ def _high_below_use(after: After) -> Notice | None:
     return Notice(
         "memory-high-below-use",
         after.name,
-        f"{after.name} holds {format_size(held)}, and above MemoryHigh={render_limit(high)} it "
-        f"has {format_size(room)} of swap left: the kernel can only slow it down, perhaps for "
-        f"ever. Allow {_whole(held - room)}, or use MemoryMax with Restart=.",
+        msg(
+            "{unit} uses {held}, and above {setting} it has {room} of swap left: the kernel can "
+            "only slow it down, perhaps indefinitely. Allow {enough}, or use MemoryMax with "
+            "Restart=.",
+            unit=of_unit(after.name),
+            held=of_bytes(held),
+            setting=of_setting(Key.MEMORY_HIGH, render_limit(high)),
+            room=of_bytes(room),
+            enough=_whole(held - room),
+        ),
     )
 
 
@@ -139,29 +188,34 @@ def _high_never_reached(after: After) -> Notice | None:
         return None
     if not isinstance(high, int) or high < limit:
         return None
-    better = "Set it a little below, or drop it"
-    if not _swap_left(after):
-        better = "Drop it: without swap it can only slow the unit down"
-    return Notice(
-        "memory-high-never-reached",
-        after.name,
-        f"MemoryHigh={render_limit(high)} of {after.name} is never reached: MemoryMax="
-        f"{render_limit(limit)} counts first. {better}.",
+    text = msg(
+        "{high} of {unit} is never reached: {max} takes effect first.",
+        high=of_setting(Key.MEMORY_HIGH, render_limit(high)),
+        unit=of_unit(after.name),
+        max=of_setting(Key.MEMORY_MAX, render_limit(limit)),
     )
+    better = msg("Set it a little below, or drop it.")
+    if not _swap_left(after):
+        better = msg("Drop it: without swap it can only slow the unit down.")
+    return Notice("memory-high-never-reached", after.name, sentences(text, better))
 
 
 def _stops_all(after: After) -> Notice | None:
     limited = after.touches(Key.MEMORY_MAX) and after.limit is not None
     if not (limited or after.touches(Key.OOM_POLICY)) or after.will(Key.OOM_POLICY) != "stop":
         return None
-    program = plain(pre_fork(after), 30)
+    program = pre_fork(after)
     if not program:
         return None
     return Notice(
         "oom-policy-stops-all",
         after.name,
-        f"{after.name} serves with several {program} processes, and with OOMPolicy=stop the kill "
-        "of one stops them all. OOMPolicy=continue lets it replace the one.",
+        msg(
+            "{unit} serves with several {program} processes, and with OOMPolicy=stop the kill of "
+            "one stops them all. With OOMPolicy=continue it replaces that one.",
+            unit=of_unit(after.name),
+            program=of_text(program, 30),
+        ),
     )
 
 
@@ -175,8 +229,11 @@ def _gatekeeper(after: After) -> Notice | None:
     return Notice(
         "limit-on-gatekeeper",
         after.name,
-        f"{after.name} is a gatekeeper (tier 0): at a limit it is killed just when it is needed. "
-        "Limit what stands behind it instead.",
+        msg(
+            "{unit} is a gatekeeper (tier 0): at a limit it is killed just when it is needed. "
+            "Limit the services behind it instead.",
+            unit=of_unit(after.name),
+        ),
     )
 
 
@@ -233,18 +290,45 @@ def _over_budget(situation: Situation, afters: Sequence[After]) -> Notice | None
     )
     if unit is None:
         return None
-    code, what, then = "limits-over-ram", f"{format_size(room)} of RAM", "they swap"
-    if total + kept > room + swap:
-        code, then = "limits-over-memory", "the kernel kills, limits or not"
-        if swap:
-            usable = "swap" if swap == host.swap_total else "the swap that they may use"
-            what = f"{format_size(room + swap)} of RAM and {usable}"
-    who = f"{unit}'s limit allows" if len(found) == 1 else f"{len(found)} units' limits allow"
+    over = total + kept > room + swap
     return Notice(
-        code,
+        "limits-over-memory" if over else "limits-over-ram",
         unit,
-        f"{who} {format_size(total)}; with {format_size(kept)} kept for the system that is more "
-        f"than {what}: filled together, {then}. {(room - kept) >> 20}M of limits would fit.",
+        sentences(
+            plural(
+                "Overcommitted: MemoryMax of {n} unit ({unit}) adds up to {total}; with the "
+                "reserve of {reserve} that is {sum} of {ram} of RAM.",
+                "Overcommitted: MemoryMax of {n} units adds up to {total}; with the reserve of "
+                "{reserve} that is {sum} of {ram} of RAM.",
+                len(found),
+                unit=of_unit(unit),
+                total=of_bytes(total),
+                reserve=of_bytes(kept),
+                sum=of_bytes(total + kept),
+                ram=of_bytes(room),
+            ),
+            _when_all_are_used(swap, host.swap_total, over=over),
+            msg("Limits of {fit} in total would fit.", fit=of_setting(f"{(room - kept) >> 20}M")),
+        ),
+    )
+
+
+def _when_all_are_used(swap: int, all_swap: int, *, over: bool) -> Message:
+    """Return what happens when every unit uses all that it is allowed; bytes of usable swap."""
+    if not over:
+        return msg("If the units use all of it at once, they swap.")
+    if not swap:
+        return msg("If the units use all of it at once, the kernel kills, whatever the limits.")
+    if swap == all_swap:
+        return msg(
+            "If the units use all of it at once, {swap} of swap is not enough: the kernel kills, "
+            "whatever the limits.",
+            swap=of_bytes(swap),
+        )
+    return msg(
+        "If the units use all of it at once, the {swap} of swap that they may use is not enough: "
+        "the kernel kills, whatever the limits.",
+        swap=of_bytes(swap),
     )
 
 
@@ -274,9 +358,15 @@ def _protects_largest(situation: Situation, afters: Sequence[After]) -> Notice |
     return Notice(
         "protects-largest",
         after.name,
-        f"{after.name} holds the most, {format_size(_held(largest))}: with OOMScoreAdjust={wanted} "
-        f"the kernel kills {plain(first.unit, 60)} before it, for {format_size(first.rss)}. "
-        "Protect what is small; leave this at 0.",
+        msg(
+            "{unit} uses the most memory, {held}: with {setting} the kernel kills {first} before "
+            "it, which frees {frees}. Protect small services, and keep this one at 0.",
+            unit=of_unit(after.name),
+            held=of_bytes(_held(largest)),
+            setting=of_setting(Key.OOM_SCORE_ADJUST, wanted),
+            first=of_unit(first.unit, 60),
+            frees=of_bytes(first.rss),
+        ),
     )
 
 

@@ -8,8 +8,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
-from lowmem_tui.model.amount import format_size, render_limit
+from lowmem_tui.model.amount import render_limit
 from lowmem_tui.model.cgroup import ROOT_SLICE
+from lowmem_tui.model.message import (
+    msg,
+    of_bytes,
+    of_limit,
+    of_list,
+    of_path,
+    of_setting,
+    of_unit,
+    plural,
+    sentences,
+)
 from lowmem_tui.model.plan import Notice
 from lowmem_tui.model.settings import Bytes
 from lowmem_tui.model.text import plain
@@ -20,6 +31,7 @@ from lowmem_tui.policy.checks.cases import EditCase, UnitCase, parent_cap
 from lowmem_tui.policy.forecast.oom import members
 
 if TYPE_CHECKING:
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.snapshot import UnitSituation
 
 LEAST_LIMIT = 1 << 20
@@ -61,34 +73,36 @@ JOBS = ("cron", "crond", "cronie", "fcron", "atd")
 
 def unknown(asked: str, known: UnitSituation | None, *, drops: bool) -> Notice | None:
     """Refuse what systemd does not know, but for dropping what we once set for it."""
-    shown = plain(asked, 80)
+    name = of_unit(asked, 80)
     if known is not None and known.unit.properties is None:
-        text = f"systemd has told nothing of {shown} yet: try again in a moment."
+        text = msg("systemd has not reported {unit} yet: try again in a moment.", unit=name)
         return Notice("not-known", asked, text)
     properties = known.unit.properties if known else None
     left = drops and known is not None and known.drop_in is not None
     if properties is None or not (properties.exists or left):
-        text = f"There is no unit {shown}: look up its name with 'lowmem-tui list'."
+        text = msg("There is no unit {unit}: look up its name with 'lowmem-tui list'.", unit=name)
         return Notice("unknown-unit", asked, text)
     return None
 
 
 def _type(case: UnitCase) -> Notice | None:
     if not is_unit_name(case.name):
-        text = f"{plain(case.name, 80)} is not a name that a file can be made for."
+        text = msg("No drop-in can be written for the name {unit}.", unit=of_unit(case.name, 80))
         return Notice("bad-name", case.name, text)
     if len(case.name.encode()) > LONGEST_NAME:
-        text = (
-            f"The name of {plain(case.name, 40)} is too long for a folder of drop-ins: limit the "
-            "slice that it is in."
+        text = msg(
+            "The name of {unit} is too long for a drop-in folder: limit the slice that it is in.",
+            unit=of_unit(case.name, 40),
         )
         return Notice("name-too-long", case.name, text)
     if section_of(case.name) is None:
-        kind = unit_type(case.name)
-        text = f"A {kind} has no processes and no memory: edit the unit that it starts."
+        text = msg(
+            "{unit} has no processes and no memory: edit the unit that it starts.",
+            unit=of_unit(case.name),
+        )
         return Notice("wrong-type", case.name, text)
     if case.name == ROOT_SLICE:
-        text = "The root slice is the whole machine and has no limits: edit system.slice."
+        text = msg("The root slice is the whole machine and has no limits: edit system.slice.")
         return Notice("root-slice", case.name, text)
     return None
 
@@ -102,49 +116,63 @@ def _template(case: UnitCase) -> Notice | None:
         for name in case.situation.snapshot.units
         if name.startswith(f"{prefix}@") and name.endswith(f".{suffix}") and name != case.name
     )
-    names = ", ".join(plain(name, 60) for name in instances[:5])
-    advice = (
-        f"name an instance: {names}" if names else f"name an instance, like {prefix}@1.{suffix}"
-    )
-    text = f"{case.name} is a template, which never runs itself: {advice}."
+    if instances:
+        text = msg(
+            "{unit} is a template, which never runs itself: name an instance: {instances}.",
+            unit=of_unit(case.name),
+            instances=of_list(of_unit(name, 60) for name in instances[:5]),
+        )
+    else:
+        text = msg(
+            "{unit} is a template, which never runs itself: name an instance, like {instance}.",
+            unit=of_unit(case.name),
+            instance=of_unit(f"{prefix}@1.{suffix}"),
+        )
     return Notice("template", case.name, text)
 
 
 def _masked(case: UnitCase) -> Notice | None:
     if case.properties.load_state != "masked" or case.drops_only:
         return None
-    text = f"{case.name} is masked and cannot start: 'systemctl unmask {case.name}' first."
+    text = msg(
+        "{unit} is masked and cannot start: run 'systemctl unmask {unit}' first.",
+        unit=of_unit(case.name),
+    )
     return Notice("masked", case.name, text)
 
 
 def _broken(case: UnitCase) -> Notice | None:
     if case.properties.load_state not in {"bad-setting", "error"} or case.drops_only:
         return None
-    text = (
-        f"systemd refuses the files of {case.name} as they are: see 'systemctl status "
-        f"{case.name}' and mend them first."
+    text = msg(
+        "systemd refuses the files of {unit} as they are: see 'systemctl status {unit}' and "
+        "correct them first.",
+        unit=of_unit(case.name),
     )
     return Notice("bad-setting", case.name, text, forceable=True)
 
 
 _MADE_BY = {
-    "docker-": "`docker update --memory=SIZE`, or mem_limit in its compose file",
-    "libpod-": "`podman update --memory=SIZE`, or `podman run --memory=SIZE`",
-    "nerdctl-": "`nerdctl update --memory=SIZE`",
-    "run-": "`systemd-run --property=MemoryMax=SIZE`",
+    "docker-": msg("Use `docker update --memory=SIZE`, or mem_limit in its compose file."),
+    "libpod-": msg("Use `podman update --memory=SIZE`, or `podman run --memory=SIZE`."),
+    "nerdctl-": msg("Use `nerdctl update --memory=SIZE`."),
+    "run-": msg("Use `systemd-run --property=MemoryMax=SIZE`."),
 }
 
 
 def _transient(case: UnitCase) -> Notice | None:
     if not case.properties.transient or case.drops_only:
         return None
+    how = next((how for start, how in _MADE_BY.items() if case.name.startswith(start)), None)
+    text = msg(
+        "{unit} was made by a program and is gone when it ends: limit it where it is made.",
+        unit=of_unit(case.name),
+    )
     home = case.properties.slice
-    text = f"{case.name} was made by a program and is gone when it ends: limit it where it is made"
-    how = next((how for start, how in _MADE_BY.items() if case.name.startswith(start)), "")
-    text += f" ({how})" if how else ""
+    slices = None
     if home and home != ROOT_SLICE:
-        text += f", or edit its slice, {plain(home, 80)}"
-    return Notice("transient", case.name, f"{text}.")
+        slices = msg("Or edit its slice, {slice}.", slice=of_unit(home, 80))
+    return Notice("transient", case.name, sentences(text, how, slices))
 
 
 def _obstacle(case: UnitCase) -> Notice | None:
@@ -153,16 +181,21 @@ def _obstacle(case: UnitCase) -> Notice | None:
     file = case.known.drop_in
     if file is None:
         return None
-    shown = plain(file.path)
+    path = of_path(file.path)
     if file.text is None:
-        return Notice("obstacle", case.name, f"{shown} cannot be read: mend or remove it first.")
+        text = msg("{path} cannot be read: correct or remove it first.", path=path)
+        return Notice("obstacle", case.name, text)
     if not dropin.marked(file.text):
-        text = f"{shown} was not written by this program: rename it, for it is not ours to change."
+        text = msg(
+            "{path} was not written by lowmem-tui, which therefore does not change it: rename it.",
+            path=path,
+        )
         return Notice("not-ours", case.name, text)
     if not dropin.is_ours(file.text):
-        text = (
-            f"{shown} has lines that this program did not write and would lose: move them to a "
-            "drop-in of their own."
+        text = msg(
+            "{path} has lines that lowmem-tui did not write and would lose: move them to a "
+            "drop-in of their own.",
+            path=path,
         )
         return Notice("edited-by-hand", case.name, text, forceable=True)
     return None
@@ -183,16 +216,21 @@ UNIT_REFUSALS: tuple[UnitCheck, ...] = (
 def _alias(case: UnitCase) -> Notice | None:
     if case.asked == case.name:
         return None
-    text = f"{plain(case.asked, 80)} is an alias: the drop-in is written for {case.name}."
+    text = msg(
+        "{alias} is an alias: the drop-in is written for {unit}.",
+        alias=of_unit(case.asked, 80),
+        unit=of_unit(case.name),
+    )
     return Notice("alias", case.name, text)
 
 
 def _stale(case: UnitCase) -> Notice | None:
     if not case.properties.need_daemon_reload:
         return None
-    text = (
-        f"Files of {case.name} have changed since systemd read them: the reload brings those "
-        "changes in as well."
+    text = msg(
+        "Files of {unit} have changed since systemd read them: the reload applies those changes "
+        "as well.",
+        unit=of_unit(case.name),
     )
     return Notice("not-reloaded", case.name, text)
 
@@ -207,8 +245,11 @@ def wrong_key(unit: str, key: Key) -> Notice | None:
     """Refuse a setting that this type of unit does not have."""
     if unit_type(unit) in key.facts.types:
         return None
-    article = "An" if unit_type(unit)[0] in "aeiou" else "A"
-    text = f"{article} {unit_type(unit)} has no {key}: set it on the service that runs the program."
+    text = msg(
+        "{unit} cannot have {setting}: set it on the service that runs the program.",
+        unit=of_unit(unit),
+        setting=of_setting(key),
+    )
     return Notice("wrong-key", unit, text)
 
 
@@ -222,8 +263,11 @@ def _never_killed(case: EditCase) -> Notice | None:
         return None
     return case.notice(
         "oom-score-adjust-1000",
-        f"-1000 keeps the kernel from ever killing {case.unit.name}: when it leaks, all else dies "
-        "and the machine with it. -500 to -200 protects it, and -999 is the least.",
+        msg(
+            "With -1000 the kernel never kills {unit}: if it leaks memory, everything else is "
+            "killed before it and the machine stops. -500 to -200 protects it; the least is -999.",
+            unit=of_unit(case.unit.name),
+        ),
     )
 
 
@@ -234,8 +278,12 @@ def _oneshot(case: EditCase) -> Notice | None:
         return None
     return case.notice(
         "restart-on-oneshot",
-        f"{case.unit.name} is Type=oneshot, and with Restart={case.wanted} systemd would not "
-        "start it again at all: use on-failure, or no.",
+        msg(
+            "{unit} is Type=oneshot, and with {setting} systemd would not start it again at all: "
+            "use on-failure, or no.",
+            unit=of_unit(case.unit.name),
+            setting=of_setting(Key.RESTART, case.wanted),
+        ),
     )
 
 
@@ -243,11 +291,17 @@ def _forgotten_suffix(case: EditCase) -> Notice | None:
     if case.limit is None or case.limit >= LEAST_LIMIT or _takes_zero(case.key):
         return None
     text = render_limit(case.limit)
-    size = "1 byte" if case.limit == 1 else f"{case.limit} bytes"
     return case.notice(
         "limit-too-small",
-        f"{case.key}={text} is {size}, and nothing runs in that: "
-        f"write {text.rstrip('K')}M if megabytes are meant.",
+        plural(
+            "{setting} is {n} byte, and no program runs within that: write {meant} if megabytes "
+            "are meant.",
+            "{setting} is {n} bytes, and no program runs within that: write {meant} if megabytes "
+            "are meant.",
+            case.limit,
+            setting=of_setting(case.key, text),
+            meant=of_setting(f"{text.rstrip('K')}M"),
+        ),
         forceable=True,
     )
 
@@ -261,19 +315,31 @@ def _needed(case: EditCase) -> Notice | None:
         return None
     return case.notice(
         "needed-by-systemd",
-        f"{case.unit.name} is needed by systemd and by every login: killed at a limit it takes "
-        f"the way in with it. {_instead(case.unit)}, and limit others.",
+        sentences(
+            msg(
+                "{unit} is needed by systemd and by every login: when it is killed at a limit, "
+                "nobody can log in.",
+                unit=of_unit(case.unit.name),
+            ),
+            _instead(case.unit),
+        ),
         forceable=True,
     )
 
 
-def _instead(case: UnitCase) -> str:
+def _instead(case: UnitCase) -> Message:
     score = case.properties.oom_score_adjust
     if score is not None and score <= ENOUGH:
-        return f"It is protected already (OOMScoreAdjust={score}): leave it so"
+        return msg(
+            "It is protected already ({setting}): keep it so, and limit others.",
+            setting=of_setting(Key.OOM_SCORE_ADJUST, score),
+        )
     if unit_type(case.name) not in Key.OOM_SCORE_ADJUST.facts.types:
-        return "Set no limit on it"
-    return f"Protect it with OOMScoreAdjust={ENOUGH} instead"
+        return msg("Set no limit on it, and limit others.")
+    return msg(
+        "Protect it with {setting} instead, and limit others.",
+        setting=of_setting(Key.OOM_SCORE_ADJUST, ENOUGH),
+    )
 
 
 def _holds_the_needed(case: EditCase) -> Notice | None:
@@ -290,11 +356,26 @@ def _holds_the_needed(case: EditCase) -> Notice | None:
     )
     if not found:
         return None
-    more = f" and {len(found) - 1} more that the way in needs" if len(found) > 1 else ""
+    slice_name, first, others = of_unit(case.unit.name), of_unit(found[0], 60), len(found) - 1
+    text = msg(
+        "{unit} would share this limit of {slice}, and may be killed for the memory of others in "
+        "it. Limit those others instead.",
+        unit=first,
+        slice=slice_name,
+    )
+    if others:
+        text = plural(
+            "{unit} and {n} more unit that logins need would share this limit of {slice}, and may "
+            "be killed for the memory of others in it. Limit those others instead.",
+            "{unit} and {n} more units that logins need would share this limit of {slice}, and may "
+            "be killed for the memory of others in it. Limit those others instead.",
+            others,
+            unit=first,
+            slice=slice_name,
+        )
     return case.notice(
         "holds-the-needed",
-        f"{plain(found[0], 60)}{more} would share this limit of {case.unit.name}, and may be "
-        "killed for what others in it hold. Limit those others instead.",
+        text,
         forceable=True,
     )
 
@@ -306,8 +387,13 @@ def _shuts_the_door(case: EditCase) -> Notice | None:
         return None
     return case.notice(
         "no-room-for-logins",
-        f"Each login begins inside {case.unit.name} and needs some {format_size(A_LOGIN)} there: "
-        f"within {render_limit(case.limit)} it may be killed, and nobody gets in. Set no limit.",
+        msg(
+            "Each login begins inside {unit} and needs about {needed} there: within {limit} it may "
+            "be killed, and then nobody can log in. Set no limit.",
+            unit=of_unit(case.unit.name),
+            needed=of_bytes(A_LOGIN),
+            limit=of_limit(case.limit),
+        ),
         forceable=True,
     )
 
@@ -331,33 +417,52 @@ def _inherited(case: EditCase) -> Notice | None:
     if name in UNGUARDED:
         return case.notice(
             "sessions-inherit",
-            f"{name} keeps OOMScoreAdjust={case.wanted} and hands it to each login: every shell "
-            "and all that is started from it gets it. -200 is enough for logins to stay possible.",
+            msg(
+                "{program} keeps {setting}, and each login inherits it: so does every shell and "
+                "every program started from it. -200 is enough to keep logins possible.",
+                program=name,
+                setting=of_setting(case.key, case.wanted),
+            ),
         )
     if name in LOGINS:
         return case.notice(
             "sessions-inherit",
-            f"sshd protects its listener by itself (-1000) and hands OOMScoreAdjust={case.wanted} "
-            "to each login: every shell and all that is started from it gets it. Better leave it "
-            "at 0: logins stay possible without.",
+            msg(
+                "sshd protects its listener by itself (-1000), and each login inherits {setting}: "
+                "so does every shell and every program started from it. Better keep it at 0: "
+                "logins stay possible without it.",
+                setting=of_setting(case.key, case.wanted),
+            ),
         )
     if case.unit.name.startswith("user@"):
         return case.notice(
             "user-services-inherit",
-            f"{case.unit.name} is a user's service manager: OOMScoreAdjust={case.wanted} goes on "
-            "to all that it starts (its services get 100 more, unless DefaultOOMScoreAdjust= says "
-            "otherwise), and they may raise it but not lower it. It counts from the user's next "
-            "login on. Leave it, and set the score on a service of the system instead.",
+            msg(
+                "{unit} is a user's service manager: everything that it starts inherits {setting} "
+                "(its services get 100 more, unless DefaultOOMScoreAdjust= says otherwise) and may "
+                "raise it but not lower it. It takes effect at the user's next login. Keep it as "
+                "it is, and set the score on a service of the system instead.",
+                unit=of_unit(case.unit.name),
+                setting=of_setting(case.key, case.wanted),
+            ),
         )
     if name in CONSOLES:
-        who, what = "The login shell", "at this console"
-    elif name in JOBS:
-        who, what = "Every job", "that it starts"
-    else:
-        return None
-    return case.notice(
-        "children-inherit", f"{who} {what} inherits OOMScoreAdjust={case.wanted} as well."
-    )
+        return case.notice(
+            "children-inherit",
+            msg(
+                "The login shell at this console inherits {setting} as well.",
+                setting=of_setting(case.key, case.wanted),
+            ),
+        )
+    if name in JOBS:
+        return case.notice(
+            "children-inherit",
+            msg(
+                "Every job that it starts inherits {setting} as well.",
+                setting=of_setting(case.key, case.wanted),
+            ),
+        )
+    return None
 
 
 def _less_protected(case: EditCase) -> Notice | None:
@@ -368,8 +473,13 @@ def _less_protected(case: EditCase) -> Notice | None:
         return None
     return case.notice(
         "less-protected",
-        f"{case.unit.name} is needed by systemd and by every login, and {case.wanted} protects it "
-        f"less than the {loaded} that it has: leave it so.",
+        msg(
+            "{unit} is needed by systemd and by every login, and {wanted} protects it less than "
+            "its present {loaded}: keep that.",
+            unit=of_unit(case.unit.name),
+            wanted=case.wanted,
+            loaded=loaded,
+        ),
     )
 
 
@@ -382,8 +492,13 @@ def _parent_caps(case: EditCase) -> Notice | None:
     parent, limit = cap
     return case.notice(
         "parent-caps",
-        f"{plain(parent, 80)} allows {render_limit(limit)} to all its units together, so "
-        f"{case.unit.name} never gets more than that: raise that limit first.",
+        msg(
+            "{slice} allows {limit} to all its units together, so {unit} never gets more than "
+            "that: raise that limit first.",
+            slice=of_unit(parent, 80),
+            limit=of_limit(limit),
+            unit=of_unit(case.unit.name),
+        ),
     )
 
 
@@ -395,8 +510,13 @@ def _timer(case: EditCase) -> Notice | None:
         return None
     return case.notice(
         "restart-with-timer",
-        f"{plain(timer, 80)} starts {case.unit.name} when it is due; with Restart={case.wanted} it "
-        "would start again each time it ends: use on-failure, or no.",
+        msg(
+            "{timer} starts {unit} when it is due; with {setting} it would start again each time "
+            "it ends: use on-failure, or no.",
+            timer=of_unit(timer, 80),
+            unit=of_unit(case.unit.name),
+            setting=of_setting(case.key, case.wanted),
+        ),
     )
 
 

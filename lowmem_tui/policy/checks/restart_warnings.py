@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lowmem_tui.model.message import msg, of_setting, of_unit, plural, sentences
 from lowmem_tui.model.plan import Notice
-from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import Key, Tier, Unlimited
 from lowmem_tui.policy import budget
 from lowmem_tui.policy.checks.cases import workers
@@ -14,6 +14,8 @@ from lowmem_tui.policy.forecast import restart, restart_text
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from lowmem_tui.model.message import Message
+    from lowmem_tui.model.message import Value as MessageValue
     from lowmem_tui.policy.checks.cases import After
 
 STARTS_PER_MINUTE = 20
@@ -35,24 +37,34 @@ def unguarded(after: After) -> Notice | None:
         return Notice(
             "gatekeeper-offered",
             after.name,
-            f"{after.name} is a gatekeeper (tier 0): {score} offers it to the kernel before what "
-            "it guards. Use -200 to -500.",
+            msg(
+                "{unit} is a gatekeeper (tier 0): with {setting} the kernel kills it before the "
+                "services that need it. Use -200 to -500.",
+                unit=of_unit(after.name),
+                setting=of_setting(Key.OOM_SCORE_ADJUST, score),
+            ),
         )
     known = restart.policy_of(after.case.properties, after.changed)
     if not after.touches(Key.RESTART, Key.RESTART_SEC) or _starts_again(known):
         return None
     if known is None or after.case.properties.type == "oneshot":
         return None
-    triggers = restart_text.activators(after.case.properties)
-    then = "nothing starts it again when it is killed"
-    if triggers:
-        then = f"{plain(triggers[0], 60)} alone starts it again, when it is next asked for"
-    return Notice(
-        "gatekeeper-stays-dead",
-        after.name,
-        f"{after.name} is a gatekeeper (tier 0): with {_setting(known)} {then}. "
-        "Use Restart=on-failure, or always.",
+    unit, setting = of_unit(after.name), _setting(known)
+    text = msg(
+        "{unit} is a gatekeeper (tier 0): with {setting} nothing starts it again when it is "
+        "killed. Use Restart=on-failure, or always.",
+        unit=unit,
+        setting=setting,
     )
+    if triggers := restart_text.activators(after.case.properties):
+        text = msg(
+            "{unit} is a gatekeeper (tier 0): with {setting} only {trigger} starts it again when "
+            "it is killed, and not before it is needed. Use Restart=on-failure, or always.",
+            unit=unit,
+            setting=setting,
+            trigger=of_unit(triggers[0], 60),
+        )
+    return Notice("gatekeeper-stays-dead", after.name, text)
 
 
 def _starts_again(policy: restart.Policy | None) -> bool:
@@ -60,10 +72,11 @@ def _starts_again(policy: restart.Policy | None) -> bool:
     return policy is not None and restart.restarts(policy, restart.Death.OOM_KILL)
 
 
-def _setting(policy: restart.Policy) -> str:
+def _setting(policy: restart.Policy) -> MessageValue:
     """Return the setting by which it is not started again."""
-    endless = isinstance(policy.delay, Unlimited)
-    return "RestartSec=infinity" if endless else f"Restart={policy.restart}"
+    if isinstance(policy.delay, Unlimited):
+        return of_setting(Key.RESTART_SEC, policy.delay)
+    return of_setting(Key.RESTART, policy.restart)
 
 
 def _stays_dead(after: After) -> Notice | None:
@@ -77,18 +90,31 @@ def _stays_dead(after: After) -> Notice | None:
     if policy.oom_policy == "continue" and workers(after):
         return None
     if after.touches(Key.MEMORY_MAX, Key.RESTART, Key.RESTART_SEC) and after.limit is not None:
-        code, where = "limit-without-restart", "at its limit"
+        code = "limit-without-restart"
     elif after.tier is not Tier.GATEKEEPER and _starts_again(restart.policy_of(properties)):
-        code, where = "stays-dead-when-killed", "for want of memory"
+        code = "stays-dead-when-killed"
     else:
         return None
-    mend = "RestartSec=3s" if policy.restart in {"always", "on-failure"} else "Restart=on-failure"
-    return Notice(
-        code,
-        after.name,
-        f"Killed {where}, {after.name} stays down: {_setting(policy)} does not start it again. Set "
-        f"{mend} as well.",
+    better = of_setting(Key.RESTART, "on-failure")
+    if policy.restart in {"always", "on-failure"}:
+        better = of_setting(Key.RESTART_SEC, "3s")
+    unit, setting = of_unit(after.name), _setting(policy)
+    text = msg(
+        "If {unit} is killed at its limit, it stays down: {setting} does not start it again. Set "
+        "{better} as well.",
+        unit=unit,
+        setting=setting,
+        better=better,
     )
+    if code != "limit-without-restart":
+        text = msg(
+            "If {unit} is killed because memory runs out, it stays down: {setting} does not start "
+            "it again. Set {better} as well.",
+            unit=unit,
+            setting=setting,
+            better=better,
+        )
+    return Notice(code, after.name, text)
 
 
 def _crash_loop(after: After) -> Notice | None:
@@ -109,9 +135,17 @@ def _crash_loop(after: After) -> Notice | None:
         return Notice(
             "endless-crash-loop",
             after.name,
-            f"If {after.name} dies at each start, systemd starts it {verdict.per_minute:.0f} times "
-            "a minute for ever, and each start takes memory and time from the rest. RestartSec=3s "
-            f"makes it {STARTS_PER_MINUTE}.",
+            plural(
+                "If {unit} fails at every start, systemd restarts it {n} time a minute, "
+                "indefinitely, and each start takes memory and processor time from the rest. "
+                "RestartSec=3s makes it {better} a minute.",
+                "If {unit} fails at every start, systemd restarts it {n} times a minute, "
+                "indefinitely, and each start takes memory and processor time from the rest. "
+                "RestartSec=3s makes it {better} a minute.",
+                round(verdict.per_minute),
+                unit=of_unit(after.name),
+                better=STARTS_PER_MINUTE,
+            ),
         )
     if verdict.fate is not restart.Fate.GIVES_UP or verdict.after > AT_ONCE:
         return None
@@ -121,14 +155,26 @@ def _crash_loop(after: After) -> Notice | None:
     return Notice(
         "gives-up-at-once",
         after.name,
-        f"If {after.name} dies at each start, systemd {_gives_up(after, policy, verdict)}. "
-        f"RestartSec={seconds}s keeps it trying.",
+        sentences(
+            msg(
+                "If {unit} fails at every start, this follows: {result}.",
+                unit=of_unit(after.name),
+                result=_start_limit(after, policy, verdict),
+            ),
+            _keeps_trying(seconds),
+        ),
     )
 
 
-def _gives_up(after: After, policy: restart.Policy, verdict: restart.Verdict) -> str:
+def _start_limit(after: After, policy: restart.Policy, verdict: restart.Verdict) -> Message:
     triggers = restart_text.activators(after.case.properties)
-    return restart_text.gives_up(verdict, policy.interval, triggers)
+    return restart_text.start_limit(verdict, policy.interval, triggers)
+
+
+def _keeps_trying(seconds: int) -> Message:
+    return msg(
+        "With {setting} systemd keeps trying.", setting=of_setting(Key.RESTART_SEC, f"{seconds}s")
+    )
 
 
 def _slower(policy: restart.Policy, death: restart.Death) -> int | None:
@@ -152,12 +198,18 @@ def _gives_up_at_limit(after: After) -> Notice | None:
     if verdict.fate is not restart.Fate.GIVES_UP:
         return None
     seconds = _slower(policy, restart.Death.OOM_KILL)
-    mend = f"RestartSec={seconds}s keeps it trying." if seconds else "Allow it more."
     return Notice(
         "gives-up-at-limit",
         after.name,
-        f"If {after.name} needs that at its start already, it is killed at each: systemd "
-        f"{_gives_up(after, policy, verdict)}. {mend}",
+        sentences(
+            msg(
+                "If {unit} needs more than its limit as soon as it starts, it is killed at every "
+                "start, and this follows: {result}.",
+                unit=of_unit(after.name),
+                result=_start_limit(after, policy, verdict),
+            ),
+            _keeps_trying(seconds) if seconds else msg("Allow it more."),
+        ),
     )
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lowmem_tui.model.amount import format_size, render_limit
-from lowmem_tui.model.text import plain
+from lowmem_tui.model.amount import render_limit
+from lowmem_tui.model.message import msg, of_bytes, of_setting, of_text, of_unit, plural, sentences
 from lowmem_tui.model.unit import Key, UnitType, unit_type
 from lowmem_tui.policy.checks.cases import everyone
 from lowmem_tui.policy.checks.preflight import LEAST_LIMIT, LOGINS, stem
@@ -57,20 +57,31 @@ def stalls(case: EditCase) -> Notice | None:
     by_setting = _score(case) == OOM_SCORE_ADJ_MIN
     if others or not (safe or by_setting):
         return None
-    unit, key = case.unit.name, Key.OOM_SCORE_ADJUST
-    why = f"{unit} has {key}=-1000"
-    better = f"Set {key} to -999 or more as well ('{unit}:{key}=-500'), or set no MemoryMax"
-    if not by_setting:
-        whose = f"{plain(safe[0].name, 30)} (pid {safe[0].pid})"
-        more = f" and {len(safe) - 1} more" if len(safe) > 1 else ""
-        why = f"{whose}{more} of {unit} took {key}=-1000, which is all that runs there"
-        better = "Set no MemoryMax; limit what it serves instead"
-    return case.notice(
-        "limit-on-unkillable",
-        f"{why}: the kernel may kill nothing in it. At MemoryMax={render_limit(limit)} it stalls "
-        f"for ever, and so does whoever waits for it. {better}.",
-        forceable=True,
+    unit = of_unit(case.unit.name)
+    if by_setting:
+        why = msg("{unit} has OOMScoreAdjust=-1000: the kernel can kill nothing in it.", unit=unit)
+        better = msg(
+            "Set OOMScoreAdjust to -999 or more as well ('{unit}:OOMScoreAdjust=-500'), or set no "
+            "MemoryMax.",
+            unit=unit,
+        )
+    else:
+        why = plural(
+            "The only process of {unit}, {process} (pid {pid}), set OOMScoreAdjust=-1000 for "
+            "itself: the kernel can kill nothing in it.",
+            "All {n} processes of {unit}, such as {process} (pid {pid}), set OOMScoreAdjust=-1000 "
+            "for themselves: the kernel can kill nothing in it.",
+            len(safe),
+            unit=unit,
+            process=of_text(safe[0].name, 30),
+            pid=safe[0].pid,
+        )
+        better = msg("Set no MemoryMax; limit what it serves instead.")
+    stalled = msg(
+        "At {setting} it stalls indefinitely, and so does whoever waits for it.",
+        setting=of_setting(Key.MEMORY_MAX, render_limit(limit)),
     )
+    return case.notice("limit-on-unkillable", sentences(why, stalled, better), forceable=True)
 
 
 def stalls_in_part(case: EditCase) -> Notice | None:
@@ -83,29 +94,40 @@ def stalls_in_part(case: EditCase) -> Notice | None:
     by_setting = _score(case) == OOM_SCORE_ADJ_MIN
     if not (safe or by_setting) or not (others or login):
         return None
-    unit, key = case.unit.name, Key.OOM_SCORE_ADJUST
+    unit, setting = of_unit(case.unit.name), of_setting(Key.MEMORY_MAX, render_limit(limit))
     if login:
-        text = (
-            f"The listener of {unit} is at {key}=-1000: at MemoryMax={render_limit(limit)} the "
-            "kernel can only kill the logins that begin in it. Set no MemoryMax on it."
+        text = msg(
+            "The listener of {unit} has OOMScoreAdjust=-1000: at {setting} the kernel can only "
+            "kill the logins that begin in it. Set no MemoryMax on it.",
+            unit=unit,
+            setting=setting,
         )
     elif by_setting:
-        text = (
-            f"{unit} has {key}=-1000, which not all of its processes have yet: after its next "
-            f"start the kernel may kill nothing in it, and at MemoryMax={render_limit(limit)} it "
-            "stalls for ever. "
-            f"Set {key} to -999 or more as well ('{unit}:{key}=-500'), or set no MemoryMax."
+        text = msg(
+            "{unit} has OOMScoreAdjust=-1000, which not all of its processes have yet: after its "
+            "next start the kernel can kill nothing in it, and at {setting} it stalls "
+            "indefinitely. Set OOMScoreAdjust to -999 or more as well "
+            "('{unit}:OOMScoreAdjust=-500'), or set no MemoryMax.",
+            unit=unit,
+            setting=setting,
         )
     else:
-        held = sum(process.rss for process in safe)
-        names = plain(safe[0].name, 30)
-        who = f"{names} (pid {safe[0].pid}) of {unit} is"
-        if len(safe) > 1:
-            who = f"{len(safe)} of {len(safe) + len(others)} processes of {unit} are"
-        text = (
-            f"{who} at {key}=-1000 with {format_size(held)}: at MemoryMax={render_limit(limit)} "
-            "the kernel kills the others for what these hold, and when they alone fill the limit "
-            "the unit stalls for ever. Set no MemoryMax, or give them a unit of their own."
+        text = plural(
+            "{n} of {all} processes of {unit}, {process} (pid {pid}), has OOMScoreAdjust=-1000 and "
+            "uses {held}: at {setting} the kernel kills the others for that memory, and when it "
+            "alone fills the limit the unit stalls indefinitely. Set no MemoryMax, or give it a "
+            "unit of its own.",
+            "{n} of {all} processes of {unit}, such as {process} (pid {pid}), have "
+            "OOMScoreAdjust=-1000 and use {held}: at {setting} the kernel kills the others for "
+            "that memory, and when they alone fill the limit the unit stalls indefinitely. Set no "
+            "MemoryMax, or give them a unit of their own.",
+            len(safe),
+            all=len(safe) + len(others),
+            unit=unit,
+            process=of_text(safe[0].name, 30),
+            pid=safe[0].pid,
+            held=of_bytes(sum(process.rss for process in safe)),
+            setting=setting,
         )
     return case.notice("limit-partly-unkillable", text)
 
@@ -116,13 +138,17 @@ def outlives(case: EditCase) -> Notice | None:
     shmem = (usage.memory.shmem or 0) if usage else 0
     if limit is None or shmem < max(_MUCH_SHMEM, limit * _SHMEM_SHARE):
         return None
-    unit = case.unit.name
     return case.notice(
         "shmem-outlives-kill",
-        f"{unit} holds {format_size(shmem)} of shared memory (shmem). What of it is files on tmpfs "
-        f"(/dev/shm, /run, /tmp) outlives a kill and stays charged: at MemoryMax="
-        f"{render_limit(limit)} one process after the other is killed, and it is not freed. Remove "
-        "the files, bound them where they lie (size= of the tmpfs mount), or allow more.",
+        msg(
+            "{unit} uses {shmem} of shared memory (shmem). Files on tmpfs (/dev/shm, /run, /tmp) "
+            "are part of it, outlive a kill and stay charged: at {setting} one process after the "
+            "other is killed without freeing them. Remove the files, bound them where they are "
+            "(size= of the tmpfs mount), or allow more.",
+            unit=of_unit(case.unit.name),
+            shmem=of_bytes(shmem),
+            setting=of_setting(Key.MEMORY_MAX, render_limit(limit)),
+        ),
     )
 
 
@@ -132,6 +158,9 @@ def mount(case: EditCase) -> Notice | None:
         return None
     return case.notice(
         "limit-on-mount",
-        f"Files below {case.unit.name} are charged to the units that write them: MemoryMax holds "
-        "only the mount command. Bound a tmpfs by size= in its mount options.",
+        msg(
+            "Files below {unit} are charged to the units that write them: MemoryMax limits only "
+            "the mount command. Bound a tmpfs by size= in its mount options.",
+            unit=of_unit(case.unit.name),
+        ),
     )

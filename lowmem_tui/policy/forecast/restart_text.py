@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from lowmem_tui.model.amount import format_time_span
-from lowmem_tui.model.text import plain
+from lowmem_tui.model.message import msg, of_span, of_unit, plural
 from lowmem_tui.model.unit import UnitType, Unlimited, unit_type
 from lowmem_tui.policy.forecast.restart import (
     Death,
@@ -20,6 +20,8 @@ from lowmem_tui.policy.forecast.restart import (
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from lowmem_tui.model.message import Message
+    from lowmem_tui.model.message import Value as MessageValue
     from lowmem_tui.model.unit import Key, UnitProperties, Value
     from lowmem_tui.policy.forecast.restart import Policy
 
@@ -81,55 +83,96 @@ def _death(policy: Policy) -> Death:
     return Death.SIGNAL if only_killed else Death.EXIT_CODE
 
 
-def killed_now(found: Outlook) -> str:
-    """Return what happens if it is killed for memory now, without a subject."""
+def killed_now(found: Outlook) -> Message:
+    """Return what happens if it is killed for memory now: a phrase without a subject."""
     if found.unloadable:
-        return "does not start again: Restart= is refused for Type=oneshot"
+        return msg("does not start again: Restart= is refused for Type=oneshot")
     if found.now.fate is Fate.COMES_BACK:
-        delay = found.now.delay
-        return f"comes back in {span(delay)}" if delay else "comes back at once"
-    return f"stays dead{_until(found)}"
+        if not found.now.delay:
+            return msg("restarts at once")
+        return msg("restarts in {delay}", delay=of_span(_rounded(found.now.delay)))
+    return _stays_down(found.triggers)
 
 
-def at_every_start(found: Outlook) -> str:
-    """Return what happens if it ends at every start, without a subject."""
+def at_every_start(found: Outlook) -> Message:
+    """Return what happens if it ends at every start: a phrase without a subject."""
     if found.unloadable:
-        return "does not start at all: Restart= is refused for Type=oneshot"
-    verdict = found.start
-    if verdict.fate is Fate.LOOPS:
-        return f"loops for ever, at {rate(verdict.per_minute)}"
-    if verdict.fate is Fate.GIVES_UP:
-        return gives_up(verdict, found.window, found.triggers)
+        return msg("does not start at all: Restart= is refused for Type=oneshot")
+    if found.start.fate is Fate.LOOPS:
+        return _loops(found.start.per_minute)
+    if found.start.fate is Fate.GIVES_UP:
+        return start_limit(found.start, found.window, found.triggers)
     listener = _listener(found.triggers)
     if not listener:
-        return f"stays dead{_until(found)}"
-    cause = "somebody waits there" if listener.endswith(".socket") else "its condition holds"
-    again = f"is started again by {plain(listener, 60)} while {cause}"
+        return _stays_down(found.triggers)
+    unit = of_unit(listener, 60)
+    again = msg("{listener} starts it again while its condition holds", listener=unit)
+    if listener.endswith(".socket"):
+        again = msg("{listener} starts it again while a client waits there", listener=unit)
     if not found.burst:
         return again
-    end = _down(found.window, found.triggers)
-    return (
-        f"{again}, but after {_starts(found.burst)} within {_window(found.window)} no more, {end}"
+    end = plural(
+        "not after {n} start in {window}",
+        "not after {n} starts in {window}",
+        found.burst,
+        window=_window(found.window),
+    )
+    return _clauses(again, end, *_down(found.window, found.triggers))
+
+
+def _stays_down(triggers: Sequence[str]) -> Message:
+    if not triggers:
+        return msg("stays down")
+    return msg("stays down until {trigger} starts it", trigger=of_unit(triggers[0], 60))
+
+
+def _loops(per_minute: float) -> Message:
+    """Return at which rate it is restarted, indefinitely."""
+    if per_minute >= 1:
+        return plural(
+            "restarts indefinitely, {n} time a minute",
+            "restarts indefinitely, {n} times a minute",
+            round(per_minute),
+        )
+    return plural(
+        "restarts indefinitely, {n} time an hour",
+        "restarts indefinitely, {n} times an hour",
+        round(per_minute * 60),
     )
 
 
-def gives_up(verdict: Verdict, window: int | Unlimited, triggers: Sequence[str] = ()) -> str:
-    """Return when systemd gives up, and what it takes then.
+def start_limit(verdict: Verdict, window: int | Unlimited, triggers: Sequence[str] = ()) -> Message:
+    """Return when it hits the start limit, and what it takes then: a phrase without a subject.
 
     ``window`` is StartLimitIntervalSec, ``triggers`` are what starts the unit by itself.
     """
-    told = f"gives up after {_starts(verdict.starts)} within {span(verdict.after)}"
+    after = of_span(_rounded(verdict.after))
+    hit = plural(
+        "hits the start limit ({n} start in {after})",
+        "hits the start limit ({n} starts in {after})",
+        verdict.starts,
+        after=after,
+    )
     if not isinstance(verdict.within, Unlimited):
-        told += f" (if none lives over {span(verdict.within)})"
-    return f"{told}, {_down(window, triggers)}"
+        hit = plural(
+            "hits the start limit ({n} start in {after}) if it fails within {within}",
+            "hits the start limit ({n} starts in {after}) if each fails within {within}",
+            verdict.starts,
+            after=after,
+            within=of_span(_rounded(verdict.within)),
+        )
+    return _clauses(hit, *_down(window, triggers))
 
 
-def _starts(count: int) -> str:
-    return "1 start" if count == 1 else f"{count} starts"
+def _clauses(first: Message, *others: Message) -> Message:
+    """Return clauses as one phrase."""
+    for other in others:
+        first = msg("{first}; {second}", first=first, second=other)
+    return first
 
 
-def _window(window: int | Unlimited) -> str:
-    return "any time" if isinstance(window, Unlimited) else span(window)
+def _window(window: int | Unlimited) -> MessageValue:
+    return of_span(window if isinstance(window, Unlimited) else _rounded(window))
 
 
 def _listener(triggers: Sequence[str]) -> str:
@@ -137,39 +180,33 @@ def _listener(triggers: Sequence[str]) -> str:
     return next((t for t in triggers if not t.endswith(".timer")), "")
 
 
-def _down(window: int | Unlimited, triggers: Sequence[str]) -> str:
+def _down(window: int | Unlimited, triggers: Sequence[str]) -> tuple[Message, Message]:
     """Return what it takes once the start limit has been hit."""
-    listener = plain(_listener(triggers), 60)
-    if listener:
-        told = f"and {listener} fails with it until somebody starts {listener}"
+    down = msg("stays down until it is started by hand")
+    if listener := _listener(triggers):
+        down = msg(
+            "{listener} fails with it until {listener} is started by hand",
+            listener=of_unit(listener, 60),
+        )
     elif triggers:
-        told = f"and it stays down until {plain(triggers[0], 60)} or somebody starts it"
-    else:
-        told = "and it stays down until somebody starts it"
+        down = msg(
+            "stays down until {trigger} starts it, or it is started by hand",
+            trigger=of_unit(triggers[0], 60),
+        )
     if isinstance(window, Unlimited):
-        return f"{told}, after 'systemctl reset-failed'"
-    return f"{told} (within {span(window)} only after 'systemctl reset-failed')"
+        return down, msg("that needs 'systemctl reset-failed' first")
+    return down, msg(
+        "for {window} that needs 'systemctl reset-failed' first", window=_window(window)
+    )
 
 
-def _until(found: Outlook) -> str:
-    if not found.triggers:
-        return ""
-    return f", until {plain(found.triggers[0], 60)} starts it"
+def _rounded(usec: int) -> int:
+    """Return a time span not finer than it is known."""
+    if usec >= 10_000_000:
+        return round(usec, -6)
+    return round(usec, -5) if usec >= 100_000 else usec
 
 
 def span(usec: int) -> str:
     """Return a time span, not finer than it is known."""
-    if usec >= 10_000_000:
-        usec = round(usec, -6)
-    elif usec >= 100_000:
-        usec = round(usec, -5)
-    return format_time_span(usec) if usec else "0s"
-
-
-def rate(per_minute: float) -> str:
-    """Return a number of starts a minute."""
-    if per_minute >= 1:
-        count = round(per_minute)
-        return "1 start a minute" if count == 1 else f"{count} starts a minute"
-    count = round(per_minute * 60)
-    return f"{count} starts an hour" if count != 1 else "1 start an hour"
+    return format_time_span(_rounded(usec)) if usec else "0s"

@@ -205,9 +205,9 @@ def _fates(now: Snapshot, then: Snapshot, changed: Sequence[str]) -> Iterator[st
             continue
         unit = plain(name, 60)
         if (before := killed_now(was)) != (later := killed_now(will)):
-            yield f"Killed, {unit} then {later}; now it {before}."
+            yield f"If {unit} is killed: {later} after the change, {before} now."
         elif (before := at_every_start(was)) != (later := at_every_start(will)):
-            yield f"Failing at every start, {unit} then {later}; now it {before}."
+            yield f"If {unit} fails at every start: {later} after the change, {before} now."
 
 
 def _swaps(now: Snapshot, then: Snapshot, changed: Sequence[str]) -> Iterator[str]:
