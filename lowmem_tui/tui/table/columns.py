@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lowmem_tui.model.amount import format_limit, format_size
+from lowmem_tui.model.message import N_
 from lowmem_tui.model.text import plain
 from lowmem_tui.tui.table.unit_values import adjust, description, limit, sort_limit, used
 
@@ -25,6 +26,7 @@ class Column(NamedTuple):
 
     key: str
     title: str
+    """English, and marked: shown in the operator's language, as ``help`` is."""
     width: int
     """Cells, with the blank before it."""
     help: str
@@ -67,9 +69,10 @@ def _share(value: Any, glyphs: Glyphs, width: int) -> str:  # noqa: ANN401
 
 NAME = Column(
     "name",
-    "UNIT",
+    # WIDTH: 16
+    N_("UNIT"),
     19,
-    "the unit, with its marks before it",
+    N_("the unit, with its marks before it"),
     unit=lambda u: u.name,
     sort=lambda u: u.name,
     descending=False,
@@ -78,9 +81,10 @@ NAME = Column(
 
 RSS = Column(
     "rss",
-    "RSS",
+    # WIDTH: 4
+    N_("RSS"),
     6,
-    "memory of its processes in RAM (pages they share count in each)",
+    N_("resident memory of its processes (shared pages count in each)"),
     unit=lambda u: u.usage.rss if u.usage else None,
     process=lambda p: p.rss,
     group=lambda t: t.rss,
@@ -92,9 +96,10 @@ COLUMNS: tuple[Column, ...] = (
     RSS,
     Column(
         "swap",
-        "SWAP",
+        # WIDTH: 4
+        N_("SWAP"),
         6,
-        "memory of it in swap",
+        N_("its memory in swap"),
         unit=lambda u: u.usage.swap if u.usage else None,
         process=lambda p: p.swap,
         group=lambda t: t.swap,
@@ -102,18 +107,20 @@ COLUMNS: tuple[Column, ...] = (
     ),
     Column(
         "score",
-        "SCORE",
+        # WIDTH: 5
+        N_("SCORE"),
         7,
-        "the kernel's oom_score, highest of its processes: the highest dies first",
+        N_("the kernel's oom_score, highest of its processes: the highest is killed first"),
         unit=lambda u: u.usage.oom_score if u.usage else None,
         process=lambda p: p.oom_score,
         text=_number,
     ),
     Column(
         "adj",
-        "ADJ",
+        # WIDTH: 4
+        N_("ADJ"),
         6,
-        "oom_score_adj: -1000 is never killed, 1000 always first",
+        N_("oom_score_adj: -1000 is never killed, 1000 always first"),
         unit=adjust,
         process=lambda p: p.oom_score_adj,
         text=_number,
@@ -121,18 +128,20 @@ COLUMNS: tuple[Column, ...] = (
     ),
     Column(
         "max",
-        "MAX",
+        # WIDTH: 4
+        N_("MAX"),
         6,
-        "memory.max: the limit at which the kernel kills within the unit",
+        N_("memory.max (MemoryMax): at this limit the kernel kills within the unit"),
         unit=limit,
         sort=sort_limit,
         text=_limit,
     ),
     Column(
         "used",
-        "USED",
+        # WIDTH: 9
+        N_("USED"),
         11,
-        "how much of MAX is held by what only swap can take (anon and shmem)",
+        N_("anonymous memory and shmem, which only swap can reclaim, as a share of MAX"),
         unit=used,
         text=_share,
         style=lambda value, palette: palette.level(value),
@@ -140,9 +149,10 @@ COLUMNS: tuple[Column, ...] = (
     ),
     Column(
         "restart",
-        "RESTART",
+        # WIDTH: 9
+        N_("RESTART"),
         11,
-        "Restart= of the unit; or what has happened to it: killed, failed",
+        N_("Restart= of the unit; or its state: killed, failed"),
         unit=lambda u: u.properties.restart if u.properties else None,
         text=_text,
         left=True,
@@ -150,54 +160,60 @@ COLUMNS: tuple[Column, ...] = (
     ),
     Column(
         "procs",
-        "PROCS",
+        # WIDTH: 5
+        N_("PROCS"),
         7,
-        "its processes",
+        N_("the number of its processes"),
         unit=lambda u: len(u.usage.processes) if u.usage else None,
         text=_number,
         extra=True,
     ),
     Column(
         "anon",
-        "ANON",
+        # WIDTH: 4
+        N_("ANON"),
         6,
-        "anonymous memory: what only swap can take",
+        N_("anonymous memory: only swap can reclaim it"),
         unit=lambda u: u.usage.memory.anon if u.usage else None,
         text=_size,
         extra=True,
     ),
     Column(
         "file",
-        "FILE",
+        # WIDTH: 4
+        N_("FILE"),
         6,
-        "page cache, which the kernel can drop",
+        N_("page cache: the kernel can drop it"),
         unit=lambda u: u.usage.memory.file if u.usage else None,
         text=_size,
         extra=True,
     ),
     Column(
         "peak",
-        "PEAK",
+        # WIDTH: 4
+        N_("PEAK"),
         6,
-        "the most it ever held, page cache included",
+        N_("memory.peak: the most it has used, page cache included"),
         unit=lambda u: u.usage.memory.peak if u.usage else None,
         text=_size,
         extra=True,
     ),
     Column(
         "kills",
-        "KILLS",
+        # WIDTH: 5
+        N_("KILLS"),
         7,
-        "processes killed for memory since its group was made",
+        N_("OOM kills in its control group since that was created"),
         unit=lambda u: u.usage.memory.oom_kills if u.usage else None,
         text=_number,
         extra=True,
     ),
     Column(
         "what",
-        "DESCRIPTION",
+        # WIDTH: 22
+        N_("DESCRIPTION"),
         24,
-        "the unit's description; a process's command line",
+        N_("the description of the unit; the command line of a process"),
         unit=description,
         process=lambda p: p.command or f"[{p.name}]",
         text=_text,

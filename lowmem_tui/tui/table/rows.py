@@ -7,6 +7,8 @@ from enum import Enum
 from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
+from lowmem_tui.model.language import say
+from lowmem_tui.model.message import Message, msg, sentences
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.classify import Group
 from lowmem_tui.tui.table.columns import BY_KEY, RSS
@@ -24,7 +26,7 @@ class Heading(NamedTuple):
     """A heading of the table."""
 
     key: Group
-    title: str
+    title: Message
     folded: bool = True
     """At the start."""
     summed: bool = True
@@ -34,12 +36,12 @@ class Heading(NamedTuple):
 HEADINGS = {
     heading.key: heading
     for heading in (
-        Heading(Group.GATEKEEPERS, "Tier 0 gatekeepers", folded=False),
-        Heading(Group.BUSINESS, "Tier 1 business", folded=False),
-        Heading(Group.SHORT_LIVED, "Tier 2 short-lived"),
-        Heading(Group.SESSIONS, "Sessions"),
-        Heading(Group.SLICES, "Slices", summed=False),
-        Heading(Group.OTHER, "Other"),
+        Heading(Group.GATEKEEPERS, msg("Tier 0 gatekeepers"), folded=False),
+        Heading(Group.BUSINESS, msg("Tier 1 business"), folded=False),
+        Heading(Group.SHORT_LIVED, msg("Tier 2 short-lived")),
+        Heading(Group.SESSIONS, msg("Sessions")),
+        Heading(Group.SLICES, msg("Slices"), summed=False),
+        Heading(Group.OTHER, msg("Other")),
     )
 }
 RESTING = {key: f"{key}/resting" for key in (Group.GATEKEEPERS, Group.BUSINESS)}
@@ -69,11 +71,11 @@ class View:
 
     @property
     def empty(self) -> str:
-        """What is said where it shows no unit: why, and how to see all; "" where it hides none."""
+        """Why it shows no unit, and how to see all; "" where it hides none."""
         if not self.filter and not self.running_only:
             return ""
-        said = nothing_with(self.filter, self) if self.filter else "No unit runs."
-        return f"{said} Esc shows all units again."
+        why = _none_with(self.filter, self) if self.filter else msg("No unit runs.")
+        return say(sentences(why, msg("Esc shows all units again.")))
 
     def sorted_by(self, key: str) -> View:
         """Return it sorted by a column; by the same one again turns the direction."""
@@ -87,13 +89,22 @@ class View:
 
 
 def nothing_with(text: str, view: View) -> str:
-    """Return what is said of a text that none of the units in view has."""
-    said = f"No unit, description or process has '{text}' in it."
-    whose = f" with '{view.filter}'" if view.filter not in {"", text} else ""
-    if whose or view.running_only:
-        runs = " that run" if view.running_only else ""
-        said += f" Only units{whose}{runs} are searched."
-    return said
+    """Return a sentence on a text that none of the units in view has."""
+    return say(_none_with(text, view))
+
+
+def _none_with(text: str, view: View) -> Message:
+    none = msg("No unit, description or process has '{text}' in it.", text=text)
+    return sentences(none, _searched(text, view))
+
+
+def _searched(text: str, view: View) -> Message | None:
+    """Return which units are searched, where these are not all."""
+    if view.filter in {"", text}:
+        return msg("Only units that run are searched.") if view.running_only else None
+    if view.running_only:
+        return msg("Only units with '{filter}' that run are searched.", filter=view.filter)
+    return msg("Only units with '{filter}' are searched.", filter=view.filter)
 
 
 class Kind(Enum):
@@ -120,7 +131,7 @@ class Row(NamedTuple):
 
     @property
     def name(self) -> str:
-        """What stands in the first column, harmless to show."""
+        """The text of the first column, harmless to show."""
         if self.kind is Kind.UNIT:
             return plain(self.unit)
         if self.kind is Kind.GROUP:
@@ -198,7 +209,7 @@ def rests(unit: Unit) -> bool:
 
 
 def heading_of(unit: Unit, group: Group) -> str:
-    """Return the key of the heading that a unit of a group stands below."""
+    """Return the key of the heading that a unit of a group is below."""
     return RESTING[group] if group in RESTING and rests(unit) else group
 
 
@@ -264,7 +275,7 @@ def build(groups: dict[Group, Members], view: View) -> list[Row]:
     for key, group in groups.items():
         heading = HEADINGS[key]
         folded = key in view.folded and not view.filter
-        title = f"{heading.title} ({group.total})" if folded else heading.title
+        title = _title(heading.title, group.total, folded=folded)
         totals = _totals(group.running) if heading.summed else NO_TOTALS
         rows.append(Row(key, Kind.GROUP, totals, title=title, folded=folded))
         if folded:
@@ -274,11 +285,15 @@ def build(groups: dict[Group, Members], view: View) -> list[Row]:
         if group.resting:
             rest = RESTING[key]
             folded = rest in view.folded and not view.filter
-            title = f"Not running ({len(group.resting)})" if folded else "Not running"
+            title = _title(msg("Not running"), len(group.resting), folded=folded)
             rows.append(Row(rest, Kind.GROUP, NO_TOTALS, title=title, folded=folded, depth=1))
             if not folded:
                 rows.extend(_units(group.resting, view))
     return rows
+
+
+def _title(title: Message, count: int, *, folded: bool) -> str:
+    return f"{say(title)} ({count})" if folded else say(title)
 
 
 def _units(units: Iterable[Unit], view: View) -> Iterator[Row]:

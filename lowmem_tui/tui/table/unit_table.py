@@ -1,17 +1,20 @@
-"""The table: every visible line is made anew each tick, and only those that differ are drawn."""
+"""The table: every visible line is made again each tick, and only those that differ are drawn."""
 
 from __future__ import annotations
 
-from textwrap import wrap
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
+from lowmem_tui.model.language import say, tr
+from lowmem_tui.model.message import N_
+from lowmem_tui.model.message import Message as Words
 from lowmem_tui.tui.table.columns import NAME, lay_out
 from lowmem_tui.tui.table.rows import Kind, Row, View
-from lowmem_tui.tui.terminal.cells import fit
+from lowmem_tui.tui.terminal.cells import fit, right, wrapped
 from lowmem_tui.tui.widgets.lines import Line, Lines
 
 if TYPE_CHECKING:
@@ -32,7 +35,7 @@ NOTED = "restart"
 
 
 class Marks(NamedTuple):
-    """What is to be said of a unit beside its figures."""
+    """What is shown of a unit beside its figures."""
 
     staged: bool = False
     differs: bool = False
@@ -52,12 +55,12 @@ class UnitTable(Lines):
     can_focus = True
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "move(-1)", "One up", key_display="↑ k", show=False),
-        Binding("down,j", "move(1)", "One down", key_display="↓ j", show=False),
-        Binding("pageup,ctrl+b", "page(-1)", "A page up", key_display="PgUp", show=False),
-        Binding("pagedown,ctrl+f", "page(1)", "A page down", key_display="PgDn", show=False),
-        Binding("home,g", "jump(0)", "First", key_display="Home g", show=False),
-        Binding("end,G", "jump(-1)", "Last", key_display="End G", show=False),
+        Binding("up,k", "move(-1)", N_("One up"), key_display="↑ k", show=False),
+        Binding("down,j", "move(1)", N_("One down"), key_display="↓ j", show=False),
+        Binding("pageup,ctrl+b", "page(-1)", N_("A page up"), key_display="PgUp", show=False),
+        Binding("pagedown,ctrl+f", "page(1)", N_("A page down"), key_display="PgDn", show=False),
+        Binding("home,g", "jump(0)", N_("First"), key_display="Home g", show=False),
+        Binding("end,G", "jump(-1)", N_("Last"), key_display="End G", show=False),
     ]
 
     class Chosen(Message):
@@ -109,7 +112,7 @@ class UnitTable(Lines):
     ) -> int:
         """Show these rows; the cursor stays on its unit, and its unit on its line of the screen.
 
-        ``tagged`` units there are, in sight or not.
+        ``tagged`` units there are, visible or not.
         """
         before, line = self.row, self._index - self._top
         self._rows, self._view, self._marks, self._tagged = rows, view, marks, tagged
@@ -157,27 +160,33 @@ class UnitTable(Lines):
 
     def _rest(self) -> list[Line]:
         empty, width = self._page - len(self._rows) + self._top, self.size.width
-        said = () if self._rows else wrap(self._view.empty, max(width - 2, 1))
-        texts = [*(f" {words}" for words in said), *[""] * empty][: max(0, empty)]
+        why = () if self._rows else wrapped(self._view.empty, max(width - 2, 1))
+        texts = [*(f" {words}" for words in why), *[""] * empty][: max(0, empty)]
         return [(Segment(fit(text, width), self._palette.strong),) for text in texts]
 
     def _heading(self) -> Line:
         texts = []
         for column, _, width in self._places:
-            title = column.title
+            title = say(Words(column.title))
             if column.key == self._view.sort:
                 title += self._glyphs.down if self._view.descending else self._glyphs.up
-            if column is NAME and (notes := self._out_of_sight()):
+            if column is NAME and (notes := self._not_visible()):
                 title += f" ({', '.join(notes)})"
             if column is NAME and self._view.filter:
-                title += f" with '{self._view.filter}'"
+                title += " " + tr("with '{filter}'", filter=self._view.filter)
             texts.append(_cell(title, width, column.left, self._glyphs.more))
         return (Segment("".join(texts), self._palette.header),)
 
-    def _out_of_sight(self) -> list[str]:
+    def _not_visible(self) -> list[str]:
         below = len(self._rows) - self._top - self._page
-        counts = ((self._tagged, "tagged"), (self._top, "above"), (below, "below"))
-        return [f"{count} {word}" for count, word in counts if count > 0]
+        notes = []
+        if self._tagged:
+            notes.append(tr("{n} tagged", n=self._tagged))
+        if self._top > 0:
+            notes.append(tr("{n} above", n=self._top))
+        if below > 0:
+            notes.append(tr("{n} below", n=below))
+        return notes
 
     def _line_of(self, index: int) -> Drawn:
         """Return the line of a row: that of the last tick, if the row is as it was."""
@@ -229,7 +238,7 @@ class UnitTable(Lines):
         return [
             (gutter, self._palette.mark),
             (
-                fit(row.name, width - GUTTER - len(note), more),
+                fit(row.name, width - GUTTER - cell_len(note), more),
                 self._palette.mark if marks.tagged else base,
             ),
             (note, self._palette.bad),
@@ -333,7 +342,7 @@ def _cell(text: str, width: int, left: bool, more: str) -> str:
     room = width - 1
     if left:
         return " " + fit(text, room, more)
-    return " " + (text.rjust(room) if len(text) <= room else fit(text, room, more))
+    return " " + right(text, room, more)
 
 
 def _merge(parts: Sequence[tuple[str, Style]], over: Style | None) -> Line:

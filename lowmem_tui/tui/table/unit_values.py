@@ -39,12 +39,12 @@ def sort_limit(unit: Unit) -> int | None:
 
 
 def held(unit: Unit) -> int | None:
-    """Return what only swap can take from the unit: anon and shmem; RSS where that is not known."""
+    """Return the unit's anonymous memory and shmem in bytes; RSS where these are unknown."""
     return unit.usage.unreclaimable if unit.usage else None
 
 
 def used(unit: Unit) -> float | None:
-    """Return the share of the limit that is held; None without a limit."""
+    """Return the share of the limit that is in use; None without a limit."""
     most, holds = sort_limit(unit), held(unit)
     if unit.usage is None or not most or holds is None:
         return None

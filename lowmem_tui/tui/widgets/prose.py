@@ -10,6 +10,8 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
+from lowmem_tui.tui.terminal.cells import breaks
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -124,5 +126,11 @@ def hang(text: Text, width: int, console: Console) -> list[Text]:
         indent = 1 if indent else 0
     first, rest = text[:indent], text[indent:]
     pad = Text(" " * indent)
-    lines = rest.wrap(console, max(width - indent, 1))
+    room = max(width - indent, 1)
+    if rest.plain.isascii():
+        lines = rest.wrap(console, room)
+    else:
+        lines = rest.divide(breaks(rest.plain, room))
+        for each in lines:
+            each.rstrip()
     return [(pad if y else first) + line for y, line in enumerate(lines)] or [first]
