@@ -13,7 +13,7 @@ from lowmem_tui.change.machine.files import EtcFiles, is_unit_file
 from lowmem_tui.change.revive import running
 from lowmem_tui.change.signals import Interruptions
 from lowmem_tui.change.situation import SettingsReader
-from lowmem_tui.change.steps import Act, Hands, Reload, SetLimit, SetScore, WriteFile
+from lowmem_tui.change.steps import Act, Ports, Reload, SetLimit, SetScore, WriteFile
 from lowmem_tui.change.transaction import Transaction, in_words
 from lowmem_tui.change.trials.drop_ins import our_files
 from lowmem_tui.change.verify import to_be_live, verify
@@ -22,8 +22,8 @@ from lowmem_tui.model.errors import (
     LowmemError,
     ManagerError,
     NotPermittedError,
-    PutBackError,
     RefusedError,
+    RolledBackError,
 )
 from lowmem_tui.model.message import plural
 from lowmem_tui.model.plan import ActionKind, Outcome, Phase
@@ -42,7 +42,7 @@ _PASSES = 3
 """How often a unit's processes are looked through: one that forks passes the old score on."""
 
 
-class Book(Protocol):
+class Recorder(Protocol):
     """Who writes down what is done."""
 
     def ahead(self, before: Mapping[str, UnitProperties]) -> None:
@@ -55,17 +55,17 @@ class Book(Protocol):
         """Note that it was put back, or not quite, as ``failure`` says. Raises nothing."""
 
 
-class NoBook:
+class NoRecorder:
     """Writes nothing down."""
 
     def ahead(self, before: Mapping[str, UnitProperties]) -> None:
-        """See ``Book``."""
+        """See ``Recorder``."""
 
     def done(self) -> None:
-        """See ``Book``."""
+        """See ``Recorder``."""
 
     def failed(self, failure: BaseException) -> None:
-        """See ``Book``."""
+        """See ``Recorder``."""
 
 
 def apply(
@@ -76,7 +76,7 @@ def apply(
     On a real machine (``EtcFiles``) it holds the lock. SIGINT, SIGTERM and SIGHUP in the middle
     put everything back too, if this is the main thread. Nothing is written down: see change.work.
 
-    Raises RefusedError, ChangedError, NotPermittedError, PutBackError, HalfDoneError.
+    Raises RefusedError, ChangedError, NotPermittedError, RolledBackError, HalfDoneError.
     """
     not_refused(plan, force=force)
     with contextlib.ExitStack() as held:
@@ -85,16 +85,16 @@ def apply(
             try:
                 held.enter_context(files.exclusive())
             except OSError as error:
-                raise PutBackError(f"Nothing was touched: {in_words(error)}.") from error
-        hands = Hands(manager, files, kernel)
-        plan = found_by(plan, hands.system, force=force)
-        return perform(plan, hands, plan.files, interruptions.check, NoBook())
+                raise RolledBackError(f"Nothing was touched: {in_words(error)}.") from error
+        ports = Ports(manager, files, kernel)
+        plan = found_by(plan, ports.system, force=force)
+        return perform(plan, ports, plan.files, interruptions.check, NoRecorder())
 
 
 def found_by(plan: Plan, system: System, *, force: bool) -> Plan:
     """Return a plan with its actions as they are to be done now (change.found).
 
-    Raises RefusedError, ChangedError, NotPermittedError, PutBackError.
+    Raises RefusedError, ChangedError, NotPermittedError, RolledBackError.
     """
 
     def refuse(action: Action, now: str) -> None:
@@ -106,7 +106,7 @@ def found_by(plan: Plan, system: System, *, force: bool) -> Plan:
     except (RefusedError, NotPermittedError):
         raise
     except (OSError, LowmemError) as error:
-        raise PutBackError(f"Nothing was touched: {in_words(error)}.") from error
+        raise RolledBackError(f"Nothing was touched: {in_words(error)}.") from error
 
 
 def not_refused(plan: Plan, *, force: bool) -> None:
@@ -126,10 +126,10 @@ def not_refused(plan: Plan, *, force: bool) -> None:
 
 def perform(
     plan: Plan,
-    hands: Hands,
+    ports: Ports,
     changes: Sequence[FileChange],
     check: Callable[[], None],
-    book: Book,
+    recorder: Recorder,
     ready: Callable[[], None] = lambda: None,
 ) -> Outcome:
     """Do what ``apply`` says, with these changes of files; the caller holds the lock.
@@ -137,34 +137,34 @@ def perform(
     ``check`` raises Interruption when it is time to stop, ``ready`` what speaks against beginning.
     """
     try:
-        _check((*plan.files, *changes), hands.files)
+        _check((*plan.files, *changes), ports.files)
         ready()
-        before = hands.manager.properties(_units(plan))
-        book.ahead(before)
+        before = ports.manager.properties(_units(plan))
+        recorder.ahead(before)
     except OSError as error:
-        raise PutBackError(f"Nothing was touched: {in_words(error)}.") from error
-    run = Transaction(hands, check, running(before, hands.manager))
+        raise RolledBackError(f"Nothing was touched: {in_words(error)}.") from error
+    run = Transaction(ports, check, running(before, ports.manager))
     try:
         done = _act(plan, Phase.EARLY, run, check)
         for change in changes:
             # Again: `systemctl edit` knows no lock, and the record and the timer took their time.
-            _check((change,), hands.files)
+            _check((change,), ports.files)
             run.do(WriteFile(change.path, change.before, change.after))
         done += _act(plan, Phase.FILES, run, check)
         if needs_reload(plan, changes):
             run.do(Reload())
-        after = hands.manager.properties(_units(plan))
+        after = ports.manager.properties(_units(plan))
         _still_loads(before, after)
         denied: set[str] = set()
-        live = _set_what_runs(plan, run, hands, before, after, denied)
+        live = _set_what_runs(plan, run, ports, before, after, denied)
         done += _act(plan, Phase.LATE, run, check)
         check()
-        verified = verify(plan, hands, denied)
+        verified = verify(plan, ports, denied)
         check()
-        book.done()
+        recorder.done()
     except BaseException as error:  # noqa: BLE001 - whatever it is, it is put back first
-        failure = run.put_back(error)
-        book.failed(failure)
+        failure = run.abandon(error)
+        recorder.failed(failure)
         raise failure from (None if failure is error else error)
     return Outcome(
         tuple(change.path for change in changes),
@@ -225,7 +225,7 @@ def _still_loads(before: Mapping[str, UnitProperties], after: Mapping[str, UnitP
 def _set_what_runs(
     plan: Plan,
     run: Transaction,
-    hands: Hands,
+    ports: Ports,
     before: Mapping[str, UnitProperties],
     after: Mapping[str, UnitProperties],
     denied: set[str],
@@ -236,7 +236,7 @@ def _set_what_runs(
     """
     said: list[str] = []
     asked = {(edit.unit, edit.key) for edit in plan.edits if edit.value is not None}
-    reader = SettingsReader(hands.files, hands.kernel, Machine(), strict=True)
+    reader = SettingsReader(ports.files, ports.kernel, Machine(), strict=True)
     for key in WRITE_ORDER:
         for effect in plan.effects:
             unit = after[effect.unit]
@@ -252,17 +252,17 @@ def _set_what_runs(
             if (unit.name, key) in asked and source not in our_files(unit.name):
                 continue
             if key is Key.OOM_SCORE_ADJUST:
-                said += _set_scores(run, hands, before[effect.unit], unit, denied)
+                said += _set_scores(run, ports, before[effect.unit], unit, denied)
             else:
-                said += _set_limit(effect, run, hands, unit)
+                said += _set_limit(effect, run, ports, unit)
     return tuple(said)
 
 
 def _set_limit(
-    effect: Effect, run: Transaction, hands: Hands, unit: UnitProperties
+    effect: Effect, run: Transaction, ports: Ports, unit: UnitProperties
 ) -> Iterator[str]:
     file = CGROUP_FILES[effect.key]
-    now = hands.kernel.limit(unit.control_group, file)
+    now = ports.kernel.limit(unit.control_group, file)
     wanted = to_be_live(effect, unit.loaded(effect.key))
     if (
         now is None
@@ -277,7 +277,7 @@ def _set_limit(
 
 def _set_scores(
     run: Transaction,
-    hands: Hands,
+    ports: Ports,
     before: UnitProperties,
     unit: UnitProperties,
     denied: set[str],
@@ -291,8 +291,8 @@ def _set_scores(
     for _ in range(_PASSES):
         found = {
             (pid, start)
-            for pid, start in hands.kernel.processes(unit.control_group)
-            if (pid, start) not in tried and hands.kernel.oom_score_adj(pid, start) == old
+            for pid, start in ports.kernel.processes(unit.control_group)
+            if (pid, start) not in tried and ports.kernel.oom_score_adj(pid, start) == old
         }
         for pid, start in sorted(found):
             try:

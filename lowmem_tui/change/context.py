@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from lowmem_tui.change.records.records import Journal
 from lowmem_tui.change.transaction import in_words
-from lowmem_tui.model.errors import PutBackError
+from lowmem_tui.model.errors import RolledBackError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from lowmem_tui.change.machine.allowed import Paths
     from lowmem_tui.change.records.who import By
-    from lowmem_tui.change.steps import Hands
+    from lowmem_tui.change.steps import Ports
     from lowmem_tui.model.ports import Store
 
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class Site:
     """One server, to be changed."""
 
-    hands: Hands
+    ports: Ports
     store: Store
     paths: Paths
     """What a change may write; a record that names another path is none."""
@@ -47,10 +47,10 @@ class Site:
 
     @contextlib.contextmanager
     def exclusive(self) -> Generator[None, None, None]:
-        """Hold the lock. Raises RefusedError, NotPermittedError, PutBackError."""
+        """Hold the lock. Raises RefusedError, NotPermittedError, RolledBackError."""
         with contextlib.ExitStack() as held:
             try:
                 held.enter_context(self.lock())
             except OSError as error:
-                raise PutBackError(f"Nothing was touched: {in_words(error)}.") from error
+                raise RolledBackError(f"Nothing was touched: {in_words(error)}.") from error
             yield

@@ -6,10 +6,10 @@ import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from lowmem_tui.change.apply import NoBook, found_by, not_refused, perform
+from lowmem_tui.change.apply import NoRecorder, found_by, not_refused, perform
 from lowmem_tui.change.incomplete import incomplete, try_again
 from lowmem_tui.change.records import paths
-from lowmem_tui.change.records.recorder import RecordBook
+from lowmem_tui.change.records.recorder import ChangeRecorder
 from lowmem_tui.change.recovery import settle
 from lowmem_tui.change.signals import Interruptions
 from lowmem_tui.change.transaction import in_words
@@ -24,8 +24,8 @@ from lowmem_tui.model.errors import (
     InvalidValueError,
     LowmemError,
     ManagerError,
-    PutBackError,
     RefusedError,
+    RolledBackError,
 )
 from lowmem_tui.model.plan import Outcome
 from lowmem_tui.model.trial import KEEP_OR_UNDO, LONGEST, SHORTEST
@@ -55,7 +55,7 @@ def apply(
 
     A plan may have waited long for its yes: its checks are made again.
 
-    Raises InvalidValueError, RefusedError, ChangedError, NotPermittedError, PutBackError,
+    Raises InvalidValueError, RefusedError, ChangedError, NotPermittedError, RolledBackError,
     HalfDoneError.
     """
     if seconds is not None and not SHORTEST <= seconds <= LONGEST:
@@ -77,23 +77,23 @@ def apply(
 
     with _begun(site) as check:
         _no_trial(site)
-        plan = found_by(plan, site.hands.system, force=force)
+        plan = found_by(plan, site.ports.system, force=force)
         if plan.empty:
-            return perform(plan, site.hands, (), check, NoBook())
+            return perform(plan, site.ports, (), check, NoRecorder())
         if seconds is None:
-            book = RecordBook(site, plan, note)
-            return perform(plan, site.hands, plan.files, check, book, ready)
+            recorder = ChangeRecorder(site, plan, note)
+            return perform(plan, site.ports, plan.files, check, recorder, ready)
         try:
-            files = trial_files(plan, site.hands.files)
+            files = trial_files(plan, site.ports.files)
         except OSError as error:
-            raise PutBackError(f"Nothing was touched: {in_words(error)}.") from error
-        tried = trial.TrialBook(site, plan, note, seconds, files)
+            raise RolledBackError(f"Nothing was touched: {in_words(error)}.") from error
+        tried = trial.TrialRecorder(site, plan, note, seconds, files)
 
         def go_on() -> None:
             check()
             tried.check()
 
-        return perform(plan, site.hands, files, go_on, tried, ready)
+        return perform(plan, site.ports, files, go_on, tried, ready)
 
 
 def confirm(site: Site) -> Outcome:
@@ -106,9 +106,9 @@ def confirm(site: Site) -> Outcome:
         if record is None:
             raise RefusedError(_none_to_keep(site))
         files = trial.kept_files(record)
-        book = trial.ConfirmBook(site, record)
+        recorder = trial.ConfirmRecorder(site, record)
         try:
-            outcome = perform(record.plan, site.hands, files, check, book)
+            outcome = perform(record.plan, site.ports, files, check, recorder)
         except LowmemError as error:
             if _is_late(site, record):
                 _end_late(site, error)
@@ -152,19 +152,19 @@ def undo(
             return try_again(site, rest, records, force=force)
         try:
             made = plan_undo(
-                records, site.hands, situation, change, force=force, with_later=with_later
+                records, site.ports, situation, change, force=force, with_later=with_later
             )
         except (OSError, ManagerError) as error:
-            raise PutBackError(f"Nothing was touched: {in_words(error)}.") from error
+            raise RolledBackError(f"Nothing was touched: {in_words(error)}.") from error
         not_refused(made.plan, force=force)
-        book = RecordBook(site, made.plan, made.note, made.undoes)
-        return perform(made.plan, site.hands, made.plan.files, check, book)
+        recorder = ChangeRecorder(site, made.plan, made.note, made.undoes)
+        return perform(made.plan, site.ports, made.plan.files, check, recorder)
 
 
 def settled(site: Site) -> list[str]:
     """See to what was interrupted, unless somebody is at work; return sentences on it.
 
-    Raises NotPermittedError, PutBackError.
+    Raises NotPermittedError, RolledBackError.
     """
     with contextlib.suppress(RefusedError), site.exclusive():
         return settle(site)
@@ -174,7 +174,7 @@ def settled(site: Site) -> list[str]:
 def expire(site: Site) -> None:
     """Take the trial back, its time being over: what the script does where there is a shell.
 
-    Raises RefusedError while somebody is at work, NotPermittedError, PutBackError.
+    Raises RefusedError while somebody is at work, NotPermittedError, RolledBackError.
     """
     with site.exclusive():
         settle(site, over=True)
@@ -198,14 +198,14 @@ def _read(site: Site) -> Records:
     try:
         return site.journal.read()
     except OSError as error:
-        raise PutBackError(f"The history cannot be read: {in_words(error)}.") from error
+        raise RolledBackError(f"The history cannot be read: {in_words(error)}.") from error
 
 
 def _has_trial(site: Site) -> bool:
     try:
         return site.store.read(paths.DATA) is not None
     except OSError as error:
-        raise PutBackError(f"Nothing was touched: {in_words(error)}.") from error
+        raise RolledBackError(f"Nothing was touched: {in_words(error)}.") from error
 
 
 def _trial_record(site: Site) -> Record | None:
@@ -256,8 +256,8 @@ def _none_to_keep(site: Site) -> str:
 def _end_trial(site: Site, record: Record) -> Outcome:
     """Take the trial back that runs; its timer stays armed until that is done."""
     try:
-        said = trial.take_back(site, record)
-        found = differences(record.plan, site.hands)
+        said = trial.revert(site, record)
+        found = differences(record.plan, site.ports)
         site.journal.put(record.to(State.UNDONE, " ".join(said)))
     except (OSError, LowmemError) as error:
         raise HalfDoneError(

@@ -39,7 +39,7 @@ def incomplete(records: Sequence[Record], change: str | None) -> Record | None:
 def try_again(site: Site, record: Record, records: Sequence[Record], *, force: bool) -> Outcome:
     """Roll back what is left of an incomplete change; ``force`` ends it whatever is left then.
 
-    Raises HalfDoneError: it is still incomplete; PutBackError for the history.
+    Raises HalfDoneError: it is still incomplete; RolledBackError for the history.
     """
     rolled = rolled_back(site, record, records)
     left = (*rolled.left, *([rolled.unreloaded] if rolled.unreloaded else ()))
@@ -54,7 +54,7 @@ def try_again(site: Site, record: Record, records: Sequence[Record], *, force: b
     said = tuple(f"left as it is: {each}" for each in left)
     ended = "What was left is rolled back now." if not left else "; ".join(said) + "."
     try:
-        site.journal.put(record.to(State.FAILED, f"{record.said} {ended}"))
+        site.journal.put(record.to(State.FAILED, f"{record.outcome} {ended}"))
     except OSError as error:
         raise HalfDoneError(
             f"All of change {record.id} is seen to, but that could not be written down "
@@ -64,5 +64,5 @@ def try_again(site: Site, record: Record, records: Sequence[Record], *, force: b
     site.journal.publish()
     failed: Sequence[str] = ()
     with contextlib.suppress(OSError, LowmemError):
-        failed = down(record.plan, site.hands)
+        failed = down(record.plan, site.ports)
     return Outcome(record.paths, (*said, *rolled.revived), (), (), down=tuple(failed))

@@ -6,7 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from lowmem_tui.change.records.paths import DATA, RECORDS, SUMMARY
-from lowmem_tui.model.errors import InvalidValueError, PutBackError
+from lowmem_tui.model.errors import InvalidValueError, RolledBackError
 from lowmem_tui.model.text import plain
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def interrupted(store: Store, paths: Callable[[], Paths]) -> bool:
-    """Tell whether there is something to settle, as far as root may see. PutBackError.
+    """Tell whether there is something to settle, as far as root may see. RolledBackError.
 
     ``paths`` are asked for only where there is a record.
     """
@@ -43,17 +43,17 @@ def interrupted(store: Store, paths: Callable[[], Paths]) -> bool:
     except OSError as error:
         from lowmem_tui.change.transaction import in_words
 
-        raise PutBackError(f"The history cannot be read: {in_words(error)}.") from error
+        raise RolledBackError(f"The history cannot be read: {in_words(error)}.") from error
 
 
 def incomplete(store: Store) -> Sequence[str]:
     """Return a sentence on each change that was not rolled back whole."""
     from lowmem_tui.model.change import State
 
-    return told(store, state=State.INCOMPLETE)
+    return unfinished(store, state=State.INCOMPLETE)
 
 
-def told(store: Store, *, state: State | None = None) -> Sequence[str]:
+def unfinished(store: Store, *, state: State | None = None) -> Sequence[str]:
     """Return sentences on what is not ended, by what everybody may read.
 
     With ``state`` on the changes in that state alone.

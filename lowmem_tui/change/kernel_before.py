@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
     from lowmem_tui.change.records.record import Record
-    from lowmem_tui.change.steps import Hands
+    from lowmem_tui.change.steps import Ports
     from lowmem_tui.model.plan import Effect, Plan
     from lowmem_tui.model.unit import UnitProperties
 
 
-def live_before(plan: Plan, hands: Hands, before: Mapping[str, UnitProperties]) -> LiveBefore:
+def live_before(plan: Plan, ports: Ports, before: Mapping[str, UnitProperties]) -> LiveBefore:
     """Return what the kernel has now for the units of a plan. OSError.
 
     Limits come in the order in which they are to be written: memory.high first, which pushes
@@ -38,16 +38,16 @@ def live_before(plan: Plan, hands: Hands, before: Mapping[str, UnitProperties]) 
                 continue
             unit = before[effect.unit]
             if key in CGROUP_FILES:
-                limits += _limit(effect, unit, hands)
+                limits += _limit(effect, unit, ports)
             else:
-                scores += _scores(effect, unit, hands)
-    return LiveBefore(tuple(limits), tuple(scores), running(before, hands.manager))
+                scores += _scores(effect, unit, ports)
+    return LiveBefore(tuple(limits), tuple(scores), running(before, ports.manager))
 
 
-def _limit(effect: Effect, unit: UnitProperties, hands: Hands) -> Iterator[LimitBefore]:
+def _limit(effect: Effect, unit: UnitProperties, ports: Ports) -> Iterator[LimitBefore]:
     now = None
     if unit.control_group:
-        now = hands.kernel.limit(unit.control_group, CGROUP_FILES[effect.key])
+        now = ports.kernel.limit(unit.control_group, CGROUP_FILES[effect.key])
     group = unit.control_group if now is not None else ""
     loaded = unit.loaded(effect.key)
     before = now if now is not None else loaded
@@ -55,13 +55,13 @@ def _limit(effect: Effect, unit: UnitProperties, hands: Hands) -> Iterator[Limit
         yield LimitBefore(unit.name, effect.key, group, before)
 
 
-def _scores(effect: Effect, unit: UnitProperties, hands: Hands) -> Iterator[ScoresBefore]:
+def _scores(effect: Effect, unit: UnitProperties, ports: Ports) -> Iterator[ScoresBefore]:
     if unit.oom_score_adjust is None or not isinstance(effect.loaded, int):
         return
     found = []
     if unit.control_group:
-        for pid, start in hands.kernel.processes(unit.control_group):
-            score = hands.kernel.oom_score_adj(pid, start)
+        for pid, start in ports.kernel.processes(unit.control_group):
+            score = ports.kernel.oom_score_adj(pid, start)
             if score is not None:
                 found.append((pid, start, score))
     yield ScoresBefore(
@@ -88,23 +88,23 @@ def restoring(
         yield Restore(left, partial(_restore_scores, scores, here))
 
 
-def _restore_limit(limit: LimitBefore, here: bool, hands: Hands) -> None:
-    unit = hands.manager.properties((limit.unit,))[limit.unit]
+def _restore_limit(limit: LimitBefore, here: bool, ports: Ports) -> None:
+    unit = ports.manager.properties((limit.unit,))[limit.unit]
     before = limit.before if here else unit.loaded(limit.key)
     group = (here and limit.cgroup) or unit.control_group
     if group and isinstance(before, int | Unlimited):
         file = CGROUP_FILES[limit.key]
-        has = hands.kernel.limit(group, file)
+        has = ports.kernel.limit(group, file)
         if has is not None and not same(limit.key, has, before, PAGE):
             # It may end at any moment.
             with contextlib.suppress(FileNotFoundError):
-                hands.kernel.set_limit(group, file, before)
+                ports.kernel.set_limit(group, file, before)
 
 
-def _restore_scores(scores: ScoresBefore, same_boot: bool, hands: Hands) -> None:
+def _restore_scores(scores: ScoresBefore, same_boot: bool, ports: Ports) -> None:
     """Give back each process its own score; those that came since, what they would have got."""
-    kernel = hands.kernel
-    unit = hands.manager.properties((scores.unit,))[scores.unit]
+    kernel = ports.kernel
+    unit = ports.manager.properties((scores.unit,))[scores.unit]
     known = {(pid, start): was for pid, start, was in scores.processes} if same_boot else {}
     came = kernel.processes(unit.control_group) if unit.control_group else ()
     for pid, start in {**known, **dict.fromkeys(came)}:
@@ -113,22 +113,22 @@ def _restore_scores(scores: ScoresBefore, same_boot: bool, hands: Hands) -> None
             kernel.set_oom_score_adj(pid, start, was)
 
 
-def catch_up(record: Record, hands: Hands) -> None:
+def catch_up(record: Record, ports: Ports) -> None:
     """Give what runs the values that systemd has loaded: it was started before they were.
 
     OSError, ManagerError.
     """
-    now = hands.manager.properties(record.units)
+    now = ports.manager.properties(record.units)
     for limit in record.live.limits:
         unit = now[limit.unit]
         loaded = unit.loaded(limit.key)
         if unit.control_group and isinstance(loaded, int | Unlimited):
             with contextlib.suppress(FileNotFoundError):
-                hands.kernel.set_limit(unit.control_group, CGROUP_FILES[limit.key], loaded)
+                ports.kernel.set_limit(unit.control_group, CGROUP_FILES[limit.key], loaded)
     for scores in record.live.scores:
         unit = now[scores.unit]
         if not unit.control_group or unit.oom_score_adjust != scores.after:
             continue
-        for pid, start in hands.kernel.processes(unit.control_group):
-            if hands.kernel.oom_score_adj(pid, start) == scores.before:
-                hands.kernel.set_oom_score_adj(pid, start, scores.after)
+        for pid, start in ports.kernel.processes(unit.control_group):
+            if ports.kernel.oom_score_adj(pid, start) == scores.before:
+                ports.kernel.set_oom_score_adj(pid, start, scores.after)

@@ -16,8 +16,8 @@ from lowmem_tui.model.errors import (
     LowmemError,
     ManagerError,
     NotPermittedError,
-    PutBackError,
     RefusedError,
+    RolledBackError,
 )
 from lowmem_tui.model.integer import natural
 from lowmem_tui.model.text import plain
@@ -36,7 +36,7 @@ def settle(site: Site, *, over: bool = False) -> list[str]:
     ``over`` says that the time of the trial is over, whatever the clock says. A step that fails
     keeps none of the others: what is left of a change is told in its record (``incomplete``).
 
-    Raises PutBackError, NotPermittedError where systemd does not read its files again, or where
+    Raises RolledBackError, NotPermittedError where systemd does not read its files again, or where
     the history itself cannot be read or written: it is tried again at the next start.
     """
     said: list[str] = []
@@ -75,7 +75,7 @@ def settle(site: Site, *, over: bool = False) -> list[str]:
 
 
 def _failure(error: Exception, doing: str) -> LowmemError:
-    kind = NotPermittedError if isinstance(error, NotPermittedError) else PutBackError
+    kind = NotPermittedError if isinstance(error, NotPermittedError) else RolledBackError
     why = in_words(error, doing)
     return kind(f"{why[:1].upper()}{why[1:]}; nothing else was touched.")
 
@@ -132,7 +132,7 @@ def _settle(site: Site, record: Record) -> str:
     also = "".join(f" {words}" for words in said if words)
     for file in (*record.trial.files, *record.plan.files):
         with contextlib.suppress(OSError):
-            site.hands.files.tidy(file.path)
+            site.ports.files.tidy(file.path)
     why = "nobody confirmed it" if here else "the machine was restarted"
     if left:
         what = "was interrupted as it began" if began else f"is over ({why})"
@@ -172,7 +172,7 @@ def _is_gone(site: Site, record: Record) -> bool:
     """Tell whether the script's word counts: nothing was done after it, by one that was stopped."""
     if record.state is State.APPLYING or record.trial is None:
         return False
-    return all(site.hands.files.read(file.path) is None for file in record.trial.files)
+    return all(site.ports.files.read(file.path) is None for file in record.trial.files)
 
 
 def _kept(site: Site, record: Record) -> bool:
@@ -180,7 +180,7 @@ def _kept(site: Site, record: Record) -> bool:
     if _same_boot(site, record):
         return True
     return any(
-        site.hands.files.read(file.path) == file.after != file.before for file in record.plan.files
+        site.ports.files.read(file.path) == file.after != file.before for file in record.plan.files
     )
 
 
@@ -208,10 +208,10 @@ def _finish(site: Site, record: Record) -> list[str]:
         except (OSError, LowmemError) as error:
             verb = "remove" if file.after is None else "write"
             left.append(f"{verb} {plain(file.path)} ({in_words(error)})")
-    site.hands.manager.reload()
+    site.ports.manager.reload()
     if not here:
         try:
-            catch_up(record, site.hands)
+            catch_up(record, site.ports)
         except (OSError, LowmemError) as error:
             left.append(f"set what runs to what systemd has loaded ({in_words(error)})")
     return left
@@ -219,15 +219,15 @@ def _finish(site: Site, record: Record) -> list[str]:
 
 def _write(site: Site, file: FileChange) -> Iterator[str]:
     """Do a change of a file; yields what is left to do where somebody else has edited it."""
-    found = site.hands.files.read(file.path)
+    found = site.ports.files.read(file.path)
     if found not in {file.before, file.after}:
         yield f"look at {plain(file.path)}: it was edited meanwhile and is left alone"
     elif found == file.after:
-        site.hands.files.tidy(file.path)
+        site.ports.files.tidy(file.path)
     elif file.after is None:
-        site.hands.files.remove(file.path)
+        site.ports.files.remove(file.path)
     else:
-        site.hands.files.write(file.path, file.after)
+        site.ports.files.write(file.path, file.after)
 
 
 def _empty_room(site: Site, records: Iterable[Record]) -> list[str]:
@@ -254,7 +254,7 @@ def _lost(site: Site, number: int) -> str:
     lost = f"Trial {number} has no record any more"
     try:
         # The script waits for our lock.
-        site.hands.manager.restart_unit(f"{timer_name(number)}.service")
+        site.ports.manager.restart_unit(f"{timer_name(number)}.service")
     except LowmemError:
         return f"{lost}: run `sh {paths.SCRIPT}` as root to take it back."
     return f"{lost}, and systemd takes it back now."

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from lowmem_tui.change.context import Site
     from lowmem_tui.change.records.record import Record
-    from lowmem_tui.change.steps import Hands, Step
+    from lowmem_tui.change.steps import Ports, Step
     from lowmem_tui.model.plan import Action, FileChange
 
 
@@ -43,16 +43,16 @@ def rolled_back(site: Site, record: Record, records: Iterable[Record] = ()) -> R
     What later changes of ``records`` have made otherwise is theirs, and is left alone.
     """
     here = record.boot_id == site.boot_id
-    left = roll_back(list(_steps(site, record, records, here=here)), site.hands)
+    left = roll_back(list(_steps(site, record, records, here=here)), site.ports)
     for file in (*record.plan.files, *(record.trial.files if record.trial else ())):
         with contextlib.suppress(OSError):
-            site.hands.files.tidy(file.path)
+            site.ports.files.tidy(file.path)
     unreloaded = next((why for step, why in left.items() if isinstance(step, Reload)), "")
     rest = dict.fromkeys(why for step, why in left.items() if not isinstance(step, Reload))
     revived: tuple[str, ...] = ()
     if here and not unreloaded:
         try:
-            revived = tuple(revive(record.live.active, site.hands.manager))
+            revived = tuple(revive(record.live.active, site.ports.manager))
         except (OSError, LowmemError):
             revived = (
                 "Whether a unit has failed meanwhile is not known: see `systemctl --failed`.",
@@ -97,9 +97,9 @@ def _later(record: Record, records: Iterable[Record]) -> list[Record]:
     return [r for r in records if r.id > record.id and r.state in KEPT and r.id not in back]
 
 
-def _is_there(action: Action, hands: Hands) -> None:
+def _is_there(action: Action, ports: Ports) -> None:
     """Raise UnsupportedError for a setting that this kernel does not have (any more)."""
-    if not hands.system.get(action.kind, action.what):
+    if not ports.system.get(action.kind, action.what):
         raise UnsupportedError("this kernel has no such setting")
 
 
@@ -110,5 +110,5 @@ def _name(action: Action) -> tuple[str, str]:
 def _is_ours(site: Site, file: FileChange) -> bool:
     """Tell whether a final file of a trial may have been written: it was being kept."""
     with contextlib.suppress(OSError):
-        return site.hands.files.read(file.path) == file.after
+        return site.ports.files.read(file.path) == file.after
     return True

@@ -43,7 +43,7 @@ class Nothing:
         raise UnsupportedError(f"There is no {kind} {what} here to make {value}.")
 
 
-class Hands(NamedTuple):
+class Ports(NamedTuple):
     """What the steps are done with."""
 
     manager: Manager
@@ -63,10 +63,10 @@ class Step(Protocol):
     def left(self) -> str:
         """What to do by hand if it could not be undone."""
 
-    def do(self, hands: Hands) -> None:
+    def do(self, ports: Ports) -> None:
         """Do it."""
 
-    def undo(self, hands: Hands) -> None:
+    def undo(self, ports: Ports) -> None:
         """Make it as it was."""
 
 
@@ -88,26 +88,26 @@ class WriteFile:
         """See ``Step``."""
         return f"{'remove' if self.before is None else 'restore'} {plain(self.path)}"
 
-    def do(self, hands: Hands) -> None:
+    def do(self, ports: Ports) -> None:
         """See ``Step``. ChangedError, with nothing done, if somebody has edited it meanwhile."""
-        self._put(hands, self.after, self.before)
+        self._put(ports, self.after, self.before)
 
-    def undo(self, hands: Hands) -> None:
+    def undo(self, ports: Ports) -> None:
         """See ``Step``. ChangedError if somebody else has edited the file meanwhile."""
-        now = hands.files.read(self.path)
+        now = ports.files.read(self.path)
         if now == self.before:
             return
         if now != self.after:
             raise ChangedError(f"{plain(self.path)} was edited meanwhile: look at it.")
-        self._put(hands, self.before, self.after)
+        self._put(ports, self.before, self.after)
 
-    def _put(self, hands: Hands, text: str | None, known: str | None) -> None:
+    def _put(self, ports: Ports, text: str | None, known: str | None) -> None:
         if text is None:
-            hands.files.remove(self.path)
-        elif hands.files.is_others(self.path):
-            hands.files.edit(self.path, text, known)
+            ports.files.remove(self.path)
+        elif ports.files.is_others(self.path):
+            ports.files.edit(self.path, text, known)
         else:
-            hands.files.write(self.path, text)
+            ports.files.write(self.path, text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +117,9 @@ class Reload:
     doing = "reloading systemd"
     left = "run `systemctl daemon-reload`"
 
-    def do(self, hands: Hands) -> None:
+    def do(self, ports: Ports) -> None:
         """See ``Step``."""
-        hands.manager.reload()
+        ports.manager.reload()
 
     undo = do
 
@@ -135,39 +135,39 @@ class Act:
     @property
     def doing(self) -> str:
         """See ``Step``."""
-        return plain(self.action.told, 200)
+        return plain(self.action.described, 200)
 
     @property
     def left(self) -> str:
         """See ``Step``."""
         action = self.action
         if action.kind.repeats:
-            return plain(action.told, 200)
+            return plain(action.described, 200)
         return plain(_restored(action), 200)
 
-    def do(self, hands: Hands) -> None:
+    def do(self, ports: Ports) -> None:
         """See ``Step``. ChangedError, with nothing done, if it is not as the plan saw it."""
-        self._put(hands, self.action.after, self.check)
+        self._put(ports, self.action.after, self.check)
 
-    def undo(self, hands: Hands) -> None:
+    def undo(self, ports: Ports) -> None:
         """See ``Step``. ChangedError if somebody else has changed it meanwhile.
 
         A test has changed nothing, and need not pass for the files to be back.
         """
         if self.action.kind is not ActionKind.TEST:
-            self._put(hands, self.action.before, lambda: None)
+            self._put(ports, self.action.before, lambda: None)
 
-    def _put(self, hands: Hands, value: str, check: Callable[[], None]) -> None:
+    def _put(self, ports: Ports, value: str, check: Callable[[], None]) -> None:
         action = self.action
         if action.kind.repeats:
-            hands.system.put(action.kind, action.what, value, check)
+            ports.system.put(action.kind, action.what, value, check)
             return
-        now = found.value(hands.system, action)
+        now = found.value(ports.system, action)
         if now is None:
             return
         if now not in {action.before, action.after} and not found.is_in_the_way(action, now):
             raise ChangedError(found.changed(action, now))
-        hands.system.put(action.kind, action.what, value, check)
+        ports.system.put(action.kind, action.what, value, check)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,19 +192,19 @@ class SetLimit:
         text = "max" if not isinstance(self.before, int) else str(self.before)
         return f"write {text} to /sys/fs/cgroup{plain(self.cgroup)}/{self.file}"
 
-    def do(self, hands: Hands) -> None:
+    def do(self, ports: Ports) -> None:
         """See ``Step``. A unit that has just ended needs none."""
-        self._put(hands, self.after)
+        self._put(ports, self.after)
 
-    def undo(self, hands: Hands) -> None:
+    def undo(self, ports: Ports) -> None:
         """See ``Step``."""
-        now = hands.kernel.limit(self.cgroup, self.file)
+        now = ports.kernel.limit(self.cgroup, self.file)
         if now is not None and not same(self.key, now, self.before, PAGE):
-            self._put(hands, self.before)
+            self._put(ports, self.before)
 
-    def _put(self, hands: Hands, value: Limit) -> None:
+    def _put(self, ports: Ports, value: Limit) -> None:
         try:
-            hands.kernel.set_limit(self.cgroup, self.file, value)
+            ports.kernel.set_limit(self.cgroup, self.file, value)
         except OSError as error:
             if error.errno not in _GROUP_GONE:
                 raise
@@ -237,14 +237,14 @@ class SetScore:
         """See ``Step``."""
         return f"write {self.before} to /proc/{self.pid}/oom_score_adj"
 
-    def do(self, hands: Hands) -> None:
+    def do(self, ports: Ports) -> None:
         """See ``Step``. A process that has ended needs none."""
-        hands.kernel.set_oom_score_adj(self.pid, self.start, self.after)
+        ports.kernel.set_oom_score_adj(self.pid, self.start, self.after)
 
-    def undo(self, hands: Hands) -> None:
+    def undo(self, ports: Ports) -> None:
         """See ``Step``."""
-        if hands.kernel.oom_score_adj(self.pid, self.start) == self.after:
-            hands.kernel.set_oom_score_adj(self.pid, self.start, self.before)
+        if ports.kernel.oom_score_adj(self.pid, self.start) == self.after:
+            ports.kernel.set_oom_score_adj(self.pid, self.start, self.before)
 
 
 def _restored(action: Action) -> str:

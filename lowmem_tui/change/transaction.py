@@ -16,7 +16,7 @@ from lowmem_tui.model.errors import (
     HalfDoneError,
     LowmemError,
     NotPermittedError,
-    PutBackError,
+    RolledBackError,
     UnreloadedError,
 )
 from lowmem_tui.model.plan import ActionKind
@@ -25,7 +25,7 @@ from lowmem_tui.model.text import plain
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from lowmem_tui.change.steps import Hands, Step
+    from lowmem_tui.change.steps import Ports, Step
 
 TRIES = 2
 """How often putting back is tried: a step can fail once for want of memory."""
@@ -64,18 +64,18 @@ class Restore:
     """A step that is only ever undone, once systemd has read the files again."""
 
     left: str
-    work: Callable[[Hands], None]
+    work: Callable[[Ports], None]
     doing = ""
 
-    def do(self, hands: Hands) -> None:
+    def do(self, ports: Ports) -> None:
         """See ``Step``."""
 
-    def undo(self, hands: Hands) -> None:
+    def undo(self, ports: Ports) -> None:
         """See ``Step``."""
-        self.work(hands)
+        self.work(ports)
 
 
-def roll_back(begun: Sequence[Step], hands: Hands) -> dict[Step, str]:
+def roll_back(begun: Sequence[Step], ports: Ports) -> dict[Step, str]:
     """Undo steps that were begun, going on past one that fails; return what is left, by hand.
 
     The files are restored first, for a restart alone needs nothing else. What was done last is
@@ -87,7 +87,7 @@ def roll_back(begun: Sequence[Step], hands: Hands) -> dict[Step, str]:
     after = sorted((s for s in begun if _when(s)), key=_when)
     other = [s for s in back if not _when(s) and not isinstance(s, WriteFile | Reload)]
     steps = (*files, *other, *reloads[:1], *after)
-    return {step: left for step in steps if (left := _undo(step, hands))}
+    return {step: left for step in steps if (left := _undo(step, ports))}
 
 
 def _when(step: Step) -> int:
@@ -102,10 +102,10 @@ def _when(step: Step) -> int:
     return 3 if action.kind.repeats else 0
 
 
-def _undo(step: Step, hands: Hands) -> str:
+def _undo(step: Step, ports: Ports) -> str:
     for _ in range(TRIES):
         try:
-            step.undo(hands)
+            step.undo(ports)
         except Exception as error:  # noqa: BLE001 - whatever it is, the others are undone
             why = in_words(error)
         else:
@@ -116,36 +116,36 @@ def _undo(step: Step, hands: Hands) -> str:
 class Transaction:
     """Steps that are all done, or all undone."""
 
-    def __init__(self, hands: Hands, check: Callable[[], None], active: Sequence[str] = ()) -> None:
+    def __init__(self, ports: Ports, check: Callable[[], None], active: Sequence[str] = ()) -> None:
         """``check`` raises between two steps when it is time to stop; ``active`` units run now."""
-        self._hands = hands
+        self._ports = ports
         self._check = check
         self._active = active
         self._begun: list[Step] = []
 
     def do(self, step: Step) -> None:
-        """Do a step. It may be half done when this raises: ``put_back`` sees to that."""
+        """Do a step. It may be half done when this raises: ``abandon`` sees to that."""
         self._check()
         self._begun.append(step)
         try:
-            step.do(self._hands)
+            step.do(self._ports)
         except (NotPermittedError, ChangedError):
             # systemd has not even begun, and would not permit the inverse either; and what somebody
             # has changed meanwhile is as they left it.
             self._begun.remove(step)
             raise
 
-    def put_back(self, error: BaseException) -> BaseException:
+    def abandon(self, error: BaseException) -> BaseException:
         """Undo every step that was begun, start what that killed, and return what to raise now.
 
-        PutBackError (NotPermittedError, if the cause is one) when everything is as it was,
+        RolledBackError (NotPermittedError, if the cause is one) when everything is as it was,
         UnreloadedError when systemd alone does not know, or HalfDoneError telling what is left.
         What is no Exception is raised again as it is.
         """
         at = self._begun[-1].doing if self._begun and isinstance(error, OSError) else ""
         why = in_words(error, at)
         why = why[:1].upper() + why[1:]
-        left = roll_back(self._begun, self._hands)
+        left = roll_back(self._begun, self._ports)
         if left and all(isinstance(step, Reload) for step in left):
             return UnreloadedError(
                 f"{why}; the files are as they were, and the next start of lowmem-tui has systemd "
@@ -160,7 +160,7 @@ class Transaction:
             )
         if not isinstance(error, Exception):
             return error
-        kind = NotPermittedError if isinstance(error, NotPermittedError) else PutBackError
+        kind = NotPermittedError if isinstance(error, NotPermittedError) else RolledBackError
         return kind(f"{why}; everything is as it was.{revived}")
 
     def _revive(self, left: Iterable[Step]) -> Sequence[str]:
@@ -169,5 +169,5 @@ class Transaction:
             return ()
         for _ in range(TRIES):
             with contextlib.suppress(OSError, LowmemError):
-                return tuple(revive(self._active, self._hands.manager))
+                return tuple(revive(self._active, self._ports.manager))
         return ("Whether a unit has failed meanwhile is not known: see `systemctl --failed`.",)

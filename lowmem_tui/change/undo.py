@@ -9,7 +9,7 @@ from lowmem_tui.change.found import as_found, subject
 from lowmem_tui.change.records.records import undone
 from lowmem_tui.change.transaction import in_words
 from lowmem_tui.model.change import KEPT
-from lowmem_tui.model.errors import NotPermittedError, PutBackError, RefusedError
+from lowmem_tui.model.errors import NotPermittedError, RefusedError, RolledBackError
 from lowmem_tui.model.plan import Edit, FileChange, Plan
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import Key
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from lowmem_tui.change.records.record import Record
-    from lowmem_tui.change.steps import Hands
+    from lowmem_tui.change.steps import Ports
     from lowmem_tui.model.plan import Action, Effect
     from lowmem_tui.model.ports import Files, System
     from lowmem_tui.model.snapshot import Situation
@@ -46,7 +46,7 @@ class Thing(NamedTuple):
 
 def plan_undo(
     records: Sequence[Record],
-    hands: Hands,
+    ports: Ports,
     situation: Callable[[Iterable[str]], Situation],
     change: str | None,
     *,
@@ -69,12 +69,12 @@ def plan_undo(
         for file in each.plan.files:
             now.setdefault(file.path, file.after)
             then[file.path] = file.before
-    found = {path: _read(hands.files, path) for path in now}
+    found = {path: _read(ports.files, path) for path in now}
     _unchanged(records, back, now, found, force=force)
     changes = tuple(FileChange(path, found[path], then[path]) for path in then)
     undoes = tuple(each.id for each in back)
     text = " and ".join(f"{number}" for number in undoes)
-    actions = _actions(records, back, hands.system, force=force)
+    actions = _actions(records, back, ports.system, force=force)
     made = replace(_plan(changes, back, situation), actions=actions)
     return Undo(made, undoes, f"undoes {text}")
 
@@ -182,7 +182,7 @@ def _read(files: Files, path: str) -> str | None:
             f"{plain(path)} cannot be read by this user: run the same with sudo."
         ) from error
     except OSError as error:
-        raise PutBackError(f"Nothing was touched: {in_words(error)}.") from error
+        raise RolledBackError(f"Nothing was touched: {in_words(error)}.") from error
 
 
 def _plan(

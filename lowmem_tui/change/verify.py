@@ -19,7 +19,7 @@ from lowmem_tui.policy.forecast.gains import is_down
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-    from lowmem_tui.change.steps import Hands
+    from lowmem_tui.change.steps import Ports
     from lowmem_tui.model.plan import Effect, Plan
     from lowmem_tui.model.snapshot import Setting
     from lowmem_tui.model.unit import UnitProperties, Value
@@ -41,14 +41,14 @@ class Verified(NamedTuple):
     """Sentences on the units that have failed."""
 
 
-def verify(plan: Plan, hands: Hands, denied: Collection[str] = ()) -> Verified:
+def verify(plan: Plan, ports: Ports, denied: Collection[str] = ()) -> Verified:
     """Return what a change has come to: files, systemd and the kernel are read once.
 
     ``denied`` are the units whose scores the kernel did not let us lower.
     Raises ManagerError, OSError.
     """
-    reader = SettingsReader(hands.files, hands.kernel, Machine(), strict=True)
-    properties = _properties(plan, hands)
+    reader = SettingsReader(ports.files, ports.kernel, Machine(), strict=True)
+    properties = _properties(plan, ports)
     settings = {name: reader.settings(each) for name, each in properties.items()}
     asked = {(edit.unit, edit.key): edit.value for edit in plan.edits}
     mismatches = []
@@ -68,14 +68,14 @@ def verify(plan: Plan, hands: Hands, denied: Collection[str] = ()) -> Verified:
     return Verified(tuple(mismatches), tuple(pending), _down(properties.values()))
 
 
-def down(plan: Plan, hands: Hands) -> tuple[str, ...]:
+def down(plan: Plan, ports: Ports) -> tuple[str, ...]:
     """Return sentences on the units of a plan that have failed. Raises ManagerError."""
-    return _down(_properties(plan, hands).values())
+    return _down(_properties(plan, ports).values())
 
 
-def _properties(plan: Plan, hands: Hands) -> dict[str, UnitProperties]:
+def _properties(plan: Plan, ports: Ports) -> dict[str, UnitProperties]:
     """Ask systemd for the units whose settings a plan changes."""
-    return hands.manager.properties(dict.fromkeys(e.unit for e in plan.effects))
+    return ports.manager.properties(dict.fromkeys(e.unit for e in plan.effects))
 
 
 def _down(units: Iterable[UnitProperties]) -> tuple[str, ...]:
@@ -166,13 +166,13 @@ def _mismatch(effect: Effect, setting: Setting, cause: str) -> Mismatch:
     )
 
 
-def differences(plan: Plan, hands: Hands) -> Verified:
+def differences(plan: Plan, ports: Ports) -> Verified:
     """Return where declared, loaded and kernel differ, for each setting that a plan touches.
 
     For after it was taken back: nothing waits for a restart then. Raises ManagerError.
     """
-    reader = SettingsReader(hands.files, hands.kernel, Machine())
-    properties = _properties(plan, hands)
+    reader = SettingsReader(ports.files, ports.kernel, Machine())
+    properties = _properties(plan, ports)
     settings = {name: reader.settings(each) for name, each in properties.items()}
     mismatches = tuple(
         _mismatch(replace(effect, to=effect.from_), setting, setting.differs)

@@ -247,7 +247,7 @@ class ServerBackend:
 
         store = self._records.store()
         if self.cannot_change:
-            return interrupted.told(store)
+            return interrupted.unfinished(store)
         said: Sequence[str] = ()
         # Nothing is asked of systemd where there is nothing to settle.
         if interrupted.interrupted(store, _paths):
@@ -266,11 +266,11 @@ class ServerBackend:
         if self.cannot_change:
             raise NotPermittedError(self.cannot_change)
         from lowmem_tui.change.context import Site
-        from lowmem_tui.change.steps import Hands
+        from lowmem_tui.change.steps import Ports
 
         records = self._records
         self._site_in_use = Site(
-            hands=Hands(self._bus(), *self._tools(), self._systems()),
+            ports=Ports(self._bus(), *self._tools(), self._systems()),
             store=records.store(),
             paths=_paths(),
             lock=records.lock,

@@ -56,7 +56,7 @@ def as_json(change: Change) -> dict[str, object]:
         "actions": [json_view.action(a) for a in change.actions],
         "trial": change.trial,
         "undoes": list(change.undoes),
-        "said": change.said,
+        "said": change.outcome,
         "remaining": list(change.remaining),
     }
 
@@ -73,8 +73,8 @@ def lines(change: Change) -> Iterator[str]:
     for e in change.effects:
         yield plain(f"    {e.unit}: {e.key} {e.from_} -> {e.to}")
     for action in change.actions:
-        yield plain(f"    then: {action.told}", 200)
+        yield plain(f"    then: {action.described}", 200)
     for left in change.remaining:
         yield plain(f"    left: {left}", 2000)
-    if said := change.said or UNENDED.get(change.state, ""):
+    if said := change.outcome or UNENDED.get(change.state, ""):
         yield plain(f"    {said}", 2000)

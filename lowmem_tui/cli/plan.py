@@ -94,7 +94,7 @@ def describe(made: Plan) -> Iterator[str]:
     for e in made.effects:
         yield plain(f"{e.unit}: {e.key} {e.from_} -> {e.to}, {_WHEN[e.when]}")
     for action in made.actions:
-        yield plain(f"then: {action.told}", 200)
+        yield plain(f"then: {action.described}", 200)
     yield from warned(made.warnings)
 
 

@@ -86,7 +86,7 @@ def _changed(changes: Sequence[Change], trouble: str) -> Iterator[str]:
         for effect in change.effects:
             text = f"{effect.unit}: {effect.key} {effect.from_} -> {effect.to}"
             yield f"  - {plain(text, 200)}"
-        yield from (f"  - `{plain(action.told, 200)}`" for action in change.actions)
+        yield from (f"  - `{plain(action.described, 200)}`" for action in change.actions)
         others = len(change.files) - len({effect.unit for effect in change.effects})
         if others > 0:
             yield f"  - files: {', '.join(plain(path, 100) for path in change.files)}"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from lowmem_tui.cli.charset import utf8
 from lowmem_tui.cli.exit import Exit
 from lowmem_tui.cli.output import give_up, talk, tell
-from lowmem_tui.model.errors import InvalidValueError, PutBackError
+from lowmem_tui.model.errors import InvalidValueError, RolledBackError
 from lowmem_tui.model.text import plain
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def _told(app: LowmemApp, backend: Backend, status: Exit) -> Exit:
         status = Exit.by(came)
     try:
         outcome = session.under_way.outcome()
-    except PutBackError as error:
+    except RolledBackError as error:
         if came is None:
             raise
         talk(f"lowmem-tui: {plain(str(error))}")

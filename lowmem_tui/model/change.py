@@ -24,7 +24,7 @@ class State(StrEnum):
     """A trial that nobody confirmed: taken back by the clock or by a reboot."""
     UNDONE = "undone"
     FAILED = "failed"
-    """Rolled back; ``said`` tells why."""
+    """Rolled back; ``outcome`` says why."""
     INCOMPLETE = "incomplete"
     """It failed, or was interrupted, and rolling it back as well: ``remaining`` tells what is left.
     ``undo`` tries that again; nothing else waits for it."""
@@ -74,7 +74,7 @@ class Change:
     """Seconds, if it was to be tried first."""
     undoes: tuple[str, ...] = ()
     """The changes that this one takes back."""
-    said: str = ""
+    outcome: str = ""
     """What else there is to say: why it failed, what was left."""
     actions: tuple[Action, ...] = ()
     """What it changed besides files, in the order in which that was done."""

@@ -56,11 +56,11 @@ class ChangedError(RefusedError):
     """A file is no longer what the plan saw; nothing was written."""
 
 
-class PutBackError(LowmemError):
+class RolledBackError(LowmemError):
     """The change failed on the way, and everything is as it was."""
 
 
-class UnreloadedError(PutBackError):
+class UnreloadedError(RolledBackError):
     """Every file is as it was, but systemd could not be asked to read them again."""
 
 

@@ -154,7 +154,7 @@ class Action:
     """The command an administrator would type for it, or a sentence."""
 
     @property
-    def told(self) -> str:
+    def described(self) -> str:
         """The action in words; not safe to print as it is."""
         if self.words:
             return self.words

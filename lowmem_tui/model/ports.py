@@ -291,7 +291,7 @@ class Backend(Protocol):
     ) -> Outcome:
         """Carry out a plan and verify it; with ``trial``, for that many seconds unless confirmed.
 
-        Raises RefusedError, ChangedError, NotPermittedError, PutBackError, HalfDoneError.
+        Raises RefusedError, ChangedError, NotPermittedError, RolledBackError, HalfDoneError.
         """
 
     def trial(self) -> Trial | None:
@@ -315,7 +315,7 @@ class Backend(Protocol):
     def history(self) -> Sequence[Change]:
         """Return the changes that were made, the newest first.
 
-        An ordinary user is shown the summary. Raises PutBackError if it cannot be read.
+        An ordinary user is shown the summary. Raises RolledBackError if it cannot be read.
         """
 
     def files_of(self, change: str) -> Sequence[FileChange]:
@@ -324,7 +324,7 @@ class Backend(Protocol):
         Those of a trial that runs are its drop-ins below /run.
 
         Raises NotPermittedError for an ordinary user, RefusedError if there is no such change,
-        PutBackError.
+        RolledBackError.
         """
 
     @property

@@ -21,7 +21,7 @@ def did(change: Change) -> str:
         settings.append(f"{effect.key} {effect.from_} -> {effect.to}")
     done = [f"{unit} {', '.join(all_)}" for unit, all_ in units.items()]
     done += [change.wishes] if change.wishes else []
-    done += [action.told for action in change.actions]
+    done += [action.described for action in change.actions]
     return start + "; ".join(done or change.files)
 
 

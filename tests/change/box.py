@@ -23,7 +23,7 @@ from lowmem_tui.change.records import store as store_module
 from lowmem_tui.change.records.store import FolderStore
 from lowmem_tui.change.records.who import By
 from lowmem_tui.change.situation import situation
-from lowmem_tui.change.steps import Hands
+from lowmem_tui.change.steps import Ports
 from lowmem_tui.change.trials.script import Roots
 from lowmem_tui.demo import roster
 from lowmem_tui.demo.server import DemoServer
@@ -155,16 +155,16 @@ class Box:
             self.demo.init.reloaded = True
 
     def site(self, faulty: FaultyOs | None = None) -> Site:
-        hands = Hands(self.connection, self.etc, self.demo.kernel, self.system())
+        ports = Ports(self.connection, self.etc, self.demo.kernel, self.system())
         if faulty is not None:
-            hands = Hands(
+            ports = Ports(
                 Counted(self.connection, faulty, manager=True),
                 self.etc,
                 Counted(self.demo.kernel, faulty, manager=False),
                 self.system(faulty),
             )
         return Site(
-            hands=hands,
+            ports=ports,
             store=FolderStore(str(self.root), owner=os.getuid()),
             paths=allowed().paths,
             lock=self.etc.exclusive,
@@ -240,7 +240,7 @@ class Box:
         for record in self.site().journal.records():
             if f"id {record.id}\n" in (store.read(paths.DATA) or ""):
                 for step in restoring(record, same_boot=True):
-                    step.undo(self.site().hands)
+                    step.undo(self.site().ports)
 
     def half_files(self) -> list[str]:
         return [str(p) for p in self.root.rglob("*") if p.name.startswith(".")]

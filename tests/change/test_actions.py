@@ -27,8 +27,8 @@ from lowmem_tui.model.errors import (
     HalfDoneError,
     LowmemError,
     ManagerError,
-    PutBackError,
     RefusedError,
+    RolledBackError,
 )
 from lowmem_tui.model.plan import Action, ActionKind, FileChange, Phase, Plan
 from lowmem_tui.setup.steps import allowed
@@ -298,23 +298,23 @@ def test_what_is_changed_while_the_others_are_done(box: Box) -> None:
             if kind is ActionKind.SYSCTL and new == "10":
                 put(box, MAXMEMORY, "33554432")
 
-    slow = replace(site, hands=site.hands._replace(system=Slow()))
-    with pytest.raises(PutBackError, match=r"The maxmemory of redis.*32M.*as it was"):
+    slow = replace(site, ports=site.ports._replace(system=Slow()))
+    with pytest.raises(RolledBackError, match=r"The maxmemory of redis.*32M.*as it was"):
         apply(slow, of(SWAPPINESS, MAXMEMORY), box.situation)
     assert (value(box, SWAPPINESS), value(box, MAXMEMORY)) == ("60", "33554432")
     assert box.site().journal.records()[0].state is State.FAILED
 
 
 def test_what_is_changed_after_us_is_no_more_ours_to_put_back(box: Box) -> None:
-    hands = box.site().hands
-    run = Transaction(hands, lambda: None)
+    ports = box.site().ports
+    run = Transaction(ports, lambda: None)
     run.do(Act(SWAPPINESS))
     run.do(Act(MASKED))
     put(box, SWAPPINESS, "33")
     at(box, UNIT).unlink()
     a_unit_file(box)
     before = tree(str(box.root / "etc"))
-    failure = run.put_back(ManagerError("It failed."))
+    failure = run.abandon(ManagerError("It failed."))
     assert isinstance(failure, HalfDoneError)
     assert "vm.swappiness was changed meanwhile (it is 33)" in str(failure)
     assert f"{UNIT} was changed meanwhile (it is a file of " in str(failure)
@@ -580,7 +580,7 @@ def test_a_real_redis(tmp_path: Path, box: Box, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(programs, "PATH", f"{tools}:/usr/bin:/bin")
     local = LocalSystem(str(box.root), allowed())
     site = box.site()
-    site = replace(site, hands=site.hands._replace(system=local))
+    site = replace(site, ports=site.ports._replace(system=local))
     with serving(tmp_path, ["--port", "0", "--unixsocket", str(tmp_path / "s")]) as socket:
         assert socket is not None
 

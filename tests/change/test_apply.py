@@ -21,8 +21,8 @@ from lowmem_tui.model.errors import (
     ManagerError,
     ManagerGoneError,
     NotPermittedError,
-    PutBackError,
     RefusedError,
+    RolledBackError,
     UnreloadedError,
 )
 from lowmem_tui.model.plan import Edit, Plan
@@ -53,7 +53,7 @@ EDITS = (
 
 
 class Box(NamedTuple):
-    """A server, and its three hands."""
+    """A server, and its three ports."""
 
     server: DemoServer
     manager: Manager
@@ -205,7 +205,7 @@ def test_a_file_is_edited_between_the_look_and_the_write(box: Box) -> None:
             box.files.write(path, text)
             box.files.write(second, theirs)
 
-    with pytest.raises(PutBackError, match=r"changed after the plan was made.*as it was"):
+    with pytest.raises(RolledBackError, match=r"changed after the plan was made.*as it was"):
         apply(made, manager=box.manager, files=Edited(), kernel=box.kernel, force=True)
     after = box.state()
     assert box.files.read(second) == theirs
@@ -334,7 +334,7 @@ def test_a_unit_that_does_not_load_any_more_is_put_back(box: Box) -> None:
     bad = file.after.replace("on-failure", "always")
     before = box.state()
     made = Plan(made.edits, (type(file)(file.path, None, bad),), made.effects, (), ())
-    with pytest.raises(PutBackError, match="bad-setting"):
+    with pytest.raises(RolledBackError, match="bad-setting"):
         box.apply(made)
     assert box.state() == before
 
@@ -437,7 +437,7 @@ def test_a_signal_in_the_middle(
                 signal.raise_signal(number)
             return False
 
-        with pytest.raises(PutBackError, match=rf"interrupted \({number.name}\)"):
+        with pytest.raises(RolledBackError, match=rf"interrupted \({number.name}\)"):
             breaking(box, Counter(come, "")).apply(made, force=True)
         assert box.state() == before, (n, calls[n])
         assert signal.getsignal(number) is handler

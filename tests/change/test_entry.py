@@ -17,7 +17,7 @@ from lowmem_tui.change.records.store import FolderStore
 from lowmem_tui.change.trials import script as script_module
 from lowmem_tui.change.trials.script import script
 from lowmem_tui.model.change import State
-from lowmem_tui.model.errors import ManagerError, PutBackError, RefusedError, UnreloadedError
+from lowmem_tui.model.errors import ManagerError, RefusedError, RolledBackError, UnreloadedError
 from lowmem_tui.model.trial import running
 from lowmem_tui.setup.steps import allowed
 
@@ -342,7 +342,7 @@ def test_force_does_not_undo_a_later_change_on_the_way(box: Box) -> None:
 def test_undone_already_names_the_change_that_did_it(box: Box) -> None:
     do(box, f"{REDIS}:MemoryMax=300M")
     box.connection.reload = raising(ManagerError("no."))  # type: ignore[method-assign]
-    with pytest.raises(PutBackError):
+    with pytest.raises(RolledBackError):
         undo(box.site(), box.situation)
     box.connection.reload = box.reload  # type: ignore[method-assign]
     undo(box.site(), box.situation)
@@ -418,7 +418,7 @@ def test_a_trial_that_the_script_comes_into_is_put_back(
         return answer
 
     monkeypatch.setattr(owner, call, stopped)
-    with pytest.raises(PutBackError, match="The trial was over before all of it was done"):
+    with pytest.raises(RolledBackError, match="The trial was over before all of it was done"):
         apply(box.site(), made, box.situation, seconds=60)
     assert (tmp_path / "asked").exists()
     assert strip_empty(box.state()) == strip_empty(before)
@@ -479,7 +479,7 @@ def test_a_trial_that_the_script_left_to_who_keeps_it_ends_when_that_fails(
             raise ManagerError("no.")
 
     box.connection.reload = reload  # type: ignore[method-assign]
-    with pytest.raises(PutBackError):
+    with pytest.raises(RolledBackError):
         confirm(box.site())
     assert strip_empty(box.state()) == strip_empty(before)
     assert states(box) == {"1": State.EXPIRED}
@@ -529,7 +529,7 @@ def test_what_a_change_has_killed_is_started_again_when_it_is_put_back(
 ) -> None:
     made = box.plan(*SETS)
     hit = Hit(box, state)
-    with pytest.raises(PutBackError) as raised:
+    with pytest.raises(RolledBackError) as raised:
         apply(box.site(), made, box.situation)
     told = f" {REDIS} failed meanwhile (oom-kill) and was started again." if again else ""
     assert str(raised.value) == f"No; everything is as it was.{told}"

@@ -157,7 +157,7 @@ def keep(box: Box, faulty: FaultyOs | None) -> None:
     confirm(box.site(faulty))
 
 
-def take_back(box: Box, faulty: FaultyOs | None) -> None:
+def revert(box: Box, faulty: FaultyOs | None) -> None:
     undo(box.site(faulty), box.situation)
 
 
@@ -165,10 +165,10 @@ OPERATIONS = {
     "apply": Operation(nothing, a_change, State.FAILED, State.APPLIED),
     "trial": Operation(nothing, a_trial, State.FAILED, State.TRIAL),
     "confirm": Operation(a_trial, keep, State.TRIAL, State.CONFIRMED),
-    "undo": Operation(a_change, take_back, State.FAILED, State.APPLIED),
+    "undo": Operation(a_change, revert, State.FAILED, State.APPLIED),
     "apply-more": Operation(more, a_change, State.FAILED, State.APPLIED),
-    "undo-more": Operation(more_done, take_back, State.FAILED, State.APPLIED),
-    "undo-trial": Operation(a_trial, take_back, State.TRIAL, State.UNDONE),
+    "undo-more": Operation(more_done, revert, State.FAILED, State.APPLIED),
+    "undo-trial": Operation(a_trial, revert, State.TRIAL, State.UNDONE),
 }
 
 

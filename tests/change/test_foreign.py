@@ -19,7 +19,7 @@ from lowmem_tui.change.entry import apply, undo
 from lowmem_tui.change.machine import attributes, exchange
 from lowmem_tui.change.machine import files as module
 from lowmem_tui.change.machine.files import EtcFiles
-from lowmem_tui.model.errors import ChangedError, LowmemError, PutBackError, RefusedError
+from lowmem_tui.model.errors import ChangedError, LowmemError, RefusedError, RolledBackError
 from lowmem_tui.model.plan import FileChange, Plan
 from lowmem_tui.setup.steps import allowed
 
@@ -485,7 +485,7 @@ def test_all_that_is_done_to_it_while_it_is_synced_stays(
     try:
         with (
             mock.patch.object(module, "os", Os({"fsync": fsync})),
-            pytest.raises(PutBackError, match=r"left alone.*everything is as it was"),
+            pytest.raises(RolledBackError, match=r"left alone.*everything is as it was"),
         ):
             apply(box.site(), PLAN, box.situation)
         theirs = tree(str(site.parent))

@@ -21,7 +21,7 @@ from lowmem_tui.change.records import paths
 from lowmem_tui.change.records.records import public
 from lowmem_tui.change.records.store import MOST, FolderStore
 from lowmem_tui.model.change import State
-from lowmem_tui.model.errors import HalfDoneError, ManagerError, PutBackError, RefusedError
+from lowmem_tui.model.errors import HalfDoneError, ManagerError, RefusedError, RolledBackError
 from lowmem_tui.model.plan import Action, ActionKind, FileChange, Phase
 from lowmem_tui.setup.steps import allowed
 
@@ -62,7 +62,7 @@ def states(box: Box) -> list[str]:
 def on_this_machine(box: Box) -> Site:
     """Links and sysctls are the machine's: most of what a record asks of it is not possible."""
     site = box.site()
-    return replace(site, hands=site.hands._replace(system=LocalSystem(str(box.root), allowed())))
+    return replace(site, ports=site.ports._replace(system=LocalSystem(str(box.root), allowed())))
 
 
 def cut(box: Box, *actions: dict[str, str]) -> None:
@@ -91,7 +91,7 @@ SWAPPINESS = (action("sysctl", "vm.swappiness", "60", "10"),)
 def refusing(box: Box, error: Exception | None = None) -> Site:
     """Return a site where vm.swappiness cannot be set."""
     site = box.site()
-    real: Any = site.hands.system
+    real: Any = site.ports.system
 
     class Refusing:
         progress = None
@@ -102,7 +102,7 @@ def refusing(box: Box, error: Exception | None = None) -> Site:
                 raise error or ManagerError("The kernel does not do it.")
             real.put(kind, what, value, check)
 
-    return replace(site, hands=site.hands._replace(system=Refusing()))
+    return replace(site, ports=site.ports._replace(system=Refusing()))
 
 
 # What was cut, and what is told to be left
@@ -173,7 +173,7 @@ def test_a_systemd_that_does_not_answer_is_asked_at_the_next_start(box: Box) -> 
     """Then there is nothing that could be changed anyway; the files are as before by then."""
     cut(box)
     box.connection.reload = raising(ManagerError("No answer."))  # type: ignore[method-assign]
-    with pytest.raises(PutBackError, match="No answer"):
+    with pytest.raises(RolledBackError, match="No answer"):
         settled(box.site())
     assert not (box.root / FILE[1:]).exists()
     box.connection.reload = box.reload  # type: ignore[method-assign]
@@ -211,7 +211,7 @@ def test_undo_tries_what_is_left_again(box: Box, number: str | None) -> None:
     assert states(box) == ["failed"]
     (change,) = past.history(box.site().store, allowed().paths, everything=True, trial=None)
     assert change.remaining == ()
-    assert "rolled back now" in change.said
+    assert "rolled back now" in change.outcome
 
 
 def test_undo_by_force_leaves_it_as_it_is(box: Box) -> None:
@@ -220,7 +220,7 @@ def test_undo_by_force_leaves_it_as_it_is(box: Box) -> None:
     assert any("left as it is: set vm.swappiness" in sentence for sentence in outcome.live)
     assert states(box) == ["failed"]
     (change,) = past.history(box.site().store, allowed().paths, everything=True, trial=None)
-    assert "left as it is: set vm.swappiness" in change.said
+    assert "left as it is: set vm.swappiness" in change.outcome
 
 
 def test_without_a_number_undo_means_the_newest_change(box: Box) -> None:
@@ -259,7 +259,7 @@ def test_a_rollback_that_fails_at_once_is_incomplete_as_well(box: Box) -> None:
     late = Action(ActionKind.SYSCTL, "vm.dirty_ratio", "20", "x")
     made = replace(made, actions=(early, late))
     site = box.site()
-    real: Any = site.hands.system
+    real: Any = site.ports.system
     tried: list[str] = []
 
     class Once:
@@ -272,7 +272,7 @@ def test_a_rollback_that_fails_at_once_is_incomplete_as_well(box: Box) -> None:
                 raise ManagerError("The kernel does not do it.")
             real.put(kind, what, value, check)
 
-    site = replace(site, hands=site.hands._replace(system=Once()))
+    site = replace(site, ports=site.ports._replace(system=Once()))
     with pytest.raises(HalfDoneError, match=r"do by hand: set vm\.swappiness to 60"):
         apply(site, made, box.situation)
     assert states(box) == ["incomplete"]
@@ -479,7 +479,7 @@ def test_what_is_no_record_is_set_aside_and_blocks_nothing(
     assert settled(box.site()) == []
     assert os.path.lexists(f"{record_of(box)}.unreadable")
     (notice,) = public(box.site().store).notices
-    assert notice in interrupted.told(box.site().store)
+    assert notice in interrupted.unfinished(box.site().store)
     assert past.notices(box.site().store) == [notice]
     assert not interrupted.interrupted(box.site().store, lambda: allowed().paths)
     do(box, OTHER)
@@ -564,7 +564,7 @@ def test_an_incomplete_record_is_kept_and_named(box: Box) -> None:
     stuck(box)
     (sentence,) = interrupted.incomplete(box.site().store)
     assert sentence.startswith("Change 1 by op with sudo, from 192.0.2.7 is incomplete:")
-    assert interrupted.told(box.site().store) == [sentence]
+    assert interrupted.unfinished(box.site().store) == [sentence]
     (record,) = box.site().journal.records()
     assert incomplete.incomplete([record], "7") is None
 

@@ -21,7 +21,7 @@ from lowmem_tui.change.records.records import summary
 from lowmem_tui.change.records.store import FolderStore
 from lowmem_tui.cli import rules, triage
 from lowmem_tui.host import reading, trusted
-from lowmem_tui.model.errors import InvalidValueError, PutBackError, RefusedError
+from lowmem_tui.model.errors import InvalidValueError, RefusedError, RolledBackError
 from lowmem_tui.setup.steps import allowed
 
 from .box import CHAT, REDIS, Box
@@ -184,7 +184,7 @@ def test_a_summary_of_somebody_else_s_is_ignored(box: Box, what: str) -> None:
     else:
         path.chmod(0o666)
     assert summary(box.site().store) == []
-    (sentence,) = interrupted.told(box.site().store)
+    (sentence,) = interrupted.unfinished(box.site().store)
     assert "is ignored" in sentence
 
 
@@ -250,7 +250,7 @@ def test_what_is_no_file_is_neither_waited_for_nor_read(
         assert trusted.public(str(root / name[1:]), 4096) is None
     with pytest.raises(InvalidValueError, match="cannot be understood"):
         summary(store)
-    assert interrupted.told(store) == ()
+    assert interrupted.unfinished(store) == ()
     with pytest.raises((RefusedError, OSError)), EtcFiles(str(root)).exclusive():
         pytest.fail("it is held")
     with pytest.raises(InvalidValueError, match=r"not a regular file|Is a directory"):
@@ -268,7 +268,7 @@ def test_a_pipe_in_the_place_of_a_trial_s_folder(box: Box, place: str) -> None:
     os.mkfifo(path)
     assert settled(box.site()) == []
     apply(box.site(), box.plan(f"{REDIS}:MemoryMax=300M"), box.situation)
-    with pytest.raises(PutBackError, match=rf"{place}\S*: something that is no folder"):
+    with pytest.raises(RolledBackError, match=rf"{place}\S*: something that is no folder"):
         apply(box.site(), box.plan(f"{CHAT}:MemoryMax=400M"), box.situation, seconds=60)
 
 
@@ -277,7 +277,7 @@ def test_a_pipe_in_the_place_of_a_trial_s_drop_in_is_named(box: Box) -> None:
     path = box.root / f"run/systemd/system/{CHAT}.d/zzz-lowmem-tui-trial.conf"
     path.parent.mkdir(parents=True)
     os.mkfifo(path)
-    with pytest.raises(PutBackError, match=rf"{path}: not a regular file"):
+    with pytest.raises(RolledBackError, match=rf"{path}: not a regular file"):
         apply(box.site(), plan, box.situation, seconds=60)
 
 

@@ -170,7 +170,7 @@ def test_what_goes_wrong_leaves_nothing(boot: Boot) -> None:
     machine.run("fallocate -l $(df --output=avail -B1 / | tail -1) /root/fill || true")
     ended()
     (failed,) = json.loads(machine.get("/root/out"))
-    assert failed["kind"] == "PutBackError", failed
+    assert failed["kind"] == "RolledBackError", failed
     assert "the disk is full" in failed["error"]
     assert "everything is as it was" in failed["error"]
     machine.run("rm /root/fill")

@@ -174,7 +174,7 @@ def test_what_nginx_does_not_take_is_put_back(server: Machine) -> None:
     before = etc(server)
     pid = server.get("/run/nginx.pid")
     said = server.run(f"{recipe.VENV}/bin/python /root/meanwhile.py", timeout=900).stdout
-    assert said.startswith("PutBackError")
+    assert said.startswith("RolledBackError")
     assert "no_such_directive" in said
     assert "everything is as it was" in said
     # And what is broken already is not touched, nor tried.

@@ -19,7 +19,7 @@ from lowmem_tui.change.machine.system import LocalSystem, check
 from lowmem_tui.change.records.record import load
 from lowmem_tui.change.trials import script
 from lowmem_tui.demo.server import DemoServer
-from lowmem_tui.model.errors import InvalidValueError, LowmemError, PutBackError, RefusedError
+from lowmem_tui.model.errors import InvalidValueError, LowmemError, RefusedError, RolledBackError
 from lowmem_tui.model.plan import Action, ActionKind, FileChange, Phase, Plan
 from lowmem_tui.policy import dropin
 from lowmem_tui.setup.nginx import tested
@@ -175,7 +175,7 @@ def test_the_demo_refuses_a_change_that_a_real_server_would(box: Box) -> None:
     with pytest.raises(LowmemError):
         box.backend.apply(foreign)
     sysctl = Action(ActionKind.SYSCTL, "kernel.sysrq", "", "1", Phase.LATE)
-    with pytest.raises(PutBackError, match="Nothing was touched"):
+    with pytest.raises(RolledBackError, match="Nothing was touched"):
         box.backend.apply(Plan((), (), (), (), (), (sysctl,)))
     assert box.files() == before
     assert box.backend.history() == []
@@ -223,7 +223,7 @@ from lowmem_tui.change.machine.files import EtcFiles
 from lowmem_tui.change.machine.system import LocalSystem
 from lowmem_tui.change.records.store import FolderStore
 from lowmem_tui.change.records.who import By
-from lowmem_tui.change.steps import Hands
+from lowmem_tui.change.steps import Ports
 from lowmem_tui.cli.backend import _paths
 from lowmem_tui.demo.server import DemoServer
 from lowmem_tui.setup.steps import allowed
@@ -235,8 +235,8 @@ early = sorted(m for m in sys.modules if m.startswith("lowmem_tui.setup"))
 from lowmem_tui.change.entry import settled
 demo = DemoServer()
 files = EtcFiles(root, owner=os.getuid(), paths=_paths())
-hands = Hands(demo.connect(), files, demo.kernel, LocalSystem(root, allowed()))
-site = Site(hands, store, _paths(), files.exclusive, lambda: 0.0, lambda: 0.0, "boot",
+ports = Ports(demo.connect(), files, demo.kernel, LocalSystem(root, allowed()))
+site = Site(ports, store, _paths(), files.exclusive, lambda: 0.0, lambda: 0.0, "boot",
             lambda: By(0, "root", "", ""))
 said = settled(site)
 late = sorted(m for m in sys.modules if m.startswith("lowmem_tui.setup"))

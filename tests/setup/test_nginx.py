@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from lowmem_tui.model.errors import (
     InvalidValueError,
     ManagerError,
-    PutBackError,
     RefusedError,
+    RolledBackError,
 )
 from lowmem_tui.model.plan import ActionKind
 from lowmem_tui.setup.nginx import edit as nginx_edit
@@ -453,7 +453,7 @@ def test_all_is_put_back_if_nginx_does_not_take_it(
 
     plan = box.step("nginx").plan({"cloudchat /": "burst=5"})
     monkeypatch.setattr(box.server.system, "put", refuse)
-    with pytest.raises(PutBackError, match="everything is as it was"):
+    with pytest.raises(RolledBackError, match="everything is as it was"):
         box.backend.apply(plan)
     assert box.files() == before
     assert done == [(ActionKind.TEST, "nginx")]

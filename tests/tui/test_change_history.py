@@ -14,7 +14,7 @@ from lowmem_tui.change.records.records import summary
 from lowmem_tui.cli.demo import demo_backend, serve
 from lowmem_tui.demo.server import DemoServer
 from lowmem_tui.model.change import Change, State
-from lowmem_tui.model.errors import InvalidValueError, NotPermittedError, PutBackError
+from lowmem_tui.model.errors import InvalidValueError, NotPermittedError, RolledBackError
 from lowmem_tui.model.plan import Action, ActionKind, Edit, FileChange, Plan
 from lowmem_tui.model.unit import Key
 from lowmem_tui.policy import dropin
@@ -228,12 +228,12 @@ async def test_an_ordinary_user_sees_no_contents(two: Front) -> None:
 
 
 async def test_errors_are_one_sentence(two: Front) -> None:
-    with patch.object(two.session.backend, "undo", side_effect=PutBackError(f"No {EVIL}.")):
+    with patch.object(two.session.backend, "undo", side_effect=RolledBackError(f"No {EVIL}.")):
         await two.press("u", "y")
         await two.until(lambda: "No evil ·[2J[bold]x[/]··." in says(two))
     assert page(two).stage is Stage.SHOWN
     with patch.object(
-        two.session.backend, "history", side_effect=PutBackError("It cannot be read.")
+        two.session.backend, "history", side_effect=RolledBackError("It cannot be read.")
     ):
         await two.press("escape")
         await two.until(lambda: "It cannot be read." in says(two))
@@ -242,7 +242,7 @@ async def test_errors_are_one_sentence(two: Front) -> None:
 async def test_what_others_wrote_is_harmless(two: Front) -> None:
     change = two.session.backend.history()[0]
     effects = tuple(replace(e, unit=EVIL, from_=EVIL) for e in change.effects)
-    evil = replace(change, by=EVIL, note=EVIL, said=EVIL, effects=effects, files=(EVIL,))
+    evil = replace(change, by=EVIL, note=EVIL, outcome=EVIL, effects=effects, files=(EVIL,))
     with patch.object(two.session.backend, "history", return_value=[evil]):
         await two.press("r")
         await two.until(lambda: "evil" in listed(two)[0])

@@ -12,7 +12,7 @@ from lowmem_tui.change.records.records import Journal
 from lowmem_tui.cli.demo import serve
 from lowmem_tui.demo.server import DemoServer
 from lowmem_tui.model.change import State
-from lowmem_tui.model.errors import NotPermittedError, PutBackError
+from lowmem_tui.model.errors import NotPermittedError, RolledBackError
 from lowmem_tui.model.plan import Edit
 from lowmem_tui.model.unit import Key
 from lowmem_tui.policy.plan import plan
@@ -114,7 +114,7 @@ async def test_the_first_figures_and_the_keys_do_not_wait_for_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [PutBackError("Settling it failed."), NotPermittedError("Settling it failed.")]
+    "error", [RolledBackError("Settling it failed."), NotPermittedError("Settling it failed.")]
 )
 async def test_that_it_failed_is_told(error: Exception) -> None:
     server = Late(error=error)
@@ -146,8 +146,8 @@ async def test_quitting_at_once_is_no_trouble() -> None:
 def test_who_can_only_look_is_told_what_everybody_may_read() -> None:
     server = interrupted()
     assert unended.interrupted(server.store, lambda: allowed().paths)
-    assert unended.told(cast("object", _Closed(server.store))) == ()  # type: ignore[arg-type]
-    assert unended.told(DemoServer(0, Clock()).store) == ()
+    assert unended.unfinished(cast("object", _Closed(server.store))) == ()  # type: ignore[arg-type]
+    assert unended.unfinished(DemoServer(0, Clock()).store) == ()
     assert not unended.interrupted(DemoServer(0, Clock()).store, lambda: allowed().paths)
 
 
@@ -165,5 +165,5 @@ class _Closed:
 
 
 def test_a_history_that_cannot_be_read_is_a_sentence() -> None:
-    with pytest.raises(PutBackError, match="The history cannot be read"):
+    with pytest.raises(RolledBackError, match="The history cannot be read"):
         unended.interrupted(_Closed(None), lambda: allowed().paths)  # type: ignore[arg-type]

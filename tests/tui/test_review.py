@@ -10,7 +10,7 @@ from lowmem_tui.model.errors import (
     LowmemError,
     ManagerError,
     NotPermittedError,
-    PutBackError,
+    RolledBackError,
 )
 from lowmem_tui.model.plan import Edit, Mismatch, Outcome
 from lowmem_tui.model.unit import Key
@@ -117,7 +117,7 @@ async def test_what_is_down_is_told(server: SmallServer) -> None:
 @pytest.mark.parametrize(
     ("error", "unchanged"),
     [
-        (PutBackError("The reload failed, and everything is as it was."), True),
+        (RolledBackError("The reload failed, and everything is as it was."), True),
         (ChangedError("The file has changed meanwhile: plan again."), True),
         (NotPermittedError("Only root may do that: run it with sudo."), True),
         (HalfDoneError("The file could not be put back: \x1b[2J look at it."), False),

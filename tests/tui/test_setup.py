@@ -13,7 +13,7 @@ from unittest.mock import patch
 import pytest
 
 from lowmem_tui.cli.demo import demo_backend
-from lowmem_tui.model.errors import HalfDoneError, InvalidValueError, PutBackError, RefusedError
+from lowmem_tui.model.errors import HalfDoneError, InvalidValueError, RefusedError, RolledBackError
 from lowmem_tui.model.plan import Action, ActionKind, Edit, Notice, Phase, Plan
 from lowmem_tui.model.setup import Finding, Item, Look, Severity
 from lowmem_tui.model.unit import Key as SettingKey
@@ -225,7 +225,7 @@ async def test_where_there_are_no_steps() -> None:
 
 async def test_the_steps_cannot_be_had() -> None:
     backend, _ = wizard()
-    with patch.object(backend, "steps", side_effect=PutBackError(f"No bus {EVIL}.")):
+    with patch.object(backend, "steps", side_effect=RolledBackError(f"No bus {EVIL}.")):
         async with opened(backend) as front:
             await front.press("f2")
             await front.until(lambda: "No bus evil" in says(front))
@@ -707,7 +707,7 @@ async def test_who_cannot_change_sees_all_and_is_told_what_to_run(read_only: boo
 @pytest.mark.parametrize(
     ("error", "unchanged"),
     [
-        (PutBackError(f"The disk is full {EVIL}; everything is as it was."), True),
+        (RolledBackError(f"The disk is full {EVIL}; everything is as it was."), True),
         (HalfDoneError("Not everything could be put back."), False),
     ],
 )

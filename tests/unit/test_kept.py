@@ -73,7 +73,7 @@ def test_an_action_shows_no_contents() -> None:
     file = KeptFile("Environment=PASSWORD=secret\n", 0, 0, 0o600)
     action = Action(ActionKind.LINK, "/etc/systemd/system/a.service", file.value, "/dev/null")
     for each in (action, action.inverse):
-        assert "secret" not in each.told + str(each.public)
+        assert "secret" not in each.described + str(each.public)
     assert action.public.before == "a file of 28 bytes (mode 0600)"
     assert kept.shown(kept.other("is a folder")) == "something that is a folder"
 
@@ -84,7 +84,7 @@ def test_a_record_of_an_older_version_is_read() -> None:
 
 
 @pytest.mark.parametrize(
-    ("action", "told"),
+    ("action", "described"),
     [
         (
             Action(ActionKind.REDIS, "redis-server.service maxmemory", "0", "268435456"),
@@ -109,5 +109,5 @@ def test_a_record_of_an_older_version_is_read() -> None:
         ),
     ],
 )
-def test_what_undoing_does_has_values_as_people_write_them(action: Action, told: str) -> None:
-    assert action.inverse.told == told
+def test_what_undoing_does_has_values_as_people_write_them(action: Action, described: str) -> None:
+    assert action.inverse.described == described

@@ -12,8 +12,8 @@ from lowmem_tui.model.change import State
 from lowmem_tui.model.errors import (
     InvalidValueError,
     NotPermittedError,
-    PutBackError,
     RefusedError,
+    RolledBackError,
 )
 from lowmem_tui.model.text import plain
 
@@ -32,7 +32,7 @@ def history(
     """Return what was done, the newest first; ``trial`` is the one that runs.
 
     ``everything`` reads the records, which only root may; else it is the summary. Raises
-    PutBackError, NotPermittedError.
+    RolledBackError, NotPermittedError.
     """
     try:
         changes = summary(store)[::-1] if not everything else shown(Journal(store, paths).records())
@@ -41,7 +41,7 @@ def history(
             "The history cannot be read by this user: run the same with sudo."
         ) from error
     except OSError as error:
-        raise PutBackError(f"The history cannot be read: {in_words(error)}.") from error
+        raise RolledBackError(f"The history cannot be read: {in_words(error)}.") from error
     running = trial.id if trial else ""
     # One that is over is written down as such only when the next change is made.
     return [
@@ -62,7 +62,7 @@ def notices(store: Store) -> Sequence[str]:
 def files_of(store: Store, paths: Paths, change: str) -> Sequence[FileChange]:
     """Return the files of a change, each before and after it; of a trial that runs, its own.
 
-    Raises RefusedError (there is no such change), PutBackError, NotPermittedError.
+    Raises RefusedError (there is no such change), RolledBackError, NotPermittedError.
     """
     try:
         for record in Journal(store, paths).records():
@@ -72,5 +72,5 @@ def files_of(store: Store, paths: Paths, change: str) -> Sequence[FileChange]:
     except PermissionError as error:
         raise NotPermittedError("What was in the files is shown to root alone.") from error
     except OSError as error:
-        raise PutBackError(f"The history cannot be read: {in_words(error)}.") from error
+        raise RolledBackError(f"The history cannot be read: {in_words(error)}.") from error
     raise RefusedError(f"Of change {plain(change, 20)} there is no record any more.")

@@ -52,7 +52,7 @@ LAST = 999_999_999
 WHEN = number(0, 253_000_000_000)
 """Reads a time in seconds since 1970, or after boot; every clock and calendar can show it."""
 
-TRIED = frozenset({State.TRIAL, State.CONFIRMING, State.CONFIRMED, State.EXPIRED})
+TRIALS = frozenset({State.TRIAL, State.CONFIRMING, State.CONFIRMED, State.EXPIRED})
 """The states of a change that was tried first."""
 
 
@@ -118,7 +118,7 @@ class Record:
     live: LiveBefore = LiveBefore()
     trial: TrialRun | None = None
     undoes: tuple[int, ...] = ()
-    said: str = ""
+    outcome: str = ""
     remaining: tuple[str, ...] = ()
     """What rolling back could not do (``incomplete``), each as what to do by hand."""
 
@@ -135,9 +135,9 @@ class Record:
         """The files that it changes for good."""
         return tuple(file.path for file in self.plan.files)
 
-    def to(self, state: State, said: str = "", remaining: tuple[str, ...] = ()) -> Record:
+    def to(self, state: State, outcome: str = "", remaining: tuple[str, ...] = ()) -> Record:
         """Return the record in another state."""
-        return replace(self, state=state, said=said or self.said, remaining=remaining)
+        return replace(self, state=state, outcome=outcome or self.outcome, remaining=remaining)
 
     def change(self, state: State | None = None) -> Change:
         """Return what may be shown of it."""
@@ -151,7 +151,7 @@ class Record:
             effects=self.plan.effects,
             trial=self.trial.seconds if self.trial else None,
             undoes=tuple(map(str, self.undoes)),
-            said=self.said,
+            outcome=self.outcome,
             actions=tuple(action.public for action in self.plan.actions),
             remaining=self.remaining,
         )
@@ -161,6 +161,7 @@ def dump(record: Record) -> str:
     """Return the record as JSON; every byte of a file is in it."""
     made = {"schema": SCHEMA, **asdict(record)}
     made["by"] = record.by._asdict()
+    made["said"] = made.pop("outcome")  # the key of every version so far
     del made["plan"]["warnings"], made["plan"]["refusals"]
     return json.dumps(made, default=_limit, indent=1) + "\n"
 
@@ -191,7 +192,7 @@ def load(text: str, paths: Paths) -> Record:
             live=made("live", _live),
             trial=made("trial", maybe(of_fields(partial(_trial, paths)))),
             undoes=made("undoes", listed(whole(1, LAST))),
-            said=made("said", decode.text),
+            outcome=made("said", decode.text),
             remaining=made.optional("remaining", listed(decode.text), ()),
         )
         made.done()
@@ -205,7 +206,7 @@ def load(text: str, paths: Paths) -> Record:
 
 def _agrees(record: Record) -> None:
     """Raise ValueError where parts of a record contradict each other."""
-    if record.trial is None and record.state in TRIED:
+    if record.trial is None and record.state in TRIALS:
         raise ValueError(f"it is {record.state} and has no trial")
     if not once(record.undoes) or any(number >= record.id for number in record.undoes):
         raise ValueError("it undoes what came later")

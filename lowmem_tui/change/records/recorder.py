@@ -25,8 +25,8 @@ NOTE = 2000
 """Characters that are kept of a note."""
 
 
-class RecordBook:
-    """The ``Book`` (change.apply) of a change that is made for good."""
+class ChangeRecorder:
+    """The ``Recorder`` (change.apply) of a change that is made for good."""
 
     def __init__(self, site: Site, plan: Plan, note: str, undoes: tuple[int, ...] = ()) -> None:
         self._site = site
@@ -34,7 +34,7 @@ class RecordBook:
         self.record: Record | None = None
 
     def ahead(self, before: Mapping[str, UnitProperties]) -> None:
-        """See ``Book``."""
+        """See ``Recorder``."""
         site = self._site
         record = Record(
             id=site.journal.next_id(),
@@ -44,7 +44,7 @@ class RecordBook:
             note=self._note[:NOTE],
             state=State.APPLYING,
             plan=self._plan,
-            live=live_before(self._plan, site.hands, before),
+            live=live_before(self._plan, site.ports, before),
             undoes=self._undoes,
         )
         self._begin(record)
@@ -66,11 +66,11 @@ class RecordBook:
         self.record = record
 
     def done(self) -> None:
-        """See ``Book``."""
+        """See ``Recorder``."""
         self._end(State.APPLIED)
 
     def failed(self, failure: BaseException) -> None:
-        """See ``Book``. What systemd could not be asked for, the next start asks."""
+        """See ``Recorder``. What systemd could not be asked for, the next start asks."""
         if isinstance(failure, UnreloadedError):
             return
         left = failure.remaining if isinstance(failure, HalfDoneError) else ()

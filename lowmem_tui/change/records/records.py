@@ -135,7 +135,7 @@ class Journal:
             for record in records[:-KEEP]:
                 if record.state not in OPEN and record.state is not State.INCOMPLETE:
                     self._store.remove(_path(record.id))
-            changes = [asdict(change) for change in reversed(shown(records[-KEEP:]))]
+            changes = [_summed_up(change) for change in reversed(shown(records[-KEEP:]))]
             made = {"schema": SCHEMA, "changes": changes, "notices": self.notices()}
             text = json.dumps(made, default=str, indent=1)
             if self._store.read(paths.SUMMARY) != text + "\n":
@@ -201,6 +201,12 @@ def shown(records: Sequence[Record]) -> list[Change]:
     ]
 
 
+def _summed_up(change: Change) -> dict[str, object]:
+    made = asdict(change)
+    made["said"] = made.pop("outcome")  # the key of every version so far
+    return made
+
+
 class Summary(NamedTuple):
     """What everybody may read."""
 
@@ -256,7 +262,7 @@ def _change(made: Fields) -> Change:
         effects=made("effects", listed(effect_from)),
         trial=made.optional("trial", maybe(whole(1, LONGEST)), None),
         undoes=made.optional("undoes", listed(flat), ()),
-        said=made.optional("said", decode.text, ""),
+        outcome=made.optional("said", decode.text, ""),
         # An older summary has neither.
         actions=made.optional("actions", listed(action_from), ()),
         remaining=made.optional("remaining", listed(decode.text), ()),

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from lowmem_tui.change.kernel_before import restoring
 from lowmem_tui.change.records import paths
 from lowmem_tui.change.records.record import TrialRun
-from lowmem_tui.change.records.recorder import RecordBook
+from lowmem_tui.change.records.recorder import ChangeRecorder
 from lowmem_tui.change.revive import revive
 from lowmem_tui.change.steps import Reload
 from lowmem_tui.change.transaction import roll_back
@@ -30,8 +30,8 @@ from lowmem_tui.model.errors import (
     InvalidValueError,
     LowmemError,
     ManagerError,
-    PutBackError,
     RefusedError,
+    RolledBackError,
     UnreloadedError,
 )
 from lowmem_tui.model.text import plain
@@ -40,7 +40,7 @@ from lowmem_tui.model.trial import TrialNotice
 if TYPE_CHECKING:
     from lowmem_tui.change.context import Site
     from lowmem_tui.change.records.record import Record
-    from lowmem_tui.change.steps import Hands, Step
+    from lowmem_tui.change.steps import Ports, Step
     from lowmem_tui.model.plan import FileChange, Plan
 
 ROOM_FILES = (paths.DATA, paths.RESULT, paths.CONFIRMING, paths.SCRIPT, paths.NOTICE)
@@ -57,8 +57,8 @@ def timer_name(number: int) -> str:
     return f"lowmem-tui-trial-{number}"
 
 
-class TrialBook(RecordBook):
-    """The ``Book`` (change.apply) of a trial that begins."""
+class TrialRecorder(ChangeRecorder):
+    """The ``Recorder`` (change.apply) of a trial that begins."""
 
     def __init__(
         self, site: Site, plan: Plan, note: str, seconds: int, files: tuple[FileChange, ...]
@@ -84,23 +84,23 @@ class TrialBook(RecordBook):
         self._run = run
 
     def check(self) -> None:
-        """Raise PutBackError when the time is over: the script may be at work.
+        """Raise RolledBackError when the time is over: the script may be at work.
 
         It waits for our lock, but not for ever, and a process can be stopped for any time.
         """
         if self._run is not None and self._site.monotonic() >= self._run.monotonic:
-            raise PutBackError(_TOO_LATE)
+            raise RolledBackError(_TOO_LATE)
 
     def done(self) -> None:
-        """See ``Book``."""
+        """See ``Recorder``."""
         self.check()
         store = self._site.store
         if store.read(paths.DATA) is None or store.read(paths.RESULT) is not None:
-            raise PutBackError(_TOO_LATE)
+            raise RolledBackError(_TOO_LATE)
         self._end(State.TRIAL)
 
     def failed(self, failure: BaseException) -> None:
-        """See ``Book``."""
+        """See ``Recorder``."""
         # With something left to put back, the timer stays: it is the one that still can.
         left = isinstance(failure, HalfDoneError | UnreloadedError)
         if self.record is not None and not left:
@@ -123,7 +123,7 @@ def notice(record: Record, run: TrialRun) -> TrialNotice:
 def arm(site: Site, number: int, seconds: float) -> None:
     """Arm the timer, and see that it is armed. ManagerError."""
     name = timer_name(number)
-    manager = site.hands.manager
+    manager = site.ports.manager
     manager.start_revert_timer(name, seconds, (script.SHELL, paths.SCRIPT, str(number)))
     timer = f"{name}.timer"
     for _ in range(_TRIES):
@@ -142,7 +142,7 @@ def clear(site: Site, number: int) -> None:
         for path in ROOM_FILES:
             site.store.remove(path)
     with contextlib.suppress(LowmemError):
-        site.hands.manager.stop_unit(f"{timer_name(number)}.timer")
+        site.ports.manager.stop_unit(f"{timer_name(number)}.timer")
 
 
 def running_of(record: Record, run: TrialRun, monotonic: float) -> Trial:
@@ -161,14 +161,14 @@ def sentence(trial: Trial) -> str:
     )
 
 
-class ConfirmBook:
-    """The ``Book`` (change.apply) of a trial that is being kept."""
+class ConfirmRecorder:
+    """The ``Recorder`` (change.apply) of a trial that is being kept."""
 
     def __init__(self, site: Site, record: Record) -> None:
         self._site, self._record = site, record
 
     def ahead(self, before: object) -> None:
-        """See ``Book``."""
+        """See ``Recorder``."""
         del before
         try:
             # From here on the next start would finish it.
@@ -192,20 +192,20 @@ class ConfirmBook:
             )
 
     def done(self) -> None:
-        """See ``Book``."""
+        """See ``Recorder``."""
         self._put(State.CONFIRMED)
 
     def failed(self, failure: BaseException) -> None:
-        """See ``Book``."""
+        """See ``Recorder``."""
         with contextlib.suppress(OSError):
-            if isinstance(failure, HalfDoneError) and not self._is_tried():
+            if isinstance(failure, HalfDoneError) and not self._is_on_trial():
                 return
             self._site.store.remove(paths.CONFIRMING)
             self._put(State.TRIAL)
 
-    def _is_tried(self) -> bool:
+    def _is_on_trial(self) -> bool:
         """Tell whether every file is as it was in the trial, so that the script can end it."""
-        files = self._site.hands.files
+        files = self._site.ports.files
         return all(files.read(file.path) == file.before for file in kept_files(self._record))
 
     def _put(self, state: State) -> None:
@@ -221,15 +221,15 @@ def kept_files(record: Record) -> tuple[FileChange, ...]:
     return (*record.plan.files, *gone)
 
 
-def take_back(site: Site, record: Record) -> list[str]:
-    """Make everything as it was before a trial; may be done twice. PutBackError, ManagerError.
+def revert(site: Site, record: Record) -> list[str]:
+    """Make everything as it was before a trial; may be done twice. RolledBackError, ManagerError.
 
     Returns sentences on what else was to be done. What the script does, in Python.
     """
-    left = roll_back(steps(record), site.hands)
+    left = roll_back(steps(record), site.ports)
     if left:
-        raise PutBackError("; ".join(left.values()))
-    return list(revive(record.live.active, site.hands.manager))
+        raise RolledBackError("; ".join(left.values()))
+    return list(revive(record.live.active, site.ports.manager))
 
 
 def steps(record: Record) -> list[Step]:
@@ -251,11 +251,11 @@ class TrialFile:
         """See ``Step``."""
         return f"remove {plain(self.path)}"
 
-    def do(self, hands: Hands) -> None:
+    def do(self, ports: Ports) -> None:
         """See ``Step``."""
 
-    def undo(self, hands: Hands) -> None:
+    def undo(self, ports: Ports) -> None:
         """See ``Step``."""
-        if hands.files.read(self.path) is not None:
-            hands.files.remove(self.path)
-        hands.files.tidy(self.path)
+        if ports.files.read(self.path) is not None:
+            ports.files.remove(self.path)
+        ports.files.tidy(self.path)

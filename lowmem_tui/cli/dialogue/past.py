@@ -181,7 +181,7 @@ def _effects_of_undo(d: Dialogue, change: Change) -> None:
             after=e.to,
         )
     for action in change.actions:
-        d.console.say("Undone: {action}", action=action.told)
+        d.console.say("Undone: {action}", action=action.described)
 
 
 def _undo(d: Dialogue, number: str, overruled: dict[str, bool]) -> None:
@@ -246,7 +246,7 @@ def _effects(d: Dialogue, change: Change, most: int) -> None:
         _changed(d, effect)
     rest = max(0, most - len(change.effects))
     for action in change.actions[:rest]:
-        d.console.say("Done: {action}", action=action.told)
+        d.console.say("Done: {action}", action=action.described)
     more = len(change.effects) + len(change.actions) - most
     if more > 0:
         d.console.say_count(
@@ -278,8 +278,8 @@ def _one(d: Dialogue, wish: str, changes: Sequence[Change]) -> None:
     listing(d, [change], len(change.effects) + len(change.actions))
     if change.trial is not None:
         d.console.say("It was applied as a trial of {seconds} seconds.", seconds=change.trial)
-    if change.said:
-        d.console.say("{said}", said=change.said)
+    if change.outcome:
+        d.console.say("{said}", said=change.outcome)
     for left in change.remaining:
         d.console.say("Remaining: {left}", left=left)
     try:

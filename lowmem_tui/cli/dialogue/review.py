@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from lowmem_tui.cli.dialogue import news
 from lowmem_tui.cli.dialogue.state import TRIAL
 from lowmem_tui.model import language
-from lowmem_tui.model.errors import HalfDoneError, LowmemError, PutBackError, RefusedError
+from lowmem_tui.model.errors import HalfDoneError, LowmemError, RefusedError, RolledBackError
 from lowmem_tui.model.integer import natural
 from lowmem_tui.model.plan import When
 from lowmem_tui.model.trial import LONGEST, SHORTEST
@@ -170,7 +170,7 @@ def carry_out(d: Dialogue, do: Callable[[], Outcome], *, overrides: bool = False
             raise
         d.console.say("{why}", why=str(error))
         if not isinstance(error, HalfDoneError):
-            d.console.say(UNCHANGED if isinstance(error, PutBackError) else NOTHING_WRITTEN)
+            d.console.say(UNCHANGED if isinstance(error, RolledBackError) else NOTHING_WRITTEN)
         if len(d.staged):
             d.console.say("Your edits are still staged.")
         return None
@@ -237,7 +237,7 @@ def describe(d: Dialogue, made: Plan) -> None:
     for e in made.effects:
         d.console.say(EFFECTS[e.when], unit=e.unit, key=e.key, before=e.from_, after=e.to)
     for action in made.actions:
-        d.console.say("Then: {action}", action=action.told)
+        d.console.say("Then: {action}", action=action.described)
     if made.effects:
         _kill_order(d, made)
     for change in made.files:

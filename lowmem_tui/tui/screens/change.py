@@ -199,8 +199,8 @@ class ChangeScreen(Sheet):
                 lines.append(Text(f" Note: {plain(change.note)}"))
             if change.trial is not None:
                 lines.append(Text(f" Applied as a trial of {change.trial} s"))
-            if change.said:
-                lines.append(Text(f" {plain(change.said)}"))
+            if change.outcome:
+                lines.append(Text(f" {plain(change.outcome)}"))
         if effects:
             lines.append(heading("WHAT GOES BACK" if back else "WHAT CHANGED", width, palette))
             lines += plan_report.effects(effects, width)

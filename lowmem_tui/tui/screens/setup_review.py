@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from rich.text import Text
 from textual.binding import Binding, BindingType
 
-from lowmem_tui.model.errors import LowmemError, PutBackError
+from lowmem_tui.model.errors import LowmemError, RolledBackError
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.plan import is_triable
 from lowmem_tui.tui.screens.plan_sheet import FOR_GOOD, TRIAL, PlanSheet, Stage
@@ -175,7 +175,7 @@ class SetupReviewScreen(PlanSheet):
 
     def failed(self, error: LowmemError) -> None:
         """Show why it could not be applied, or that it was stopped."""
-        if BY_YOU in str(error) and isinstance(error, PutBackError):
+        if BY_YOU in str(error) and isinstance(error, RolledBackError):
             self._enter(Stage.STOPPED, self.UNCHANGED)
         else:
             super().failed(error)

@@ -125,8 +125,8 @@ async def ended(session: Session, number: str) -> End:
     except LowmemError as error:
         more, change = (str(error),), None
     state = change.state if change else None
-    if change is not None and change.said and change.said not in more:
-        more = (*more, change.said)
+    if change is not None and change.outcome and change.outcome not in more:
+        more = (*more, change.outcome)
     if state in {State.CONFIRMED, State.APPLIED}:
         kept(session, number)
         return End(state, "The trial was kept from elsewhere: the change is in force.", more)

@@ -8,7 +8,7 @@ import sys
 from concurrent.futures import wait
 from typing import TYPE_CHECKING
 
-from lowmem_tui.model.errors import PutBackError
+from lowmem_tui.model.errors import RolledBackError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -64,12 +64,12 @@ class UnderWay:
     def outcome(self) -> Outcome | None:
         """Return what came of the change that the screen could not tell of; None: there is none.
 
-        Raises what it failed with, PutBackError if it had not begun.
+        Raises what it failed with, RolledBackError if it had not begun.
         """
         if self._change is None:
             return None
         if self._change.cancelled():
-            raise PutBackError("The change had not begun yet, so nothing was touched.")
+            raise RolledBackError("The change had not begun yet, so nothing was touched.")
         return self._change.result()
 
     @contextlib.contextmanager

@@ -75,8 +75,8 @@ def of_notices(plan: Plan, units: Container[str], *, named: bool) -> Iterator[Te
 def actions(rows: Iterable[Action], files: int) -> Iterator[Text]:
     """Yield what is done besides the files, and where among it their turn comes."""
     done = sorted(rows, key=lambda action: list(Phase).index(action.phase))
-    early = [action.told for action in done if action.phase is Phase.EARLY]
-    later = [action.told for action in done if action.phase is not Phase.EARLY]
+    early = [action.described for action in done if action.phase is Phase.EARLY]
+    later = [action.described for action in done if action.phase is not Phase.EARLY]
     written = ["change the file below" if files == 1 else f"change the {files} files below"]
     for number, words in enumerate([*early, *(written if files else ()), *later], 1):
         yield Text(f" {number:>2}  {plain(words)}")

@@ -27,8 +27,8 @@ from lowmem_tui.host.sampler import ProcSampler
 from lowmem_tui.model.errors import (
     ManagerError,
     NotPermittedError,
-    PutBackError,
     RefusedError,
+    RolledBackError,
     UnreloadedError,
 )
 from lowmem_tui.model.plan import Edit, When
@@ -60,7 +60,7 @@ def show(unit: str, name: str) -> str:
 
 
 class Server:
-    """This machine, with the program's own hands."""
+    """This machine, with the program's own ports."""
 
     def __init__(self) -> None:
         self.manager: Any = JeepneyManager()
@@ -381,7 +381,7 @@ class TestPutBack:
             (UNITS / f"{B}.d" / "full").write_bytes(b"x" * 4096)
             made = server.plan(*EVERYTHING, (B, Key.MEMORY_MAX, "70M"))
             assert [file.path for file in made.files] == [dropin.path(A), dropin.path(B)]
-            with pytest.raises(PutBackError, match=r"disk is full.*as it was"):
+            with pytest.raises(RolledBackError, match=r"disk is full.*as it was"):
                 server.apply(made)
             assert [p.name for p in (UNITS / f"{B}.d").iterdir()] == ["full"]
         assert state(A) == before
@@ -392,7 +392,7 @@ class TestPutBack:
         before = state(A)
         with mounted(UNITS / f"{B}.d", "ro"):
             made = server.plan(*EVERYTHING, (B, Key.MEMORY_MAX, "70M"))
-            with pytest.raises(PutBackError, match=r"read-only.*as it was"):
+            with pytest.raises(RolledBackError, match=r"read-only.*as it was"):
                 server.apply(made)
         assert state(A) == before
 
@@ -403,9 +403,9 @@ class TestPutBack:
         before = state(A)
         sh("chattr", "+i", str(path))
         try:
-            with pytest.raises(PutBackError, match=r"lsattr.*as it was"):
+            with pytest.raises(RolledBackError, match=r"lsattr.*as it was"):
                 server.apply(server.plan((A, Key.MEMORY_MAX, "65M")))
-            with pytest.raises(PutBackError, match=r"lsattr.*as it was"):
+            with pytest.raises(RolledBackError, match=r"lsattr.*as it was"):
                 server.apply(server.plan((A, Key.MEMORY_MAX, None)))
             assert [p.name for p in path.parent.iterdir()] == [path.name]
         finally:
@@ -430,7 +430,7 @@ class TestPutBack:
                 raise ManagerError("systemd was asked to reload and has not answered: try again.")
 
         server.manager.reload = failing
-        with pytest.raises(PutBackError, match=r"not answered.*as it was"):
+        with pytest.raises(RolledBackError, match=r"not answered.*as it was"):
             server.apply(made)
         assert state(A) == before
 
@@ -480,7 +480,9 @@ class TestPutBack:
         sh("mount", "--bind", "-o", "ro", str(limit), str(limit))
         try:
             sh("mount", "-o", "remount,bind,ro", str(limit))
-            with pytest.raises(PutBackError, match=r"memory\.max of lab-one\.service.*as it was"):
+            with pytest.raises(
+                RolledBackError, match=r"memory\.max of lab-one\.service.*as it was"
+            ):
                 server.apply(made)
         finally:
             sh("umount", str(limit))
@@ -503,7 +505,7 @@ class TestPutBack:
         with open(reading) as pipe:
             said = pipe.read()
         os.waitpid(child, 0)
-        assert f"PutBackError: It was interrupted ({number.name})" in said
+        assert f"RolledBackError: It was interrupted ({number.name})" in said
         assert state(A) == before
 
     def test_a_second_instance_is_refused(
