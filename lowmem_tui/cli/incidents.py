@@ -14,6 +14,7 @@ from lowmem_tui.cli.exit import Exit
 from lowmem_tui.cli.output import talk
 from lowmem_tui.model.errors import InvalidValueError
 from lowmem_tui.model.incident import Clock
+from lowmem_tui.model.language import say
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.when import parse_when as parse_when
 from lowmem_tui.policy.incidents import text as incident_words
@@ -82,15 +83,13 @@ def _witness(options: argparse.Namespace) -> tuple[Witness, float, float | None]
 def lines(incidents: list[Incident], found: Incidents) -> Iterator[str]:
     """Yield one line for each, and one for each unit whose counter tells of more."""
     if not incidents and not found.untold:
-        yield incident_words.none(_local(found.since) if found.since is not None else "")
-    width = max((len(incident_words.whom(i)) for i in incidents), default=0)
-    for incident in incidents:
-        yield (
-            f"{_shown(incident)}  {incident_words.whom(incident):<{width}}  "
-            + incident_words.short(incident)
-        )
+        yield say(incident_words.none(_local(found.since) if found.since is not None else ""))
+    names = [say(incident_words.whom(incident)) for incident in incidents]
+    width = max(map(len, names), default=0)
+    for incident, name in zip(incidents, names, strict=True):
+        yield f"{_shown(incident)}  {name:<{width}}  {say(incident_words.short(incident))}"
     for unit, kills in found.untold.items():
-        yield incident_words.untold(unit, kills)
+        yield say(incident_words.untold(unit, kills))
 
 
 def as_json(incidents: list[Incident], found: Incidents) -> dict[str, object]:
@@ -115,8 +114,8 @@ def _incident(incident: Incident) -> dict[str, object]:
         **_process(incident),
         "limit": report.limit if report else shortage.limit if shortage else None,
         "count": incident.count,
-        "text": incident_words.short(incident),
-        "why": incident_words.why(incident),
+        "text": str(incident_words.short(incident)),
+        "why": str(incident_words.why(incident)),
         "result": incident.result or None,
         "outcome": incident.ending,
         "back_after": None if incident.back_after is None else round(incident.back_after, 3),
@@ -195,7 +194,7 @@ def _shown(incident: Incident) -> str:
     """Return the time of an incident: since its boot where the log has no dates."""
     if incident.clock is Clock.WALL:
         return _local(incident.time)
-    return incident_words.undated(incident)
+    return f"{say(incident_words.undated(incident)):<19}"
 
 
 def _local(seconds: float) -> str:

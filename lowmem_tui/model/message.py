@@ -210,6 +210,11 @@ def of_list(values: Iterable[Given]) -> Value:
     return Value(Kind.LIST, tuple(as_value(each) for each in values))
 
 
+def listed(*items: Given) -> Message:
+    """Return values as one message, with commas between them."""
+    return Message("{items}", (("items", of_list(items)),))
+
+
 def sentences(*messages: Message | None) -> Message:
     """Return several whole sentences as one message; None is left out."""
     found = tuple(Value(Kind.MESSAGE, each) for each in messages if each is not None)

@@ -48,8 +48,8 @@ def test_a_line_for_each_the_newest_first(
     assert run_command(["incidents"]) == Exit.DONE
     newest, *_, oldest = capsys.readouterr().out.splitlines()
     assert f"  {CLOUDCHAT}  gunicorn " in newest
-    assert newest.endswith("limit 600M, back after 4s")
-    assert oldest.endswith("gunicorn 462M, no RAM, back after 6.2s")
+    assert newest.endswith("limit 600M, restarted after 4s")
+    assert oldest.endswith("gunicorn 462M, no RAM, restarted after 6.2s")
 
 
 def test_json(server: DemoServer, capsys: pytest.CaptureFixture[str]) -> None:
@@ -105,7 +105,7 @@ LOG = """\
 """
 
 
-FAILED = "network allocation failed once, order 0 GFP_ATOMIC"
+FAILED = "network allocation failed, once, order 0, GFP_ATOMIC"
 
 
 def test_the_log_of_another_machine(

@@ -132,8 +132,10 @@ def test_a_second_signal_is_the_same_kill() -> None:
     line = 'sending {} to process 31 uid 0 "x": oom_score 1, VmRSS 1 MiB'
     (incident,) = said("earlyoom", line.format("SIGTERM"), line.format("SIGKILL"))
     assert (incident.kind, incident.cause) == (Kind.EARLYOOM, Cause.EARLYOOM)
-    assert incident_words.short(incident) == "x 1M, killed by earlyoom, outcome not known"
-    assert incident_words.why(incident) == ("earlyoom killed x (pid 31, 1M in RAM) with SIGTERM.")
+    assert str(incident_words.short(incident)) == "x 1M, killed by earlyoom, outcome unknown"
+    assert str(incident_words.why(incident)) == (
+        "earlyoom killed x (pid 31, 1M in RAM) with SIGTERM."
+    )
 
 
 def test_what_came_of_it() -> None:
@@ -143,7 +145,7 @@ def test_what_came_of_it() -> None:
     )
     (incident,) = said("nohang", *SAID["nohang"][1], events=events)
     assert (incident.kind, incident.ending, incident.result) == (Kind.NOHANG, Ending.BACK, "signal")
-    assert "in /system.slice/web.service with SIGTERM" in incident_words.why(incident)
+    assert "in /system.slice/web.service with SIGTERM" in str(incident_words.why(incident))
 
 
 @pytest.mark.parametrize("time", [-1.0, 0.0, 2.0])
@@ -153,7 +155,7 @@ def test_oomds_word_and_systemds_are_one(time: float) -> None:
     for told in (event, inner):
         (incident,) = said("systemd-oomd", *SAID["oomd, pressure"][1], events=(told,))
         assert (incident.kind, incident.unit) == (Kind.OOMD, "user@1000.service")
-        assert "due to memory pressure" in incident_words.why(incident)
+        assert "due to memory pressure" in str(incident_words.why(incident))
 
 
 def test_a_users_manager_tells_of_its_own_units() -> None:

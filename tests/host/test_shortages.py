@@ -80,13 +80,13 @@ def test_a_unit_that_stands_at_its_limit_is_an_incident() -> None:
     assert (incident.unit, incident.ending) == ("hog.service", Ending.NOTHING)
     assert incident.shortage is not None
     assert incident.shortage.limit == 64 << 20
-    assert incident_words.short(incident) == "limit 64M, nothing to kill, once"
-    assert incident_words.why(incident) == (
-        "The limit of hog.service of 64M was reached when hog (pid 700) asked for more, and the "
-        "kernel found no process that may be killed: once. What asks for memory there waits until "
+    assert str(incident_words.short(incident)) == "limit 64M, nothing to kill, once"
+    assert str(incident_words.why(incident)) == (
+        "The kernel found no process that may be killed: the limit of hog.service of 64M was "
+        "reached, when hog (pid 700) asked for more, once. What asks for memory there waits until "
         "some is freed."
     )
-    assert "Raise MemoryMax of hog.service" in incident_words.what_next(incident)
+    assert "Raise MemoryMax of hog.service" in str(incident_words.what_next(incident))
 
 
 def test_many_are_one_with_how_long_and_how_often() -> None:
@@ -94,7 +94,7 @@ def test_many_are_one_with_how_long_and_how_often() -> None:
     assert incident.count == 500
     assert incident.shortage is not None
     assert incident.time - incident.shortage.began == 499 * 6
-    assert incident_words.short(incident).endswith("500 times in 49min 54s")
+    assert str(incident_words.short(incident)).endswith("500 times in 49min 54s")
 
 
 def test_of_two_units_each_has_its_own() -> None:
@@ -327,8 +327,8 @@ def test_a_limit_below_use_is_named_with_who_set_it(frame: str) -> None:
         summary("b.service", 22, "bbb"),
         killed(22, "bbb"),
     )
-    assert incident_words.why(incident).endswith(
-        "the unit's own limit was set to 64M by tee (pid 77), below what was in use."
+    assert str(incident_words.why(incident)).endswith(
+        "the unit's own limit was set to 64M, below what was in use, by tee (pid 77)."
     )
 
 
@@ -339,7 +339,7 @@ def test_systemd_can_only_have_written_it() -> None:
         summary("b.service", 22, "bbb"),
         killed(22, "bbb"),
     )
-    assert "set by systemd (pid 1), below what was in use" in incident_words.why(incident)
+    assert "set below what was in use, by systemd (pid 1)" in str(incident_words.why(incident))
 
 
 def test_a_caller_that_is_not_sure_is_no_caller() -> None:
@@ -378,9 +378,11 @@ def test_the_networks_failed_allocation() -> None:
     assert shortage is not None
     assert (shortage.process, shortage.pid, shortage.order) == ("kswapd1", 696, 0)
     assert (shortage.path, shortage.atomic) == ("network", True)
-    assert incident_words.short(incident) == ("network allocation failed once, order 0 GFP_ATOMIC")
-    why = incident_words.why(incident)
-    assert "a request of one page (order 0), mode 0x820(GFP_ATOMIC) failed once" in why
+    assert str(incident_words.short(incident)) == (
+        "network allocation failed, once, order 0, GFP_ATOMIC"
+    )
+    why = str(incident_words.why(incident))
+    assert "(1 page, order 0, mode 0x820(GFP_ATOMIC)), once" in why
     assert "It was for the network" in why
 
 
@@ -465,7 +467,7 @@ def test_each_failed_allocation(
     shortage = incident.shortage
     assert shortage is not None
     assert (shortage.process, shortage.order, shortage.path, shortage.atomic) == found
-    assert incident_words.why(incident).isprintable()
+    assert str(incident_words.why(incident)).isprintable()
 
 
 def test_a_burst_is_one_and_what_the_kernel_swallowed_counts() -> None:
@@ -539,7 +541,7 @@ def test_any_lines_make_incidents_that_can_be_shown(texts: list[str], times: lis
     made = [Line(stamps[at], BOOT, text) for at, text in enumerate(texts)]
     for reports in (tuple(parse(made)), _backwards(made)):
         for incident in join(Evidence(BOOT, reports)).incidents:
-            for words in (incident_words.short(incident), incident_words.why(incident)):
+            for words in (str(incident_words.short(incident)), str(incident_words.why(incident))):
                 assert words.isprintable()
 
 

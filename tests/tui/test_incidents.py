@@ -71,8 +71,8 @@ async def test_the_newest_comes_first(later: Front) -> None:
     lines = [line for line in listed(later) if line]
     assert "DEMO Incidents: 3, 2 since boot" in says(later)
     assert "cloudchat  gunicorn " in lines[0]
-    assert lines[0].endswith("limit 600M, back after 4s")
-    assert lines[2].endswith("gunicorn 462M, no RAM, back after 6.2s")
+    assert lines[0].endswith("limit 600M, restarted after 4s")
+    assert lines[2].endswith("gunicorn 462M, no RAM, restarted after 6.2s")
     await later.press("escape")
     assert later.shows(MainScreen)
 
@@ -83,7 +83,7 @@ async def test_enter_shows_why_and_who_ran_then(later: Front) -> None:
     await later.until(lambda: "PROCESSES BEFORE THE KILL (6)" in says(later))
     words = says(later)
     assert "RAM and swap were used up, when zstd (pid 30977) asked for more." in words
-    assert "back after 6.2s" in words
+    assert "restarted after 6.2s" in words
     assert "x 912 998 462M 870M 0 gunicorn" in words
     assert "640 0 6.6M 280K -1000 sshd" in words
     await later.press("r")
@@ -151,7 +151,7 @@ async def test_what_killed_nothing_and_who_else_kills(later: Front) -> None:
         await later.until(lambda: "nothing to kill, 1200 times in 1h" in listed(later)[0])
     assert "(machine)" in listed(later)[1]
     assert "network allocation failed 33 times in 1min" in listed(later)[1]
-    assert listed(later)[2].endswith("x 1M, killed by earlyoom, still dead")
+    assert listed(later)[2].endswith("x 1M, killed by earlyoom, still down")
     for words in ("How often 1200", "Path network", "Signal SIGTERM"):
         await later.press("enter")
         assert words in says(later)

@@ -10,6 +10,7 @@ from lowmem_tui.model.amount import format_size
 from lowmem_tui.model.errors import LowmemError
 from lowmem_tui.model.incident import Clock
 from lowmem_tui.model.integer import natural
+from lowmem_tui.model.language import say
 from lowmem_tui.policy.forecast.restart_text import activators
 from lowmem_tui.policy.incidents import text as incident_text
 from lowmem_tui.policy.incidents.build import join
@@ -120,7 +121,7 @@ def _when(incident: Incident) -> str:
     """Return the time of an incident: since its boot where the log has no dates."""
     if incident.clock is Clock.WALL:
         return _time(incident.time)
-    return incident_text.undated(incident).strip()
+    return say(incident_text.undated(incident))
 
 
 def _time(seconds: float) -> str:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, ClassVar
 from rich.text import Text
 from textual.binding import Binding, BindingType
 
-from lowmem_tui.model.amount import format_size
+from lowmem_tui.model.amount import format_seconds, format_size
 from lowmem_tui.model.errors import LowmemError
+from lowmem_tui.model.language import say
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.incidents import text as incident_text
 from lowmem_tui.tui.screens.sheet import MORE, Sheet
@@ -74,7 +75,7 @@ class IncidentScreen(Sheet):
     def heading(self) -> str:
         """Return when and whom."""
         when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self._incident.time))
-        return f"{when}  {incident_text.whom(self._incident)}"
+        return f"{when}  {say(incident_text.whom(self._incident))}"
 
     def waiting(self) -> str:
         """Say that the report is being read."""
@@ -93,8 +94,8 @@ class IncidentScreen(Sheet):
         palette = self.session.palette
         incident = self._incident
         lines = [
-            Text(f" {incident_text.why(incident)}"),
-            Text(f" {incident_text.what_next(incident)}"),
+            Text(f" {say(incident_text.why(incident))}"),
+            Text(f" {say(incident_text.what_next(incident))}"),
         ]
         facts = [(name, value) for name, value in _facts(incident) if value]
         if facts:
@@ -131,14 +132,14 @@ def _facts(incident: Incident) -> Iterator[tuple[str, str]]:
     if report is not None:
         yield "Group", report.cgroup
         yield "Limit of", report.limit_cgroup
-        yield "Asked by", incident_text.asker(report)
+        yield "Asked by", say(incident_text.asker(report) or "")
         yield "Kind", report.constraint
     elif shortage is not None:
         yield "Limit of", shortage.cgroup
         yield "Path", shortage.path
         yield "Mode", shortage.mode
         yield "How often", str(shortage.count)
-        yield "Over", incident_text.span(max(0.0, shortage.time - shortage.began))
+        yield "Over", format_seconds(max(0.0, shortage.time - shortage.began))
     elif killing is not None:
         yield "Group", killing.cgroup
         yield "By", killing.by

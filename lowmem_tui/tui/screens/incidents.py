@@ -10,6 +10,7 @@ from rich.text import Text
 from textual.binding import Binding, BindingType
 
 from lowmem_tui.model.errors import LowmemError
+from lowmem_tui.model.language import say
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.forecast.restart_text import activators
 from lowmem_tui.policy.incidents import text as incident_text
@@ -112,7 +113,7 @@ class IncidentsScreen(FullScreen):
             return
         snapshot = self.session.snapshot
         if snapshot is None or incident.unit not in snapshot.units:
-            self._say(f"There is no {incident_text.whom(incident)} any more.")
+            self._say(f"There is no {say(incident_text.whom(incident))} any more.")
             return
         from lowmem_tui.tui.screens.unit import UnitScreen
 
@@ -142,9 +143,9 @@ class IncidentsScreen(FullScreen):
         if self._found is None:
             return lines
         if not self._found.incidents:
-            lines.append(Text(f" {incident_text.none(_when(self._found.since))}"))
+            lines.append(Text(f" {say(incident_text.none(_when(self._found.since)))}"))
         for unit, kills in list(self._found.untold.items())[:MOST_UNTOLD]:
-            lines.append(Text(f" {incident_text.untold(unit, kills)}"))
+            lines.append(Text(f" {say(incident_text.untold(unit, kills))}"))
         lines += [Text(f" {plain(note)}") for note in self._found.notes]
         return lines
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lowmem_tui.model.incident import Ending, Incident, Kind
+from lowmem_tui.model.language import say
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.incidents import text as incident_text
 from lowmem_tui.tui.terminal.cells import fit
@@ -34,11 +35,11 @@ class IncidentList(CursorList[Incident]):
 
     def draw(self, seen: Sequence[Incident], width: int) -> Iterator[Sequence[tuple[str, Style]]]:
         """Yield the line of each."""
-        names = [incident_text.whom(incident).removesuffix(".service") for incident in seen]
+        names = [say(incident_text.whom(incident)).removesuffix(".service") for incident in seen]
         room = min(max(map(len, names), default=0), max(MOST_NAME, width // 3))
         for incident, name in zip(seen, names, strict=True):
             whom = fit(plain(name, room), room)
-            text = f" {when(incident.time, width)}  {whom}  {incident_text.short(incident)}"
+            text = f" {when(incident.time, width)}  {whom}  {say(incident_text.short(incident))}"
             yield ((fit(text, width, self.session.glyphs.more), self._style_of(incident)),)
 
     def _style_of(self, incident: Incident) -> Style:
