@@ -34,7 +34,18 @@ from lowmem_tui.host.logs import (
 )
 from lowmem_tui.host.logs.kernel_log import Line
 from lowmem_tui.host.logs.log_file import LogFile
-from lowmem_tui.model import integer, kept, quantity, settings, text, trial, unit, unitfile, when
+from lowmem_tui.model import (
+    integer,
+    kept,
+    message_data,
+    quantity,
+    settings,
+    text,
+    trial,
+    unit,
+    unitfile,
+    when,
+)
 from lowmem_tui.model.errors import LowmemError
 from lowmem_tui.model.snapshot import UnitFile
 from lowmem_tui.model.unit import Key, Tier
@@ -127,6 +138,15 @@ def by_bytes(*functions: Callable[..., Any]) -> Callable[[bytes], object]:
     return run
 
 
+def a_message(body: str) -> str:
+    """Return what a message of JSON reads; what is no JSON is refused before it gets there."""
+    try:
+        made = json.loads(body)
+    except (ValueError, RecursionError):
+        return ""
+    return str(message_data.from_data(made))
+
+
 def by_words(*functions: Callable[..., Any]) -> Callable[[bytes], object]:
     def run(data: bytes) -> object:
         words = shown(data).split("\n" if b"\n" in data else " ")
@@ -217,6 +237,11 @@ target(
     by_text(kept.reason_of, kept.is_foreign, kept.file_of, kept.shown),
     kept.reason_of, kept.is_foreign, kept.file_of, kept.shown,
     seeds=["/dev/null", "file:0644 0 0 YQ==", "{}"],
+)  # fmt: skip
+target(
+    "a message from elsewhere",
+    by_text(a_message), message_data.from_data, message_data.fields,
+    seeds=['{"template": "{a} b", "values": {"a": {"kind": "bytes", "value": 5}}}'],
 )  # fmt: skip
 target(
     "the notice of a trial",
@@ -531,6 +556,11 @@ target(
 )  # fmt: skip
 
 NOT_PARSERS = {
+    "model.language.say": "renders",
+    "model.message.as_message": "keeps it as a value, harmless when it is shown",
+    "model.message.of_command": "keeps it as a value, harmless when it is shown",
+    "model.message.of_text": "keeps it as a value, harmless when it is shown",
+    "model.message.verbatim": "keeps it as a value, harmless when it is shown",
     "host.programs.run": "starts a program",
     "change.machine.system.run_or_raise": "starts a program",
     "host.programs.start": "starts a program",

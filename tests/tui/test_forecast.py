@@ -83,7 +83,7 @@ async def test_staged_edits_are_compared(front: Front) -> None:
 async def test_what_is_refused_is_not_compared(front: Front) -> None:
     front.session.stage(front.session.staged.with_edit(Edit(CHAT, Key.OOM_SCORE_ADJUST, "-1000")))
     await front.press("f7")
-    await front.until(lambda: "Refused: -1000 keeps the kernel" in words(front))
+    await front.until(lambda: "Refused: With -1000 the kernel never kills" in words(front))
     assert "The order of kills stays" not in words(front)
 
 

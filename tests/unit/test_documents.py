@@ -74,8 +74,8 @@ QUOTED = {
         "at its limit, swaps",
     ],
     "docs/incidents.md": [
-        *("back after", "the unit went on", "a restart is scheduled", "gave up: start limit"),
-        *("still dead", "dead until", "dead until the reboot", "runs again", "outcome not known"),
+        *("restarted after", "the unit went on", "a restart is scheduled", "hit the start limit"),
+        *("still down", "down until", "down until the reboot", "runs again", "outcome unknown"),
         *("nothing to kill", "no RAM", "by hand (SysRq)"),
     ],
 }
