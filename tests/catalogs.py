@@ -30,6 +30,15 @@ KEYWORDS: dict[str, tuple[int, ...] | None] = {
     "N_": None,
     "plural": (1, 2),
 }
+DIALOGUE: dict[str, tuple[int, ...] | None] = {
+    "say": None,
+    "say_count": (1, 2),
+    "ask": None,
+    "agreed": None,
+    "misunderstood": (2,),
+    "cannot_change": (2,),
+}
+"""The same in cli/dialogue, whose sentences are printed by functions of its own."""
 WIDTH = "WIDTH:"
 """A comment above a text says how many cells there are for it: ``# WIDTH: 12``."""
 
@@ -52,13 +61,14 @@ msgstr ""
 def extracted() -> Catalog:
     """Return a catalog of all templates in the package, without translations."""
     made = Catalog(project=DOMAIN, charset="utf-8", fuzzy=False)
-    for name, line, message, comments, _ in extract_from_dir(
-        PACKAGE,
-        method_map=[("**.py", "python")],
-        keywords=KEYWORDS,
-        comment_tags=(WIDTH,),
-    ):
-        made.add(message, locations=[(name, line)], auto_comments=comments)
+    for folder, keywords in ((PACKAGE, KEYWORDS), (PACKAGE / "cli/dialogue", DIALOGUE)):
+        for name, line, message, comments, _ in extract_from_dir(
+            folder,
+            method_map=[("**.py", "python")],
+            keywords=keywords,
+            comment_tags=(WIDTH,),
+        ):
+            made.add(message, locations=[(name, line)], auto_comments=comments)
     return made
 
 

@@ -10,6 +10,7 @@ from lowmem_tui.cli.apply import say_settled
 from lowmem_tui.cli.exit import Exit
 from lowmem_tui.cli.open import open_backend
 from lowmem_tui.model.change import UNENDED, State
+from lowmem_tui.model.message import N_
 from lowmem_tui.model.text import plain
 
 if TYPE_CHECKING:
@@ -17,6 +18,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lowmem_tui.model.change import Change
+
+
+STATES = {
+    State.APPLYING: N_("being applied"),
+    State.CONFIRMING: N_("being confirmed"),
+    State.APPLIED: N_("applied"),
+    State.TRIAL: N_("trial"),
+    State.CONFIRMED: N_("confirmed"),
+    State.EXPIRED: N_("expired"),
+    State.UNDONE: N_("undone"),
+    State.FAILED: N_("failed"),
+    State.INCOMPLETE: N_("incomplete"),
+}
 
 
 def run(options: argparse.Namespace) -> Exit:

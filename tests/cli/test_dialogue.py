@@ -20,6 +20,7 @@ from lowmem_tui.model import language
 from lowmem_tui.model.change import State
 from lowmem_tui.model.setup import Progress
 from lowmem_tui.model.unit import Key
+from tests.catalogs import extracted, texts
 from tests.cli.talk import DROP_IN, REDIS, Talk
 
 if TYPE_CHECKING:
@@ -52,11 +53,11 @@ def test_an_edit_is_applied_as_a_trial_confirmed_and_undone(talk: Talk) -> None:
         "  MemoryMax=300M\n",
         "Change 1 is on trial. It reverts automatically at ",
         "Verified: the files, systemd and the kernel agree.",
-        "Change 1 is confirmed: it is in force for good.",
+        "Change 1 is confirmed: it is permanent.",
         f"{REDIS}: MemoryMax changed from 256M to 300M.",
         "It was applied as a trial of 120 seconds.",
         f"{REDIS}: MemoryMax goes back from 300M to 256M.",
-        "Change 1 is undone: all is as it was before.",
+        "Change 1 is undone: everything is as it was before it.",
     ):
         assert sentence in said
     assert [change.state for change in talk.backend.history()] == [State.APPLIED, State.UNDONE]
@@ -86,7 +87,7 @@ def test_a_trial_that_nobody_confirms_reverts_and_the_edits_stay_staged(talk: Ta
 def test_a_trial_is_undone(talk: Talk) -> None:
     said = talk.hold(*TRIAL, "trial", "undo", "staged", "0", "q", "yes")
     assert f"{REDIS}: MemoryMax changed from 256M to 300M." in said
-    assert "Change 1 is undone: all is as it was before." in said
+    assert "Change 1 is undone: everything is as it was before it." in said
     assert state_of(talk) is State.UNDONE
 
 
@@ -112,7 +113,7 @@ def test_for_good_is_asked_about_with_the_whole_word(talk: Talk) -> None:
     said = talk.hold(*EDIT, "apply", "2", "y", "", "no", "apply", "2", "yes", "q")
     assert "y is not an answer here.\nType the whole word yes to do it, or no." in said
     assert "Nothing was written." in said
-    assert "The change is in force for good" in said
+    assert "The change is permanent" in said
     assert talk.ours == [DROP_IN]
 
 
@@ -145,7 +146,7 @@ def test_an_edit_is_dropped_forgotten_and_discarded(talk: Talk) -> None:
     said = talk.hold(
         *drop, "staged", "1", *drop, "discard", "no", "discard", "yes", *EDIT, *drop, "review"
     )
-    assert f"Staged: our MemoryMax of {REDIS} is dropped. Nothing is written yet." in said
+    assert f"Staged: our MemoryMax of {REDIS} is to be dropped. Nothing is written yet." in said
     assert f"{REDIS} MemoryMax is not staged any more." in said
     assert "Nothing is staged any more." in said
     assert f"{REDIS} has MemoryMax as our file sets it: no edit." in said
@@ -162,7 +163,7 @@ def test_words_of_a_setting_are_chosen_by_number(talk: Talk) -> None:
 
 def test_zero_is_a_value_where_a_value_is_asked_for(talk: Talk) -> None:
     said = talk.hold("edit redis", "1", "?", "back", "1", "0", "0", "q", "yes")
-    assert "back goes back, Enter says what is new, q quits." in said
+    assert "back goes back, Enter shows what is new, q quits." in said
     assert f"Staged: OOMScoreAdjust of {REDIS} is to be 0." in said
 
 
@@ -172,7 +173,7 @@ def test_looking_says_everything_in_sentences(talk: Talk) -> None:
         "incidents", "incidents 1", "no", "incidents since yesterday", "incidents x", "check", "q",
     )  # fmt: skip
     for sentence in (
-        "web-1 has 315M of 967M RAM available and uses 229M of 2G swap.",
+        "web-1: 315M of 967M RAM is available, 229M of 2G swap is used.",
         "Next OOM victim: cloudchat.service, process 912 (gunicorn).",
         "Tier 0, gatekeepers: 9 units.",
         f"{REDIS}: 63.6M RSS, 20M swap, OOM score 618, oom_score_adj -100, MemoryMax 256M",
@@ -191,7 +192,7 @@ def test_each_setting_of_a_service_can_be_edited(talk: Talk) -> None:
     said = talk.hold("edit redis", *(line for key in Key for line in (key, "back")), "0", "q")
     for number, key in enumerate(Key, 1):
         assert f"{number}. {key} is " in said
-        assert f"What is {key} to be?" in said
+        assert f"Which value for {key}?" in said
     protected = ("edit redis", "MemoryLow", "100M", "0", "apply", "1", "unit redis", "q", "yes")
     said = talk.hold(*protected)
     assert "memory.low 100M" in said
@@ -241,10 +242,10 @@ def test_a_step_is_applied_verified_and_undone(talk: Talk) -> None:
         "sysctl", "5", "no", "apply", "yes", "look", "undo", "yes", "0", "report", "0", "q",
         start="setup",
     )  # fmt: skip
-    assert "Every step looks at the server." in said
+    assert "Every step examines the server." in said
     assert "1. vm.swappiness: how willingly it swaps: now 60, to be 10." in said
     assert "Apply this at once? undo undoes it afterwards. Type the word yes." in said
-    assert "Verified: the step finds everything as asked." in said
+    assert "Verified: the step finds everything as requested." in said
     assert "2 changes were made since the set-up was opened." in said
     assert [c.state for c in talk.backend.history()] == [State.APPLIED, State.UNDONE]
 
@@ -252,21 +253,21 @@ def test_a_step_is_applied_verified_and_undone(talk: Talk) -> None:
 def test_the_settings_of_units_are_on_trial_in_the_set_up(talk: Talk) -> None:
     said = talk.hold("setup units", "apply", "1", "confirm", "next", "skip", "0", "0", "q")
     assert "Change 1 is on trial." in said
-    assert "Change 1 is confirmed: it is in force for good." in said
+    assert "Change 1 is confirmed: it is permanent." in said
     assert state_of(talk) is State.CONFIRMED
 
 
 def test_an_item_is_chosen_by_number(talk: Talk) -> None:
     said = talk.hold("setup swap", "1", "x", "?", "3", "0", "0", "q")
     assert "x is not an answer here." in said
-    assert "3 stands for 1G." in said
+    assert "3 selects 1G." in said
     assert "1. Swap file /swapfile: now none; 2G elsewhere, to be 1G." in said
 
 
 def test_a_number_that_is_a_value_is_typed_as_such(talk: Talk) -> None:
     tier = ("setup tiers", "11", "7", "0", "apply", "yes")
     said = talk.hold(*tier, "0", "0", "list cloudchat", "q")
-    assert "cloudchat.service: type one of 0, 1, 2, yes to take 1" in said
+    assert "cloudchat.service: type one of 0, 1, 2, yes to select 1" in said
     assert "11. cloudchat.service: now 1, business: limit, to be 0." in said
     assert "Tier 0, gatekeepers: 1 unit." in said
 
@@ -400,3 +401,37 @@ def test_a_sentence_is_in_the_operators_language(talk: Talk) -> None:
         language.use(language.ENGLISH, None)
     assert f"yet. written is Nothing 300M. be to is {REDIS} of MemoryMax Staged:" in said
     assert "staged. is edit 1" in said
+
+
+class Asked(Reversed):
+    """A catalog that remembers which templates it was asked for."""
+
+    def __init__(self) -> None:
+        self.templates: set[str] = set()
+
+    def gettext(self, message: str) -> str:
+        self.templates.add(message)
+        return message
+
+
+JOINTS = {"{text}", "{sentences}"}
+"""What holds the words of others, or several messages; nothing in it is translated."""
+
+
+def test_every_sentence_that_is_printed_is_in_the_catalogs() -> None:
+    asked, talk = Asked(), Talk()
+    language.use("xx", asked)
+    try:
+        for lines in (
+            [job.word for job in JOBS],
+            ["?", "unit", "?", "x", "0", "unit redis", "list all", "list by", "nothing", "staged"],
+            [*EDIT, "0", "review", "staged", "1", "0", "discard", "no", "q", "no", "whatif"],
+            [*EDIT, "0", "apply", "?", "3", "1", "trial", "", "undo", "no", "confirm", "history 1"],
+            ["setup idle", "?", "1", "?", "no", "apply", "no", "undo", "skip", "x", "0", "report"],
+        ):
+            talk.hold(*lines)
+    finally:
+        language.use(language.ENGLISH, None)
+    marked = {text for each in extracted() if each.id for text in texts(each.id)}
+    assert asked.templates - marked - JOINTS == set()
+    assert len(asked.templates) > 100

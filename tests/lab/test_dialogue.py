@@ -45,14 +45,14 @@ def test_one_dialogue_from_the_edit_to_the_undo(machine: Machine, before: str) -
         f"New file {ETC}:",
         "Change 1 is on trial. It reverts automatically at ",
         "Change 1 is on trial for ",
-        "Change 1 is confirmed: it is in force for good.",
+        "Change 1 is confirmed: it is permanent.",
     ):
         assert sentence in said
     assert said.count("Verified: the files, systemd and the kernel agree.") == 2
     assert limit(machine) == SIZE
     assert "MemoryMax=200M" in machine.get(ETC)
     said = held(machine, "undo 1", "yes", "q")
-    assert "Change 1 is undone: all is as it was before." in said
+    assert "Change 1 is undone: everything is as it was before it." in said
     assert limit(machine) == before
     assert machine.run(f"test -e {ETC}", check=False).returncode != 0
 
@@ -64,7 +64,7 @@ def test_a_trial_outlives_the_dialogue_and_is_seen_by_the_next(
     assert limit(machine) == SIZE
     said = held(machine, "trial", "undo", "q")
     assert f"{REDIS}: MemoryMax changed from " in said
-    assert "Change 1 is undone: all is as it was before." in said
+    assert "Change 1 is undone: everything is as it was before it." in said
     assert limit(machine) == before
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from lowmem_tui.cli.output import shown
 from lowmem_tui.model import language
-from lowmem_tui.model.message import Message, Value, as_value
+from lowmem_tui.model.message import Message, Value, as_message, as_value
 from lowmem_tui.model.text import plain
 
 if TYPE_CHECKING:
@@ -42,13 +42,18 @@ class Console:
     def say(self, sentence: str, /, **values: object) -> None:
         """Print a sentence: one template, into which values are put that others may have written.
 
-        It is in the operator's language, and on a terminal wrapped between words.
+        It is extracted for translation where it is a literal, else marked with ``N_``. It is shown
+        in the operator's language, and on a terminal wrapped between words.
         """
         self._put(Message(sentence, _named(values)))
 
     def say_count(self, one: str, many: str, count: int, /, **values: object) -> None:
-        """Print the sentence for one thing, or that for any other number of them."""
-        self._put(Message(one, _named({"n": count, "count": count, **values}), many))
+        """Print the sentence for one thing, or that for any other number ``{n}`` of them."""
+        self._put(Message(one, _named({"n": count, **values}), many))
+
+    def message(self, words: Message | str) -> None:
+        """Print what is a message already, or the words of others."""
+        self._put(as_message(words if isinstance(words, Message) else plain(words, WIDEST)))
 
     def show(self, text: str) -> None:
         """Print a line as it stands, of a file or of another text that was made elsewhere."""

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from lowmem_tui.cli.dialogue import unit as units
 from lowmem_tui.cli.dialogue.state import BACK_FROM_VALUE
-from lowmem_tui.model import language
 from lowmem_tui.model.errors import InvalidValueError, LowmemError
 from lowmem_tui.model.integer import natural
+from lowmem_tui.model.language import tr
+from lowmem_tui.model.message import N_, of_list
 from lowmem_tui.model.plan import Edit
 from lowmem_tui.model.settings import parse_value, render_value
 from lowmem_tui.model.staged import Staged
@@ -32,9 +33,9 @@ if TYPE_CHECKING:
 
 DROP, UNSTAGE = "drop", "unstage"
 
-QUESTION = "Which unit is to be edited? Type its number in the last list, or its name."
-HELP_SETTING = "Type the number of a setting or its name. What you stage is not written yet."
-HELP_VALUE = (
+QUESTION = N_("Which unit do you want to edit? Type its number in the last list, or its name.")
+HELP_SETTING = N_("Type the number of a setting or its name. What you stage is not written yet.")
+HELP_VALUE = N_(
     "Type the value as systemd takes it. drop stages that our setting is removed, so that other "
     "files count; unstage forgets what is staged here."
 )
@@ -47,7 +48,7 @@ def edit(d: Dialogue, wish: str) -> None:
         return
     keys = common_keys(names)
     if not keys:
-        d.console.say("There is no setting to edit that {units} has.", units=", ".join(names))
+        d.console.say("There is no setting to edit that {units} has.", units=of_list(names))
         return
     _list(d, names, keys)
     while (key := _setting(d, names, keys)) is not None:
@@ -58,15 +59,15 @@ def _list(d: Dialogue, names: Sequence[str], keys: Sequence[Key]) -> None:
     """Say what every setting is, and what is staged."""
     situation = d.backend.situation(names)
     if len(names) > 1:
-        d.console.say("What is set here is for {units}.", units=", ".join(names))
+        d.console.say("What is set here is for {units}.", units=of_list(names))
     for number, key in enumerate(keys, 1):
         _line(d, number, names, key, situation)
 
 
 def _setting(d: Dialogue, names: Sequence[str], keys: Sequence[Key]) -> Key | None:
     """Return the setting that is chosen; None to go back."""
-    question = "Which setting of {unit}? Type its number or its name, or 0 when you are done."
-    unit = ", ".join(names)
+    question = N_("Which setting of {unit}? Type its number or its name, or 0 when you are done.")
+    unit = of_list(names)
 
     def again() -> None:
         _list(d, names, keys)
@@ -78,7 +79,7 @@ def _setting(d: Dialogue, names: Sequence[str], keys: Sequence[Key]) -> Key | No
         try:
             key = parse_key(answer)
         except InvalidValueError as error:
-            d.console.say("{why}", why=str(error))
+            d.console.message(error.message)
             continue
         if key in keys:
             return key
@@ -89,11 +90,11 @@ def _setting(d: Dialogue, names: Sequence[str], keys: Sequence[Key]) -> Key | No
 def _line(d: Dialogue, number: int, names: Sequence[str], key: Key, situation: Situation) -> None:
     now = " / ".join(dict.fromkeys(_now(situation, name, key) for name in names))
     asked = {d.staged.of(name)[key] for name in names if key in d.staged.of(name)}
-    sentence = "{number}. {key} is {now}."
+    sentence = N_("{number}. {key} is {now}.")
     if None in asked:
-        sentence = "{number}. {key} is {now}, staged to be dropped."
+        sentence = N_("{number}. {key} is {now}, staged to be dropped.")
     elif asked:
-        sentence = "{number}. {key} is {now}, staged to be {value}."
+        sentence = N_("{number}. {key} is {now}, staged to be {value}.")
     value = " / ".join(sorted(text for text in asked if text))
     d.console.say(sentence, number=number, key=key, now=now, value=value)
 
@@ -102,7 +103,7 @@ def _now(situation: Situation, name: str, key: Key) -> str:
     """Return what counts at this moment: the kernel's value, or else systemd's."""
     setting = situation.units[name].settings.get(key)
     if setting is None:
-        return "unknown"
+        return tr("unknown")
     value = setting.kernel if setting.kernel is not None else setting.loaded
     return render_value(key, value)
 
@@ -115,7 +116,7 @@ def _value(d: Dialogue, names: Sequence[str], key: Key) -> None:
     choices = CHOICES.get(key, ())
     for number, word in enumerate(choices, 1):
         d.console.say("{number}. {word}: {meaning}.", number=number, word=word, meaning=WORDS[word])
-    question = "What is {key} to be? drop removes our setting, back changes nothing."
+    question = N_("Which value for {key}? drop removes our setting, back changes nothing.")
     while (answer := d.ask(question, HELP_VALUE, None, BACK_FROM_VALUE, key=key)) is not None:
         if answer.lower() == UNSTAGE:
             for name in names:
@@ -146,7 +147,7 @@ def _stage(d: Dialogue, names: Sequence[str], key: Key, value: str | None) -> bo
         try:
             parse_value(key, value, situation.snapshot.host.mem_total)
         except InvalidValueError as error:
-            d.console.say("{key} is not staged. {why}", key=key, why=str(error))
+            d.console.say("{key} is not staged. {why}", key=key, why=error.message)
             return False
     for name in names:
         _stage_one(d, name, key, value, situation)
@@ -161,9 +162,9 @@ def _stage_one(d: Dialogue, name: str, key: Key, value: str | None, situation: S
         d.console.say("{unit} has {key} as our file sets it: no edit.", unit=name, key=key)
         return
     d.staged = d.staged.with_edit(Edit(name, key, value))
-    sentence = "Staged: {key} of {unit} is to be {value}. Nothing is written yet."
+    sentence = N_("Staged: {key} of {unit} is to be {value}. Nothing is written yet.")
     if value is None:
-        sentence = "Staged: our {key} of {unit} is dropped. Nothing is written yet."
+        sentence = N_("Staged: our {key} of {unit} is to be dropped. Nothing is written yet.")
     d.console.say(sentence, key=key, unit=name, value=value)
 
 
@@ -177,14 +178,14 @@ def _effects(d: Dialogue, names: Sequence[str]) -> None:
     made = plan(d.untried.edits, situation, d.rules.tiers(situation))
     for notice in made.refusals:
         if notice.unit in names:
-            d.console.say("A check refuses this: {text}", text=language.say(notice.named))
+            d.console.say("A check refuses this: {text}", text=notice.named)
     for notice in made.warnings:
         if notice.unit in names:
-            d.console.say("Warning: {text}", text=language.say(notice.named))
+            d.console.say("Warning: {text}", text=notice.named)
     if made.effects:
         now = whatif.known(situation)
         then = whatif.after(now, whatif.changes(made.effects))
-        d.console.say("{sentence}", sentence=whatif.sentences(now, then)[0])
+        d.console.message(whatif.sentences(now, then)[0])
     d.console.say("review shows all that would be done, apply does it.")
 
 
@@ -194,7 +195,7 @@ def _effects(d: Dialogue, names: Sequence[str]) -> None:
 def staged(d: Dialogue, _: str) -> None:
     """List the staged edits, and forget those that are chosen."""
     while d.staged.edits:
-        d.console.say_count("1 edit is staged.", "{count} edits are staged.", len(d.staged))
+        d.console.say_count("1 edit is staged.", "{n} edits are staged.", len(d.staged))
         for number, each in enumerate(d.staged.edits, 1):
             _say_edit(d, number, each)
         chosen = _which(d)
@@ -207,9 +208,9 @@ def staged(d: Dialogue, _: str) -> None:
 
 def _say_edit(d: Dialogue, number: int, each: Edit) -> None:
     tried = each not in d.untried.edits
-    sentence = "{number}. {unit}: {key} is to be {value}."
+    sentence = N_("{number}. {unit}: {key} is to be {value}.")
     if each.value is None:
-        sentence = "{number}. {unit}: our {key} is to be dropped."
+        sentence = N_("{number}. {unit}: our {key} is to be dropped.")
     d.console.say(sentence, number=number, unit=each.unit, key=each.key, value=each.value)
     if tried:
         d.console.say("It is on trial.")
@@ -217,8 +218,9 @@ def _say_edit(d: Dialogue, number: int, each: Edit) -> None:
 
 def _which(d: Dialogue) -> Edit | None:
     """Return the edit that is to be forgotten; None to go back."""
-    question = "Which edit is to be forgotten? Type its number, or 0 to keep them all."
-    while (answer := d.ask(question, "The numbers are those of the list above.")) is not None:
+    question = N_("Which edit is to be forgotten? Type its number, or 0 to keep them all.")
+    help_ = N_("The numbers are those of the list above.")
+    while (answer := d.ask(question, help_)) is not None:
         number = natural(answer, 4) or 0
         if 1 <= number <= len(d.staged):
             return d.staged.edits[number - 1]
@@ -237,6 +239,6 @@ def discard(d: Dialogue, _: str) -> None:
 
 def failed(d: Dialogue, error: LowmemError) -> None:
     """Say what went wrong; what is staged stays staged."""
-    d.console.say("{why}", why=str(error))
+    d.console.message(error.message)
     if len(d.staged):
         d.console.say("Your edits are still staged.")

@@ -53,7 +53,7 @@ def _list(d: Dialogue, wish: str) -> None:
     d.console.flush()
     d.incidents = found = _found(d, since)
     if not found.incidents and not found.untold:
-        d.console.say("{none}", none=incident_text.none(_time(found.since) if found.since else ""))
+        d.console.message(incident_text.none(_time(found.since) if found.since else ""))
     for number, incident in enumerate(found.incidents[:MOST], 1):
         d.console.say(
             "{number}. {time}: {unit}, {what}.",
@@ -65,9 +65,9 @@ def _list(d: Dialogue, wish: str) -> None:
     if (more := len(found.incidents) - MOST) > 0:
         d.console.say("{count} older incidents are not listed.", count=more)
     for unit, kills in found.untold.items():
-        d.console.say("{sentence}", sentence=incident_text.untold(unit, kills))
+        d.console.message(incident_text.untold(unit, kills))
     for note in found.notes:
-        d.console.say("{note}", note=note)
+        d.console.message(note)
     if found.incidents:
         d.console.say("Type incidents and a number to have one whole.")
 
@@ -87,20 +87,20 @@ def _found(d: Dialogue, since: float | None) -> Incidents:
 
 def _one(d: Dialogue, incident: Incident) -> None:
     d.console.say("{time}: {unit}.", time=_when(incident), unit=incident_text.whom(incident))
-    d.console.say("{why}", why=incident_text.why(incident))
-    d.console.say("{next}", next=incident_text.what_next(incident))
+    d.console.message(incident_text.why(incident))
+    d.console.message(incident_text.what_next(incident))
     source = incident.report or incident.shortage
     if source is None or not source.reference:
         return
     try:
         report = d.backend.witness.report(source.reference)
     except LowmemError as error:
-        d.console.say("{why}", why=str(error))
+        d.console.message(error.message)
         return
     if report.tasks:
         d.console.say_count(
             "1 process ran before the kill:",
-            "{count} processes ran before the kill, the largest first:",
+            "{n} processes ran before the kill, the largest first:",
             len(report.tasks),
         )
     for task in sorted(report.tasks, key=lambda t: t.rss + t.swap, reverse=True)[:MOST]:

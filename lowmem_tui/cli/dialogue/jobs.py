@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lowmem_tui.cli.dialogue import edit, incidents, look, past, review, setup, unit
 from lowmem_tui.model.integer import natural
+from lowmem_tui.model.message import N_
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,52 +28,58 @@ class Job(NamedTuple):
 JOBS = (
     Job(
         "triage",
-        "{number}. {word}: how the server is, and the units that use most memory.",
+        N_("{number}. {word}: the state of the server, and the units that use most memory."),
         look.triage,
     ),
     Job(
         "list",
-        "{number}. {word}: the units by tier, numbered; list all, list ssh, list by score.",
+        N_("{number}. {word}: the units by tier, numbered; list all, list ssh, list by score."),
         look.units,
     ),
-    Job("unit", "{number}. {word}: one unit whole; unit 3, unit redis-server.", unit.page),
+    Job("unit", N_("{number}. {word}: one unit whole; unit 3, unit redis-server."), unit.page),
     Job(
         "edit",
-        "{number}. {word}: stage settings of a unit, or of several; edit 3, edit redis-server.",
+        N_("{number}. {word}: stage settings of a unit, or of several; edit 3, edit redis-server."),
         edit.edit,
     ),
-    Job("staged", "{number}. {word}: the staged edits, and forgetting one.", edit.staged),
-    Job("discard", "{number}. {word}: forget all staged edits.", edit.discard),
-    Job("review", "{number}. {word}: what the staged edits would do.", review.review),
+    Job("staged", N_("{number}. {word}: the staged edits, and forgetting one."), edit.staged),
+    Job("discard", N_("{number}. {word}: forget all staged edits."), edit.discard),
+    Job("review", N_("{number}. {word}: what the staged edits would do."), review.review),
     Job(
         "apply",
-        "{number}. {word}: apply the staged edits, as a trial or for good.",
+        N_("{number}. {word}: apply the staged edits, as a trial or without one."),
         review.apply,
     ),
-    Job("trial", "{number}. {word}: the trial that runs, and how long it has.", past.show_trial),
-    Job("confirm", "{number}. {word}: keep the change that is on trial.", past.confirm),
+    Job(
+        "trial",
+        N_("{number}. {word}: the trial that runs, and how much time remains."),
+        past.show_trial,
+    ),
+    Job("confirm", N_("{number}. {word}: keep the change that is on trial."), past.confirm),
     Job(
         "undo",
-        "{number}. {word}: undo the trial that runs, or a change of the history; undo 2.",
+        N_("{number}. {word}: undo the trial that runs, or a change of the history; undo 2."),
         past.undo,
     ),
-    Job("history", "{number}. {word}: what was changed, when, by whom; history 2.", past.history),
+    Job(
+        "history", N_("{number}. {word}: what was changed, when, by whom; history 2."), past.history
+    ),
     Job(
         "whatif",
-        "{number}. {word}: the OOM kill order, now and with the staged edits.",
+        N_("{number}. {word}: the OOM kill order, now and with the staged edits."),
         look.kill_order,
     ),
     Job(
         "incidents",
-        "{number}. {word}: what was killed, when and why; incidents 2, incidents since yesterday.",
+        N_("{number}. {word}: what was killed and why; incidents 2, incidents since yesterday."),
         incidents.incidents,
     ),
     Job(
         "check",
-        "{number}. {word}: what is wrong with this server for its memory, with the remedies.",
+        N_("{number}. {word}: what is wrong with this server for its memory, with the remedies."),
         look.findings,
     ),
-    Job("setup", "{number}. {word}: the guided set-up, step by step; setup swap.", setup.setup),
+    Job("setup", N_("{number}. {word}: the guided set-up, step by step; setup swap."), setup.setup),
 )
 
 
@@ -90,5 +97,6 @@ def explain(d: Dialogue) -> None:
     for number, job in enumerate(JOBS, 1):
         d.console.say(job.sentence, number=number, word=job.word)
     d.console.say(
-        "Enter alone says what has changed, ? prints this, q quits. In a question, 0 goes back."
+        "Enter alone shows what has changed, ? prints this list, q quits. In a question, 0 goes "
+        "back."
     )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from lowmem_tui.cli.dialogue.words import known, limit, size
-from lowmem_tui.model import language
+from lowmem_tui.model.language import tr
+from lowmem_tui.model.message import N_, of_list
 from lowmem_tui.model.unit import Tier
 from lowmem_tui.tui.table import unit_values
 
@@ -20,10 +21,10 @@ MOST = 10
 """Kills of each limit that are listed."""
 
 TIERS = {
-    Tier.GATEKEEPER: "Tier 0, gatekeepers",
-    Tier.BUSINESS: "Tier 1, business",
-    Tier.SHORT_LIVED: "Tier 2, short-lived",
-    None: "No tier: sessions, slices and the rest",
+    Tier.GATEKEEPER: N_("Tier 0, gatekeepers"),
+    Tier.BUSINESS: N_("Tier 1, business"),
+    Tier.SHORT_LIVED: N_("Tier 2, short-lived"),
+    None: N_("No tier: sessions, slices and the rest"),
 }
 
 
@@ -43,7 +44,7 @@ SORTS = {
 }
 """What ``list by`` takes."""
 
-HINT = "list takes nothing, all, a part of a name, or by and one of {sorts}: list by score."
+HINT = N_("list takes nothing, all, a part of a name, or by and one of {sorts}: list by score.")
 
 
 def summary(d: Dialogue) -> None:
@@ -51,7 +52,7 @@ def summary(d: Dialogue) -> None:
     snapshot = d.look()
     host = snapshot.host
     d.console.say(
-        "{name} has {available} of {ram} RAM available and uses {used} of {swap} swap.",
+        "{name}: {available} of {ram} RAM is available, {used} of {swap} swap is used.",
         name=host.hostname,
         available=size(host.mem_available),
         ram=size(host.mem_total),
@@ -65,7 +66,7 @@ def summary(d: Dialogue) -> None:
         )
     _victim(d, snapshot)
     if snapshot.notice:
-        d.console.say("{notice}", notice=snapshot.notice)
+        d.console.message(snapshot.notice)
 
 
 def _victim(d: Dialogue, snapshot: Snapshot) -> None:
@@ -79,7 +80,7 @@ def _victim(d: Dialogue, snapshot: Snapshot) -> None:
         return
     victim = found.first.victim
     d.console.say(
-        "Next OOM victim: {unit}, process {pid} ({name}). Its end frees {size}.",
+        "Next OOM victim: {unit}, process {pid} ({name}). The kill frees {size}.",
         unit=victim.unit,
         pid=victim.pid,
         name=victim.name,
@@ -95,7 +96,7 @@ def units(d: Dialogue, wish: str) -> None:
     order, words = SORTS["memory"], wish.lower().split()
     if words[:1] == ["by"]:
         if len(words) != 2 or words[1] not in SORTS:
-            d.console.say(HINT, sorts=", ".join(SORTS))
+            d.console.say(HINT, sorts=of_list(SORTS))
             return
         order, words = SORTS[words[1]], []
     everything, text = words == ["all"], "" if words == ["all"] else wish.lower()
@@ -122,7 +123,7 @@ def _tier(d: Dialogue, title: str, found: list[Unit], order: Sort) -> None:
     if not found:
         return
     d.console.gap()
-    d.console.say_count("{title}: 1 unit.", "{title}: {count} units.", len(found), title=title)
+    d.console.say_count("{title}: 1 unit.", "{title}: {n} units.", len(found), title=tr(title))
     ranked = sorted(found, key=lambda unit: unit.name)
     ranked = [unit for unit in ranked if order.value(unit) is not None]
     ranked.sort(key=order.value, reverse=order.falling)  # type: ignore[arg-type]
@@ -134,7 +135,7 @@ def _tier(d: Dialogue, title: str, found: list[Unit], order: Sort) -> None:
 
 def _line(d: Dialogue, number: int, unit: Unit) -> None:
     if unit.usage is None:
-        d.console.say("{number}. {unit} does not run.", number=number, unit=unit.name)
+        d.console.say("{number}. {unit} is not running.", number=number, unit=unit.name)
     elif not unit.usage.processes:
         d.console.say(
             "{number}. {unit}: {rss} RSS, {swap} swap, MemoryMax {limit}.",
@@ -159,7 +160,7 @@ def _line(d: Dialogue, number: int, unit: Unit) -> None:
         )
     if count := len(d.staged.of(unit.name)):
         d.console.say_count(
-            "{unit} has 1 staged edit.", "{unit} has {count} staged edits.", count, unit=unit.name
+            "{unit} has 1 staged edit.", "{unit} has {n} staged edits.", count, unit=unit.name
         )
 
 
@@ -185,16 +186,16 @@ def kill_order(d: Dialogue, _: str) -> None:
         _prediction(d, found)
     d.console.gap()
     for sentence in other_killers(others(snapshot)):
-        d.console.say("{sentence}", sentence=sentence)
-    d.console.say("{budget}", budget=in_words(budget(snapshot)))
+        d.console.message(sentence)
+    d.console.message(in_words(budget(snapshot)))
 
 
 def _prediction(d: Dialogue, found: Prediction) -> None:
     from lowmem_tui.policy.forecast.prediction_text import title
 
-    d.console.say("{title}", title=title(found))
+    d.console.message(title(found))
     if found.instead and not found.never:
-        d.console.say("{instead}", instead=found.instead)
+        d.console.message(found.instead)
         return
     for number, kill in enumerate(found.kills, 1):
         d.console.say(
@@ -218,13 +219,13 @@ def _with_staged(d: Dialogue) -> None:
     situation = d.backend.situation(d.untried.units)
     made = plan(d.untried.edits, situation, d.rules.tiers(situation))
     d.console.say_count(
-        "What the staged edit would do:", "What the {count} staged edits would do:", len(d.untried)
+        "What the staged edit would do:", "What the {n} staged edits would do:", len(d.untried)
     )
     for notice in made.refusals:
-        d.console.say("Refused: {text}", text=language.say(notice.named))
+        d.console.say("Refused: {text}", text=notice.named)
     now = whatif.known(situation)
     for sentence in whatif.sentences(now, whatif.after(now, whatif.changes(made.effects))):
-        d.console.say("{sentence}", sentence=sentence)
+        d.console.message(sentence)
 
 
 # --- the pages of the commands ------------------------------------------------------------------
@@ -248,10 +249,10 @@ def findings(d: Dialogue, _: str) -> None:
     from lowmem_tui.cli.check import describe, worst_first
     from lowmem_tui.cli.looking import look
 
-    d.console.say("Every step of the set-up looks at the server. This may take some seconds.")
+    d.console.say("Every step examines the server. This may take some seconds.")
     d.console.flush()
     for line in _sentences(describe(worst_first(look(d.backend)), 10_000, d.program)):
-        d.console.say("{line}", line=line)
+        d.console.message(line)
 
 
 def _sentences(lines: Iterator[str]) -> Iterator[str]:

@@ -20,7 +20,8 @@ def since(d: Dialogue) -> bool:
     try:
         snapshot = d.look()
     except (LowmemError, OSError) as error:
-        d.console.say("There are no new figures. {why}", why=str(error))
+        why = error.message if isinstance(error, LowmemError) else str(error)
+        d.console.say("There are no new figures. {why}", why=why)
         return True
     spoke = _kills(d, snapshot)
     running = d.backend.trial()
@@ -47,7 +48,7 @@ def now(d: Dialogue) -> None:
         d.console.say("Nothing has changed.")
     if (count := len(d.untried)) > 0:
         d.console.say_count(
-            "1 staged edit is not applied.", "{count} staged edits are not applied.", count
+            "1 staged edit is not applied.", "{n} staged edits are not applied.", count
         )
 
 
@@ -60,7 +61,7 @@ def began(d: Dialogue, trial: Trial) -> None:
         time=time.strftime("%H:%M:%S", time.localtime(trial.deadline)),
         seconds=round(trial.left),
     )
-    d.console.say("confirm keeps it, undo rolls it back now, Enter says how long it has yet.")
+    d.console.say("confirm keeps it, undo rolls it back now, Enter shows how much time remains.")
 
 
 def _begun(d: Dialogue, trial: Trial, snapshot: Snapshot) -> None:
@@ -91,9 +92,9 @@ def _ended(d: Dialogue, trial: Trial) -> bool:
         try:
             # Where systemd has not come to it, this rolls it back.
             for sentence in d.backend.settle():
-                d.console.say("{sentence}", sentence=sentence)
+                d.console.message(sentence)
         except LowmemError as error:
-            d.console.say("{why}", why=str(error))
+            d.console.message(error.message)
     change = _change(d, trial.id)
     state = change.state if change else None
     if state in {State.CONFIRMED, State.APPLIED}:
@@ -128,7 +129,7 @@ def _kills(d: Dialogue, snapshot: Snapshot) -> bool:
         d.kills.looked_at(name)
         d.console.say_count(
             "{unit} lost a process to the OOM killer.",
-            "{unit} lost processes to the OOM killer {count} times.",
+            "{unit} lost processes to the OOM killer {n} times.",
             count,
             unit=name,
         )
@@ -149,5 +150,5 @@ def _harmed(d: Dialogue, snapshot: Snapshot) -> bool:
     fresh = [sentence for sentence in found if sentence not in d.trial.harm]
     d.trial.harm = found
     for sentence in fresh:
-        d.console.say("{sentence}", sentence=sentence)
+        d.console.message(sentence)
     return bool(fresh)

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 
 from lowmem_tui.cli.dialogue import news
 from lowmem_tui.cli.dialogue.review import cannot_change, carry_out, file_change, report
+from lowmem_tui.cli.history import STATES
 from lowmem_tui.model.errors import LowmemError, RefusedError
 from lowmem_tui.model.integer import natural
+from lowmem_tui.model.language import tr
+from lowmem_tui.model.message import N_, of_list
 from lowmem_tui.policy import trial_text
 from lowmem_tui.policy.change_text import why_not
 
@@ -22,12 +25,12 @@ if TYPE_CHECKING:
 FEW = 3
 """Effects of a change that are listed before it is asked for whole."""
 
-NO_TRIAL = "No trial runs."
+NO_TRIAL = N_("No trial runs.")
 MOST = 20
 """Changes of the history that are listed."""
 
-QUESTION = "Which change is to be undone? Type its number, or 0 to go back."
-HELP = "history lists the changes with their numbers."
+QUESTION = N_("Which change is to be undone? Type its number, or 0 to go back.")
+HELP = N_("history lists the changes with their numbers.")
 
 
 # --- the trial ----------------------------------------------------------------------------------
@@ -45,9 +48,9 @@ def show_trial(d: Dialogue, _: str) -> None:
     for effect in d.trial.effects:
         _changed(d, effect)
     if not d.trial.effects:
-        d.console.say("It changes {units}.", units=", ".join(trial.units))
+        d.console.say("It changes {units}.", units=of_list(trial.units))
     for sentence in (*d.trial.harm, *_danger(d)):
-        d.console.say("{sentence}", sentence=sentence)
+        d.console.message(sentence)
     _waiting(d)
     news.began(d, trial)
 
@@ -61,7 +64,7 @@ def confirm(d: Dialogue, _: str) -> None:
     if cannot_change(d, "To keep it: {program} confirm", program=d.program):
         return
     doubts = _doubts(d)
-    question = "Keep the change that is on trial for good? Type the word yes."
+    question = N_("Make the change that is on trial permanent? Type the word yes.")
     if doubts and not d.agreed(question):
         d.console.say("It was not confirmed: the trial goes on.")
         return
@@ -69,7 +72,7 @@ def confirm(d: Dialogue, _: str) -> None:
     if outcome is not None:
         news.kept(d, trial.id)
         report(d, outcome)
-        d.console.say("Change {id} is confirmed: it is in force for good.", id=trial.id)
+        d.console.say("Change {id} is confirmed: it is permanent.", id=trial.id)
 
 
 def _doubts(d: Dialogue) -> bool:
@@ -77,7 +80,7 @@ def _doubts(d: Dialogue) -> bool:
     if d.trial.forced:
         d.console.say("A check refused this change.")
     for sentence in d.trial.harm:
-        d.console.say("{sentence}", sentence=sentence)
+        d.console.message(sentence)
     return _waiting(d) or d.trial.forced or bool(d.trial.harm)
 
 
@@ -120,7 +123,7 @@ def undo(d: Dialogue, wish: str) -> None:
     if change is None:
         return
     if why := why_not(change, changes):
-        d.console.say("{why}", why=why)
+        d.console.message(why)
         return
     if _cannot(d, change.id):
         return
@@ -140,15 +143,15 @@ def _undo_trial(d: Dialogue, trial: Trial) -> None:
         return
     danger = _danger(d)
     for sentence in danger:
-        d.console.say("{sentence}", sentence=sentence)
-    question = "Undo change {id}, which is on trial, now? Type the word yes."
+        d.console.message(sentence)
+    question = N_("Undo change {id}, which is on trial, now? Type the word yes.")
     if danger and not d.agreed(question, id=trial.id):
         d.console.say("Nothing was undone: the trial goes on.")
         return
     outcome = _end(d, trial, lambda: d.backend.undo(trial.id))
     if outcome is not None:
         report(d, outcome)
-        d.console.say("Change {id} is undone: all is as it was before.", id=trial.id)
+        d.console.say("Change {id} is undone: everything is as it was before it.", id=trial.id)
         if len(d.staged):
             d.console.say("Your edits are still staged.")
 
@@ -156,7 +159,7 @@ def _undo_trial(d: Dialogue, trial: Trial) -> None:
 def _which(d: Dialogue, wish: str, changes: Sequence[Change]) -> Change | None:
     """Return the change that is meant; None to go back."""
     if not changes:
-        d.console.say("Nothing was changed yet.")
+        d.console.say("Nothing has been changed yet.")
         return None
     if not wish:
         listing(d, changes)
@@ -188,7 +191,7 @@ def _undo(d: Dialogue, number: str, overruled: dict[str, bool]) -> None:
     try:
         outcome = carry_out(d, lambda: d.backend.undo(number, **overruled), overrides=True)
     except RefusedError as error:
-        d.console.say("It is refused: {why}", why=str(error))
+        d.console.say("It is refused: {why}", why=error.message)
         more = {**overruled, error.way: True}
         if more == overruled or not d.agreed("Override that and undo it? Type the word yes."):
             d.console.say("Nothing was undone.")
@@ -198,7 +201,7 @@ def _undo(d: Dialogue, number: str, overruled: dict[str, bool]) -> None:
     if outcome is not None:
         report(d, outcome)
         d.follow_files((file.path, file.before) for file in d.backend.files_of(number))
-        d.console.say("Change {id} is undone: all is as it was before.", id=number)
+        d.console.say("Change {id} is undone: everything is as it was before it.", id=number)
 
 
 # --- the history --------------------------------------------------------------------------------
@@ -208,14 +211,14 @@ def history(d: Dialogue, wish: str) -> None:
     """List what was changed; with a number, one change whole."""
     if not d.backend.cannot_change:
         for sentence in d.backend.settle():
-            d.console.say("{sentence}", sentence=sentence)
+            d.console.message(sentence)
     changes = d.backend.history()
     if wish:
         _one(d, wish, changes)
         return
     listing(d, changes)
     for notice in d.backend.notices():
-        d.console.say("{notice}", notice=notice)
+        d.console.message(notice)
     if changes:
         d.console.say("history and a number shows one whole, undo and a number undoes it.")
 
@@ -223,14 +226,14 @@ def history(d: Dialogue, wish: str) -> None:
 def listing(d: Dialogue, changes: Sequence[Change], effects: int = FEW) -> None:
     """Say what each change was, the newest first, with so many of its effects."""
     if not changes:
-        d.console.say("Nothing was changed yet.")
+        d.console.say("Nothing has been changed yet.")
     for change in changes[:MOST]:
         d.console.say(
             "Change {id}, {time}, by {by}: {state}.",
             id=change.id,
             time=time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(change.time)),
             by=change.by,
-            state=change.state,
+            state=tr(STATES[change.state]),
         )
         if change.why and not change.undoes:
             d.console.say("Note: {note}", note=change.why)
@@ -241,7 +244,7 @@ def listing(d: Dialogue, changes: Sequence[Change], effects: int = FEW) -> None:
 
 def _effects(d: Dialogue, change: Change, most: int) -> None:
     if change.undoes:
-        d.console.say("It undoes change {ids}.", ids=", ".join(change.undoes))
+        d.console.say("It undoes change {ids}.", ids=of_list(change.undoes))
     for effect in change.effects[:most]:
         _changed(d, effect)
     rest = max(0, most - len(change.effects))
@@ -251,7 +254,7 @@ def _effects(d: Dialogue, change: Change, most: int) -> None:
     if more > 0:
         d.console.say_count(
             "1 more effect: history {id} lists it.",
-            "{count} more effects: history {id} lists them.",
+            "{n} more effects: history {id} lists them.",
             more,
             id=change.id,
         )
@@ -270,22 +273,22 @@ def _changed(d: Dialogue, effect: Effect) -> None:
 def _one(d: Dialogue, wish: str, changes: Sequence[Change]) -> None:
     change = next((each for each in changes if each.id == wish), None)
     if change is None:
-        hint = "There is no change {id}: history lists them."
+        hint = N_("There is no change {id}: history lists them.")
         if natural(wish) is None:
-            hint = "{id} is no number of a change: history lists them."
+            hint = N_("{id} is no number of a change: history lists them.")
         d.console.say(hint, id=wish)
         return
     listing(d, [change], len(change.effects) + len(change.actions))
     if change.trial is not None:
         d.console.say("It was applied as a trial of {seconds} seconds.", seconds=change.trial)
     if change.outcome:
-        d.console.say("{said}", said=change.outcome)
+        d.console.message(change.outcome)
     for left in change.remaining:
         d.console.say("Remaining: {left}", left=left)
     try:
         files = d.backend.files_of(change.id)
     except LowmemError as error:
-        d.console.say("{why}", why=str(error))
+        d.console.message(error.message)
         return
     for file in files:
         file_change(d, file)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from lowmem_tui.cli.dialogue import news
 from lowmem_tui.cli.dialogue.state import TRIAL
-from lowmem_tui.model import language
 from lowmem_tui.model.errors import HalfDoneError, LowmemError, RefusedError, RolledBackError
 from lowmem_tui.model.integer import natural
+from lowmem_tui.model.message import N_
 from lowmem_tui.model.plan import When
 from lowmem_tui.model.trial import LONGEST, SHORTEST
 from lowmem_tui.policy import trial_text
@@ -25,20 +25,20 @@ if TYPE_CHECKING:
     from lowmem_tui.model.plan import Edit, FileChange, Outcome, Plan
 
 EFFECTS = {
-    When.LIVE: "{unit}: {key} changes from {before} to {after}, live, at once.",
-    When.RELOAD: "{unit}: {key} changes from {before} to {after} when systemd reloads.",
-    When.RESTART: "{unit}: {key} changes from {before} to {after} at the unit's next start.",
+    When.LIVE: N_("{unit}: {key} changes from {before} to {after}, live, at once."),
+    When.RELOAD: N_("{unit}: {key} changes from {before} to {after} when systemd reloads."),
+    When.RESTART: N_("{unit}: {key} changes from {before} to {after} at the unit's next start."),
 }
 
 PATIENCE = 5.0
 """Seconds between two sentences on how far a long action is."""
 
-WORKING = (
+WORKING = N_(
     "Working: this may take some seconds. It ends by itself, or everything is rolled back; Ctrl-C "
     "rolls it back."
 )
-UNCHANGED = "Nothing is changed: everything is as it was."
-NOTHING_WRITTEN = "Nothing was written."
+UNCHANGED = N_("Nothing is changed: everything is as it was.")
+NOTHING_WRITTEN = N_("Nothing was written.")
 
 
 def review(d: Dialogue, _: str) -> None:
@@ -77,7 +77,7 @@ def cannot_change(d: Dialogue, instead: str, /, **values: object) -> bool:
     """Say why nothing can be changed from here, if it cannot, and what to run in its place."""
     if not d.backend.cannot_change:
         return False
-    d.console.say("{why}", why=d.backend.cannot_change)
+    d.console.message(d.backend.cannot_change)
     if not d.backend.demo:  # what was staged there is not for this machine
         d.console.say(instead, **values)
     return True
@@ -107,10 +107,10 @@ def trial_or_not(d: Dialogue) -> int | None:
         "1. Apply as a trial of {seconds} seconds: it reverts automatically unless you confirm it.",
         seconds=TRIAL,
     )
-    d.console.say("2. Apply for good, with no trial.")
+    d.console.say("2. Apply permanently, without a trial.")
     d.console.say("trial and a number of seconds applies it as a trial of that length.")
-    question = "How is it to be applied? Type 1 or 2, or 0 to go back."
-    help_ = "A trial is the safe way: if the change cuts your own connection, it reverts."
+    question = N_("How do you want to apply it? Type 1 or 2, or 0 to go back.")
+    help_ = N_("A trial is the safe way: if the change cuts your own connection, it reverts.")
     while (answer := d.ask(question, help_)) is not None:
         if answer == "1":
             return TRIAL
@@ -133,14 +133,14 @@ def trial_or_not(d: Dialogue) -> int | None:
 def agreed(d: Dialogue, made: Plan, seconds: int) -> bool:
     """Ask what must be asked before a plan is applied: about refusals, and about no trial."""
     for notice in made.refusals:
-        d.console.say("A check refuses this: {text}", text=language.say(notice.named))
+        d.console.say("A check refuses this: {text}", text=notice.named)
     question = ""
     if made.refusals:
-        question = "Override the check and apply it as a trial? Type the word yes."
+        question = N_("Override the check and apply it as a trial? Type the word yes.")
         if not seconds:
-            question = "Override the check and apply it for good, with no trial? Type the word yes."
+            question = N_("Override the check and apply it without a trial? Type the word yes.")
     elif not seconds:
-        question = "Apply it for good at once, with no trial that reverts it? Type the word yes."
+        question = N_("Apply it at once, without a trial that reverts it? Type the word yes.")
     if question and not d.agreed(question):
         d.console.say(NOTHING_WRITTEN)
         return False
@@ -168,7 +168,7 @@ def carry_out(d: Dialogue, do: Callable[[], Outcome], *, overrides: bool = False
         number = getattr(error.__cause__, "number", 0)
         if number not in {0, 2} or (overrides and isinstance(error, RefusedError) and error.way):
             raise
-        d.console.say("{why}", why=str(error))
+        d.console.message(error.message)
         if not isinstance(error, HalfDoneError):
             d.console.say(UNCHANGED if isinstance(error, RolledBackError) else NOTHING_WRITTEN)
         if len(d.staged):
@@ -210,7 +210,7 @@ def _applied(
         start_of_trial(d, running, made, edits)
     elif not on_trial:
         d.staged = d.staged.less(edits)
-        d.console.say("The change is in force for good: history shows it, and undo undoes it.")
+        d.console.say("The change is permanent: history shows it, and undo undoes it.")
 
 
 def start_of_trial(d: Dialogue, running: Trial, made: Plan, edits: tuple[Edit, ...] = ()) -> None:
@@ -228,12 +228,12 @@ def start_of_trial(d: Dialogue, running: Trial, made: Plan, edits: tuple[Edit, .
 def describe(d: Dialogue, made: Plan) -> None:
     """Say what a plan would do: refusals first, then warnings, effects, actions and files."""
     for notice in made.refusals:
-        sentence = "Refused: {text}"
+        sentence = N_("Refused: {text}")
         if notice.forceable:
-            sentence = "Refused, unless you override it: {text}"
-        d.console.say(sentence, text=language.say(notice.named))
+            sentence = N_("Refused, unless you override it: {text}")
+        d.console.say(sentence, text=notice.named)
     for notice in made.warnings:
-        d.console.say("Warning: {text}", text=language.say(notice.named))
+        d.console.say("Warning: {text}", text=notice.named)
     for e in made.effects:
         d.console.say(EFFECTS[e.when], unit=e.unit, key=e.key, before=e.from_, after=e.to)
     for action in made.actions:
@@ -243,7 +243,7 @@ def describe(d: Dialogue, made: Plan) -> None:
     for change in made.files:
         file_change(d, change)
     if made.empty and not made.refusals:
-        d.console.say("Nothing is to be done: it is already set.")
+        d.console.say("Nothing to do: it is already set.")
 
 
 def _kill_order(d: Dialogue, made: Plan) -> None:
@@ -251,7 +251,7 @@ def _kill_order(d: Dialogue, made: Plan) -> None:
 
     now = whatif.known(d.backend.situation(dict.fromkeys(e.unit for e in made.effects)))
     for sentence in whatif.sentences(now, whatif.after(now, whatif.changes(made.effects))):
-        d.console.say("{sentence}", sentence=sentence)
+        d.console.message(sentence)
 
 
 def file_change(d: Dialogue, change: FileChange) -> None:
@@ -264,7 +264,10 @@ def file_change(d: Dialogue, change: FileChange) -> None:
     elif change.after is None:
         d.console.say("File {path} is removed. It contains:", path=change.path)
     else:
-        d.console.say("File {path} changes; - is a line now, + a line then:", path=change.path)
+        d.console.say(
+            "File {path} changes; - marks a line that is removed, + one that is added:",
+            path=change.path,
+        )
         for line in list(difflib.unified_diff(before, after, n=1, lineterm=""))[2:]:
             d.console.show(f"  {line}")
         return
@@ -275,13 +278,13 @@ def file_change(d: Dialogue, change: FileChange) -> None:
 def report(d: Dialogue, outcome: Outcome) -> None:
     """Say what was done, what waits, and what could not be verified."""
     for path in outcome.files:
-        sentence = "Written: {path}"
+        sentence = N_("Written: {path}")
         if path in outcome.removed:
-            sentence = "Removed: {path}"
+            sentence = N_("Removed: {path}")
         d.console.say(sentence, path=path)
     sentences: Sequence[str] = (*outcome.live, *outcome.pending, *outcome.down)
     for sentence in sentences:
-        d.console.say("{sentence}", sentence=sentence)
+        d.console.message(sentence)
     for m in outcome.mismatches:
         d.console.say(
             "Verification failed: {key} of {unit} is not {wanted}. The files have {declared}, "

@@ -16,6 +16,7 @@ from lowmem_tui.cli.exit import Exit
 from lowmem_tui.cli.open import open_backend
 from lowmem_tui.cli.rules import load_rules, unread
 from lowmem_tui.model.errors import LowmemError
+from lowmem_tui.model.message import N_
 
 if TYPE_CHECKING:
     import argparse
@@ -82,11 +83,13 @@ def _hold(d: Dialogue, start: str) -> None:
 
 
 def _greet(d: Dialogue) -> None:
-    d.console.say("lowmem-tui as plain lines. Type ? for the jobs, q to quit.")
+    d.console.say("lowmem-tui, plain lines. Type ? for the list of jobs, q to quit.")
     if d.backend.demo:
-        d.console.say("DEMO: this is the built-in server; nothing of this machine is touched.")
+        d.console.say(
+            "DEMO: this is the built-in server; nothing of this machine is read or changed."
+        )
     elif words := unread():
-        d.console.say("{words}", words=words)
+        d.console.message(words)
     if d.backend.cannot_change:
         d.console.say("You can look and stage edits. {why}", why=d.backend.cannot_change)
     d.backend.wait_ready()
@@ -97,7 +100,7 @@ def _greet(d: Dialogue) -> None:
 def _settle(d: Dialogue) -> None:
     """Have what was interrupted finished or rolled back, as the commands do, and say so."""
     for sentence in d.backend.settle():
-        d.console.say("{sentence}", sentence=sentence)
+        d.console.message(sentence)
 
 
 def _prompt(d: Dialogue) -> str:
@@ -130,7 +133,7 @@ def _guarded(d: Dialogue, do: Callable[[], object]) -> None:
     except LowmemError as error:
         if getattr(error.__cause__, "number", 0) not in {0, 2}:
             raise
-        d.console.say("{why}", why=str(error))
+        d.console.message(error.message)
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -144,7 +147,7 @@ def _interrupted(d: Dialogue) -> None:
     d.console.gap()
     d.console.say_count(
         "Interrupted. 1 edit is still staged: q quits, or Ctrl-C again.",
-        "Interrupted. {count} edits are still staged: q quits, or Ctrl-C again.",
+        "Interrupted. {n} edits are still staged: q quits, or Ctrl-C again.",
         len(d.untried),
     )
 
@@ -156,14 +159,14 @@ def _leaves(d: Dialogue) -> bool:
     ours = running is not None and running.id == d.trial.number
     question = ""
     if count and ours:
-        question = (
+        question = N_(
             "Quit and forget the staged edits that are not on trial ({count})? The trial goes on, "
             "and reverts automatically. Type the word yes."
         )
     elif count:
-        question = "Quit and forget the staged edits ({count})? Type the word yes."
+        question = N_("Quit and forget the staged edits ({count})? Type the word yes.")
     elif ours:
-        question = "Quit? The trial goes on, and reverts automatically. Type the word yes."
+        question = N_("Quit? The trial goes on, and reverts automatically. Type the word yes.")
     while question:
         try:
             return d.agreed(question, count=count)

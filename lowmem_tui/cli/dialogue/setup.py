@@ -10,6 +10,7 @@ from lowmem_tui.cli.dialogue.state import BACK, BACK_FROM_VALUE
 from lowmem_tui.model.amount import format_size
 from lowmem_tui.model.errors import LowmemError
 from lowmem_tui.model.integer import natural
+from lowmem_tui.model.message import N_, of_list
 from lowmem_tui.model.setup import Severity
 from lowmem_tui.policy.forecast.gains import gained, in_force
 from lowmem_tui.policy.plan import is_triable
@@ -20,41 +21,49 @@ if TYPE_CHECKING:
     from lowmem_tui.model.plan import Plan
     from lowmem_tui.model.setup import Finding, Item, Wishes
 
-QUESTION = (
+QUESTION = N_(
     "Which step? Type its number or its name, next for the first one that waits, report, or 0."
 )
-HELP = (
+HELP = N_(
     "Each step shows first what it would change; nothing is changed before you say so, and each "
     "change can be undone, or says what cannot."
 )
-STEP = (
+STEP = N_(
     "What now? Type a number, apply, confirm, undo, look, skip, next, or 0 for the list of steps."
 )
-STEP_HELP = (
+STEP_HELP = N_(
     "A number changes what is proposed there. apply shows exactly what would be changed, and "
     "asks. confirm and undo end a trial; undo undoes the step's newest change, too. look "
     "refreshes the step, skip leaves it out of this session, next goes on to the next that waits."
 )
-ITEM_HELP = "yes takes the proposal, no keeps what is there; nothing is written here."
+ITEM_HELP = N_("yes selects the proposal, no keeps what is there; nothing is written here.")
 NEXT, SKIP = "next", "skip"
-NOT_NOW = "A trial runs: confirm or undo it first, then apply this."
+NOT_NOW = N_("A trial runs: confirm or undo it first, then apply this.")
 SEVERITIES = {
-    Severity.NOTE: "Note: {subject}: {text}",
-    Severity.ADVICE: "Advice: {subject}: {text}",
-    Severity.WARNING: "Warning: {subject}: {text}",
-    Severity.PROBLEM: "Problem: {subject}: {text}",
+    Severity.NOTE: N_("Note: {text}"),
+    Severity.ADVICE: N_("Advice: {text}"),
+    Severity.WARNING: N_("Warning: {text}"),
+    Severity.PROBLEM: N_("Problem: {text}"),
 }
+"""Where the text names its subject, and"""
+ABOUT = {
+    Severity.NOTE: N_("Note: {subject}: {text}"),
+    Severity.ADVICE: N_("Advice: {subject}: {text}"),
+    Severity.WARNING: N_("Warning: {subject}: {text}"),
+    Severity.PROBLEM: N_("Problem: {subject}: {text}"),
+}
+"""where it does not."""
 STANDS = {
-    Stand.WAITING: "{number}. {title}: not looked at.",
-    Stand.LOOKING: "{number}. {title}: not looked at.",
-    Stand.TROUBLE: "{number}. {title}: unknown. {found}",
-    Stand.ABSENT: "{number}. {title}: nothing here. {found}",
-    Stand.TRIAL: "{number}. {title}: on trial until it is confirmed or undone.",
-    Stand.SKIPPED: "{number}. {title}: skipped. {found}",
-    Stand.TODO: "{number}. {title}: {count} to do. {found}",
-    Stand.BY_HAND: "{number}. {title}: something is to be done by hand. {found}",
-    Stand.LEFT: "{number}. {title}: not all that is proposed was taken. {found}",
-    Stand.DONE: "{number}. {title}: nothing to do. {found}",
+    Stand.WAITING: N_("{number}. {title}: not examined."),
+    Stand.LOOKING: N_("{number}. {title}: not examined."),
+    Stand.TROUBLE: N_("{number}. {title}: unknown. {found}"),
+    Stand.ABSENT: N_("{number}. {title}: nothing here. {found}"),
+    Stand.TRIAL: N_("{number}. {title}: on trial until it is confirmed or undone."),
+    Stand.SKIPPED: N_("{number}. {title}: skipped. {found}"),
+    Stand.TODO: N_("{number}. {title}: {count} to do. {found}"),
+    Stand.BY_HAND: N_("{number}. {title}: something must be done by hand. {found}"),
+    Stand.LEFT: N_("{number}. {title}: not every proposal is selected. {found}"),
+    Stand.DONE: N_("{number}. {title}: nothing to do. {found}"),
 }
 
 
@@ -66,7 +75,7 @@ def setup(d: Dialogue, wish: str) -> None:
         with contextlib.suppress(LowmemError):
             d.earlier = frozenset(change.id for change in d.backend.history())
         d.parts = [Part(step) for step in d.backend.steps()]
-    d.console.say("Every step looks at the server. This may take some seconds.")
+    d.console.say("Every step examines the server. This may take some seconds.")
     d.console.flush()
     for part in d.parts:
         look(d, part)
@@ -131,7 +140,7 @@ def _which(d: Dialogue, wish: str) -> Part | None:
         if word == "report":
             report(d)
         elif word == NEXT:
-            d.console.say("No step waits: nothing is left to do.")
+            d.console.say("No step waits: there is nothing to do.")
         else:
             d.misunderstood(answer, "Type a number from 1 to {most}.", most=len(d.parts))
         answer = d.ask(QUESTION, HELP, again)
@@ -184,14 +193,14 @@ def _show(d: Dialogue, part: Part) -> None:
     d.console.gap()
     d.console.say("{title}. {about}", title=part.step.title, about=part.step.about)
     if part.trouble:
-        d.console.say("{why}", why=part.trouble)
+        d.console.message(part.trouble)
     found = part.look
     if found is None:
         return
     if found.absent:
-        d.console.say("{absent}", absent=found.absent)
+        d.console.message(found.absent)
     for fact in found.facts:
-        d.console.say("{fact}", fact=fact)
+        d.console.message(fact)
     for finding in found.findings:
         _finding(d, finding)
     for words in found.by_hand:
@@ -210,26 +219,27 @@ def _items(d: Dialogue, part: Part, *, everything: bool) -> None:
     if so and not everything:
         d.console.say_count(
             "1 proposal is already set: ? lists it, too.",
-            "{count} proposals are already set: ? lists them, too.",
+            "{n} proposals are already set: ? lists them, too.",
             len(so),
         )
 
 
 def _finding(d: Dialogue, finding: Finding) -> None:
-    sentence = SEVERITIES[finding.severity]
-    if finding.subject in finding.text:
-        sentence = sentence.replace("{subject}: ", "")
-    d.console.say(sentence, subject=finding.subject, text=finding.text)
+    text = finding.text
+    if finding.subject in str(text):
+        d.console.say(SEVERITIES[finding.severity], text=text)
+    else:
+        d.console.say(ABOUT[finding.severity], subject=finding.subject, text=text)
 
 
 def _say_item(d: Dialogue, part: Part, number: int, item: Item) -> None:
-    sentence = "{number}. {title}: now {now}; {value} is proposed and not taken."
+    sentence = N_("{number}. {title}: now {now}; {value} is proposed, not selected.")
     if part.is_so(item):
-        sentence = "{number}. {title}: now {now}, already set."
+        sentence = N_("{number}. {title}: now {now}, already set.")
     elif part.taken(item):
-        sentence = "{number}. {title}: now {now}, to be {value}."
+        sentence = N_("{number}. {title}: now {now}, to be {value}.")
     elif not part.value(item):
-        sentence = "{number}. {title}: now {now}; nothing is proposed."
+        sentence = N_("{number}. {title}: now {now}; nothing is proposed.")
     d.console.say(sentence, number=number, title=item.title, now=item.now, value=part.value(item))
 
 
@@ -238,16 +248,16 @@ def _item(d: Dialogue, part: Part, item: Item) -> None:
     d.console.say("{title}: {why}", title=item.title, why=item.why)
     values = all(natural(choice) is not None for choice in item.choices)
     for number, choice in enumerate(() if values else item.choices, 1):
-        sentence = "{number} stands for {choice}."
+        sentence = N_("{number} selects {choice}.")
         if not choice:
-            sentence = "{number} keeps it as it is."
+            sentence = N_("{number} keeps the current value.")
         d.console.say(sentence, number=number, choice=choice)
     back = BACK_FROM_VALUE if values and item.choices else BACK
     question = _question(part, item, values=values)
     named = {
         "title": item.title,
         "value": part.value(item),
-        "choices": ", ".join(item.choices),
+        "choices": of_list(item.choices),
     }
     while (answer := d.ask(question, ITEM_HELP, None, back, **named)) is not None:
         number = natural(answer, 3) or 0
@@ -267,12 +277,14 @@ def _item(d: Dialogue, part: Part, item: Item) -> None:
 def _question(part: Part, item: Item, *, values: bool) -> str:
     """Return the template of what is asked: numbers are typed as the values that they are."""
     if not item.choices:
-        return "{title}: type yes to take {value}, no to keep it as it is."
+        return N_("{title}: type yes to select {value}, no to keep the current value.")
     if values:
-        return "{title}: type one of {choices}, yes to take {value}, no to keep it as it is."
+        return N_(
+            "{title}: type one of {choices}, yes to select {value}, no to keep the current value."
+        )
     if not part.value(item):
-        return "{title}: type a number, or no to keep it as it is."
-    return "{title}: type a number, yes to take {value}, no to keep it as it is."
+        return N_("{title}: type a number, or no to keep the current value.")
+    return N_("{title}: type a number, yes to select {value}, no to keep the current value.")
 
 
 def _look(d: Dialogue, part: Part) -> None:
@@ -301,7 +313,7 @@ def _apply(d: Dialogue, part: Part) -> None:
     """Show what a step would change, and apply it."""
     wishes = part.wishes()
     if not wishes:
-        d.console.say("Nothing is to be done: no item is taken that is not already set.")
+        d.console.say("Nothing to do: no item is selected that is not already set.")
         return
     made = part.step.plan(wishes)
     review.describe(d, made)
@@ -324,9 +336,9 @@ def _apply(d: Dialogue, part: Part) -> None:
 def _agreed(d: Dialogue, made: Plan, seconds: int) -> bool:
     if made.refusals or is_triable(made):
         return review.agreed(d, made, seconds)
-    question = "Apply this at once? undo undoes it afterwards. Type the word yes."
+    question = N_("Apply this at once? undo undoes it afterwards. Type the word yes.")
     if any(warning.lost for warning in made.warnings):
-        question = (
+        question = N_(
             "Apply this at once? Undoing it does not restore what the warnings say is lost. Type "
             "the word yes."
         )
@@ -358,7 +370,7 @@ def _carry_out(d: Dialogue, part: Part, made: Plan, seconds: int) -> None:
 def _verify(d: Dialogue, part: Part, wishes: Wishes) -> None:
     """Say whether the step finds now what was asked for."""
     if part.step.plan(wishes).empty:
-        d.console.say("Verified: the step finds everything as asked.")
+        d.console.say("Verified: the step finds everything as requested.")
         return
     for item in part.items:
         if item.key in wishes and not part.is_so(item):
@@ -384,7 +396,7 @@ def report(d: Dialogue) -> None:
     ours = [change for change in history if change.id not in (d.earlier or frozenset())]
     d.console.say_count(
         "1 change was made since the set-up was opened.",
-        "{count} changes were made since the set-up was opened.",
+        "{n} changes were made since the set-up was opened.",
         len(ours),
     )
     if ours:
@@ -401,4 +413,4 @@ def report(d: Dialogue) -> None:
         )
     if back := gained(action for change in in_force(ours) for action in change.actions):
         d.console.say("Services that were switched off used {size}.", size=format_size(back))
-    d.console.say("{budget}", budget=in_words(budget(now)))
+    d.console.message(in_words(budget(now)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from lowmem_tui.model.message import N_
 from lowmem_tui.model.staged import Staged
 from lowmem_tui.policy.unseen_kills import UnseenKills
 
@@ -131,9 +132,9 @@ class Dialogue:
                 if again is not None:
                     again()
                 self.console.say(help_, **values)
-                hint = "0 goes back, Enter says what is new, q quits."
+                hint = N_("0 goes back, Enter shows what is new, q quits.")
                 if back is BACK_FROM_VALUE:
-                    hint = "back goes back, Enter says what is new, q quits."
+                    hint = N_("back goes back, Enter shows what is new, q quits.")
                 self.console.say(hint)
             elif word in QUIT:
                 raise Quit
@@ -159,4 +160,4 @@ class Dialogue:
         self.console.say(hint, **values)
 
 
-YES_OR_NO = "Type the whole word yes to do it, or no."
+YES_OR_NO = N_("Type the whole word yes to do it, or no.")

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from lowmem_tui.cli.dialogue.words import known, limit, size
 from lowmem_tui.model.errors import InvalidValueError, LowmemError
 from lowmem_tui.model.integer import natural
+from lowmem_tui.model.language import tr
+from lowmem_tui.model.message import N_, msg, of_list, of_unit
 from lowmem_tui.model.settings import Bound, render_value
 from lowmem_tui.model.snapshot import Unit
 from lowmem_tui.model.unit import CGROUP_FILES
@@ -23,8 +25,8 @@ if TYPE_CHECKING:
 MOST = 10
 """Processes that are listed, the largest first."""
 
-WHICH = "Which unit? Type its number in the last list, or its name."
-HELP = (
+WHICH = N_("Which unit? Type its number in the last list, or its name.")
+HELP = N_(
     "list gives the units their numbers. A name may be typed without .service, or in part where "
     "no other unit has that part."
 )
@@ -40,7 +42,7 @@ def chosen(d: Dialogue, wish: str, question: str = WHICH, *, several: bool = Fal
         try:
             found = [_named(d, word) for word in answer.replace(",", " ").split()]
         except LowmemError as error:
-            d.console.say("{why}", why=str(error))
+            d.console.message(error.message)
             continue
         if len(found) == 1 or (found and several):
             return list(dict.fromkeys(found))
@@ -57,7 +59,10 @@ def _named(d: Dialogue, word: str) -> str:
         if 1 <= number <= len(d.listed):
             return d.listed[number - 1]
         raise InvalidValueError(
-            f"No unit has number {number} in the last list: type list to get the numbers."
+            msg(
+                "No unit has number {number} in the last list: type list to get the numbers.",
+                number=number,
+            )
         )
     snapshot = d.backend.look()
     if word in snapshot.units:
@@ -81,13 +86,19 @@ def _in_part(d: Dialogue, snapshot: Snapshot, word: str) -> str:
         return found[0]
     if len(found) > 1:
         raise InvalidValueError(
-            f"{len(found)} units have {word} in their names: type list {word} to see them."
+            msg(
+                "{count} units have {word} in their names: type list {word} to see them.",
+                count=len(found),
+                word=word,
+            )
         )
     name = dropin.full_name(word)
     # It may be a unit that systemd has not loaded.
     loaded = d.backend.situation([name]).units[name].unit
     if loaded.properties is None or not loaded.properties.exists:
-        raise InvalidValueError(f"There is no unit {name}: type list all to see every unit.")
+        raise InvalidValueError(
+            msg("There is no unit {unit}: type list all to see every unit.", unit=of_unit(name))
+        )
     return loaded.name
 
 
@@ -106,13 +117,13 @@ def page(d: Dialogue, wish: str) -> None:
         unit = snapshot.units.get(name) or Unit(name, None, None)
         _identity(d, unit, snapshot)
         if unit.usage is None:
-            d.console.say("It does not run: it uses no memory.")
+            d.console.say("It is not running: it uses no memory.")
         else:
             _usage(d, unit.usage)
         try:
             _settings(d, d.backend.situation([name]).units[name])
         except LowmemError as error:
-            d.console.say("{why}", why=str(error))
+            d.console.message(error.message)
         _after_a_kill(d, unit)
         if unit.usage is not None:
             _processes(d, unit.usage.processes)
@@ -156,7 +167,7 @@ def _usage(d: Dialogue, usage: UnitUsage) -> None:
     )
     d.console.say(
         "Its limits and its protection in the kernel: {values}.",
-        values=", ".join(
+        values=of_list(
             f"{file} {limit(memory.settings.get(key))}" for key, file in CGROUP_FILES.items()
         ),
     )
@@ -170,7 +181,7 @@ def _usage(d: Dialogue, usage: UnitUsage) -> None:
     if memory.oom_kills:
         d.console.say_count(
             "The OOM killer has killed in it once since it started.",
-            "The OOM killer has killed in it {count} times since it started.",
+            "The OOM killer has killed in it {n} times since it started.",
             memory.oom_kills,
         )
 
@@ -182,12 +193,12 @@ def _settings(d: Dialogue, situation: UnitSituation) -> None:
             d.console.say(
                 "{key} is {value}, set in {file}.",
                 key=key,
-                value=setting.declared or "reset to its default",
-                file=setting.source or "an unknown file",
+                value=setting.declared or tr("reset to its default"),
+                file=setting.source or tr("an unknown file"),
             )
         _strange(d, setting)
     if unset:
-        d.console.say("No file sets {keys}.", keys=", ".join(unset))
+        d.console.say("No file sets {keys}.", keys=of_list(unset))
 
 
 def _strange(d: Dialogue, setting: Setting) -> None:
@@ -200,9 +211,9 @@ def _strange(d: Dialogue, setting: Setting) -> None:
             why=setting.differs,
         )
     if setting.capped_by:
-        sentence = "{parent} caps {key} at {limit}."
+        sentence = N_("{parent} caps {key} at {limit}.")
         if setting.key.facts.bounded is Bound.PROTECTION:
-            sentence = "{parent} grants {key} only {limit}."
+            sentence = N_("{parent} grants {key} only {limit}.")
         d.console.say(
             sentence,
             parent=setting.capped_by,
@@ -222,7 +233,7 @@ def _after_a_kill(d: Dialogue, unit: Unit) -> None:
 
 def _processes(d: Dialogue, rows: Sequence[Process]) -> None:
     ranked = sorted(rows, key=lambda p: p.rss + (p.swap or 0), reverse=True)
-    d.console.say_count("It has 1 process.", "It has {count} processes.", len(ranked))
+    d.console.say_count("It has 1 process.", "It has {n} processes.", len(ranked))
     for p in ranked[:MOST]:
         d.console.say(
             "Process {pid}: {rss} RSS, {swap} swap, OOM score {score}, oom_score_adj {adj}: "
