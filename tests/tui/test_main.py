@@ -39,8 +39,8 @@ async def test_the_picture(front: Front) -> None:
     title, meters, fate = front.header
     assert re.match(r" web-1  DEMO  · 967M RAM · 2G swap · up 12d +PSI some \d\.\d% full", title)
     assert re.match(r" Mem ▕█+[▏▎▍▌▋▊▉]?░+▏ +\d+M +\d\d%  Swap ▕.*▏ +\d+M +\d+%", meters)
-    doomed = r" Next to die: cloudchat.service \(gunicorn \d+\) +"
-    assert re.match(rf"{doomed}Limits\+kept 1.2G of 967M, swaps ", fate)
+    doomed = r" Next OOM victim: cloudchat.service +"
+    assert re.match(rf"{doomed}Limits\+reserve 1.2G of 967M overcommitted ", fate)
     assert re.match(
         r" UNIT \(4 below\) +RSS▼ +SWAP +SCORE +ADJ +MAX +USED +RESTART", front.units[0]
     )
@@ -53,7 +53,7 @@ async def test_the_picture(front: Front) -> None:
         r"   ModemManager\.service +— +— +— +0 +— +on-abort", front.line("ModemManager")
     )
     assert front.keys.startswith(
-        " F1 Help F2 Setup F3 Find F4 Filter F5 Tree F6 Sort F7 Dies F8 Review F10 Quit"
+        " F1 Help F2 Setup F3 Find F4 Filter F5 Tree F6 Sort F7 OOM F8 Review F10 Quit"
     )
     await front.press("end")
     assert re.search(r" ▸ Tier 2 short-lived \(\d+\)", front.text)
@@ -70,8 +70,8 @@ class Hiding(SmallServer):
         return {**units, SSH: Unit(SSH, hidden, ssh.properties)}
 
 
-async def test_hidden_processes_make_the_next_to_die_less_certain() -> None:
-    for width, words in ((80, "Next, of those seen: "), (40, "Next seen: ")):
+async def test_hidden_processes_make_the_next_oom_victim_less_certain() -> None:
+    for width, words in ((80, "Next visible OOM victim: "), (40, "Next visible: ")):
         async with opened(cast("Backend", Hiding()), size=(width, 24)) as front:
             assert front.header[2].startswith(f" {words}redis")
 
@@ -237,7 +237,7 @@ async def test_what_does_not_run_can_be_hidden(front: Front) -> None:
     assert REST not in {row.key for row in front.table.rows}
     assert "Only what runs is shown" in front.header[2]
     await front.press("down")
-    assert "Next to die" in front.header[2]
+    assert "Next OOM victim" in front.header[2]
     await front.press("a")
     assert REST in {row.key for row in front.table.rows}
 
@@ -345,7 +345,7 @@ async def test_find_next_and_a_folded_group(front: Front) -> None:
     await front.press("backspace", *"nothing-of-the-kind")
     assert "No unit, description" in front.header[2]
     await front.press("escape")
-    assert "Next to die" in front.header[2]
+    assert "Next OOM victim" in front.header[2]
 
 
 async def test_letters_typed_into_the_prompt_are_no_commands(front: Front) -> None:

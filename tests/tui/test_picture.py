@@ -104,7 +104,7 @@ async def test_the_main_screen() -> None:
         await pass_time(front)
         stage(front)
         await find(front, CLOUDCHAT)
-        assert all(has(front, "DEMO", "Next to die: cloudchat.service", "Review 2"))
+        assert all(has(front, "DEMO", "Next OOM victim: cloudchat.service", "Review 2"))
         compare(front, "screen.svg")
 
 

@@ -276,7 +276,7 @@ async def test_unknown_is_never_nothing() -> None:
 
 async def test_no_units_at_all() -> None:
     async with opened(Fleet()) as front:
-        assert "nobody can be killed" in front.header[2]
+        assert "no process can be killed" in front.header[2]
         await front.press("j", "G", "pagedown", "left", "f5", "I", "f3", "x", "f3", "escape")
         assert front.app.is_running
 
@@ -284,9 +284,9 @@ async def test_no_units_at_all() -> None:
 @pytest.mark.parametrize(
     ("knobs", "words"),
     [
-        (Knobs(panic_on_oom=1), "When memory is used up the machine stops (vm.panic_on_oom)"),
-        (Knobs(kill_asker=1), "When memory is used up whoever asks for memory is killed (vm.oom"),
-        (Knobs(panic_on_oom=0, kill_asker=0), "Next to die: a.service"),
+        (Knobs(panic_on_oom=1), "When memory is used up: the machine stops (vm.panic_on_oom)"),
+        (Knobs(kill_asker=1), "When memory is used up: whoever asks for memory is killed (vm.oom"),
+        (Knobs(panic_on_oom=0, kill_asker=0), "Next OOM victim: a.service"),
     ],
 )
 async def test_where_nobody_is_chosen_by_score(knobs: Knobs, words: str) -> None:
@@ -299,21 +299,21 @@ async def test_where_nobody_is_chosen_by_score(knobs: Knobs, words: str) -> None
 @pytest.mark.parametrize(
     ("each", "swap", "wide", "together"),
     [
-        (300, 0, "600M + 363M kept of 967M, ok ", "963M of 967M, ok "),
-        # With what is kept for the system it is more than RAM.
-        (400, 0, "800M + 363M kept of 967M, too much ", "1.1G of 967M, too much "),
-        (400, 2048, "800M + 363M kept of 967M, swaps ", "1.1G of 967M, swaps "),
-        (600, 2048, "1.2G + 363M kept of 967M, swaps ", "1.5G of 967M, swaps "),
-        (1500, 2048, "2.9G + 363M kept of 967M, too much ", "3.3G of 967M, too much "),
+        (300, 0, "600M + reserve 363M of 967M ok ", "963M of 967M ok "),
+        # With the reserve it is more than RAM.
+        (400, 0, "800M + reserve 363M of 967M over RAM ", "1.1G of 967M over RAM "),
+        (400, 2048, "800M + reserve 363M of 967M overcommitted ", "1.1G of 967M overcommitted "),
+        (600, 2048, "1.2G + reserve 363M of 967M overcommitted ", "1.5G of 967M overcommitted "),
+        (1500, 2048, "2.9G + reserve 363M of 967M over RAM+swap ", "3.3G of 967M over RAM+swap "),
     ],
 )
-async def test_what_the_limits_come_to(each: int, swap: int, wide: str, together: str) -> None:
+async def test_the_sum_of_the_limits(each: int, swap: int, wide: str, together: str) -> None:
     server = Fleet(unit("a.service", max=each * M), unit("b.service", max=each * M))
     server.host = HOST._replace(swap_total=swap * M, swap_free=swap * M)
     async with opened(server, (100, 12)) as front:
         assert front.header[2].endswith(f"Limits {wide}")
         await front.pilot.resize_terminal(80, 12)
-        await front.until(lambda: front.header[2].endswith(f"Limits+kept {together}"))
+        await front.until(lambda: front.header[2].endswith(f"Limits+reserve {together}"))
 
 
 # --- a server that is slow, or gone ------------------------------------------------------------
@@ -326,7 +326,7 @@ async def test_a_notice_stands_in_place_of_the_third_line() -> None:
         assert front.header[2].strip() == server.notice
         server.notice = ""
         await front.tick()
-        assert "Next to die" in front.header[2]
+        assert "Next OOM victim" in front.header[2]
 
 
 async def test_a_backend_that_fails_is_one_sentence_and_the_old_figures_stay() -> None:
@@ -338,7 +338,7 @@ async def test_a_backend_that_fails_is_one_sentence_and_the_old_figures_stay() -
         assert "app-00.service" in front.text
         server.error = None
         await front.tick()
-        assert "Next to die" in front.header[2]
+        assert "Next OOM victim" in front.header[2]
 
 
 async def test_a_slow_backend_is_said_and_waited_for() -> None:
@@ -358,7 +358,7 @@ async def test_a_slow_backend_is_said_and_waited_for() -> None:
             hold.set()
             await ticking.wait()
             await front.settle()
-        assert "Next to die" in front.header[2]
+        assert "Next OOM victim" in front.header[2]
 
 
 async def test_a_fault_ends_the_program_and_is_handed_on() -> None:

@@ -65,7 +65,7 @@ async def test_space_tags_and_goes_down_and_untags(front: Front) -> None:
     await front.tick()
     assert tagged(front) == [A, B]
     await front.press("down")
-    assert "Next to die" in front.header[2]
+    assert "Next OOM victim" in front.header[2]
     await tag(front, A)
     assert tagged(front) == [B]
     await front.press("U")
@@ -121,7 +121,7 @@ async def test_tags_of_what_vanishes_go_quietly() -> None:
         await front.tick()
         assert "UNIT (1 tagged" in front.units[0]
         assert tagged(front) == ["b.service"]
-        assert "Next to die" in front.header[2]
+        assert "Next OOM victim" in front.header[2]
 
 
 @pytest.mark.parametrize("glyphs", [UNICODE, CONSOLE, ASCII])

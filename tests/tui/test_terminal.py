@@ -138,7 +138,7 @@ def test_keys_resize_and_leaving(terminal: Terminal) -> None:
     terminal.type(b"\x1bOR\xff\xc3", " Find: ")  # F3, and bytes that are no UTF-8
     terminal.type(b"\x1b", "F1 Help")
     terminal.type(b"\x1b[17~", "Sort by")  # F6
-    terminal.type(b"\x1b", " Next to die")
+    terminal.type(b"\x1b", " Next OOM victim")
     fcntl.ioctl(terminal.master, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
     os.kill(terminal.pid, signal.SIGWINCH)
     terminal.until("PEAK")

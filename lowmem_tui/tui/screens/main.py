@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.binding import Binding, BindingType
 
+from lowmem_tui.model.message import N_
 from lowmem_tui.tui.screens.full import FullScreen
 from lowmem_tui.tui.table import rows
 from lowmem_tui.tui.table.rows import Kind, View
@@ -31,8 +32,8 @@ STATES = {"activating": "starting", "deactivating": "stopping", "failed": "faile
 
 LOAD_STATES = {"bad-setting": "bad file", "error": "bad file", "masked": "masked"}
 
-SHORT = {"f5": "Tree", "f7": "Dies"}
-"""What stands beside keys where there is less room."""
+SHORT = {"f5": N_("Tree"), "f7": N_("OOM")}
+"""Labels of keys where there is less room."""
 
 NO_KILL = "Nothing is killed from here: Enter opens the unit, where limits are set."
 

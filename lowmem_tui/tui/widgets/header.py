@@ -1,4 +1,4 @@
-"""The three lines at the top: the server, its memory, who dies next (or what is wrong)."""
+"""The three lines at the top: the server, its memory, the next OOM victim (or what is wrong)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from rich.cells import cell_len
 from rich.segment import Segment
 
 from lowmem_tui.model.amount import format_size
+from lowmem_tui.model.language import say, tr
+from lowmem_tui.model.message import of_bytes
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.budget import Verdict, budget
 from lowmem_tui.policy.forecast.oom import instead, next_to_die
@@ -19,15 +21,17 @@ if TYPE_CHECKING:
 
     from lowmem_tui.model.snapshot import Snapshot
     from lowmem_tui.model.usage import HostUsage
+    from lowmem_tui.policy.budget import Budget
+    from lowmem_tui.policy.forecast.oom import Candidate
     from lowmem_tui.tui.terminal.glyphs import Glyphs
     from lowmem_tui.tui.terminal.palette import Palette
 
 
 NARROW = 60
-"""Cells below which words are saved."""
+"""Cells below which words are shorter."""
 
 WIDE = 100
-"""Cells from which on what is kept for the system is told apart from the limits."""
+"""Cells from which on the reserve is shown apart from the limits."""
 
 LEAST_NAME = 14
 """Cells of a unit's name that are worth more than what could stand beside it."""
@@ -36,7 +40,7 @@ Part: TypeAlias = "tuple[str, Style]"
 
 
 class Header(Lines):
-    """What is always in sight."""
+    """What is always visible."""
 
     DEFAULT_CSS = "Header { height: 3; }"
 
@@ -47,7 +51,7 @@ class Header(Lines):
         self._notice = ""
 
     def update(self, snapshot: Snapshot | None, notice: str) -> None:
-        """Show the figures of a snapshot, and the notice in the place of the last line if any."""
+        """Show the figures of a snapshot; the notice, if any, in place of the last line."""
         self._snapshot, self._notice = snapshot, notice
         self.paint()
 
@@ -62,15 +66,15 @@ class Header(Lines):
             return
         third = self._line_of([(plain(f" {notice}", width), self._palette.warn)], [])
         if snapshot is None:
-            text = notice or "Reading the control groups ..."
+            text = notice or tr("Reading the control groups ...")
             badged = self._line_of(self._badged("lowmem-tui"), [])
             self.show([badged, "", plain(f" {text}", width)])
             return
         host = snapshot.host
         meters = draw(
             (
-                Meter("Mem", host.mem_total - host.mem_available, host.mem_total, 2),
-                Meter("Swap", host.swap_used, host.swap_total, 1),
+                Meter(tr("Mem"), host.mem_total - host.mem_available, host.mem_total, 2),
+                Meter(tr("Swap"), host.swap_used, host.swap_total, 1),
             ),
             width,
             self._glyphs,
@@ -93,18 +97,13 @@ class Header(Lines):
     def _title(self, host: HostUsage) -> Line:
         """Put the most useful facts first: what does not fit is left out."""
         parts = self._badged(plain(host.hostname, 24))
-        facts = [f"{format_size(host.mem_total)} RAM"]
-        facts.append(f"{format_size(host.swap_total)} swap" if host.swap_total else "no swap")
-        if host.uptime is not None:
-            facts.append(f"up {uptime(host.uptime)}")
-        if host.zram is not None and host.zram.stored:
-            facts.append(f"zram {format_size(host.zram.stored)} in {format_size(host.zram.used)}")
+        facts = _facts(host)
         dot = self._glyphs.dot
         room = self.size.width - _cells(parts)
-        pressure = self._pressure(host, room - len(f" {dot} {facts[0]}") - 1)
+        pressure = self._pressure(host, room - cell_len(f" {dot} {facts[0]}") - 1)
         for fact in facts:
             more = f" {dot} {fact}"
-            room -= len(more)
+            room -= cell_len(more)
             if room <= _cells(pressure):
                 break
             parts.append((more, self._palette.plain))
@@ -115,47 +114,53 @@ class Header(Lines):
             return []
         some, full = host.pressure.some, host.pressure.full
         text = f"PSI some {some.avg10:.1f}%" + (f" full {full.avg10:.1f}% " if full else " ")
-        if len(text) > room:
+        if cell_len(text) > room:
             text = f"PSI {some.avg10:.1f}% "
         # A twentieth of the time lost to waiting is felt, a tenth is bad.
         lost = some.avg10 / 10
         return [(text, self._palette.level(lost) if lost >= 0.5 else self._palette.plain)]
 
     def _fate(self, snapshot: Snapshot) -> Line:
+        limits = self._limits(budget(snapshot))
         narrow = self.size.width < NARROW
-        text = " Next: " if narrow else " Next to die: "
-        if any(u.usage and u.usage.rss is None for u in snapshot.units.values()):
-            text = " Next seen: " if narrow else " Next, of those seen: "  # hidepid
-        parts: list[Part] = [(text, self._palette.plain)]
-        found = budget(snapshot)
-        limits = f"Limits+kept {format_size(found.promised)}"
-        if self.size.width >= WIDE:
-            alone = format_size(found.promised - found.reserve)
-            limits = f"Limits {alone} + {format_size(found.reserve)} kept"
-        word, style = {
-            Verdict.FITS: ("ok ", self._palette.good),
-            Verdict.SWAPS: ("swaps ", self._palette.warn),
-            Verdict.KILLS: ("too much ", self._palette.bad),
-        }[found.verdict]
-        right = [(f"{limits} of {format_size(found.ram)}, ", self._palette.plain), (word, style)]
         if other := instead(snapshot.host):
-            text = " Out of memory " if narrow else " When memory is used up "
-            return self._line_of([(text, self._palette.plain), (other, self._palette.bad)], right)
+            text = tr("Out of memory:") if narrow else tr("When memory is used up:")
+            return self._line_of(
+                [(f" {text} ", self._palette.plain), (say(other), self._palette.bad)], limits
+            )
+        unseen = any(u.usage and u.usage.rss is None for u in snapshot.units.values())  # hidepid
+        label = f" {_next_victim(narrow=narrow, unseen=unseen)} "
         doomed = next_to_die(snapshot)
         if doomed is None:
-            return self._line_of([*parts, ("nobody can be killed", self._palette.plain)], right)
-        process = f" ({plain(doomed.name, 16)} {doomed.pid}"
-        who = f"{process})" if narrow else f"{process}, {format_size(doomed.rss)})"
-        room = self.size.width - len(text)
-        beside = room - _cells(right) - 1
-        unit = plain(doomed.unit, max(room - len(who), 8))
-        # What it holds makes room for the limits, then the name as long as enough of it is left.
-        if len(unit) + len(who) > beside >= LEAST_NAME + len(process) + 1:
-            who = f"{process})"
-            unit = plain(doomed.unit, beside - len(who))
-        return self._line_of(
-            [*parts, (unit, self._palette.strong), (who, self._palette.plain)], right
-        )
+            nobody = tr("no process can be killed")
+            return self._line_of([(label + nobody, self._palette.plain)], limits)
+        room = self.size.width - cell_len(label)
+        unit, process = _named(doomed, room, room - _cells(limits) - 1, narrow=narrow)
+        plain_, strong = self._palette.plain, self._palette.strong
+        return self._line_of([(label, plain_), (unit, strong), (process, plain_)], limits)
+
+    def _limits(self, found: Budget) -> list[Part]:
+        """Return the sum of all limits and the reserve, and whether it fits."""
+        ram, reserve = of_bytes(found.ram), of_bytes(found.reserve)
+        if self.size.width >= WIDE:
+            limits = of_bytes(found.promised - found.reserve)
+            text = tr(
+                "Limits {limits} + reserve {reserve} of {ram}",
+                limits=limits,
+                reserve=reserve,
+                ram=ram,
+            )
+        else:
+            text = tr("Limits+reserve {sum} of {ram}", sum=of_bytes(found.promised), ram=ram)
+        return [(f"{text} ", self._palette.plain), self._verdict(found)]
+
+    def _verdict(self, found: Budget) -> Part:
+        if found.verdict is Verdict.FITS:
+            return tr("ok") + " ", self._palette.good
+        if found.verdict is Verdict.SWAPS:
+            return tr("overcommitted") + " ", self._palette.warn
+        more = tr("over RAM+swap") if found.usable else tr("over RAM")
+        return f"{more} ", self._palette.bad
 
     def _line_of(self, left: list[Part], right: list[Part]) -> Line:
         """Return a line; what stands at the right goes where there is no room for it."""
@@ -165,6 +170,44 @@ class Header(Lines):
         if gap < 1:
             end, gap = (), self.size.width - _length(line)
         return (*line, Segment(" " * max(0, gap), self._palette.plain), *end)
+
+
+def _facts(host: HostUsage) -> list[str]:
+    """Return facts on the machine, the most useful first."""
+    facts = [tr("{size} RAM", size=of_bytes(host.mem_total))]
+    if host.swap_total:
+        facts.append(tr("{size} swap", size=of_bytes(host.swap_total)))
+    else:
+        facts.append(tr("no swap"))
+    if host.uptime is not None:
+        facts.append(tr("up {time}", time=uptime(host.uptime)))
+    if host.zram is not None and host.zram.stored:
+        stored, used = of_bytes(host.zram.stored), of_bytes(host.zram.used)
+        facts.append(tr("zram {stored} in {used}", stored=stored, used=used))
+    return facts
+
+
+def _next_victim(*, narrow: bool, unseen: bool) -> str:
+    """Return what is shown before the victim; ``unseen``: not all processes can be read."""
+    if unseen:
+        return tr("Next visible:") if narrow else tr("Next visible OOM victim:")
+    return tr("Next:") if narrow else tr("Next OOM victim:")
+
+
+def _named(doomed: Candidate, room: int, beside: int, *, narrow: bool) -> tuple[str, str]:
+    """Return the victim's unit and process for so many cells; ``beside`` the limits for fewer."""
+    process = f" ({plain(doomed.name, 16)} {doomed.pid})"
+    whole = process if narrow else f"{process[:-1]}, {format_size(doomed.rss)})"
+    unit = plain(doomed.unit, max(room - cell_len(whole), 8))
+    if cell_len(unit) + cell_len(whole) <= beside:
+        return unit, whole
+    # What it uses makes room for the limits, then the name as long as enough of it is left, then
+    # the process.
+    if beside >= LEAST_NAME + cell_len(process):
+        return plain(doomed.unit, beside - cell_len(process)), process
+    if beside >= LEAST_NAME:
+        return plain(doomed.unit, beside), ""
+    return unit, whole
 
 
 def _cells(parts: list[Part]) -> int:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from textual.binding import Binding
 
+from lowmem_tui.model.language import say
+from lowmem_tui.model.message import N_, Message
 from lowmem_tui.tui.widgets.lines import Lines
 
 if TYPE_CHECKING:
@@ -26,9 +29,20 @@ class Key(NamedTuple):
     """As Textual calls it: ``f8``."""
     shown: str
     label: str
+    """English, and marked; or in the operator's language already."""
+
+    @property
+    def words(self) -> str:
+        """The label in the operator's language."""
+        return say(Message(self.label))
+
+    @property
+    def cells(self) -> int:
+        """The cells that it takes, with a blank before it and one within."""
+        return cell_len(self.shown) + cell_len(self.words) + 2
 
 
-HELP = Key("f1", "F1", "Help")
+HELP = Key("f1", "F1", N_("Help"))
 """Bound by the app, for every page."""
 
 
@@ -62,7 +76,7 @@ class KeyBar(Lines):
         self._ends: list[tuple[int, str]] = []
 
     def label(self, name: str, label: str) -> None:
-        """Change what stands beside a key."""
+        """Change the label of a key."""
         self._keys = [key._replace(label=label) if key.name == name else key for key in self._keys]
         self.paint()
 
@@ -79,7 +93,7 @@ class KeyBar(Lines):
         keys, width = self._keys, self.size.width or self.app.size.width
         short = dict(self._short)
         for name in self._drop:
-            if sum(len(k.shown) + len(k.label) + 2 for k in keys) <= width:
+            if sum(key.cells for key in keys) <= width:
                 break
             if (label := short.pop(name, None)) is None:
                 keys = [key for key in keys if key.name != name]
@@ -91,9 +105,9 @@ class KeyBar(Lines):
             line += [
                 Segment(f" {key.shown}", self._palette.key),
                 Segment(" ", self._palette.plain),
-                Segment(key.label, self._palette.label),
+                Segment(key.words, self._palette.label),
             ]
-            x += len(key.shown) + len(key.label) + 2
+            x += key.cells
             self._ends.append((x, key.name))
         blank = Segment(" " * max(0, width - x), self._palette.plain)
         self.show([(*line, blank)])

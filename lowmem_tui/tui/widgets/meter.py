@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from rich.cells import cell_len
+
 from lowmem_tui.model.amount import format_size
+from lowmem_tui.model.language import tr
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,7 +18,7 @@ if TYPE_CHECKING:
     from lowmem_tui.tui.terminal.palette import Palette
 
 LEAST = 3
-"""Cells below which a bar tells nothing."""
+"""Cells below which a bar shows nothing."""
 
 
 class Meter(NamedTuple):
@@ -36,7 +39,7 @@ class Meter(NamedTuple):
     def figures(self) -> str:
         """The figures, as wide whatever they are, so that nothing after them moves."""
         if self.fraction is None:
-            return " none"
+            return " " + tr("none")
         return f" {format_size(self.used):>5} {self.fraction:4.0%}"
 
 
@@ -44,7 +47,7 @@ def draw(
     meters: Sequence[Meter], width: int, glyphs: Glyphs, palette: Palette
 ) -> list[tuple[str, Style]]:
     """Return meters side by side; their bars share the room, or go where there is too little."""
-    fixed = sum(len(m.label) + 3 + len(m.figures) for m in meters)
+    fixed = sum(cell_len(m.label) + 3 + cell_len(m.figures) for m in meters)
     barred = [m for m in meters if m.fraction is not None]
     shares = sum(m.share for m in barred)
     room = width - fixed - 2 * len(barred)

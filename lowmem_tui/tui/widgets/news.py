@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from lowmem_tui.model.language import say, tr
 from lowmem_tui.model.text import plain
 from lowmem_tui.tui.widgets.prose import Prose
 
 if TYPE_CHECKING:
     from lowmem_tui.tui.session.session import Session
-
-TITLE = "Found at the start. Esc takes this away; H shows the history."
 
 
 class News(Prose):
@@ -31,5 +30,8 @@ class News(Prose):
 
     def _write(self, _: int) -> list[Text]:
         palette, news = self._session.palette, self._session.news
-        sentences = (Text(f" ! {plain(sentence, 2000)}", style=palette.strong) for sentence in news)
-        return [Text(f" {TITLE}", style=palette.badge), *sentences]
+        sentences = (
+            Text(f" ! {plain(say(sentence), 2000)}", style=palette.strong) for sentence in news
+        )
+        title = tr("Found at the start. Esc hides this; H shows the history.")
+        return [Text(f" {title}", style=palette.badge), *sentences]

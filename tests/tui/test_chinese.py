@@ -1,0 +1,87 @@
+"""The screens in Chinese: every line is as wide as the screen, columns stay in their places."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+from rich.text import Text
+
+from lowmem_tui.model import language
+from lowmem_tui.tui.terminal.cells import fit, right, wrapped
+from tests import catalogs
+from tests.tui.conftest import opened
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.tui.conftest import Front
+
+CHINESE = st.text(st.sampled_from("内存单元，。：“”（）ab7 .=-"))
+
+
+@pytest.fixture(autouse=True)
+def chinese() -> Iterator[None]:
+    language.use("zh_CN", catalogs.translations("zh_CN"))
+    yield
+    language.use(language.ENGLISH, None)
+
+
+def lines(front: Front) -> list[str]:
+    """What the screen in front shows; a strip that had to be cut within a character is longer."""
+    return [strip.text for strip in front.app.screen._compositor.render_strips()]
+
+
+@pytest.mark.parametrize("size", [(120, 35), (80, 24), (60, 20), (40, 20)])
+async def test_every_line_is_as_wide_as_the_screen(size: tuple[int, int]) -> None:
+    async with opened(size=size) as front:
+        for keys in ((), ("t",), ("backslash", "x", "y", "z", "enter")):
+            await front.press(*keys)
+            await front.settle()
+            shown = lines(front)
+            assert {cell_len(line) for line in shown} == {size[0]}
+
+
+async def test_figures_stand_below_their_headings() -> None:
+    async with opened(size=(80, 24)) as front:
+        heading, unit = front.units[0], front.line("   ssh.serv")
+        ends = [cell_len(heading[: match.end()]) for match in re.finditer(r"\S+", heading)]
+        figures = [cell_len(unit[: match.end()]) for match in re.finditer(r"\S+", unit)]
+        assert "内存" in front.header[1]
+        assert "下一个 OOM 终止：" in front.header[2]
+        assert "超额分配" in front.header[2]
+        assert figures[2] in ends, (heading, unit)
+
+
+async def test_the_keys_fit_where_the_english_ones_do() -> None:
+    async with opened(size=(80, 24)) as front:
+        chinese = re.findall(r"F\d+", front.keys)
+        language.use(language.ENGLISH, None)
+        front.main._keys.paint()
+        assert set(re.findall(r"F\d+", front.keys)) <= set(chinese)
+
+
+@given(CHINESE, st.integers(0, 20))
+def test_what_is_fitted_is_as_wide_as_asked(text: str, width: int) -> None:
+    assert cell_len(fit(text, width, "…")) == width
+    assert cell_len(right(text, width, "…")) == width
+
+
+@given(CHINESE, st.integers(4, 20))
+def test_what_is_wrapped_fits_and_loses_no_character(text: str, width: int) -> None:
+    found = wrapped(text, width)
+    assert "".join("".join(found).split()) == "".join(text.split())
+    # A mark that closes goes with what is before it, and is folded with it where it must be.
+    assert all(cell_len(line) <= width for line in found)
+
+
+def test_a_sentence_is_not_broken_before_its_full_stop() -> None:
+    assert wrapped("没有内存。", 8) == ["没有内", "存。"]
+    assert (
+        Text("\n".join(wrapped("按 Esc 重新显示所有单元。", 12))).plain
+        == "按 Esc 重新\n显示所有单\n元。"
+    )
