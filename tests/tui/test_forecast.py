@@ -38,7 +38,7 @@ async def test_the_order_of_the_machine_and_of_each_limit(front: Front) -> None:
     assert front.shows(ForecastScreen)
     said = words(front)
     assert said.startswith(
-        "DEMO OOM kill order, and what is in use after each kill OOM kill order with "
+        "DEMO OOM kill order, and memory in use after each kill OOM kill order with "
     )
     assert "of 967M RAM + 2G swap in use:" in said
     assert f"1 {CHAT} gunicorn 912" in said
@@ -55,8 +55,8 @@ async def test_help_begins_with_its_columns(front: Front) -> None:
     await front.press("f7", "f1")
     page = front.app.screen.query_one(Page)
     lines = [page.render_line(y).text.rstrip() for y in range(page.size.height)]
-    assert lines[0] == " In who dies next (F7)"
-    assert any(line.startswith(" AFTER ") and "what is in use after it" in line for line in lines)
+    assert lines[0] == " OOM kill order (F7)"
+    assert any(line.startswith(" AFTER ") and "memory in use after" in line for line in lines)
 
 
 async def test_it_follows_the_figures(front: Front) -> None:
@@ -71,7 +71,7 @@ async def test_staged_edits_are_compared(front: Front) -> None:
     await front.press("f7")
     await front.until(lambda: "Asking systemd" not in words(front))
     said = words(front)
-    assert "What the staged edit would do" in said
+    assert "With the staged edit:" in said
     assert f"With this change {REDIS} dies before {CHAT}" in said
     assert f"1*{REDIS}" in said
     await front.press("f8")

@@ -538,7 +538,7 @@ NAMES = {
 
 def test_every_key_is_in_the_help() -> None:
     told = " ".join(f"{keys} {text}" for keys, text in KEYS)
-    words = set(re.split(r"[\s,;]+", told)) | {",", "."}
+    words = set(re.split(r"[\s,;:]+", told)) | {",", "."}
     missing = []
     for binding in (*MainScreen.BINDINGS, *UnitTable.BINDINGS, *LowmemApp.BINDINGS):
         assert isinstance(binding, Binding)

@@ -135,7 +135,7 @@ async def test_who_dies_next() -> None:
         await front.tick(20)
         await pass_time(front)
         await front.press("f7")
-        await front.until(lambda: all(has(front, "OOM kill order", "How far it is")))
+        await front.until(lambda: all(has(front, "OOM kill order", "Memory in use and limits")))
         await front.settle()
         compare(front, "forecast.svg")
 

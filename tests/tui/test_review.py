@@ -149,7 +149,7 @@ async def test_forcing_takes_the_whole_word(server: SmallServer, word: str) -> N
         assert "asks for a word" in desk.words
         await desk.press("A")
         assert isinstance(desk.app.screen, ConfirmScreen)
-        assert "Type yes and Enter" in desk.words
+        assert "Type yes and press Enter" in desk.words
         await desk.press(*(word.replace(" ", "_")), "enter")
         assert desk.review.stage is Stage.SHOWN
         assert "Nothing was written." in desk.words

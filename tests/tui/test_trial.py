@@ -340,12 +340,12 @@ async def test_when_it_is_over_the_form_says_staged_again(trial: Front) -> None:
 
 async def test_who_dies_next_says_that_it_is_with_the_trial(trial: Front) -> None:
     await trial.press("n", "f7")
-    assert "What is on trial is in force, so all of this is with it." in says(trial)
+    assert "A trial is running: its settings are in force and included here." in says(trial)
 
 
 async def test_who_dies_next_compares_nothing_with_what_is_on_trial(trial: Front) -> None:
     await trial.press("n", "f7")
-    assert "What the staged edit would do" not in says(trial)
+    assert "With the staged edit:" not in says(trial)
 
 
 @pytest.mark.parametrize("size", [(40, 12), (80, 24)])

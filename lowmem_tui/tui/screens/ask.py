@@ -8,6 +8,8 @@ from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 
+from lowmem_tui.model.language import tr
+from lowmem_tui.tui.terminal.cells import fit
 from lowmem_tui.tui.widgets.prose import Prose, hang
 
 if TYPE_CHECKING:
@@ -34,8 +36,9 @@ class AskScreen(ModalScreen[bool]):
         yield Prose(self.session.glyphs, self._paint)
 
     def _paint(self, width: int) -> list[Text]:
-        lines = hang(Text(f" {self._question} y/n"), width, self.app.console)
-        return [Text(f"{line.plain:<{width}}", "bold reverse", no_wrap=True) for line in lines]
+        question = tr("{question} y/n", question=self._question)
+        lines = hang(Text(f" {question}"), width, self.app.console)
+        return [Text(fit(line.plain, width), "bold reverse", no_wrap=True) for line in lines]
 
     def action_answer(self, answer: bool) -> None:
         """Take the answer."""

@@ -16,7 +16,7 @@ from lowmem_tui.model.errors import LowmemError, RefusedError
 from lowmem_tui.model.plan import FileChange
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.change_text import why_not
-from lowmem_tui.tui.screens.sheet import MORE, NO_KEY, Sheet
+from lowmem_tui.tui.screens.sheet import MORE, Sheet, working
 from lowmem_tui.tui.session import trial_watch
 from lowmem_tui.tui.text import plan_report
 from lowmem_tui.tui.text.diff import difference
@@ -222,7 +222,7 @@ class ChangeScreen(Sheet):
         """Say that no key is needed."""
         if self.stage is not Stage.WORKING:
             return ""
-        return NO_KEY
+        return working()
 
     def offers(self) -> Sequence[Key]:
         """Return the keys of this stage."""

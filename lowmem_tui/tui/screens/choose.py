@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 
+from lowmem_tui.model.language import tr
 from lowmem_tui.tui.terminal.cells import fit
 from lowmem_tui.tui.widgets.lines import Lines
 
@@ -23,7 +25,7 @@ LEAST_WIDTH = 18
 
 
 class ChooseScreen(ModalScreen[str]):
-    """Gives the key of what was chosen, or None."""
+    """Returns the key of what was chosen, or None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter,space", "choose", "Choose", key_display="Enter"),
@@ -58,7 +60,9 @@ class ChooseScreen(ModalScreen[str]):
 
     def _paint(self) -> None:
         palette = self.session.palette
-        longest = max(len(text) for _, text in (*self._options, ("", self._title)))
+        foot = tr("Enter  Esc cancel")
+        texts = [text for _, text in self._options]
+        longest = max(map(cell_len, (*texts, self._title, foot)))
         width = max(LEAST_WIDTH, longest + 4)
         page = max(1, self.app.size.height - 2)
         self._top = max(self._index - page + 1, min(self._top, self._index))
@@ -66,7 +70,7 @@ class ChooseScreen(ModalScreen[str]):
         for index, (_, text) in enumerate(self._options[self._top : self._top + page], self._top):
             style = palette.cursor if index == self._index else palette.plain
             drawn.append((Segment(fit(f"   {text}", width), style),))
-        drawn.append((Segment(fit(" Enter  Esc cancel", width), palette.plain),))
+        drawn.append((Segment(fit(f" {foot}", width), palette.plain),))
         self._list.show(drawn)
 
     def action_move(self, by: int) -> None:

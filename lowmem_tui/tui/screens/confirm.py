@@ -1,4 +1,4 @@
-"""A question that one key must not answer: a whole word does."""
+"""A question that a single key must not answer: a word has to be typed."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.screen import ModalScreen
 
+from lowmem_tui.model.language import tr
 from lowmem_tui.model.text import plain
 from lowmem_tui.tui import css_path
 from lowmem_tui.tui.widgets.prose import Prose
@@ -26,7 +27,7 @@ WORD = "yes"
 
 
 class ConfirmScreen(ModalScreen[bool]):
-    """Says what would happen, and waits for the word."""
+    """Shows why a check refuses, and waits for the word."""
 
     CSS_PATH: ClassVar[Any] = css_path("review.tcss")
     AUTO_FOCUS = "Typed"
@@ -47,33 +48,35 @@ class ConfirmScreen(ModalScreen[bool]):
             self._cut = Prose(self.session.glyphs, self._paint_cut)
             yield self._cut
             yield Prose(
-                self.session.glyphs, lambda _: [Text(" Esc goes back, nothing is changed.")]
+                self.session.glyphs,
+                lambda _: [Text(f" {tr('Esc goes back without changing anything.')}")],
             )
 
     def on_resize(self) -> None:
-        """Keep in sight what is typed into."""
+        """Keep the field visible."""
         if (typed := self.focused) is not None:
             self.call_after_refresh(typed.scroll_visible, animate=False)
 
     def _paint(self, _: int) -> list[Text]:
         lines = [Text(f" {self._title_text}", style="bold")]
         lines += [Text(f" ! {plain(reason)}") for reason in self._reasons]
-        lines.append(Text(f" Type {WORD} and Enter to do it all the same:", style="bold"))
+        ask = tr("Type {word} and press Enter to override:", word=WORD)
+        lines.append(Text(f" {ask}", style="bold"))
         return lines
 
     def _paint_cut(self, _: int) -> list[Text]:
         return [Text(f" ! {self._typed.cut}", style="bold")] if self._typed.cut else []
 
     def on_typed_cut(self) -> None:
-        """Tell that not all of it was taken."""
+        """Show that not all of it was accepted."""
         self._cut.repaint()
 
     def on_input_changed(self) -> None:
-        """Take that back when it is true no more."""
+        """Hide that when it no longer applies."""
         self._cut.repaint()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Take the word; anything else is no."""
+        """Accept the word; anything else is no."""
         event.stop()
         self.dismiss(event.value.strip().lower() == WORD)
 

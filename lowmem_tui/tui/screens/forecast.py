@@ -8,7 +8,8 @@ from rich.text import Text
 from textual.binding import Binding, BindingType
 
 from lowmem_tui.model.errors import LowmemError
-from lowmem_tui.model.language import say
+from lowmem_tui.model.language import say, tr
+from lowmem_tui.model.message import N_, plural
 from lowmem_tui.model.staged import Staged
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.budget import budget
@@ -32,27 +33,25 @@ if TYPE_CHECKING:
     from lowmem_tui.tui.session.session import Session
 
 MOST = 12
-"""Kills that are told of the whole machine, and"""
+"""Kills that are shown of the whole machine, and"""
 
 INSIDE = 5
 """of each limit."""
-
-ON_TRIAL = "What is on trial is in force, so all of this is with it."
 
 
 class ForecastScreen(Sheet):
     """The kill order; computed again with each snapshot, as long as it is in front."""
 
-    HELP: ClassVar[str] = "In who dies next (F7)"
+    HELP: ClassVar[str] = N_("OOM kill order (F7)")
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,f7", "dismiss", "Back"),
-        Binding("f8", "review", "Review"),
+        Binding("escape,q,f7", "dismiss", N_("Back")),
+        Binding("f8", "review", N_("Review")),
     ]
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self._wanted: dict[str, dict[Setting, Value]] | None = None
-        """What the staged edits make of the settings; None while systemd is asked."""
+        """The settings with the staged edits; None while systemd is asked."""
         self._refused: tuple[Notice, ...] = ()
         self._trouble = ""
         self._untried = Staged()
@@ -99,7 +98,7 @@ class ForecastScreen(Sheet):
         try:
             _, made = await session.run_blocking(make)
         except LowmemError as error:
-            self._trouble = str(error)
+            self._trouble = say(error.message)
         else:
             self._wanted, self._refused = whatif.changes(made.effects), made.refusals
         self.repaint()
@@ -109,23 +108,23 @@ class ForecastScreen(Sheet):
         if len(self.session.staged) or self.session.trials.running is not None:
             self.session.screens.open_review()
         else:
-            self.say("Nothing is staged: Enter on a unit opens its form.")
+            self.say(tr("Nothing is staged: Enter on a unit opens its form."))
 
     # What is shown
 
     def heading(self) -> str:
         """Return the title."""
-        return "OOM kill order, and what is in use after each kill"
+        return tr("OOM kill order, and memory in use after each kill")
 
     def offers(self) -> list[Key]:
         """Return the keys."""
-        return [Key("escape", "Esc", "Back"), Key("f8", "F8", "Review"), MORE]
+        return [Key("escape", "Esc", N_("Back")), Key("f8", "F8", N_("Review")), MORE]
 
     def lines(self, width: int) -> list[Text]:
         """Return the page."""
         snapshot = self.session.snapshot
         if snapshot is None:
-            return [Text(" Reading the control groups …")]
+            return [Text(f" {tr('Reading the control groups…')}")]
         return list(self._lines(snapshot, width))
 
     def _lines(self, snapshot: Snapshot, width: int) -> Iterator[Text]:
@@ -135,19 +134,23 @@ class ForecastScreen(Sheet):
             shown = found._replace(kills=found.kills[: MOST if not found.domain else INSIDE])
             yield heading(prediction_text.title(shown), width, palette)
             yield from map(forecast.row, prediction_text.kills(shown, snapshot, width))
-        yield from (Text(f" {said}") for said in prediction_text.other_killers(others(snapshot)))
-        yield heading("How far it is, by the last minutes' growth:", width, palette)
         yield from (
-            Text(f" {said}") for said in prediction_text.distances(self._distances(snapshot))
+            Text(f" {say(words)}") for words in prediction_text.other_killers(others(snapshot))
         )
-        yield heading("The budget: what the limits allow together", width, palette)
+        yield heading(
+            tr("Memory in use and limits, by the growth of the last minutes:"), width, palette
+        )
+        yield from (
+            Text(f" {say(words)}") for words in prediction_text.distances(self._distances(snapshot))
+        )
+        yield heading(tr("All limits together, and the reserve:"), width, palette)
         advice = forecast.limits(self.session, snapshot)
         made = prediction_text.budget_lines(budget(snapshot), advice, width - 2)
         for n, line in enumerate(made):
-            yield Text(f" {line}", no_wrap=not n)
+            yield Text(f" {say(line)}", no_wrap=not n)
 
     def _distances(self, snapshot: Snapshot) -> list[Reach]:
-        """Return the distances; the slopes are made anew only when a span of time has ended."""
+        """Return the distances; the growth is computed again only when a span of time has ended."""
         history = self.session.memory
         if history.span != self._span:
             self._span = history.span
@@ -156,19 +159,21 @@ class ForecastScreen(Sheet):
 
     def _staged(self, snapshot: Snapshot, width: int) -> Iterator[Text]:
         if self.session.trials.running is not None:
-            yield Text(f" {ON_TRIAL}", style="bold")
+            words = tr("A trial is running: its settings are in force and included here.")
+            yield Text(f" {words}", style="bold")
         count = len(self._untried)
         if not count:
             return
-        edits = "the staged edit" if count == 1 else f"the {count} staged edits"
-        yield heading(f"What {edits} would do", width, self.session.palette)
+        title = plural("With the staged edit:", "With the {n} staged edits:", count)
+        yield heading(say(title), width, self.session.palette)
         if self._trouble:
             yield Text(f" {plain(self._trouble)}", style=BAD)
         elif self._wanted is None:
-            yield Text(" Asking systemd …")
+            yield Text(f" {tr('Asking systemd…')}")
         else:
             for notice in self._refused:
-                yield Text(f" Refused: {say(notice.message)}", style=BAD)
+                words = tr("Refused: {why}", why=notice.message)
+                yield Text(f" {words}", style=BAD)
             if self._refused and not self._wanted:
                 return
             yield from forecast.changed(snapshot, self._wanted, width)

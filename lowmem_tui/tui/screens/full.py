@@ -1,4 +1,4 @@
-"""The base of every screen but the questions: a trial that runs is in sight on all of them."""
+"""The base of every screen but the questions: a running trial is shown on all of them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from lowmem_tui.model.text import plain
+from lowmem_tui.tui.terminal.cells import fit
 
 if TYPE_CHECKING:
     from textual.worker import WorkType
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class FullScreen(Screen[None]):
-    """Its first line is the trial's, as long as there is something to say of one."""
+    """Its first line is the trial's, as long as there is something to show of one."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("f8", "trial", "The trial", show=False)]
 
@@ -29,23 +30,23 @@ class FullScreen(Screen[None]):
         self._trial: TrialLine | None = None
 
     def title_bar(self, words: str, width: int) -> Text:
-        """Return the title of the screen as a line; ``words`` may come from anywhere."""
+        """Return the title of the screen as a line."""
         demo = "DEMO " if self.session.backend.demo else ""
-        text = plain(f" {demo}{words}", width)
-        return Text(f"{text:<{width}}", style="bold reverse", no_wrap=True)
+        text = fit(plain(f" {demo}{words}", width), width)
+        return Text(text, style="bold reverse", no_wrap=True)
 
     def on_screen_resume(self) -> None:
-        """Show what has become of the trial while another screen was in front."""
+        """Show how the trial went on while another screen was in front."""
         self.follow_trial()
 
     def on_trial_changed(self, message: TrialChanged) -> None:
-        """Show how long it has yet, or how it ended."""
+        """Show the time left, or how it ended."""
         self.follow_trial()
         if message.over:
             self.trial_over()
 
     def follow_trial(self) -> None:
-        """Show the trial's line, or take it away."""
+        """Show the trial's line, or hide it."""
         if self._trial is None:
             if not self.session.trials.visible:
                 return
@@ -64,9 +65,9 @@ class FullScreen(Screen[None]):
         self.run_worker(do, exclusive=exclusive)
 
     def trial_over(self) -> None:
-        """Follow what has become of a trial that ended just now."""
+        """Update what depends on a trial that has just ended."""
 
     def action_trial(self) -> None:
-        """Keep the trial that runs, or undo it."""
+        """Show the running trial, where it is kept or undone."""
         if self.session.trials.running is not None and self.app.screen is self:
             self.session.screens.open_review()

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import textwrap
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 
 from lowmem_tui import __version__
+from lowmem_tui.model.language import say
+from lowmem_tui.model.message import N_, Message
 from lowmem_tui.tui.screens.full import FullScreen
 from lowmem_tui.tui.screens.sheet import MORE, StageKeys
 from lowmem_tui.tui.table.columns import COLUMNS
+from lowmem_tui.tui.terminal.cells import fit, wrapped
 from lowmem_tui.tui.widgets.keybar import keys_of
 from lowmem_tui.tui.widgets.lines import line
 from lowmem_tui.tui.widgets.page import Page
@@ -26,100 +28,168 @@ if TYPE_CHECKING:
 LEFT = 18
 
 KEYS = (
-    ("Arrows  j k", "move; PgUp PgDn Ctrl-B Ctrl-F a page, Home g first, End G last"),
+    (
+        N_("Arrows  j k"),
+        N_("move; PgUp, PgDn, Ctrl-B, Ctrl-F: one page; Home, g: first; End, G: last"),
+    ),
     (
         "Enter",
-        "open the unit: what it holds, its settings, and the form to edit them; fold a group",
+        N_("open the unit: its memory, its settings, and the form to edit them; fold a group"),
     ),
-    ("Space", "tag the unit, or untag it; Enter then opens one form for all that are tagged"),
-    ("U", "untag all"),
+    ("Space", N_("tag or untag the unit; Enter then opens one form for all tagged units")),
+    ("U", N_("untag all")),
     (
         "F2",
-        "the guided set-up: what a small server needs, step by step; shows each change first",
+        N_(
+            "guided set-up: what a small server needs, step by step; each change is shown before "
+            "it is applied"
+        ),
     ),
-    ("F3  /", "find: goes to the next unit with the text as you type, F3 again to the one after"),
-    ("F4  \\", "filter: shows only units with the text; Esc shows all again"),
-    ("F5  t", "show the processes below their units, or hide them"),
-    ("F6", "choose the column to sort by"),
-    ("<  >", "sort by the column to the left, to the right; , and . do the same"),
-    ("I", "turn the sort round"),
-    ("M  O  N", "sort by memory, by OOM score, by name"),
-    ("+  -", "unfold, fold the group; Right or l, and Left do the same"),
-    ("a", "show only what runs, or all"),
+    (
+        "F3  /",
+        N_("find: moves to the next unit that contains the text as you type; F3 again: the next"),
+    ),
+    ("F4  \\", N_("filter: shows only units that contain the text; Esc shows all again")),
+    ("F5  t", N_("show or hide the processes below their units")),
+    ("F6", N_("choose the column to sort by")),
+    ("<  >", N_("sort by the column to the left or to the right; , and . do the same")),
+    ("I", N_("reverse sort")),
+    ("M  O  N", N_("sort by memory, by OOM score, by name")),
+    ("+  -", N_("unfold or fold the group; Right or l, and Left do the same")),
+    ("a", N_("show only running units, or all")),
     (
         "F7",
-        "who dies next, in which order, what goes with it and comes back; each limit; the budget",
+        N_(
+            "OOM kill order: which processes the kernel kills first, what that frees, and what "
+            "restarts; also limits and reserve"
+        ),
     ),
     (
         "F8",
-        "review the staged edits as a diff; a tries them, A applies for good; keep or undo a trial",
+        N_(
+            "review the staged edits as a diff; a applies them as a trial, A permanently; during a "
+            "trial: keep or undo it"
+        ),
     ),
-    ("H", "history: what was changed, when, by whom; u there undoes it"),
-    ("K", "what was killed, when and why, and what came of it; Enter there shows who ran then"),
-    ("F9", "kills in htop; not here, this program sets limits"),
-    ("F10  q  Ctrl-C", "quit; asks first if there are staged edits"),
-    ("Ctrl-L  Ctrl-Z", "paint the screen anew; to the shell, and back with fg"),
-    ("F1  ?  h", "this page; F1 also from every other page"),
-    ("Mouse", "click a row, a heading to sort by it, a group to fold it, a key; the wheel scrolls"),
+    ("H", N_("history: what was changed, when, by whom; u there undoes a change")),
+    (
+        "K",
+        N_(
+            "incidents: what was killed, when, why, and whether it restarted; Enter there shows "
+            "the processes at that time"
+        ),
+    ),
+    ("F9", N_("kills in htop; not available here: this program sets limits")),
+    ("F10  q  Ctrl-C", N_("quit; asks first if there are staged edits")),
+    ("Ctrl-L  Ctrl-Z", N_("redraw the screen; suspend to the shell, fg returns")),
+    ("F1  ?  h", N_("this page; F1 works on every page")),
+    (
+        # WIDTH: 16
+        N_("Mouse"),
+        N_("click a row, a heading to sort by it, a group to fold it, a key; the wheel scrolls"),
+    ),
 )
 """Every key of the main screen; a test compares this with what is bound."""
 
 FORM = (
     (
         "Tab  Down",
-        "to the next field, Shift-Tab and Up to the one before; what stands there is staged",
+        N_("next field; Shift-Tab and Up: previous field; the field that you leave is staged"),
     ),
-    ("Left  Right", "choose among the words of Restart and OOMPolicy"),
-    ("Enter  Ctrl-U", "stage what stands in the field; take back what was typed and staged there"),
-    ("PgUp  PgDn", "what the unit holds, its settings with their files, its processes"),
-    ("F8  Esc", "review; back. Both stage what stands in the form, nothing is written yet"),
+    ("Left  Right", N_("choose a value of Restart or OOMPolicy")),
+    ("Enter  Ctrl-U", N_("stage the field; discard what was typed and staged in it")),
+    ("PgUp  PgDn", N_("scroll to the unit's memory, its settings with their files, its processes")),
+    ("F8  Esc", N_("review; back. Both stage the form; nothing is written yet")),
 )
 """The keys of the form."""
 
 REVIEW = (
-    ("a", "apply as a trial, which is taken back by itself; y keeps it, u undoes it at once"),
-    ("A", "apply for good, after a question"),
-    ("n  Esc", "back, the edits stay staged; d discards them all"),
+    ("a", N_("apply as a trial, which reverts automatically; y keeps it, u undoes it now")),
+    ("A", N_("apply permanently, after a question")),
+    ("n  Esc", N_("back, the edits stay staged; d discards all of them")),
 )
 """The keys of the review."""
 
-DIES = (
-    ("SCORE", "the kernel's oom_score: the highest dies first"),
-    ("FREES  SWAP", "the RAM and the swap that the kill frees, at most"),
-    ("AFTER", "what is in use after it and all before it, counted down from what is in use now"),
-    ("WITH IT", "what goes with the process: it alone, its unit, all; and whether that comes back"),
+KILL_ORDER = (
+    ("SCORE", N_("the kernel's oom_score: the highest is killed first")),
+    ("FREES  SWAP", N_("the RAM and the swap that the kill frees, at most")),
+    ("AFTER", N_("memory in use after this kill and all kills above it")),
+    (
+        # WIDTH: 16
+        N_("WITH IT"),
+        N_(
+            "what is killed together with the process: nothing, its unit, everything; and whether "
+            "that restarts"
+        ),
+    ),
 )
-"""The columns of who dies next."""
+"""The columns of the OOM kill order."""
 
 SETUP = (
-    ("Enter", "open the step; in it, show exactly what would be changed, and then a applies it"),
-    ("Space", "take what is proposed, or leave it as it is"),
-    ("+  -", "go through what it may be, Right and Left do the same; 0, 1 and 2 set a tier"),
-    ("s", "skip the step in this session, or take it up again; n goes to the next step"),
-    ("r", "look again"),
-    ("Esc  Ctrl-C", "while something long is done: stop it, and put everything back"),
-    ("u", "when it is done: undo it"),
-    ("R", "what was changed, how much that gained, who dies first now; what is left"),
+    (
+        "Enter",
+        N_("open the step; in the step: show what would be changed, then a applies it"),
+    ),
+    ("Space", N_("select or deselect a proposal")),
+    ("+  -", N_("choose another value, Right and Left do the same; 0, 1 and 2 set a tier")),
+    ("s", N_("skip the step in this session, or stop skipping it; n goes to the next step")),
+    ("r", N_("refresh")),
+    ("Esc  Ctrl-C", N_("while a change is applied: stop it and roll everything back")),
+    ("u", N_("after it is applied: undo it")),
+    (
+        "R",
+        N_("report: what was changed, memory and OOM kill order before and now, what is not done"),
+    ),
 )
 """The keys of the guided set-up."""
 
 MARKS = (
-    ("*", "an edit is staged for this unit: F8 shows it; nothing is written before you apply"),
-    ("!", "its files, systemd and the kernel do not agree: open the unit to see where"),
-    ("■", "tagged with Space: Enter edits all that are tagged, together"),
-    ("killed 1x", "the kernel killed a process of it since you last opened its page; K tells more"),
-    ("failed", "systemd calls it failed (also: starting, stopping, masked)"),
-    ("—", "no figure: it does not run; under MAX: no limit"),
+    ("*", N_("an edit is staged for this unit: F8 shows it; nothing is written before you apply")),
+    ("!", N_("its files, systemd and the kernel have different values: open the unit for details")),
+    ("■", N_("tagged with Space: Enter edits all tagged units together")),
+    (
+        # WIDTH: 16
+        N_("killed 1x"),
+        N_("the kernel killed a process of it since you last opened its page; K shows details"),
+    ),
+    (
+        # WIDTH: 16
+        N_("failed"),
+        N_("systemd reports it as failed (also: starting, stopping, masked)"),
+    ),
+    ("—", N_("no value: it does not run; under MAX: no limit")),
 )
 
 TOP = (
-    ("Mem", "RAM that cannot be had without pushing something out (MemTotal - MemAvailable)"),
-    ("PSI", "the share of the last 10 s in which some tasks, or all, waited for memory"),
-    ("Next to die", "whom the kernel would choose now, if RAM and swap were used up"),
+    ("Mem", N_("RAM in use that cannot be reclaimed without swapping (MemTotal - MemAvailable)")),
+    ("PSI", N_("share of the last 10 s in which some tasks, or all (full), waited for memory")),
     (
-        "Limits  kept",
-        "MemoryMax of all that runs; kept: for the system. Both fit RAM (ok), swap or are too much",
+        # WIDTH: 16
+        N_("Next OOM victim"),
+        N_("the process that the kernel would kill now if RAM and swap were used up"),
     ),
+    (
+        # WIDTH: 16
+        N_("Limits+reserve"),
+        N_(
+            "MemoryMax of all running units + RAM reserved for the system: fits in RAM (ok), is "
+            "overcommitted (RAM and swap), or does not fit"
+        ),
+    ),
+)
+
+SECTIONS = (
+    (N_("Keys"), KEYS),
+    (N_("Form of a unit, or of the tagged units"), FORM),
+    (N_("Review (F8)"), REVIEW),
+    (N_("OOM kill order (F7)"), KILL_ORDER),
+    (N_("Guided set-up (F2)"), SETUP),
+    (N_("Marks"), MARKS),
+    (
+        N_("Columns (the last ones only on a wide screen)"),
+        tuple((column.title, column.help) for column in COLUMNS),
+    ),
+    (N_("Top of the screen"), TOP),
 )
 
 
@@ -128,18 +198,21 @@ class HelpScreen(FullScreen):
 
     AUTO_FOCUS = "Page"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,f1,enter", "dismiss", "Back", key_display="Esc"),
+        Binding("escape,q,f1,enter", "dismiss", N_("Back"), key_display="Esc"),
     ]
 
     def __init__(self, session: Session, section: str = "") -> None:
-        """``section`` is the title of the one to be shown first."""
+        """``section`` is the title, in English, of the one to be shown first."""
         super().__init__(session)
         self._section = section
 
     def compose(self) -> ComposeResult:
         """Lay it out."""
         palette = self.session.palette
-        yield Page(lambda width: list(self._write(width)), start=f" {self._section}")
+        yield Page(
+            lambda width: list(self._write(width)),
+            start=f" {say(Message(self._section))}" if self._section else "",
+        )
         self._keys = StageKeys(palette, [*keys_of(self.BINDINGS), MORE])
         yield self._keys
 
@@ -151,21 +224,11 @@ class HelpScreen(FullScreen):
     def _write(self, width: int) -> Iterator[str | Line]:
         palette = self.session.palette
         yield line((f" lowmem-tui {__version__}", palette.strong))
-        columns = tuple((column.title, column.help) for column in COLUMNS)
-        for title, entries in (
-            ("Keys", KEYS),
-            ("In the form of a unit, or of the tagged ones", FORM),
-            ("In the review (F8)", REVIEW),
-            ("In who dies next (F7)", DIES),
-            ("In the set-up (F2)", SETUP),
-            ("Marks", MARKS),
-            ("Columns (the last ones where there is room)", columns),
-            ("At the top", TOP),
-        ):
+        for title, entries in SECTIONS:
             yield ""
-            yield line((f" {title}", palette.strong))
+            yield line((f" {say(Message(title))}", palette.strong))
             for name, text in entries:
                 room = max(20, width - LEFT - 1)
-                for index, part in enumerate(textwrap.wrap(text, room)):
-                    left = "" if index else name
-                    yield line((f" {left:<{LEFT - 1}}", palette.key), part)
+                for index, part in enumerate(wrapped(say(Message(text)), room)):
+                    left = fit("" if index else say(Message(name)), LEFT - 1)
+                    yield line((f" {left}", palette.key), part)

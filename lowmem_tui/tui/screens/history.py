@@ -1,4 +1,4 @@
-"""The history: what was changed, when, by whom, and what has become of it."""
+"""The history: what was changed, when, by whom, and the state of each change."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from rich.text import Text
 from textual.binding import Binding, BindingType
 
 from lowmem_tui.model.errors import LowmemError
+from lowmem_tui.model.language import say, tr
+from lowmem_tui.model.message import N_, plural
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.change_text import why_not
 from lowmem_tui.tui.screens.change import ChangeScreen
@@ -30,10 +32,10 @@ class HistoryScreen(FullScreen):
 
     AUTO_FOCUS = "ChangeList"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "open", "Details", key_display="Enter"),
-        Binding("u", "undo", "Undo it", key_display="u"),
-        Binding("r", "read", "Read again", key_display="r"),
-        Binding("escape,q,H", "dismiss", "Back", key_display="Esc"),
+        Binding("enter", "open", N_("Details"), key_display="Enter"),
+        Binding("u", "undo", N_("Undo"), key_display="u"),
+        Binding("r", "read", N_("Refresh"), key_display="r"),
+        Binding("escape,q,H", "dismiss", N_("Back"), key_display="Esc"),
     ]
 
     def __init__(self, session: Session) -> None:
@@ -53,11 +55,11 @@ class HistoryScreen(FullScreen):
         yield KeyBar(self.session.palette, [*keys_of(self.BINDINGS), HELP], drop=("r", "f1"))
 
     def on_screen_resume(self) -> None:
-        """Read it: at the beginning, and after each look at a change."""
+        """Read it: at first, and after each time that a change was shown."""
         self.action_read()
 
     def trial_over(self) -> None:
-        """Read it again: there the trial still runs."""
+        """Refresh it: it still shows the trial as running."""
         self.action_read()
 
     def action_read(self) -> None:
@@ -68,7 +70,7 @@ class HistoryScreen(FullScreen):
         session = self.session
 
         def find() -> tuple[Sequence[str], Sequence[Change]]:
-            # What was interrupted is finished or put back first, as the commands do.
+            # What was interrupted is finished or rolled back first, as the commands do.
             return (
                 () if session.read_only else session.backend.settle()
             ), session.backend.history()
@@ -76,10 +78,10 @@ class HistoryScreen(FullScreen):
         try:
             settled, changes = await session.run_blocking(find)
         except LowmemError as error:
-            self._say(str(error))
+            self._say(say(error.message))
             return
         if settled:
-            self._say(" ".join(settled))
+            self._say(" ".join(map(say, settled)))
         self._changes = changes
         self._list.update(changes)
         self._head.repaint()
@@ -88,7 +90,7 @@ class HistoryScreen(FullScreen):
     # Keys
 
     def on_key(self) -> None:
-        """Take the last word back: the operator goes on."""
+        """Hide the last answer."""
         if self._words:
             self._say("")
 
@@ -98,12 +100,12 @@ class HistoryScreen(FullScreen):
             self._show(change, undo=False)
 
     def action_undo(self) -> None:
-        """Ask whether to undo it, with what that would do; or say why not."""
+        """Ask whether to undo it, with what that would do; or show why not."""
         change = self._list.chosen
         if change is None:
             return
         if why := why_not(change, self._changes or ()):
-            self._say(why)
+            self._say(say(why))
         else:
             self._show(change, undo=True)
 
@@ -119,15 +121,14 @@ class HistoryScreen(FullScreen):
 
     def _paint_head(self, width: int) -> list[Text]:
         if self._changes is None:
-            title = "History: reading…"
+            title = tr("History: reading…")
         else:
-            count = len(self._changes)
-            title = "History: 1 change" if count == 1 else f"History: {count} changes"
+            title = say(plural("History: 1 change", "History: {n} changes", len(self._changes)))
         return [self.title_bar(title, width)]
 
     def _paint_answer(self, _: int) -> list[Text]:
         if self._words:
             return [Text(f" {plain(self._words, 2000)}", style="bold")]
         if self._changes is not None and not self._changes:
-            return [Text(" Nothing was changed yet.")]
+            return [Text(f" {tr('Nothing has been changed yet.')}")]
         return []

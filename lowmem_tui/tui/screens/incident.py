@@ -1,19 +1,22 @@
-"""One incident: why, what came of it, who ran then; and the kernel's report as it wrote it."""
+"""One incident: cause, outcome, the processes at that time; and the text of the kernel's report."""
 
 from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING, ClassVar
 
+from rich.cells import cell_len
 from rich.text import Text
 from textual.binding import Binding, BindingType
 
 from lowmem_tui.model.amount import format_seconds, format_size
 from lowmem_tui.model.errors import LowmemError
-from lowmem_tui.model.language import say
+from lowmem_tui.model.language import say, tr
+from lowmem_tui.model.message import N_, plural
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.incidents import text as incident_text
 from lowmem_tui.tui.screens.sheet import MORE, Sheet
+from lowmem_tui.tui.terminal.cells import fit, right
 from lowmem_tui.tui.text.unit_page import heading
 from lowmem_tui.tui.widgets.keybar import Key
 
@@ -24,15 +27,15 @@ if TYPE_CHECKING:
     from lowmem_tui.tui.session.session import Session
 
 MOST_TASKS = 500
-BACK = Key("escape", "Esc", "Back")
+BACK = Key("escape", "Esc", N_("Back"))
 
 
 class IncidentScreen(Sheet):
-    """Shows it; ``r`` turns to the report's own text and back."""
+    """Shows it; ``r`` switches between the table and the report's own text."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("r", "raw", "Report"),
-        Binding("escape,q,enter", "dismiss", "Back"),
+        Binding("r", "raw", N_("Report")),
+        Binding("escape,q,enter", "dismiss", N_("Back")),
     ]
 
     def __init__(self, session: Session, incident: Incident) -> None:
@@ -59,12 +62,12 @@ class IncidentScreen(Sheet):
         try:
             self._report = await self.session.run_aside(find)
         except LowmemError as error:
-            self.answer = str(error)
+            self.answer = say(error.message)
         self._reading = False
         self.repaint()
 
     def action_raw(self) -> None:
-        """Show the report as the kernel wrote it, or the table made of it."""
+        """Show the report as the kernel wrote it, or as a table."""
         if self._report is not None:
             self._raw = not self._raw
             self.action_edge(-1)
@@ -73,19 +76,19 @@ class IncidentScreen(Sheet):
     # What is shown
 
     def heading(self) -> str:
-        """Return when and whom."""
+        """Return the time and the unit."""
         when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self._incident.time))
         return f"{when}  {say(incident_text.whom(self._incident))}"
 
     def waiting(self) -> str:
-        """Say that the report is being read."""
-        return "Reading the kernel's report…" if self._reading else ""
+        """Return that the report is being read."""
+        return tr("Reading the kernel's report…") if self._reading else ""
 
     def offers(self) -> Sequence[Key]:
         """Return the keys."""
         if self._report is None:
             return (BACK, MORE)
-        return (Key("r", "r", "Table" if self._raw else "Kernel's text"), BACK, MORE)
+        return (Key("r", "r", N_("Table") if self._raw else N_("Kernel's text")), BACK, MORE)
 
     def lines(self, width: int) -> list[Text]:
         """Return the page."""
@@ -99,51 +102,55 @@ class IncidentScreen(Sheet):
         ]
         facts = [(name, value) for name, value in _facts(incident) if value]
         if facts:
-            title = "THE KERNEL'S REPORT" if incident.killing is None else "THE KILL"
+            title = tr("KERNEL REPORT") if incident.killing is None else tr("KILL")
             lines.append(heading(title, width, palette))
-            lines += [Text(f" {name:<9} {plain(value)}") for name, value in facts]
+            names = max(cell_len(name) for name, _ in facts)
+            lines += [Text(f" {fit(name, names)} {plain(value)}") for name, value in facts]
         if self._report is not None and self._report.tasks:
             count = len(self._report.tasks)
-            lines.append(heading(f"PROCESSES BEFORE THE KILL ({count})", width, palette))
+            title = tr("PROCESSES BEFORE THE KILL ({count})", count=count)
+            lines.append(heading(title, width, palette))
             lines += self._table(self._report.tasks)
         return lines
 
     def _table(self, tasks: Sequence[TaskRow]) -> Iterator[Text]:
         report = self._incident.report
         victims = (report.victim, *report.also) if report else ()
-        dead = {victim.pid for victim in victims if victim is not None}
-        title = f"   {'PID':>8} {'UID':>5} {'RSS':>5} {'SWAP':>5} {'ADJ':>5} NAME"
+        killed = {victim.pid for victim in victims if victim is not None}
+        sizes = f"{right(tr('RSS'), 5)} {right(tr('SWAP'), 5)} {right(tr('ADJ'), 5)}"
+        title = f"   {'PID':>8} {'UID':>5} {sizes} {tr('NAME')}"
         yield Text(title, style="bold", no_wrap=True)
         ranked = sorted(tasks, key=lambda t: t.rss + t.swap, reverse=True)
         for t in ranked[:MOST_TASKS]:
-            mark = "x" if t.pid in dead else " "
+            mark = "x" if t.pid in killed else " "
             row = (
                 f" {mark} {t.pid:>8} {t.uid:>5} {format_size(t.rss):>5} {format_size(t.swap):>5}"
                 f" {t.adj:>5} {plain(t.name)}"
             )
-            yield Text(row, style="bold" if t.pid in dead else "", no_wrap=True)
+            yield Text(row, style="bold" if t.pid in killed else "", no_wrap=True)
         if len(ranked) > MOST_TASKS:
-            yield Text(f"   and {len(ranked) - MOST_TASKS} smaller ones")
+            more = plural("{n} smaller process", "{n} smaller processes", len(ranked) - MOST_TASKS)
+            yield Text(f"   {say(more)}")
 
 
 def _facts(incident: Incident) -> Iterator[tuple[str, str]]:
     """Yield what is known, each with its name; "" where it is not."""
     report, shortage, killing = incident.report, incident.shortage, incident.killing
     if report is not None:
-        yield "Group", report.cgroup
-        yield "Limit of", report.limit_cgroup
-        yield "Asked by", say(incident_text.asker(report) or "")
-        yield "Kind", report.constraint
+        yield tr("Group"), report.cgroup
+        yield tr("Limit of"), report.limit_cgroup
+        yield tr("Triggered by"), say(incident_text.asker(report) or "")
+        yield tr("Kind"), report.constraint
     elif shortage is not None:
-        yield "Limit of", shortage.cgroup
-        yield "Path", shortage.path
-        yield "Mode", shortage.mode
-        yield "How often", str(shortage.count)
-        yield "Over", format_seconds(max(0.0, shortage.time - shortage.began))
+        yield tr("Limit of"), shortage.cgroup
+        yield tr("Path"), shortage.path
+        yield tr("Mode"), shortage.mode
+        yield tr("Count"), str(shortage.count)
+        yield tr("Within"), format_seconds(max(0.0, shortage.time - shortage.began))
     elif killing is not None:
-        yield "Group", killing.cgroup
-        yield "By", killing.by
-        yield "Signal", killing.signal
+        yield tr("Group"), killing.cgroup
+        yield tr("By"), killing.by
+        yield tr("Signal"), killing.signal
     else:
         return
-    yield "Boot", "this one" if incident.this_boot else "an earlier one"
+    yield tr("Boot"), tr("this boot") if incident.this_boot else tr("an earlier boot")

@@ -1,4 +1,4 @@
-"""The incidents: what was killed, when and why, and what came of it."""
+"""The incidents: what was killed, when, why, and whether it restarted."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from rich.text import Text
 from textual.binding import Binding, BindingType
 
 from lowmem_tui.model.errors import LowmemError
-from lowmem_tui.model.language import say
+from lowmem_tui.model.language import say, tr
+from lowmem_tui.model.message import N_
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.forecast.restart_text import activators
 from lowmem_tui.policy.incidents import text as incident_text
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from lowmem_tui.tui.session.session import Session
 
 MOST_UNTOLD = 4
-"""Units whose counters are told of below the list."""
+"""Units whose counters are shown below the list."""
 
 
 class IncidentsScreen(FullScreen):
@@ -37,10 +38,10 @@ class IncidentsScreen(FullScreen):
 
     AUTO_FOCUS = "IncidentList"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "open", "Report", key_display="Enter"),
-        Binding("u", "unit", "Unit", key_display="u"),
-        Binding("r", "read", "Read again", key_display="r"),
-        Binding("escape,q,K", "dismiss", "Back", key_display="Esc"),
+        Binding("enter", "open", N_("Report"), key_display="Enter"),
+        Binding("u", "unit", N_("Unit"), key_display="u"),
+        Binding("r", "read", N_("Refresh"), key_display="r"),
+        Binding("escape,q,K", "dismiss", N_("Back"), key_display="Esc"),
     ]
 
     def __init__(self, session: Session) -> None:
@@ -64,7 +65,7 @@ class IncidentsScreen(FullScreen):
 
     def action_read(self) -> None:
         """Read the logs."""
-        self._words = "" if self._found is None else "Reading again…"
+        self._words = "" if self._found is None else tr("Reading again…")
         self._answer.repaint()
         self.work(self._read, exclusive=True)
 
@@ -80,10 +81,10 @@ class IncidentsScreen(FullScreen):
             return join(replace(backend.witness.evidence(), starters=starters))
 
         try:
-            # Not in the thread that looks at the server: a journal may take seconds.
+            # Not in the thread that samples the server: a journal may take seconds.
             found = await self.session.run_aside(find)
         except LowmemError as error:
-            self._trouble = str(error)
+            self._trouble = say(error.message)
         else:
             self._found, self._trouble = found, ""
             self._list.update(found.incidents)
@@ -94,7 +95,7 @@ class IncidentsScreen(FullScreen):
     # Keys
 
     def on_key(self) -> None:
-        """Take the last word back: the operator goes on."""
+        """Hide the last answer."""
         if self._words:
             self._say("")
 
@@ -113,7 +114,7 @@ class IncidentsScreen(FullScreen):
             return
         snapshot = self.session.snapshot
         if snapshot is None or incident.unit not in snapshot.units:
-            self._say(f"There is no {say(incident_text.whom(incident))} any more.")
+            self._say(tr("{unit} no longer exists.", unit=say(incident_text.whom(incident))))
             return
         from lowmem_tui.tui.screens.unit import UnitScreen
 
@@ -128,11 +129,12 @@ class IncidentsScreen(FullScreen):
 
     def _paint_head(self, width: int) -> list[Text]:
         if self._found is None:
-            title = "not known" if self._trouble else "reading…"
+            title = tr("Incidents: unknown") if self._trouble else tr("Incidents: reading…")
         else:
             here = sum(i.this_boot for i in self._found.incidents)
-            title = f"{len(self._found.incidents)}, {here} since boot"
-        return [self.title_bar(f"Incidents: {title}", width)]
+            count = len(self._found.incidents)
+            title = tr("Incidents: {count}, {here} since boot", count=count, here=here)
+        return [self.title_bar(title, width)]
 
     def _paint_answer(self, _: int) -> list[Text]:
         lines: list[Text] = []
@@ -146,7 +148,7 @@ class IncidentsScreen(FullScreen):
             lines.append(Text(f" {say(incident_text.none(_when(self._found.since)))}"))
         for unit, kills in list(self._found.untold.items())[:MOST_UNTOLD]:
             lines.append(Text(f" {say(incident_text.untold(unit, kills))}"))
-        lines += [Text(f" {plain(note)}") for note in self._found.notes]
+        lines += [Text(f" {plain(say(note))}") for note in self._found.notes]
         return lines
 
 

@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 
 from lowmem_tui.model.staged import Staged
 from lowmem_tui.tui.screens.plan_sheet import FOR_GOOD, TRIAL, PlanSheet, Stage
-from lowmem_tui.tui.screens.sheet import MORE, NO_KEY
+from lowmem_tui.tui.screens.sheet import MORE, working
 from lowmem_tui.tui.text import plan_report
 from lowmem_tui.tui.widgets.keybar import Key
 
@@ -179,7 +179,7 @@ class ReviewScreen(PlanSheet):
         """Say that no key is needed."""
         if self.stage is not Stage.WORKING:
             return ""
-        return NO_KEY
+        return working()
 
     def offers(self) -> list[Key]:
         """Return the keys of this stage."""

@@ -11,7 +11,7 @@ from lowmem_tui.model.errors import LowmemError, RolledBackError
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.plan import is_triable
 from lowmem_tui.tui.screens.plan_sheet import FOR_GOOD, TRIAL, PlanSheet, Stage
-from lowmem_tui.tui.screens.sheet import MORE, NO_KEY
+from lowmem_tui.tui.screens.sheet import MORE, working
 from lowmem_tui.tui.text import plan_report
 from lowmem_tui.tui.text.unit_page import heading
 from lowmem_tui.tui.widgets.keybar import Key
@@ -281,7 +281,7 @@ class SetupReviewScreen(PlanSheet):
             return ""
         progress = self._progress
         if progress is None or not progress.total:
-            return NO_KEY
+            return working()
         glyphs = self.session.glyphs
         share = min(1.0, progress.done / progress.total)
         room = max(10, min(40, self.size.width - 40))

@@ -8,6 +8,8 @@ from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 
+from lowmem_tui.model.language import tr
+from lowmem_tui.model.message import N_
 from lowmem_tui.model.text import plain
 from lowmem_tui.tui import css_path
 from lowmem_tui.tui.screens.full import FullScreen
@@ -23,10 +25,12 @@ if TYPE_CHECKING:
     from lowmem_tui.tui.session.session import Session
 
 
-MORE = Key("pagedown", "PgDn", "More")
+MORE = Key("pagedown", "PgDn", N_("More"))
 
-NO_KEY = "No key is needed: it ends by itself, or everything is put back."
-"""Said while a change is being made."""
+
+def working() -> str:
+    """Return what is shown while a change is being made."""
+    return tr("Please wait. If an action fails, everything is rolled back.")
 
 
 class StageKeys(KeyBar):
@@ -62,7 +66,7 @@ class Sheet(FullScreen):
         self.answer = ""
         """The answer to the last key."""
 
-    # What each sheet says
+    # What each sheet shows
 
     def heading(self) -> str:
         """Return the title."""
@@ -73,7 +77,7 @@ class Sheet(FullScreen):
         raise NotImplementedError
 
     def waiting(self) -> str:
-        """Return what is said as long as it works; or ""."""
+        """Return what is shown while it works; or ""."""
         return ""
 
     def offers(self) -> Sequence[Key]:
