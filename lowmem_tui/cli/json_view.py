@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from lowmem_tui.model.plan import Action, Effect, Notice
     from lowmem_tui.model.snapshot import Setting, Situation, Unit
     from lowmem_tui.model.unit import Value
-    from lowmem_tui.model.usage import Pressure, UnitUsage
+    from lowmem_tui.model.usage import Pressure
     from lowmem_tui.policy.classify import Verdict
 
 SCHEMA = 1
@@ -75,33 +75,25 @@ def unit(unit: Unit, verdict: Verdict, situation: Situation) -> dict[str, object
     """Return a unit with its tier, what it uses (bytes), and its settings where they are known."""
     usage, properties = unit.usage, unit.properties
     memory = usage.memory if usage else None
-    main, known = unit.main_process, situation.units.get(unit.name)
+    known = situation.units.get(unit.name)
     return {
         "name": unit.name,
         "tier": verdict.tier,
         "reason": verdict.reason,
         "state": properties.active_state if properties else ("active" if usage else None),
-        "rss": usage.rss if usage else None,
-        "swap": usage.swap if usage else None,
+        **_columns(unit),
         "memory": memory.current if memory else None,
-        "anon": memory.anon if memory else None,
-        "file": memory.file if memory else None,
-        "peak": memory.peak if memory else None,
-        "processes": _processes(usage),
         "main_pid": (properties.main_pid or None) if properties else None,
-        "oom_score": usage.oom_score if usage else None,
-        "oom_score_adj": main.oom_score_adj if main else None,
-        "oom_kills": memory.oom_kills if memory else None,
         "restarts": properties.n_restarts if properties else None,
         "settings": {key: _setting(s) for key, s in known.settings.items()} if known else None,
     }
 
 
-def _processes(usage: UnitUsage | None) -> int | None:
-    """Return how many there are; None where they are hidden from this user (hidepid)."""
-    if usage is None:
-        return 0
-    return len(usage.processes) or (None if usage.rss is None else 0)
+def _columns(unit: Unit) -> dict[str, object]:
+    """Return the columns of the screen's table that have a key here."""
+    from lowmem_tui.tui.table.columns import COLUMNS
+
+    return {c.json: (c.in_json or c.unit)(unit) for c in COLUMNS if c.json}
 
 
 def _setting(setting: Setting) -> dict[str, object]:

@@ -69,16 +69,12 @@ def parse_limit(raw: bytes) -> Limit | None:
     return natural(text)
 
 
-def parse_memory_stat(
-    raw: bytes,
-) -> tuple[int | None, int | None, int | None, int | None]:
-    """Return ``anon``, ``file``, ``shmem`` and ``kernel`` (5.18 and later) of memory.stat."""
-    return (
-        field(raw, b"anon "),
-        field(raw, b"file "),
-        field(raw, b"shmem "),
-        field(raw, b"kernel "),
-    )
+def parse_memory_stat(raw: bytes) -> tuple[int | None, ...]:
+    """Return the values of memory.stat that ``MEMORY_STAT`` declares, in its order."""
+    # Not at the top, as above.
+    from lowmem_tui.model.usage import MEMORY_STAT
+
+    return tuple([field(raw, key) for key in MEMORY_STAT.values()])
 
 
 def parse_oom_kills(raw: bytes) -> int | None:

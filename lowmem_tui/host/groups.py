@@ -10,7 +10,7 @@ from lowmem_tui.host.reading import ABSENT, keep, read
 from lowmem_tui.host.tasks import Members
 from lowmem_tui.model.amount import INFINITY
 from lowmem_tui.model.settings import CGROUP_FILES
-from lowmem_tui.model.usage import Memory, Pressure, Process, UnitUsage
+from lowmem_tui.model.usage import MEMORY_STAT, Memory, Pressure, Process, UnitUsage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,13 +21,11 @@ if TYPE_CHECKING:
 
 Value: TypeAlias = "int | bool | Pressure | Mapping[Key, Limit] | None"
 
-CURRENT, ANON, FILE, SHMEM, KERNEL, SWAP, PEAK, SETTINGS, KILLS, TOGETHER, PRESSURE = (
+CURRENT, SWAP, PEAK, SETTINGS, KILLS, TOGETHER, PRESSURE = (
     Memory._fields.index(name)
-    for name in (
-        "current", "anon", "file", "shmem", "kernel", "swap", "peak", "settings", "oom_kills",
-        "oom_group", "pressure",
-    )
-)  # fmt: skip
+    for name in ("current", "swap", "peak", "settings", "oom_kills", "oom_group", "pressure")
+)
+STAT = tuple(Memory._fields.index(name) for name in MEMORY_STAT)
 
 NEVER_READ = b"?"
 """What no file says: the value of a raw text before the first read."""
@@ -143,8 +141,8 @@ class Group(Members):
         if rarely or not still:
             self.stat_mark = self.current_raw
             raw = read(base + "stat", root)
-            stat = (None,) * 4 if raw is None else cgroupfs.parse_memory_stat(raw)
-            for index, value in zip((ANON, FILE, SHMEM, KERNEL), stat, strict=True):
+            stat = (None,) * len(STAT) if raw is None else cgroupfs.parse_memory_stat(raw)
+            for index, value in zip(STAT, stat, strict=True):
                 self.set(index, value)
             raw = read(base + "peak", root)
             self.set(PEAK, None if raw is None else cgroupfs.parse_size(raw))

@@ -102,6 +102,15 @@ class Memory(NamedTuple):
         return self.settings.get(Key.MEMORY_SWAP_MAX)
 
 
+MEMORY_STAT: Mapping[str, bytes] = {
+    "anon": b"anon ",
+    "file": b"file ",
+    "shmem": b"shmem ",
+    "kernel": b"kernel ",
+}
+"""The fields of ``Memory`` that memory.stat has, and their keys there; ``kernel`` since 5.18."""
+
+
 class UnitUsage(NamedTuple):
     """What the control group of a unit uses."""
 

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "cli.md").read_text("utf-8")
 
+CLI = DOCS.parent / "lowmem_tui/cli"
+_RUNS = re.compile(r"^def run\(", re.MULTILINE)
+
 SHARED = {"--help", "--demo", "--bus", "--ascii", "--lang"}
 
 COMMANDS: dict[str, argparse.ArgumentParser] = next(
@@ -80,6 +83,12 @@ def test_each_option_is_explained() -> None:
     explained = set(re.findall(r"--[a-z][a-z-]*", section("Commands")))
     assert known <= explained
     assert explained <= known
+
+
+def test_each_command_is_run_by_a_module_of_its_name() -> None:
+    """And a module that runs a command is one: it has been registered in ``cli/main``."""
+    modules = {path.stem for path in CLI.glob("*.py") if _RUNS.search(path.read_text("utf-8"))}
+    assert modules - {"screen", "triage_demo"} == set(COMMANDS)
 
 
 def test_the_exit_codes() -> None:

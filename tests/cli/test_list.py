@@ -3,25 +3,26 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
 
-from lowmem_tui.cli import json_view, main
 from lowmem_tui.cli import list as listing
+from lowmem_tui.cli import main
 from lowmem_tui.cli.backend import ServerBackend
 from lowmem_tui.cli.demo import serve
 from lowmem_tui.demo.server import DemoServer
 from lowmem_tui.model.errors import ManagerGoneError
 from lowmem_tui.model.settings import Key
+from lowmem_tui.model.snapshot import Unit
 from lowmem_tui.model.usage import Memory, UnitUsage
+from lowmem_tui.tui.table import unit_values
 
 Capture = pytest.CaptureFixture[str]
 
-UNIT = {
-    "name", "tier", "reason", "state", "rss", "swap", "memory", "anon", "file", "peak", "processes",
-    "main_pid", "oom_score", "oom_score_adj", "oom_kills", "restarts", "settings",
-}  # fmt: skip
+PAGE = (Path(__file__).parents[2] / "docs/cli.md").read_text("utf-8")
+UNIT = set(json.loads(PAGE.split("### list --json")[1].split("```")[1][len("json") :])["units"][0])
 STALL = {"avg10", "avg60", "avg300"}
 SETTINGS = {
     str(key): {"declared", "source", "loaded"}
@@ -120,7 +121,7 @@ def test_a_change_that_was_not_ended_is_told(
 )
 def test_processes_that_are_hidden_are_not_counted(rss: int | None, count: int | None) -> None:
     usage = UnitUsage("a.service", "/a.service", Memory(), (), rss, None)
-    assert json_view._processes(usage) == count
+    assert unit_values.processes(Unit("a.service", usage, None)) == count
 
 
 def test_nothing_of_the_screen_is_loaded() -> None:

@@ -15,6 +15,7 @@ from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.geometry import Region
 from textual.strip import Strip
 
+from lowmem_tui.cli.demo import demo_backend
 from lowmem_tui.model.errors import ManagerError
 from lowmem_tui.model.unit import INFINITY
 from lowmem_tui.model.usage import Knobs
@@ -453,6 +454,23 @@ def test_columns_fill_the_width_exactly(width: int) -> None:
 )
 def test_fit(text: str, width: int, fitted: str) -> None:
     assert fit(text, width, "…") == fitted
+
+
+def test_a_heading_fits_and_a_key_is_given_once() -> None:
+    assert [c.key for c in COLUMNS if len(c.title) > c.width - 1] == []
+    assert len({c.key for c in COLUMNS}) == len(COLUMNS)
+    keys = [c.json for c in COLUMNS if c.json]
+    assert len(set(keys)) == len(keys)
+
+
+def test_each_column_shows_something_of_the_demo_server() -> None:
+    backend = demo_backend(read_only=True)
+    try:
+        backend.wait_ready()
+        units = backend.look().units.values()
+    finally:
+        backend.close()
+    assert [c.key for c in COLUMNS if all(c.unit(unit) is None for unit in units)] == []
 
 
 # --- the painter -------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from lowmem_tui.model.amount import format_limit, format_size
 from lowmem_tui.model.message import N_
 from lowmem_tui.model.text import plain
-from lowmem_tui.tui.table.unit_values import adjust, description, limit, sort_limit, used
+from lowmem_tui.tui.table.unit_values import adjust, description, limit, processes, sort_limit, used
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,6 +41,10 @@ class Column(NamedTuple):
     left: bool = False
     extra: bool = False
     """Only where there is room to spare for the names."""
+    json: str = ""
+    """Its key in ``list --json``; "" where it has none."""
+    in_json: Callable[[Unit], Any] | None = None
+    """What it has there, where that is not the value itself."""
 
 
 def _size(value: Any, glyphs: Glyphs, _width: int) -> str:  # noqa: ANN401 - as declared
@@ -89,6 +93,7 @@ RSS = Column(
     process=lambda p: p.rss,
     group=lambda t: t.rss,
     text=_size,
+    json="rss",
 )
 
 COLUMNS: tuple[Column, ...] = (
@@ -104,6 +109,7 @@ COLUMNS: tuple[Column, ...] = (
         process=lambda p: p.swap,
         group=lambda t: t.swap,
         text=_size,
+        json="swap",
     ),
     Column(
         "score",
@@ -114,6 +120,7 @@ COLUMNS: tuple[Column, ...] = (
         unit=lambda u: u.usage.oom_score if u.usage else None,
         process=lambda p: p.oom_score,
         text=_number,
+        json="oom_score",
     ),
     Column(
         "adj",
@@ -125,6 +132,8 @@ COLUMNS: tuple[Column, ...] = (
         process=lambda p: p.oom_score_adj,
         text=_number,
         descending=False,
+        json="oom_score_adj",
+        in_json=lambda u: u.main_process.oom_score_adj if u.main_process else None,
     ),
     Column(
         "max",
@@ -167,6 +176,8 @@ COLUMNS: tuple[Column, ...] = (
         unit=lambda u: len(u.usage.processes) if u.usage else None,
         text=_number,
         extra=True,
+        json="processes",
+        in_json=processes,
     ),
     Column(
         "anon",
@@ -177,6 +188,7 @@ COLUMNS: tuple[Column, ...] = (
         unit=lambda u: u.usage.memory.anon if u.usage else None,
         text=_size,
         extra=True,
+        json="anon",
     ),
     Column(
         "file",
@@ -187,6 +199,7 @@ COLUMNS: tuple[Column, ...] = (
         unit=lambda u: u.usage.memory.file if u.usage else None,
         text=_size,
         extra=True,
+        json="file",
     ),
     Column(
         "peak",
@@ -197,6 +210,7 @@ COLUMNS: tuple[Column, ...] = (
         unit=lambda u: u.usage.memory.peak if u.usage else None,
         text=_size,
         extra=True,
+        json="peak",
     ),
     Column(
         "kills",
@@ -207,6 +221,7 @@ COLUMNS: tuple[Column, ...] = (
         unit=lambda u: u.usage.memory.oom_kills if u.usage else None,
         text=_number,
         extra=True,
+        json="oom_kills",
     ),
     Column(
         "what",

@@ -51,6 +51,14 @@ def used(unit: Unit) -> float | None:
     return holds / most
 
 
+def processes(unit: Unit) -> int | None:
+    """Return how many processes it has; None where they are hidden from this user (hidepid)."""
+    usage = unit.usage
+    if usage is None:
+        return 0
+    return len(usage.processes) or (None if usage.rss is None else 0)
+
+
 def description(unit: Unit) -> str:
     """Return the unit's description, or the command line of its first process."""
     if unit.properties and unit.properties.description not in {"", unit.name}:
