@@ -187,11 +187,29 @@ def pressure(avg: float, total: int) -> str:
     return f"some {STALL.format(avg, total)}\nfull {STALL.format(avg / 2, total // 2)}\n"
 
 
+STAT_KEYS = (
+    *("anon", "file", "kernel", "kernel_stack", "pagetables", "sec_pagetables", "percpu", "sock"),
+    *("vmalloc", "shmem", "zswap", "zswapped", "file_mapped", "file_dirty", "file_writeback"),
+    *("swapcached", "anon_thp", "file_thp", "shmem_thp", "inactive_anon", "active_anon"),
+    *("inactive_file", "active_file", "unevictable", "slab_reclaimable", "slab_unreclaimable"),
+    *("slab", "workingset_refault_anon", "workingset_refault_file", "workingset_activate_anon"),
+    *("workingset_activate_file", "workingset_restore_anon", "workingset_restore_file"),
+    *("workingset_nodereclaim", "pgdemote_kswapd", "pgdemote_direct", "pgdemote_khugepaged"),
+    *("pgscan", "pgsteal", "pgscan_kswapd", "pgscan_direct", "pgscan_khugepaged"),
+    *("pgsteal_kswapd", "pgsteal_direct", "pgsteal_khugepaged", "pgfault", "pgmajfault"),
+    *("pgrefill", "pgactivate", "pgdeactivate", "pglazyfree", "pglazyfreed", "swpin_zero"),
+    *("swpout_zero", "zswpin", "zswpout", "zswpwb", "thp_fault_alloc", "thp_collapse_alloc"),
+    *("thp_swpout", "thp_swpout_fallback", "numa_pages_migrated", "numa_pte_updates"),
+    *("numa_hint_faults",),
+)
+"""memory.stat of kernel 6.12, in its order."""
+
+
 def memory_stat(current: int) -> str:
     """Return a memory.stat as long as the kernel's."""
     anon, file, shmem, kernel = current // 2, current // 3, current // 50, current // 9
-    filler = "".join(f"workingset_filler_{i} {i * 1000}\n" for i in range(40))
-    return f"anon {anon}\nfile {file}\nkernel {kernel}\nsock 0\nshmem {shmem}\n{filler}"
+    found = {"anon": anon, "file": file, "kernel": kernel, "shmem": shmem}
+    return "".join(f"{key} {found.get(key, 1000)}\n" for key in STAT_KEYS)
 
 
 def make_tree(root: Path, units: int = 200, processes: int = 300, seed: int = 0) -> Box:

@@ -163,13 +163,14 @@ def test_each_key_of_the_json_is_named(
 
 def test_the_guide_names_the_steps_as_the_screen_does() -> None:
     page = (DOCS / "first-hour.md").read_text("utf-8")
-    named = re.findall(r"^\| \d+ \| ([^|]*) \|", section("The steps", page), re.MULTILINE)
+    row = re.compile(r"^\| \d+ \| ([^|]*) \| `(\w+)` \|", re.MULTILINE)
+    named = row.findall(section("The steps", page))
     backend = demo_backend(read_only=True)
     try:
-        titles = [step.title.partition(":")[0] for step in backend.steps()]
+        steps = [(step.title.partition(":")[0], step.name) for step in backend.steps()]
     finally:
         backend.close()
-    assert [name.strip("` ") for name in named] == titles
+    assert [(title.strip("` "), name) for title, name in named] == steps
 
 
 PAGES = [*DOCS.parent.glob("*.md"), *DOCS.glob("*.md")]

@@ -15,7 +15,7 @@ from lowmem_tui.host.tasks import FARTHEST
 from lowmem_tui.model.errors import UnsupportedError
 from lowmem_tui.model.settings import CGROUP_FILES, Key
 from lowmem_tui.model.unit import INFINITY
-from lowmem_tui.model.usage import Knobs, Memory, Process, UnitUsage
+from lowmem_tui.model.usage import MEMORY_STAT, Knobs, Memory, Process, UnitUsage
 from tests.bench.tree import MIB, Box, Mutator, events, make_tree
 from tests.host.conftest import Clock, make_sampler
 
@@ -214,10 +214,7 @@ GROUP_FILES = [
     ("memory.events", "oom_kills"),
     ("memory.oom.group", "oom_group"),
     ("memory.pressure", "pressure"),
-    ("memory.stat", "anon"),
-    ("memory.stat", "file"),
-    ("memory.stat", "shmem"),
-    ("memory.stat", "kernel"),
+    *(("memory.stat", field) for field in MEMORY_STAT),
 ]
 
 
