@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, TypeAlias
 
 from lowmem_tui.host import cgroupfs, machine, tree
-from lowmem_tui.host.reading import ABSENT, keep, read
+from lowmem_tui.host.reading import ABSENT, SMALL, keep, read
 from lowmem_tui.host.tasks import Members
 from lowmem_tui.model.amount import INFINITY
 from lowmem_tui.model.settings import CGROUP_FILES
@@ -140,7 +140,7 @@ class Group(Members):
         still = self.current_raw == self.stat_mark
         if rarely or not still:
             self.stat_mark = self.current_raw
-            raw = read(base + "stat", root)
+            raw = read(base + "stat", root, SMALL)
             stat = (None,) * len(STAT) if raw is None else cgroupfs.parse_memory_stat(raw)
             for index, value in zip(STAT, stat, strict=True):
                 self.set(index, value)

@@ -202,7 +202,7 @@ STAT_KEYS = (
     *("thp_swpout", "thp_swpout_fallback", "numa_pages_migrated", "numa_pte_updates"),
     *("numa_hint_faults",),
 )
-"""memory.stat of kernel 6.12, in its order."""
+"""The keys of memory.stat (cgroup-v2.rst)."""
 
 
 def memory_stat(current: int) -> str:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from lowmem_tui.host import cgroupfs, tree
 from lowmem_tui.model.unit import INFINITY
+from lowmem_tui.model.usage import MEMORY_STAT
 from tests.bench.tree import Box, events, memory_stat
 
 if TYPE_CHECKING:
@@ -50,7 +51,8 @@ def test_limit(raw: bytes, value: object) -> None:
 
 def test_memory_stat_takes_whole_keys_only() -> None:
     raw = b"inactive_anon 1\nanon 2\nactive_file 3\nfile 4\nshmem_thp 5\n"
-    assert cgroupfs.parse_memory_stat(raw) == (2, 4, None, None)
+    found = dict(zip(MEMORY_STAT, cgroupfs.parse_memory_stat(raw), strict=True))
+    assert (found["anon"], found["file"], found["shmem"]) == (2, 4, None)
 
 
 def test_kills_are_not_the_groups_killed() -> None:
