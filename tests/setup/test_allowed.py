@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -39,6 +40,7 @@ TOOLS: tuple[Tool, ...] = (tested, client, rule)
 """mypy compares them with the Protocol."""
 
 TREE = Path(__file__).parents[2]
+SETUP = TREE / "lowmem_tui/setup"
 
 
 @pytest.fixture
@@ -63,6 +65,15 @@ def test_the_plan_of_a_step_is_allowed(box: Box, name: str) -> None:
         allowed().paths.parts(file.path)
     for action in plan.actions:
         check(action.kind, action.what, allowed())
+
+
+def test_each_step_is_registered() -> None:
+    made = {
+        path.relative_to(SETUP).with_suffix("").as_posix().replace("/", ".")
+        for path in SETUP.rglob("*.py")
+        if re.search(r"^def make\(ground", path.read_text("utf-8"), re.MULTILINE)
+    }
+    assert made == {step.module for step in STEPS.values()}
 
 
 def test_each_tool_is_a_declared_one() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -18,6 +20,9 @@ from .servers import M, known, process, properties, situation, snapshot, unit, u
 from .test_plan_warnings import HOG, NEXT, SMALL, S, guide, serving
 from .test_preflight import holding
 from .test_protections import server as protected
+
+TESTS = Path(__file__).parents[1]
+POLICY = TESTS.parent / "lowmem_tui/policy"
 
 FATAL, FORCEABLE, WARNING = "fatal", "forceable", "warning"
 
@@ -316,6 +321,27 @@ def test_a_name_without_room_for_a_folder_is_refused() -> None:
     name = f"{'u' * 246}.service"
     made = plan([Edit(name, Key.MEMORY_MAX, "100M")], alone(name))
     assert [notice.code for notice in made.refusals] == ["name-too-long"]
+
+
+def test_a_memory_high_above_memory_max_is_never_reached() -> None:
+    server = situation(
+        known(unit("a.service", process(9, 30 * M), restart="on-failure", restart_usec=3 * S))
+    )
+    made = plan([parse_set("a:MemoryMax=100M"), parse_set("a:MemoryHigh=200M")], server)
+    assert [notice.code for notice in made.warnings] == ["memory-high-never-reached"]
+
+
+def test_a_name_that_is_none_is_refused() -> None:
+    made = plan([Edit("a b.service", Key.MEMORY_MAX, "100M")], alone("a b.service"))
+    assert [notice.code for notice in made.refusals] == ["bad-name"]
+
+
+def test_each_code_is_named_in_a_test() -> None:
+    written = "".join(path.read_text("utf-8") for path in POLICY.rglob("*.py"))
+    codes = set(re.findall(r'otice\(\s*"([a-z0-9-]+)"', written))
+    tests = "".join(path.read_text("utf-8") for path in TESTS.rglob("*.py"))
+    assert len(codes) > 50
+    assert {code for code in codes if f'"{code}"' not in tests} == set()
 
 
 def test_an_ordinary_change_is_none() -> None:
