@@ -5,14 +5,14 @@ from __future__ import annotations
 import shutil
 import sys
 import textwrap
-from dataclasses import asdict
 from typing import TYPE_CHECKING, NamedTuple
 
 from lowmem_tui.cli import json_view, sudo
 from lowmem_tui.cli.exit import Exit
 from lowmem_tui.cli.looking import look
 from lowmem_tui.cli.open import open_backend
-from lowmem_tui.model.setup import Severity
+from lowmem_tui.model.language import say
+from lowmem_tui.model.setup import Severity, lines
 from lowmem_tui.model.text import plain
 
 if TYPE_CHECKING:
@@ -36,8 +36,7 @@ class Told(NamedTuple):
     def sentence(self) -> str:
         """What is wrong, and where; its subject is not said twice."""
         finding = self.finding
-        subject = f"{plain(finding.subject, 80)}: " if finding.subject not in finding.text else ""
-        return f"{finding.severity} ({self.step}): {subject}{plain(finding.text, 2000)}"
+        return f"{finding.severity} ({self.step}): {plain(say(finding.named), 2000)}"
 
 
 def run(options: argparse.Namespace) -> Exit:
@@ -71,8 +70,18 @@ def worst_first(looked: Iterable[Looked]) -> list[Told]:
 
 def as_json(found: Sequence[Told]) -> dict[str, object]:
     """Return the findings as cli.md's contract has it."""
+    return {"findings": [_as_json(each) for each in found]}
+
+
+def _as_json(each: Told) -> dict[str, object]:
+    finding = each.finding
     return {
-        "findings": [{"step": told.step, **asdict(told.finding)} for told in found],
+        "step": each.step,
+        "code": finding.code,
+        "severity": finding.severity,
+        "subject": finding.subject,
+        "text": str(finding.text),
+        "remedy": "\n".join(map(str, lines(finding.remedy))),
     }
 
 
@@ -81,8 +90,8 @@ def describe(found: Sequence[Told], width: int, program: str = "sudo lowmem-tui"
     for told in found:
         text = told.sentence
         yield from textwrap.wrap(text, width, subsequent_indent="  ", break_on_hyphens=False)
-        for line in told.finding.remedy.splitlines():
-            yield f"  -> {plain(line, 2000)}"
+        for line in lines(told.finding.remedy):
+            yield f"  -> {plain(say(line), 2000)}"
     if not found:
         yield "Nothing is wrong that lowmem-tui looks for."
     else:

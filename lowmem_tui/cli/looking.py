@@ -9,13 +9,15 @@ from lowmem_tui.cli.output import talk
 from lowmem_tui.cli.rules import unread
 from lowmem_tui.cli.sudo import for_demo
 from lowmem_tui.model.errors import LowmemError
+from lowmem_tui.model.language import say
+from lowmem_tui.model.setup import lines
 from lowmem_tui.model.text import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from lowmem_tui.model.ports import Backend, Step
-    from lowmem_tui.model.setup import Look
+    from lowmem_tui.model.setup import Look, Words
 
 
 class Looked(NamedTuple):
@@ -44,8 +46,16 @@ def look(backend: Backend) -> list[Looked]:
 
 
 def _for_demo(look: Look) -> Look:
-    findings = (replace(each, remedy=for_demo(each.remedy)) for each in look.findings)
+    findings = (
+        replace(each, remedy=tuple(_demo_line(line) for line in lines(each.remedy)))
+        for each in look.findings
+    )
     return replace(look, findings=tuple(findings))
+
+
+def _demo_line(line: Words) -> Words:
+    """Return a line with the commands for the demo server, in the operator's language."""
+    return for_demo(say(line))
 
 
 def _look(steps: Sequence[Step]) -> Iterator[Looked]:

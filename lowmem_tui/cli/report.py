@@ -12,6 +12,8 @@ from lowmem_tui.cli.looking import look
 from lowmem_tui.cli.output import talk
 from lowmem_tui.model.amount import format_size
 from lowmem_tui.model.errors import InvalidValueError, LowmemError
+from lowmem_tui.model.language import say
+from lowmem_tui.model.setup import lines
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.budget import budget, in_words
 from lowmem_tui.policy.checks.overcommit import overcommitted
@@ -66,7 +68,7 @@ def _lines(
     box = next((each.look for each in looked if each.step.name == "box" and each.look), None)
     if box is not None:
         yield ""
-        yield from (f"- {plain(fact)}" for fact in box.facts)
+        yield from (f"- {plain(say(fact))}" for fact in box.facts)
     yield from _changed(changes, trouble)
     yield from _memory(now, changes)
     yield from _kills(now, changes)
@@ -129,12 +131,13 @@ def _left(looked: Sequence[Looked]) -> Iterator[str]:
     told = worst_first(looked)
     for each in told:
         yield f"- {each.sentence}"
-        for line in each.finding.remedy.splitlines():
+        for line in map(say, lines(each.finding.remedy)):
             # What is to be done by hand is prose, with backticks of its own.
             command = line.startswith(("sudo ", "lowmem-tui "))
             yield f"  `{plain(line, 1000)}`" if command else f"  {plain(line, 1000)}"
     hands = [(each.step.name, text) for each in looked if each.look for text in each.look.by_hand]
     for step, text in hands:
-        yield f"- by hand ({step}): {plain(' '.join(text.split()), 1000)}"
+        words = " ".join(" ".join(map(say, lines(text))).split())
+        yield f"- by hand ({step}): {plain(words, 1000)}"
     if not told and not hands:
         yield "Nothing that lowmem-tui looks for."

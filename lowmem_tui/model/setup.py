@@ -4,6 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING, TypeAlias
+
+from lowmem_tui.model.message import as_message, msg, of_text
+
+if TYPE_CHECKING:
+    from lowmem_tui.model.message import Message
+
+Words: TypeAlias = "Message | str"
+"""A sentence or a phrase; a str is shown as it is in every language."""
+
+Lines: TypeAlias = "Words | tuple[Words, ...]"
+"""Several lines: commands to type, lines of a file. A str may have line breaks."""
+
+
+def lines(text: Lines) -> tuple[Words, ...]:
+    """Return the lines of a text, without line breaks."""
+    if isinstance(text, str):
+        return tuple(text.splitlines())
+    return text if isinstance(text, tuple) else (text,)
 
 
 class Severity(StrEnum):
@@ -28,45 +47,53 @@ class Finding:
     severity: Severity
     subject: str
     """The unit, file or value that it is about; or ""."""
-    text: str
+    text: Words
     """One sentence, with figures."""
-    remedy: str
+    remedy: Lines
     """The command that mends it, or what to do by hand."""
+
+    @property
+    def named(self) -> Message:
+        """The text, with the subject where it does not name it."""
+        text = as_message(self.text)
+        if self.subject in str(text):
+            return text
+        return msg("{subject}: {text}", subject=of_text(self.subject, 80), text=text)
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One thing that a step proposes: the operator takes it, changes it or leaves it."""
+    """One thing that a step proposes: the operator selects it, changes it or skips it."""
 
     key: str
     """Its name within the step's section of a policy file: ``vm.swappiness``."""
-    title: str
+    title: Words
     """In a few words, for a line of the screen."""
-    now: str
+    now: Words
     """What it is now, in words."""
     value: str
-    """What is proposed, as it stands in a policy file; "" leaves it as it is."""
-    why: str
+    """What is proposed, as a policy file has it; "" proposes nothing."""
+    why: Words
     """One or two sentences, with figures."""
     choices: tuple[str, ...] = ()
     """Other values to go through with a key; ``value`` among them. Empty: only yes or no."""
     taken: bool = True
-    """Whether it is taken unless the operator says otherwise."""
+    """Whether it is preselected."""
     done: bool = False
     """Whether the server has this value already: there is nothing to change."""
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What a step sees."""
+    """What a step finds."""
 
-    facts: tuple[str, ...] = ()
+    facts: tuple[Words, ...] = ()
     """Sentences on what was found, with figures."""
     items: tuple[Item, ...] = ()
     findings: tuple[Finding, ...] = ()
-    by_hand: tuple[str, ...] = ()
+    by_hand: tuple[Lines, ...] = ()
     """What the program cannot do itself: lines to write, commands to run."""
-    absent: str = ""
+    absent: Words = ""
     """Why there is nothing to do here ("There is no nginx."); or ""."""
 
 
@@ -117,5 +144,5 @@ class Progress:
 
 
 Wishes = dict[str, str]
-"""What is wished for in one step: an item's key → the value. It is that step's section of a
+"""What is requested of one step: an item's key → the value. It is that step's section of a
 policy file."""

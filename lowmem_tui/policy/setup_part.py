@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from lowmem_tui.model.change import Change, Trial
     from lowmem_tui.model.plan import Effect, Plan
     from lowmem_tui.model.ports import Step
-    from lowmem_tui.model.setup import Finding, Item, Look, Wishes
+    from lowmem_tui.model.setup import Finding, Item, Look, Wishes, Words
 
 
 class Stand(Enum):
@@ -100,7 +100,7 @@ class Part:
         value = self.value(item)
         if value == item.value:
             return item.done
-        return value == item.now or self.kept.get(item.key) == value
+        return value == str(item.now) or self.kept.get(item.key) == value
 
     def taken(self, item: Item) -> bool:
         """Tell whether it is to be made so."""
@@ -174,7 +174,7 @@ class Part:
         return str(stand.value)
 
     @property
-    def found(self) -> str:
+    def found(self) -> Words:
         """What was found, in a sentence; not safe to print as it is."""
         if self.trouble:
             return self.trouble
@@ -186,8 +186,7 @@ class Part:
             return self.look.absent
         worst = self.worst()
         if worst is not None and (self.stand is not Stand.DONE or not self.look.facts):
-            whom = "" if worst.subject in worst.text else f"{worst.subject}: "
-            return f"{whom}{worst.text}"
+            return worst.named
         return self.look.facts[0] if self.look.facts else ""
 
     @property

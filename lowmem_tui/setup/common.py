@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from lowmem_tui.model.errors import InvalidValueError
 from lowmem_tui.model.kept import is_foreign, reason_of, shown
+from lowmem_tui.model.message import msg, of_setting
 from lowmem_tui.model.plan import Action, ActionKind, FileChange, Notice, Plan
 from lowmem_tui.model.setup import Finding, Severity
 from lowmem_tui.model.text import plain
@@ -109,8 +110,12 @@ def undone(step: str, items: Iterable[Item], told: Collection[str]) -> Iterator[
                 f"{step}-{item.key.rpartition(' ')[2]}",
                 Severity.ADVICE,
                 item.key,
-                f"{plain(item.key)} is {plain(item.now)}, and {plain(item.value)} serves a small "
-                "server better.",
+                msg(
+                    "{key} is {now}; {value} is better for a small server.",
+                    key=of_setting(item.key),
+                    now=item.now,
+                    value=item.value,
+                ),
                 remedy(step),
             )
 

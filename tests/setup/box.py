@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 from lowmem_tui.cli.demo import serve
 from lowmem_tui.demo.server import DemoServer
+from tests.english import EnglishStep
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from lowmem_tui.model.plan import Plan
-    from lowmem_tui.model.ports import Step
     from lowmem_tui.model.setup import Look
+    from tests import english
 
 
 class Box:
@@ -57,8 +58,8 @@ class Box:
     def read(self, path: str) -> str | None:
         return self.server.disk.read(path)
 
-    def step(self, name: str) -> Step:
-        return next(step for step in self.backend.steps() if step.name == name)
+    def step(self, name: str) -> EnglishStep:
+        return next(EnglishStep(step) for step in self.backend.steps() if step.name == name)
 
     def files(self) -> dict[str, str]:
         """Every file, to compare."""
@@ -74,7 +75,7 @@ def codes(look: Look) -> list[str]:
     return [finding.code for finding in look.findings]
 
 
-def items(look: Look) -> dict[str, str]:
+def items(look: english.Look) -> dict[str, str]:
     """Each item, with what it is now."""
     return {item.key: item.now for item in look.items}
 

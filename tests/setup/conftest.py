@@ -26,4 +26,4 @@ def findings_name_their_options(monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
 
     monkeypatch.setattr(Finding, "__init__", note)
     yield
-    assert [words for each in made if (words := missing(each.code, each.text))] == []
+    assert [words for each in made if (words := missing(each.code, str(each.text)))] == []

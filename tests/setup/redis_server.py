@@ -8,6 +8,7 @@ from lowmem_tui.cli.rules import load_rules
 from lowmem_tui.model.errors import ManagerError
 from lowmem_tui.setup.context import Ground
 from lowmem_tui.setup.redis import step as redis
+from tests.english import EnglishStep
 from tests.setup.tree import Tree
 from tests.unit.servers import M, known, process, service, situation, snapshot
 
@@ -16,9 +17,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lowmem_tui.model.plan import ActionKind
-    from lowmem_tui.model.ports import Step
-    from lowmem_tui.model.setup import Item, Look
     from lowmem_tui.model.snapshot import Unit
+    from tests.english import Item, Look
 
 UNIT = "redis-server.service"
 CONF = "/etc/redis/redis.conf"
@@ -76,7 +76,7 @@ def see(
     files: dict[str, str] | None = None,
     changes: dict[str, Any] | None = None,
     command: str = "",
-) -> Step:
+) -> EnglishStep:
     """The step on a server of 1 GiB with one Redis."""
     tree = Tree(tmp_path)
     tree.write(CONF, conf)
@@ -94,16 +94,18 @@ def see(
         known(one, files={f"/usr/lib/systemd/system/{unit}": text}),
         *(known(other) for other in others),
     ]
-    return redis.make(
-        Ground(
-            snapshot=lambda: snapshot(one, *others),
-            situation=lambda names: situation(*(u for u in units if u.unit.name in set(names))),
-            unit_files=dict,
-            files=tree.files,
-            system=system or Answers(),
-            inspector=tree.inspector,
-            rules=load_rules(config=None),
-            now=lambda: 1.0,
+    return EnglishStep(
+        redis.make(
+            Ground(
+                snapshot=lambda: snapshot(one, *others),
+                situation=lambda names: situation(*(u for u in units if u.unit.name in set(names))),
+                unit_files=dict,
+                files=tree.files,
+                system=system or Answers(),
+                inspector=tree.inspector,
+                rules=load_rules(config=None),
+                now=lambda: 1.0,
+            )
         )
     )
 

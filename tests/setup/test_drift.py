@@ -14,6 +14,7 @@ from lowmem_tui.model.unit import INFINITY, Key, Tier, Value
 from lowmem_tui.policy.classify import Kind
 from lowmem_tui.policy.protect import Role
 from lowmem_tui.setup.units.drift import not_in_force
+from tests.english import findings
 from tests.unit.servers import M, known, properties, service
 
 from .box import Box
@@ -69,7 +70,7 @@ def test_what_the_kernel_does_not_do(
     field = {ADJ: "oom_score_adjust", MAX: "memory_max"}[key]
     differs = not_in_kernel(key, properties(name, **{field: loaded}), kernel)
     setting = Setting(key, None, None, loaded, kernel, differs=differs)
-    found = list(not_in_force([role(name, setting, **{field: loaded})], container))
+    found = findings(not_in_force([role(name, setting, **{field: loaded})], container))
     wanted = [("not-in-force", name, remedy, severity)] if severity else []
     assert [(f.code, f.subject, f.remedy, f.severity) for f in found] == wanted
     assert all(("no privilege" in each.text) is bool(container) for each in found)
@@ -84,7 +85,7 @@ def test_what_a_parent_allows_is_no_drift() -> None:
 
 def test_what_systemd_has_not_read_is_reloaded() -> None:
     setting = Setting(MAX, "50M", "/a.conf", 60 * M, 60 * M, differs=UNREAD)
-    (found,) = not_in_force([role(NGINX, setting)], "")
+    (found,) = findings(not_in_force([role(NGINX, setting)], ""))
     assert (found.text, found.remedy) == (f"MemoryMax: {UNREAD}", "sudo systemctl daemon-reload")
 
 

@@ -19,6 +19,7 @@ from lowmem_tui.setup.gunicorn import args as gunicorn_args
 from lowmem_tui.setup.gunicorn import seen as gunicorn_seen
 from lowmem_tui.setup.gunicorn import step as gunicorn
 from lowmem_tui.setup.gunicorn.start import start_of
+from tests import english
 from tests.setup.tree import Tree
 from tests.unit.servers import M, process, service, situation, snapshot
 
@@ -27,8 +28,8 @@ from .box import Box
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from lowmem_tui.model.setup import Look
     from lowmem_tui.setup.gunicorn.seen import Gunicorn
+    from tests.english import Look
 
 NAME = "shop.service"
 UNIT = f"/etc/systemd/system/{NAME}"
@@ -86,7 +87,7 @@ class Shop:
         return gunicorn.make(self.ground)
 
     def look(self) -> Look:
-        return self.make().look()
+        return english.look(self.make().look())
 
     def seen(self) -> Gunicorn:
         self.make()

@@ -17,6 +17,7 @@ from lowmem_tui.policy import protect
 from lowmem_tui.setup.idle import guards as idle_guards
 from lowmem_tui.setup.idle import step as idle
 from lowmem_tui.setup.idle.table import table
+from tests import english
 from tests.unit.servers import known, properties
 
 from .box import Box, codes, goes_through, items
@@ -124,7 +125,7 @@ def test_what_its_own_conditions_keep_from_starting_is_no_weight(
     box: Box, *, unmet: bool, there: bool
 ) -> None:
     """As of networkd-dispatcher.service on Ubuntu, where there is no script to run."""
-    ground: Ground = box.step("idle")._ground  # type: ignore[attr-defined]
+    ground: Ground = box.step("idle").of._ground  # type: ignore[attr-defined]
 
     def situation(names: Iterable[str]) -> Situation:
         found = ground.situation(names)
@@ -134,7 +135,7 @@ def test_what_its_own_conditions_keep_from_starting_is_no_weight(
         changed = replace(known, unit=replace(known.unit, properties=properties))
         return replace(found, units={**found.units, MODEM: changed})
 
-    look = idle.make(replace(ground, situation=situation)).look()
+    look = english.look(idle.make(replace(ground, situation=situation)).look())
     assert (MODEM in items(look)) is there
 
 
@@ -177,7 +178,7 @@ def test_its_sockets_go_with_it(box: Box) -> None:
 def test_a_target_is_not_stopped(box: Box) -> None:
     """snapd has some of its own: they hold nothing, and mounts of snaps stand behind them."""
     target = "snapd.mounts.target"
-    ground: Ground = box.step("idle")._ground  # type: ignore[attr-defined]
+    ground: Ground = box.step("idle").of._ground  # type: ignore[attr-defined]
 
     def situation(names: Iterable[str]) -> Situation:
         found = ground.situation([name for name in names if name != target])
@@ -217,14 +218,14 @@ GUARDS = {
 
 @pytest.mark.parametrize(("guard", "path"), GUARDS.items(), ids=GUARDS)
 def test_what_is_in_use_is_left_alone(box: Box, guard: str, path: str) -> None:
-    ground = box.step("idle")._ground  # type: ignore[attr-defined]
+    ground = box.step("idle").of._ground  # type: ignore[attr-defined]
     assert idle_guards.in_use(ground, guard) == ""
     box.write(path, "")
     assert idle_guards.in_use(ground, guard) != ""
 
 
 def test_guards_that_read_files(box: Box) -> None:
-    ground = box.step("idle")._ground  # type: ignore[attr-defined]
+    ground = box.step("idle").of._ground  # type: ignore[attr-defined]
     assert idle_guards.in_use(ground, "multipath") == idle_guards.in_use(ground, "nfs") == ""
     box.write("/sys/block/dm-0/dm/uuid", "mpath-3600\n")
     assert "dm-0 is a disk with several paths" in idle_guards.in_use(ground, "multipath")
@@ -233,7 +234,7 @@ def test_guards_that_read_files(box: Box) -> None:
 
 
 def test_snaps_of_the_image_alone_are_not_in_use(box: Box) -> None:
-    ground = box.step("idle")._ground  # type: ignore[attr-defined]
+    ground = box.step("idle").of._ground  # type: ignore[attr-defined]
     for name in ("core22_1.snap", "snapd_2.snap", "lxd_3.snap", "bare_5.snap"):
         box.write(f"/var/lib/snapd/snaps/{name}", "")
     assert idle_guards.in_use(ground, "snaps") == ""

@@ -12,13 +12,13 @@ import pytest
 from lowmem_tui.model.errors import InvalidValueError
 from lowmem_tui.model.plan import ActionKind
 from lowmem_tui.setup.journal import step as journal
+from tests.english import EnglishStep
 
 from .tree import Tree, codes, items, proposed
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from lowmem_tui.model.ports import Step
 
 D = "/etc/systemd/journald.conf.d"
 OURS = f"{D}/zz-lowmem-tui.conf"
@@ -34,11 +34,11 @@ def tree(tmp_path: Path) -> Tree:
 
 
 @pytest.fixture
-def step(tree: Tree) -> Step:
-    return journal.make(tree.ground())
+def step(tree: Tree) -> EnglishStep:
+    return EnglishStep(journal.make(tree.ground()))
 
 
-def test_proposes_the_policy_and_finds_nothing_afterwards(tree: Tree, step: Step) -> None:
+def test_proposes_the_policy_and_finds_nothing_afterwards(tree: Tree, step: EnglishStep) -> None:
     look = step.look()
     assert codes(look) == ALL
     assert "4.8M now" in look.facts[0]
@@ -65,7 +65,7 @@ def test_proposes_the_policy_and_finds_nothing_afterwards(tree: Tree, step: Step
     ("ram", "value"),
     [(470 << 20, "16M"), (967 << 20, "32M"), (1970 << 20, "64M"), (8 << 30, "64M")],
 )
-def test_what_is_ram_goes_by_the_ram(tree: Tree, step: Step, ram: int, value: str) -> None:
+def test_what_is_ram_goes_by_the_ram(tree: Tree, step: EnglishStep, ram: int, value: str) -> None:
     tree.snapshot = replace(tree.snapshot, host=tree.snapshot.host._replace(mem_total=ram))
     assert items(step.look())["RuntimeMaxUse"].value == value
 
@@ -115,7 +115,7 @@ def test_what_is_ram_goes_by_the_ram(tree: Tree, step: Step, ram: int, value: st
     ],
 )
 def test_what_others_say(
-    tree: Tree, step: Step, key: str, files: dict[str, str], value: str, done: bool
+    tree: Tree, step: EnglishStep, key: str, files: dict[str, str], value: str, done: bool
 ) -> None:
     for path, text in files.items():
         tree.write(path, text + "\n")
@@ -128,7 +128,7 @@ def test_what_others_say(
     assert step.plan({key: value}).empty
 
 
-def test_the_main_file_may_lie_in_usr_lib(tree: Tree, step: Step) -> None:
+def test_the_main_file_may_lie_in_usr_lib(tree: Tree, step: EnglishStep) -> None:
     (tree.root / "etc/systemd/journald.conf").unlink()
     tree.write("/usr/lib/systemd/journald.conf", "[Journal]\nSystemMaxUse=50M\n")
     assert items(step.look())["SystemMaxUse"].now == "50M"
@@ -136,7 +136,7 @@ def test_the_main_file_may_lie_in_usr_lib(tree: Tree, step: Step) -> None:
     assert items(step.look())["SystemMaxUse"].now == "no bound of its own"
 
 
-def test_a_later_file_wins_and_is_named(tree: Tree, step: Step) -> None:
+def test_a_later_file_wins_and_is_named(tree: Tree, step: EnglishStep) -> None:
     path = f"{D}/zzz.conf"
     tree.write(path, "[Journal]\nSystemMaxUse=2G\n")
     plan = step.plan({"SystemMaxUse": "100M"})
@@ -148,7 +148,7 @@ def test_a_later_file_wins_and_is_named(tree: Tree, step: Step) -> None:
     assert step.plan({"SystemMaxUse": "100M"}).empty
 
 
-def test_what_is_lost_for_good_is_said(tree: Tree, step: Step) -> None:
+def test_what_is_lost_for_good_is_said(tree: Tree, step: EnglishStep) -> None:
     (tree.root / "var/log/journal/0123/old.journal").write_bytes(b"x" * (12 << 20))
     (warning,) = step.plan({"SystemMaxUse": "10M"}).warnings
     assert "16.8M" in warning.text
@@ -182,7 +182,7 @@ def test_an_age_is_warned_of_and_not_taken_only_where_entries_go(
     tree: Tree, days: float, goes: bool, name: str
 ) -> None:
     older(tree, days, name)
-    step = journal.make(replace(tree.ground(), now=time.time))
+    step = EnglishStep(journal.make(replace(tree.ground(), now=time.time)))
     assert ("MaxRetentionSec" not in proposed(step)) is goes
     told = [w for w in step.plan({"MaxRetentionSec": "7day"}).warnings if w.lost]
     assert bool(told) is goes
@@ -194,7 +194,7 @@ def test_an_age_is_warned_of_and_not_taken_only_where_entries_go(
 
 @pytest.mark.parametrize(("holds", "goes"), [(90, False), (120, True)])
 def test_a_bound_is_warned_of_and_not_taken_only_where_files_go(
-    tree: Tree, step: Step, holds: int, goes: bool
+    tree: Tree, step: EnglishStep, holds: int, goes: bool
 ) -> None:
     with (tree.root / "var/log/journal/0123/old.journal").open("wb") as file:
         os.posix_fallocate(file.fileno(), 0, holds << 20)
@@ -206,7 +206,7 @@ def test_a_bound_is_warned_of_and_not_taken_only_where_files_go(
 
 
 @pytest.mark.parametrize("storage", ["volatile", "auto"])
-def test_one_in_ram_is_bounded_there_alone(tree: Tree, step: Step, storage: str) -> None:
+def test_one_in_ram_is_bounded_there_alone(tree: Tree, step: EnglishStep, storage: str) -> None:
     tree.write("/etc/systemd/journald.conf", f"[Journal]\nStorage={storage}\n")
     (tree.root / "var/log/journal").rename(tree.root / "var/log/other")
     assert codes(step.look()) == {"journal-ram", "journal-age"}
@@ -215,7 +215,7 @@ def test_one_in_ram_is_bounded_there_alone(tree: Tree, step: Step, storage: str)
     assert [w.code for w in plan.warnings] == ["journal-not-on-disk"]
 
 
-def test_what_is_in_ram_goes_too(tree: Tree, step: Step) -> None:
+def test_what_is_in_ram_goes_too(tree: Tree, step: EnglishStep) -> None:
     tree.write("/etc/systemd/journald.conf", "[Journal]\nStorage=volatile\n")
     tree.write("/run/log/journal/0123/system.journal", "x" * (40 << 20))
     assert "RuntimeMaxUse" not in proposed(step)
@@ -234,14 +234,14 @@ def test_what_is_in_ram_goes_too(tree: Tree, step: Step) -> None:
     ],
 )
 def test_where_it_is_kept_is_said_by_the_last_file(
-    tree: Tree, step: Step, files: dict[str, str], absent: bool
+    tree: Tree, step: EnglishStep, files: dict[str, str], absent: bool
 ) -> None:
     for path, text in files.items():
         tree.write(path, f"[Journal]\n{text}\n")
     assert bool(step.look().absent) is absent
 
 
-def test_with_a_file_that_cannot_be_read_nothing_is_known(tree: Tree, step: Step) -> None:
+def test_with_a_file_that_cannot_be_read_nothing_is_known(tree: Tree, step: EnglishStep) -> None:
     (tree.root / D[1:] / "a.conf").mkdir(parents=True)
     look = step.look()
     assert proposed(step) == {}
@@ -259,7 +259,7 @@ def test_with_a_file_that_cannot_be_read_nothing_is_known(tree: Tree, step: Step
     ],
 )
 def test_where_it_is_kept(
-    tree: Tree, step: Step, text: str, on_disk: bool, absent: bool, words: str
+    tree: Tree, step: EnglishStep, text: str, on_disk: bool, absent: bool, words: str
 ) -> None:
     tree.write("/etc/systemd/journald.conf", f"[Journal]\n{text}\n")
     if not on_disk:
@@ -269,7 +269,7 @@ def test_where_it_is_kept(
     assert words in (look.absent or look.facts[0])
 
 
-def test_our_other_settings_stay_and_an_empty_wish_drops_one(tree: Tree, step: Step) -> None:
+def test_our_other_settings_stay_and_an_empty_wish_drops_one(tree: Tree, step: EnglishStep) -> None:
     tree.make(step.plan(proposed(step)))
     (file,) = step.plan({"SystemMaxUse": ""}).files
     assert file.after is not None
@@ -290,7 +290,7 @@ def test_our_other_settings_stay_and_an_empty_wish_drops_one(tree: Tree, step: S
         ("SystemMaxUse", "100M\nStorage=none", "size"),
     ],
 )
-def test_wrong_wishes(step: Step, key: str, value: str, words: str) -> None:
+def test_wrong_wishes(step: EnglishStep, key: str, value: str, words: str) -> None:
     with pytest.raises(InvalidValueError, match=words):
         step.plan({key: value})
 
@@ -318,7 +318,7 @@ IGNORED = {
 
 @pytest.mark.parametrize(("text", "why", "line", "instead"), IGNORED.values(), ids=IGNORED)
 def test_what_journald_ignores(
-    tree: Tree, step: Step, text: str, why: str, line: int, instead: str
+    tree: Tree, step: EnglishStep, text: str, why: str, line: int, instead: str
 ) -> None:
     tree.write(f"{D}/size.conf", text)
     (finding,) = (f for f in step.look().findings if f.code == "journal-ignored")
@@ -336,6 +336,6 @@ def test_what_journald_ignores(
         "[Journal]\n# SystemMaxUse=100MB\nMaxRetentionSec=0\n",
     ],
 )
-def test_what_journald_takes(tree: Tree, step: Step, text: str) -> None:
+def test_what_journald_takes(tree: Tree, step: EnglishStep, text: str) -> None:
     tree.write(f"{D}/size.conf", text)
     assert "journal-ignored" not in codes(step.look())

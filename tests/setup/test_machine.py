@@ -9,6 +9,7 @@ import pytest
 
 from lowmem_tui.model.errors import InvalidValueError
 from lowmem_tui.setup import machine
+from tests.english import EnglishStep
 from tests.unit.servers import process, service, snapshot
 
 from .tree import Tree, codes
@@ -16,7 +17,6 @@ from .tree import Tree, codes
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from lowmem_tui.model.ports import Step
 
 G, M = 1 << 30, 1 << 20
 
@@ -27,11 +27,11 @@ def tree(tmp_path: Path) -> Tree:
 
 
 @pytest.fixture
-def step(tree: Tree) -> Step:
-    return machine.make(tree.ground())
+def step(tree: Tree) -> EnglishStep:
+    return EnglishStep(machine.make(tree.ground()))
 
 
-def test_an_ordinary_machine(tree: Tree, step: Step) -> None:
+def test_an_ordinary_machine(tree: Tree, step: EnglishStep) -> None:
     tree.swaps(_dev_vda2=512)
     look = step.look()
     said = " ".join(look.facts)
@@ -61,7 +61,9 @@ def test_an_ordinary_machine(tree: Tree, step: Step) -> None:
         ({"container": "lxc"}, set()),
     ],
 )
-def test_what_is_wrong(tree: Tree, step: Step, facts: dict[str, object], found: set[str]) -> None:
+def test_what_is_wrong(
+    tree: Tree, step: EnglishStep, facts: dict[str, object], found: set[str]
+) -> None:
     tree.facts(**facts)
     look = step.look()
     assert codes(look) == found
@@ -78,7 +80,7 @@ def test_what_is_wrong(tree: Tree, step: Step, facts: dict[str, object], found: 
     ],
 )
 def test_what_cannot_work_in_a_container(
-    tree: Tree, step: Step, container: str, words: str
+    tree: Tree, step: EnglishStep, container: str, words: str
 ) -> None:
     tree.facts(container=container)
     (said,) = [fact for fact in step.look().facts if "container" in fact]
@@ -88,14 +90,14 @@ def test_what_cannot_work_in_a_container(
 @pytest.mark.parametrize(
     "killer", ["systemd-oomd.service", "earlyoom.service", "nohang.service", "oomd.service"]
 )
-def test_other_killers_are_named(tree: Tree, step: Step, killer: str) -> None:
+def test_other_killers_are_named(tree: Tree, step: EnglishStep, killer: str) -> None:
     tree.snapshot = replace(snapshot(service(killer, process(command="/usr/bin/killer"))))
     said = " ".join(step.look().facts)
     assert f"{killer} runs, and kills, too" in said
     assert "neither" not in said
 
 
-def test_there_is_nothing_to_wish_for(step: Step) -> None:
+def test_there_is_nothing_to_wish_for(step: EnglishStep) -> None:
     assert step.plan({}).empty
     with pytest.raises(InvalidValueError, match="only looks"):
         step.plan({"ram": "2G"})

@@ -16,13 +16,14 @@ from hypothesis import strategies as st
 from lowmem_tui.model.snapshot import UnitFile, UnitSituation
 from lowmem_tui.setup.gunicorn import php_fpm
 from lowmem_tui.setup.gunicorn import step as gunicorn
+from tests import english
 from tests.setup.tree import Tree
 from tests.unit.servers import M, process, service, situation, snapshot
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from lowmem_tui.model.setup import Look
+    from tests.english import Look
 
 POOLS = """\
 [shop]
@@ -68,7 +69,7 @@ class Fpm:
             snapshot=lambda: snapshot(one),
             situation=lambda names: situation(*([known] if self.name in set(names) else [])),
         )
-        return gunicorn.make(ground).look()
+        return english.look(gunicorn.make(ground).look())
 
 
 def text_of(look: Look) -> str:

@@ -14,8 +14,8 @@ from tests.unit.servers import M, process, service
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from lowmem_tui.model.setup import Look
     from lowmem_tui.model.snapshot import Unit
+    from tests.english import Look
 
 STARTS: dict[str, tuple[str, str, dict[str, str], str]] = {
     "an option behind the file": (f"{START} --maxmemory 9mb", "", {}, "9M"),

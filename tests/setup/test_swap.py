@@ -11,13 +11,13 @@ from lowmem_tui.model.errors import InvalidValueError
 from lowmem_tui.model.plan import ActionKind
 from lowmem_tui.setup.swap import step as swap
 from lowmem_tui.setup.swap.seen import LINK, PATH, TEXT
+from tests.english import EnglishStep
 
 from .tree import Tree, codes, items, proposed
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from lowmem_tui.model.ports import Step
 
 G, M = 1 << 30, 1 << 20
 FILE = (ActionKind.SWAP_FILE, "/swapfile")
@@ -31,8 +31,8 @@ def tree(tmp_path: Path) -> Tree:
 
 
 @pytest.fixture
-def step(tree: Tree) -> Step:
-    return swap.make(tree.ground())
+def step(tree: Tree) -> EnglishStep:
+    return EnglishStep(swap.make(tree.ground()))
 
 
 def ram(tree: Tree, size: int) -> None:
@@ -46,7 +46,7 @@ def have_zram(tree: Tree) -> None:
         tree.write(f"/usr/sbin/{name}", "")
 
 
-def make(tree: Tree, step: Step, **wishes: str) -> None:
+def make(tree: Tree, step: EnglishStep, **wishes: str) -> None:
     """Apply, and have the kernel list what is on then."""
     tree.make(step.plan(wishes))
     on = {}
@@ -77,7 +77,7 @@ def make(tree: Tree, step: Step, **wishes: str) -> None:
 )
 def test_the_size(
     tree: Tree,
-    step: Step,
+    step: EnglishStep,
     size: int,
     other: int,
     free: int,
@@ -101,7 +101,7 @@ def test_the_size(
     assert value in item.choices
 
 
-def test_makes_the_file_the_unit_and_its_link(tree: Tree, step: Step) -> None:
+def test_makes_the_file_the_unit_and_its_link(tree: Tree, step: EnglishStep) -> None:
     assert proposed(step) == {"file": "2G"}
     plan = step.plan({"file": "2G"})
     assert [(f.path, f.before, f.after) for f in plan.files] == [(PATH, None, TEXT)]
@@ -119,12 +119,12 @@ def test_makes_the_file_the_unit_and_its_link(tree: Tree, step: Step) -> None:
     assert proposed(step) == {"file": "2G"}
 
 
-def made(tree: Tree, step: Step, size: str = "1G") -> None:
+def made(tree: Tree, step: EnglishStep, size: str = "1G") -> None:
     tree.system.values[RUN] = "inactive"
     make(tree, step, file=size)
 
 
-def test_another_size_takes_its_place(tree: Tree, step: Step) -> None:
+def test_another_size_takes_its_place(tree: Tree, step: EnglishStep) -> None:
     made(tree, step)
     plan = step.plan({"file": "512M"})
     assert plan.files == ()
@@ -147,7 +147,7 @@ def test_another_size_takes_its_place(tree: Tree, step: Step) -> None:
     assert step.look().findings == ()
 
 
-def test_one_that_is_off_is_switched_on(tree: Tree, step: Step) -> None:
+def test_one_that_is_off_is_switched_on(tree: Tree, step: EnglishStep) -> None:
     made(tree, step)
     tree.system.values[RUN] = "inactive"
     tree.swaps()
@@ -157,7 +157,7 @@ def test_one_that_is_off_is_switched_on(tree: Tree, step: Step) -> None:
     assert step.look().findings == ()
 
 
-def test_an_empty_wish_takes_ours_away_and_nobody_elses(tree: Tree, step: Step) -> None:
+def test_an_empty_wish_takes_ours_away_and_nobody_elses(tree: Tree, step: EnglishStep) -> None:
     assert step.plan({"file": "", "zram": ""}).empty
     made(tree, step)
     make(tree, step, file="")
@@ -182,7 +182,7 @@ def test_an_empty_wish_takes_ours_away_and_nobody_elses(tree: Tree, step: Step) 
 )
 def test_refused(
     tree: Tree,
-    step: Step,
+    step: EnglishStep,
     facts: dict[str, object],
     files: dict[str, str],
     there: str,
@@ -203,7 +203,7 @@ def test_refused(
 
 
 @pytest.mark.parametrize("container", ["lxc", "openvz", "docker", "podman"])
-def test_containers(tree: Tree, step: Step, container: str) -> None:
+def test_containers(tree: Tree, step: EnglishStep, container: str) -> None:
     tree.facts(container=container)
     look = step.look()
     assert container in look.absent
@@ -212,14 +212,14 @@ def test_containers(tree: Tree, step: Step, container: str) -> None:
     assert container in refusal.text
 
 
-def test_a_tight_disk_is_warned_of(tree: Tree, step: Step) -> None:
+def test_a_tight_disk_is_warned_of(tree: Tree, step: EnglishStep) -> None:
     tree.facts(root_free=3 * G)
     assert step.plan({"file": "1G"}).warnings == ()
     (warning,) = step.plan({"file": "2G"}).warnings
     assert "1G free" in warning.text
 
 
-def test_the_guides_own_swap_file_counts(tree: Tree, step: Step) -> None:
+def test_the_guides_own_swap_file_counts(tree: Tree, step: EnglishStep) -> None:
     tree.write("/etc/fstab", "/swapfile none swap sw 0 0\n")
     tree.system.values[FILE] = "foreign"
     tree.swaps(_swapfile=2048)
@@ -242,7 +242,7 @@ def test_the_guides_own_swap_file_counts(tree: Tree, step: Step) -> None:
     ],
 )
 def test_swap_of_fstab_that_is_off(
-    tree: Tree, step: Step, line: str, there: list[str], on: str, found: bool
+    tree: Tree, step: EnglishStep, line: str, there: list[str], on: str, found: bool
 ) -> None:
     tree.write("/etc/fstab", f"{line}\n")
     for path in there:
@@ -272,7 +272,7 @@ OFF = {
 
 @pytest.mark.parametrize(("line", "there"), OFF.values(), ids=OFF)
 def test_what_is_off_is_switched_on_ahead_of_a_second_one(
-    tree: Tree, step: Step, line: str, there: str
+    tree: Tree, step: EnglishStep, line: str, there: str
 ) -> None:
     have_zram(tree)
     tree.write("/etc/fstab", f"UUID=1 / ext4 defaults 0 1\n{line}\n")
@@ -287,7 +287,7 @@ def test_what_is_off_is_switched_on_ahead_of_a_second_one(
         assert "swap-off-elsewhere" in {w.code for w in step.plan({"file": "1G"}).warnings}
 
 
-def test_off_on_btrfs_is_switched_on_first_too(tree: Tree, step: Step) -> None:
+def test_off_on_btrfs_is_switched_on_first_too(tree: Tree, step: EnglishStep) -> None:
     tree.facts(root_filesystem="btrfs")
     tree.write("/etc/fstab", "/swap/swapfile none swap sw 0 0\n")
     tree.write("/swap/swapfile", "x")
@@ -296,7 +296,7 @@ def test_off_on_btrfs_is_switched_on_first_too(tree: Tree, step: Step) -> None:
     assert not any("subvolume" in line for line in look.by_hand)
 
 
-def test_what_is_left_off_on_purpose_is_no_swap(tree: Tree, step: Step) -> None:
+def test_what_is_left_off_on_purpose_is_no_swap(tree: Tree, step: EnglishStep) -> None:
     tree.write("/etc/fstab", "/dev/vda2 none swap sw,noauto 0 0\n")
     tree.write("/dev/vda2", "x")
     tree.unit_files["dev-vda2.swap"] = "generated"
@@ -322,7 +322,7 @@ UNITS = {
 @pytest.mark.parametrize(("unit", "state", "there", "off"), UNITS.values(), ids=UNITS)
 @pytest.mark.parametrize("active", [False, True])
 def test_swap_of_a_unit(
-    tree: Tree, step: Step, unit: str, state: str, there: str, off: bool, active: bool
+    tree: Tree, step: EnglishStep, unit: str, state: str, there: str, off: bool, active: bool
 ) -> None:
     tree.unit_files[unit] = state
     tree.write(there, "x")
@@ -334,14 +334,14 @@ def test_swap_of_a_unit(
         assert proposed(step) == {}
 
 
-def test_a_unit_of_a_line_of_fstab_is_told_once(tree: Tree, step: Step) -> None:
+def test_a_unit_of_a_line_of_fstab_is_told_once(tree: Tree, step: EnglishStep) -> None:
     tree.write("/etc/fstab", "/swap.img none swap sw 0 0\n")
     tree.write("/swap.img", "x")
     tree.unit_files["swap.img.swap"] = "generated"
     assert [f.code for f in step.look().findings] == ["swap-fstab-off"]
 
 
-def test_zram(tree: Tree, step: Step) -> None:
+def test_zram(tree: Tree, step: EnglishStep) -> None:
     assert "zram" not in items(step.look())
     have_zram(tree)
     item = items(step.look())["zram"]
@@ -361,7 +361,7 @@ def test_zram(tree: Tree, step: Step) -> None:
     assert tree.files.read("/etc/systemd/system/lowmem-tui-zram.service") is None
 
 
-def test_zram_is_taken_where_no_file_can_be(tree: Tree, step: Step) -> None:
+def test_zram_is_taken_where_no_file_can_be(tree: Tree, step: EnglishStep) -> None:
     have_zram(tree)
     tree.facts(zram=True, root_filesystem="btrfs")
     assert proposed(step) == {"zram": "512M"}
@@ -374,7 +374,9 @@ def test_zram_is_taken_where_no_file_can_be(tree: Tree, step: Step) -> None:
         ("/etc/systemd/system/lowmem-tui-zram.service", "[Service]\n"),
     ],
 )
-def test_somebody_elses_zram_is_left_alone(tree: Tree, step: Step, path: str, text: str) -> None:
+def test_somebody_elses_zram_is_left_alone(
+    tree: Tree, step: EnglishStep, path: str, text: str
+) -> None:
     have_zram(tree)
     tree.write(path, text)
     assert "zram" not in items(step.look())
@@ -383,7 +385,7 @@ def test_somebody_elses_zram_is_left_alone(tree: Tree, step: Step, path: str, te
 
 
 @pytest.mark.parametrize(("size", "enough"), [(480, True), (256, True), (100, False)])
-def test_zram_is_swap(tree: Tree, step: Step, size: int, enough: bool) -> None:
+def test_zram_is_swap(tree: Tree, step: EnglishStep, size: int, enough: bool) -> None:
     tree.swaps(_dev_zram0=size)
     look = step.look()
     assert codes(look) == (set() if enough else {"swap-small"})
@@ -391,7 +393,7 @@ def test_zram_is_swap(tree: Tree, step: Step, size: int, enough: bool) -> None:
     assert proposed(step) == ({} if enough else {"file": "2G"})
 
 
-def test_no_zram_here(step: Step) -> None:
+def test_no_zram_here(step: EnglishStep) -> None:
     (refusal,) = step.plan({"zram": "256M"}).refusals
     assert "no zram" in refusal.text
 
@@ -407,6 +409,6 @@ def test_no_zram_here(step: Step) -> None:
         ("zram", "1M", "16M to"),
     ],
 )
-def test_wrong_wishes(step: Step, key: str, value: str, words: str) -> None:
+def test_wrong_wishes(step: EnglishStep, key: str, value: str, words: str) -> None:
     with pytest.raises(InvalidValueError, match=words):
         step.plan({key: value})

@@ -11,13 +11,13 @@ from lowmem_tui.model.plan import ActionKind
 from lowmem_tui.policy.incidents.shortages import Failures
 from lowmem_tui.setup import sysctl
 from lowmem_tui.setup.sysctl import declared
+from tests.english import EnglishStep
 
 from .tree import Tree, codes, items, proposed
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from lowmem_tui.model.ports import Step
 
 OURS = "/etc/sysctl.d/zz-lowmem-tui.conf"
 DEFAULTS = {
@@ -37,8 +37,8 @@ def tree(tmp_path: Path) -> Tree:
 
 
 @pytest.fixture
-def step(tree: Tree) -> Step:
-    return sysctl.make(tree.ground())
+def step(tree: Tree) -> EnglishStep:
+    return EnglishStep(sysctl.make(tree.ground()))
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_reads_as_sysctl_d_says(text: str, found: dict[str, str]) -> None:
     assert {k: v.value for k, v in declared([UnitFile("/x", text)]).items()} == found
 
 
-def test_proposes_the_policy_and_finds_nothing_afterwards(tree: Tree, step: Step) -> None:
+def test_proposes_the_policy_and_finds_nothing_afterwards(tree: Tree, step: EnglishStep) -> None:
     look = step.look()
     assert {key: item.value for key, item in items(look).items()} == {
         "vm.swappiness": "10",
@@ -86,7 +86,7 @@ def test_proposes_the_policy_and_finds_nothing_afterwards(tree: Tree, step: Step
     assert dict(proposed(step)) == dict(wishes)
 
 
-def test_the_inverse_is_the_server_as_it_was(tree: Tree, step: Step) -> None:
+def test_the_inverse_is_the_server_as_it_was(tree: Tree, step: EnglishStep) -> None:
     plan = step.plan(proposed(step))
     tree.make(plan)
     for action in plan.actions:
@@ -110,7 +110,7 @@ def test_the_inverse_is_the_server_as_it_was(tree: Tree, step: Step) -> None:
     ],
 )
 def test_overcommit_only_with_redis(
-    tree: Tree, step: Step, unit: str, state: str, live: int, offered: bool, found: bool
+    tree: Tree, step: EnglishStep, unit: str, state: str, live: int, offered: bool, found: bool
 ) -> None:
     tree.unit_files[unit] = state
     tree.sysctl(overcommit_memory=live)
@@ -121,7 +121,7 @@ def test_overcommit_only_with_redis(
         assert unit in items(look)["vm.overcommit_memory"].why
 
 
-def test_overcommit_without_redis_is_warned_of(step: Step) -> None:
+def test_overcommit_without_redis_is_warned_of(step: EnglishStep) -> None:
     (warning,) = step.plan({"vm.overcommit_memory": "1"}).warnings
     assert warning.code == "sysctl-overcommit"
 
@@ -142,7 +142,7 @@ def test_overcommit_without_redis_is_warned_of(step: Step) -> None:
     ],
 )
 def test_what_others_say(
-    tree: Tree, step: Step, path: str, declared: str, live: int, value: str, done: bool
+    tree: Tree, step: EnglishStep, path: str, declared: str, live: int, value: str, done: bool
 ) -> None:
     tree.write(path, f"vm.swappiness = {declared}\n")
     tree.sysctl(swappiness=live)
@@ -155,7 +155,7 @@ def test_what_others_say(
         assert items(step.look())["vm.swappiness"].done
 
 
-def test_good_at_boot_and_not_now_needs_no_file(tree: Tree, step: Step) -> None:
+def test_good_at_boot_and_not_now_needs_no_file(tree: Tree, step: EnglishStep) -> None:
     tree.write("/etc/sysctl.d/10-mine.conf", "vm.swappiness=10\n")
     plan = step.plan({"vm.swappiness": "10"})
     assert plan.files == ()
@@ -164,7 +164,7 @@ def test_good_at_boot_and_not_now_needs_no_file(tree: Tree, step: Step) -> None:
 
 @pytest.mark.parametrize("folder", ["/etc", "/run", "/usr/lib"])
 def test_a_later_file_wins_wherever_it_lies_and_is_named(
-    tree: Tree, step: Step, folder: str
+    tree: Tree, step: EnglishStep, folder: str
 ) -> None:
     path = f"{folder}/sysctl.d/zzz.conf"
     tree.write(path, "vm.swappiness=90\n")
@@ -181,14 +181,14 @@ def test_a_later_file_wins_wherever_it_lies_and_is_named(
     assert "sysctl-overruled" not in codes(step.look())
 
 
-def test_a_masked_file_says_nothing(tree: Tree, step: Step) -> None:
+def test_a_masked_file_says_nothing(tree: Tree, step: EnglishStep) -> None:
     tree.write("/usr/lib/sysctl.d/50-vendor.conf", "vm.swappiness=10\n")
     (tree.root / "etc/sysctl.d/50-vendor.conf").symlink_to("/dev/null")
     tree.sysctl(swappiness=10)
     assert not items(step.look())["vm.swappiness"].done
 
 
-def test_sysctl_conf_is_told_of(tree: Tree, step: Step) -> None:
+def test_sysctl_conf_is_told_of(tree: Tree, step: EnglishStep) -> None:
     tree.make(step.plan({"vm.swappiness": "10"}))
     assert step.look().by_hand == ()
     tree.write("/etc/sysctl.conf", "vm.swappiness=60\n")
@@ -196,7 +196,7 @@ def test_sysctl_conf_is_told_of(tree: Tree, step: Step) -> None:
     assert "sysctl --system" in words
 
 
-def test_swap_in_ram_alone_is_another_matter(tree: Tree, step: Step) -> None:
+def test_swap_in_ram_alone_is_another_matter(tree: Tree, step: EnglishStep) -> None:
     tree.sysctl(swappiness=10)
     tree.write("/etc/sysctl.d/10-mine.conf", "vm.swappiness=10\n")
     tree.swaps(_dev_zram0=480)
@@ -205,14 +205,14 @@ def test_swap_in_ram_alone_is_another_matter(tree: Tree, step: Step) -> None:
     assert items(step.look())["vm.swappiness"].value == "10"
 
 
-def test_a_ratio_that_is_not_in_force_is_left_alone(tree: Tree, step: Step) -> None:
+def test_a_ratio_that_is_not_in_force_is_left_alone(tree: Tree, step: EnglishStep) -> None:
     tree.sysctl(dirty_ratio=0)
     look = step.look()
     assert "vm.dirty_ratio" not in items(look)
     assert any("dirty_bytes" in fact for fact in look.facts)
 
 
-def test_our_other_settings_stay_and_an_empty_wish_drops_one(tree: Tree, step: Step) -> None:
+def test_our_other_settings_stay_and_an_empty_wish_drops_one(tree: Tree, step: EnglishStep) -> None:
     tree.make(step.plan(proposed(step)))
     plan = step.plan({"vm.swappiness": ""})
     (file,) = plan.files
@@ -226,7 +226,7 @@ def test_our_other_settings_stay_and_an_empty_wish_drops_one(tree: Tree, step: S
 
 
 @pytest.mark.parametrize("container", ["lxc", "openvz", "docker"])
-def test_containers(tree: Tree, step: Step, container: str) -> None:
+def test_containers(tree: Tree, step: EnglishStep, container: str) -> None:
     tree.facts(container=container)
     look = step.look()
     assert container in look.absent
@@ -248,7 +248,7 @@ def test_containers(tree: Tree, step: Step, container: str) -> None:
         ("vm.overcommit_memory", "3", "0 to 2"),
     ],
 )
-def test_wrong_wishes(step: Step, key: str, value: str, words: str) -> None:
+def test_wrong_wishes(step: EnglishStep, key: str, value: str, words: str) -> None:
     with pytest.raises(InvalidValueError, match=words):
         step.plan({key: value})
 
@@ -268,7 +268,7 @@ def meminfo(tree: Tree, total: int, free: int, size: int = 2048) -> None:
     )
 
 
-def test_what_the_kernel_made_itself_is_left_alone(tree: Tree, step: Step) -> None:
+def test_what_the_kernel_made_itself_is_left_alone(tree: Tree, step: EnglishStep) -> None:
     tree.sysctl(min_free_kbytes=4096)
     meminfo(tree, 0, 0)
     look = step.look()
@@ -282,7 +282,7 @@ def test_what_the_kernel_made_itself_is_left_alone(tree: Tree, step: Step) -> No
     [(1024, None, 4096, True), (4096, LOST, 16384, True), (262144, None, 16384, False)],
 )
 def test_what_is_kept_free_goes_like_other_values(
-    tree: Tree, step: Step, now: int, failed: Failures | None, value: int, taken: bool
+    tree: Tree, step: EnglishStep, now: int, failed: Failures | None, value: int, taken: bool
 ) -> None:
     tree.sysctl(min_free_kbytes=now)
     tree.failures = failed
@@ -305,7 +305,7 @@ def test_what_is_kept_free_goes_like_other_values(
     assert step.plan({FREE: str(value)}).empty
 
 
-def test_what_the_next_boot_makes_of_it_counts(tree: Tree, step: Step) -> None:
+def test_what_the_next_boot_makes_of_it_counts(tree: Tree, step: EnglishStep) -> None:
     tree.sysctl(min_free_kbytes=4096)
     tree.write("/etc/sysctl.d/10-mine.conf", "vm.min_free_kbytes=262144\n")
     look = step.look()
@@ -314,7 +314,7 @@ def test_what_the_next_boot_makes_of_it_counts(tree: Tree, step: Step) -> None:
     assert "sysctl-min-free-kbytes" not in codes(step.look())
 
 
-def test_huge_pages_that_nothing_uses(tree: Tree, step: Step) -> None:
+def test_huge_pages_that_nothing_uses(tree: Tree, step: EnglishStep) -> None:
     meminfo(tree, 128, 128)
     look = step.look()
     (found,) = [f for f in look.findings if f.code == "sysctl-nr-hugepages"]
@@ -329,14 +329,16 @@ def test_huge_pages_that_nothing_uses(tree: Tree, step: Step) -> None:
     assert items(step.look())[HUGE].done
 
 
-def test_huge_pages_of_a_database_are_left_to_the_operator(tree: Tree, step: Step) -> None:
+def test_huge_pages_of_a_database_are_left_to_the_operator(tree: Tree, step: EnglishStep) -> None:
     tree.unit_files["postgresql.service"] = "enabled"
     meminfo(tree, 128, 128)
     assert HUGE not in proposed(step)
     assert "postgresql.service" in items(step.look())[HUGE].why
 
 
-def test_dropping_ours_leaves_the_kernels_own_to_the_next_boot(tree: Tree, step: Step) -> None:
+def test_dropping_ours_leaves_the_kernels_own_to_the_next_boot(
+    tree: Tree, step: EnglishStep
+) -> None:
     tree.sysctl(min_free_kbytes=1024)
     tree.make(step.plan({FREE: "4096"}))
     plan = step.plan({FREE: ""})
@@ -357,7 +359,7 @@ def test_dropping_ours_leaves_the_kernels_own_to_the_next_boot(tree: Tree, step:
     ],
 )
 def test_what_would_have_the_kernel_kill_is_refused(
-    tree: Tree, step: Step, key: str, value: str, words: str
+    tree: Tree, step: EnglishStep, key: str, value: str, words: str
 ) -> None:
     tree.sysctl(min_free_kbytes=4096)
     meminfo(tree, 0, 0)
@@ -365,6 +367,6 @@ def test_what_would_have_the_kernel_kill_is_refused(
         step.plan({key: value})
 
 
-def test_what_is_not_known_is_not_proposed(tree: Tree, step: Step) -> None:
+def test_what_is_not_known_is_not_proposed(tree: Tree, step: EnglishStep) -> None:
     tree.sysctl(nr_hugepages=128)
     assert not {FREE, HUGE} & set(items(step.look()))

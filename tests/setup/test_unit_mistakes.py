@@ -13,7 +13,7 @@ from lowmem_tui.model.setup import Severity
 from .box import Box
 
 if TYPE_CHECKING:
-    from lowmem_tui.model.setup import Finding
+    from tests.english import Finding
 
 FOLDER = "/etc/systemd/system"
 DROP_IN = f"{FOLDER}/cloudchat.service.d/theirs.conf"

@@ -10,7 +10,7 @@ from lowmem_tui.change.machine.files import EtcFiles
 from lowmem_tui.cli.rules import load_rules
 from lowmem_tui.host.facts import LocalInspector
 from lowmem_tui.model.plan import ActionKind
-from lowmem_tui.model.setup import HostFacts, Item, Look
+from lowmem_tui.model.setup import HostFacts
 from lowmem_tui.setup.context import Ground
 from lowmem_tui.setup.steps import allowed
 from tests.unit.servers import M, situation, snapshot
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from lowmem_tui.model.ports import Step
     from lowmem_tui.model.snapshot import Snapshot
     from lowmem_tui.policy.incidents.shortages import Failures
+    from tests.english import Item, Look
 
 FACTS = HostFacts(
     distribution="Debian GNU/Linux 13 (trixie)",

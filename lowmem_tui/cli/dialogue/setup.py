@@ -10,8 +10,9 @@ from lowmem_tui.cli.dialogue.state import BACK, BACK_FROM_VALUE
 from lowmem_tui.model.amount import format_size
 from lowmem_tui.model.errors import LowmemError
 from lowmem_tui.model.integer import natural
+from lowmem_tui.model.language import say, tr
 from lowmem_tui.model.message import N_, of_list
-from lowmem_tui.model.setup import Severity
+from lowmem_tui.model.setup import Severity, lines
 from lowmem_tui.policy.forecast.gains import gained, in_force
 from lowmem_tui.policy.plan import is_triable
 from lowmem_tui.policy.setup_part import Part, Stand
@@ -114,9 +115,9 @@ def _list(d: Dialogue) -> None:
         d.console.say(
             STANDS[part.stand],
             number=number,
-            title=part.step.title,
+            title=tr(part.step.title),
             count=len(part.to_do()),
-            found=part.found,
+            found=say(part.found),
         )
 
 
@@ -150,7 +151,7 @@ def _which(d: Dialogue, wish: str) -> Part | None:
 def _named(d: Dialogue, word: str) -> list[Part]:
     """Return the step of this name, or the only one whose title has this in it."""
     exact = [part for part in d.parts if part.step.name == word]
-    titled = [part for part in d.parts if word in part.step.title.lower()]
+    titled = [part for part in d.parts if word in tr(part.step.title).lower()]
     return exact or (titled if len(titled) == 1 else [])
 
 
@@ -191,7 +192,7 @@ def _after(d: Dialogue, part: Part) -> Part | None:
 
 def _show(d: Dialogue, part: Part) -> None:
     d.console.gap()
-    d.console.say("{title}. {about}", title=part.step.title, about=part.step.about)
+    d.console.say("{title}. {about}", title=tr(part.step.title), about=tr(part.step.about))
     if part.trouble:
         d.console.message(part.trouble)
     found = part.look
@@ -205,8 +206,8 @@ def _show(d: Dialogue, part: Part) -> None:
         _finding(d, finding)
     for words in found.by_hand:
         d.console.say("To be done by hand:")
-        for line in words.splitlines():
-            d.console.show(f"  {line}")
+        for line in lines(words):
+            d.console.show(f"  {say(line)}")
     _items(d, part, everything=False)
 
 
@@ -245,7 +246,7 @@ def _say_item(d: Dialogue, part: Part, number: int, item: Item) -> None:
 
 def _item(d: Dialogue, part: Part, item: Item) -> None:
     """Ask whether an item is taken, and with which value."""
-    d.console.say("{title}: {why}", title=item.title, why=item.why)
+    d.console.say("{title}: {why}", title=say(item.title), why=say(item.why))
     values = all(natural(choice) is not None for choice in item.choices)
     for number, choice in enumerate(() if values else item.choices, 1):
         sentence = N_("{number} selects {choice}.")
@@ -255,7 +256,7 @@ def _item(d: Dialogue, part: Part, item: Item) -> None:
     back = BACK_FROM_VALUE if values and item.choices else BACK
     question = _question(part, item, values=values)
     named = {
-        "title": item.title,
+        "title": say(item.title),
         "value": part.value(item),
         "choices": of_list(item.choices),
     }
@@ -376,8 +377,8 @@ def _verify(d: Dialogue, part: Part, wishes: Wishes) -> None:
         if item.key in wishes and not part.is_so(item):
             d.console.say(
                 "Verification failed: {title}: now {now}, not {value}.",
-                title=item.title,
-                now=item.now,
+                title=say(item.title),
+                now=say(item.now),
                 value=wishes[item.key],
             )
 

@@ -7,6 +7,7 @@ import re
 import textwrap
 from typing import TYPE_CHECKING, NamedTuple
 
+from lowmem_tui.model.setup import lines
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.files.policy_file import SCHEMA
 
@@ -40,16 +41,16 @@ def render(parts: Sequence[Part], where: str) -> str:
 
     ``where`` says in a few words which server it was made for.
     """
-    lines = [
+    made = [
         *_comment(f"The policy that 'lowmem-tui setup' proposes for {where}."),
         "# Look through it, change it, then: sudo lowmem-tui apply --policy THIS-FILE",
         "",
         f"schema = {SCHEMA}",
     ]
     for part in parts:
-        lines += ["", f"# --- {plain(part.title, 80)}"]
-        lines += _part(part)
-    return "\n".join(lines) + "\n"
+        made += ["", f"# --- {plain(part.title, 80)}"]
+        made += _part(part)
+    return "\n".join(made) + "\n"
 
 
 def _part(part: Part) -> Iterator[str]:
@@ -58,10 +59,10 @@ def _part(part: Part) -> Iterator[str]:
         yield from _comment(f"Not looked at: {part.trouble}")
         return
     if look.absent:
-        yield from _comment(look.absent)
+        yield from _comment(str(look.absent))
         return
     for fact in look.facts:
-        yield from _comment(fact)
+        yield from _comment(str(fact))
     groups: dict[str, list[tuple[str, Item]]] = {}
     for item in look.items:
         head, key = part.section, item.key
@@ -78,7 +79,7 @@ def _part(part: Part) -> Iterator[str]:
         for key, item in items:
             yield from _item(key, item)
     for words in look.by_hand:
-        yield from _comment(f"By hand: {words}")
+        yield from _comment("By hand: " + "\n".join(map(str, lines(words))))
 
 
 def asked(item: Item) -> bool:

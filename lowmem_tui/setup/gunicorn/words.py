@@ -174,10 +174,11 @@ def by_hand(gunicorn: Gunicorn, ram: int) -> Iterator[str]:
         yield f"{name}: {sentence} The options: --max-requests 1000 --max-requests-jitter 50."
         return
     for finding in _wrong(gunicorn, ram):
-        if finding.remedy.startswith("by hand: --"):
+        remedy = str(finding.remedy)
+        if remedy.startswith("by hand: --"):
             yield (
                 f"{name}: its command line decides, so edit ExecStart: "
-                f"{finding.remedy.removeprefix('by hand: ')}, then `systemctl daemon-reload` and "
+                f"{remedy.removeprefix('by hand: ')}, then `systemctl daemon-reload` and "
                 f"`systemctl restart {name}`."
             )
     if gunicorn.gevent is False and gunicorn.worker_class == "sync":

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from rich.text import Text
 from textual.binding import Binding, BindingType
 
+from lowmem_tui.model.language import say, tr
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.setup_part import Stand
 from lowmem_tui.tui.screens.full import FullScreen
@@ -191,9 +192,9 @@ class SetupScreen(FullScreen):
         tall = self.app.size.height >= TALL
         part = self.chosen
         if tall and part is not None:
-            lines.append(Text(f" {plain(part.step.about, 1000)}"))
+            lines.append(Text(f" {plain(tr(part.step.about), 1000)}"))
             if part.found:
-                lines.append(Text(f" - {plain(part.found, 1000)}"))
+                lines.append(Text(f" - {plain(say(part.found), 1000)}"))
         if self._words:
             lines.append(Text(f" {plain(self._words)}", style="bold"))
         elif tall:

@@ -10,6 +10,8 @@ from textual.binding import Binding, BindingType
 from lowmem_tui.model.amount import format_size
 from lowmem_tui.model.change import KEPT
 from lowmem_tui.model.errors import LowmemError
+from lowmem_tui.model.language import say, tr
+from lowmem_tui.model.setup import lines
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.budget import budget, in_words
 from lowmem_tui.policy.change_text import did
@@ -133,10 +135,10 @@ class SetupReportScreen(Sheet):
         if not left:
             yield Text(" Nothing.")
         for part in left:
-            yield Text(f" - {plain(part.step.title)}: {part.words}")
+            yield Text(f" - {plain(tr(part.step.title))}: {part.words}")
             for words in part.look.by_hand if part.look else ():
-                for line in words.splitlines():
-                    yield Text(f"     {plain(line, 2000)}")
+                for line in lines(words):
+                    yield Text(f"     {plain(say(line), 2000)}")
 
 
 def _memory(before: Snapshot, now: Snapshot, back: int) -> Iterator[Text]:

@@ -8,6 +8,7 @@ from rich.text import Text
 from textual.binding import Binding, BindingType
 
 from lowmem_tui.model.errors import LowmemError, RolledBackError
+from lowmem_tui.model.language import say, tr
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.plan import is_triable
 from lowmem_tui.tui.screens.plan_sheet import FOR_GOOD, TRIAL, PlanSheet, Stage
@@ -237,7 +238,7 @@ class SetupReviewScreen(PlanSheet):
 
     def heading(self) -> str:
         """Return the title."""
-        title = self.part.step.title
+        title = tr(self.part.step.title)
         if self.stage is Stage.DONE and self._undone:
             return f"{title}: undone"
         if self.stage is Stage.DONE and self.outcome and self.outcome.mismatches:
@@ -269,7 +270,7 @@ class SetupReviewScreen(PlanSheet):
             if item.key not in self._wishes:
                 continue
             so = self._is_so or self.part.is_so(item)
-            words = f" {'=' if so else '!'} {plain(item.title)}: {plain(item.now)}"
+            words = f" {'=' if so else '!'} {plain(say(item.title))}: {plain(say(item.now))}"
             lines.append(Text(words if so else f"{words}, not {plain(self._wishes[item.key])}"))
         return lines
 

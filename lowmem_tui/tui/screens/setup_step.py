@@ -9,6 +9,7 @@ from rich.text import Text
 from textual.binding import Binding, BindingType
 
 from lowmem_tui.model.errors import LowmemError
+from lowmem_tui.model.language import say, tr
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.setup_part import ON_TRIAL, Stand
 from lowmem_tui.tui.screens.full import FullScreen
@@ -254,7 +255,7 @@ class StepScreen(FullScreen):
     def _paint_head(self, width: int) -> list[Text]:
         parts = self._setup.parts
         number = parts.index(self.part) + 1
-        title = f"{number}/{len(parts)} {self.part.step.title}: {self.part.words}"
+        title = f"{number}/{len(parts)} {tr(self.part.step.title)}: {self.part.words}"
         return [self.title_bar(title, width)]
 
     def _rows(self, width: int) -> Iterable[ItemRow]:
@@ -271,7 +272,7 @@ class StepScreen(FullScreen):
         count = len(self.part.items)
         item = self.part.items[min(self.page.index, count - 1)]
         # The title whole, where the list had to cut it.
-        title = f"Why {item.title}"
+        title = f"Why {say(item.title)}"
         lines = self._reason(self.page.index, width)
         words = self._words
         if not self.page.cursor_visible:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from rich.cells import cell_len
 from rich.text import Text
 
-from lowmem_tui.model.setup import Severity
+from lowmem_tui.model.language import say, tr
+from lowmem_tui.model.setup import Severity, lines
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.setup_part import ON_TRIAL, WORTH_A_WORD, Stand
 from lowmem_tui.tui.terminal.cells import fit
@@ -18,7 +19,7 @@ from lowmem_tui.tui.text.unit_page import heading
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from lowmem_tui.model.setup import Finding, Item, Look
+    from lowmem_tui.model.setup import Finding, Item, Lines, Look
     from lowmem_tui.policy.setup_part import Part
     from lowmem_tui.tui.terminal.glyphs import Glyphs
     from lowmem_tui.tui.terminal.palette import Palette
@@ -54,15 +55,15 @@ def steps(parts: Sequence[Part], width: int, palette: Palette) -> Iterator[ItemR
     """Yield a line for each step: its title, how it stands, what was found."""
     # What was found is told whole below the list; of the titles there is no other place.
     room = max(12, width * 3 // 8, width - BESIDE - LEAST_FOUND)
-    titles = min(max((len(plain(p.step.title)) for p in parts), default=0), room)
+    titles = min(max((cell_len(plain(tr(p.step.title))) for p in parts), default=0), room)
     for index, part in enumerate(parts):
         stand = part.stand
         mark = MARKS.get(stand, " ")
-        text = Text(f" {mark} {index + 1:>2} {_cell(part.step.title, titles)} ", no_wrap=True)
+        text = Text(f" {mark} {index + 1:>2} {_cell(tr(part.step.title), titles)} ", no_wrap=True)
         style = palette.mark if stand in {Stand.TODO, Stand.TRIAL} else palette.plain
         text.append(f" {_cell(part.words, STATE)}", style)
         if width >= NARROW:
-            text.append(f"  {plain(part.found)}")
+            text.append(f"  {plain(say(part.found))}")
         yield ItemRow(text, index)
 
 
@@ -75,7 +76,7 @@ def _cell(text: str, width: int) -> str:
 
 def page(part: Part, width: int, palette: Palette) -> Iterator[ItemRow]:
     """Yield what a step is about, what is proposed, what was found, and what is left to do."""
-    yield ItemRow(Text(f" {plain(part.step.about, 4000)}"))
+    yield ItemRow(Text(f" {plain(tr(part.step.about), 4000)}"))
     look = part.look
     if part.on_trial:
         yield ItemRow(Text(f" {ON_TRIAL}", style="bold"))
@@ -98,9 +99,9 @@ def _found(look: Look, width: int, palette: Palette) -> Iterator[ItemRow]:
     if look.facts or look.absent:
         yield ItemRow(heading("FOUND", width, palette))
     if look.absent:
-        yield ItemRow(Text(f" - {plain(look.absent, 2000)}", style="bold"))
+        yield ItemRow(Text(f" - {plain(say(look.absent), 2000)}", style="bold"))
     for fact in look.facts:
-        yield ItemRow(Text(f" - {plain(fact, 2000)}"))
+        yield ItemRow(Text(f" - {plain(say(fact), 2000)}"))
     if look.by_hand:
         yield ItemRow(heading("BY HAND: THE PROGRAM CANNOT DO THIS", width, palette))
         for words in look.by_hand:
@@ -132,38 +133,38 @@ def _proposed(part: Part) -> str:
     return f"PROPOSED: {count} TO DO"
 
 
-def _lines(words: str) -> Iterator[ItemRow]:
-    """Yield a text of several lines as it stands: it may be a file's."""
-    first, *rest = words.splitlines() or [""]
-    yield ItemRow(Text(f" - {plain(first, 2000)}"))
+def _lines(words: Lines) -> Iterator[ItemRow]:
+    """Yield a text of several lines unchanged: it may be a file's."""
+    first, *rest = lines(words) or ("",)
+    yield ItemRow(Text(f" - {plain(say(first), 2000)}"))
     for line in rest:
-        yield ItemRow(Text(f"     {plain(line, 2000)}"))
+        yield ItemRow(Text(f"     {plain(say(line), 2000)}"))
 
 
 def _finding(finding: Finding) -> Iterator[ItemRow]:
     bad = finding.severity in {Severity.WARNING, Severity.PROBLEM}
-    subject = f"{plain(finding.subject)}: " if finding.subject not in finding.text else ""
-    words = f" ! {SEVERITIES[finding.severity]}: {subject}{plain(finding.text, 2000)}"
+    words = f" ! {SEVERITIES[finding.severity]}: {plain(say(finding.named), 2000)}"
     yield ItemRow(Text(words, style="bold" if bad else ""))
 
 
 def items(part: Part, width: int) -> Iterator[ItemRow]:
     """Yield the items: taken or not, what it is about, what it is now and is to be."""
     shown = part.items
-    titles = max((len(plain(item.title)) for item in shown), default=0)
-    nows = max((len(plain(item.now)) for item in shown if not part.is_so(item)), default=0)
+    titles = max((cell_len(plain(say(item.title))) for item in shown), default=0)
+    unset = (item for item in shown if not part.is_so(item))
+    nows = max((cell_len(plain(say(item.now))) for item in unset), default=0)
     nows = min(nows, max(8, width // 4))
     changes = max((cell_len(_change(part, item, nows)) for item in shown), default=0)
     titles = min(titles, max(width * 2 // 5, width - changes - 8))
     for index, item in enumerate(shown):
         first = f" {mark(part, item)} "
         if width < NARROW:
-            yield ItemRow(Text(first + plain(item.title), no_wrap=True), index)
+            yield ItemRow(Text(first + plain(say(item.title)), no_wrap=True), index)
             yield ItemRow(Text(f"     {_change(part, item, 0)}", no_wrap=True), index)
         else:
             change = _change(part, item, nows)
             yield ItemRow(
-                Text(f"{first}{_cell(item.title, titles)}  {change}", no_wrap=True), index
+                Text(f"{first}{_cell(say(item.title), titles)}  {change}", no_wrap=True), index
             )
 
 
@@ -179,7 +180,7 @@ def _change(part: Part, item: Item, nows: int) -> str:
     to = plain(value) or AS_IT_IS
     if len(item.choices) > 1:
         to = f"< {to} >"
-    now = plain(item.now)
+    now = plain(say(item.now))
     if part.is_so(item):
         if len(item.choices) < 2 or not value:
             return f"{now}, as it should be"
@@ -193,7 +194,7 @@ def why(part: Part, index: int, glyphs: Glyphs) -> list[Text]:
     if not 0 <= index < len(shown):
         return []
     item = shown[index]
-    lines = [Text(f" {plain(item.why, 4000)}")]
+    lines = [Text(f" {plain(say(item.why), 4000)}")]
     if len(item.choices) > 1:
         choices = (plain(c) or AS_IT_IS for c in item.choices)
         lines.append(Text(f" Choices: {f' {glyphs.dot} '.join(choices)}"))
