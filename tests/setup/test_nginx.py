@@ -56,7 +56,7 @@ def test_a_location_can_be_left_out() -> None:
     assert site.after.count(LINE) == 1
 
 
-def test_a_wish_alone_brings_the_zone() -> None:
+def test_a_selected_location_alone_adds_the_zone() -> None:
     (zone, site) = Box().step("nginx").plan({"cloudchat /": "burst=7"}).files
     assert "zone=lowmem:10m rate=5r/s;" in (zone.after or "")
     assert "limit_req zone=lowmem burst=7;\n" in (site.after or "")
@@ -87,7 +87,7 @@ def test_where_there_is_nothing_to_do(case: str) -> None:
     box = Box()
     ABSENT[case](box)
     look = box.step("nginx").look()
-    assert look.absent
+    assert str(look.absent)
     assert not look.items
     assert not look.findings
     with pytest.raises(InvalidValueError, match="nginx"):
@@ -133,7 +133,7 @@ ZONES: dict[str, tuple[str, str, list[str]]] = {
 def test_a_zone_that_is_no_bound_is_found(zones: str, limits: str, found: list[str]) -> None:
     look = zoned(zones, limits).step("nginx").look()
     assert codes(look) == found
-    assert all(f.remedy.startswith("by hand: limit_req_zone $binary") for f in look.findings)
+    assert all(str(f.remedy).startswith("by hand: limit_req_zone $binary") for f in look.findings)
 
 
 def test_a_zone_of_ours_that_is_no_bound_is_mended_by_the_step() -> None:
@@ -141,7 +141,7 @@ def test_a_zone_of_ours_that_is_no_bound_is_mended_by_the_step() -> None:
     step = box.step("nginx")
     box.backend.apply(step.plan({**defaults(step.look()), "rate": "1000r/s"}))
     (found,) = step.look().findings
-    assert (found.code, found.remedy) == (
+    assert (found.code, str(found.remedy)) == (
         "nginx-zone-fast",
         "sudo lowmem-tui setup --step nginx",
     )
@@ -155,8 +155,11 @@ BROKEN = {
     "an open quote": ("server { server_name 'x; }", "expecting"),
     "deep": ("{" * 5000, "cloudchat"),
     "nested": ("a { " * 60 + "} " * 60, "nested"),
-    "includes itself": ("include /etc/nginx/sites-enabled/*;", "circle"),
-    "includes nothing": ("include /etc/nginx/none.conf;", "there is no /etc/nginx/none.conf"),
+    "includes itself": ("include /etc/nginx/sites-enabled/*;", "includes itself"),
+    "includes nothing": (
+        "include /etc/nginx/none.conf;",
+        "/etc/nginx/none.conf is included, and does not exist",
+    ),
     "escapes": ("server \x1b[31m { } }", "unexpected"),
 }
 
@@ -166,8 +169,8 @@ def test_what_is_broken_already_is_not_touched(text: str, why: str) -> None:
     box = with_site(text)
     look = box.step("nginx").look()
     assert codes(look) == ["nginx-broken"]
-    assert why in look.findings[0].text
-    assert "\x1b" not in look.findings[0].text
+    assert why in str(look.findings[0].text)
+    assert "\x1b" not in str(look.findings[0].text)
     assert look.items == ()
     with pytest.raises(RefusedError, match="broken already"):
         box.step("nginx").plan({"rate": "5r/s"})
@@ -179,7 +182,7 @@ def test_what_nginx_itself_says_is_heard(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(box.server.system, "get", lambda kind, what: said)
     look = box.step("nginx").look()
     assert codes(look) == ["nginx-broken"]
-    assert said in look.findings[0].text
+    assert said in str(look.findings[0].text)
 
 
 PROXY = "proxy_pass http://127.0.0.1:1;"
@@ -272,7 +275,7 @@ def test_a_bound_of_theirs_is_enough(text: str) -> None:
     look = box.step("nginx").look()
     assert not look.items
     assert not look.findings
-    assert any("zone z of 1r/s" in fact for fact in look.facts)
+    assert any("limit_req_zone z with 1r/s" in str(fact) for fact in look.facts)
 
 
 NOT_PROXIED = ["", "server { location / { root /srv; } }", "server { return 301 https://x; }"]
@@ -291,9 +294,9 @@ def test_a_file_elsewhere_is_left_to_its_owner() -> None:
     box.write("/srv/app/nginx.conf", f"server {{ location / {{ {PROXY} }} }}")
     look = box.step("nginx").look()
     assert codes(look) == ["nginx-unbounded"]
-    assert look.findings[0].remedy == f"by hand: {LINE}"
+    assert str(look.findings[0].remedy) == f"by hand: {LINE}"
     assert look.items == ()
-    assert "outside of /etc/nginx" in look.by_hand[0]
+    assert "outside of /etc/nginx" in str(look.by_hand[0])
     with pytest.raises(RefusedError, match="outside"):
         box.step("nginx").plan({"nginx.conf /": "burst=5"})
 
@@ -304,7 +307,7 @@ def test_where_conf_d_is_not_included() -> None:
     box.write(MAIN, text.replace("include /etc/nginx/conf.d/*.conf;", ""))
     look = box.step("nginx").look()
     assert look.items == ()
-    assert any("conf.d" in line for line in look.by_hand)
+    assert any("conf.d" in str(line) for line in look.by_hand)
     with pytest.raises(RefusedError, match="does not include"):
         box.step("nginx").plan({"rate": "5r/s"})
 
@@ -319,7 +322,7 @@ def test_a_zone_of_that_name_is_used() -> None:
     assert [file.path for file in plan.files] == [SITE]
 
 
-def test_locations_of_the_same_name_are_told_apart() -> None:
+def test_locations_of_the_same_name_have_keys_of_their_own() -> None:
     server = f"server {{ location / {{ {PROXY} }} }}\n"
     box = with_site(server * 2)
     assert list(items(box.step("nginx").look())) == ["rate", "cloudchat /", "cloudchat / #2"]
@@ -358,7 +361,7 @@ def test_workers_that_may_take_all_memory() -> None:
     box.write(MAIN, text)
     look = box.step("nginx").look()
     assert "nginx-connections" in codes(look)
-    assert any("worker_connections" in line for line in look.by_hand)
+    assert any("worker_connections" in str(line) for line in look.by_hand)
 
 
 # Whatever is in a file: it is told broken, or the line goes in and nothing else changes.
@@ -377,12 +380,11 @@ _PIECE = st.one_of(
 
 @settings(deadline=None)
 @given(st.lists(_PIECE, max_size=40).map("".join))
-def test_any_text_is_read_or_told_broken(text: str) -> None:
+def test_any_text_is_read_or_reported_as_broken(text: str) -> None:
     found, wrong = statements(text, "/etc/nginx/x")
-    assert isinstance(wrong, str)
-    if wrong:
+    if wrong is not None:
         assert found == ()
-        assert wrong.isprintable()
+        assert str(wrong).isprintable()
 
 
 _BLOCKS = st.recursive(
@@ -437,7 +439,7 @@ def test_includes_are_followed_by_pattern() -> None:
 
 
 @pytest.mark.parametrize("still_broken", [False, True])
-def test_all_is_put_back_if_nginx_does_not_take_it(
+def test_all_is_rolled_back_if_nginx_refuses_it(
     monkeypatch: pytest.MonkeyPatch, still_broken: bool
 ) -> None:
     box = Box()
@@ -504,7 +506,7 @@ def test_a_shared_file_weakens_nobodys_bound(servers: str, by_hand: str, is_take
     look = step.look()
     assert ("app /login" in defaults(look)) is is_taken
     assert ("app /login" in items(look)) is is_taken
-    assert any("app" in line for line in look.by_hand) is bool(by_hand)
+    assert any("app" in str(line) for line in look.by_hand) is bool(by_hand)
     if by_hand:
         assert codes(look) in (["nginx-unbounded"], ["nginx-dry-run"], ["nginx-unbounded"] * 2)
         with pytest.raises(RefusedError, match="limit_req"):
@@ -556,9 +558,9 @@ def test_a_dry_run_is_no_bound(text: str, dry: bool) -> None:
     assert codes(look) == ["nginx-dry-run"] * dry
     assert look.items == ()
     if dry:
-        assert "limit_req_dry_run" in look.findings[0].text
-        assert SITE in look.findings[0].remedy
-        assert ", none of them with a bound" in look.facts[0]
+        assert "limit_req_dry_run" in str(look.findings[0].text)
+        assert SITE in str(look.findings[0].remedy)
+        assert "without an effective limit_req" in str(look.facts[0])
         with pytest.raises(RefusedError, match="limit_req_dry_run"):
             box.step("nginx").plan({"cloudchat /x": "burst=5"})
 
@@ -610,14 +612,14 @@ def test_whom_a_zone_counts(maps: str, code: str) -> None:
     assert codes(box.step("nginx").look()) == ([f"nginx-zone-{code}"] if code else [])
 
 
-def test_what_is_refused_is_told_as_it_is_answered() -> None:
+def test_the_status_of_refused_requests_is_reported() -> None:
     box = Box()
     box.write("/etc/nginx/conf.d/status.conf", "limit_req_status 429;")
-    assert any("answered with 429" in fact for fact in box.step("nginx").look().facts)
+    assert any("answered with 429" in str(fact) for fact in box.step("nginx").look().facts)
 
 
 def test_each_finding_names_limit_req() -> None:
     texts = [f"server {{ location /x {{ {PROXY} }} }}", "}", *(t for t, _ in DRY_RUNS.values())]
     for text in texts:
         for found in with_site(BOUNDS + text.replace("P", PROXY)).step("nginx").look().findings:
-            assert "limit_req" in found.text
+            assert "limit_req" in str(found.text)

@@ -83,14 +83,14 @@ class Nginx:
         return found
 
     def put(self, path: str) -> str:
-        """Put our line into a location; returns why the step would not take it."""
+        """Add our line to a location; returns why the step does not preselect it."""
         config = self.config()
         everywhere = all_locations(config)
         where = next(each for each in everywhere if each.path == path and each.passes)
         made = edited(config.texts[where.directive.file], where, BURST)
         assert made is not None
         self.root.joinpath(where.directive.file).write_text(made)
-        return nginx_static.Cautions(everywhere).of(where)
+        return str(nginx_static.Cautions(everywhere).of(where) or "")
 
     @contextmanager
     def running(self, *options: str) -> Iterator[None]:
@@ -314,6 +314,6 @@ def test_the_command_line_is_read_as_nginx_reads_it(nginx: Nginx) -> None:
     with nginx.running("-g", "worker_priority 0;"):
         assert nginx.get("/x") == (200, "part")
     words = (NGINX, "-p", str(nginx.root), "-qcconf/nginx.conf", "-g", "worker_processes 3;")
-    found = nginx_main.of_command("nginx.service", Command(words, ""))
+    found = nginx_main.started_by("nginx.service", Command(words, ""))
     assert (found.main, found.ahead) == (str(nginx.conf), "worker_processes 3;")
     assert [each.path for each in all_locations(nginx.config())][-1] == "= /x"

@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
+from lowmem_tui.model.message import msg, of_bytes, of_path
 from lowmem_tui.model.text import plain
 from lowmem_tui.setup import common
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.ports import Files, Inspector
 
 MAIN = "/etc/nginx/nginx.conf"
@@ -45,7 +47,7 @@ class Directive:
     line: int
     """Counted from 1."""
     block: tuple[Directive, ...] | None = None
-    """What stands between its braces; of an ``include`` what it brings in."""
+    """What is between its braces; of an ``include`` what it includes."""
 
     def inside(self) -> Iterator[Directive]:
         """Yield the statements of its block, with those that are included in their place."""
@@ -59,10 +61,10 @@ class Config:
     top: tuple[Directive, ...] = ()
     texts: dict[str, str] = field(default_factory=dict)
     """The text of each file, by its path as it was included."""
-    broken: list[str] = field(default_factory=list)
-    """Sentences on what nginx would not take."""
-    unread: list[str] = field(default_factory=list)
-    """Sentences on what could not be read: what stands there is not known."""
+    broken: list[Message] = field(default_factory=list)
+    """Sentences on what nginx refuses."""
+    unread: list[Message | str] = field(default_factory=list)
+    """What could not be read, each without a full stop: what is set there is unknown."""
 
     def find(self, *names: str) -> Iterator[Directive]:
         """Yield the statements below these blocks: ``find("http", "limit_req_zone")``."""
@@ -81,8 +83,8 @@ def flat(block: Iterable[Directive]) -> Iterator[Directive]:
             yield each
 
 
-def statements(text: str, file: str = "") -> tuple[tuple[Directive, ...], str]:
-    """Return the statements of one file, and what is wrong with it, or ""."""
+def statements(text: str, file: str = "") -> tuple[tuple[Directive, ...], Message | None]:
+    """Return the statements of one file, and a sentence on what is wrong with it."""
     import crossplane
 
     # crossplane opens its file by name; one in memory leaves no trace on a disk that may be full.
@@ -96,14 +98,21 @@ def statements(text: str, file: str = "") -> tuple[tuple[Directive, ...], str]:
     finally:
         os.close(fd)
     for error in payload["errors"]:
-        # "…, expecting "}" in FILE:LINE" names our file in memory.
-        said = re.sub(r" in /proc/self/fd/\S*\Z", "", plain(str(error["error"]), 200))
-        at = f", line {error['line']}" if error["line"] else ""
-        return (), f"{plain(file)}{at}: {said or 'it ends within a statement'}"
+        return (), _wrong(str(error["error"]), error["line"] or 0, file)
     try:
-        return tuple(_directives(payload["config"][0]["parsed"], file, NESTED)), ""
+        return tuple(_directives(payload["config"][0]["parsed"], file, NESTED)), None
     except RecursionError:
-        return (), f"{plain(file)}: its blocks are nested far too deep"
+        return (), msg("The blocks of {file} are nested too deep.", file=of_path(file))
+
+
+def _wrong(error: str, line: int, file: str) -> Message:
+    # "…, expecting "}" in FILE:LINE" names our file in memory.
+    error = re.sub(r" in /proc/self/fd/\S*\Z", "", plain(error, 200)).rstrip(".")
+    if not error:
+        return msg("{file} ends within a statement.", file=of_path(file))
+    if not line:
+        return msg("{file}: {error}.", file=of_path(file), error=error)
+    return msg("{file}, line {line}: {error}.", file=of_path(file), line=line, error=error)
 
 
 def _directives(parsed: Sequence[dict[str, Any]], file: str, depth: int) -> Iterator[Directive]:
@@ -126,7 +135,7 @@ def read_config(main: str, files: Files, inspector: Inspector, ahead: str = "") 
     """Return the configuration that begins with a file, its includes followed; never raises.
 
     As nginx does, a relative path is one from the folder of the main file. ``ahead`` is what
-    the option ``-g`` says.
+    the option ``-g`` sets.
     """
     config = Config()
     reader = _Reader(config, main.rpartition("/")[0], files, inspector)
@@ -135,7 +144,7 @@ def read_config(main: str, files: Files, inspector: Inspector, ahead: str = "") 
 
 
 class _TooMuchError(Exception):
-    """There is more than is looked at."""
+    """There is more than is read."""
 
 
 class _Reader:
@@ -153,10 +162,12 @@ class _Reader:
         self._bytes = self._count = self._level = self._deepest = 0
 
     def file(self, path: str) -> tuple[Directive, ...]:
-        """Return what a file says, with what it includes."""
+        """Return the statements of a file, with those that it includes."""
         config = self._config
         if path in self._open or len(self._open) > DEEPEST:
-            config.broken.append(f"{plain(path)} is included in a circle, or far too deep")
+            config.broken.append(
+                msg("{path} includes itself, or is included too deep.", path=of_path(path))
+            )
             return ()
         if path not in self._known:
             before, outside, self._deepest = self._count, self._deepest, self._level
@@ -172,7 +183,7 @@ class _Reader:
         return self._known[path]
 
     def statements(self, text: str) -> tuple[Directive, ...]:
-        """Return what the option ``-g`` says."""
+        """Return the statements of the option ``-g``."""
         found, wrong = statements(text, "-g")
         if wrong:
             self._config.broken.append(wrong)
@@ -188,7 +199,7 @@ class _Reader:
             config.unread.append(trouble)
             return ()
         if text is None:
-            config.broken.append(f"there is no {plain(path)}, which is included")
+            config.broken.append(msg("{path} is included, and does not exist.", path=of_path(path)))
             return ()
         config.texts[path] = text
         self._bytes += len(text)
@@ -208,9 +219,13 @@ class _Reader:
             return ()
 
     def _too_much(self) -> None:
-        words = (
-            "The configuration has more files and lines than lowmem-tui reads "
-            f"({MOST} files, {BYTES >> 20} MiB, {STATEMENTS} statements, {NESTED} blocks deep)"
+        words = msg(
+            "the configuration has more files and lines than lowmem-tui reads ({files} files, "
+            "{size}, {statements} statements, blocks nested {depth} deep)",
+            files=MOST,
+            size=of_bytes(BYTES),
+            statements=STATEMENTS,
+            depth=NESTED,
         )
         if words not in self._config.unread:
             self._config.unread.append(words)
@@ -267,5 +282,5 @@ def absolute(pattern: str, base: str) -> str:
 
 
 def matches(name: str, pattern: str) -> bool:
-    """Tell whether glob(3) would: a leading dot is matched by a dot alone."""
+    """Return whether glob(3) would: a leading dot is matched by a dot alone."""
     return fnmatchcase(name, pattern) and name.startswith(".") <= pattern.startswith(".")

@@ -1,7 +1,7 @@
-"""Putting one statement into a location of somebody else's file, the rest byte for byte.
+"""Insert one statement into a location of a file that is not ours; the rest is unchanged.
 
-crossplane tells lines, not columns: the place is looked for on its line, and the outcome is parsed
-again. What is not exactly the file from before and that one statement is not written.
+crossplane reports lines, not columns: the place is searched on its line, and the result is parsed
+again. What is not exactly the earlier file and that one statement is not written.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+\Z")
 
 
 PLACES = 20
-"""On one line so many are tried: each is parsed."""
+"""So many places on one line are checked: each is parsed."""
 
 
 class _Flat(NamedTuple):
@@ -33,7 +33,7 @@ class _Flat(NamedTuple):
 def inserted(text: str, location: Directive, first: Directive, statement: str) -> str | None:
     """Return the text with a statement ahead of the ``first`` one of a location.
 
-    None if the place cannot be told for sure.
+    None if the place cannot be determined.
     """
     lines = _LINE.findall(text)
     if not 0 < first.line <= len(lines):
@@ -44,7 +44,7 @@ def inserted(text: str, location: Directive, first: Directive, statement: str) -
         for at in _places(line, first.name)
     ]
     good = [each for each in made if _only(text, each, location, statement)]
-    # Two of the same on one line cannot be told apart.
+    # Two of the same on one line cannot be distinguished.
     return good[0] if len(good) == 1 else None
 
 
@@ -58,7 +58,7 @@ def _with(line: str, at: int, statement: str) -> str:
 
 
 def replaced(text: str, old: Directive, statement: str) -> str | None:
-    """Return the text with a statement in the place of another; None if that cannot be told."""
+    """Return the text with one statement replaced by another; None if it is not certain."""
     lines = _LINE.findall(text)
     if not 0 < old.line <= len(lines):
         return None
@@ -85,7 +85,7 @@ def _places(line: str, name: str) -> list[int]:
 
 
 def _only(text: str, made: str, location: Directive, statement: str) -> bool:
-    """Tell whether one statement has come into that location, ahead of all else, and nothing."""
+    """Return whether exactly one statement is new: the first one of that location."""
     was, now, new = _flattened(text), _flattened(made), _flattened(statement)
     if was is None or now is None or new is None or len(now) != len(was) + 1:
         return False

@@ -8,6 +8,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
+from lowmem_tui.model.message import msg, of_command, of_path, of_unit, sentences
 from lowmem_tui.model.text import plain
 from lowmem_tui.setup import common, unit_command
 from lowmem_tui.setup.nginx import config as nginx_config
@@ -15,6 +16,7 @@ from lowmem_tui.setup.nginx import config as nginx_config
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.snapshot import UnitSituation
     from lowmem_tui.model.unit import UnitProperties
     from lowmem_tui.setup.context import Ground
@@ -49,9 +51,9 @@ class Started(NamedTuple):
     main: str
     """The file that its configuration begins with; "" where that cannot be determined."""
     ahead: str = ""
-    """What ``-g`` says."""
-    unknown: str = ""
-    """Why it cannot be determined, a sentence; or ""."""
+    """What ``-g`` sets."""
+    unknown: Message | None = None
+    """Why it cannot be determined, in sentences."""
 
 
 def started(ground: Ground) -> Started:
@@ -79,43 +81,78 @@ def _of_unit(ground: Ground, known: UnitSituation, properties: UnitProperties) -
     if program and program.startswith("/"):
         real = ground.inspector.real_path(program)
         made = made._replace(seen=(real, *made.seen[1:]))
-    return of_command(properties.name, made)
+    return started_by(properties.name, made)
 
 
-def of_command(unit: str, made: Command) -> Started:
+def started_by(unit: str, made: Command) -> Started:
     """Return what a command of a unit starts."""
     program = (made.seen[0] if made.seen else "") or ""
     if made.words is None:
-        return _unknown(unit, f"{plain(program, 60) or 'something'} ({made.unknown})")
-    shown = f"`{plain(' '.join(made.words), 120)}`"
+        return _unknown(unit, _no_command(unit, program, made.unknown))
+    name, shown = of_unit(unit, 60), of_command(plain(" ".join(made.words), 120))
     if program.rpartition("/")[2] not in PROGRAMS or not program.startswith("/"):
-        return _unknown(unit, f"{shown}, which is no nginx that is known")
+        return _unknown(
+            unit,
+            msg("{unit} starts `{command}`, which is no known nginx.", unit=name, command=shown),
+        )
     options = _options(made.words[1:])
     if options is None:
-        return _unknown(unit, f"{shown}, which is no command line of nginx")
+        return _unknown(
+            unit,
+            msg(
+                "{unit} starts `{command}`, which is no command line of nginx.",
+                unit=name,
+                command=shown,
+            ),
+        )
     if options.get("p") == "" or options.get("c") == "":
-        return _unknown(unit, f"{shown}, with an empty option")
+        return _unknown(
+            unit, msg("{unit} starts `{command}`, with an empty option.", unit=name, command=shown)
+        )
     main = options.get("c") or SYSTEM.get(program, "conf/nginx.conf")
     if not main.startswith("/"):
         prefix = options.get("p") or _prefix(program)
         if not prefix.startswith("/"):
-            return _unknown(unit, f"{shown}, and its prefix is not known")
+            return _unknown(
+                unit,
+                msg(
+                    "{unit} starts `{command}`, whose prefix is unknown.", unit=name, command=shown
+                ),
+            )
         main = f"{prefix.rstrip('/')}/{main}"
     return Started(unit, True, main, options.get("g", ""))
 
 
-def _unknown(unit: str, how: str) -> Started:
+def _no_command(unit: str, program: str, why: Message | str) -> Message:
+    if not program:
+        return msg(
+            "The command of {unit} cannot be determined: {why}.", unit=of_unit(unit, 60), why=why
+        )
+    return msg(
+        "The command by which {unit} starts {program} cannot be determined: {why}.",
+        unit=of_unit(unit, 60),
+        program=of_path(plain(program, 60)),
+        why=why,
+    )
+
+
+def _unknown(unit: str, why: Message) -> Started:
     return Started(
         *(unit, True, "", ""),
-        f"{plain(unit, 60)} starts {how}: which configuration that reads cannot be determined, so "
-        "nothing is looked for and no limit_req is proposed. Look for limit_req there by hand.",
+        sentences(
+            why,
+            msg(
+                "Which configuration it reads cannot be determined, so no limit_req is proposed: "
+                "check there yourself whether limit_req is set."
+            ),
+        ),
     )
 
 
 def _prefix(program: str) -> str:
-    """Return what a program of one's own making was built with: /usr/local/nginx/sbin/nginx.
+    """Return the prefix that a self-built program was built with: /usr/local/nginx/sbin/nginx.
 
-    A link such as /usr/sbin/nginx to it does not tell.
+    A link such as /usr/sbin/nginx to it does not show that.
     """
     folder = program.rpartition("/")[0]
     known = folder.endswith("/sbin") and folder not in {"/usr/sbin", "/usr/local/sbin"}
@@ -123,7 +160,7 @@ def _prefix(program: str) -> str:
 
 
 def _options(words: Sequence[str]) -> dict[str, str] | None:
-    """Return the options that take a value, the last of each; None if that cannot be told."""
+    """Return the options that take a value, the last of each; None if that is not certain."""
     found: dict[str, str] = {}
     rest = iter(words)
     for word in rest:

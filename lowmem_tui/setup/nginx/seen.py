@@ -7,8 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lowmem_tui.model.errors import LowmemError
+from lowmem_tui.model.message import (
+    msg,
+    of_path,
+    of_setting,
+    of_text,
+    of_unit,
+    sentences,
+    verbatim,
+)
 from lowmem_tui.model.plan import ActionKind
-from lowmem_tui.model.text import plain
 from lowmem_tui.setup import common
 from lowmem_tui.setup.nginx import config as nginx_config
 from lowmem_tui.setup.nginx import edit as nginx_edit
@@ -22,6 +30,7 @@ from lowmem_tui.setup.nginx.zones import zones_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from lowmem_tui.model.message import Message
     from lowmem_tui.setup.context import Ground
     from lowmem_tui.setup.nginx.config import Config
     from lowmem_tui.setup.nginx.sites import Location
@@ -41,17 +50,17 @@ class Place:
 
     key: str
     location: Location
-    """Where its file is included more than once: as it stands where nothing bounds it."""
+    """Where its file is included more than once: the one without a limit_req."""
     file: str
     """The file itself, with links resolved."""
-    by_hand: str
-    """Why it cannot be changed from here; or ""."""
-    caution: str
-    """Why a bound is not taken here unless the operator says so; or ""."""
+    by_hand: Message | str
+    """Why it cannot be changed from here, a sentence; or ""."""
+    caution: Message | None
+    """Why a limit_req is not preselected here, a sentence."""
     static: bool = False
-    """Whether it is for static files: it needs no bound."""
-    dry: str = ""
-    """Where the ``limit_req_dry_run on`` stands that holds for it: ``FILE, line 3``; or ""."""
+    """Whether it is for static files: it needs no limit_req."""
+    dry: Message | None = None
+    """Where the ``limit_req_dry_run on`` is set that applies to it: ``FILE, line 3``."""
 
     @property
     def ours(self) -> bool:
@@ -60,31 +69,38 @@ class Place:
 
     @property
     def burst(self) -> str:
-        """What its own line says besides the zone."""
+        """What its own line sets besides the zone."""
         limit = self.location.limit
         return " ".join(a for a in limit.args if not a.startswith("zone=")) if limit else ""
 
     @property
-    def shown(self) -> str:
+    def shown(self) -> Message:
         """``location / of example.org (/etc/nginx/sites-available/x, line 7)``."""
         where = self.location
-        server = f" of {plain(where.server, 60)}" if where.server else ""
-        line = where.directive.line
-        return f"location {plain(where.path, 60)}{server} ({plain(self.file)}, line {line})"
+        path, file, line = of_text(where.path, 60), of_path(self.file), where.directive.line
+        if not where.server:
+            return msg("location {path} ({file}, line {line})", path=path, file=file, line=line)
+        return msg(
+            "location {path} of {server} ({file}, line {line})",
+            path=path,
+            server=of_text(where.server, 60),
+            file=file,
+            line=line,
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
     """nginx as it was found."""
 
-    absent: str
-    broken: str
-    """Why nothing is touched: the configuration does not stand as it is."""
+    absent: Message | None
+    broken: Message | None
+    """Why nothing is changed: nginx refuses its configuration."""
     config: Config
     main: str
     """The file that the configuration begins with."""
-    elsewhere: str
-    """Why nothing of it is changed from here: it is not the distribution's; or ""."""
+    elsewhere: Message | None
+    """Why nothing of it is changed from here: it is not the distribution's."""
     zones: dict[str, Zone]
     """By their names."""
     places: tuple[Place, ...]
@@ -98,38 +114,46 @@ def see(ground: Ground) -> Seen:
     text, unreadable = common.read(ground.files, nginx.main)
     if text is None and not unreadable:
         if not nginx.there:
-            return _absent("There is no nginx.")
+            return _absent(msg("There is no nginx."))
         return _absent(
-            f"nginx has no {plain(nginx.main)}: which configuration it reads cannot be determined, "
-            "and no limit_req is proposed."
+            msg(
+                "nginx has no {file}: which configuration it reads cannot be determined, so no "
+                "limit_req is proposed.",
+                file=of_path(nginx.main),
+            )
         )
     config = nginx_config.read_config(nginx.main, ground.files, ground.inspector, nginx.ahead)
-    elsewhere = ""
+    elsewhere = None
     if nginx.main != nginx_config.MAIN or nginx.unit != UNIT:
-        elsewhere = (
-            f"{plain(nginx.unit, 60)} reads {plain(nginx.main)}, not {nginx_config.MAIN}: "
-            "lowmem-tui looks at it, and changes nothing there."
+        elsewhere = msg(
+            "{unit} reads {file}, not {usual}: lowmem-tui checks that file, and changes nothing "
+            "there.",
+            unit=of_unit(nginx.unit, 60),
+            file=of_path(nginx.main),
+            usual=of_path(nginx_config.MAIN),
         )
     # `nginx -t` would test the distribution's files.
-    broken = "; ".join(config.broken[:3]) or ("" if elsewhere else _tested(ground))
-    broken = broken and f"{broken.rstrip('.')}."
+    broken = sentences(*config.broken[:3]) if config.broken else None
+    if broken is None and not elsewhere:
+        broken = _tested(ground)
     places = _places(ground, config, elsewhere)
-    return Seen("", broken, config, nginx.main, elsewhere, zones_of(config), places)
+    return Seen(None, broken, config, nginx.main, elsewhere, zones_of(config), places)
 
 
-def _absent(why: str) -> Seen:
-    return Seen(why, "", nginx_config.Config(), nginx_config.MAIN, "", {}, ())
+def _absent(why: Message) -> Seen:
+    return Seen(why, None, nginx_config.Config(), nginx_config.MAIN, None, {}, ())
 
 
-def _tested(ground: Ground) -> str:
-    """Return what nginx itself says is wrong; an ordinary user cannot ask it."""
+def _tested(ground: Ground) -> Message | None:
+    """Return what nginx itself reports as wrong; an ordinary user cannot ask it."""
     try:
-        return ground.system.get(ActionKind.TEST, NAME)
+        found = ground.system.get(ActionKind.TEST, NAME)
     except (LowmemError, OSError):
-        return ""
+        return None
+    return verbatim(f"{found.rstrip('.')}.") if found else None
 
 
-def _places(ground: Ground, config: Config, elsewhere: str) -> tuple[Place, ...]:
+def _places(ground: Ground, config: Config, elsewhere: Message | None) -> tuple[Place, ...]:
     everywhere = nginx_sites.all_locations(config)
     found: dict[tuple[str, int, str, int], list[Location]] = {}
     for each in everywhere:
@@ -159,7 +183,7 @@ def _places(ground: Ground, config: Config, elsewhere: str) -> tuple[Place, ...]
 def _where(
     ground: Ground, location: Location, known: dict[tuple[str, int, str, int], list[Location]]
 ) -> tuple[str, int, str, int]:
-    """Return where a location stands: one in a file that is included twice is one place."""
+    """Return where a location is set: one in a file that is included twice is one place."""
     directive = location.directive
     file, number = ground.inspector.real_path(directive.file), 0
     # A line may hold several of the same name.
@@ -171,38 +195,62 @@ def _where(
     return file, directive.line, location.path, number
 
 
-def _caution(config: Config, these: Sequence[Location], cautions: Cautions) -> str:
+def _caution(config: Config, these: Sequence[Location], cautions: Cautions) -> Message | None:
     if config.unread:
-        return f"{config.unread[0]}: whether a limit_req stands there is not known."
-    return next(filter(None, map(cautions.of, these)), "")
+        return msg(
+            "A limit_req may be set in a part of the configuration that is unknown: {why}.",
+            why=config.unread[0],
+        )
+    return next(filter(None, map(cautions.of, these)), None)
 
 
-def _dry(ground: Ground, these: Sequence[Location]) -> str:
+def _dry(ground: Ground, these: Sequence[Location]) -> Message | None:
     found = next((each.dry for each in these if each.dry), None)
-    return f"{plain(ground.inspector.real_path(found.file))}, line {found.line}" if found else ""
+    if found is None:
+        return None
+    file = of_path(ground.inspector.real_path(found.file))
+    return msg("{file}, line {line}", file=file, line=found.line)
 
 
-def _hindrance(ground: Ground, config: Config, these: Sequence[Location], file: str) -> str:
+def _hindrance(
+    ground: Ground, config: Config, these: Sequence[Location], file: str
+) -> Message | str:
     location = these[0]
     if not file.startswith(FOLDER):
-        return f"it lies outside of {FOLDER}, where lowmem-tui changes nothing."
+        return msg(
+            "It is outside of {folder}, where lowmem-tui changes nothing.", folder=of_path(FOLDER)
+        )
     if sentence := common.obstacle(ground.files, file):
         return sentence
     if dry := _dry(ground, these):
-        return f"limit_req_dry_run is on ({dry}), so nothing would be refused."
+        return msg(
+            "limit_req_dry_run is on ({where}), so limit_req would refuse nothing.", where=dry
+        )
     if location.own and location.zone != ZONE:
         return ""
     theirs = next((each for each in these if each.limits and not each.own), None)
     if theirs and not all(each.limits for each in these):
-        return (
-            f"its file is included more than once, and for {plain(theirs.server, 60) or 'one'} "
-            f"limit_req zone={plain(theirs.zone, 40)} holds already, which a line here would "
-            "replace: put limit_req into the servers that have none."
-        )
+        return _replaces(theirs)
     text = config.texts[location.directive.file]
     if edited(text, location, BURST) is None:
-        return "the place in the file cannot be told for sure."
+        return msg("The place in the file cannot be determined.")
     return ""
+
+
+def _replaces(theirs: Location) -> Message:
+    zone = of_setting(f"limit_req zone={theirs.zone[:40]}")
+    if not theirs.server:
+        return msg(
+            "Its file is included more than once, and {setting} applies to one of these places, "
+            "which a line here would replace: set limit_req in the servers that have none.",
+            setting=zone,
+        )
+    return msg(
+        "Its file is included more than once, and {setting} applies to {server}, which a line "
+        "here would replace: set limit_req in the servers that have none.",
+        setting=zone,
+        server=of_text(theirs.server, 60),
+    )
 
 
 def statement(burst: str) -> str:
@@ -211,7 +259,7 @@ def statement(burst: str) -> str:
 
 
 def edited(text: str, location: Location, burst: str) -> str | None:
-    """Return the text of its file with our line in a location; None if that cannot be done."""
+    """Return the text of its file with our line in a location; None if that is not possible."""
     if location.own and location.limit is not None:
         if location.limit.file != location.directive.file:
             return None
@@ -223,12 +271,12 @@ def edited(text: str, location: Location, burst: str) -> str | None:
 
 
 def zone_of_theirs(seen: Seen) -> bool:
-    """Tell whether somebody else has made a zone of our name: it is used as it is then."""
+    """Return whether somebody else has made a zone of our name: it is used unchanged then."""
     return ZONE in seen.zones and seen.zones[ZONE].file != OURS
 
 
 def zone_possible(seen: Seen) -> bool:
-    """Tell whether nginx reads our file within http."""
+    """Return whether nginx reads our file within http."""
     if ZONE in seen.zones:
         return True
     base = nginx_config.MAIN.rpartition("/")[0]

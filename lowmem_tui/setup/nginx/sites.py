@@ -13,39 +13,39 @@ if TYPE_CHECKING:
     from lowmem_tui.setup.nginx.config import Config, Directive
 
 PASSES = ("proxy_pass", "uwsgi_pass", "fastcgi_pass", "scgi_pass", "grpc_pass")
-"""What hands a request to an application."""
+"""What passes a request to an application."""
 
 LONGEST = 4096
 """Characters of a word: nginx has no longer ones (NGX_CONF_BUFFER)."""
 _OPENS = frozenset({"allow", "satisfy"})
 
 MODIFIERS = ("^~", "~*", "~", "=", "@")
-"""What tells nginx how a location matches; the two with a ``~`` alone are patterns."""
+"""How a location matches; the two with ``~`` first are patterns."""
 
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """A location, and what holds for it."""
+    """A location, and what applies to it."""
 
     directive: Directive
     server: str
     """Its server's first name, or what it listens to; "" for neither."""
     passes: str
-    """``proxy_pass http://127.0.0.1:8000``; "" where nothing is handed on."""
+    """``proxy_pass http://127.0.0.1:8000``; "" where nothing is passed on."""
     limits: tuple[Directive, ...]
-    """Each limit_req that holds for it."""
+    """Each limit_req that applies to it."""
     own: bool
-    """Whether they stand in the location itself."""
+    """Whether they are set in the location itself."""
     dry: Directive | None = None
-    """The ``limit_req_dry_run on`` that holds for it: nothing is refused then."""
+    """The ``limit_req_dry_run on`` that applies to it: nothing is refused then."""
     site: Directive | None = None
     """Its server."""
     outer: tuple[Directive, ...] = ()
     """The locations around it, the outermost first."""
     conditional: bool = False
-    """Whether it hands on only what an ``if`` or ``limit_except`` within it picks."""
+    """Whether it passes on only what an ``if`` or ``limit_except`` within it selects."""
     rooted: bool = False
-    """Whether somebody has set the folder that its files are looked for in."""
+    """Whether the folder of its files is set (root)."""
 
     @property
     def limit(self) -> Directive | None:
@@ -59,7 +59,7 @@ class Location:
 
     @property
     def path(self) -> str:
-        """What it matches, as it stands there: ``/``, ``= /login``."""
+        """What it matches, as in its file: ``/``, ``= /login``."""
         return " ".join(self.directive.args)
 
     @property
@@ -82,11 +82,11 @@ class Location:
         return found, text[len(found) :]
 
     def values(self, name: str) -> Iterator[tuple[str, ...]]:
-        """Yield the arguments of each statement of a name that stands in it."""
+        """Yield the arguments of each statement of a name that is set in it."""
         yield from (each.args for each in self.directive.inside() if each.name == name)
 
     def has(self, *names: str) -> bool:
-        """Tell whether one of these statements stands in it."""
+        """Return whether one of these statements is set in it."""
         return any(each.name in names for each in self.directive.inside())
 
 
@@ -97,7 +97,7 @@ def zone_of(limit: Directive) -> str:
 
 
 def locations(config: Config) -> list[Location]:
-    """Return every location that hands requests on, in the order of the files."""
+    """Return every location that passes requests on, in the order of the files."""
     return [each for each in all_locations(config) if each.passes]
 
 
@@ -116,8 +116,8 @@ def all_locations(config: Config) -> list[Location]:
 def _led(locations: list[Location], server: Directive) -> Iterator[Location]:
     """Yield the locations of a server; a named one is bounded where all that lead to it are.
 
-    Nobody asks for it by itself, and limit_req is checked once for a request: ahead of
-    ``try_files``, in the location that the request came to.
+    No request names it, and limit_req is checked once for a request: ahead of
+    ``try_files``, in the location that the request matches first.
     """
     leads: dict[str, list[Location | None]] = {name: [None] for name in _led_from(server)}
     for each in locations:
@@ -133,7 +133,7 @@ def _led(locations: list[Location], server: Directive) -> Iterator[Location]:
 
 
 def _led_from(block: Directive) -> Iterator[str]:
-    """Yield the named locations that a block hands its requests to."""
+    """Yield the named locations that a block passes its requests to."""
     for each in block.inside():
         if each.name in {"try_files", "error_page"} and each.args:
             yield each.args[-1]
@@ -187,7 +187,7 @@ def _in(
 
 
 def _returns(block: Directive) -> bool:
-    """Tell whether everything is answered by a ``return``, which comes ahead of all else.
+    """Return whether everything is answered by a ``return``, which comes ahead of all else.
 
     A ``break`` or a ``rewrite`` before it may keep a request from it.
     """
@@ -202,7 +202,7 @@ def _returns(block: Directive) -> bool:
 
 
 def _refuses(location: Directive) -> bool:
-    """Tell whether it lets nobody through: ``deny all`` without an ``allow``."""
+    """Return whether it refuses everybody: ``deny all`` without an ``allow``."""
     names = {each.name for each in location.inside()}
     return not names & _OPENS and any(
         each.name == "deny" and each.args == ("all",) for each in location.inside()
@@ -216,7 +216,7 @@ def _passes(block: Iterable[Directive]) -> Iterator[str]:
 
 
 def _anywhere(location: Directive) -> Iterator[str]:
-    """Yield what hands on in a location, within ``if`` and ``limit_except`` too.
+    """Yield what passes requests on in a location, within ``if`` and ``limit_except`` too.
 
     An inner location has its own place in the list.
     """

@@ -1,7 +1,7 @@
-"""Where a limit_req would refuse what one page asks for: why a location is not taken by itself.
+"""Where a limit_req would refuse what one page requests: why a location is not preselected.
 
-One page may have forty pictures: what serves them is left without a bound unless the operator says
-otherwise. limit_req is inherited by inner locations (ngx_http_limit_req_merge_conf), checked ahead
+One page may have forty pictures: what serves them has no limit_req unless the operator selects
+it. limit_req is inherited by inner locations (ngx_http_limit_req_merge_conf), checked ahead
 of try_files and access rules, and counted once for a request and all its internal redirects.
 """
 
@@ -10,12 +10,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from lowmem_tui.model.text import plain
+from lowmem_tui.model.message import msg, of_text
 from lowmem_tui.setup.nginx.sites import LONGEST
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from lowmem_tui.model.message import Message
     from lowmem_tui.setup.nginx.config import Directive
     from lowmem_tui.setup.nginx.sites import Location
 
@@ -30,7 +31,7 @@ ENDINGS = _names(
     "wasm webmanifest pdf zip rar gz tgz bz2 7z apk iso dmg exe doc docx xls xlsx ppt pptx",
     "txt csv htc manifest appcache webapp",
 )
-"""Of files that a page asks for, or that are asked for in pieces."""
+"""Of files that a page requests, or that are requested in pieces."""
 
 FOLDERS = _names(
     "static statics asset assets media image images img imgs css js javascript javascripts",
@@ -49,7 +50,7 @@ POLLED = _names(
     "socket.io engine.io sockjs sockjs-node signalr comet bosh http-bind poll polling",
     "longpoll long-poll longpolling ws wss websocket websockets cable livereload heartbeat",
 )
-"""What a page that is open asks again and again, or opens again."""
+"""What an open page requests repeatedly, or reconnects to."""
 
 PIECES = _names(
     "upload tus resumable chunk chunks dav webdav caldav carddav",
@@ -66,7 +67,7 @@ POINTS = _names(
 APIS = _names(
     "api rest rpc graphql ajax",
 )
-"""Of these a page asks several at once: a larger burst is proposed."""
+"""A page requests several of these at once: a larger burst is proposed."""
 
 _LARGE_BODY = re.compile(r"0|[0-9]{3,9}[mM]|[0-9]{1,9}[gG]")
 _SCRIPTS = _names(
@@ -74,9 +75,9 @@ _SCRIPTS = _names(
 )
 _PART = re.compile(r"[a-z0-9]+")
 _COMMON = _names("public build dist vendor system maps i raw cache storage")
-"""Which say nothing of files as a part of another name."""
+"""Which do not mean files as a part of another name."""
 _NEXT = re.compile(r"\^?/_next/static")
-"""Next.js sends its pictures from /_next/image: this alone takes only scripts off it."""
+"""Next.js serves its pictures from /_next/image: this one is for scripts alone."""
 _SINGLE = re.compile(
     r"favicon\\?\.ico|robots\\?\.txt|ads\\?\.txt|sitemap[\w.*-]*\\?\.xml|apple-touch-icon[\w.*-]*"
 )
@@ -90,16 +91,16 @@ _STORES = re.compile(
 )
 _FILES = ("root", "alias", "expires", "autoindex", "gzip_static", "try_files")
 _SERVES = ("slice", "mp4", "flv", "image_filter", "proxy_store", "secure_link", "limit_rate")
-"""What is said of files alone, be they handed on or not."""
+"""What is set for files alone, be they passed on or not."""
 _ON_DISK = re.compile(r"(?!.*cache).*\$(?:uri|document_uri|\{uri\}|\{document_uri\})\Z")
-"""A file of the very name that is asked for: not a folder's index, not a page of a cache."""
+"""A file of the very name that is requested: not a folder's index, not a page of a cache."""
 _AGE = re.compile(r"(?:max-age|s-maxage)=[\"']?[1-9][0-9]{3}|immutable", re.IGNORECASE)
-"""Kept for more than a quarter of an hour."""
+"""Cached for more than a quarter of an hour."""
 _DAV = re.compile(r"carddav|caldav|webdav|remote\.php|/dav\b", re.IGNORECASE)
 
 
 class Cautions:
-    """Why locations are not bounded unless the operator says so."""
+    """Why a limit_req for a location is not preselected."""
 
     def __init__(self, all_: Iterable[Location]) -> None:
         """Take all locations of a configuration."""
@@ -108,25 +109,26 @@ class Cautions:
             sites.setdefault(id(each.site), []).append(each)
         self._sites = {site: _Site(locations) for site, locations in sites.items()}
 
-    def of(self, location: Location) -> str:
-        """Return why; "" where a bound may be taken."""
+    def of(self, location: Location) -> Message | None:
+        """Return why, a sentence; None where it may be preselected."""
         site = self._sites[id(location.site)]
         if found := _itself(location, site):
             return found
         for inner in site.within.get(id(location.directive), ()):
             if _inherits(inner, location, site) and (
-                is_static(inner) or _serves_files(inner, site) or _hold(inner, site)
+                is_static(inner) or _serves_files(inner, site) or _many(inner, site)
             ):
-                return (
-                    f"The location {plain(inner.path, 60)} within it inherits limit_req, and would "
-                    "lose requests to it: move that one out of it first, or give it a limit_req "
-                    "with a large burst of its own."
+                return msg(
+                    "The location {path} inside it inherits limit_req, and some of its requests "
+                    "would be refused: move it out first, or set a limit_req with a large burst "
+                    "in it.",
+                    path=of_text(inner.path, 60),
                 )
-        return ""
+        return None
 
 
 class _Site:
-    """The locations of one server, and what is asked of them all."""
+    """The locations of one server, and what applies to all of them."""
 
     def __init__(self, locations: list[Location]) -> None:
         self.within: dict[int, list[Location]] = {}
@@ -134,11 +136,11 @@ class _Site:
         self.own: set[int] = set()
         """The directives of those with a limit_req of their own."""
         self.wholes: set[str] = set()
-        """What those that answer everything hand on to."""
+        """What those that answer everything pass requests to."""
         self.asked: list[str] = []
         """What ``auth_request`` and ``mirror`` name."""
         self.named: dict[str, list[bool]] = {}
-        """By a named location: whether each that leads to it has looked for a file first."""
+        """By a named location: whether each that leads to it checks for a file first."""
         self.dav = False
         """Whether clients of WebDAV come here: Nextcloud and the like."""
         for each in locations:
@@ -160,7 +162,7 @@ class _Site:
 
     def _note(self, block: Directive, *, rooted: bool) -> None:
         inside = [*block.inside()]
-        hands_on = any(each.name.endswith("_pass") for each in inside)
+        passes_on = any(each.name.endswith("_pass") for each in inside)
         for each in inside:
             last = each.args[-1] if each.args else ""
             if each.name in {"return", "rewrite"}:
@@ -171,18 +173,18 @@ class _Site:
                 self.named.setdefault(last, []).append(looked)
             elif each.name == "error_page":
                 missing = "404" in each.args[:-1]
-                self.named.setdefault(last, []).append(missing and rooted and not hands_on)
+                self.named.setdefault(last, []).append(missing and rooted and not passes_on)
             elif each.name in {"auth_request", "mirror"} and last:
                 self.asked.append(each.args[0])
 
 
 def burst_of_many(location: Location) -> bool:
-    """Tell whether a page asks several things of this location at once."""
+    """Return whether a page requests several things of this location at once."""
     return bool(_words(location) & APIS) and not _points_below(location)
 
 
 def is_static(location: Location) -> bool:
-    """Tell whether a location is for files that a page asks many of at once."""
+    """Return whether a location is for files that a page requests many of at once."""
     modifier, text = location.match
     words = _words(location)
     if modifier.startswith("~") and words & _SCRIPTS and not words & ENDINGS:
@@ -194,84 +196,90 @@ def is_static(location: Location) -> bool:
     )
 
 
-def _itself(location: Location, site: _Site) -> str:
-    shown = plain(location.path, 60)
+def _itself(location: Location, site: _Site) -> Message | None:
     if is_static(location):
-        return (
-            f"{shown} is for static files: one page asks for many of them at once, and limit_req "
-            "would refuse what is over its burst."
+        return msg(
+            "{path} is for static files: one page requests many of them at once, and limit_req "
+            "would refuse those beyond its burst.",
+            path=of_text(location.path, 60),
         )
-    return _hold(location, site) or _all_of_it(location, site)
+    return _many(location, site) or _all_of_it(location, site)
 
 
-def _hold(location: Location, site: _Site) -> str:
-    """Return why the requests of a location come in numbers."""
+def _many(location: Location, site: _Site) -> Message | None:
+    """Return why a location gets many requests at once."""
     if not location.passes:
-        return ""
+        return None
     words, whole = _words(location), _is_whole(location)
     if words & POLLED or (not whole and _upgrades(location)):
-        return (
-            "A page that is open asks here again and again, or connects again: limit_req would "
-            "refuse some of it."
+        return msg(
+            "An open page sends requests here repeatedly, or reconnects: limit_req would refuse "
+            "some of them."
         )
     if words & PIECES or any(
         _LARGE_BODY.fullmatch(args[0]) and (args[0] == "0" or not whole)
         for args in location.values("client_max_body_size")
         if args
     ):
-        return (
-            "Files are sent here, often in pieces of one request each: an upload that limit_req "
-            "refuses in the middle is lost."
+        return msg(
+            "Files are uploaded here, often in pieces of one request each: if limit_req refuses "
+            "one piece, the upload fails."
         )
     if site.dav and (whole or words & _SCRIPTS):
-        return (
-            "Clients of WebDAV come here (Nextcloud and the like): they send a request for each "
-            "file, and limit_req would refuse some of them."
+        return msg(
+            "WebDAV clients (Nextcloud and the like) send one request for each file here: "
+            "limit_req would refuse some of them."
         )
     if _is_asked_for_others(location, site):
-        return (
-            "nginx asks here for each request of other locations (auth_request, mirror): limit_req "
-            "would refuse pictures and style sheets, too."
+        return msg(
+            "nginx sends a request here for each request to other locations (auth_request, "
+            "mirror): limit_req would refuse pictures and style sheets as well."
         )
     if location.conditional:
-        return (
-            "Only what a condition within it picks is handed on, the rest is answered here, too, "
-            "files among it: limit_req would count all of it."
+        return msg(
+            "Only requests that a condition in it selects go to the application; nginx answers "
+            "the others itself, files among them, and limit_req would count all of them."
         )
     if location.has("internal") and not location.passes.startswith(("fastcgi", "uwsgi", "scgi")):
-        return (
-            "It is internal: what other locations hand to it may be files (X-Accel-Redirect), many "
-            "for one page."
+        return msg(
+            "It is internal: other locations may send requests for files to it "
+            "(X-Accel-Redirect), many for one page."
         )
-    return ""
+    return None
 
 
-def _all_of_it(location: Location, site: _Site) -> str:
-    """Return why a location may serve the application's static files, too; or ""."""
+def _all_of_it(location: Location, site: _Site) -> Message | None:
+    """Return why a location may serve the application's static files, too."""
     modifier, text = location.match
     words = _words(location)
     if modifier == "=" or (modifier.startswith("~") and words & _SCRIPTS) or words & POINTS:
-        return ""
+        return None
     looked = site.named.get(location.path, ()) if modifier == "@" else ()
     if looked and all(looked):
-        return ""  # try_files $uri @app
+        return None  # try_files $uri @app
     whole = _is_whole(location) or location.passes in site.wholes
     prefix = "" if whole else text.lstrip("^").rstrip("/")
     if any(
         matched.lstrip("^").startswith(prefix) and _shields(each, location)
         for matched, each in site.serving
     ):
-        return ""
-    where = "of this server" if _is_whole(location) else f"below {plain(text, 60)}"
-    return (
-        f"No location {where} is for static files, so the application sends them through this one: "
-        "a page with thirty pictures would lose half of them to limit_req. Have nginx serve them "
-        "in a location of their own first, or take this with a large burst."
+        return None
+    if _is_whole(location):
+        return msg(
+            "No location of this server is for static files, so the application serves them "
+            "through this one: of a page with thirty pictures limit_req would refuse half. First "
+            "let nginx serve them in a location of their own, or select this with a large burst."
+        )
+    return msg(
+        "No location below {path} is for static files, so the application serves them through "
+        "this one: of a page with thirty pictures limit_req would refuse half. First let nginx "
+        "serve them in a location of their own, or select this with a large burst.",
+        path=of_text(text, 60),
     )
 
 
 def _is_whole(location: Location) -> bool:
-    """Tell whether a location answers all that no other one does."""
+    """Return whether a location answers all that no other one does."""
     modifier, text = location.match
     if modifier == "@":
         return True
@@ -281,12 +289,12 @@ def _is_whole(location: Location) -> bool:
 
 
 def _shields(static: Location, location: Location) -> bool:
-    """Tell whether a location takes static files off another one that would answer them, too."""
+    """Return whether a location answers static files that another one would answer, too."""
     modifier, theirs = static.match[0], location.match[0]
     if any(each is location.directive for each in static.outer):
         return False  # it inherits
     if theirs == "^~" and modifier.startswith("~"):
-        return False  # patterns are not tried then
+        return False  # patterns are not matched then
     # A pattern that matches everything comes ahead of all but `^~` and patterns before it.
     if theirs.startswith("~") and _is_whole(location):
         return modifier == "^~" or (modifier.startswith("~") and _before(static, location))
@@ -294,13 +302,13 @@ def _shields(static: Location, location: Location) -> bool:
 
 
 def _before(one: Location, other: Location) -> bool:
-    """Tell whether one stands before the other; of two files that is not known."""
+    """Return whether one is before the other; of two files that is unknown."""
     here, there = one.directive, other.directive
     return here.file == there.file and here.line < there.line
 
 
 def _serves_files(location: Location, site: _Site) -> bool:
-    """Tell whether a location is for many files, by its name or by what stands in it."""
+    """Return whether a location is for many files, by its name or by what is set in it."""
     modifier, text = location.match
     if modifier in {"=", "@"} or ".well-known" in text or _is_whole(location):
         return False
@@ -325,10 +333,10 @@ def _is_asked_for_others(location: Location, site: _Site) -> bool:
 
 
 def _inherits(inner: Location, location: Location, site: _Site) -> bool:
-    """Tell whether a limit_req put into a location holds for one within it, too."""
+    """Return whether a limit_req in a location applies to one inside it, too."""
     at = next((i for i, each in enumerate(inner.outer) if each is location.directive), None)
     # One file is not many; what is refused or answered at once, or what the application names
-    # (counted already), loses nothing.
+    # (counted already), is not refused.
     if at is None or inner.match[0] == "=" or inner.has("return", "deny", "internal"):
         return False
     between = [*inner.outer[at + 1 :], inner.directive]
@@ -342,7 +350,7 @@ def _points_below(location: Location) -> bool:
 
 
 def _kept(location: Location) -> bool:
-    """Tell whether it is said of files what is said here: above all that browsers keep them."""
+    """Return whether what is set here is set for files: above all that browsers cache them."""
     if location.has(*_SERVES):
         return True
     if any(
@@ -358,7 +366,7 @@ def _kept(location: Location) -> bool:
 
 
 def _upgrades(location: Location) -> bool:
-    """Tell whether connections become websockets here."""
+    """Return whether connections become websockets here."""
     return any(args[0].lower() == "upgrade" for args in location.values("proxy_set_header") if args)
 
 
@@ -380,7 +388,7 @@ def _words(location: Location) -> frozenset[str]:
 
 
 def _parts(names: Iterable[str]) -> Iterator[str]:
-    """Yield what names of several parts say of files: ``user_media``, ``image-proxy``."""
+    """Yield the folder names in names of several parts: ``user_media``, ``image-proxy``."""
     for name in names:
         parts = _PART.findall(name)
         if len(parts) > 1 and "." not in name and POINTS.isdisjoint(parts):

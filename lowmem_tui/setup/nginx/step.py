@@ -1,4 +1,4 @@
-"""nginx: how many requests one address may send on to the application."""
+"""nginx: how many requests one address may send to the application."""
 
 from __future__ import annotations
 
@@ -6,6 +6,18 @@ import re
 from typing import TYPE_CHECKING
 
 from lowmem_tui.model.errors import InvalidValueError, RefusedError
+from lowmem_tui.model.message import (
+    N_,
+    as_message,
+    msg,
+    of_bytes,
+    of_command,
+    of_path,
+    of_setting,
+    of_text,
+    plural,
+    sentences,
+)
 from lowmem_tui.model.plan import FileChange, Notice
 from lowmem_tui.model.setup import Finding, Item, Look, Severity
 from lowmem_tui.model.text import plain
@@ -30,6 +42,7 @@ from lowmem_tui.setup.nginx.tested import NAME
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.plan import Plan
     from lowmem_tui.setup.context import Ground
     from lowmem_tui.setup.nginx.seen import Place, Seen
@@ -38,9 +51,11 @@ RATE_KEY = "rate"
 RATE = "5r/s"
 RATES = ("2r/s", "5r/s", "10r/s", "20r/s", "50r/s")
 BURST_OF_MANY = "burst=40 nodelay"
-"""Where a page asks several things at once."""
+"""Where a page requests several things at once."""
 BURSTS = ("burst=5 nodelay", "burst=10 nodelay", "burst=20 nodelay", "burst=40 nodelay")
 
+_TEST = of_command("sudo nginx -t")
+_LINE = of_setting(statement(BURST))
 _RATE = re.compile(r"[1-9][0-9]{0,5}r/[sm]\Z")
 _BURST = re.compile(r"burst=[1-9][0-9]{0,5}(?: nodelay| delay=[1-9][0-9]{0,5})?\Z")
 
@@ -49,11 +64,11 @@ class NginxStep:
     """See ``Step``."""
 
     name = "nginx"
-    title = "nginx: requests to the application"
-    about = (
-        "One visitor, or one robot, can send more requests than a small application can hold in "
-        "memory at once. nginx can bound them for each address before they reach it: what is "
-        "beyond is answered with 503 by nginx, which costs next to nothing."
+    title = N_("nginx: requests to the application")
+    about = N_(
+        "One visitor or robot can send more requests than a small application has memory for. "
+        "limit_req bounds the requests of each address before they reach the application: nginx "
+        "answers those beyond the limit with 503, which needs almost no memory."
     )
 
     def __init__(self, ground: Ground) -> None:
@@ -74,11 +89,20 @@ class NginxStep:
                         "nginx-broken",
                         Severity.PROBLEM,
                         UNIT,
-                        f"nginx would not start again, and no limit_req is proposed: {seen.broken}",
-                        "correct the file until `sudo nginx -t` reports no error",
+                        msg(
+                            "nginx cannot start with this configuration, and no limit_req is "
+                            "proposed: {why}",
+                            why=seen.broken,
+                        ),
+                        msg("correct the file until `{command}` reports no error", command=_TEST),
                     ),
                 ),
-                by_hand=("No limit_req is proposed until `sudo nginx -t` reports no error.",),
+                by_hand=(
+                    msg(
+                        "No limit_req is proposed until `{command}` reports no error.",
+                        command=_TEST,
+                    ),
+                ),
             )
         room = nginx_room.look(seen.config, seen.main, self._ground)
         return Look(
@@ -99,13 +123,17 @@ class NginxStep:
             rate = _rate(seen)
             yield Item(
                 RATE_KEY,
-                "how often one address may ask",
-                f"at most {rate}" if rate else "as often as it likes",
+                msg("limit_req_zone: requests of one address"),
+                rate or msg("no limit"),
                 rate or RATE,
-                f"limit_req_zone: a zone of 10 MB in a file of our own ({OURS}), counted for each "
-                "address ($binary_remote_addr). Someone who reads and clicks stays below 5 "
-                "requests to the application in a second; a page that calls it more often needs "
-                "more.",
+                msg(
+                    "limit_req_zone counts the requests of each address ($binary_remote_addr) in a "
+                    "zone of {size}, set in {file}. A visitor who reads and clicks sends fewer "
+                    "than 5 requests a second to the application; a page that sends more needs a "
+                    "higher rate.",
+                    size=of_bytes(10 << 20),
+                    file=of_path(OURS),
+                ),
                 _with(RATES, rate or RATE),
                 taken=taken,
                 done=bool(rate),
@@ -119,11 +147,14 @@ class NginxStep:
             return common.plan_of(())
         seen = see(self._ground)
         if seen.absent:
-            raise InvalidValueError(f"[nginx] {seen.absent}")
+            raise InvalidValueError(msg("[nginx] {why}", why=seen.absent))
         if seen.broken:
             raise RefusedError(
-                f"nginx's configuration is broken already, so nothing is put into it: "
-                f"{seen.broken} Correct it until `sudo nginx -t` reports no error."
+                sentences(
+                    msg("nginx's configuration is broken already, so nothing is changed in it."),
+                    seen.broken,
+                    msg("Correct it until `{command}` reports no error.", command=_TEST),
+                )
             )
         _check(wanted, seen)
         places = {p.key: p for p in seen.places}
@@ -140,14 +171,18 @@ class NginxStep:
             if place.ours and place.burst == wanted[place.key]:
                 continue
             if place.by_hand:
-                raise RefusedError(f"{place.shown} cannot be changed: {place.by_hand}")
+                raise RefusedError(_unchangeable(place))
             text = seen.config.texts[place.location.directive.file]
             before.setdefault(place.file, text)
             made = edited(texts.get(place.file, text), place.location, wanted[place.key])
             if made is None:
                 raise RefusedError(
-                    f"{place.shown}: the place cannot be told for sure; put in by hand: "
-                    f"{statement(wanted[place.key])}"
+                    msg(
+                        "The place for limit_req in {location} cannot be determined: write this "
+                        "line there yourself: {line}",
+                        location=place.shown,
+                        line=of_setting(statement(wanted[place.key])),
+                    )
                 )
             texts[place.file] = made
         files = [*self._zone_file(wanted, seen, bounded=bool(texts))]
@@ -168,10 +203,7 @@ class NginxStep:
         if zone_of_theirs(seen) or (not rate and not bounded) or (now and rate in {"", now}):
             return
         if not zone_possible(seen):
-            raise RefusedError(
-                f"{nginx_config.MAIN} does not include {OURS} within http: put `include "
-                "/etc/nginx/conf.d/*.conf;` there, then run this again."
-            )
+            raise RefusedError(_not_included())
         if sentence := common.obstacle(self._ground.files, OURS):
             raise RefusedError(sentence)
         text, _ = common.read(self._ground.files, OURS)
@@ -197,7 +229,7 @@ def _check(wanted: Mapping[str, str], seen: Seen) -> None:
 def _zone_text(rate: str) -> str:
     return (
         "# Written by lowmem-tui. The zone for the lines `limit_req zone=lowmem …` in the\n"
-        "# locations that hand requests to an application: take them away before this file\n"
+        "# locations that pass requests to an application: remove them before this file\n"
         "# (`lowmem-tui undo` does both).\n"
         f"limit_req_zone $binary_remote_addr zone={ZONE}:10m rate={rate};\n"
     )
@@ -216,16 +248,17 @@ def _ours_to_do(seen: Seen) -> list[Place]:
 def _item(place: Place) -> Item:
     passes, path = place.location.passes.partition(" ")[0], plain(place.location.path)
     value = place.burst if place.ours else _burst(place)
-    line = (
-        f"One line with limit_req put into {place.shown}. The file is the administrator's: the "
-        "rest of it stays byte for byte, the review shows the line, and undo restores the file."
+    line = msg(
+        "One line with limit_req is added to {location}. The file is not one of lowmem-tui: the "
+        "rest of it is not changed, the review shows the line, and undo restores the file.",
+        location=place.shown,
     )
     return Item(
         place.key,
-        f"limit_req: bound {passes} at {path}",
-        place.burst if place.ours else "no bound",
+        msg("limit_req for {passes} at {path}", passes=of_setting(passes), path=of_text(path)),
+        place.burst if place.ours else msg("no limit_req"),
         value,
-        line if place.ours or not place.caution else f"{place.caution} {line}",
+        sentences(None if place.ours else place.caution, line),
         _with(BURSTS, value),
         taken=place.ours or not place.caution,
         done=place.ours,
@@ -236,29 +269,50 @@ def _burst(place: Place) -> str:
     return BURST_OF_MANY if nginx_static.burst_of_many(place.location) else BURST
 
 
-def _facts(seen: Seen) -> Iterator[str]:
-    count = len(seen.places)
-    bounded = sum(p.location.bounded for p in seen.places)
-    files = len(seen.config.texts)
+def _facts(seen: Seen) -> Iterator[Message]:
     if seen.elsewhere:
         yield seen.elsewhere
-    told = f"{files} {'file' if files == 1 else 'files'} read, {plain(seen.main)} first: "
-    if count:
-        yield (
-            f"{told}{count} {'location hands' if count == 1 else 'locations hand'} requests on to "
-            f"an application, {bounded or 'none'} of them with a bound (limit_req)."
-        )
-    else:
-        yield f"{told}no location hands requests on to an application."
+    files = plural(
+        "{n} file is read ({main}).",
+        "{n} files are read, {main} first.",
+        len(seen.config.texts),
+        main=of_path(seen.main),
+    )
+    yield sentences(_passing(seen), files)
     for name, zone in seen.zones.items():
-        yield (
-            f"There is a zone {plain(name)} of {plain(zone.rate)} in {plain(zone.file)}, "
-            f"counted by {plain(zone.key)}."
+        yield msg(
+            "{file} sets the limit_req_zone {name} with {rate}, counted by {key}.",
+            file=of_path(zone.file),
+            name=of_text(name, 60),
+            rate=of_text(zone.rate, 60),
+            key=of_text(zone.key, 200),
         )
     status = next((d for d in seen.config.find("http", "limit_req_status") if d.args), None)
     if status:
-        yield f"What limit_req refuses is answered with {plain(status.args[0], 20)} here."
-    yield from (f"{trouble}: what it says is not known." for trouble in seen.config.unread)
+        code = of_text(status.args[0], 20)
+        yield msg("limit_req_status: what limit_req refuses is answered with {code}.", code=code)
+    for why in seen.config.unread:
+        yield msg("A part of the configuration is unknown: {why}.", why=why)
+
+
+def _passing(seen: Seen) -> Message:
+    """Return how many locations pass requests to an application, and how many are bounded."""
+    bounded = sum(p.location.bounded for p in seen.places)
+    if not seen.places:
+        return msg("No location passes requests to an application.")
+    if not bounded:
+        return plural(
+            "{n} location passes requests to an application, without an effective limit_req.",
+            "{n} locations pass requests to an application, none of them with an effective "
+            "limit_req.",
+            len(seen.places),
+        )
+    return plural(
+        "{n} location passes requests to an application, with a limit_req.",
+        "{n} locations pass requests to an application, {bounded} of them with a limit_req.",
+        len(seen.places),
+        bounded=bounded,
+    )
 
 
 def _findings(seen: Seen) -> Iterator[Finding]:
@@ -279,41 +333,66 @@ def _unbounded(place: Place) -> Finding:
         "nginx-unbounded",
         Severity.ADVICE if place.caution else Severity.WARNING,
         place.file,
-        f"{place.shown} sends every request on ({plain(place.location.passes, 80)}), however many "
-        f"one address makes: it has no limit_req.{' ' if place.caution else ''}{place.caution}",
-        f"by hand: {statement(BURST)}" if place.by_hand else common.remedy("nginx"),
+        sentences(
+            msg(
+                "{location} has no limit_req: it passes on every request ({passes}), however many "
+                "one address sends.",
+                location=place.shown,
+                passes=of_setting(plain(place.location.passes, 80)),
+            ),
+            place.caution,
+        ),
+        msg("by hand: {line}", line=_LINE) if place.by_hand else common.remedy("nginx"),
     )
 
 
 def _dry(place: Place) -> Finding:
-    limit = "the limit_req there" if place.location.limit else "a limit_req"
     return Finding(
         "nginx-dry-run",
         Severity.WARNING,
         place.file,
-        f"limit_req_dry_run is on for {place.shown}: {limit} only counts, and refuses nothing.",
-        f"by hand: take `limit_req_dry_run on;` out of {place.dry}, then reload nginx",
+        msg(
+            "limit_req_dry_run is on for {location}: limit_req only counts there, and refuses "
+            "nothing.",
+            location=place.shown,
+        ),
+        msg(
+            "by hand: remove `{line}` ({where}), then reload nginx",
+            line=of_setting("limit_req_dry_run on;"),
+            where=place.dry or "",
+        ),
     )
 
 
-def _by_hand(seen: Seen) -> Iterator[str]:
+def _by_hand(seen: Seen) -> Iterator[Message]:
     for place in seen.places:
         if place.location.limit is None and place.by_hand and not place.static:
-            yield (
-                f"{place.shown}: {place.by_hand.rstrip('.')}; put in as its first line: "
-                f"{statement(BURST)}"
-            )
+            line = msg("Write this as its first line: {line}", line=_LINE)
+            yield sentences(_unchangeable(place), line)
     unbounded = [p for p in seen.places if p.location.limit is None and not p.static]
     if unbounded and not seen.elsewhere and not zone_possible(seen):
-        yield (
-            f"{nginx_config.MAIN} includes no conf.d/*.conf within http: put `include "
-            "/etc/nginx/conf.d/*.conf;` there, then run this again."
-        )
+        yield _not_included()
     if seen.places and not any(seen.config.find("http", "real_ip_header")):
-        yield (
-            "Is there a load balancer or a CDN in front? Then all visitors come from its address "
-            "and share one bound: set real_ip_header and set_real_ip_from first."
+        yield msg(
+            "Behind a load balancer or a CDN all visitors come from its address and share one "
+            "limit: if there is one, set real_ip_header and set_real_ip_from first."
         )
+
+
+def _unchangeable(place: Place) -> Message:
+    return sentences(
+        msg("lowmem-tui cannot change {location}.", location=place.shown),
+        as_message(place.by_hand),
+    )
+
+
+def _not_included() -> Message:
+    return msg(
+        "{main} does not include {file} in http: write `{line}` there, then run this again.",
+        main=of_path(nginx_config.MAIN),
+        file=of_path(OURS),
+        line=of_setting("include /etc/nginx/conf.d/*.conf;"),
+    )
 
 
 def _warnings(paths: list[str]) -> Iterator[Notice]:
@@ -321,8 +400,12 @@ def _warnings(paths: list[str]) -> Iterator[Notice]:
         yield Notice(
             "nginx-their-file",
             UNIT,
-            f"{plain(path)} is not a file of lowmem-tui: one line is put into it for each location "
-            "taken, and `lowmem-tui undo` restores it byte for byte.",
+            msg(
+                "{file} is not a file of lowmem-tui: one line is added for each selected location, "
+                "and `{command}` restores the file.",
+                file=of_path(path),
+                command=of_command("lowmem-tui undo"),
+            ),
         )
 
 

@@ -1,4 +1,4 @@
-"""Whether the zones that bound an application bound each visitor, and to how much."""
+"""Whether the zones that bound an application bound each visitor, and to which rate."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from lowmem_tui.model.integer import natural
+from lowmem_tui.model.message import msg, of_path, of_setting, of_text
 from lowmem_tui.model.setup import Finding, Severity
 from lowmem_tui.model.text import plain
 from lowmem_tui.setup.nginx.sites import zone_of
@@ -13,6 +14,7 @@ from lowmem_tui.setup.nginx.sites import zone_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from lowmem_tui.model.message import Message
     from lowmem_tui.setup.nginx.config import Config
     from lowmem_tui.setup.nginx.sites import Location
 
@@ -25,7 +27,7 @@ SHARED = frozenset(
         *("document_uri", "request_method", "server_addr", "server_port", "request_filename"),
     }
 )
-"""Variables that are the same for many visitors; of one that is not known nothing is said."""
+"""Variables that are the same for many visitors; of one that is unknown nothing is reported."""
 
 _VARIABLE = re.compile(r"\$\{?([A-Za-z0-9_]+)\}?")
 _PER = {"s": 1, "m": 60}
@@ -42,10 +44,10 @@ class Zone(NamedTuple):
 
     file: str
     key: str
-    """What it counts by, as it stands there: ``$binary_remote_addr``, ``$limited``."""
+    """What it counts by, as in its file: ``$binary_remote_addr``, ``$limited``."""
     rate: str
     usual: str
-    """What that is for a visitor that no ``map`` and no ``geo`` names; "" is counted nowhere."""
+    """What that is for a visitor that no ``map`` and no ``geo`` names; "" is not counted."""
 
     @property
     def some(self) -> bool:
@@ -59,7 +61,7 @@ class Zone(NamedTuple):
 
     @property
     def fast(self) -> bool:
-        """Whether it lets nearly everything through."""
+        """Whether its rate is no bound."""
         found = _RATE.match(self.rate)
         count = natural(found[1]) if found else None
         return count is not None and found is not None and count > MOST * _PER[found[2]]
@@ -84,7 +86,7 @@ class _Table(NamedTuple):
     values: dict[str, str]
 
     def usual(self, value: str | None) -> str:
-        """Return what comes of a value; None: of one that is named nowhere."""
+        """Return what a value becomes; None: one that is named nowhere."""
         if value is not None and value in self.values:
             return self.values[value]
         return self.values.get("default", "")
@@ -128,35 +130,43 @@ class _Usual:
 def findings(
     zones: Mapping[str, Zone], locations: Sequence[Location], remedy: Mapping[str, str]
 ) -> Iterator[Finding]:
-    """Yield each zone that bounds a location and is none; ``remedy`` is for those of a file."""
-    told = set()
+    """Yield each zone that bounds a location too little; ``remedy`` is for those of a file."""
+    found = set()
     for location in locations:
         used = [name for each in location.limits if (name := zone_of(each)) in zones]
-        # One that is a bound is enough.
+        # One that bounds each visitor is enough.
         if any(not (z.some or z.shared or z.fast) for z in map(zones.__getitem__, used)):
             continue
-        told |= set(used)
-    for name in sorted(told):
-        zone, shown = zones[name], plain(name, 40)
-        rate = plain(zone.rate, 20)
-        if zone.some:
-            code = "nginx-zone-some"
-            what = (
-                f"The limit_req_zone {shown} counts by {plain(zone.key, 60)}, which is empty for a "
-                "visitor that no map and no geo names: nothing bounds those."
-            )
-        elif zone.shared:
-            code = "nginx-zone-shared"
-            what = (
-                f"The limit_req_zone {shown} counts by {plain(zone.key, 60)}, which is the same "
-                f"for many visitors: one alone can use up its {rate} for all."
-            )
-        else:
-            code = "nginx-zone-fast"
-            what = (
-                f"The limit_req_zone {shown} allows each visitor {rate}: that is no bound for a "
-                "small application."
-            )
-        line = f"limit_req_zone $binary_remote_addr zone={shown}:10m rate=5r/s;"
-        by_hand = f"by hand: {line} in {plain(zone.file)}"
+        found |= set(used)
+    for name in sorted(found):
+        zone = zones[name]
+        code, what = _weak(name, zone)
+        line = f"limit_req_zone $binary_remote_addr zone={plain(name, 40)}:10m rate=5r/s;"
+        by_hand = msg("by hand: {line} in {file}", line=of_setting(line), file=of_path(zone.file))
         yield Finding(code, Severity.WARNING, zone.file, what, remedy.get(zone.file, by_hand))
+
+
+def _weak(name: str, zone: Zone) -> tuple[str, Message]:
+    """Return why a zone bounds too little: a finding's code and sentence."""
+    shown, key, rate = of_text(name, 40), of_text(zone.key, 60), of_text(zone.rate, 20)
+    if zone.some:
+        return "nginx-zone-some", msg(
+            "The limit_req_zone {name} counts by {key}, which is empty for a visitor that no map "
+            "and no geo names: these visitors have no limit.",
+            name=shown,
+            key=key,
+        )
+    if zone.shared:
+        return "nginx-zone-shared", msg(
+            "The limit_req_zone {name} counts by {key}, which is the same for many visitors: one "
+            "of them alone can use up its {rate}, and the others are refused.",
+            name=shown,
+            key=key,
+            rate=rate,
+        )
+    return "nginx-zone-fast", msg(
+        "The limit_req_zone {name} allows each visitor {rate}: that is too much for a small "
+        "application.",
+        name=shown,
+        rate=rate,
+    )
