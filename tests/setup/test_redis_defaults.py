@@ -52,12 +52,12 @@ def test_of_a_silent_one_its_rss_counts(tmp_path: Path, conf: str, rss: int, fit
     assert any(f"{rss}M of RAM" in fact for fact in look.facts)
 
 
-def test_one_that_tells_what_it_holds_and_not_its_settings(tmp_path: Path) -> None:
+def test_one_that_reports_its_data_and_not_its_settings(tmp_path: Path) -> None:
     system = Answers(10 * M)
     del system.values["maxmemory"]
     look = see(tmp_path, system=system, rss=400).look()
     assert taken(look) == {"maxmemory": "64mb"}
-    assert any("holds 10M of data" in fact for fact in look.facts)
+    assert any("has 10M of data" in fact for fact in look.facts)
 
 
 NOT_KNOWN: dict[str, dict[str, Any]] = {
@@ -86,12 +86,12 @@ def test_what_is_not_known_is_not_bounded_by_default(tmp_path: Path, case: dict[
     assert item(look, "maxmemory").value
 
 
-def test_what_cannot_be_seen_is_said_to_be_unknown(tmp_path: Path) -> None:
+def test_what_cannot_be_seen_is_reported_as_undetermined(tmp_path: Path) -> None:
     look = see(tmp_path, "include /none\n", Silent()).look()
     assert item(look, "maxmemory").now == "cannot be determined"
     assert item(look, "maxmemory-policy").now == "cannot be determined"
     assert [f.code for f in look.findings] == []
-    assert any("there is no /none" in fact for fact in look.facts)
+    assert any("/none does not exist" in fact for fact in look.facts)
 
 
 def test_what_runs_counts_where_the_rest_is_not_known(tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_what_runs_counts_where_the_rest_is_not_known(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("policy", ["allkeys-lru", "volatile-ttl", "allkeys-random"])
 @pytest.mark.parametrize("where", ["running", "file"])
-def test_with_a_policy_that_throws_out_a_bound_is_chosen(
+def test_with_a_policy_that_evicts_a_bound_is_chosen(
     tmp_path: Path, policy: str, where: str
 ) -> None:
     system = Answers(maxmemory_policy=policy) if where == "running" else Answers()
@@ -133,8 +133,8 @@ def test_a_bound_that_only_runs_is_kept_for_the_next_start(tmp_path: Path) -> No
 def test_persistence_is_never_switched_off_by_default(tmp_path: Path) -> None:
     step = see(tmp_path)
     assert not item(step.look(), "persistence").taken
-    (told,) = (w for w in step.plan({f"{UNIT} persistence": "off"}).warnings if w.lost)
-    assert told.code == "redis-not-kept"
+    (warned,) = (w for w in step.plan({f"{UNIT} persistence": "off"}).warnings if w.lost)
+    assert warned.code == "redis-not-kept"
 
 
 # Queues
@@ -206,15 +206,13 @@ OWN: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("case", OWN.values(), ids=OWN)
-def test_one_that_is_called_a_queue_throws_nothing_out(
-    tmp_path: Path, case: dict[str, Any]
-) -> None:
+def test_one_that_is_called_a_queue_evicts_nothing(tmp_path: Path, case: dict[str, Any]) -> None:
     look = see(tmp_path, **case).look()
     assert taken(look).get("maxmemory-policy", "noeviction") == "noeviction"
-    assert "ueue" in item(look, "maxmemory-policy").why.partition("may have a queue")[2]
+    assert "ueue" in item(look, "maxmemory-policy").why.partition("may contain a queue")[2]
 
 
-def test_a_queue_that_is_thrown_out_is_a_warning(tmp_path: Path) -> None:
+def test_a_queue_that_is_evicted_is_a_warning(tmp_path: Path) -> None:
     conf = "maxmemory 64mb\nmaxmemory-policy allkeys-lru\n"
     system = Answers(maxmemory=str(64 * M), maxmemory_policy="allkeys-lru")
     look = see(tmp_path, conf, system, unit="jobs-queue.service").look()
@@ -226,12 +224,12 @@ def test_a_queue_that_is_thrown_out_is_a_warning(tmp_path: Path) -> None:
     assert [f.severity for f in look.findings] == [Severity.NOTE]
 
 
-def test_what_a_choice_loses_is_told_with_the_queue(tmp_path: Path) -> None:
+def test_what_a_choice_loses_is_warned_about_with_the_queue(tmp_path: Path) -> None:
     step = see(tmp_path, unit="jobs-queue.service")
     plan = step.plan({"jobs-queue.service maxmemory-policy": "allkeys-lru"})
-    (told,) = (w for w in plan.warnings if w.lost)
-    assert told.code == "redis-evicts"
-    assert "jobs-queue.service" in told.text.partition("queue in it")[2]
+    (warned,) = (w for w in plan.warnings if w.lost)
+    assert warned.code == "redis-evicts"
+    assert "jobs-queue.service" in warned.text.partition("contain a queue")[2]
 
 
 REPLICAS = {

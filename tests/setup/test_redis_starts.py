@@ -56,7 +56,7 @@ def test_what_it_starts_with(
 ) -> None:
     step = see(tmp_path, start=start, lines=lines, files=files, system=Answers())
     look = step.look()
-    assert item(look, "maxmemory").now == f"no bound; {bound} after its next start"
+    assert item(look, "maxmemory").now == f"no limit; {bound} after its next start"
     plan = step.plan({f"{UNIT} maxmemory": "32mb"})
     assert (plan.files[0].after or "").endswith(f"\nExecStart={start} --maxmemory 32mb\n")
 
@@ -81,7 +81,7 @@ def test_where_options_would_not_reach_it_the_line_to_write_is_shown(
     step = see(tmp_path, command="/usr/bin/redis-server 127.0.0.1:6379", **case)
     look = step.look()
     assert look.items == ()
-    assert "Put into its redis.conf: maxmemory 64mb" in look.by_hand[0]
+    assert "Write into its redis.conf: maxmemory 64mb" in look.by_hand[0]
     with pytest.raises(RefusedError):
         step.plan({f"{UNIT} maxmemory": "64mb"})
 
@@ -119,7 +119,7 @@ def init_script(tmp_path: Path, script: str, conf: str, system: Answers) -> Look
 def test_one_that_an_init_script_starts(tmp_path: Path) -> None:
     system = Answers(maxmemory=str(9 * M))
     look = init_script(tmp_path, SCRIPT, "port 7000\nmaxmemory 9mb\nrequirepass x\n", system)
-    assert "its bound: 9M." in look.facts[0]
+    assert "maxmemory: 9M." in look.facts[0]
     assert system.asked[0] == "redis_6379.service used_memory -p 7000 @ /etc/redis/6379.conf"
     assert "/etc/redis/6379.conf" in look.by_hand[0]
     assert look.items == ()

@@ -9,15 +9,19 @@ import errno
 import os
 import re
 import stat
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from lowmem_tui.host.programs import find, run
 from lowmem_tui.host.reading import SMALL, read, read_regular
 from lowmem_tui.model.errors import InvalidValueError, ManagerError, RefusedError
 from lowmem_tui.model.integer import natural
+from lowmem_tui.model.message import msg, of_command, of_setting, of_text, of_unit
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import is_unit_name
 from lowmem_tui.setup.redis.file import RedisConfig, config_of
+
+if TYPE_CHECKING:
+    from lowmem_tui.model.message import Message, Value
 
 PATIENCE: Final = 15.0
 """Seconds that a Redis is waited for: one that is swapping answers late."""
@@ -34,7 +38,7 @@ _OPTIONS: Final = {
 }
 _OWNERS: Final = (b".service", b".scope")
 _COMMAND: Final = re.compile(r"[0-9A-Za-z_][!-~]*\Z")
-"""What a command may be renamed to and still be said: it is no option of the client."""
+"""What a command may be renamed to and still be sent: it is no option of the client."""
 
 
 class Place(NamedTuple):
@@ -61,15 +65,17 @@ def place(what: str) -> Place:
         or len(rest) % 2
         or not all(o in _OPTIONS and _OPTIONS[o].match(v) for o, v in pairs)
     ):
-        raise InvalidValueError(f"'{plain(what, 80)}' is nothing that is changed here.")
+        raise InvalidValueError(
+            msg("'{what}' is not a setting of a running Redis.", what=of_text(what, 80))
+        )
     if not is_unit_name(unit):
-        raise InvalidValueError(f"'{plain(unit, 60)}' is not a unit's name.")
+        raise InvalidValueError(msg("'{unit}' is not a unit's name.", unit=of_unit(unit, 60)))
     options = tuple(word for pair in pairs if pair[0] != "@" for word in pair)
     return Place(directive, options, dict(pairs).get("@", ""))
 
 
 def password(path: str) -> str:
-    """Return what a configuration has its clients say first; "" for nothing."""
+    """Return the password that clients of a configuration must send; "" for none."""
     return _config(path).password if path else ""
 
 
@@ -91,7 +97,9 @@ def put(what: str, value: str) -> None:
     """Set a value of one that runs. Raises LowmemError."""
     directive = place(what).directive
     if directive in FIGURES:
-        raise InvalidValueError(f"{directive} is a figure: it cannot be set.")
+        raise InvalidValueError(
+            msg("{name} is a measured value: it cannot be set.", name=of_setting(directive))
+        )
     if get(what) != value:
         _ask(what, "CONFIG", "SET", directive, value)
 
@@ -102,11 +110,16 @@ def _figure(what: str, name: str) -> str:
     unit = what.partition(" ")[0]
     if not _is_of(unit, figures.get("process_id", "")):
         raise RefusedError(
-            f"The Redis that answers there is not {plain(unit)} (it is process "
-            f"{plain(figures['process_id'], 20)})."
+            msg(
+                "The Redis that answers there is not {unit} (it is process {pid}).",
+                unit=of_unit(unit),
+                pid=of_text(figures["process_id"], 20),
+            )
         )
     if figures.get("loading", "0") != "0":
-        raise ManagerError(f"{plain(unit)} is still loading its data: look again when it has.")
+        raise ManagerError(
+            msg("{unit} is still loading its data: refresh when it is ready.", unit=of_unit(unit))
+        )
     return figures.get(name, "")
 
 
@@ -123,26 +136,43 @@ def _ask(what: str, command: str, *words: str) -> list[str]:
     _, options, secret = place(what)
     config = _config(secret) if secret else RedisConfig()
     name = config.renamed.get(command.lower(), command)
-    unit = plain(what.partition(" ")[0])
+    unit = of_unit(what.partition(" ")[0])
     if not _COMMAND.match(name):
-        raise ManagerError(f"{unit} has no command {command} (rename-command): set it by hand.")
-    said = config.password
-    more = {"REDISCLI_AUTH": said} if said and "\0" not in said else {}
+        raise ManagerError(
+            msg(
+                "{unit} has no command {command} (rename-command): set the value yourself.",
+                unit=unit,
+                command=of_command(command),
+            )
+        )
+    token = config.password
+    more = {"REDISCLI_AUTH": token} if token and "\0" not in token else {}
     client = next((c for c in CLIENTS if find(c)), CLIENTS[0])
     done = run((client, *options, "--raw", name, *words), PATIENCE, more)
     lines = done.stdout.rstrip("\n").split("\n")
     if done.returncode != 0:
-        why = plain((done.stderr or done.stdout).strip().replace("\n", " "), 300)
-        raise ManagerError(f"{unit} cannot be asked by {client}: {why or 'no reason given'}.")
+        raise ManagerError(_unanswered(unit, client, done.stderr or done.stdout))
     # Its errors are an answer like any other, with exit status 0.
     if (words[:1] == ("SET",) and lines != ["OK"]) or (
         words[:1] == ("GET",) and lines[0] != words[1]
     ):
         raise ManagerError(
-            f"{unit} does not do `{' '.join((command, *words[:2]))}` ({plain(lines[0], 80)}): set "
-            "it by hand."
+            msg(
+                "{unit} refuses `{command}` ({answer}): set the value yourself.",
+                unit=unit,
+                command=of_command(" ".join((command, *words[:2]))),
+                answer=of_text(lines[0], 80),
+            )
         )
     return lines
+
+
+def _unanswered(unit: Value, client: str, output: str) -> Message:
+    why = plain(output.strip().replace("\n", " "), 300).rstrip(".")
+    name = of_command(client)
+    if not why:
+        return msg("{client} cannot ask {unit}, without a reason.", client=name, unit=unit)
+    return msg("{client} cannot ask {unit}: {why}.", client=name, unit=unit, why=why)
 
 
 def _config(path: str) -> RedisConfig:
@@ -152,7 +182,7 @@ def _config(path: str) -> RedisConfig:
 class _Texts:
     """Files that whoever owns a configuration may read.
 
-    What stands in them is said to the server. So a configuration that is not root's must not have
+    What is set in them is sent to the server. So a configuration that is not root's must not have
     root read another's password for it, by an include.
     """
 
@@ -161,7 +191,7 @@ class _Texts:
             found = os.stat(path)
             self._owner, self._group = found.st_uid, found.st_gid
         except OSError:
-            self._owner = self._group = 0  # reading it tells why
+            self._owner = self._group = 0  # reading it shows why
 
     def read(self, path: str) -> str | None:
         """Return a file's text. Raises OSError."""

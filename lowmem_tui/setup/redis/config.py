@@ -12,6 +12,7 @@ from lowmem_tui.setup.redis.file import RedisConfig, bytes_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.ports import Files
     from lowmem_tui.setup.redis.file import Names
 
@@ -28,19 +29,19 @@ def config_of(
     files: Files,
     names: Names | None = None,
     folder: str = "/",
-    unknown: str = "",
+    unknown: Message | str = "",
 ) -> RedisConfig:
-    """Return what a command line (``redis-server FILE --name value…``) comes to; never raises."""
+    """Return the configuration of a command line (``redis-server FILE --name value…``)."""
     return redis_file.config_of(words, files.read, names, folder, unknown)
 
 
 def address(config: RedisConfig) -> str | None:
-    """Return where it can be asked, as ``ActionKind.REDIS`` has it; None if that is not known.
+    """Return where it can be asked, as ``ActionKind.REDIS`` has it; None if that is unknown.
 
     ``""`` is 127.0.0.1:6379; a leading space is part of the others.
     """
-    told = (*(config.values.get("bind", ())), config.get("port"), config.get("unixsocket"))
-    if any(char in _SPACE for part in (*told, config.file) for char in part):
+    parts = (*(config.values.get("bind", ())), config.get("port"), config.get("unixsocket"))
+    if any(char in _SPACE for part in (*parts, config.file) for char in part):
         return None
     if not all(config.knows(name) for name in ("port", "bind", "unixsocket")):
         return None
@@ -50,7 +51,7 @@ def address(config: RedisConfig) -> str | None:
 
 
 def secret_of(config: RedisConfig) -> str | None:
-    """Return the part of an address that tells where its password and its commands' names are.
+    """Return the part of an address that names the file of its password and its commands' names.
 
     None where they are on its command line, which is repeated nowhere.
     """
@@ -62,13 +63,13 @@ def secret_of(config: RedisConfig) -> str | None:
 
 
 def tls_alone(config: RedisConfig) -> bool:
-    """Tell whether it listens at no port that can be asked without TLS, and at no socket."""
+    """Return whether it can be reached only through TLS, and at no socket."""
     port = config.knows("port") and natural(config.get("port", "6379"), 5) == 0
     return port and bool(natural(config.get("tls-port"), 5)) and not config.get("unixsocket")
 
 
 def copies(config: RedisConfig) -> str:
-    """Return the server whose data it copies, and whose bound holds for it, too; "" for none."""
+    """Return the server whose data it copies, and whose maxmemory applies; "" for none."""
     master = config.values.get("replicaof") or config.values.get("slaveof", [])
     ignores = config.get("replica-ignore-maxmemory", config.get("slave-ignore-maxmemory", "yes"))
     if len(master) != 2 or [word.lower() for word in master] == ["no", "one"]:
@@ -99,7 +100,7 @@ def _host(hosts: Sequence[str]) -> str | None:
 
 
 def title_port(command: str) -> str | None:
-    """Return the address that a running Redis has put into its title (``… 127.0.0.1:6379``).
+    """Return the address in the title of a running Redis (``… 127.0.0.1:6379``).
 
     Only of this machine's own addresses: anybody may write there. None if there is none.
     """

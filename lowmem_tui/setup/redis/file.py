@@ -14,12 +14,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from lowmem_tui.model.integer import natural
+from lowmem_tui.model.message import msg, of_path, of_setting
+from lowmem_tui.model.text import plain as safe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from lowmem_tui.model.message import Message, Value
+
     Read = Callable[[str], "str | None"]
-    """Returns a file's text, None if there is none. OSError; of that the sentence is made here."""
+    """Returns a file's text, None if there is none. OSError; the message is made here."""
     Names = Callable[[str], Sequence[str]]
     """Returns the names in a folder."""
 
@@ -63,7 +67,7 @@ _SIZE: Final = re.compile(r"([0-9]{1,20})([A-Za-z]{0,2})\Z")
 _LARGEST: Final = (1 << 64) - 1
 
 SEVERAL: Final = frozenset({"save", "bind", "client-output-buffer-limit", "oom-score-adj-values"})
-"""Directives with several words, which may stand in one pair of quotes, too."""
+"""Directives with several words, which may be in one pair of quotes, too."""
 
 SINGLE: Final = frozenset(
     {
@@ -141,10 +145,10 @@ class RedisConfig:
     """The new names of commands, by the old in small letters; "" for one that was taken away."""
     passwords: list[str] = field(default_factory=list)
     """Of the ACL user ``default``, as lines of the configuration have them."""
-    trouble: str = ""
-    """Why not all of it is known; or ""."""
+    trouble: Message | None = None
+    """Why not all of it is known, a sentence."""
     sure: set[str] = field(default_factory=set)
-    """What was set after the last part that is not known: no such part can change it."""
+    """What was set after the last unknown part: no such part can change it."""
     speaking: bool = False
     """Whether the command line is what is read now."""
     spoken: set[str] = field(default_factory=set)
@@ -158,17 +162,17 @@ class RedisConfig:
         return found[0] if found else default
 
     def knows(self, name: str) -> bool:
-        """Tell whether it is known what it starts with, be it Redis' own default."""
+        """Return whether its value at the start is known, be it Redis' own default."""
         return not self.trouble or name in self.sure
 
-    def lose(self, why: str) -> None:
-        """Note that a part is not known: it may change all that was read before."""
+    def lose(self, why: Message) -> None:
+        """Note that a part is unknown: it may change all that was read before."""
         self.trouble = why
         self.sure.clear()
 
     @property
     def password(self) -> str:
-        """What a client must say first; "" for nothing, or where that cannot be known."""
+        """What a client must send first; "" for nothing, or where that cannot be known."""
         return self.passwords[-1] if self.passwords else self.get("requirepass")
 
     def take(self, name: str, args: Sequence[str]) -> None:
@@ -179,7 +183,13 @@ class RedisConfig:
         if name in SEVERAL and len(args) == 1:
             args = split(args[0]) or args
         if name in SINGLE and len(args) != 1:
-            self.lose(f"its {name} has {len(args)} values, which Redis refuses")
+            self.lose(
+                msg(
+                    "Its {name} has {count} values, which Redis refuses.",
+                    name=of_setting(name),
+                    count=len(args),
+                )
+            )
             return
         if name == "save":
             self._save(list(args))
@@ -189,23 +199,27 @@ class RedisConfig:
         elif name == "rename-command" and len(args) == 2:
             self.renamed[lower(args[0])] = args[1]
         elif (wrong := _WRONG.get(name)) and wrong(args[0]):
-            self.lose(f"its {name} has a value that Redis refuses")
+            self.lose(_refused(name))
             return
         else:
             self.values[name] = list(args)
         self.sure.add(name)
 
     def _save(self, args: list[str]) -> None:
-        """Take ``save``: it adds to what was said before, known or not; ``""`` begins anew."""
+        """Take ``save``: it adds to the earlier ones, known or not; ``""`` clears them."""
         if args == [""]:
             self.saves.clear()
             self.sure.add("save")
         elif len(args) % 2 or any(natural(word) is None for word in args):
-            self.lose("its save has a value that Redis refuses")
+            self.lose(_refused("save"))
             return
         else:
             self.saves += args
         self.values["save"] = self.saves
+
+
+def _refused(name: str) -> Message:
+    return msg("Its {name} has a value that Redis refuses.", name=of_setting(name))
 
 
 def lower(text: str) -> str:
@@ -218,11 +232,11 @@ def config_of(
     read: Read,
     names: Names | None = None,
     folder: str = "/",
-    unknown: str = "",
+    unknown: Message | str = "",
 ) -> RedisConfig:
-    """Return what a command line (``redis-server FILE --name value…``) comes to; never raises.
+    """Return the configuration of a command line (``redis-server FILE --name value…``).
 
-    A word that is None stands for any number of words that are not known, ``unknown`` says why.
+    A word that is None stands for any number of unknown words, ``unknown`` is the reason.
     Paths are relative to ``folder``, the service's working directory. Without ``names`` a pattern
     of files is not followed.
     """
@@ -234,14 +248,18 @@ def config_of(
         reader.file(config.file)
         del rest[0]
     if "-" in (() if config.file else rest[:1]) or "-" in rest[-1:]:
-        config.lose("it is configured through its standard input")
+        config.lose(msg("It reads its configuration from standard input."))
     config.speaking = True
     options: list[str] = []
     for word in rest:
         if word is None:
             reader.lines(_options(options))
             options = []
-            config.lose(unknown or "a part of its command line is not known")
+            config.lose(
+                msg("A part of its command line is unknown: {why}.", why=unknown)
+                if unknown
+                else msg("A part of its command line is unknown.")
+            )
         elif word != "-":
             options.append(word)
     reader.lines(_options(options))
@@ -249,7 +267,7 @@ def config_of(
 
 
 def _options(words: Sequence[str]) -> str:
-    """Return the lines that options come to (``main`` of server.c)."""
+    """Return options as lines (``main`` of server.c)."""
     text, complete = "", True
     for index, word in enumerate(words):
         if not (complete and word.startswith("--")):
@@ -265,7 +283,11 @@ def _options(words: Sequence[str]) -> str:
     return text
 
 
-_TOO_MUCH: Final = "it has more lines or includes than are read here"
+_TOO_MUCH: Final = msg("Its configuration has more lines or includes than lowmem-tui reads.")
+
+
+def _shown(path: str) -> Value:
+    return of_path(safe(path, 80))
 
 
 class _Reader:
@@ -295,10 +317,10 @@ class _Reader:
 
     def _text(self, path: str, *, needed: bool = True) -> str | None:
         if len(path) > LONGEST_PATH:
-            self.config.lose("it has a path that is too long")
+            self.config.lose(msg("Its configuration includes a path that is too long."))
             return None
         if path in self._open:
-            self.config.lose(f"{path} includes itself")
+            self.config.lose(msg("{path} includes itself.", path=_shown(path)))
             return None
         if not self._files or not self._bytes:
             self.config.lose(_TOO_MUCH)
@@ -309,17 +331,18 @@ class _Reader:
         except IsADirectoryError:
             return ""  # fopen(3) takes one, and reads nothing
         except OSError as error:
-            self.config.lose(f"{path} cannot be read ({error.strerror or error})")
+            why = error.strerror or str(error)
+            self.config.lose(msg("{path} cannot be read ({error}).", path=_shown(path), error=why))
             return None
         if text is None:
             if needed:
-                self.config.lose(f"there is no {path}")
+                self.config.lose(msg("{path} does not exist.", path=_shown(path)))
         elif len(text) > self._bytes:
             self._bytes = 0
             self.config.lose(_TOO_MUCH)
             return None
         elif "\0" in text:
-            self.config.lose(f"{path} is no text")
+            self.config.lose(msg("{path} is not a text file.", path=_shown(path)))
             return None
         else:
             self._bytes -= len(text)
@@ -337,7 +360,7 @@ class _Reader:
                 return
             found = split(line)
             if found is None:
-                self.config.lose("a line has quotes that are not closed, which Redis refuses")
+                self.config.lose(msg("A line has quotes that are not closed, which Redis refuses."))
             elif found:
                 self._directive(lower(found[0]), found[1:])
 
@@ -355,7 +378,7 @@ class _Reader:
             return
         paths = self._matching(self.path(name))
         if paths is None:
-            self.config.lose(f"the files that {name} stands for are not followed")
+            self.config.lose(msg("The include {pattern} is not followed.", pattern=_shown(name)))
             return
         # Redis reads them one after the other, as if they were one; those that match are there.
         texts = [self._text(path, needed=False) for path in paths]
@@ -364,7 +387,7 @@ class _Reader:
         del self._open[len(self._open) - len(paths) :]
 
     def _matching(self, pattern: str) -> list[str] | None:
-        """Return the paths that match (glob(7)), sorted; None where that cannot be told."""
+        """Return the paths that match (glob(7)), sorted; None where that cannot be determined."""
         if self._names is None or "\\" in pattern or "[^" in pattern or "[[" in pattern:
             return None
         found = [""]

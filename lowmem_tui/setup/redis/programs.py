@@ -6,6 +6,7 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from lowmem_tui.model.message import msg, of_path
 from lowmem_tui.model.text import plain
 from lowmem_tui.setup import common, unit_command, unit_text
 from lowmem_tui.setup.redis import config as redis_config
@@ -13,6 +14,7 @@ from lowmem_tui.setup.redis import config as redis_config
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.snapshot import Unit, UnitFile
     from lowmem_tui.model.usage import Process
     from lowmem_tui.setup.context import Ground
@@ -58,13 +60,13 @@ class Start(NamedTuple):
 
     config: RedisConfig
     """What it starts with."""
-    wrapper: str
-    """Why options at the end of ExecStart= would not reach it; or ""."""
+    wrapper: Message | None
+    """Why options at the end of ExecStart= would not reach it, a sentence."""
     sentinel: bool
 
 
 def is_one(unit: Unit) -> bool:
-    """Tell whether a service is a Redis: by what it starts, or by what runs as its main process."""
+    """Return whether a service is a Redis: by what it starts, or by its main process."""
     words = unit.properties.exec_start if unit.properties else ()
     program = common.program(unit)
     if PROGRAM.match(program):
@@ -85,7 +87,7 @@ def _is_server(process: Process) -> bool:
 
 
 def is_sentinel(process: Process) -> bool:
-    """Tell whether a process is a Sentinel: one that runs has it in its title."""
+    """Return whether a process is a Sentinel: a running one has it in its title."""
     command = (process.command or "")[:300]
     return "[sentinel]" in command or "--sentinel" in command.split(" ")
 
@@ -106,7 +108,7 @@ def _main(unit: Unit) -> Iterator[Process]:
 
 
 def title_of(unit: Unit) -> str | None:
-    """Return where a running one says that it listens, as in an address; None if it does not."""
+    """Return the address in the title of a running one; None if there is none."""
     titles = (redis_config.title_port(p.command or "") for p in _main(unit) if _is_server(p))
     return next((title for title in titles if title is not None), None)
 
@@ -118,8 +120,11 @@ def start(ground: Ground, unit: str, files: Sequence[UnitFile]) -> Start:
     )
     seen = command.seen
     if not seen:
-        why = f"its ExecStart cannot be understood ({command.unknown})"
-        return Start(_lost(why), f"{why}, so options cannot be added to it.", False)
+        why = msg(
+            "Its ExecStart cannot be understood, so options cannot be added to it: {why}.",
+            why=command.unknown,
+        )
+        return Start(_lost(why), why, False)
     folder = unit_text.last(files, "WorkingDirectory").removeprefix("-") or "/"
     at = next((i for i, word in enumerate(seen) if word and PROGRAM.match(_name(word))), None)
     if at is None or (at and _name(seen[0] or "") not in WRAPPERS):
@@ -128,43 +133,53 @@ def start(ground: Ground, unit: str, files: Sequence[UnitFile]) -> Start:
         seen[at:], ground.files, ground.inspector.names, folder, command.unknown
     )
     if any(unit_text.last(files, key) for key in ROOTED):
-        config.lose("it has a root folder of its own (RootDirectory=)")
+        config.lose(msg("It has a root folder of its own (RootDirectory=)."))
     elif not folder.startswith("/") and not config.file.startswith("/"):
-        config.lose(f"its working folder {plain(folder, 60)} is not known")
-    wrapper = ""
+        config.lose(
+            msg(
+                "Its WorkingDirectory {folder} cannot be determined.",
+                folder=of_path(plain(folder, 60)),
+            )
+        )
+    wrapper = None
     if seen[-1] == "-":
-        wrapper = "its ExecStart ends in `-` (standard input), behind which options do not count."
+        wrapper = msg("Its ExecStart ends in `-` (standard input): options after it are ignored.")
     return Start(config, wrapper, "--sentinel" in seen)
 
 
-def _lost(why: str) -> RedisConfig:
+def _lost(why: Message) -> RedisConfig:
     config = redis_config.RedisConfig()
     config.lose(why)
     return config
 
 
-def _through(seen: Sequence[str | None]) -> str:
-    return (
-        f"it is started through {plain(seen[0] or 'another program', 80)}, so options at the end "
-        "of its ExecStart do not reach it."
+def _through(seen: Sequence[str | None]) -> Message:
+    if not seen[0]:
+        return msg(
+            "It is started through another program, so options at the end of its ExecStart do not "
+            "reach it."
+        )
+    return msg(
+        "It is started through {program}, so options at the end of its ExecStart do not reach it.",
+        program=of_path(plain(seen[0], 80)),
     )
 
 
-def _of_script(ground: Ground, seen: Sequence[str | None], unknown: str) -> RedisConfig:
-    """Return the configuration that an init script starts it with; lost where that is not clear."""
+def _of_script(ground: Ground, seen: Sequence[str | None], unknown: Message | str) -> RedisConfig:
+    """Return the configuration that an init script starts it with; lost where that is unclear."""
     path = seen[0] or ""
-    why = unknown or f"it is started through {plain(path, 80)}"
+    why = unknown or msg("it is started through {program}", program=of_path(plain(path, 80)))
     if "/init.d/" not in path and not path.endswith(".sh"):
-        return _lost(f"{why}, and its configuration file is not known")
+        return _lost(msg("Its configuration file is unknown: {why}.", why=why))
     text, trouble = common.read(ground.files, path)
     file = config_file(text or "") if text is None or len(text) <= LONGEST else ""
     if not file:
-        return _lost(f"{trouble or why}, and its configuration file is not known")
+        return _lost(msg("Its configuration file is unknown: {why}.", why=trouble or why))
     return redis_config.config_of(("redis-server", file), ground.files, ground.inspector.names)
 
 
 def config_file(script: str) -> str:
-    """Return the file that an init script starts a Redis with; "" where that is not clear."""
+    """Return the file that an init script starts a Redis with; "" where that is unclear."""
     known: dict[str, str] = {}
     files: set[str] = set()
     for line in script.split("\n"):

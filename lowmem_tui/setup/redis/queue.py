@@ -1,21 +1,25 @@
-"""What speaks for a queue in a Redis: what it throws out then is work that nobody does."""
+"""What indicates a queue in a Redis: an evicted key of a queue is work that is never done."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from lowmem_tui.model.message import msg, of_list, of_path, of_unit
 from lowmem_tui.model.text import plain
-from lowmem_tui.setup import common
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.snapshot import Snapshot, Unit
     from lowmem_tui.setup.redis.config import RedisConfig
 
 LONGEST: Final = 1000
-"""Characters of a command line that are looked at."""
+"""Characters of a command line that are searched."""
+
+NAMED: Final = 4
+"""So many indications are named."""
 
 WORKERS: Final = (
     *("celery", "celeryd", "celerybeat", "sidekiq", "sidekiqswarm", "resque", "rq", "rqworker"),
@@ -28,7 +32,7 @@ WORKERS: Final = (
 """Programs and subcommands that take work from a queue, which most of them keep in Redis."""
 
 MAIL: Final = ("postfix", "sendmail", "exim", "mailman", "opensmtpd", "nullmailer", "cups")
-"""Services whose queue lies on the disk: how their units' names begin."""
+"""Services whose queue is on the disk: how their units' names begin."""
 
 _NAMED: Final = re.compile(
     rf"(?<![A-Za-z])(?:{'|'.join(map(re.escape, WORKERS))})(?![A-Za-z])|queue", re.IGNORECASE
@@ -38,21 +42,27 @@ _OWN: Final = ("dbfilename", "dir", "logfile", "pidfile", "unixsocket")
 
 
 class Queues(NamedTuple):
-    """What speaks for a queue, each as a part of a sentence."""
+    """What indicates a queue."""
 
-    own: tuple[str, ...] = ()
-    """What the server itself is called."""
+    own: tuple[Message, ...] = ()
+    """Names of the server itself."""
     workers: tuple[str, ...] = ()
     """Units beside it that take work from a queue, perhaps from this one."""
 
     @property
-    def words(self) -> str:
-        """All of it as a list in a sentence; "" if nothing speaks for a queue."""
-        return common.listed((*self.own, *self.workers))
+    def words(self) -> Message | None:
+        """All of it as a list; None if nothing indicates a queue."""
+        found: tuple[Message | str, ...] = (*self.own, *self.workers)
+        if not found:
+            return None
+        names = of_list(found[:NAMED])
+        if len(found) <= NAMED:
+            return msg("{names}", names=names)
+        return msg("{names} and {n} more", names=names, n=len(found) - NAMED)
 
 
 def evidence(name: str, config: RedisConfig, snapshot: Snapshot, stores: Collection[str]) -> Queues:
-    """Return what speaks for a queue in a server; ``stores`` are all of the servers."""
+    """Return what indicates a queue in a server; ``stores`` are all of the servers."""
     own = tuple(_itself(name, config))
     if not own and any(_word(other) for other in stores if other != name):
         return Queues()  # the queue is in that one
@@ -67,17 +77,17 @@ def evidence(name: str, config: RedisConfig, snapshot: Snapshot, stores: Collect
     return Queues(own, workers)
 
 
-def _itself(name: str, config: RedisConfig) -> Iterator[str]:
+def _itself(name: str, config: RedisConfig) -> Iterator[Message]:
     if _word(name):
-        yield f"its name, {plain(name, 60)}"
+        yield msg("its name {unit}", unit=of_unit(name, 60))
     for text in (config.file, *(config.get(key) for key in _OWN)):
         if _word(text):
-            yield f"its file {plain(text, 60)}"
+            yield msg("its file {path}", path=of_path(plain(text, 60)))
             return
 
 
 def _of_unit(unit: Unit) -> str:
-    """Return the word in a unit that speaks for a worker; "" for none."""
+    """Return the word in a unit that indicates a worker; "" for none."""
     properties, usage = unit.properties, unit.usage
     if unit.name.startswith(MAIL) or (properties is None and usage is None):
         return ""

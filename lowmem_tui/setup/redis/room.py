@@ -1,11 +1,10 @@
-"""What a Redis may come to hold: the bound to propose, and whether one fits into what there is."""
+"""The maxmemory to propose for a Redis, and whether one fits into the memory that there is."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from lowmem_tui.model.amount import format_size
-from lowmem_tui.model.text import plain
+from lowmem_tui.model.message import msg, of_bytes, of_text, of_unit
 from lowmem_tui.setup import common
 from lowmem_tui.setup.common import MIB
 from lowmem_tui.setup.redis.config import bytes_of
@@ -14,6 +13,7 @@ from lowmem_tui.setup.redis.seen import see
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from lowmem_tui.model.message import Message
     from lowmem_tui.setup.context import Ground
     from lowmem_tui.setup.redis.seen import Redis
 
@@ -33,7 +33,7 @@ SHARE = 16
 MOST = 4
 """And a quarter of RAM at most."""
 HEADROOM = 1.5
-"""A bound has room for so many times what is held, or is not taken by itself."""
+"""A bound has room for so many times the data, or is not preselected."""
 
 
 class Proposed(NamedTuple):
@@ -41,49 +41,60 @@ class Proposed(NamedTuple):
 
     value: str
     choices: tuple[str, ...]
-    reason: str
-    """Why it is not taken unless the operator says so, a sentence; "" if it is."""
+    reason: Message | None
+    """Why it is not preselected, a sentence."""
 
 
 def persistence(redis: Redis) -> str | None:
-    """Return what it keeps on disk; None where that cannot be determined."""
+    """Return what it stores on disk; None where that cannot be determined."""
     save, log = redis.now("save"), redis.now("appendonly")
     if save is None or log is None:
         return None
     kept = [*([f"RDB ({save})"] if save else []), *(["AOF"] if log.lower() == "yes" else [])]
-    return " and ".join(kept) or OFF
+    return " + ".join(kept) or OFF
 
 
 def full(bound: int, *, saves: bool) -> int:
-    """Return the bytes that so much data may come to, a fork that saves it included."""
+    """Return the bytes that so much data can need, a fork that saves it included."""
     return (2 * bound if saves else bound) + OWN
 
 
 def bound_in_bytes(redis: Redis) -> int:
-    """Return the bytes that its data may come to, now or after its next start; 0 for no bound."""
+    """Return its maxmemory in bytes, the larger of now and after its next start; 0 for none."""
     return max(_size(redis.now("maxmemory")), _size(redis.starts_with("maxmemory")))
 
 
-def excess(redis: Redis, bound: int, ram: int, *, saves: bool) -> tuple[str, str] | None:
+def excess(redis: Redis, bound: int, ram: int, *, saves: bool) -> tuple[str, Message] | None:
     """Return the code and the sentence where a bound is more than there is room for; or None."""
-    name, holds, needs = plain(redis.name), format_size(bound), full(bound, saves=saves)
+    name, data, needs = of_unit(redis.name), of_bytes(bound), full(bound, saves=saves)
     if redis.limit is None or redis.limit >= ram:
         if bound <= ram // MOST:
             return None
-        return "redis-over-share", (
-            f"{name} may hold {holds} (maxmemory), {common.percent(bound, ram)} of RAM, and no "
-            "MemoryMax is below that: a quarter is the most that leaves the rest its room."
+        return "redis-over-share", msg(
+            "maxmemory lets {unit} have {data} of data, {share} of RAM, and no MemoryMax is below "
+            "that: more than a quarter leaves too little room for the rest.",
+            unit=name,
+            data=data,
+            share=common.percent(bound, ram),
         )
     if needs <= redis.limit:
         return None
     if saves:
-        return "redis-fork-over-limit", (
-            f"{name} may hold {holds} (maxmemory), so a fork that saves may take "
-            f"{format_size(needs)}: more than its MemoryMax of {format_size(redis.limit)}."
+        return "redis-fork-over-limit", msg(
+            "maxmemory lets {unit} have {data} of data, so that a fork that saves can need "
+            "{needs}: more than its MemoryMax of {limit}.",
+            unit=name,
+            data=data,
+            needs=of_bytes(needs),
+            limit=of_bytes(redis.limit),
         )
-    return "redis-over-limit", (
-        f"{name} may hold {holds} (maxmemory) and needs {format_size(OWN)} besides: at its "
-        f"MemoryMax of {format_size(redis.limit)} it is killed before that is reached."
+    return "redis-over-limit", msg(
+        "maxmemory lets {unit} have {data} of data, and Redis needs {own} besides: at its "
+        "MemoryMax of {limit} it is killed before maxmemory is reached.",
+        unit=name,
+        data=data,
+        own=of_bytes(OWN),
+        limit=of_bytes(redis.limit),
     )
 
 
@@ -105,7 +116,7 @@ def proposed(redis: Redis, ram: int) -> Proposed:
 
 
 def _first(holds: int, choices: Sequence[str], ram: int) -> str:
-    """Return the usual share of RAM, or more where more is held."""
+    """Return the usual share of RAM, or more where there is more data."""
     # Rounded: a server of 1 GiB has some 960 MiB.
     usual = next((c for c in reversed(choices) if _size(c) <= ram / SHARE * 1.15), choices[0])
     return next(
@@ -113,36 +124,41 @@ def _first(holds: int, choices: Sequence[str], ram: int) -> str:
     )
 
 
-def _not_taken(redis: Redis, value: str, cap: int) -> str:
-    """Return why a bound is offered and not taken; "" where it can lose nothing."""
+def _not_taken(redis: Redis, value: str, cap: int) -> Message | None:
+    """Return why a bound is not preselected; None where it can lose nothing."""
     now, then = redis.now("maxmemory"), redis.starts_with("maxmemory")
     policies = redis.now("maxmemory-policy"), redis.starts_with("maxmemory-policy")
     if now is None or then is None or None in policies:
-        return "What it starts with cannot be determined whole: not taken unless you say so."
+        return msg("Not preselected: what it starts with cannot be determined completely.")
     if _size(now) == _size(then) == _size(value):
-        return ""
+        return None
     if redis.copies:
-        return (
-            f"It is a replica of {plain(redis.copies, 60)} and does not keep to its own maxmemory "
-            "(replica-ignore-maxmemory): bound that one; this counts once it is promoted."
+        return msg(
+            "It is a replica of {master} and ignores its own maxmemory "
+            "(replica-ignore-maxmemory): set maxmemory there. Here it applies once this server is "
+            "promoted.",
+            master=of_text(redis.copies, 60),
         )
     if max(_size(now), _size(then)) > cap or (_size(now) and _size(then)):
-        return "It has a bound of yours already: not changed unless you say so."
+        return msg("Not preselected: it already has a maxmemory of your own.")
     if _size(value) > cap:
-        return "There is no room for it and a fork that saves: not taken unless you say so."
+        return msg("Not preselected: there is no room for it and a fork that saves.")
     if redis.holds is None:
-        return "What it holds is not known: not taken unless you say so."
+        return msg("Not preselected: the size of its data is unknown.")
     if redis.holds * HEADROOM > _size(value):
-        return "What it holds leaves too little room below that: not taken unless you say so."
+        return msg("Not preselected: its data leaves too little room below that.")
     if redis.evicts():
-        return f"At a bound it throws out keys ({policies[0]}): not taken unless you say so."
-    return ""
+        return msg(
+            "Not preselected: at maxmemory it evicts keys (maxmemory-policy {policy}).",
+            policy=of_text(policies[0] or "", 40),
+        )
+    return None
 
 
 def needs(ground: Ground) -> dict[str, int]:
-    """Return the bytes that each Redis may take, a fork that saves included, by its unit.
+    """Return the bytes that each Redis may need, a fork that saves included, by its unit.
 
-    By the bound that it has, or that is proposed and taken; without one nothing is known. Raises
+    By the bound that it has, or that is preselected; without one nothing is known. Raises
     LowmemError, OSError.
     """
     ram, found = ground.snapshot().host.mem_total, {}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lowmem_tui.model.errors import LowmemError, RefusedError
 from lowmem_tui.model.integer import natural
+from lowmem_tui.model.message import msg, verbatim
 from lowmem_tui.model.plan import ActionKind
 from lowmem_tui.model.snapshot import UnitFile
 from lowmem_tui.setup import common, unit_text
@@ -18,6 +19,7 @@ from lowmem_tui.setup.redis.config import RedisConfig, bytes_of
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.snapshot import UnitSituation
     from lowmem_tui.setup.context import Ground
     from lowmem_tui.setup.redis.queue import Queues
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 NAME = "zz-lowmem-tui-redis.conf"
 
 EVICTS = "allkeys-"
-"""What these policies begin with: they throw out any key, not only those with an expiry."""
+"""What these policies begin with: they evict any key, not only those with an expiry."""
 
 OPTIONS = ("maxmemory", "maxmemory-policy", "save", "appendonly")
 """The directives that are set, in the order in which they are: eviction before the bound."""
@@ -40,8 +42,8 @@ DEFAULTS = {
 
 HEAD = (
     "# Written by lowmem-tui. It repeats the unit's ExecStart with options at its end, so a later\n"
-    "# change of ExecStart in another file is hidden by this one: `lowmem-tui check` tells then.\n"
-    "# To take it back: `lowmem-tui undo`, or remove this file and `systemctl daemon-reload`.\n"
+    "# change of ExecStart in another file is hidden by this one: `lowmem-tui check` reports it.\n"
+    "# To undo: `lowmem-tui undo`, or remove this file and run `systemctl daemon-reload`.\n"
 )
 
 
@@ -55,8 +57,8 @@ class Redis:
     """What it starts with, our drop-in left out."""
     base: str
     """``ExecStart=`` without our drop-in; "" if there is not exactly one."""
-    wrapper: str
-    """Why options at its end would not reach it, a sentence without its subject; or ""."""
+    wrapper: Message | None
+    """Why options at its end would not reach it, a sentence."""
     path: str
     """Of our drop-in."""
     text: str | None
@@ -64,20 +66,20 @@ class Redis:
     ours: dict[str, str]
     """The options that it adds."""
     stale: bool
-    """Whether our drop-in repeats another command than the unit has by now."""
+    """Whether our drop-in repeats another command than the unit has now."""
     running: dict[str, str] | None
-    """What the running server says; None where it does not run or does not answer."""
-    trouble: str
-    """Why it does not answer; or ""."""
+    """What the running server reports; None where it does not run or does not answer."""
+    trouble: Message | None
+    """Why it does not answer, a sentence."""
     used: int | None
     """Bytes: ``used_memory``."""
     loading: bool
-    """Whether it has not yet all of its data in memory, so that what it holds is not known."""
+    """Whether not all of its data is in memory yet, so that its size is unknown."""
     address: str
     overruled: str
     """A file that is read after ours and sets ExecStart; or ""."""
     queues: Queues
-    """What speaks for a queue in it."""
+    """What indicates a queue in it."""
 
     @property
     def runs(self) -> bool:
@@ -87,7 +89,7 @@ class Redis:
 
     @property
     def limit(self) -> int | None:
-        """The MemoryMax that holds for it, in bytes; None for none."""
+        """The MemoryMax that applies to it, in bytes; None for none."""
         return common.memory_max(self.situation)
 
     @property
@@ -98,9 +100,9 @@ class Redis:
 
     @property
     def holds(self) -> int | None:
-        """Bytes of data that it has; of one that does not tell, all of its RAM and swap.
+        """Bytes of data that it has; where it does not report that, all of its RAM and swap.
 
-        None where nobody knows: it does not run, and what lies on its disk may be anything.
+        None where that is unknown: it does not run, and its files may have any size.
         """
         usage = self.situation.unit.usage
         if self.used is not None or not self.runs or self.loading or usage is None:
@@ -114,30 +116,30 @@ class Redis:
         return self.config.get(name, DEFAULTS[name]) if self.config.knows(name) else None
 
     def now(self, name: str) -> str | None:
-        """Return the value that holds now: of the running server, or else at its start."""
+        """Return the value in force now: of the running server, or else at its start."""
         return self.running[name] if self.running else self.starts_with(name)
 
     @property
     def copies(self) -> str:
         """The server whose data it copies, as ``replicaof`` names it; "" for none.
 
-        Such a one does not keep to its maxmemory unless replica-ignore-maxmemory is no.
+        It ignores its own maxmemory unless replica-ignore-maxmemory is no.
         """
         return redis_config.copies(self.config)
 
     def evicts(self) -> bool:
-        """Tell whether it may throw out keys at its bound, now or after its next start."""
+        """Return whether it may evict keys at maxmemory, now or after its next start."""
         policies = self.now("maxmemory-policy"), self.starts_with("maxmemory-policy")
         return any((policy or "").lower() != "noeviction" for policy in policies)
 
     def evicts_any_key(self) -> bool:
-        """Tell whether it may throw out keys without an expiry, now or after its next start."""
+        """Return whether it may evict keys without an expiry, now or after its next start."""
         policies = self.now("maxmemory-policy"), self.starts_with("maxmemory-policy")
         return any((policy or "").lower().startswith(EVICTS) for policy in policies)
 
 
 def same(name: str, one: str | None, other: str) -> bool:
-    """Tell whether two values of a directive come to the same."""
+    """Return whether two values of a directive mean the same."""
     if one is None:
         return False
     if name == "maxmemory":
@@ -173,7 +175,7 @@ def _see(ground: Ground, situation: UnitSituation, names: Sequence[str]) -> Redi
     if where is None and title is not None and not redis_config.tls_alone(config):
         secret = redis_config.secret_of(config)
         where = None if secret is None else title + secret
-    asked = _Asked(None, "", None)
+    asked = _Asked(None, None, None)
     properties = situation.unit.properties
     if properties is not None and properties.active_state in {"active", "reloading"}:
         asked = _ask(ground, name, where, config)
@@ -201,42 +203,50 @@ def _see(ground: Ground, situation: UnitSituation, names: Sequence[str]) -> Redi
 
 
 class _Asked(NamedTuple):
-    """What a running server says."""
+    """What a running server reports."""
 
     values: dict[str, str] | None
-    trouble: str
+    trouble: Message | None
     used: int | None
     loading: bool = False
 
 
 def _ask(ground: Ground, name: str, where: str | None, config: RedisConfig) -> _Asked:
     if where is None:
-        hidden = redis_config.secret_of(config) is None
-        why = "where it can be asked is not known"
-        if hidden:
-            why = (
-                "its password or its commands' names are on its command line, which is not repeated"
-            )
-        elif redis_config.tls_alone(config):
-            why = "it listens with TLS alone (port 0, tls-port), and is not asked through that"
-        return _Asked(None, why, None)
-    used, trouble = None, ""
+        return _Asked(None, _unreachable(config), None)
+    used, trouble = None, None
     try:
         used = natural(ground.system.get(ActionKind.REDIS, f"{name} used_memory{where}"))
     except RefusedError as error:
-        return _Asked(None, str(error).rstrip("."), None)  # another one answers there
+        return _Asked(None, error.message, None)  # another one answers there
     except (LowmemError, OSError) as error:
-        trouble = str(error).rstrip(".")
-    loading = "loading" in trouble.lower()
+        trouble = _reason(error)
+    loading = trouble is not None and "loading" in str(trouble).lower()
     try:
         values = {
             each: ground.system.get(ActionKind.REDIS, f"{name} {each}{where}") for each in OPTIONS
         }
     except (LowmemError, OSError) as error:
-        return _Asked(None, str(error).rstrip("."), used, loading)
+        return _Asked(None, _reason(error), used, loading)
     if natural(values["maxmemory"]) is None:
-        return _Asked(None, "it does not tell its settings", used, loading)
+        return _Asked(None, msg("It does not report its settings."), used, loading)
     return _Asked(values, trouble, used, loading)
+
+
+def _unreachable(config: RedisConfig) -> Message:
+    """Return why a server has no address that can be asked."""
+    if redis_config.secret_of(config) is None:
+        return msg(
+            "Its password or the names of its commands are on its command line, and lowmem-tui "
+            "does not repeat them."
+        )
+    if redis_config.tls_alone(config):
+        return msg("It accepts only TLS (port 0, tls-port), which lowmem-tui does not use.")
+    return msg("Its address is unknown.")
+
+
+def _reason(error: LowmemError | OSError) -> Message:
+    return error.message if isinstance(error, LowmemError) else verbatim(f"{error}.")
 
 
 def command(base: str, options: Mapping[str, str]) -> str:

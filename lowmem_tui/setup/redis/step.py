@@ -1,14 +1,20 @@
-"""Redis: a bound for its data, what goes when it is reached, and what that means for a fork."""
+"""Redis: maxmemory, maxmemory-policy, and what they mean for a fork that saves."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lowmem_tui.model.amount import format_size
 from lowmem_tui.model.errors import RefusedError
+from lowmem_tui.model.message import (
+    N_,
+    msg,
+    of_bytes,
+    of_setting,
+    of_unit,
+    sentences,
+)
 from lowmem_tui.model.plan import Action, ActionKind, FileChange, Notice
 from lowmem_tui.model.setup import Item, Look
-from lowmem_tui.model.text import plain
 from lowmem_tui.setup import common
 from lowmem_tui.setup.common import MIB
 from lowmem_tui.setup.redis.config import bytes_of
@@ -23,12 +29,14 @@ from lowmem_tui.setup.redis.words import (
     findings,
     hindrance,
     policy_of,
+    unchangeable,
     warnings,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.plan import Plan
     from lowmem_tui.setup.context import Ground
     from lowmem_tui.setup.redis.seen import Redis
@@ -50,11 +58,11 @@ class RedisStep:
     """See ``Step``."""
 
     name = "redis"
-    title = "Redis: a bound for its data"
-    about = (
-        "Redis holds all its data in memory and takes more until something stops it: without a "
-        "bound of its own that is MemoryMax, which kills it, or the whole machine. When it saves "
-        "it forks, and the pages that change meanwhile are held twice."
+    title = N_("Redis: maxmemory")
+    about = N_(
+        "Redis keeps all its data in memory. Without maxmemory it grows until MemoryMax or the "
+        "kernel's OOM killer kills it. When it saves, it forks, and every page that changes "
+        "meanwhile is in memory twice."
     )
 
     def __init__(self, ground: Ground) -> None:
@@ -64,7 +72,7 @@ class RedisStep:
         """See ``Step``."""
         found = see(self._ground)
         if not found:
-            return Look(absent="There is no Redis.")
+            return Look(absent=msg("There is no Redis."))
         ram = self._ground.snapshot().host.mem_total
         items = {redis.name: tuple(_items(redis, ram)) for redis in found}
         return Look(
@@ -103,8 +111,13 @@ class RedisStep:
                 continue
             if (bytes_of(asked.get("maxmemory", "")) or 0) >= ram:
                 raise RefusedError(
-                    f"{plain(name)}: maxmemory {asked['maxmemory']} is no bound, for RAM is "
-                    f"{format_size(ram)}: a quarter of that is the most."
+                    msg(
+                        "{unit}: maxmemory {size} limits nothing, because RAM is {ram}: choose a "
+                        "quarter of RAM at most.",
+                        unit=of_unit(name),
+                        size=asked["maxmemory"],
+                        ram=of_bytes(ram),
+                    )
                 )
             notices += warnings(redis, asked, ram)
         return common.plan_of(files, actions, notices)
@@ -117,8 +130,8 @@ class RedisStep:
         }
         if not wanted and not (redis.stale and redis.ours):
             return
-        if sentence := hindrance(redis):
-            raise RefusedError(f"{plain(redis.name)}: {sentence}")
+        if why := hindrance(redis):
+            raise RefusedError(unchangeable(redis, why))
         if sentence := common.obstacle(self._ground.files, redis.path):
             raise RefusedError(sentence)
         text = render(redis.base, {**redis.ours, **(asked if redis.stale else wanted)})
@@ -131,7 +144,7 @@ def make(ground: Ground) -> RedisStep:
 
 
 def _directives(key: str, what: str, value: str) -> dict[str, str]:
-    """Return the directives that a wish is. Raises InvalidValueError."""
+    """Return the directives that are requested. Raises InvalidValueError."""
     if what == "maxmemory":
         size = bytes_of(value.strip())
         if not size or size < MIB:
@@ -150,7 +163,7 @@ def _live(redis: Redis, asked: Mapping[str, str]) -> Iterator[Action]:
     """Yield what sets the running server, without a restart."""
     if not redis.running:
         return
-    for name in reversed(OPTIONS):  # the policy before the bound: nothing is refused in between
+    for name in reversed(OPTIONS):  # the policy before maxmemory: nothing is refused in between
         if name in asked and not same(name, redis.running[name], asked[name]):
             value = asked[name]
             if name == "maxmemory":
@@ -172,11 +185,14 @@ def _items(redis: Redis, ram: int) -> Iterator[Item]:
     off = {"save": "", "appendonly": "no"}
     yield Item(
         f"{redis.name} {PERSISTENCE}",
-        f"{redis.name}: nothing kept on disk",
+        msg("{unit}: persistence", unit=of_unit(redis.name)),
         persistence(redis) or UNKNOWN,
         OFF,
-        "Saves the fork and its memory. All data is lost at every restart, crash or kill: only for "
-        "a cache that can be filled again, never for sessions, queues or the only copy.",
+        msg(
+            "off (save and appendonly) saves the fork and its memory, but all data is lost at "
+            "every restart, crash or kill: only for a cache that can be filled again, never for "
+            "sessions, queues or the only copy of something."
+        ),
         (OFF,),
         taken=False,
         done=_done(redis, off),
@@ -186,44 +202,79 @@ def _items(redis: Redis, ram: int) -> Iterator[Item]:
 def _bound_item(redis: Redis, ram: int) -> Item:
     value, choices, reason = proposed(redis, ram)
     size = bytes_of(value) or 0
-    held = ""
-    if redis.holds is not None:
-        what = "" if redis.used is not None else " of RAM and swap, its data with it,"
-        held = f" It holds {format_size(redis.holds)}{what} now."
-    room = "it has no MemoryMax: this is the only bound."
-    if redis.limit is not None:
-        room = f"MemoryMax={format_size(redis.limit)} has "
-        if full(size, saves=True) <= redis.limit:
-            room += f"room for twice {value}, which a fork that saves may take."
-        else:
-            room += f"no room for twice {value}, which a fork that saves may take: raise it."
+    share = common.percent(size, ram)
     return Item(
         f"{redis.name} maxmemory",
-        f"{redis.name}: at most so much data",
+        msg("{unit}: maxmemory", unit=of_unit(redis.name)),
         bound_of(redis),
         value,
-        f"{value} is {common.percent(size, ram)} of RAM; {room}{held} {plain(reason)}".rstrip(),
+        sentences(
+            msg("{value} is {share} of RAM.", value=value, share=share),
+            _room(redis, value, size),
+            _data(redis),
+            reason,
+        ),
         choices,
         taken=not reason,
         done=_done(redis, {"maxmemory": value}),
     )
 
 
+def _room(redis: Redis, value: str, size: int) -> Message:
+    """Return whether MemoryMax has room for a fork that saves."""
+    if redis.limit is None:
+        return msg("It has no MemoryMax: maxmemory is its only limit.")
+    limit = of_bytes(redis.limit)
+    if full(size, saves=True) <= redis.limit:
+        return msg(
+            "MemoryMax ({limit}) has room for twice {value}, which a fork that saves can need.",
+            limit=limit,
+            value=value,
+        )
+    return msg(
+        "MemoryMax ({limit}) has no room for twice {value}, which a fork that saves can need: "
+        "raise it.",
+        limit=limit,
+        value=value,
+    )
+
+
+def _data(redis: Redis) -> Message | None:
+    """Return how much data it has now; None where that is unknown."""
+    if redis.holds is None:
+        return None
+    if redis.used is None:
+        return msg(
+            "It uses {size} of RAM and swap now, its data included.", size=of_bytes(redis.holds)
+        )
+    return msg("It has {size} of data now.", size=of_bytes(redis.holds))
+
+
 def _policy_item(redis: Redis) -> Item:
-    """Return the policy as it is: what throws out data is chosen, never proposed."""
+    """Return the policy in force: one that evicts data is chosen, never proposed."""
     now = redis.now("maxmemory-policy")
     kept = now if now in POLICIES + OTHER_POLICIES else REFUSES
-    queue = ""
-    if redis.queues.words:
-        queue = f" It may have a queue in it ({redis.queues.words}): that is for {REFUSES}."
+    queue = None
+    if evidence := redis.queues.words:
+        queue = msg(
+            "It may contain a queue ({evidence}), which needs {policy}.",
+            evidence=evidence,
+            policy=of_setting(REFUSES),
+        )
     return Item(
         f"{redis.name} maxmemory-policy",
-        f"{redis.name}: what goes at the bound",
+        msg("{unit}: maxmemory-policy", unit=of_unit(redis.name)),
         policy_of(redis),
         kept,
-        f"{REFUSES} answers writes with an error, and nothing is lost. allkeys-lru throws out what "
-        "was not used for longest: right for a cache, wrong for a queue, for sessions or the only "
-        f"copy of something. volatile-lru throws out only what has an expiry.{queue}",
+        sentences(
+            msg(
+                "At maxmemory, noeviction answers writes with an error, and nothing is lost. "
+                "allkeys-lru evicts the least recently used keys: right for a cache, wrong for "
+                "queues, sessions or the only copy of something. volatile-lru evicts only keys "
+                "with an expiry."
+            ),
+            queue,
+        ),
         tuple(dict.fromkeys((kept, *POLICIES))),
         taken="maxmemory-policy" in redis.ours,
         done=_done(redis, {"maxmemory-policy": kept}),
@@ -231,7 +282,7 @@ def _policy_item(redis: Redis) -> Item:
 
 
 def _done(redis: Redis, wanted: Mapping[str, str]) -> bool:
-    """Tell whether it runs and starts with these values."""
+    """Return whether it runs and starts with these values."""
     return not redis.stale and all(
         same(name, redis.starts_with(name), value) and same(name, redis.now(name), value)
         for name, value in wanted.items()
