@@ -5,34 +5,44 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lowmem_tui.model.change import KEPT, State
+from lowmem_tui.model.message import msg, of_list, verbatim
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lowmem_tui.model.change import Change
+    from lowmem_tui.model.message import Message
 
 
-def did(change: Change) -> str:
-    """Return what a change did: each unit once, with its settings; what was wished for."""
-    start = f"undoes {' and '.join(change.undoes)}: " if change.undoes else ""
+def did(change: Change) -> Message:
+    """Return what a change did: each unit once, with its settings; what was requested."""
     units: dict[str, list[str]] = {}
     for effect in change.effects:
         settings = units.setdefault(effect.unit, [])
         settings.append(f"{effect.key} {effect.from_} -> {effect.to}")
-    done = [f"{unit} {', '.join(all_)}" for unit, all_ in units.items()]
+    done = [f"{unit} {', '.join(each)}" for unit, each in units.items()]
     done += [change.wishes] if change.wishes else []
     done += [action.described for action in change.actions]
-    return start + "; ".join(done or change.files)
+    what = "; ".join(done or change.files)
+    if change.undoes:
+        return msg("undoes {changes}: {what}", changes=of_list(change.undoes), what=what)
+    return verbatim(what)
 
 
-def why_not(change: Change, changes: Sequence[Change]) -> str:
-    """Return why this cannot be undone; or ""."""
+def why_not(change: Change, changes: Sequence[Change]) -> Message | None:
+    """Return why this cannot be undone; None where it can be."""
     if change.state in {*KEPT, State.TRIAL, State.INCOMPLETE}:
-        return ""
+        return None
     if change.state is State.UNDONE:
         by = [c.id for c in changes if change.id in c.undoes and c.state in KEPT]
         if by:
-            return (
-                f"Change {change.id} is undone already, by {by[0]}: undo {by[0]} to bring it back."
+            return msg(
+                "Change {id} is already undone, by {by}: to apply it again, undo {by}.",
+                id=change.id,
+                by=by[0],
             )
-    return f"Change {change.id} is not in force ({change.state}): there is nothing to undo."
+    return msg(
+        "Change {id} is not in force ({state}): there is nothing to undo.",
+        id=change.id,
+        state=change.state.value,
+    )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lowmem_tui.model import settings
-from lowmem_tui.model.amount import format_size
 from lowmem_tui.model.cgroup import ROOT_SLICE
+from lowmem_tui.model.message import msg, of_bytes, of_limit, verbatim
 from lowmem_tui.model.settings import Word
 from lowmem_tui.model.unit import Key, Tier, unit_type
 from lowmem_tui.policy.budget import swap_of
@@ -15,6 +15,7 @@ from lowmem_tui.policy.forecast.oom import spare_swap
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.snapshot import Snapshot, Unit
     from lowmem_tui.model.unit import Value
 
@@ -22,75 +23,83 @@ CHOICES = {key: kind.words for key in Key if isinstance(kind := key.facts.kind, 
 """Settings whose values are a few words."""
 
 ABOUT = {
-    Key.OOM_SCORE_ADJUST: "who is killed first: -1000 to 1000, lower lives longer. Example: -200",
-    Key.MEMORY_MAX: "beyond this it is killed. Examples: 256M, 25%, infinity",
-    Key.MEMORY_HIGH: "beyond this it is slowed and pushed into swap. Examples: 200M, infinity",
-    Key.MEMORY_SWAP_MAX: "how much of it may be in swap. Examples: 128M, 0, infinity",
-    Key.MEMORY_LOW: "so much is reclaimed last, where its slices grant it too. Examples: 32M, 0",
-    Key.MEMORY_MIN: "so much is never reclaimed, where its slices grant it too. Examples: 16M, 0",
-    Key.RESTART: "when systemd starts it again",
-    Key.RESTART_SEC: "how long systemd waits before that. Examples: 3s, 500ms, 1min 30s",
-    Key.OOM_POLICY: "what goes when one of its processes is killed",
+    Key.OOM_SCORE_ADJUST: msg("from -1000 (never killed) to 1000 (killed first). Example: -200"),
+    Key.MEMORY_MAX: msg(
+        "at this limit the kernel kills within the unit. Examples: 256M, 25%, infinity"
+    ),
+    Key.MEMORY_HIGH: msg("above this it is slowed down and swapped out. Examples: 200M, infinity"),
+    Key.MEMORY_SWAP_MAX: msg("how much swap it may use. Examples: 128M, 0, infinity"),
+    Key.MEMORY_LOW: msg(
+        "this much is reclaimed last, as far as its slices grant it. Examples: 32M, 0"
+    ),
+    Key.MEMORY_MIN: msg(
+        "this much is never reclaimed, as far as its slices grant it. Examples: 16M, 0"
+    ),
+    Key.RESTART: msg("when systemd starts it again"),
+    Key.RESTART_SEC: msg(
+        "how long systemd waits before it starts it again. Examples: 3s, 500ms, 1min 30s"
+    ),
+    Key.OOM_POLICY: msg("what is killed or stopped when one of its processes is OOM-killed"),
 }
 
 WORDS = {
-    "no": "never",
-    "on-success": "after a clean end only",
-    "on-failure": "after a crash, a kill or a timeout",
-    "on-abnormal": "after a signal or a timeout, not after an error code",
-    "on-watchdog": "after a watchdog timeout only",
-    "on-abort": "after an uncaught signal only",
-    "always": "whatever ended it",
-    "continue": "only that process goes",
-    "stop": "the whole unit is stopped, cleanly",
-    "kill": "the kernel kills the whole unit at once",
+    "no": msg("never"),
+    "on-success": msg("after a clean end only"),
+    "on-failure": msg("after a crash, a kill or a timeout"),
+    "on-abnormal": msg("after a signal or a timeout, not after an error code"),
+    "on-watchdog": msg("after a watchdog timeout only"),
+    "on-abort": msg("after an uncaught signal only"),
+    "always": msg("whatever ended it"),
+    "continue": msg("only that process is killed"),
+    "stop": msg("systemd stops the whole unit cleanly"),
+    "kill": msg("the kernel kills the whole unit at once"),
 }
 """What the words of Restart and OOMPolicy mean."""
 
-_ADVICE: dict[Tier, dict[Key, str]] = {
+_ADVICE: dict[Tier, dict[Key, Message]] = {
     Tier.GATEKEEPER: {
-        Key.OOM_SCORE_ADJUST: "-200 to -500: the last to go",
-        Key.MEMORY_MAX: "none: it must not be killed",
-        Key.MEMORY_HIGH: "none",
-        Key.MEMORY_SWAP_MAX: "none",
-        Key.MEMORY_LOW: "what it holds: reclaimed last",
-        Key.MEMORY_MIN: "none: MemoryLow is enough",
-        Key.RESTART: "on-failure",
-        Key.RESTART_SEC: "a few seconds",
-        Key.OOM_POLICY: "continue: one child is not all",
+        Key.OOM_SCORE_ADJUST: msg("-200 to -500: killed last"),
+        Key.MEMORY_MAX: msg("none: it must not be killed"),
+        Key.MEMORY_HIGH: msg("none"),
+        Key.MEMORY_SWAP_MAX: msg("none"),
+        Key.MEMORY_LOW: msg("what it uses: reclaimed last"),
+        Key.MEMORY_MIN: msg("none: MemoryLow is enough"),
+        Key.RESTART: msg("on-failure"),
+        Key.RESTART_SEC: msg("a few seconds"),
+        Key.OOM_POLICY: msg("continue: the others keep running"),
     },
     Tier.BUSINESS: {
-        Key.OOM_SCORE_ADJUST: "-100 to 100: may be killed",
-        Key.MEMORY_MAX: "a limit, above its peak",
-        Key.MEMORY_HIGH: "none, or a little below MemoryMax",
-        Key.MEMORY_SWAP_MAX: "none, or a bound on swapping",
-        Key.MEMORY_LOW: "none, or what it always needs",
-        Key.MEMORY_MIN: "none",
-        Key.RESTART: "always, or on-failure",
-        Key.RESTART_SEC: "3s",
-        Key.OOM_POLICY: "continue, if workers are replaced",
+        Key.OOM_SCORE_ADJUST: msg("-100 to 100: may be killed"),
+        Key.MEMORY_MAX: msg("a limit, above its peak"),
+        Key.MEMORY_HIGH: msg("none, or a little below MemoryMax"),
+        Key.MEMORY_SWAP_MAX: msg("none, or a limit on its swap"),
+        Key.MEMORY_LOW: msg("none, or what it always needs"),
+        Key.MEMORY_MIN: msg("none"),
+        Key.RESTART: msg("always, or on-failure"),
+        Key.RESTART_SEC: verbatim("3s"),
+        Key.OOM_POLICY: msg("continue, if workers are replaced"),
     },
     Tier.SHORT_LIVED: {
-        Key.OOM_SCORE_ADJUST: "0",
-        Key.MEMORY_MAX: "none",
-        Key.MEMORY_HIGH: "none",
-        Key.MEMORY_SWAP_MAX: "none",
-        Key.MEMORY_LOW: "none",
-        Key.MEMORY_MIN: "none",
-        Key.RESTART: "no: its timer starts it again",
-        Key.RESTART_SEC: "none",
-        Key.OOM_POLICY: "stop",
+        Key.OOM_SCORE_ADJUST: verbatim("0"),
+        Key.MEMORY_MAX: msg("none"),
+        Key.MEMORY_HIGH: msg("none"),
+        Key.MEMORY_SWAP_MAX: msg("none"),
+        Key.MEMORY_LOW: msg("none"),
+        Key.MEMORY_MIN: msg("none"),
+        Key.RESTART: msg("no: its timer starts it again"),
+        Key.RESTART_SEC: msg("none"),
+        Key.OOM_POLICY: verbatim("stop"),
     },
 }
 
 _SAFE = -1000
 """OOM_SCORE_ADJ_MIN: the kernel never chooses such a process. sshd and udevd give it themselves."""
 
-TIER_NAMES = {
-    Tier.GATEKEEPER: "Tier 0, gatekeeper",
-    Tier.BUSINESS: "Tier 1, business",
-    Tier.SHORT_LIVED: "Tier 2, short-lived",
-    None: "No tier",
+TIER_NAMES: dict[Tier | None, Message] = {
+    Tier.GATEKEEPER: msg("Tier 0, gatekeeper"),
+    Tier.BUSINESS: msg("Tier 1, business"),
+    Tier.SHORT_LIVED: msg("Tier 2, short-lived"),
+    None: msg("No tier"),
 }
 
 
@@ -114,25 +123,33 @@ def advice(
     kernel: Value | None = None,
     limit: int | None = None,
     swap: bool = True,
-) -> str:
-    """Return the tier's advice for a setting; "" where there is none.
+) -> Message | None:
+    """Return the tier's advice for a setting; None where there is none.
 
     ``peak`` and ``limit`` (a MemoryMax by the budget) are bytes; ``kernel`` is what the kernel has
     now. ``swap``: whether swap can take what is above MemoryHigh.
     """
     if tier is None:
-        return ""
+        return None
     if key is Key.OOM_SCORE_ADJUST and isinstance(kernel, int) and kernel <= _SAFE:
-        return "none: it is never chosen as it is"
-    if key is Key.MEMORY_MAX and tier is Tier.BUSINESS:
-        had = f"; its peak was {format_size(peak)}" if peak else ""
-        if limit is not None:
-            return f"{limit >> 20}M{had}"
-        if peak:
-            return f"a limit, above its peak of {format_size(peak)}"
+        return msg("none: the kernel never chooses it")
+    if key is Key.MEMORY_MAX and tier is Tier.BUSINESS and (found := _limit(peak, limit)):
+        return found
     if key is Key.MEMORY_HIGH and not swap:
-        return "none: without swap left it only slows down"
+        return msg("none: without free swap it only slows down")
     return _ADVICE[tier][key]
+
+
+def _limit(peak: int | None, limit: int | None) -> Message | None:
+    """Return the advice for a MemoryMax; None where nothing is known that it depends on."""
+    if limit is not None:
+        whole = of_limit(limit >> 20 << 20)
+        if peak:
+            return msg("{limit}; its peak was {peak}", limit=whole, peak=of_bytes(peak))
+        return msg("{limit}", limit=whole)
+    if peak:
+        return msg("a limit, above its peak of {peak}", peak=of_bytes(peak))
+    return None
 
 
 def has_swap(unit: Unit, snapshot: Snapshot | None) -> bool:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lowmem_tui.model.text import plain
+from lowmem_tui.model.message import msg, of_unit, plural, sentences
 from lowmem_tui.model.unit import Key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from lowmem_tui.model.change import Trial
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.plan import Effect
     from lowmem_tui.model.snapshot import Snapshot
 
@@ -32,7 +33,7 @@ def harm(
     now: Mapping[str, tuple[int, int]],
     *,
     over: bool,
-) -> Iterator[str]:
+) -> Iterator[Message | str]:
     """Yield what it may have killed since a trial began, or ended; which of its units are down.
 
     ``before`` and ``now`` are kills and restarts, as ``counts`` gives them; ``over``: whether the
@@ -40,31 +41,51 @@ def harm(
     """
     from lowmem_tui.policy.incidents.blame import may_have_killed
 
-    since = "the trial ended" if over else "the trial began"
     for name, both in now.items():
         earlier = before.get(name, both)
         kills, restarts = both[0] - earlier[0], both[1] - earlier[1]
         unit = snapshot.units[name]
-        down = unit.properties and unit.properties.active_state == "failed"
-        what = ""
+        down = bool(unit.properties and unit.properties.active_state == "failed")
+        what: Message | None = None
         if kills > 0 and may_have_killed(snapshot, name, trial.units, effects):
-            # A group that goes takes its counter along: there may be more.
-            times = "once" if kills == 1 else f"{kills} times"
-            what = f"was killed at least {times} since {since}"
+            what = _killed(name, kills, over=over)
         elif restarts > 0 and name in trial.units:
-            what = f"has ended and was started again since {since}"
+            what = _started_again(name, over=over)
         if down and what:
-            yield f"{plain(name)} is down: it {what}."
+            yield sentences(msg("{unit} is down.", unit=of_unit(name)), what)
         elif down and name in trial.units:
             from lowmem_tui.policy.forecast.gains import is_down
 
             yield is_down(name)
         elif what:
-            yield f"{plain(name)} {what}."
+            yield what
 
 
-def danger(snapshot: Snapshot, effects: Sequence[Effect]) -> Iterator[str]:
-    """Yield whom it kills, or may, if a trial with these effects is rolled back now."""
+def _killed(unit: str, count: int, *, over: bool) -> Message:
+    # A group that goes takes its counter along: there may be more.
+    if over:
+        return plural(
+            "{unit} was killed at least once since the trial ended.",
+            "{unit} was killed at least {n} times since the trial ended.",
+            count,
+            unit=of_unit(unit),
+        )
+    return plural(
+        "{unit} was killed at least once since the trial began.",
+        "{unit} was killed at least {n} times since the trial began.",
+        count,
+        unit=of_unit(unit),
+    )
+
+
+def _started_again(unit: str, *, over: bool) -> Message:
+    if over:
+        return msg("{unit} has ended and was restarted since the trial ended.", unit=of_unit(unit))
+    return msg("{unit} has ended and was restarted since the trial began.", unit=of_unit(unit))
+
+
+def danger(snapshot: Snapshot, effects: Sequence[Effect]) -> Iterator[Message | str]:
+    """Yield what is killed, or may be, if a trial with these effects is rolled back now."""
     limits = [e for e in effects if e.key is Key.MEMORY_MAX]
     if limits:
         from lowmem_tui.policy.forecast.gains import below_use

@@ -17,7 +17,7 @@ class UnseenKills:
         """Of each unit, since the first snapshot."""
         self._seen: dict[str, int] = {}
         self._counted: set[str] = set()
-        """Units whose group's counter told of its death, so that systemd's word is no news."""
+        """Units whose kill their group's counter has shown: systemd's result is no news."""
 
     def update(self, snapshot: Snapshot) -> None:
         """Compare with the last snapshot."""
@@ -27,7 +27,7 @@ class UnseenKills:
                 continue
             before, was_dead = last[name]
             if count is not None:
-                # A group that was made anew counts from 0.
+                # A group that was created again counts from 0.
                 grown = count - before if before is not None and before <= count else count
                 if grown:
                     self._counted.add(name)

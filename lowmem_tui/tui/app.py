@@ -16,6 +16,8 @@ from textual.events import Key
 from textual.worker import WorkerFailed
 
 from lowmem_tui.model.errors import LowmemError
+from lowmem_tui.model.language import say, tr
+from lowmem_tui.model.message import N_, msg, plural, sentences
 from lowmem_tui.tui import css_path
 from lowmem_tui.tui.screens.main import MainScreen
 from lowmem_tui.tui.session import trial_watch
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from textual.events import Event
     from textual.screen import Screen
 
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.ports import Backend
     from lowmem_tui.policy.classify import Rules
     from lowmem_tui.tui.session.first_look import Early
@@ -56,12 +59,12 @@ class LowmemApp(App[int]):
     ALLOW_SELECT = False
     AUTO_FOCUS = None
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("f10,q", "quit", "Quit", key_display="F10"),
-        Binding("f1", "help", "Help", show=False),
-        Binding("ctrl+l", "redraw", "Redraw", show=False),
-        Binding("ctrl+z", "suspend_process", "To the shell", show=False),
+        Binding("f10,q", "quit", N_("Quit"), key_display="F10"),
+        Binding("f1", "help", N_("Help"), show=False),
+        Binding("ctrl+l", "redraw", N_("Redraw"), show=False),
+        Binding("ctrl+z", "suspend_process", N_("To the shell"), show=False),
         # Before every widget: an operator in a hurry must get out of anything.
-        Binding("ctrl+c,ctrl+q", "quit", "Quit", show=False, priority=True),
+        Binding("ctrl+c,ctrl+q", "quit", N_("Quit"), show=False, priority=True),
     ]
 
     def __init__(
@@ -199,24 +202,30 @@ class LowmemApp(App[int]):
         waited = 0.0
         while not (await asyncio.wait((future,), timeout=PATIENCE))[0]:
             waited += PATIENCE
-            session.notify(f"These figures are {waited:.0f} s old: the server has not answered.")
+            session.notify(
+                tr(
+                    "These figures are {age} s old: the server has not answered.",
+                    age=round(waited),
+                )
+            )
         try:
             snapshot, trial = future.result()
         except (LowmemError, OSError) as error:
-            session.notify(f"No new figures: {error}")
+            why = error.message if isinstance(error, LowmemError) else str(error)
+            session.notify(tr("No new figures: {error}", error=why))
             return
         trial_watch.see(session, trial)
         session.take(snapshot)
-        session.notify(snapshot.notice)
+        session.notify(say(snapshot.notice))
         self.announce(SnapshotArrived(snapshot))
 
     async def _settle_changes(self) -> None:
-        """Have what was interrupted finished or put back, as the commands do, and tell of it."""
+        """Have what was interrupted finished or rolled back, as the commands do, and report it."""
         session = self.session
         try:
-            news = await session.run_blocking(session.backend.settle)
+            news = tuple(map(say, await session.run_blocking(session.backend.settle)))
         except LowmemError as error:
-            news = (str(error),)
+            news = (say(error.message),)
         if news:
             session.tell((*session.news, *news))
 
@@ -250,14 +259,8 @@ class LowmemApp(App[int]):
             elif leave:
                 self.exit(0)
 
-        edits = "1 staged edit" if len(waiting) == 1 else f"{len(waiting)} staged edits"
-        forget = f" and forget {edits}" if waiting else ""
-        question = f"Quit{forget}?"
-        if waits:
-            question = f"A change is being made. Quit when it has ended{forget}?"
-        elif trials.running is not None:
-            question += " The trial is taken back when its time is up."
-        self.push_screen(AskScreen(self.session, question), answered)
+        question = _quit_question(len(waiting), waits=waits, trial=trials.running is not None)
+        self.push_screen(AskScreen(self.session, say(question)), answered)
 
     def action_suspend_process(self) -> None:
         """Go to the shell; not in the middle of a change, which holds everybody else up."""
@@ -269,7 +272,7 @@ class LowmemApp(App[int]):
     def run(self, *args: Any, **kwargs: Any) -> int | None:  # noqa: ANN401 - handed on
         """Run until the operator leaves; raise what made the app end, if anything did.
 
-        A change that is under way is carried to its end; a signal has it put back.
+        A change that is under way is carried to its end; a signal rolls it back.
         """
         thread, under_way = self.session.thread, self.session.under_way
         with under_way.signals(self._cut_off):
@@ -300,7 +303,7 @@ class LowmemApp(App[int]):
         self.push_screen(HelpScreen(self.session, getattr(self.screen, "HELP", "")))
 
     def action_redraw(self) -> None:
-        """Paint everything anew: something else has written to the terminal."""
+        """Redraw everything: something else has written to the terminal."""
         self._painter.forget()
         self.screen.refresh()
 
@@ -332,10 +335,29 @@ class LowmemApp(App[int]):
 
     def panic(self, *renderables: RenderableType) -> None:  # noqa: ARG002 - a traceback
         """End because the terminal's input has failed: the one use Textual has for this."""
-        self._handle_exception(LowmemError("The terminal could not be read any more."))
+        self._handle_exception(LowmemError(msg("The terminal could not be read any more.")))
 
     def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
         super()._display(screen, self._painter.trim(renderable))
+
+
+def _quit_question(edits: int, *, waits: bool, trial: bool) -> Message:
+    """Return what is asked before leaving: ``edits`` are forgotten, a change or a trial goes on."""
+    if waits:
+        if not edits:
+            return msg("A change is being made. Quit when it has ended?")
+        return plural(
+            "A change is being made. Quit when it has ended and forget {n} staged edit?",
+            "A change is being made. Quit when it has ended and forget {n} staged edits?",
+            edits,
+        )
+    question = msg("Quit?")
+    if edits:
+        question = plural(
+            "Quit and forget {n} staged edit?", "Quit and forget {n} staged edits?", edits
+        )
+    goes_on = msg("The trial reverts automatically when its time is up.") if trial else None
+    return sentences(question, goes_on)
 
 
 def _settle_memory() -> None:

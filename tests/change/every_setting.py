@@ -166,7 +166,7 @@ def advice(key: Key) -> None:
     from lowmem_tui.policy import setting_advice
 
     assert key in setting_advice.keys_of(UNIT)
-    assert setting_advice.ABOUT[key]
+    assert str(setting_advice.ABOUT[key])
     assert all(setting_advice.advice(key, tier, None) for tier in Tier)
 
 

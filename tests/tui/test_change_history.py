@@ -146,7 +146,7 @@ async def test_undo_shows_first_what_it_would_do(two: Front) -> None:
     assert "undoes 2: redis-server.service MemoryMax 300M -> 280M" in listed(two)[1]
     # The cursor stays on its change.
     await two.press("u")
-    assert "Change 2 is undone already, by 3: undo 3 to bring it back." in says(two)
+    assert "Change 2 is already undone, by 3: to apply it again, undo 3." in says(two)
     await two.press("up", "u", "y")
     await undone(two)
     assert limit(two) == 300 * MIB
@@ -308,7 +308,7 @@ async def test_what_a_change_did_besides_files() -> None:
 def test_what_was_wished_for_in_the_set_up_is_what_was_done(note: str, why: str, done: str) -> None:
     actions = (Action(ActionKind.SERVICE, "a", "restart", "restart"),)
     change = Change("1", 0.0, "you", note, State.APPLIED, ("/x",), (), actions=actions)
-    assert (change.why, did(change)) == (why, done)
+    assert (change.why, str(did(change))) == (why, done)
 
 
 def test_a_summary_of_an_older_version_is_readable() -> None:

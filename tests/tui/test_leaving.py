@@ -39,7 +39,7 @@ def left(states: list[str], limit: int, *files: str) -> dict[str, Any]:
 
 FORM = (
     (b"/redis\r\r", "Advanced key-value store"),
-    (b"\t", "is what our file sets"),
+    (b"\t", "our file sets"),
     (b"400M", "MemoryMax: 400M"),
     (F8, "A For good"),
 )
@@ -118,7 +118,7 @@ def test_leaving_waits_for_the_change_and_tells(doing: Doing, tmp_path: Path) ->
     busy.terminal.type(b"\x03", "Quit when it has ended? y/n")
     os.write(busy.terminal.master, b"y")
     assert busy.terminal.ended() == 0
-    assert "carried to its end first" in busy.words
+    assert "is finished first" in busy.words
     assert "Verified: the files, systemd and the kernel agree." in busy.words
     found = json.loads((tmp_path / "left").read_text())
     assert found == {"status": 0, **doing.made}
@@ -138,13 +138,13 @@ def test_a_signal_puts_it_back_and_says_so(apply: Busy, number: signal.Signals) 
     os.kill(apply.terminal.pid, number)
     os.kill(apply.terminal.pid, number)
     assert apply.terminal.ended() == 128 + number
-    assert "put back first" in apply.words
+    assert "rolled back first" in apply.words
     assert "It was interrupted (by you): run it again; everything is as it was." in apply.words
 
 
 def test_control_c_while_it_waits_puts_it_back(apply: Busy) -> None:
     os.write(apply.terminal.master, b"\x03\x03")
-    while "carried to its end first" not in apply.words:
+    while "is finished first" not in apply.words:
         apply.terminal.read(0.05)
     os.write(apply.terminal.master, b"\x03")
     assert apply.terminal.ended() == 130

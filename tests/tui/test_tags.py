@@ -263,7 +263,7 @@ async def test_where_they_differ_each_keeps_its_own(server: SmallServer) -> None
         assert desk.entry(MAX).value == desk.entry(HIGH).value == DIFFER
         assert (desk.mark(MAX), desk.mark(HIGH)) == (" ", "*")
         await desk.into(MAX)
-        assert "MemoryMax: each unit keeps its own. What is typed here is for all 2." in desk.words
+        assert "MemoryMax: each unit keeps its own. A value typed here is for all 2." in desk.words
         await desk.into(HIGH)
         await desk.press("enter", "tab", "escape")
         assert isinstance(desk.app.screen, Blank)
@@ -293,7 +293,9 @@ async def test_emptying_what_differs_drops_ours(server: SmallServer) -> None:
     async with tagged_page(server, REDIS, SSH) as desk:
         await desk.into(MAX)
         await desk.press("backspace")
-        assert "empty: ours (256M) is dropped, other files count. For 1 of 2 units." in desk.words
+        assert (
+            "empty: our setting 256M is dropped, other files count. For 1 of 2 units." in desk.words
+        )
         await desk.press("enter")
         assert staged(desk) == {REDIS: {MAX: None}, SSH: {}}
 

@@ -138,7 +138,7 @@ async def test_u_undoes_it_and_the_edits_stay(trial: Front) -> None:
 async def test_the_time_is_up(trial: Front) -> None:
     await trial.tick(121)
     await ended(trial)
-    assert "The time is up: the change was taken back" in says(trial)
+    assert "The time is up: the change was rolled back" in says(trial)
     assert "still staged" in says(trial)
     assert limit(trial) == 256 * MIB
     assert trial.session.staged.edits == (EDIT,)
@@ -207,7 +207,7 @@ async def test_it_is_in_sight_everywhere(trial: Front, keys: tuple[str, ...]) ->
 async def test_its_end_is_told_everywhere(trial: Front, keys: tuple[str, ...]) -> None:
     await trial.press("n", "down", *keys)
     await trial.tick(121)
-    await trial.until(lambda: line(trial).startswith("The time is up: the change was taken back."))
+    await trial.until(lambda: line(trial).startswith("The time is up: the change was rolled back."))
 
 
 @pytest.mark.parametrize(
@@ -479,7 +479,7 @@ def asked(front: Front) -> str:
 
 async def test_quitting_tells_of_it(trial: Front) -> None:
     await trial.press("f10")
-    assert "Quit? The trial is taken back when its time is up." in asked(trial)
+    assert "Quit? The trial reverts automatically when its time is up." in asked(trial)
     await trial.press("n")
     assert stage_of(trial) is Stage.RUNNING
 
@@ -491,7 +491,7 @@ async def test_quitting_in_anothers_trial_tells_of_the_staged_edits_too() -> Non
         await front.tick()
         await front.until(lambda: front.session.trials.running is not None)
         await front.press("f10")
-        told = "Quit and forget 1 staged edit? The trial is taken back when its time is up."
+        told = "Quit and forget 1 staged edit? The trial reverts automatically when its time is up."
         assert told in asked(front)
 
 
@@ -603,7 +603,7 @@ async def test_a_kill_and_a_unit_that_is_down_are_told_and_y_asks() -> None:
             await asyncio.sleep(0.01)  # systemd's word comes in a thread
             if "is down" in says(front):
                 break
-        words = "! redis-server.service is down: it was killed at least "
+        words = "! redis-server.service is down. redis-server.service was killed at least "
         assert f"u undoes it now {words}" in says(front)
         assert words.removeprefix("! ") in await asked_at(front, "y")
         await front.press("y")
@@ -643,12 +643,12 @@ async def test_whom_taking_it_back_kills_is_told_before_and_after() -> None:
 async def test_leaving_asks_where_a_trial_of_ours_runs(trial: Front) -> None:
     trial.session.stage(Staged())
     await trial.press("ctrl+c")
-    assert "Quit? The trial is taken back when its time is up. y/n" in says(trial)
+    assert "Quit? The trial reverts automatically when its time is up. y/n" in says(trial)
     await trial.press("n")
     assert stage_of(trial) is Stage.RUNNING
     trial.session.stage(Staged(OTHERS))
     await trial.press("ctrl+c")
-    assert "Quit and forget 3 staged edits? The trial is taken back" in says(trial)
+    assert "Quit and forget 3 staged edits? The trial reverts" in says(trial)
     await trial.press("ctrl+c")
     assert trial.app._exit
 

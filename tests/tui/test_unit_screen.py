@@ -41,7 +41,7 @@ async def test_the_page_says_what_the_unit_is(server: SmallServer) -> None:
 
 async def test_who_is_never_chosen_is_not_told_to_change_that(server: SmallServer) -> None:
     async with unit_page(server, name=SSH) as desk:
-        assert desk.entry(Key.OOM_SCORE_ADJUST).field.advice == "none: it is never chosen as it is"
+        assert desk.entry(Key.OOM_SCORE_ADJUST).field.advice == "none: the kernel never chooses it"
         assert desk.entry(Key.MEMORY_MAX).field.advice == "none: it must not be killed"
 
 
@@ -265,7 +265,7 @@ async def test_our_own_file_fills_the_form_and_emptying_drops_it(server: SmallSe
         assert desk.entry(Key.MEMORY_HIGH).value == ""
         await desk.into(Key.MEMORY_MAX)
         await desk.press("backspace")
-        assert "empty: ours (256M) is dropped, other files count." in desk.words
+        assert "empty: our setting 256M is dropped, other files count." in desk.words
         await desk.press("enter")
         assert desk.staged == {Key.MEMORY_MAX: None}
         await desk.type("256M")

@@ -14,20 +14,20 @@ from tests.tui.conftest import opened
 from tests.unit.servers import process, properties, snapshot, usage
 
 M = 1 << 20
-BUSINESS, DOOR = Tier.BUSINESS, Tier.GATEKEEPER
+BUSINESS, GATEKEEPER = Tier.BUSINESS, Tier.GATEKEEPER
 LIMITS = [
     (BUSINESS, None, None, "a limit, above its peak"),
     (BUSINESS, 90 * M, None, "a limit, above its peak of 90M"),
     (BUSINESS, 90 * M, 140 * M, "140M; its peak was 90M"),
     (BUSINESS, None, 140 * M, "140M"),
-    (DOOR, 90 * M, 140 * M, "none: it must not be killed"),
+    (GATEKEEPER, 90 * M, 140 * M, "none: it must not be killed"),
     (None, 90 * M, 140 * M, ""),
 ]
 
 
 @pytest.mark.parametrize(("tier", "peak", "limit", "words"), LIMITS)
 def test_a_limit(tier: Tier | None, peak: int | None, limit: int | None, words: str) -> None:
-    assert advice(Key.MEMORY_MAX, tier, peak, limit=limit) == words
+    assert str(advice(Key.MEMORY_MAX, tier, peak, limit=limit) or "") == words
 
 
 # swap of the server in MiB: all, free; the unit's MemorySwapMax and what it has there
@@ -50,7 +50,7 @@ def test_memory_high_is_advised_where_swap_can_take_what_is_over(
     group = usage("a.service", process(9), swap_max=limit)._replace(swap=used * M)
     unit = Unit("a.service", group, properties("a.service"))
     server = snapshot(unit, swap_total=total * M, swap_free=free * M)
-    words = advice(Key.MEMORY_HIGH, tier, None, swap=has_swap(unit, server))
+    words = str(advice(Key.MEMORY_HIGH, tier, None, swap=has_swap(unit, server)))
     assert words.startswith("none")
     assert ("only slows down" in words) is not good
     assert ("a little below MemoryMax" in words) is (good and tier is BUSINESS)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lowmem_tui.cli.dialogue.state import Dialogue
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.snapshot import Situation
     from lowmem_tui.model.unit import Key
 
@@ -129,11 +130,11 @@ def _value(d: Dialogue, names: Sequence[str], key: Key) -> None:
             return
 
 
-def _advice(d: Dialogue, name: str, key: Key) -> str:
+def _advice(d: Dialogue, name: str, key: Key) -> Message | None:
     snapshot = d.look()
     seen = snapshot.units.get(name)
     if seen is None:
-        return ""
+        return None
     tier = d.rules.classify(seen, snapshot.host.mem_total).tier
     peak = seen.usage.memory.peak if seen.usage else None
     known = d.backend.situation([name]).units[name].settings.get(key)

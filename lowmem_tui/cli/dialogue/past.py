@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from lowmem_tui.cli.dialogue.state import Dialogue
     from lowmem_tui.model.change import Change, Trial
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.plan import Effect, Outcome
 
 FEW = 3
@@ -94,7 +95,7 @@ def _waiting(d: Dialogue) -> bool:
     return bool(waiting)
 
 
-def _danger(d: Dialogue) -> Sequence[str]:
+def _danger(d: Dialogue) -> Sequence[Message | str]:
     return tuple(trial_text.danger(d.look(), d.trial.effects))
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from lowmem_tui.cli.dialogue.console import Console
     from lowmem_tui.model.change import Trial
     from lowmem_tui.model.incident import Incidents
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.plan import Edit, Effect
     from lowmem_tui.model.snapshot import Snapshot
     from lowmem_tui.policy.classify import Rules
@@ -48,7 +49,7 @@ class Known:
     """What the one that runs changes; empty if that is not known."""
     before: dict[str, tuple[int, int]] = field(default_factory=dict)
     """Kills and restarts of each unit when it began."""
-    harm: tuple[str, ...] = ()
+    harm: tuple[Message | str, ...] = ()
     """What was reported of its harm."""
     number: str = ""
     """The id of the last trial that was begun here, and"""

@@ -13,6 +13,7 @@ from textual.binding import Binding, BindingType
 
 from lowmem_tui.model.change import State
 from lowmem_tui.model.errors import LowmemError, RefusedError
+from lowmem_tui.model.language import say
 from lowmem_tui.model.plan import FileChange
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.change_text import why_not
@@ -101,8 +102,8 @@ class ChangeScreen(Sheet):
     def action_undo(self) -> None:
         """Show what undoing it would do, or say why it cannot be."""
         number = plain(self.change.id, 20)
-        if why := why_not(self.change, self._changes):
-            self.say(why)
+        if reason := why_not(self.change, self._changes):
+            self.say(say(reason))
         elif why := self.session.cannot_change:
             self.say(f"{why} To undo it: {self.session.sudo} undo {number}")
         else:

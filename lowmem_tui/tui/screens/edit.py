@@ -10,6 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container
 
 from lowmem_tui.model.errors import LowmemError
+from lowmem_tui.model.language import say
 from lowmem_tui.model.snapshot import Unit
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy import dropin
@@ -234,7 +235,7 @@ class EditScreen(FullScreen):
         kernel = setting.kernel if setting else None
         swap = has_swap(unit, self.session.snapshot)
         words = advice(key, tier, peak, kernel, self._limits.get(name), swap)
-        return Beside(unit_page.now(key, setting, unit.properties), words)
+        return Beside(unit_page.now(key, setting, unit.properties), say(words or ""))
 
     # Asking, in the worker
 

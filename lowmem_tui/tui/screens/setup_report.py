@@ -126,7 +126,7 @@ class SetupReportScreen(Sheet):
                 style = "bold" if change.state in KEPT else ""
                 note = f"{plain(change.why)}: " if change.why else ""
                 yield Text(f" {change.id:>3}  {note}{plain(change.state)}", style=style)
-                yield Text(f"      {plain(did(change), 2000)}")
+                yield Text(f"      {plain(say(did(change)), 2000)}")
 
     def _left(self) -> Iterator[Text]:
         parts = self.session.setup.parts

@@ -1,4 +1,4 @@
-"""What units have held in the last minutes: a few bytes per unit, for the line and the growth."""
+"""What units have used in the last minutes: a few bytes per unit, for the line and the growth."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ BOX = ""
 class MemoryHistory:
     """A ring of spans for every unit, the most it held in each, in KiB: 240 bytes a unit.
 
-    A second one for units with a limit: what of it no file takes back (anon + shmem), in RAM and
-    in swap, for that is what grows against a limit; it begins anew with another main process. A
+    A second one for units with a limit: anonymous memory and shmem, in RAM and
+    in swap, for that is what grows against a limit; it begins again with another main process. A
     ring is made whole when its unit is first seen, so that the program does not grow.
     """
 
@@ -93,7 +93,7 @@ class MemoryHistory:
             del self._mains[name]
 
     def pinned(self, name: str) -> list[int | None]:
-        """Return what a unit with a limit held that no file takes back, in RAM and in swap.
+        """Return what a unit with a limit held of anonymous memory and shmem, in RAM and in swap.
 
         Bytes, one each ``STEP``, oldest first, None where nothing is known. ``BOX``: RAM and swap
         of the machine.

@@ -1,7 +1,7 @@
 """The most that each unit has needed since the screen was opened, through all its restarts.
 
-The kernel's own mark (memory.peak) begins anew with the group, so after the very kill that tells of
-a need it knows nothing of it.
+The kernel's own mark (memory.peak) begins again with the group: after the very kill that
+shows a need it knows nothing of it.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
+from lowmem_tui.model.language import say, tr
 from lowmem_tui.model.staged import Staged
 from lowmem_tui.policy.unseen_kills import UnseenKills
 from lowmem_tui.tui.session.memory_history import MemoryHistory
@@ -95,9 +96,9 @@ class Session:
     @property
     def cannot_change(self) -> str:
         """Why nothing can be changed from here, in one sentence; or ""."""
-        return self.backend.cannot_change or (
-            "This was started with --read-only." if self.read_only else ""
-        )
+        if self.backend.cannot_change:
+            return say(self.backend.cannot_change)
+        return tr("This was started with --read-only.") if self.read_only else ""
 
     # Calling the backend
 

@@ -79,7 +79,7 @@ class SetupSession:
     # Looking
 
     async def follow(self) -> None:
-        """Look at every step again if anything was changed or taken back, here or elsewhere."""
+        """Look at every step again if anything was changed or undone, here or elsewhere."""
         if not self.begun:
             return
         try:

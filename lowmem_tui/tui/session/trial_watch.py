@@ -1,4 +1,4 @@
-"""What becomes of trials is watched here: with each look, or each second where looks are rarer."""
+"""How trials go on is watched here: with each look, or each second where looks are rarer."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import contextlib
 from typing import TYPE_CHECKING, NamedTuple
 
 from lowmem_tui.model.errors import LowmemError
+from lowmem_tui.model.language import say, tr
+from lowmem_tui.model.message import msg, sentences
 from lowmem_tui.tui.session.messages import TrialChanged
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ def see(session: Session, trial: Trial | None, effects: tuple[Effect, ...] = ())
             if not effects:
                 session.screens.start(_learn(session, number))
         elif before is not None and before.id != trials.reported:
-            trials.ended("The trial is over.", _now())
+            trials.ended(tr("The trial is over."), _now())
             session.screens.start(_tell(session, before.id))
     if trial is not None and session.interval > 1 and not trials.asked_each_second:
         trials.asked_each_second = True
@@ -116,23 +118,24 @@ async def ended(session: Session, number: str) -> End:
 
     def find() -> tuple[tuple[str, ...], Change | None]:
         # Where systemd has not come to it, this reverts it.
-        news = () if session.read_only else tuple(backend.settle())
+        news = () if session.read_only else tuple(map(say, backend.settle()))
         return news, next((c for c in backend.history() if c.id == number), None)
 
     more: tuple[str, ...]
     try:
         more, change = await session.run_blocking(find)
     except LowmemError as error:
-        more, change = (str(error),), None
+        more, change = (say(error.message),), None
     state = change.state if change else None
-    if change is not None and change.outcome and change.outcome not in more:
-        more = (*more, change.outcome)
+    if change is not None and change.outcome and say(change.outcome) not in more:
+        more = (*more, say(change.outcome))
     if state in {State.CONFIRMED, State.APPLIED}:
         kept(session, number)
-        return End(state, "The trial was kept from elsewhere: the change is in force.", more)
-    staged = " Your edits are still staged." if len(session.staged) else ""
+        return End(state, tr("The trial was kept from elsewhere: the change is in force."), more)
+    how = msg("The trial is over: `lowmem-tui history` shows how it ended.")
     if state is State.EXPIRED:
-        return End(state, f"The time is up: the change was taken back.{staged}", more)
-    if state is State.UNDONE:
-        return End(state, f"The trial was undone from elsewhere.{staged}", more)
-    return End(state, f"The trial is over: `lowmem-tui history` tells how it ended.{staged}", more)
+        how = msg("The time is up: the change was rolled back.")
+    elif state is State.UNDONE:
+        how = msg("The trial was undone from elsewhere.")
+    staged = msg("Your edits are still staged.") if len(session.staged) else None
+    return End(state, say(sentences(how, staged)), more)

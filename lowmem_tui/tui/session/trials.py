@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lowmem_tui.model.message import msg
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from lowmem_tui.model.change import Trial
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.plan import Edit, Effect
     from lowmem_tui.model.staged import Staged
 
 READABLE = 2.0
 """Seconds for which no key takes away how a trial ended: it may have been meant for the form."""
-
-NOT_YET = "nothing is written yet"
 
 
 class Trials:
@@ -78,13 +79,14 @@ class Trials:
         """Return the staged edits that the trial does not try."""
         return staged.less(self.tried).edits
 
-    def fate(self, edits: Iterable[Edit]) -> str:
+    def fate(self, edits: Iterable[Edit]) -> Message:
         """Return a sentence on staged edits: whether they are on trial, what F8 does."""
         if self.running is None:
-            return f"Staged, {NOT_YET}: F8 reviews."
+            return msg("Staged, nothing is written yet: F8 reviews.")
         wanted = set(edits)
         untried = wanted - set(self.tried)
         if not untried:
-            return "On trial now: F8 keeps it or undoes it."
-        begin = f"Staged, {NOT_YET}" if untried == wanted else "On trial in part, the rest staged"
-        return f"{begin}: F8 reviews it when the trial is over."
+            return msg("On trial now: F8 keeps it or undoes it.")
+        if untried == wanted:
+            return msg("Staged, nothing is written yet: F8 reviews it when the trial is over.")
+        return msg("On trial in part, the rest staged: F8 reviews it when the trial is over.")

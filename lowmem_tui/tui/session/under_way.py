@@ -1,4 +1,4 @@
-"""The change that is being made when the operator leaves, a signal comes, or the line is cut."""
+"""The change that is being made when the operator leaves, or a signal comes (a lost connection)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from concurrent.futures import wait
 from typing import TYPE_CHECKING
 
 from lowmem_tui.model.errors import RolledBackError
+from lowmem_tui.model.language import tr
+from lowmem_tui.model.message import msg
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -20,11 +22,8 @@ if TYPE_CHECKING:
 
 _CAUGHT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-TO_ITS_END = "The change that is being made is carried to its end first; Ctrl-C has it put back."
-PUT_BACK = "The change that was being made is put back first."
-
 POLL = 0.2
-"""Seconds between two looks whether a signal has come: a wish to stop may have come too early."""
+"""Seconds between two looks whether a signal has come: a request may have come too early."""
 
 
 class UnderWay:
@@ -36,7 +35,7 @@ class UnderWay:
         self.edits: tuple[Edit, ...] = ()
         """Those of the staged edits that are being applied."""
         self.came: signal.Signals | None = None
-        """The signal that is to end the program: what is under way is put back."""
+        """The signal that is to end the program: what is under way is rolled back."""
 
     @property
     def status(self) -> int:
@@ -54,22 +53,22 @@ class UnderWay:
         return self._change is not None
 
     def begin(self, change: Future[Outcome], edits: tuple[Edit, ...] = ()) -> None:
-        """Remember what is being made, until the screen has told what came of it."""
+        """Remember what is being made, until the screen has shown the result."""
         self._change, self.edits = change, edits
 
     def settled(self) -> None:
-        """Forget it: the screen has told."""
+        """Forget it: the screen has shown the result."""
         self._change, self.edits = None, ()
 
     def outcome(self) -> Outcome | None:
-        """Return what came of the change that the screen could not tell of; None: there is none.
+        """Return the result of a change that the screen could not show; None: there is none.
 
         Raises what it failed with, RolledBackError if it had not begun.
         """
         if self._change is None:
             return None
         if self._change.cancelled():
-            raise RolledBackError("The change had not begun yet, so nothing was touched.")
+            raise RolledBackError(msg("The change had not begun yet, so nothing was touched."))
         return self._change.result()
 
     @contextlib.contextmanager
@@ -94,13 +93,18 @@ class UnderWay:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
+    def _why_wait(self) -> str:
+        if self.came is None:
+            return tr("The change in progress is finished first; Ctrl-C rolls it back.")
+        return tr("The change in progress is rolled back first.")
+
     def wait(self) -> None:
-        """Wait for the change, the screen having gone; a signal has it put back."""
+        """Wait for the change, the screen having gone; a signal rolls it back."""
         change = self._change
         if change is None or not self.busy:
             return
         with contextlib.suppress(OSError):
-            sys.stderr.write(f"{TO_ITS_END if self.came is None else PUT_BACK}\n")
+            sys.stderr.write(f"{self._why_wait()}\n")
             sys.stderr.flush()
         # A change that is stopped would hold the lock; and there is no screen to come back to.
         before = [

@@ -24,7 +24,7 @@ HUNG_UP = 129
 """The exit status after a signal, as cli/exit.py has it."""
 
 ROUNDS = 5
-"""Short waits after the last input, within which a lone Escape is told from an arrow key."""
+"""Short waits after the last input, which distinguish a lone Escape from an arrow key."""
 
 PIECE = 200
 """Characters, of two bytes at the most. What is longer is not in Python's own memory but in
@@ -111,7 +111,7 @@ class PatientDriver(LinuxDriver):
                     data = os.read(self.fileno, 4096)
                     if not data:
                         # The terminal is gone, and whoever started us did not want SIGHUP to
-                        # end us (nohup): not to stay for ever with nobody there.
+                        # end us (nohup): not to stay indefinitely with nobody there.
                         selector.unregister(self.fileno)
                         self._loop.call_soon_threadsafe(self._app.exit, HUNG_UP)
                     text = shorten(decode(data))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lowmem_tui.model.language import tr
 from lowmem_tui.model.text import SUBSTITUTE, plain
 
 START, END = "\x1b[200~", "\x1b[201~"
@@ -20,7 +21,7 @@ class ShortPastes:
 
     def __init__(self) -> None:
         self._left: int | None = None
-        """Characters that may yet come of the paste that is under way."""
+        """Characters of the present paste that there is still room for."""
         self._before = ""
         """The end of what came last: a mark may come in two pieces."""
 
@@ -69,6 +70,6 @@ def first_line(text: str, room: int, most: int) -> tuple[str, str]:
     first, *rest = text.strip("\r\n").splitlines() or [""]
     line = plain(first[:room].expandtabs(1))
     if len(first) > room:
-        return line, f"Cut: {most} characters at most."
+        return line, tr("Cut: {most} characters at most.", most=most)
     more = any(each.strip() for each in rest)
-    return line, "Only the first line of what was pasted was taken." if more else ""
+    return line, tr("Only the first line of the paste was used.") if more else ""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lowmem_tui.model.language import say, tr
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -13,10 +15,10 @@ if TYPE_CHECKING:
 
 def in_one_line(session: Session, trial: Trial) -> str:
     """Return how long a trial has yet, and what is worst; else how it is ended."""
-    left = f"Trial: {trial.left:.0f} s left"
+    left = round(trial.left)
     for worst in (*danger(session), *harm(session, trial)):
-        return f"{left}, F8. {worst}"
-    return f"{left}. F8: y keep, u undo. By {trial.by}"
+        return tr("Trial: {left} s left, F8. {what}", left=left, what=worst)
+    return tr("Trial: {left} s left. F8: y keep, u undo. By {by}", left=left, by=trial.by)
 
 
 def harm(session: Session, trial: Trial) -> Iterator[str]:
@@ -27,12 +29,15 @@ def harm(session: Session, trial: Trial) -> Iterator[str]:
 
     known, now = session.trials, session.counts()
     over = known.running is None
-    yield from trial_text.harm(session.snapshot, trial, known.effects, known.before, now, over=over)
+    yield from map(
+        say,
+        trial_text.harm(session.snapshot, trial, known.effects, known.before, now, over=over),
+    )
 
 
 def danger(session: Session) -> Iterator[str]:
-    """Yield whom it kills, or may, if the trial that runs is undone now."""
+    """Yield what is killed, or may be, if the trial that runs is undone now."""
     if session.snapshot is not None and session.trials.running is not None:
         from lowmem_tui.policy import trial_text
 
-        yield from trial_text.danger(session.snapshot, session.trials.effects)
+        yield from map(say, trial_text.danger(session.snapshot, session.trials.effects))

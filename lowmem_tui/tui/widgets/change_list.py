@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lowmem_tui.model.change import KEPT, Change
+from lowmem_tui.model.language import say
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.change_text import did
 from lowmem_tui.tui.terminal.cells import fit
@@ -35,5 +36,5 @@ class ChangeList(CursorList[Change]):
             style = palette.strong if change.state in KEPT else palette.plain
             yield (
                 (fit(plain(head + note, width), width), style),
-                (fit(plain(f"     {did(change)}", width), width), palette.plain),
+                (fit(plain(f"     {say(did(change))}", width), width), palette.plain),
             )

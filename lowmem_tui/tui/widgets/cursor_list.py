@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 from rich.segment import Segment
 from textual.binding import Binding, BindingType
 
+from lowmem_tui.model.message import N_
 from lowmem_tui.tui.widgets.lines import Lines
 
 if TYPE_CHECKING:
@@ -33,12 +34,12 @@ class CursorList(Lines, Generic[T]):
     """Lines of one item."""
     can_focus = True
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "move(-1)", "Up", show=False),
-        Binding("down,j", "move(1)", "Down", show=False),
-        Binding("pageup,ctrl+b", "page(-1)", "A page up", show=False),
-        Binding("pagedown,space,ctrl+f", "page(1)", "A page down", show=False),
-        Binding("home,g", "move(-9999)", "First", show=False),
-        Binding("end,G", "move(9999)", "Last", show=False),
+        Binding("up,k", "move(-1)", N_("Up"), show=False),
+        Binding("down,j", "move(1)", N_("Down"), show=False),
+        Binding("pageup,ctrl+b", "page(-1)", N_("A page up"), show=False),
+        Binding("pagedown,space,ctrl+f", "page(1)", N_("A page down"), show=False),
+        Binding("home,g", "move(-9999)", N_("First"), show=False),
+        Binding("end,G", "move(9999)", N_("Last"), show=False),
     ]
 
     def __init__(self, session: Session) -> None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, cast
 
+from rich.cells import cell_len
 from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widget import Widget
 
+from lowmem_tui.model.language import tr
+from lowmem_tui.model.message import N_
 from lowmem_tui.policy.setting_advice import CHOICES
+from lowmem_tui.tui.terminal.cells import right
 from lowmem_tui.tui.terminal.palette import BAD
 from lowmem_tui.tui.widgets.prose import Prose
 from lowmem_tui.tui.widgets.typed import Typed as Line
@@ -35,7 +39,7 @@ class Entry(Line):
     """The text; Left and Right choose among words where there are only some."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+u", "revert", "Take back"),
+        Binding("ctrl+u", "revert", N_("Discard the edit")),
     ]
 
     def __init__(self, key: Key, text: str) -> None:
@@ -43,7 +47,7 @@ class Entry(Line):
         self._key = key
 
     def action_revert(self) -> None:
-        """Take back what was typed and what was staged."""
+        """Discard what was typed and what was staged."""
         self.post_message(Field.Reverted(self.field))
 
     def action_cursor_left(self, select: bool = False) -> None:
@@ -98,7 +102,7 @@ class Field(Widget):
             self.enter = enter
 
     class Reverted(Typed):
-        """What was asked for here is to be taken back."""
+        """The edit of this setting is to be discarded."""
 
     def __init__(self, glyphs: Glyphs, key: Key, text: str) -> None:
         super().__init__()
@@ -120,7 +124,7 @@ class Field(Widget):
 
     @property
     def text(self) -> str:
-        """What stands in it, without the spaces around it."""
+        """The text in it, without the spaces around it."""
         return self.entry.value.strip()
 
     def put(self, text: str) -> None:
@@ -147,12 +151,12 @@ class Field(Widget):
     def _hold(self) -> None:
         """Have what it is now in the field, until something is typed, if it has no column."""
         now = self.now if self.app.size.width < NO_COLUMN else ""
-        self.entry.placeholder = now and f"now {now}"
+        self.entry.placeholder = now and tr("now {value}", value=now)
 
     def _paint_label(self, width: int) -> list[Text]:
         now = self.now if width > NAME_WIDTH + 6 else ""
-        text = Text(f" {self.key:<{NAME_WIDTH}}{now:>{NOW_WIDTH}} [", no_wrap=True)
-        if width < len(text):
+        text = Text(f" {self.key:<{NAME_WIDTH}}{right(now, NOW_WIDTH)} [", no_wrap=True)
+        if width < cell_len(text.plain):
             text = Text(f" {self.key:<{NAME_WIDTH - 1}}[", no_wrap=True)
         return [text]
 

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from rich.cells import cell_len
 from rich.text import Text
-from textual.message import Message
+from textual.message import Message as Event
 from textual.widget import Widget
 
 from lowmem_tui.model.amount import format_size
 from lowmem_tui.model.errors import InvalidValueError
 from lowmem_tui.model.integer import natural
+from lowmem_tui.model.language import say, tr
+from lowmem_tui.model.message import msg, of_bytes, of_setting, sentences
 from lowmem_tui.model.plan import Edit
 from lowmem_tui.model.settings import parse_value
-from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import MEMORY_KEYS, Key
 from lowmem_tui.policy.setting_advice import ABOUT, CHOICES, WORDS
-from lowmem_tui.tui.session.trials import NOT_YET
+from lowmem_tui.tui.terminal.cells import fit, right
 from lowmem_tui.tui.terminal.palette import BAD
 from lowmem_tui.tui.widgets.field import NAME_WIDTH, NOW_WIDTH, Field
 from lowmem_tui.tui.widgets.prose import Prose
@@ -26,15 +28,14 @@ if TYPE_CHECKING:
 
     from textual.app import ComposeResult
 
+    from lowmem_tui.model.message import Message
     from lowmem_tui.tui.session.session import Session
 
 ROOM_FOR_ADVICE = 65
 """The style sheet shows none on a narrower screen."""
 
-CHOOSE = "Left and Right choose, or type a word."
-
 DIFFER = "(differ)"
-"""Stands in a field where the units do not agree: each is left as it is."""
+"""The text of a field in which the units do not agree, in every language; each keeps its own."""
 
 
 class Wish(NamedTuple):
@@ -68,7 +69,7 @@ def one_of(values: Iterable[str]) -> str:
 class Form(Widget):
     """Fields for the settings that the units have in common."""
 
-    class Changed(Message):
+    class Changed(Event):
         """What the form asks for may be something else now."""
 
     def __init__(
@@ -80,7 +81,7 @@ class Form(Widget):
         ram: int,
         decided: Callable[[Key, tuple[Edit, ...]], None],
     ) -> None:
-        """``decided`` stages a setting, or takes it back for the units that have no edit of it."""
+        """``decided`` stages a setting, and discards the edit of units that are not named."""
         super().__init__()
         self._decided = decided
         self._session = session
@@ -119,11 +120,11 @@ class Form(Widget):
         self._show()
 
     def repaint(self) -> None:
-        """Say anew what the field with the cursor is."""
+        """Explain the field with the cursor again."""
         self._hint.repaint()
 
     def sync(self, staged: Mapping[str, Mapping[Key, str | None]]) -> None:
-        """Follow what was staged or taken back elsewhere."""
+        """Follow what was staged or discarded elsewhere."""
         before = {key: self._asked(key) for key in self._fields}
         self._staged = {unit: dict(staged[unit]) for unit in self._units}
         for key, field in self._fields.items():
@@ -143,7 +144,7 @@ class Form(Widget):
             try:
                 parse_value(key, text, self._ram)
             except InvalidValueError as error:
-                return Wish(error=str(error))
+                return Wish(error=say(error.message))
         return Wish(tuple(Edit(unit, key, text or None) for unit in others))
 
     def wishes(self) -> Iterator[tuple[Key, Wish]]:
@@ -219,7 +220,7 @@ class Form(Widget):
         self._decide(event.field.key)
 
     def on_field_reverted(self, event: Field.Reverted) -> None:
-        """Take back what was asked for here."""
+        """Discard the edit of this setting."""
         event.stop()
         key = event.field.key
         event.field.put(one_of(self._our(unit, key) for unit in self._units))
@@ -242,12 +243,14 @@ class Form(Widget):
         return " " if self._stands(key) in {"", DIFFER} else "="
 
     def _paint_title(self, width: int) -> list[Text]:
-        title = f" {'SETTING':<{NAME_WIDTH}}{'NOW':>{NOW_WIDTH}}  {'SET TO':<16}"
+        setting = fit(tr("SETTING"), NAME_WIDTH)
+        now, to = right(tr("NOW"), NOW_WIDTH), tr("SET TO")
+        title = f" {setting}{now}  {fit(to, 16)}"
         if width >= ROOM_FOR_ADVICE:
-            title += "ADVICE"
-        elif width < len(title):
-            title = f" {'SETTING':<{NAME_WIDTH}}SET TO"
-        return [Text(f"{title:<{width}}", style=self._session.palette.header, no_wrap=True)]
+            title += tr("ADVICE")
+        elif width < cell_len(title):
+            title = f" {setting}{to}"
+        return [Text(fit(title, width), style=self._session.palette.header, no_wrap=True)]
 
     def _paint_hint(self, _: int) -> list[Text]:
         errors = self.errors
@@ -256,52 +259,70 @@ class Form(Widget):
         if here is not None and (cut := self._fields[here].entry.cut):
             lines.append(Text(f" ! {cut}", style="bold"))
         if here is not None and here not in errors:
-            lines.append(Text(f" {here}: {self._say(here)}"))
+            lines.append(Text(f" {here}: {say(self._explained(here))}"))
         lines.extend(
-            Text(f" ! {key} is not staged: {errors[key]}{self._kept(key)}", style=BAD)
+            Text(f" ! {self._not_staged(key, errors[key])}", style=BAD)
             for key in sorted(errors, key=lambda k: k is not here)
         )
         return lines
 
-    def _kept(self, key: Key) -> str:
-        """Return what stays staged while something else is typed that cannot be."""
+    def _not_staged(self, key: Key, error: str) -> str:
+        """Return why a field is not staged, and what stays staged in its place."""
+        why = msg("{setting} is not staged: {error}", setting=of_setting(key), error=error)
         if not self._asked(key):
-            return ""
+            return say(why)
         stands = self._stands(key)
         if stands == DIFFER:
-            return " What was staged before stays staged."
-        return f" {stands} stays staged." if stands else " That ours is dropped stays staged."
+            return say(sentences(why, msg("What was staged before stays staged.")))
+        if stands:
+            return say(sentences(why, msg("{value} stays staged.", value=stands)))
+        return say(sentences(why, msg("That our setting is dropped stays staged.")))
 
-    def _say(self, key: Key) -> str:
+    def _explained(self, key: Key) -> Message:
         wish, asked = self.wish(key), self._asked(key)
         text = self._fields[key].text
         if wish.differs:
-            return f"each unit keeps its own. What is typed here is for all {len(self._units)}."
+            return msg(
+                "each unit keeps its own. A value typed here is for all {n}.", n=len(self._units)
+            )
         if not wish.edits:
-            if asked:
-                return "as our file has it. Enter takes the staged edit back."
-            if text:
-                return f"{plain(text)} is what our file sets. Empty the field to drop that."
-            return f"{ABOUT[key]}. {CHOOSE}" if key in CHOICES else f"{ABOUT[key]}."
-        done = asked == {edit.unit: edit.value for edit in wish.edits}
-        then = self._session.trials.fate(wish.edits) if done else f"Enter stages it; {NOT_YET}."
+            return self._unchanged(key, text, staged=bool(asked))
+        whose = None
         if len(self._units) > 1:
-            then = f"For {len(wish.edits)} of {len(self._units)} units. {then}"
-        if not text:
-            ours = one_of(self._our(edit.unit, key) for edit in wish.edits)
-            ours = ours if ours == DIFFER else f"({plain(ours)})"
-            return f"empty: ours {ours} is dropped, other files count. {then}"
-        return f"{self._meaning(key, text)}. {then}"
+            whose = msg("For {n} of {all} units.", n=len(wish.edits), all=len(self._units))
+        then = msg("Enter stages it; nothing is written yet.")
+        if asked == {edit.unit: edit.value for edit in wish.edits}:
+            then = self._session.trials.fate(wish.edits)
+        if text:
+            return sentences(self._meaning(key, text), whose, then)
+        ours = one_of(self._our(edit.unit, key) for edit in wish.edits)
+        dropped = msg("empty: our setting is dropped, other files count.")
+        if ours != DIFFER:
+            dropped = msg("empty: our setting {value} is dropped, other files count.", value=ours)
+        return sentences(dropped, whose, then)
 
-    def _meaning(self, key: Key, text: str) -> str:
+    def _unchanged(self, key: Key, text: str, *, staged: bool) -> Message:
+        """Explain a field that asks for nothing; ``staged``: as yet something else is."""
+        if staged:
+            return msg("as our file has it. Enter discards the staged edit.")
+        if text:
+            return msg("our file sets {value}. Empty the field to drop that.", value=text)
+        if key in CHOICES:
+            return msg("{about}. Left and Right choose, or type a word.", about=ABOUT[key])
+        return msg("{about}.", about=ABOUT[key])
+
+    def _meaning(self, key: Key, text: str) -> Message:
         value = parse_value(key, text, self._ram)
         if key in MEMORY_KEYS and isinstance(value, int):
-            share = f", {100 * value // self._ram}% of RAM" if self._ram else ""
-            small = (
-                " (K, M or G after it?)"
-                if natural(text) is not None and 0 < value < 1 << 20
-                else ""
-            )
-            size = format_size(value)
-            return f"{text if text == size else f'{text} is {size}'}{share}{small}"
-        return f"{text}, {WORDS[text]}" if text in WORDS else text
+            size = msg("{value} is {size}", value=text, size=of_bytes(value))
+            if text == format_size(value):
+                size = msg("{value}", value=text)
+            if self._ram:
+                percent = 100 * value // self._ram
+                size = msg("{size}, {percent}% of RAM", size=size, percent=percent)
+            if natural(text) is not None and 0 < value < 1 << 20:
+                return msg("{size} (K, M or G after it?).", size=size)
+            return msg("{size}.", size=size)
+        if text in WORDS:
+            return msg("{value}, {meaning}.", value=text, meaning=WORDS[text])
+        return msg("{value}.", value=text)

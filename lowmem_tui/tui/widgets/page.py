@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
+from lowmem_tui.model.message import N_
 from lowmem_tui.tui.widgets.lines import Line, Lines
 
 if TYPE_CHECKING:
@@ -22,12 +23,12 @@ class Page(Lines):
     can_focus = True
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "scroll(-1)", "Up", show=False),
-        Binding("down,j", "scroll(1)", "Down", show=False),
-        Binding("pageup,b", "page(-1)", "A page up", show=False),
-        Binding("pagedown,space", "page(1)", "A page down", show=False),
-        Binding("home,g", "scroll(-9999)", "Start", show=False),
-        Binding("end,G", "scroll(9999)", "End", show=False),
+        Binding("up,k", "scroll(-1)", N_("Up"), show=False),
+        Binding("down,j", "scroll(1)", N_("Down"), show=False),
+        Binding("pageup,b", "page(-1)", N_("A page up"), show=False),
+        Binding("pagedown,space", "page(1)", N_("A page down"), show=False),
+        Binding("home,g", "scroll(-9999)", N_("Start"), show=False),
+        Binding("end,G", "scroll(9999)", N_("End"), show=False),
     ]
 
     class Moved(Message):
@@ -47,7 +48,7 @@ class Page(Lines):
         self._top = 0
 
     def on_resize(self) -> None:
-        """Write it anew for the new width."""
+        """Write it again for the new width."""
         self._text = self._write(self.size.width)
         at, start = 0, self._start
         if start:

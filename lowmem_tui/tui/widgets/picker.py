@@ -8,6 +8,7 @@ from rich.segment import Segment
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
+from lowmem_tui.model.message import N_
 from lowmem_tui.tui.terminal.cells import fit
 from lowmem_tui.tui.widgets.lines import Lines
 from lowmem_tui.tui.widgets.prose import hang
@@ -23,17 +24,17 @@ if TYPE_CHECKING:
 
 
 class Picker(Lines):
-    """Draws only what is in sight; moves through the items, and scrolls where there are none."""
+    """Draws only what is visible; moves through the items, and scrolls where there are none."""
 
     DEFAULT_CSS = "Picker { height: 1fr; }"
     can_focus = True
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "move(-1)", "Up", show=False),
-        Binding("down,j", "move(1)", "Down", show=False),
-        Binding("pageup,ctrl+b", "page(-1)", "A page up", show=False),
-        Binding("pagedown,ctrl+f", "page(1)", "A page down", show=False),
-        Binding("home,g", "edge(-1)", "First", show=False),
-        Binding("end,G", "edge(1)", "Last", show=False),
+        Binding("up,k", "move(-1)", N_("Up"), show=False),
+        Binding("down,j", "move(1)", N_("Down"), show=False),
+        Binding("pageup,ctrl+b", "page(-1)", N_("A page up"), show=False),
+        Binding("pagedown,ctrl+f", "page(1)", N_("A page down"), show=False),
+        Binding("home,g", "edge(-1)", N_("First"), show=False),
+        Binding("end,G", "edge(1)", N_("Last"), show=False),
     ]
 
     class Moved(Message):
@@ -67,13 +68,13 @@ class Picker(Lines):
         return self._top <= first and end <= self._top + self.size.height
 
     def on_resize(self) -> None:
-        """Write it anew for the new width."""
+        """Write it again for the new width."""
         self.repaint()
         if self._begun:
             self.follow()
 
     def repaint(self) -> None:
-        """Write it anew."""
+        """Write it again."""
         width = self.size.width
         if not width:
             return
@@ -98,7 +99,7 @@ class Picker(Lines):
         return (at[0], at[-1] + 1) if at else (0, 0)
 
     def follow(self) -> None:
-        """Bring the cursor in sight."""
+        """Make the cursor visible."""
         first, end = self._span(self.index)
         if self.count and not self._begun and not self.cursor_visible:
             self._top = first - 1  # with its heading, and all the room below for the others

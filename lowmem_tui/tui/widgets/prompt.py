@@ -62,9 +62,9 @@ class Prompt(Lines):
 
     def _paint(self) -> None:
         label = f" {self._purpose}: "
-        room = max(1, self.size.width - len(label) - 1)
-        # The end of the text, where the cursor is; and what is to be said of it must be seen.
-        most = max(room // 4, room - len(f"  {self._cut}")) if self._cut else room
+        room = max(1, self.size.width - cell_len(label) - 1)
+        # The end of the text, where the cursor is; and why it was cut must be visible.
+        most = max(room // 4, room - cell_len(f"  {self._cut}")) if self._cut else room
         text = _end(self._text, most)
         hint = fit(f"  {self._cut or self._hint}", room - cell_len(text))
         self.show(

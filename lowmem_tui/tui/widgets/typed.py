@@ -43,7 +43,7 @@ class Typed(Input):
             self.post_message(self.Cut())
 
     def on_resize(self) -> None:
-        """Keep the cursor in sight."""
+        """Keep the cursor visible."""
         self.call_after_refresh(self._show_cursor)
 
     def _show_cursor(self) -> None:
