@@ -76,7 +76,7 @@ VALID = [
     (Key.MEMORY_SWAP_MAX, "0", "0, 0% of RAM."),
     (Key.RESTART, "always", "always, whatever ended it."),
     (Key.RESTART_SEC, "1min 30s", "1min 30s. Enter stages it"),
-    (Key.OOM_POLICY, "continue", "continue, only that process goes."),
+    (Key.OOM_POLICY, "continue", "continue, only that process is killed."),
 ]
 
 INVALID = [
