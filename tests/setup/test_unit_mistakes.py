@@ -28,6 +28,12 @@ def test_the_demo_server_has_none() -> None:
     assert findings(Box()) == []
 
 
+def test_an_old_name_that_this_systemd_takes_is_reported() -> None:
+    box = Box()
+    box.write(DROP_IN, "[Service]\nMemoryLimit=512M\n")
+    assert {each.code for each in findings(box)} == {"setting-deprecated"}
+
+
 def test_what_is_ignored_is_told_with_its_file_and_line() -> None:
     box = Box()
     box.write(DROP_IN, "[Service]\nMemoryMax=512MB\nMemoryHigh=1G # enough\n[Unit]\nRestart=no\n")

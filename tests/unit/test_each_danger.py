@@ -22,7 +22,7 @@ from .test_preflight import holding
 from .test_protections import server as protected
 
 TESTS = Path(__file__).parents[1]
-POLICY = TESTS.parent / "lowmem_tui/policy"
+PACKAGE = TESTS.parent / "lowmem_tui"
 
 FATAL, FORCEABLE, WARNING = "fatal", "forceable", "warning"
 
@@ -337,10 +337,12 @@ def test_a_name_that_is_none_is_refused() -> None:
 
 
 def test_each_code_is_named_in_a_test() -> None:
-    written = "".join(path.read_text("utf-8") for path in POLICY.rglob("*.py"))
-    codes = set(re.findall(r'otice\(\s*"([a-z0-9-]+)"', written))
+    codes: set[str] = set()
+    for room, made in (("policy", "[nN]otice"), ("setup", "Finding")):
+        text = "".join(path.read_text("utf-8") for path in (PACKAGE / room).rglob("*.py"))
+        codes |= set(re.findall(rf'{made}\(\s*"([a-z0-9-]+)"', text))
     tests = "".join(path.read_text("utf-8") for path in TESTS.rglob("*.py"))
-    assert len(codes) > 50
+    assert len(codes) > 80
     assert {code for code in codes if f'"{code}"' not in tests} == set()
 
 
