@@ -143,7 +143,7 @@ def test_where_our_file_would_not_count(case: str) -> None:
     assert look.items == ()
     assert "GUNICORN_CMD_ARGS" in look.by_hand[0]
     assert all(finding.remedy.startswith("by hand") for finding in look.findings)
-    with pytest.raises(RefusedError, match="add it there"):
+    with pytest.raises(RefusedError, match="add the options there"):
         HIDDEN[case]().step("gunicorn").plan({option("max-requests"): "10"})
 
 
@@ -164,7 +164,7 @@ def test_the_command_line_decides() -> None:
     assert all(finding.remedy.startswith("by hand: --") for finding in look.findings[:3])
     assert all("override.conf" in line for line in look.by_hand)
     assert list(items(look)) == [option("worker-connections"), option("max-requests-jitter")]
-    with pytest.raises(RefusedError, match="command line decides"):
+    with pytest.raises(RefusedError, match="its command line sets this option"):
         box.step("gunicorn").plan({option("workers"): "2"})
     assert box.step("gunicorn").plan({option("workers"): "9"}).empty
 
@@ -228,7 +228,7 @@ def test_gevent_is_proposed_where_it_is(change: Callable[[Box], None], known: bo
         with pytest.raises(RefusedError, match="install it"):
             box.step("gunicorn").plan({option("worker-class"): "gevent"})
     if known is None:
-        assert "cannot be seen" in found[0].why
+        assert "cannot be determined" in found[0].why
         plan = box.step("gunicorn").plan({option("worker-class"): "gevent"})
         assert "gunicorn-gevent-unknown" in [w.code for w in plan.warnings]
 

@@ -142,7 +142,7 @@ def test_all_pools_add_up(tmp_path: Path, command: str, files: dict[str, str]) -
     """Two pools: 14 children, and there is room for 9 of 60M."""
     look = Fpm(tmp_path, command, files).look()
     (finding,) = (f for f in look.findings if f.code == "php-children")
-    assert "may start 14 workers" in finding.text
+    assert "can start 14 workers" in finding.text
     assert "pm.max_children 14 in all" in text_of(look)
 
 
@@ -157,7 +157,7 @@ def test_a_number_of_the_environment(tmp_path: Path) -> None:
     text = "[a]\npm.max_children = ${KIDS}\n"
     files = {"/usr/local/php/etc/php-fpm.conf": text}
     look = Fpm(tmp_path, OWN, files, lines="Environment=KIDS=14").look()
-    assert "may start 14 workers" in text_of(look)
+    assert "can start 14 workers" in text_of(look)
     look = Fpm(tmp_path, OWN, files, lines="PassEnvironment=KIDS").look()
     assert "cannot be determined" in text_of(look)
 
@@ -236,7 +236,7 @@ def test_the_title_chooses_among_the_usual_places(tmp_path: Path) -> None:
     files = {"/etc/php-fpm.conf": POOLS, "/usr/local/php/etc/php-fpm.conf": "[a]\n"}
     title = "php-fpm: master process (/etc/php-fpm.conf)"
     look = Fpm(tmp_path, "/etc/init.d/php-fpm start", files, title=title).look()
-    assert "may start 14 workers" in text_of(look)
+    assert "can start 14 workers" in text_of(look)
 
 
 def test_a_script_of_another_name_that_runs_fpm(tmp_path: Path) -> None:

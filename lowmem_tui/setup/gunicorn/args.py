@@ -1,6 +1,6 @@
 """gunicorn's options: on a command line, in GUNICORN_CMD_ARGS, in its configuration file.
 
-In gunicorn the command line wins over the environment, and that over the file.
+In gunicorn the command line overrides the environment, and that overrides the file.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def parse(words: Sequence[str]) -> dict[str, str]:
 
 
 def uses_paste(words: Sequence[str]) -> bool:
-    """Tell whether a paste file is named, which set options until gunicorn 19."""
+    """Return whether a paste file is named, which set options until gunicorn 19."""
     return any(name in {"paste", "paster"} for name, _ in _pairs(words))
 
 
@@ -87,7 +87,7 @@ def _full(flag: str) -> str:
 def of_variable(value: str) -> dict[str, str] | None:
     """Return the options of GUNICORN_CMD_ARGS, which gunicorn splits as a shell does.
 
-    None if it cannot, and gunicorn does not start then, or if it is too long to be looked at.
+    None if it cannot, and gunicorn does not start then, or if it is too long to be read here.
     """
     if len(value) > LONGEST:
         return None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from lowmem_tui.model.message import msg, of_path
 from lowmem_tui.model.text import plain
 from lowmem_tui.setup import common, unit_command, unit_text, unit_words
 from lowmem_tui.setup.gunicorn import args as gunicorn_args
@@ -16,6 +17,7 @@ from lowmem_tui.setup.gunicorn import args as gunicorn_args
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from lowmem_tui.model.message import Message, Value
     from lowmem_tui.model.ports import Files
     from lowmem_tui.model.snapshot import UnitFile
 
@@ -33,12 +35,12 @@ class Config(NamedTuple):
     """Its path; "" for none, or where it is not known."""
     values: dict[str, str]
     computed: frozenset[str]
-    """The options that it may set to what is not known."""
-    trouble: str = ""
-    """Why; a sentence without its full stop."""
+    """The options that it may set to what is unknown."""
+    trouble: Message | None = None
+    """Why, a sentence."""
 
 
-def unknown(file: str, trouble: str) -> Config:
+def unknown(file: str, trouble: Message) -> Config:
     """Return a configuration that may set anything."""
     return Config(file, {}, ALL, trouble)
 
@@ -54,11 +56,11 @@ def read_trusted(files: Files, path: str) -> tuple[str | None, str]:
 
 
 def folder_of(files: Sequence[UnitFile], unit: str) -> str | None:
-    """Return the folder in which a unit starts, without a slash at its end; None if not known."""
+    """Return the folder in which a unit starts, without a slash at its end; None if unknown."""
     if unit_command.unreadable(files) or any(unit_text.last(files, key) for key in _ROOTS):
         return None
-    said = unit_text.last(files, "WorkingDirectory").removeprefix("-")
-    made = unit_words.specified(said, unit)
+    folder = unit_text.last(files, "WorkingDirectory").removeprefix("-")
+    made = unit_words.specified(folder, unit)
     if made is None or (made and not made.startswith("/")):
         return None
     return made.rstrip("/")
@@ -67,30 +69,42 @@ def folder_of(files: Sequence[UnitFile], unit: str) -> str | None:
 def read(files: Files, folder: str | None, named: str, *, may_open: bool) -> Config:
     """Return what a configuration file sets.
 
-    ``named`` is what ``--config`` says ("" for nothing), ``may_open`` whether a unit's own files
+    ``named`` is what ``--config`` names ("" for nothing), ``may_open`` whether a unit's own files
     say so, ``folder`` where gunicorn starts (None if that is not known).
     """
     if named.startswith("python:"):
-        return unknown(named, f"{plain(named, 80)} is a module of Python, which is not read")
+        return unknown(
+            named, msg("{module} is a module of Python, which is not read.", module=_path(named))
+        )
     if not may_open:
         return unknown(
-            named, f"{plain(named, 80)} is named by a file that others may write: not read"
+            named,
+            msg("{path} is not read: others may write the file that names it.", path=_path(named)),
         )
     path = named.removeprefix("file:") or gunicorn_args.CONFIG_NAME
     if not path.startswith("/"):
         if folder is None:
-            return unknown(path, f"the folder of {plain(path, 80)} cannot be determined")
+            return unknown(
+                path, msg("The folder of {path} cannot be determined.", path=_path(path))
+            )
         path = f"{folder}/{path.removeprefix('./')}"
     if len(path) >= _LONGEST:
-        return unknown("", f"{plain(path, 80)} is longer than a path can be")
+        return unknown("", msg("{path} is longer than a path can be.", path=_path(path)))
     text, trouble = common.read(files, path)
     if text is None:
         if trouble:
-            return unknown(path, trouble)
+            return unknown(path, msg("Its configuration file cannot be read: {why}.", why=trouble))
         if named:
-            return unknown(path, f"{plain(path, 80)} is not there")
+            return unknown(path, msg("{path} does not exist.", path=_path(path)))
         return Config("", {}, frozenset())
     values, computed = gunicorn_args.of_file(text)
-    shown = plain(path, 80)
-    why = f"{shown} is a program: what it computes is not known" if computed else ""
+    why = None
+    if computed:
+        why = msg(
+            "{path} is a program: the options that it computes are unknown.", path=_path(path)
+        )
     return Config(path, values, frozenset(computed), why)
+
+
+def _path(path: str) -> Value:
+    return of_path(plain(path, 80))

@@ -1,4 +1,4 @@
-"""gunicorn's processes: what they hold, how many there are, and what their command line says.
+"""gunicorn's processes: their memory, their number, and the options of their command line.
 
 A command line of a process is whatever its user likes: options are taken from it, paths are not.
 """
@@ -8,12 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lowmem_tui.model.message import msg, verbatim
 from lowmem_tui.setup import common
 from lowmem_tui.setup.gunicorn.start import of_process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.ports import Inspector
     from lowmem_tui.model.snapshot import Unit
     from lowmem_tui.model.usage import Process
@@ -26,7 +28,7 @@ _TITLE = "gunicorn: "
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What processes hold."""
+    """The memory of processes."""
 
     workers: tuple[int, ...]
     """Bytes of each worker, the largest first."""
@@ -35,9 +37,11 @@ class Cost:
     """Whether that is PSS, so that what is shared counts once; else RSS."""
 
     @property
-    def words(self) -> str:
-        """The name of the measure."""
-        return "PSS" if self.pss else "RSS, what they share counted in each"
+    def measure(self) -> Message:
+        """What the sizes are."""
+        if self.pss:
+            return verbatim("PSS")
+        return msg("RSS, shared memory counted in each process")
 
 
 def processes(unit: Unit) -> Iterator[Process]:
@@ -72,7 +76,7 @@ def running(unit: Unit, words: Sequence[str | None]) -> int | None:
 
 
 def cost(inspector: Inspector, unit: Unit) -> Cost | None:
-    """Return what the workers hold now; None where none runs."""
+    """Return the memory of the workers now; None where none runs."""
     found = [*processes(unit)]
     pids = {process.pid for process in found}
     workers = [process for process in found if process.ppid in pids]
@@ -89,7 +93,7 @@ def cost(inspector: Inspector, unit: Unit) -> Cost | None:
 
 
 def has_gevent(ground: Ground, program: str) -> bool | None:
-    """Tell whether gevent lies where the gunicorn that is started lies: what can be seen of it."""
+    """Return whether gevent is installed beside the gunicorn; None if that cannot be seen."""
     root, _, folder = program.rpartition("/")[0].rpartition("/")
     if folder != "bin" or not root:
         return None

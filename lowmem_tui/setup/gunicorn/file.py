@@ -117,7 +117,7 @@ def _literal(option: str, node: ast.expr) -> str | None:
 
 
 def _bound(node: ast.AST) -> Iterator[str]:
-    """Yield the names that a statement may bind in the scope that it stands in."""
+    """Yield the names that a statement may bind in the scope that it is in."""
     nodes = [node]
     while nodes:
         each = nodes.pop()

@@ -22,7 +22,7 @@ OPTIONS: dict[str, str] = {
     "config": "-c",
     "chdir": "",
 }
-"""The long names of those that are looked at, with their short ones."""
+"""The long names of those that matter here, with their short ones."""
 
 DEFAULTS: Mapping[str, str] = {
     "worker-class": "sync",
@@ -40,7 +40,7 @@ NUMBERS = frozenset(
 )
 
 LONG_TEXT = 200
-"""A class's name or a path of more characters is not looked at."""
+"""A class's name or a path of more characters cannot be determined."""
 
 FLAGS = frozenset(
     {

@@ -1,4 +1,4 @@
-"""PHP-FPM, uWSGI and other servers with workers: looked at, not changed."""
+"""PHP-FPM, uWSGI and other servers with workers: checked, not changed."""
 
 from __future__ import annotations
 
@@ -6,17 +6,29 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from lowmem_tui.model.amount import format_size
+from lowmem_tui.model.message import (
+    msg,
+    of_bytes,
+    of_list,
+    of_path,
+    of_setting,
+    of_text,
+    of_unit,
+    plural,
+    verbatim,
+)
 from lowmem_tui.model.setup import Finding, Severity
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import Key
 from lowmem_tui.policy import budget
 from lowmem_tui.setup import common, unit_command
 from lowmem_tui.setup.gunicorn import php_fpm
+from lowmem_tui.setup.shortened import shortened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from lowmem_tui.model.message import Message, Value
     from lowmem_tui.model.snapshot import Unit, UnitSituation
     from lowmem_tui.model.usage import Process
     from lowmem_tui.setup.context import Ground
@@ -24,23 +36,20 @@ if TYPE_CHECKING:
 PHP = "PHP-FPM"
 _PHP = re.compile(r"php[0-9]*-?fpm[-0-9.]*\Z")
 
-_SETTINGS = {
-    "uWSGI": (
-        "processes = {fit}",
-        "processes = {few}, max-requests = 1000 and reload-on-rss (MiB)",
-    ),
-    "uvicorn": ("--workers {fit}", "--workers {few} and --limit-max-requests 1000"),
-    "hypercorn": ("--workers {fit}", "--workers {few} and --max-requests 1000"),
-    "granian": ("--workers {fit}", "--workers {few} and --workers-lifetime"),
-    "puma": ("workers {fit}", "workers {few}"),
-    "unicorn": ("worker_processes {fit}", "worker_processes {few}"),
+_SETTINGS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "uWSGI": ("processes = {}", ("max-requests = 1000", "reload-on-rss (MiB)")),
+    "uvicorn": ("--workers {}", ("--limit-max-requests 1000",)),
+    "hypercorn": ("--workers {}", ("--max-requests 1000",)),
+    "granian": ("--workers {}", ("--workers-lifetime",)),
+    "puma": ("workers {}", ()),
+    "unicorn": ("worker_processes {}", ()),
 }
-"""What bounds the number of workers, and what keeps them small."""
+"""What sets the number of workers, and what recycles them."""
 
 _PLACES = {
-    "uWSGI": "in its ini file",
-    "puma": "in config/puma.rb",
-    "unicorn": "in its configuration",
+    "uWSGI": msg("its ini file"),
+    "puma": verbatim("config/puma.rb"),
+    "unicorn": msg("its configuration"),
 }
 
 _KINDS = (
@@ -56,9 +65,9 @@ _KINDS = (
 class Others(NamedTuple):
     """What was found."""
 
-    facts: tuple[str, ...]
+    facts: tuple[Message, ...]
     findings: tuple[Finding, ...]
-    by_hand: tuple[str, ...]
+    by_hand: tuple[Message, ...]
 
 
 class Workers(NamedTuple):
@@ -79,13 +88,13 @@ class Workers(NamedTuple):
 
 
 def look(ground: Ground) -> Others:
-    """Return what is to be said of them. Raises LowmemError."""
+    """Return what is to be reported of them. Raises LowmemError."""
     snapshot = ground.snapshot()
     names = common.services(snapshot, lambda unit: bool(_kind(unit)))
     found = ground.situation(names).units if names else {}
-    facts: list[str] = []
+    facts: list[Message] = []
     findings: list[Finding] = []
-    lines: list[str] = []
+    lines: list[Message] = []
     ram = snapshot.host.mem_total
     for situation in found.values():
         workers = _workers(ground, situation, ram)
@@ -95,10 +104,10 @@ def look(ground: Ground) -> Others:
         if workers.kind == PHP:
             pools = _pools(ground, situation)
             facts += _pool_facts(workers, pools)
-            told = _php(workers, pools)
+            reported = _php(workers, pools)
         else:
-            told = _other(workers)
-        for finding, line in told:
+            reported = _other(workers)
+        for finding, line in reported:
             findings += [finding] if finding else []
             lines.append(line)
     return Others(tuple(facts), tuple(findings), tuple(lines))
@@ -153,14 +162,19 @@ def _workers(ground: Ground, situation: UnitSituation, ram: int) -> Workers | No
     )
 
 
-def _fact(workers: Workers) -> str:
-    name = plain(workers.situation.unit.name)
+def _fact(workers: Workers) -> Message:
+    name, kind = of_unit(workers.situation.unit.name), workers.kind
     if not workers.sizes:
-        return f"{name} ({workers.kind}) runs no worker now."
-    return (
-        f"{name} ({workers.kind}) runs {len(workers.sizes)} workers, the largest of "
-        f"{format_size(workers.sizes[0])} ({workers.measure}); it may have "
-        f"{format_size(workers.room)}."
+        return msg("{unit} ({kind}) runs no worker now.", unit=name, kind=kind)
+    return plural(
+        "{unit} ({kind}) runs {n} worker of {size} ({measure}); it can have {room}.",
+        "{unit} ({kind}) runs {n} workers, the largest of {size} ({measure}); it can have {room}.",
+        len(workers.sizes),
+        unit=name,
+        kind=kind,
+        size=of_bytes(workers.sizes[0]),
+        measure=workers.measure,
+        room=of_bytes(workers.room),
     )
 
 
@@ -178,7 +192,9 @@ def _pools(ground: Ground, situation: UnitSituation) -> php_fpm.Pools:
     ]
     words = found[0].words
     if words is None:
-        return php_fpm.Pools("", trouble=f"its command line is not known ({found[0].unknown})")
+        return php_fpm.Pools(
+            "", trouble=msg("its command line is unknown ({why})", why=found[0].unknown)
+        )
     titles = {php_fpm.named_by_title(p.command or "") for p in _processes(unit) if _is_master(p)}
     places, prefix = php_fpm.candidates(unit.name, words)
     path, trouble = php_fpm.find(ground, places, titles.pop() if len(titles) == 1 else "")
@@ -189,73 +205,152 @@ def _pools(ground: Ground, situation: UnitSituation) -> php_fpm.Pools:
     return php_fpm.read(ground, path, prefix, variables)
 
 
-def _pool_facts(workers: Workers, pools: php_fpm.Pools) -> Iterator[str]:
-    name = plain(workers.situation.unit.name)
-    if contradiction := _contradiction(workers, pools):
-        yield f"{name}: {contradiction}, so how many it may start cannot be determined."
-    elif pools.children is None:
-        reason = pools.trouble or "a value of its pools is not known"
-        yield f"{name}: how many workers it may start cannot be determined: {reason}."
-    else:
-        each = [
-            f"{plain(p.name, 40)} {p.children} ({plain(p.kind, 20) or 'pm not set'})"
-            for p in pools.pools.values()
-        ]
-        cap = f", process.max {pools.most}" if pools.most else ""
-        yield (
-            f"{name}: pm.max_children {pools.children} in all{cap}: {common.listed(each)} "
-            f"({plain(pools.file, 80)})."
+def _pool_facts(workers: Workers, pools: php_fpm.Pools) -> Iterator[Message]:
+    name = of_unit(workers.situation.unit.name)
+    if _contradicted(workers, pools):
+        yield plural(
+            "{unit} runs {n} worker, but its files allow {allowed}: how many it can start cannot "
+            "be determined.",
+            "{unit} runs {n} workers, but its files allow {allowed}: how many it can start cannot "
+            "be determined.",
+            len(workers.sizes),
+            unit=name,
+            allowed=pools.children or 0,
         )
+    elif pools.children is None:
+        yield msg(
+            "How many workers {unit} can start cannot be determined: {why}.",
+            unit=name,
+            why=pools.trouble or msg("a value of its pools is unknown"),
+        )
+    else:
+        yield _pool_sum(name, pools, pools.children)
 
 
-def _contradiction(workers: Workers, pools: php_fpm.Pools) -> str:
-    if pools.children is not None and len(workers.sizes) > pools.children:
-        return f"{len(workers.sizes)} workers run, and its files allow {pools.children}"
-    return ""
+def _pool_sum(name: Value, pools: php_fpm.Pools, children: int) -> Message:
+    """Return how many workers all pools together can start."""
+    each = shortened([_pool(pool) for pool in pools.pools.values()])
+    file = of_path(plain(pools.file, 80))
+    if not pools.most:
+        return msg(
+            "{unit}: pm.max_children {children} in all: {pools} ({file}).",
+            unit=name,
+            children=children,
+            pools=each,
+            file=file,
+        )
+    return msg(
+        "{unit}: pm.max_children {children} in all, process.max {most}: {pools} ({file}).",
+        unit=name,
+        children=children,
+        most=pools.most,
+        pools=each,
+        file=file,
+    )
 
 
-def _php(workers: Workers, pools: php_fpm.Pools) -> Iterator[tuple[Finding | None, str]]:
+def _pool(pool: php_fpm.Pool) -> Message:
+    return msg(
+        "{pool} {children} ({kind})",
+        pool=_pool_name(pool.name),
+        children=pool.children or 0,
+        kind=of_text(pool.kind, 20) if pool.kind else msg("pm is not set"),
+    )
+
+
+def _pool_name(name: str) -> Value | Message:
+    return of_text(name, 40) if name else msg("a pool without a name")
+
+
+def _contradicted(workers: Workers, pools: php_fpm.Pools) -> bool:
+    return pools.children is not None and len(workers.sizes) > pools.children
+
+
+def _php(workers: Workers, pools: php_fpm.Pools) -> Iterator[tuple[Finding | None, Message]]:
     if not workers.sizes:
         return
     name, fit = workers.situation.unit.name, workers.fit
-    shown, where = plain(name), plain(pools.file, 80) or "its pools"
-    running = len(workers.sizes)
-    known = None if _contradiction(workers, pools) else pools.children
-    most = running if known is None else known
-    if most > fit:
-        verb = "runs" if known is None else "may start"
-        sentence = (
-            f"{shown} {verb} {most} workers (pm.max_children) and has room for {fit} of "
-            f"{format_size(workers.sizes[0])}."
+    where = of_path(plain(pools.file, 80)) if pools.file else msg("its pools")
+    known = None if _contradicted(workers, pools) else pools.children
+    if (len(workers.sizes) if known is None else known) > fit:
+        line = msg(
+            "{line} in {file}, all pools together",
+            line=of_setting(f"pm.max_children = {fit}"),
+            file=where,
         )
-        line = f"pm.max_children = {fit} in {where}, all pools together"
+        text, mend = _too_many(workers, known), msg("by hand: {line}", line=line)
         yield (
-            Finding("php-children", Severity.WARNING, name, sentence, f"by hand: {line}"),
-            f"{shown}: {line}.",
+            Finding("php-children", Severity.WARNING, name, text, mend),
+            msg("{unit}: {line}.", unit=of_unit(name), line=line),
         )
     if endless := [pool.name for pool in pools.pools.values() if pool.requests == 0]:
-        line = f"pm.max_requests = 500 in {common.listed(endless)} of {where}"
-        yield None, f"{shown}: {line} recycles workers that have grown."
+        yield (
+            None,
+            msg(
+                "{unit}: {line} in {pools} of {file} recycles workers that have grown.",
+                unit=of_unit(name),
+                line=of_setting("pm.max_requests = 500"),
+                pools=shortened([_pool_name(each) for each in endless]),
+                file=where,
+            ),
+        )
+
+
+def _too_many(workers: Workers, known: int | None) -> Message:
+    """Return that more workers run, or can start, than there is room for."""
+    name, size = of_unit(workers.situation.unit.name), of_bytes(workers.sizes[0])
+    if known is None:
+        return plural(
+            "{unit} runs {n} worker (pm.max_children) and has room for {fit} of {size}.",
+            "{unit} runs {n} workers (pm.max_children) and has room for {fit} of {size}.",
+            len(workers.sizes),
+            unit=name,
+            fit=workers.fit,
+            size=size,
+        )
+    return plural(
+        "{unit} can start {n} worker (pm.max_children) and has room for {fit} of {size}.",
+        "{unit} can start {n} workers (pm.max_children) and has room for {fit} of {size}.",
+        known,
+        unit=name,
+        fit=workers.fit,
+        size=size,
+    )
 
 
 # The others
 
 
-def _other(workers: Workers) -> Iterator[tuple[Finding | None, str]]:
+def _other(workers: Workers) -> Iterator[tuple[Finding | None, Message]]:
     if not workers.sizes:
         return
     name, fit = workers.situation.unit.name, workers.fit
-    bound, small = _SETTINGS[workers.kind]
-    where = _PLACES.get(workers.kind, "on its command line")
+    number, recycled = _SETTINGS[workers.kind]
+    where = _PLACES.get(workers.kind, msg("its command line"))
     finding = None
     if len(workers.sizes) > fit:
         finding = Finding(
             f"{workers.kind.lower()}-workers",
             Severity.WARNING,
             name,
-            f"{plain(name)} runs {len(workers.sizes)} workers ({bound.split()[0]}) and has room "
-            f"for {fit} of {format_size(workers.sizes[0])}.",
-            f"by hand: {bound.format(fit=fit)} {where}",
+            plural(
+                "{unit} runs {n} worker ({option}) and has room for {fit} of {size}.",
+                "{unit} runs {n} workers ({option}) and has room for {fit} of {size}.",
+                len(workers.sizes),
+                unit=of_unit(name),
+                option=of_setting(number.split()[0]),
+                fit=fit,
+                size=of_bytes(workers.sizes[0]),
+            ),
+            msg("by hand: {line} ({place})", line=of_setting(number.format(fit)), place=where),
         )
-    line = f"{small.format(few=min(fit, 2))} {where} keep its workers small"
-    yield finding, f"{plain(name)}: {line}."
+    lines = of_list(of_setting(line) for line in (number.format(min(fit, 2)), *recycled))
+    yield (
+        finding,
+        msg(
+            "{unit}: to keep its workers few and small, set {lines} ({place}).",
+            unit=of_unit(name),
+            lines=lines,
+            place=where,
+        ),
+    )

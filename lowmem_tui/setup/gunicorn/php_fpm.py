@@ -12,12 +12,15 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from lowmem_tui.model.integer import natural
+from lowmem_tui.model.message import msg, of_path
 from lowmem_tui.model.text import plain
 from lowmem_tui.setup import common
+from lowmem_tui.setup.shortened import shortened
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from lowmem_tui.model.message import Message, Value
     from lowmem_tui.setup.context import Ground
 
 FILES = 200
@@ -49,7 +52,7 @@ class Pool:
 
 @dataclass(slots=True)
 class Pools:
-    """What a configuration says."""
+    """What a configuration sets."""
 
     file: str
     """The one that FPM is started with; "" if that is not known."""
@@ -57,8 +60,8 @@ class Pools:
     """By name in lower case."""
     most: int | None = 0
     """process.max: 0 for none; None if it is not known."""
-    trouble: str = ""
-    """Why there may be more than was read; or "". A sentence without its full stop."""
+    trouble: Message | str = ""
+    """Why there may be more than was read, without a full stop; or ""."""
 
     @property
     def children(self) -> int | None:
@@ -101,18 +104,20 @@ class _Reader:
     def file(self, path: str, depth: int) -> None:
         self._files += 1
         if depth > NESTED or self._files > FILES or self._characters > CHARACTERS:
-            self._trouble(f"{plain(path, 80)} and more files are included than FPM takes")
+            self._trouble(
+                msg("{path} and more files are included than FPM accepts", path=_path(path))
+            )
             return
         text, trouble = common.read(self._ground.files, path)
         if text is None:
-            self._trouble(trouble or f"{plain(path, 80)} is not there")
+            self._trouble(trouble or msg("{path} does not exist", path=_path(path)))
             return
         self._characters += len(text)
         for line in text.split("\n"):
             self._line(line, path, depth)
 
-    def _trouble(self, sentence: str) -> None:
-        self._into.trouble = self._into.trouble or sentence
+    def _trouble(self, why: Message | str) -> None:
+        self._into.trouble = self._into.trouble or why
 
     def _line(self, line: str, path: str, depth: int) -> None:
         if section := _SECTION.match(line):
@@ -137,8 +142,8 @@ class _Reader:
         elif key == "process.max":
             self._into.most = number
         elif self._pool is None and key.startswith("pm"):
-            # Nothing starts with that; what was meant is counted all the same.
-            self._pool = self._into.pools.setdefault("", Pool("a pool without a name"))
+            # FPM does not start with that; what was meant is counted anyway.
+            self._pool = self._into.pools.setdefault("", Pool(""))
             self._set(key, value, path, depth)
         elif self._pool is None:
             return
@@ -151,7 +156,7 @@ class _Reader:
 
     def include(self, pattern: str | None, path: str, depth: int) -> None:
         if pattern is None or (depth and not path.startswith(_OF_ROOT)):
-            self._trouble(f"what {plain(path, 80)} includes is not known")
+            self._trouble(msg("the files that {path} includes are unknown", path=_path(path)))
             return
         if not pattern.startswith("/"):
             pattern = f"{self._prefix}/{pattern}"
@@ -160,11 +165,15 @@ class _Reader:
             if name in self._ground.inspector.names(folder):
                 self.file(pattern, depth + 1)
         elif re.search(r"[*?\[{]", folder) or "{" in name:
-            self._trouble(f"{plain(pattern, 80)} is a pattern that is not followed")
+            self._trouble(msg("the pattern {pattern} is not followed", pattern=_path(pattern)))
         else:
             for each in sorted(self._ground.inspector.names(folder)):
                 if fnmatchcase(each, name) and (each[:1] != "." or name[:1] == "."):
                     self.file(f"{folder}/{each}", depth + 1)
+
+
+def _path(path: str) -> Value:
+    return of_path(plain(path, 80))
 
 
 # Where it is
@@ -176,7 +185,7 @@ _TITLE = re.compile(r"php-fpm: master process \((/[^)]*)\)\s*\Z")
 
 
 def options(words: Sequence[str]) -> tuple[str, str]:
-    """Return what ``--fpm-config`` and ``--prefix`` say on FPM's command line; "" for nothing."""
+    """Return ``--fpm-config`` and ``--prefix`` of FPM's command line; "" for nothing."""
     found = {"y": "", "p": ""}
     names = {"--fpm-config": "y", "--prefix": "p"}
     rest = iter(words)
@@ -217,7 +226,7 @@ def candidates(unit: str, words: Sequence[str]) -> tuple[list[str], str]:
         return [f"/etc/opt/{made[1]}/{made[2]}/php-fpm.conf"], compiled
     if root == "/usr":
         return [*debian, "/etc/php-fpm.conf", "/etc/php/php-fpm.conf"], compiled
-    # As in /usr, whose etc lies beside it: /opt/cpanel/ea-php82/root/usr.
+    # As in /usr, whose etc is beside it: /opt/cpanel/ea-php82/root/usr.
     beside = [f"{root.removesuffix('/usr')}/etc/php-fpm.conf"] if root.endswith("/usr") else []
     return [f"{root}/etc/php-fpm.conf", *beside], compiled
 
@@ -225,24 +234,25 @@ def candidates(unit: str, words: Sequence[str]) -> tuple[list[str], str]:
 def named_by_title(command: str) -> str:
     """Return the configuration that the master's title names; "" for none.
 
-    Whoever runs a process of that title says so: it is compared, and never opened.
+    Anybody may run a process of that title: it is compared, and never opened.
     """
     match = _TITLE.match(command)
     return match[1] if match else ""
 
 
-def find(ground: Ground, places: Sequence[str], title: str) -> tuple[str, str]:
-    """Return the place that counts, and why it is not known; or "". Not a sentence."""
+def find(ground: Ground, places: Sequence[str], title: str) -> tuple[str, Message | str]:
+    """Return the place that counts, and why it is unknown, without a full stop; or ""."""
     if title:
         if title in places:
             return title, ""
-        return "", f"it runs with {plain(title, 80)}, which its unit does not name"
+        return "", msg("it runs with {path}, which its unit does not name", path=_path(title))
     here = [p for p in places if p and _is_there(ground, p)]
     if len(here) == 1 or (here and len(places) == 1):
         return here[0], ""
     if here:
-        return "", f"its configuration may be {common.listed(here)}"
-    return "", "its configuration is not where its unit or its program's place says"
+        paths = shortened([_path(each) for each in here])
+        return "", msg("its configuration may be one of {paths}", paths=paths)
+    return "", msg("its configuration is not where its unit or its program indicates")
 
 
 def _is_there(ground: Ground, path: str) -> bool:

@@ -46,7 +46,7 @@ class _Levels:
         self.depth += number
 
     def clear(self) -> None:
-        """Begin anew at a comma or the end of a statement: what follows is no deeper for it."""
+        """Start again at a comma or the end of a statement: what follows is not deeper."""
         self.depth -= self._counts[-1]
         self._counts[-1] = 0
 
@@ -65,7 +65,7 @@ class _Levels:
 
 
 def is_small(text: str) -> bool:
-    """Tell whether a text is within all bounds. It may be no Python all the same. Linear time."""
+    """Return whether a text is within all bounds; it need not be Python. Linear time."""
     if len(text) > LONGEST or "\0" in text:
         return False
     levels = _Levels()

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from lowmem_tui.model.integer import natural
+from lowmem_tui.model.message import msg, of_path, of_setting
 from lowmem_tui.model.snapshot import UnitFile
 from lowmem_tui.model.text import plain
 from lowmem_tui.setup import common, unit_command, unit_text
@@ -19,6 +20,7 @@ from lowmem_tui.setup.gunicorn.start import CONTAINERS, Start, start_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.snapshot import Unit, UnitSituation
     from lowmem_tui.setup.context import Ground
     from lowmem_tui.setup.gunicorn.cost import Cost
@@ -39,28 +41,28 @@ class Gunicorn:
     situation: UnitSituation
     line: dict[str, str] | None
     """The options that its command line sets for sure; None where none of it is known."""
-    unsure: str
-    """Why other options may be set there; or "". Not a sentence."""
+    unsure: Message | str
+    """Why other options may be set there, without a full stop; or ""."""
     theirs: str
     """GUNICORN_CMD_ARGS as the ``Environment=`` of other files sets it."""
     arguments: dict[str, str] | None
-    """The options in that variable as it counts; None if it is not known."""
+    """The options in that variable as gunicorn gets it; None if it is unknown."""
     concurrency: str | None
-    """WEB_CONCURRENCY: gunicorn's default number of workers; None if it is not known."""
+    """WEB_CONCURRENCY: gunicorn's default number of workers; None if it is unknown."""
     config_file: gunicorn_config.Config
     path: str
     """Of our drop-in."""
     text: str | None
     ours: dict[str, str]
     stale: bool
-    """Whether our drop-in repeats other arguments than the other files have by now."""
-    hidden: str
-    """Why our drop-in would not count; or ""."""
+    """Whether our drop-in repeats other arguments than the other files have now."""
+    hidden: Message | None
+    """Why our drop-in would be ignored, a sentence."""
     cost: Cost | None
     running: int | None
     """The workers of its one master, where that was started by this very command line."""
     gevent: bool | None
-    """Whether its Python can import gevent; None if that is not known."""
+    """Whether its Python can import gevent; None if that is unknown."""
 
     @property
     def file(self) -> str:
@@ -77,7 +79,7 @@ class Gunicorn:
 
     @property
     def read_workers(self) -> str:
-        """The number of workers by what was read, whatever runs; "" if it is not known."""
+        """The number of workers by what was read, whatever runs; "" if it is unknown."""
         return self._read("workers")
 
     def origin(self, option: str) -> str:
@@ -141,7 +143,7 @@ class Gunicorn:
 
     @property
     def limit(self) -> int | None:
-        """The MemoryMax that holds for it, in bytes; None for none."""
+        """The MemoryMax that applies to it, in bytes; None for none."""
         return common.memory_max(self.situation)
 
     @property
@@ -180,8 +182,8 @@ def _see(ground: Ground, situation: UnitSituation) -> Gunicorn:
     text, _ = read(path)
     ours, stale = dict[str, str](), False
     if text is not None:
-        said = unit_text.environment([UnitFile(path, text)]).get(VARIABLE, "")
-        ours, stale = gunicorn_args.ours_of(said, theirs)
+        value = unit_text.environment([UnitFile(path, text)]).get(VARIABLE, "")
+        ours, stale = gunicorn_args.ours_of(value, theirs)
     line, unsure = _line(unit, resolved)
     return Gunicorn(
         name=unit.name,
@@ -204,19 +206,19 @@ def _see(ground: Ground, situation: UnitSituation) -> Gunicorn:
 
 
 class _Resolved(NamedTuple):
-    """What the files of a unit say of gunicorn."""
+    """What the files of a unit set for gunicorn."""
 
     known: Variables
     start: Start
-    reason: str
-    """Why words of its command line are not known; or "". Not a sentence."""
+    reason: Message | str
+    """Why words of its command line are unknown, without a full stop; or ""."""
 
-    def variable(self, name: str) -> tuple[str, str]:
-        """Return a variable as gunicorn gets it, and why that is not known; or ""."""
+    def variable(self, name: str) -> tuple[str, Message | str]:
+        """Return a variable as gunicorn gets it, and why that is unknown; or ""."""
         if name in self.start.environment:
             return self.start.environment[name], ""
         if self.start.other_environment:
-            return "", "its command line gives gunicorn other variables than the unit has"
+            return "", msg("its command line gives gunicorn other variables than the unit has")
         return self.known.values.get(name, ""), self.known.unknown(name)
 
     @property
@@ -234,7 +236,7 @@ class _Resolved(NamedTuple):
 
     @property
     def named(self) -> str | None:
-        """What ``--config`` says, "" for nothing; None if that is not known."""
+        """What ``--config`` names, "" for nothing; None if that is unknown."""
         for options in (self.line, self.arguments):
             if options is None:
                 return None
@@ -252,18 +254,18 @@ def _resolved(ground: Ground, unit: Unit, files: Sequence[UnitFile], read: Read)
     for command in found:
         if start := start_of(command.seen):
             return _Resolved(known, start, start.unknown or command.unknown)
-    reason = found[0].unknown or "a script starts it"
+    reason = found[0].unknown or msg("a script starts it")
     program = (found[0].seen[:1] or (None,))[0] or ""
     if program.rpartition("/")[2] in CONTAINERS:
-        start = Start(unknown="it runs in a container", other_environment=True)
+        start = Start(unknown=msg("it runs in a container"), other_environment=True)
         return _Resolved(known, start, start.unknown)
     return _Resolved(known, Start(unknown=reason), reason)
 
 
-def _line(unit: Unit, resolved: _Resolved) -> tuple[dict[str, str] | None, str]:
+def _line(unit: Unit, resolved: _Resolved) -> tuple[dict[str, str] | None, Message | str]:
     """Return the options of the command line, and why there may be others.
 
-    Where it is a script's, its processes tell their own.
+    Where it is a script's, its processes show their own.
     """
     if not resolved.start.unknown:
         return resolved.line, resolved.reason
@@ -288,41 +290,68 @@ def _config(
     if start.unknown or start.elsewhere or named is None:
         reason = resolved.reason or resolved.variable(VARIABLE)[1]
         if not reason and resolved.arguments is None:
-            reason = f"{VARIABLE} is too long, or not what a shell would take"
-        reason = reason or "its root is another folder, or --config is empty"
+            reason = msg(
+                "{variable} is too long, or cannot be split as a shell would",
+                variable=of_setting(VARIABLE),
+            )
+        reason = reason or msg("its root is another folder, or --config is empty")
         return gunicorn_config.unknown(
-            "", f"which file configures it cannot be determined ({reason})"
+            "", msg("Its configuration file cannot be determined ({why}).", why=reason)
         )
     if start.paster or gunicorn_args.uses_paste([w for w in start.words if w is not None]):
-        return gunicorn_config.unknown("", "a paste file configures it, which is not read")
+        return gunicorn_config.unknown(
+            "", msg("A paste file configures it, and lowmem-tui does not read that.")
+        )
     folder = None if start.moved else gunicorn_config.folder_of(files, unit.name)
     return gunicorn_config.read(ground.files, folder, named, may_open=not named or trusted == named)
 
 
-def _hidden(ground: Ground, situation: UnitSituation, path: str, resolved: _Resolved) -> str:
-    """Return why an ``Environment=`` of ours would not count, or ""."""
-    start, unit = resolved.start, situation.unit.name
+def _hidden(
+    ground: Ground, situation: UnitSituation, path: str, resolved: _Resolved
+) -> Message | None:
+    """Return why an ``Environment=`` of ours would be ignored, a sentence."""
+    start, unit, variable = resolved.start, situation.unit.name, of_setting(VARIABLE)
     if VARIABLE in start.environment:
-        return f"its command line sets {VARIABLE}, which wins over a drop-in: add it there."
+        return msg(
+            "Its command line sets {variable}, which overrides a drop-in: add the options there.",
+            variable=variable,
+        )
     if start.other_environment:
-        return (
-            f"its command line gives gunicorn other variables than the unit has: set {VARIABLE} "
-            "there."
+        return msg(
+            "Its command line gives gunicorn other variables than the unit has: set {variable} "
+            "there.",
+            variable=variable,
         )
     read = partial(common.read, ground.files)
     probe = f"[Service]\nEnvironment={VARIABLE}=--lowmem-tui\n"
     after = unit_text.with_file(situation.files, path, probe)
     known = unit_command.variables(after, unit, read, ground.inspector.names)
     if reason := known.unknown(VARIABLE) or resolved.known.unknown(VARIABLE):
-        return f"{reason}: it may set {VARIABLE}, which wins over a drop-in: add it there."
+        return msg(
+            "A file may set {variable}, which overrides a drop-in ({why}): add the options there.",
+            variable=variable,
+            why=reason,
+        )
     if known.values.get(VARIABLE) == "--lowmem-tui":
-        return ""
+        return None
     at = [file.path for file in after].index(path)
     for later in after[at + 1 :]:
         if unit_text.assigned(later, "Environment") or unit_text.assigned(
             later, "UnsetEnvironment"
         ):
-            return f"{plain(later.path)} decides about {VARIABLE} after our file: add it there."
+            return msg(
+                "{file} sets {variable} after our file: add the options there.",
+                file=of_path(later.path),
+                variable=variable,
+            )
     files = [plain(file, 80) for file, _ in unit_command.environment_files(after, unit)]
-    where = files[-1] if files else "another file"
-    return f"{where} sets {VARIABLE}, which wins over a drop-in: add it there."
+    if not files:
+        return msg(
+            "Another file sets {variable}, which overrides a drop-in: add the options there.",
+            variable=variable,
+        )
+    return msg(
+        "{file} sets {variable}, which overrides a drop-in: add the options there.",
+        file=of_path(files[-1]),
+        variable=variable,
+    )

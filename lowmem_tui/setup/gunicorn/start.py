@@ -1,14 +1,17 @@
-"""How a command line comes to gunicorn: by itself, by Python, by a wrapper, by a shell."""
+"""How a command line starts gunicorn: by itself, by Python, by a wrapper, by a shell."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from lowmem_tui.model.message import msg, of_command
 from lowmem_tui.setup import unit_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from lowmem_tui.model.message import Message
 
 PROGRAMS = frozenset({"gunicorn", "gunicorn3", "gunicorn_paster"})
 _MODULES = frozenset({"gunicorn", "gunicorn.app.wsgiapp"})
@@ -62,7 +65,7 @@ class Start:
     words: tuple[str | None, ...] = ()
     """What follows gunicorn on it; None for what is not known."""
     program: str = ""
-    """The absolute path of gunicorn, or of the Python that runs it; "" if that is not known."""
+    """The absolute path of gunicorn, or of the Python that runs it; "" if that is unknown."""
     paster: bool = False
     """Whether a paste file configures it."""
     environment: dict[str, str] = field(default_factory=dict)
@@ -73,8 +76,8 @@ class Start:
     """Whether its working folder, or its root, may be another one than the unit's."""
     elsewhere: bool = False
     """Whether its root is another one than the unit's."""
-    unknown: str = ""
-    """Why its arguments are not known; or ""."""
+    unknown: Message | str = ""
+    """Why its arguments are unknown, without a full stop; or ""."""
 
 
 def start_of(words: Sequence[str | None]) -> Start | None:
@@ -109,7 +112,7 @@ def _direct(start: Start, word: str, rest: list[str | None]) -> Start | None:
     """Return the start if this is gunicorn, or a Python that runs it."""
     name = word.rpartition("/")[2]
     if name in PROGRAMS and "/init.d/" in word:
-        return replace(start, unknown="an init script starts it")
+        return replace(start, unknown=msg("an init script starts it"))
     if name in PROGRAMS:
         return _found(start, word, rest)
     if not name.startswith(("python", "pypy")):
@@ -161,7 +164,9 @@ def _env(start: Start, rest: list[str | None]) -> tuple[Start, list[str | None]]
             moved = True
             del rest[: word in {"-C", "--chdir"}]
         elif word.startswith("-"):
-            return replace(start, unknown="env starts it"), rest
+            return replace(
+                start, unknown=msg("{program} starts it", program=of_command("env"))
+            ), rest
         else:
             break
         rest = rest[1:]
@@ -169,7 +174,9 @@ def _env(start: Start, rest: list[str | None]) -> tuple[Start, list[str | None]]
 
 
 def _by_shell(start: Start, name: str, rest: Sequence[str | None]) -> Start | None:
-    return replace(start, unknown=f"{name} starts it") if _named(rest) else None
+    if not _named(rest):
+        return None
+    return replace(start, unknown=msg("{program} starts it", program=of_command(name)))
 
 
 def _named(rest: Sequence[str | None]) -> bool:

@@ -1,25 +1,42 @@
-"""gunicorn: how many workers, of what kind, and that none grows for ever."""
+"""gunicorn: how many workers, of which worker-class, and that each is recycled."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
 
-from lowmem_tui.model.amount import format_size
 from lowmem_tui.model.errors import RefusedError
 from lowmem_tui.model.integer import natural
+from lowmem_tui.model.message import (
+    N_,
+    msg,
+    of_bytes,
+    of_command,
+    of_path,
+    of_setting,
+    of_unit,
+    sentences,
+)
 from lowmem_tui.model.plan import FileChange, Notice
 from lowmem_tui.model.setup import Item, Look
-from lowmem_tui.model.text import plain
 from lowmem_tui.setup import common, unit_text
 from lowmem_tui.setup.gunicorn import args as gunicorn_args
 from lowmem_tui.setup.gunicorn import others as other_workers
 from lowmem_tui.setup.gunicorn.seen import see
-from lowmem_tui.setup.gunicorn.words import GEVENT, by_hand, facts, findings, fitting, obstacle
+from lowmem_tui.setup.gunicorn.words import (
+    GEVENT,
+    by_hand,
+    facts,
+    findings,
+    fitting,
+    obstacle,
+    unchangeable,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.plan import Plan
     from lowmem_tui.setup.context import Ground
     from lowmem_tui.setup.gunicorn.seen import Gunicorn
@@ -45,11 +62,11 @@ class GunicornStep:
     """See ``Step``."""
 
     name = "gunicorn"
-    title = "gunicorn: its workers"
-    about = (
-        "Each worker is a whole copy of the application, and what the application leaks adds up in "
-        "it. Few workers that serve many requests each (gevent), and are recycled after some "
-        "number of requests (max-requests), keep the whole within its MemoryMax."
+    title = N_("gunicorn: workers")
+    about = N_(
+        "Each worker is a whole copy of the application, and memory that the application leaks "
+        "adds up in it. Few workers that serve many requests each (worker-class gevent) and are "
+        "recycled after a number of requests (max-requests) stay within MemoryMax."
     )
 
     def __init__(self, ground: Ground) -> None:
@@ -61,7 +78,7 @@ class GunicornStep:
         others = other_workers.look(self._ground)
         ram = self._ground.snapshot().host.mem_total
         if not found and not others.facts:
-            return Look(absent="There is no gunicorn, no uWSGI and no PHP-FPM.")
+            return Look(absent=msg("There is no gunicorn, no uWSGI and no PHP-FPM."))
         items = {each.name: tuple(_items(each, ram)) for each in found}
         return Look(
             facts=(*(fact for each in found for fact in facts(each)), *others.facts),
@@ -99,22 +116,26 @@ class GunicornStep:
         )
 
     def _drop_in(self, gunicorn: Gunicorn, asked: Mapping[str, str]) -> Iterator[FileChange]:
-        name = plain(gunicorn.name)
+        name = of_unit(gunicorn.name)
         new = {o: v for o, v in asked.items() if gunicorn.value(o) != v}
         if not new and not gunicorn.stale:
             return
         for option, value in new.items():
             if gunicorn.origin(option) == "line":
                 raise RefusedError(
-                    f"{name}: its command line decides about --{option}; edit it in "
-                    f"{plain(gunicorn.fragment)}: --{option} {value}"
+                    msg(
+                        "{unit}: its command line sets this option: write {option} into {file}.",
+                        unit=name,
+                        option=of_setting(f"--{option} {value}"),
+                        file=of_path(gunicorn.fragment),
+                    )
                 )
             if option == "worker-class" and value == GEVENT and gunicorn.gevent is False:
                 raise RefusedError(
-                    f"{name}: there is no gevent beside its gunicorn: install it there first."
+                    msg("{unit}: its Python has no gevent: install it there first.", unit=name)
                 )
-        if sentence := gunicorn.hidden or common.obstacle(self._ground.files, gunicorn.path):
-            raise RefusedError(f"{name}: {sentence}")
+        if why := gunicorn.hidden or common.obstacle(self._ground.files, gunicorn.path):
+            raise RefusedError(unchangeable(gunicorn, why))
         ours = {**gunicorn.ours, **new}
         yield FileChange(gunicorn.path, gunicorn.text, _render(gunicorn.theirs, ours))
 
@@ -137,7 +158,7 @@ def _render(theirs: str, options: Mapping[str, str]) -> str:
     value = gunicorn_args.joined(theirs, options)
     return (
         "# Written by lowmem-tui. Options that gunicorn's command line does not set itself (it\n"
-        "# would win). To take it back: `lowmem-tui undo`, or remove this file, `systemctl\n"
+        "# overrides them). To undo: `lowmem-tui undo`, or remove this file, run `systemctl\n"
         "# daemon-reload` and restart the unit.\n"
         f"[Service]\nEnvironment={unit_text.quoted(f'{gunicorn_args.VARIABLE}={value}')}\n"
     )
@@ -157,23 +178,31 @@ def _items(gunicorn: Gunicorn, ram: int) -> Iterator[Item]:
             "worker-connections",
             CONNECTIONS,
             ("25", "50", "100", "200"),
-            "How many requests one worker takes at the same time, each with its own data in "
-            "memory; more wait in the queue of the socket. gunicorn's own default is 1000.",
+            msg(
+                "worker-connections: how many requests one worker serves at the same time, each "
+                "with its own data in memory; more requests wait at the socket. gunicorn's "
+                "default is 1000."
+            ),
         )
     yield from _number(
         gunicorn,
         "max-requests",
         REQUESTS,
         ("500", "1000", "2000", "5000"),
-        "A worker that has served so many requests is recycled: it ends and a new one starts, "
-        "which frees whatever the application has leaked.",
+        msg(
+            "max-requests: after so many requests a worker is recycled: it ends and a new one "
+            "starts, which frees the memory that the application has leaked."
+        ),
     )
     yield from _number(
         gunicorn,
         "max-requests-jitter",
         JITTER,
         ("25", "50", "100"),
-        "Up to so many more for each worker, so that not all are recycled at the same moment.",
+        msg(
+            "max-requests-jitter: up to so many more requests, at random for each worker, so that "
+            "not all workers are recycled at the same moment."
+        ),
     )
 
 
@@ -183,20 +212,26 @@ def _class(gunicorn: Gunicorn) -> Item | None:
     if not free or gunicorn.gevent is False or (gunicorn.worker_class != "sync" and not ours):
         return None
     value = gunicorn.value("worker-class") if ours else GEVENT
-    unknown = (
-        ""
-        if gunicorn.gevent
-        else " Whether its Python has gevent cannot be seen from here: try `python -c 'import "
-        "gevent'` with it first."
-    )
+    unknown = None
+    if not gunicorn.gevent:
+        unknown = msg(
+            "Whether its Python has gevent cannot be determined: run `{command}` with that Python "
+            "first.",
+            command=of_command("python -c 'import gevent'"),
+        )
     return Item(
         f"{gunicorn.name} worker-class",
-        f"{gunicorn.name}: kind of worker",
+        _title(gunicorn, "worker-class"),
         gunicorn.worker_class,
         value,
-        "A sync worker serves one request at a time, so a slow one needs another worker with all "
-        "its memory. gevent serves many in one; libraries that wait in C code (some database "
-        f"drivers) hold up all of them.{unknown}",
+        sentences(
+            msg(
+                "A sync worker serves one request at a time: while one is slow, the next needs "
+                "another worker with all its memory. A gevent worker serves many at a time; "
+                "libraries that wait in C code (some database drivers) block all of them."
+            ),
+            unknown,
+        ),
         tuple(dict.fromkeys((value, GEVENT))),
         taken=ours or bool(gunicorn.gevent),
         done=ours,
@@ -215,62 +250,95 @@ def _workers(gunicorn: Gunicorn, ram: int) -> Item | None:
     value = count if fits or count == fit == 1 else max(1, min(WORKERS, fit))
     if origin not in {"ours", "default"} and count <= value:
         return None
-    largest = format_size(gunicorn.cost.workers[0])
-    within = "MemoryMax" if gunicorn.limit is not None else "what the system leaves of RAM"
+    largest = of_bytes(gunicorn.cost.workers[0])
+    measure = gunicorn.cost.measure
+    why = msg(
+        "The largest worker uses {size} ({measure}); {fit} of that size fit into the RAM that the "
+        "reserve leaves.",
+        size=largest,
+        measure=measure,
+        fit=fit,
+    )
+    if gunicorn.limit is not None:
+        why = msg(
+            "The largest worker uses {size} ({measure}); {fit} of that size fit into MemoryMax.",
+            size=largest,
+            measure=measure,
+            fit=fit,
+        )
     return Item(
         f"{gunicorn.name} workers",
-        f"{gunicorn.name}: number of workers",
+        _title(gunicorn, "workers"),
         now,
         str(value),
-        f"The largest holds {largest} now ({gunicorn.cost.words}); {fit} of that size fit into "
-        f"{within}.",
+        why,
         tuple(dict.fromkeys((str(value), *(str(n) for n in range(1, min(fit, 4) + 1))))),
         done=count == value,
     )
 
 
 def _number(
-    gunicorn: Gunicorn, option: str, value: str, choices: tuple[str, ...], why: str
+    gunicorn: Gunicorn, option: str, value: str, choices: tuple[str, ...], why: Message
 ) -> Iterator[Item]:
     origin = gunicorn.origin(option)
     if origin not in {"ours", "default", "unknown"}:
         return
-    now = gunicorn.value(option) or "unknown"
+    now: Message | str = gunicorn.value(option)
     ours = origin == "ours"
-    chosen = now if ours else value
+    chosen = gunicorn.value(option) if ours else value
+    if not now:
+        now = msg("unknown")
+    elif now == "0" and option == "max-requests":
+        now = msg("0 (never recycled)")
+    unknown = None
     if origin == "unknown":
-        why += " What it is now cannot be determined: this may replace what somebody has set."
+        unknown = msg(
+            "The present value cannot be determined: this may replace what somebody has set."
+        )
     yield Item(
         f"{gunicorn.name} {option}",
-        f"{gunicorn.name}: {option}",
-        "no end" if now == "0" and option == "max-requests" else now,
+        _title(gunicorn, option),
+        now,
         chosen,
-        why,
+        sentences(why, unknown),
         tuple(dict.fromkeys((chosen, *choices))) if chosen not in choices else choices,
         taken=origin != "unknown",
         done=ours,
     )
 
 
+def _title(gunicorn: Gunicorn, option: str) -> Message:
+    return msg("{unit}: {option}", unit=of_unit(gunicorn.name), option=of_setting(option))
+
+
 def _warnings(gunicorn: Gunicorn, asked: Mapping[str, str]) -> Iterator[Notice]:
-    name = gunicorn.name
+    name, unit = gunicorn.name, of_unit(gunicorn.name)
     yield Notice(
         "gunicorn-restart",
         name,
-        f"{plain(name)} is restarted: requests under way end, and new ones wait or fail until it "
-        "is up again.",
+        msg(
+            "{unit} is restarted: requests in progress may be aborted, and new ones wait or fail "
+            "until it is up again.",
+            unit=unit,
+        ),
     )
     if gunicorn.unsure:
         yield Notice(
             "gunicorn-line-unknown",
             name,
-            f"{plain(name)}: {gunicorn.unsure}, so its command line may set the same options, and "
-            "would win.",
+            msg(
+                "The command line of {unit} is not completely known ({why}): it may set the same "
+                "options, and would override these.",
+                unit=unit,
+                why=gunicorn.unsure,
+            ),
         )
     if asked.get("worker-class") == GEVENT and gunicorn.gevent is None:
         yield Notice(
             "gunicorn-gevent-unknown",
             name,
-            f"Whether the Python of {plain(name)} has gevent is not known: without it no worker "
-            "starts.",
+            msg(
+                "Whether the Python of {unit} has gevent is unknown: without it no worker starts.",
+                unit=unit,
+            ),
         )

@@ -1,18 +1,32 @@
-"""What is said of a gunicorn: facts, findings, what is to be done by hand."""
+"""What is reported of a gunicorn: facts, findings, what is to be done by hand."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from lowmem_tui.model.amount import format_size
+from lowmem_tui.model.message import (
+    as_message,
+    msg,
+    of_bytes,
+    of_command,
+    of_list,
+    of_path,
+    of_setting,
+    of_text,
+    of_unit,
+    plural,
+    sentences,
+    verbatim,
+)
 from lowmem_tui.model.setup import Finding, Severity
-from lowmem_tui.model.text import plain
 from lowmem_tui.policy import budget
 from lowmem_tui.setup import common
+from lowmem_tui.setup.shortened import shortened
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.setup import Item
     from lowmem_tui.setup.gunicorn.seen import Gunicorn
 
@@ -21,34 +35,37 @@ FILLED = 0.9
 """The share of its limit that the workers may fill: the rest is page cache and peaks."""
 
 _ORIGINS = {
-    "line": "its command line",
-    "ours": "our drop-in",
-    "theirs": "GUNICORN_CMD_ARGS of another file",
-    "file": "its configuration file",
-    "default": "gunicorn's default",
+    "line": msg("its command line"),
+    "ours": msg("our drop-in"),
+    "theirs": msg("GUNICORN_CMD_ARGS of another file"),
+    "file": msg("its configuration file"),
+    "default": msg("gunicorn's default"),
 }
 
 WIDTH = 40
 """Of a value that is shown."""
 
 
-_ABOUT = {
-    "gunicorn-no-end": "max-requests",
-    "gunicorn-sync": "worker-class",
-    "gunicorn-workers-over-limit": "workers",
-}
-"""The option that a finding is about."""
+class Wrong(NamedTuple):
+    """What is wrong with an option."""
+
+    code: str
+    severity: Severity
+    text: Message
+    option: str
+    value: str
+    """What it is to be."""
 
 
-def obstacle(gunicorn: Gunicorn) -> str:
-    """Return why no option can be set by our drop-in; or ""."""
+def obstacle(gunicorn: Gunicorn) -> Message | None:
+    """Return why no option can be set by our drop-in, a sentence."""
     if gunicorn.line is None:
-        return f"its command line is not known ({gunicorn.unsure})."
+        return msg("Its command line is unknown: {why}.", why=gunicorn.unsure)
     return gunicorn.hidden
 
 
 def fitting(gunicorn: Gunicorn, ram: int) -> int | None:
-    """Return how many workers of the largest's size fit into its limit; None if not known."""
+    """Return how many workers of the largest's size fit into its limit; None if unknown."""
     cost = gunicorn.cost
     if cost is None or not cost.workers[0]:
         return None
@@ -56,133 +73,196 @@ def fitting(gunicorn: Gunicorn, ram: int) -> int | None:
     return max(1, int((room * FILLED - cost.master) // cost.workers[0]))
 
 
-def facts(gunicorn: Gunicorn) -> Iterator[str]:
+def facts(gunicorn: Gunicorn) -> Iterator[Message]:
     """Yield what was found."""
-    name = plain(gunicorn.name)
-    cost = gunicorn.cost
-    limit = "no MemoryMax" if gunicorn.limit is None else f"MemoryMax={format_size(gunicorn.limit)}"
+    limit = msg("It has no MemoryMax.")
+    if gunicorn.limit is not None:
+        limit = msg("Its MemoryMax is {limit}.", limit=of_bytes(gunicorn.limit))
+    yield sentences(_workers(gunicorn), limit)
+    options = ("worker-class", "workers", "max-requests")
+    yield msg(
+        "{unit}: {options}.",
+        unit=of_unit(gunicorn.name),
+        options=of_list(_option(gunicorn, each) for each in options),
+    )
+    yield from _unknown(gunicorn)
+
+
+def _workers(gunicorn: Gunicorn) -> Message:
+    name, cost = of_unit(gunicorn.name), gunicorn.cost
     if cost is None:
-        yield f"{name} runs no worker now, so what one costs is not known; {limit}."
-    else:
-        count = len(cost.workers)
-        each = " and ".join(format_size(size) for size in cost.workers[:4])
-        more = "" if count <= 4 else f" and {count - 4} more"
-        yield (
-            f"{name} runs {count} {'worker' if count == 1 else 'workers'} of {each}{more}, the "
-            f"master {format_size(cost.master)} ({cost.words}): "
-            f"{format_size(sum(cost.workers) + cost.master)} together; {limit}."
-        )
-    told = [_told(gunicorn, option) for option in ("worker-class", "workers", "max-requests")]
-    yield f"{name}: {', '.join(told)}."
-    yield from (f"{sentence}." for sentence in _unknown(gunicorn))
+        return msg("{unit} runs no worker now, so the memory that one needs is unknown.", unit=name)
+    return plural(
+        "{unit} runs {n} worker of {sizes} and a master of {master}, {total} in all ({measure}).",
+        "{unit} runs {n} workers of {sizes} and a master of {master}, {total} in all ({measure}).",
+        len(cost.workers),
+        unit=name,
+        sizes=shortened([of_bytes(size) for size in cost.workers]),
+        master=of_bytes(cost.master),
+        total=of_bytes(sum(cost.workers) + cost.master),
+        measure=cost.measure,
+    )
 
 
-def _told(gunicorn: Gunicorn, option: str) -> str:
-    origin = gunicorn.origin(option)
+def _option(gunicorn: Gunicorn, option: str) -> Message:
+    """Return the value of an option, and who sets it."""
+    origin, name = gunicorn.origin(option), of_setting(option)
+    value = gunicorn.value(option)
     if origin == "unknown":
-        return f"{option} unknown"
-    value = plain(gunicorn.value(option), WIDTH) or "unknown"
+        return msg("{option} unknown", option=name)
+    by = _ORIGINS[origin]
     if origin == "default" and option == "workers" and gunicorn.concurrency:
-        return f"{option} {value} (WEB_CONCURRENCY)"
-    return f"{option} {value} ({_ORIGINS[origin]})"
+        by = verbatim("WEB_CONCURRENCY")
+    if not value:
+        return msg("{option} unknown ({origin})", option=name, origin=by)
+    return msg("{option} {value} ({origin})", option=name, value=of_text(value, WIDTH), origin=by)
 
 
-def _unknown(gunicorn: Gunicorn) -> Iterator[str]:
-    """Yield why something is not known; without full stops."""
-    name = plain(gunicorn.name)
+def _unknown(gunicorn: Gunicorn) -> Iterator[Message]:
+    """Yield why something is unknown."""
+    name = of_unit(gunicorn.name)
     if gunicorn.contradicted:
-        yield (
-            f"{name} runs {gunicorn.running} workers, which is not what its files say "
-            f"({gunicorn.read_workers}): something else sets its options, so what its command "
-            "line does not set cannot be determined"
+        yield plural(
+            "{unit} runs {n} worker, but its files set {read}: something else sets its options, "
+            "so those that its command line does not set cannot be determined.",
+            "{unit} runs {n} workers, but its files set {read}: something else sets its options, "
+            "so those that its command line does not set cannot be determined.",
+            gunicorn.running or 0,
+            unit=name,
+            read=gunicorn.read_workers,
         )
     if gunicorn.unsure:
-        yield (
-            f"{name}: {gunicorn.unsure}, so what is not seen on its command line cannot be "
-            "determined"
+        yield msg(
+            "{unit}: options that its command line does not show cannot be determined ({why}).",
+            unit=name,
+            why=gunicorn.unsure,
         )
     elif gunicorn.config_file.trouble:
-        yield f"{name}: {gunicorn.config_file.trouble}"
+        yield msg("{unit}: {text}", unit=name, text=gunicorn.config_file.trouble)
 
 
 def findings(gunicorn: Gunicorn, items: Iterable[Item], ram: int) -> Iterator[Finding]:
-    """Yield what is wrong, and what of the items is not as it is proposed."""
-    found = [*_wrong(gunicorn, ram)]
-    yield from found
-    told = {f"{gunicorn.name} {_ABOUT[f.code]}" for f in found if f.code in _ABOUT}
-    yield from common.undone("gunicorn", items, told)
-
-
-def _wrong(gunicorn: Gunicorn, ram: int) -> Iterator[Finding]:
-    name = plain(gunicorn.name)
+    """Yield what is wrong, and which items differ from what is proposed."""
     if gunicorn.stale:
         yield Finding(
             "gunicorn-args-hidden",
             Severity.PROBLEM,
             gunicorn.name,
-            f"{plain(gunicorn.path)} repeats other GUNICORN_CMD_ARGS than the files of {name} have "
-            "by now: the newer ones are hidden.",
+            msg(
+                "{file} repeats earlier GUNICORN_CMD_ARGS of {unit}, and hides the present ones.",
+                file=of_path(gunicorn.path),
+                unit=of_unit(gunicorn.name),
+            ),
             common.remedy("gunicorn"),
         )
+    found = [*_wrong(gunicorn, ram)]
+    for each in found:
+        mend = _mend(gunicorn, each.option, each.value)
+        yield Finding(each.code, each.severity, gunicorn.name, each.text, mend)
+    about = {f"{gunicorn.name} {each.option}" for each in found}
+    yield from common.undone("gunicorn", items, about)
+
+
+def _wrong(gunicorn: Gunicorn, ram: int) -> Iterator[Wrong]:
+    name = of_unit(gunicorn.name)
     if gunicorn.value("max-requests") == "0":
-        yield Finding(
+        yield Wrong(
             "gunicorn-no-end",
             Severity.ADVICE,
-            gunicorn.name,
-            f"The workers of {name} are never recycled (max-requests 0): what the application "
-            "leaks adds up.",
-            _mend(gunicorn, "max-requests", "1000"),
+            msg(
+                "The workers of {unit} are never recycled (max-requests 0): memory that the "
+                "application leaks adds up.",
+                unit=name,
+            ),
+            "max-requests",
+            "1000",
         )
     if (
         gunicorn.worker_class == "sync"
         and gunicorn.gevent
         and gunicorn.origin("worker-class") in {"default", "line"}
     ):
-        yield Finding(
+        yield Wrong(
             "gunicorn-sync",
             Severity.ADVICE,
-            gunicorn.name,
-            f"The workers of {name} serve one request at a time (worker-class sync), and its "
-            "Python has gevent.",
-            _mend(gunicorn, "worker-class", GEVENT),
+            msg(
+                "The workers of {unit} serve one request at a time (worker-class sync), and its "
+                "Python has gevent.",
+                unit=name,
+            ),
+            "worker-class",
+            GEVENT,
         )
     fit = fitting(gunicorn, ram)
     count = gunicorn.workers
     if fit is not None and count is not None and count > fit and gunicorn.cost:
-        yield Finding(
+        yield Wrong(
             "gunicorn-workers-over-limit",
             Severity.WARNING,
-            gunicorn.name,
-            f"{name} has {count} workers and room for {fit} of "
-            f"{format_size(gunicorn.cost.workers[0])}: all at that size are killed at the limit.",
-            _mend(gunicorn, "workers", str(min(fit, 2))),
+            plural(
+                "{unit} has {n} worker (workers) and room for {fit} of {size}: if all of them "
+                "reach that size, processes are killed at the limit.",
+                "{unit} has {n} workers and room for {fit} of {size}: if all of them reach that "
+                "size, processes are killed at the limit.",
+                count,
+                unit=name,
+                fit=fit,
+                size=of_bytes(gunicorn.cost.workers[0]),
+            ),
+            "workers",
+            str(min(fit, 2)),
         )
 
 
-def _mend(gunicorn: Gunicorn, option: str, value: str) -> str:
+def _mend(gunicorn: Gunicorn, option: str, value: str) -> Message | str:
     if obstacle(gunicorn) or gunicorn.origin(option) == "line":
-        return f"by hand: --{option} {value} in {plain(gunicorn.fragment)}"
+        return msg(
+            "by hand: {option} in {file}",
+            option=of_setting(f"--{option} {value}"),
+            file=of_path(gunicorn.fragment),
+        )
     if not gunicorn.value(option):
-        return f"by hand: {option} {value}, in the file or script that sets it"
+        return msg(
+            "by hand: {option}, in the file or script that sets it",
+            option=of_setting(f"{option} {value}"),
+        )
     return common.remedy("gunicorn")
 
 
-def by_hand(gunicorn: Gunicorn, ram: int) -> Iterator[str]:
+def by_hand(gunicorn: Gunicorn, ram: int) -> Iterator[Message]:
     """Yield what cannot be done from here."""
-    name = plain(gunicorn.name)
-    if sentence := obstacle(gunicorn):
-        yield f"{name}: {sentence} The options: --max-requests 1000 --max-requests-jitter 50."
+    name = of_unit(gunicorn.name)
+    if why := obstacle(gunicorn):
+        yield sentences(
+            unchangeable(gunicorn, why),
+            msg(
+                "The options to add: {options}.",
+                options=of_setting("--max-requests 1000 --max-requests-jitter 50"),
+            ),
+        )
         return
-    for finding in _wrong(gunicorn, ram):
-        remedy = str(finding.remedy)
-        if remedy.startswith("by hand: --"):
-            yield (
-                f"{name}: its command line decides, so edit ExecStart: "
-                f"{remedy.removeprefix('by hand: ')}, then `systemctl daemon-reload` and "
-                f"`systemctl restart {name}`."
+    for each in _wrong(gunicorn, ram):
+        if gunicorn.origin(each.option) == "line":
+            yield msg(
+                "{unit}: its command line sets this option, so write {option} into ExecStart of "
+                "{file}, then run `{reload}` and `{restart}`.",
+                unit=name,
+                option=of_setting(f"--{each.option} {each.value}"),
+                file=of_path(gunicorn.fragment),
+                reload=of_command("systemctl daemon-reload"),
+                restart=of_command(f"systemctl restart {gunicorn.name}"),
             )
     if gunicorn.gevent is False and gunicorn.worker_class == "sync":
-        yield (
-            f"{name}: its Python has no gevent; once it is installed beside gunicorn, this step "
-            "proposes it."
+        yield msg(
+            "{unit}: its Python has no gevent; this step proposes gevent once it is installed for "
+            "that Python.",
+            unit=name,
         )
+
+
+def unchangeable(gunicorn: Gunicorn, why: Message | str) -> Message:
+    """Return that its options cannot be set from here, and why."""
+    return sentences(
+        msg("lowmem-tui cannot set the options of {unit}.", unit=of_unit(gunicorn.name)),
+        as_message(why),
+    )

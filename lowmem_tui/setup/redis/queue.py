@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from lowmem_tui.model.message import msg, of_list, of_path, of_unit
+from lowmem_tui.model.message import msg, of_path, of_unit
 from lowmem_tui.model.text import plain
+from lowmem_tui.setup.shortened import shortened
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
 
 LONGEST: Final = 1000
 """Characters of a command line that are searched."""
-
-NAMED: Final = 4
-"""So many indications are named."""
 
 WORKERS: Final = (
     *("celery", "celeryd", "celerybeat", "sidekiq", "sidekiqswarm", "resque", "rq", "rqworker"),
@@ -53,12 +51,7 @@ class Queues(NamedTuple):
     def words(self) -> Message | None:
         """All of it as a list; None if nothing indicates a queue."""
         found: tuple[Message | str, ...] = (*self.own, *self.workers)
-        if not found:
-            return None
-        names = of_list(found[:NAMED])
-        if len(found) <= NAMED:
-            return msg("{names}", names=names)
-        return msg("{names} and {n} more", names=names, n=len(found) - NAMED)
+        return shortened(found) if found else None
 
 
 def evidence(name: str, config: RedisConfig, snapshot: Snapshot, stores: Collection[str]) -> Queues:
