@@ -102,7 +102,7 @@ def drive_all(machine: Machine, *arguments: str) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def server(ready_image: Image) -> Generator[Machine, None, None]:
-    """A machine with a site that hands requests on to the application."""
+    """A machine with a site that passes requests to the application."""
     try:
         machine = Machine.boot(ready_image)
     except LabError as error:
@@ -219,7 +219,7 @@ def test_gunicorn_gets_its_options_and_workers_end(server: Machine) -> None:
     assert server.run(["systemctl", "show", "-P", "MainPID", CHAT]).stdout.strip() != pid
     wish = ("apply", "gunicorn", f"{CHAT} workers=5")
     *_, refused = drive_all(server, "undo", "+", "undo", "+", *wish)
-    assert "command line decides" in refused["error"]
+    assert "its command line sets this option" in refused["error"]
     assert etc(server) == before
     _answers(server)
 
@@ -233,7 +233,7 @@ def test_redis_stays_within_its_bound(server: Machine) -> None:
     before = etc(server)
     assert redis(server, "CONFIG GET maxmemory").split() == ["maxmemory", "0"]
     pid = server.run(["systemctl", "show", "-P", "MainPID", REDIS]).stdout
-    # What throws out data is chosen, never proposed.
+    # What evicts data is chosen, never proposed.
     (look,) = drive(server, "look", "redis").values()
     assert look["items"][f"{REDIS} maxmemory-policy"] == ["noeviction", "noeviction", True]
     chosen = (f"{REDIS} maxmemory=64mb", f"{REDIS} maxmemory-policy=allkeys-lru")

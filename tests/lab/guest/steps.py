@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from lowmem_tui.cli.local import local_backend
 from lowmem_tui.model.errors import LowmemError
+from lowmem_tui.model.setup import lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,11 +25,11 @@ if TYPE_CHECKING:
 def look(step: Step) -> dict[str, Any]:
     seen = step.look()
     return {
-        "absent": seen.absent,
-        "facts": seen.facts,
-        "items": {item.key: [item.now, item.value, item.done] for item in seen.items},
+        "absent": str(seen.absent),
+        "facts": [str(fact) for fact in seen.facts],
+        "items": {item.key: [str(item.now), item.value, item.done] for item in seen.items},
         "findings": [finding.code for finding in seen.findings],
-        "by_hand": seen.by_hand,
+        "by_hand": [str(line) for each in seen.by_hand for line in lines(each)],
     }
 
 
