@@ -7,12 +7,14 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from lowmem_tui.model.change import KEPT, SET_UP
+from lowmem_tui.model.message import msg
 from lowmem_tui.model.setup import Severity
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lowmem_tui.model.change import Change, Trial
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.plan import Effect, Plan
     from lowmem_tui.model.ports import Step
     from lowmem_tui.model.setup import Finding, Item, Look, Wishes, Words
@@ -21,26 +23,48 @@ if TYPE_CHECKING:
 class Stand(Enum):
     """How a step stands."""
 
-    WAITING = "not looked at"
-    LOOKING = "looking…"
-    TROUBLE = "not known"
-    ABSENT = "nothing here"
+    WAITING = "waiting"
+    LOOKING = "looking"
+    TROUBLE = "unknown"
+    ABSENT = "absent"
     TRIAL = "on trial"
     """A trial runs that is of it, or of some of its settings: F8 decides, and nothing else can be
     applied before."""
     SKIPPED = "skipped"
     TODO = "to do"
     BY_HAND = "by hand"
-    """Nothing that the program does itself is left, but something that it cannot do."""
-    LEFT = "left as it is"
-    """The operator left what is proposed."""
+    """The program itself has nothing to do, but there is something that it cannot do."""
+    LEFT = "not selected"
+    """The operator did not select what is proposed."""
     DONE = "done"
 
 
 OVER = frozenset({Stand.ABSENT, Stand.TRIAL, Stand.SKIPPED, Stand.LEFT, Stand.DONE})
 """Nothing has to be decided any more."""
 
-ON_TRIAL = "It is on trial until it is kept or undone: F8 does that."
+ON_TRIAL = msg("It is on trial until it is kept or undone: F8 does that.")
+
+_WORDS = {
+    # WIDTH: 13
+    Stand.WAITING: msg("waiting"),
+    # WIDTH: 13
+    Stand.LOOKING: msg("reading…"),
+    # WIDTH: 13
+    Stand.TROUBLE: msg("unknown"),
+    # WIDTH: 13
+    Stand.ABSENT: msg("nothing here"),
+    # WIDTH: 13
+    Stand.TRIAL: msg("on trial"),
+    # WIDTH: 13
+    Stand.SKIPPED: msg("skipped"),
+    # WIDTH: 13
+    Stand.BY_HAND: msg("by hand"),
+    # WIDTH: 13
+    Stand.LEFT: msg("not selected"),
+    # WIDTH: 13
+    Stand.DONE: msg("done"),
+}
+"""How a step stands; what is to do is counted."""
 
 WORTH_A_WORD = frozenset({Severity.ADVICE, Severity.WARNING, Severity.PROBLEM})
 
@@ -62,7 +86,7 @@ class Part:
     values: dict[str, str] = field(default_factory=dict)
     """What the operator has chosen in place of what is proposed, by the item's key."""
     takes: dict[str, bool] = field(default_factory=dict)
-    """Which items the operator has taken or left."""
+    """Which items the operator has selected, or not."""
     kept: Wishes = field(default_factory=dict)
     """The operator's own values that are in force: a look knows only of what it proposes."""
 
@@ -72,7 +96,7 @@ class Part:
         return f"{SET_UP}{self.step.title}"
 
     def note_of(self, plan: Plan, wishes: Wishes) -> str:
-        """Return the note of a change: with what was wished for, where no effect tells it."""
+        """Return the note of a change: with what was requested, where no effect shows it."""
         if plan.effects:
             return self.note
         return f"{self.note}; {', '.join(f'{key} {value}' for key, value in wishes.items())}"
@@ -103,7 +127,7 @@ class Part:
         return value == str(item.now) or self.kept.get(item.key) == value
 
     def taken(self, item: Item) -> bool:
-        """Tell whether it is to be made so."""
+        """Tell whether it is selected."""
         return self.takes.get(item.key, item.taken) and self.value(item) != ""
 
     def to_do(self) -> list[Item]:
@@ -111,19 +135,19 @@ class Part:
         return [item for item in self.items if self.taken(item) and not self.is_so(item)]
 
     def left(self) -> list[Item]:
-        """Return the items that are left as they are, though something is proposed."""
+        """Return the items that are not selected, though something is proposed."""
         return [i for i in self.items if not self.taken(i) and not self.is_so(i)]
 
     def wishes(self) -> Wishes:
-        """Return what is wished for: all that is taken and is not so already."""
+        """Return what is requested: all that is selected and not set yet."""
         return {item.key: self.value(item) for item in self.to_do()}
 
     def take(self, item: Item, taken: bool) -> None:
-        """Take an item or leave it."""
+        """Select an item, or not."""
         self.takes[item.key] = taken
 
     def choose(self, item: Item, value: str) -> None:
-        """Wish for this value; that takes the item."""
+        """Request this value; that selects the item."""
         self.values[item.key] = value
         self.takes[item.key] = True
 
@@ -164,14 +188,16 @@ class Part:
         return self.look.findings if self.look else ()
 
     @property
-    def words(self) -> str:
+    def words(self) -> Message:
         """How it stands, in a word or two."""
         stand = self.stand
         if stand is Stand.TODO:
-            return f"to do {len(self.to_do())}"
+            # WIDTH: 13
+            return msg("to do {n}", n=len(self.to_do()))
         if stand is Stand.DONE and not self.items:
-            return "nothing to do"
-        return str(stand.value)
+            # WIDTH: 13
+            return msg("nothing to do")
+        return _WORDS[stand]
 
     @property
     def found(self) -> Words:
@@ -203,7 +229,7 @@ class Part:
 
 
 def _why(note: str) -> str:
-    """Return the note of a change, without what was wished for."""
+    """Return the note of a change, without what was requested."""
     return note.partition("; ")[0]
 
 

@@ -157,7 +157,7 @@ def test_an_edit_is_dropped_forgotten_and_discarded(talk: Talk) -> None:
 
 def test_words_of_a_setting_are_chosen_by_number(talk: Talk) -> None:
     said = talk.hold("edit nginx", "OOMPolicy", "1", "0", "q", "yes")
-    assert "1. continue: only that process goes." in said
+    assert "1. continue: only that process is killed." in said
     assert "Staged: OOMPolicy of nginx.service is to be continue." in said
 
 

@@ -75,7 +75,7 @@ async def test_staged_edits_are_compared(front: Front) -> None:
     assert f"With this change {REDIS} dies before {CHAT}" in said
     assert f"1*{REDIS}" in said
     await front.press("f8")
-    await front.until(lambda: "WHO DIES FIRST" in words(front))
+    await front.until(lambda: "OOM KILL ORDER" in words(front))
     assert front.shows(ReviewScreen)
     assert f"Next to die is then {REDIS}, not {CHAT}." in words(front)
 

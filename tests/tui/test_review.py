@@ -101,7 +101,10 @@ async def test_a_mismatch_is_told_with_its_cause(server: SmallServer) -> None:
         await desk.press("A", "y")
         await desk.until(lambda: desk.review.stage is Stage.DONE)
         assert "Done, but not all is as asked" in desk.words
-        assert "MemoryMax is not 256M. zzz.conf sorts after ours." in desk.words
+        assert (
+            "MemoryMax of redis-server.service is not 256M. zzz.conf sorts after ours."
+            in desk.words
+        )
         assert "file 256M, systemd 100M, kernel 100M" in desk.words
         assert "Verified" not in desk.words
 

@@ -340,7 +340,7 @@ async def test_both_are_shown_as_they_are(server: SmallServer) -> None:
         assert server.watched == []
         # What a unit's warning is about is said.
         await desk.into(MAX, "10M")
-        await desk.until(lambda: "REFUSED, unless forced" in desk.words)
+        await desk.until(lambda: "REFUSED, unless overridden" in desk.words)
         assert "ssh.service" in desk.text
 
 

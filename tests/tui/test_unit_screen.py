@@ -27,7 +27,7 @@ async def test_the_page_says_what_the_unit_is(server: SmallServer) -> None:
             "redis-server.service · A key-value store",
             "Tier 1, business: in the table",
             "active (running) · main pid 845",
-            "RSS 64M · all 68M · anon 64M · file 3M · shmem 0 · kernel 1M · swap 20M · peak 90M",
+            "RSS 64M · total 68M · anon 64M · file 3M · shmem 0 · kernel 1M · swap 20M · peak 90M",
             "max — · high — · swap max —",
             "some 0.1% 0.2% 0.3%",
             "oom_score 700 · adj 0 · OOM kills 1 · restarts 2",
@@ -312,7 +312,7 @@ async def test_what_is_discarded_elsewhere_leaves_the_form(server: SmallServer) 
 async def test_warnings_and_refusals_come_while_typing(server: SmallServer) -> None:
     async with unit_page(server) as desk:
         await desk.into(Key.MEMORY_MAX, "10M")
-        await desk.until(lambda: "REFUSED, unless forced: " in desk.words)
+        await desk.until(lambda: "REFUSED, unless overridden: " in desk.words)
         assert desk.staged == {}
         await desk.into(Key.MEMORY_HIGH)
         await desk.into(Key.MEMORY_MAX, "300M")
@@ -385,7 +385,7 @@ async def test_a_unit_that_goes_away_stays_on_the_page(server: SmallServer) -> N
     async with unit_page(server) as desk:
         server.units = dict  # type: ignore[method-assign]
         await desk.tick()
-        assert "it holds no memory" in desk.words
+        assert "it uses no memory" in desk.words
         assert REDIS in desk.text
 
 

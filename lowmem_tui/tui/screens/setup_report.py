@@ -135,7 +135,7 @@ class SetupReportScreen(Sheet):
         if not left:
             yield Text(" Nothing.")
         for part in left:
-            yield Text(f" - {plain(tr(part.step.title))}: {part.words}")
+            yield Text(f" - {plain(tr(part.step.title))}: {say(part.words)}")
             for words in part.look.by_hand if part.look else ():
                 for line in lines(words):
                     yield Text(f"     {plain(say(line), 2000)}")

@@ -232,7 +232,7 @@ class StepScreen(FullScreen):
         """Show what undoing the newest change of this step would do, and ask."""
         change = self.part.newest(self._changes)
         if change is None and self.part.on_trial:
-            self._say(ON_TRIAL)
+            self._say(say(ON_TRIAL))
         elif change is None:
             self._say("No change of this step is in force: there is nothing to undo.")
         elif self.app.screen is self:
@@ -255,7 +255,7 @@ class StepScreen(FullScreen):
     def _paint_head(self, width: int) -> list[Text]:
         parts = self._setup.parts
         number = parts.index(self.part) + 1
-        title = f"{number}/{len(parts)} {tr(self.part.step.title)}: {self.part.words}"
+        title = f"{number}/{len(parts)} {tr(self.part.step.title)}: {say(self.part.words)}"
         return [self.title_bar(title, width)]
 
     def _rows(self, width: int) -> Iterable[ItemRow]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from lowmem_tui.model.language import tr
 from lowmem_tui.model.text import plain
 from lowmem_tui.tui.terminal.palette import ADDED, REMOVED
 
@@ -26,7 +27,11 @@ TAB = 4
 
 def difference(change: FileChange) -> Iterator[Text]:
     """Yield the path with what becomes of the file, and its lines: ``+`` comes, ``-`` goes."""
-    what = "new" if change.before is None else "removed" if change.after is None else "changed"
+    what = tr("changed")
+    if change.before is None:
+        what = tr("new")
+    elif change.after is None:
+        what = tr("removed")
     yield Text.assemble((f" {what} ", "bold"), (plain(change.path), "bold"))
     before = (change.before or "").splitlines()
     after = (change.after or "").splitlines()

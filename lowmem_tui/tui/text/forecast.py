@@ -1,4 +1,4 @@
-"""Who dies next, what a change does to that, and the budget: as lines of the screens."""
+"""The next OOM victims, what a change does to them, and the budget: as lines of the screens."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from lowmem_tui.model.amount import format_size
-from lowmem_tui.model.text import plain
+from lowmem_tui.model.language import say, tr
+from lowmem_tui.model.message import as_message, msg, of_bytes, of_unit
 from lowmem_tui.policy import budget
 from lowmem_tui.policy.forecast import growth, prediction_text, whatif
 from lowmem_tui.policy.forecast.growth import Reach
@@ -16,10 +16,12 @@ from lowmem_tui.policy.forecast.oom import cap_above, limited, never_reached, sp
 from lowmem_tui.policy.forecast.restart_text import at_every_start, killed_now, outlook
 from lowmem_tui.policy.protect import limits_advised
 from lowmem_tui.tui.session.memory_history import STEP
+from lowmem_tui.tui.text.unit_page import labelled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.plan import Plan
     from lowmem_tui.model.snapshot import Situation, Snapshot, Unit
     from lowmem_tui.model.unit import Key, Value
@@ -47,8 +49,8 @@ def in_short(situation: Situation, plan: Plan | None) -> str:
     if plan is None or not plan.effects:
         return ""
     now = whatif.known(situation)
-    said = whatif.sentences(now, whatif.after(now, whatif.changes(plan.effects)))[0]
-    return said.removeprefix("With this change ").removeprefix("The order of kills ")
+    found = whatif.sentences(now, whatif.after(now, whatif.changes(plan.effects)))[0]
+    return found.removeprefix("With this change ").removeprefix("The order of kills ")
 
 
 def compared(situation: Situation, plan: Plan, width: int) -> tuple[list[Text], list[Text]]:
@@ -67,7 +69,7 @@ def changed(now: Snapshot, wanted: Mapping[str, Mapping[Key, Value]], width: int
 
 def _in_words(now: Snapshot, then: Snapshot) -> Iterator[Text]:
     for sentence in whatif.sentences(now, then):
-        yield Text(f" {sentence}")
+        yield Text(f" {say(sentence)}")
 
 
 def _beside(now: Snapshot, then: Snapshot, width: int) -> Iterator[Text]:
@@ -123,18 +125,39 @@ def fates(
     history: MemoryHistory,
     staged: Mapping[Key, Value] | None = None,
 ) -> Iterator[Text]:
-    """Yield what becomes of a unit that dies, now and with what is staged, and how far that is."""
+    """Yield what becomes of a unit that is killed, now and with what is staged; how far that is."""
     if unit.properties is not None and (found := outlook(unit.properties)) is not None:
-        yield Text(f" Killed    now: {killed_now(found)}")
-        yield Text(f" Failing   at every start: {at_every_start(found)}")
+        yield labelled(tr("Killed"), tr("now: {outcome}", outcome=killed_now(found)))
+        yield labelled(
+            tr("Failing"), tr("at every start: {outcome}", outcome=at_every_start(found))
+        )
         then = outlook(unit.properties, staged) if staged else None
         if then is not None and then != found:
-            words = f"killed: {killed_now(then)}; failing at every start: {at_every_start(then)}"
-            yield Text(f" Staged    {words}", style="bold")
+            words = tr(
+                "killed: {killed}; failing at every start: {failing}",
+                killed=killed_now(then),
+                failing=at_every_start(then),
+            )
+            yield labelled(tr("Staged"), words, "bold")
     if snapshot is not None and (far := reach(unit, snapshot, history)) is not None:
-        share = 100 * far.held // max(1, far.limit)
-        whose = f", that of {plain(far.unit, 60)}" if far.unit != unit.name else ""
-        words = (
-            f"{share}% of {format_size(far.limit)}{whose}, page cache apart; {growth.in_words(far)}"
+        yield labelled(tr("Limit"), say(_how_far(far, own=far.unit == unit.name)))
+
+
+def _how_far(far: Reach, *, own: bool) -> Message:
+    """Return how much of a limit is in use; ``own``: the unit's, not that of a slice above it."""
+    percent, limit = 100 * far.held // max(1, far.limit), of_bytes(far.limit)
+    when = as_message(growth.in_words(far))
+    if own:
+        return msg(
+            "{percent}% of {limit} without page cache; {when}",
+            percent=percent,
+            limit=limit,
+            when=when,
         )
-        yield Text(f" Limit     {words}")
+    return msg(
+        "{percent}% of {limit}, the limit of {slice}, without page cache; {when}",
+        percent=percent,
+        limit=limit,
+        slice=of_unit(far.unit, 60),
+        when=when,
+    )

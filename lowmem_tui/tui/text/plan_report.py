@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from rich.text import Text
 
-from lowmem_tui.model.language import say
+from lowmem_tui.model.language import say, tr
+from lowmem_tui.model.message import (
+    as_message,
+    msg,
+    of_path,
+    of_setting,
+    of_unit,
+    plural,
+    sentences,
+)
 from lowmem_tui.model.plan import Phase, When
 from lowmem_tui.model.text import plain
+from lowmem_tui.tui.terminal.cells import fit
 from lowmem_tui.tui.terminal.palette import BAD
 from lowmem_tui.tui.text.diff import difference
 from lowmem_tui.tui.text.unit_page import heading
@@ -16,10 +27,17 @@ from lowmem_tui.tui.text.unit_page import heading
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Sequence
 
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.plan import Action, Effect, Outcome, Plan
     from lowmem_tui.tui.terminal.palette import Palette
 
-WHEN = {When.LIVE: "live, at once", When.RELOAD: "at reload", When.RESTART: "at its next start"}
+WHEN = {
+    When.LIVE: msg("live, at once"),
+    When.RELOAD: msg("at reload"),
+    When.RESTART: msg("at its next start"),
+}
+
+WRITTEN = msg("Written")
 
 
 def of_plan(
@@ -31,45 +49,49 @@ def of_plan(
 ) -> list[Text]:
     """Return what would be done: refusals first, then warnings, effects and files.
 
-    ``fates`` say who dies first then; ``beside`` is the kill order now and then: the files, which
+    ``fates`` are the next OOM victims; ``beside`` is the kill order now and after: the files, which
     are what is being agreed to, come before it.
     """
     lines: list[Text] = []
     if plan.refusals:
-        lines.append(heading("REFUSED", width, palette))
+        lines.append(heading(tr("REFUSED"), width, palette))
         for r in plan.refusals:
-            how = "Apply asks for a word to do it all the same." if r.forceable else ""
-            lines.append(Text(f" ! {say(r.named)} {how}", style=BAD))
+            how = msg('To override: press a and type "yes".') if r.forceable else None
+            lines.append(Text(f" ! {say(sentences(r.named, how))}", style=BAD))
     if plan.warnings:
-        lines.append(heading("WARNINGS", width, palette))
+        lines.append(heading(tr("WARNINGS"), width, palette))
         lines += [Text(f" ! {say(w.named)}") for w in plan.warnings]
     if plan.effects:
-        lines.append(heading("WHAT CHANGES, AND WHEN", width, palette))
+        lines.append(heading(tr("WHAT CHANGES, AND WHEN"), width, palette))
         lines += effects(plan.effects, width)
     if plan.actions:
-        lines.append(heading("WHAT IS DONE, IN THIS ORDER", width, palette))
+        lines.append(heading(tr("WHAT IS DONE, IN THIS ORDER"), width, palette))
         lines += actions(plan.actions, len(plan.files))
     if fates:
-        lines += [heading("WHO DIES FIRST", width, palette), *fates]
+        lines += [heading(tr("OOM KILL ORDER"), width, palette), *fates]
     for change in plan.files:
-        lines.append(heading("FILE", width, palette))
+        lines.append(heading(tr("FILE"), width, palette))
         lines += difference(change)
     if beside:
-        lines += [heading("THE KILL ORDER, NOW AND THEN", width, palette), *beside]
+        lines += [heading(tr("OOM KILL ORDER, NOW AND AFTER"), width, palette), *beside]
     if plan.empty and not plan.refusals:
-        lines.append(Text(" Nothing to do: it is so already."))
+        lines.append(Text(" " + tr("Nothing to do: everything is already set.")))
     return lines
 
 
 def of_notices(plan: Plan, units: Container[str], *, named: bool) -> Iterator[Text]:
-    """Yield what is refused of these units, then what is warned of; ``named`` says of which."""
+    """Yield what is refused of these units, then what is warned of; ``named``: with the unit."""
     for r in plan.refusals:
         if r.unit in units:
-            word = "REFUSED, unless forced" if r.forceable else "REFUSED"
-            yield Text(f" {word}: {say(r.named if named else r.message)}", style=BAD)
+            words = as_message(r.named if named else r.message)
+            refused = tr("REFUSED: {why}", why=words)
+            if r.forceable:
+                refused = tr("REFUSED, unless overridden: {why}", why=words)
+            yield Text(f" {refused}", style=BAD)
+    warning = tr("Warning:")
     for w in plan.warnings:
         if w.unit in units:
-            yield Text.assemble((" Warning: ", "bold"), say(w.named if named else w.message))
+            yield Text.assemble((f" {warning} ", "bold"), say(w.named if named else w.message))
 
 
 def actions(rows: Iterable[Action], files: int) -> Iterator[Text]:
@@ -77,45 +99,68 @@ def actions(rows: Iterable[Action], files: int) -> Iterator[Text]:
     done = sorted(rows, key=lambda action: list(Phase).index(action.phase))
     early = [action.described for action in done if action.phase is Phase.EARLY]
     later = [action.described for action in done if action.phase is not Phase.EARLY]
-    written = ["change the file below" if files == 1 else f"change the {files} files below"]
-    for number, words in enumerate([*early, *(written if files else ()), *later], 1):
+    written = plural("change the file below", "change the {n} files below", files)
+    for number, words in enumerate([*early, *([say(written)] if files else ()), *later], 1):
         yield Text(f" {number:>2}  {plain(words)}")
 
 
 def effects(rows: tuple[Effect, ...], width: int) -> Iterator[Text]:
     """Yield a table where there is room for one, else two lines for each."""
-    units = max((len(plain(e.unit)) for e in rows), default=0)
-    values = max((len(f"{plain(e.from_)} -> {plain(e.to)}") for e in rows), default=0)
-    wide = units + 1 + 14 + 1 + values + 2 + len(max(WHEN.values(), key=len)) < width
+    units = max((cell_len(plain(e.unit)) for e in rows), default=0)
+    values = max((cell_len(f"{plain(e.from_)} -> {plain(e.to)}") for e in rows), default=0)
+    whens = max(cell_len(say(when)) for when in WHEN.values())
+    wide = units + 1 + 14 + 1 + values + 2 + whens < width
     for e in rows:
         change = f"{plain(e.from_)} -> {plain(e.to)}"
-        when = (WHEN[e.when], "bold" if e.when is When.RESTART else "")
+        when = (say(WHEN[e.when]), "bold" if e.when is When.RESTART else "")
         if wide:
             yield Text.assemble(
-                f" {plain(e.unit):<{units}} {e.key:<14} {change:<{values}}  ", when, no_wrap=True
+                f" {fit(plain(e.unit), units)} {e.key:<14} {fit(change, values)}  ",
+                when,
+                no_wrap=True,
             )
         else:
             yield Text(f" {plain(e.unit)}")
             yield Text.assemble(f"   {e.key} {change}, ", when)
 
 
-def of_outcome(outcome: Outcome, touched: str = "Written") -> list[Text]:
-    """Return what was done, what waits, and what is not as asked."""
+def of_outcome(outcome: Outcome, touched: Message | str = WRITTEN) -> list[Text]:
+    """Return what was done, what waits, and what failed the verification."""
     lines: list[Text] = []
     for m in outcome.mismatches:
-        lines.append(Text(f" ! {plain(m.unit)} {m.key} is not {plain(m.wanted)}.", style=BAD))
-        values = f"file {m.declared}, systemd {m.loaded}, kernel {m.kernel}"
-        lines.append(Text(f"   {plain(m.cause)} Now: {plain(values)}."))
-    lines += [Text(f" ! {words}", style=BAD) for words in outcome.down]
+        differs = tr(
+            "{setting} of {unit} is not {wanted}.",
+            setting=of_setting(m.key),
+            unit=of_unit(m.unit),
+            wanted=m.wanted,
+        )
+        lines.append(Text(f" ! {differs}", style=BAD))
+        now = msg(
+            "Now: file {declared}, systemd {loaded}, kernel {kernel}.",
+            declared=m.declared,
+            loaded=m.loaded,
+            kernel=m.kernel,
+        )
+        lines.append(Text(f"   {say(sentences(as_message(m.cause), now))}"))
+    lines += [Text(f" ! {say(words)}", style=BAD) for words in outcome.down]
     for path in outcome.files:
-        did = "Removed" if path in outcome.removed else touched
-        lines.append(Text(f" {did}: {plain(path)}"))
+        if path in outcome.removed:
+            lines.append(Text(" " + tr("Removed: {path}", path=of_path(path))))
+        else:
+            lines.append(Text(f" {say(touched)}: {plain(path)}"))
     for sentence in outcome.live:
         # An action's is not the kernel's value of something that runs.
-        action = sentence.removeprefix("done: ")
-        label = "Done" if action != sentence else "Live"
-        lines.append(Text(f" {label}: {plain(action)}"))
-    lines += [Text.assemble((" Waits: ", "bold"), plain(sentence)) for sentence in outcome.pending]
+        text = say(sentence)
+        action = text.removeprefix("done: ")
+        if action != text:
+            lines.append(Text(" " + tr("Done: {what}", what=action)))
+        else:
+            lines.append(Text(" " + tr("Live: {what}", what=text)))
+    waits = tr("Waits:")
+    lines += [
+        Text.assemble((f" {waits} ", "bold"), plain(say(sentence))) for sentence in outcome.pending
+    ]
     if not outcome.mismatches:
-        lines.append(Text(" Verified: the files, systemd and the kernel agree.", style="bold"))
+        agree = tr("Verified: the files, systemd and the kernel agree.")
+        lines.append(Text(f" {agree}", style="bold"))
     return lines

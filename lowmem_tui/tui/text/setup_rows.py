@@ -8,6 +8,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from lowmem_tui.model.language import say, tr
+from lowmem_tui.model.message import msg
 from lowmem_tui.model.setup import Severity, lines
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.setup_part import ON_TRIAL, WORTH_A_WORD, Stand
@@ -35,16 +36,14 @@ BESIDE = STATE + 10
 
 LEAST_FOUND = 12
 
-AS_IT_IS = "as it is"
-
 MARKS = {Stand.TODO: "!", Stand.TRIAL: "~", Stand.DONE: "=", Stand.TROUBLE: "?", Stand.BY_HAND: "!"}
 """How a step stands, for the eye that runs down the list."""
 
 SEVERITIES = {
-    Severity.NOTE: "Note",
-    Severity.ADVICE: "Advice",
-    Severity.WARNING: "Warning",
-    Severity.PROBLEM: "Problem",
+    Severity.NOTE: msg("Note"),
+    Severity.ADVICE: msg("Advice"),
+    Severity.WARNING: msg("Warning"),
+    Severity.PROBLEM: msg("Problem"),
 }
 
 
@@ -53,7 +52,7 @@ SEVERITIES = {
 
 def steps(parts: Sequence[Part], width: int, palette: Palette) -> Iterator[ItemRow]:
     """Yield a line for each step: its title, how it stands, what was found."""
-    # What was found is told whole below the list; of the titles there is no other place.
+    # What was found is shown whole below the list; of the titles there is no other place.
     room = max(12, width * 3 // 8, width - BESIDE - LEAST_FOUND)
     titles = min(max((cell_len(plain(tr(p.step.title))) for p in parts), default=0), room)
     for index, part in enumerate(parts):
@@ -61,7 +60,7 @@ def steps(parts: Sequence[Part], width: int, palette: Palette) -> Iterator[ItemR
         mark = MARKS.get(stand, " ")
         text = Text(f" {mark} {index + 1:>2} {_cell(tr(part.step.title), titles)} ", no_wrap=True)
         style = palette.mark if stand in {Stand.TODO, Stand.TRIAL} else palette.plain
-        text.append(f" {_cell(part.words, STATE)}", style)
+        text.append(f" {_cell(say(part.words), STATE)}", style)
         if width >= NARROW:
             text.append(f"  {plain(say(part.found))}")
         yield ItemRow(text, index)
@@ -75,16 +74,16 @@ def _cell(text: str, width: int) -> str:
 
 
 def page(part: Part, width: int, palette: Palette) -> Iterator[ItemRow]:
-    """Yield what a step is about, what is proposed, what was found, and what is left to do."""
+    """Yield what a step is about, what is proposed, what was found, and what is still to do."""
     yield ItemRow(Text(f" {plain(tr(part.step.about), 4000)}"))
     look = part.look
     if part.on_trial:
-        yield ItemRow(Text(f" {ON_TRIAL}", style="bold"))
+        yield ItemRow(Text(f" {say(ON_TRIAL)}", style="bold"))
     if part.trouble:
         yield ItemRow(Text(f" ! {plain(part.trouble, 2000)}", style=BAD))
     if look is None:
         if not part.trouble:
-            yield ItemRow(Text(" Looking…"))
+            yield ItemRow(Text(" " + tr("Reading the configuration…")))
         return
     # What is asked comes before what led to it: on a small screen that alone fills the page.
     if look.items:
@@ -97,40 +96,41 @@ def page(part: Part, width: int, palette: Palette) -> Iterator[ItemRow]:
 def _found(look: Look, width: int, palette: Palette) -> Iterator[ItemRow]:
     """Yield what was found, and what the program cannot do."""
     if look.facts or look.absent:
-        yield ItemRow(heading("FOUND", width, palette))
+        yield ItemRow(heading(tr("FOUND"), width, palette))
     if look.absent:
         yield ItemRow(Text(f" - {plain(say(look.absent), 2000)}", style="bold"))
     for fact in look.facts:
         yield ItemRow(Text(f" - {plain(say(fact), 2000)}"))
     if look.by_hand:
-        yield ItemRow(heading("BY HAND: THE PROGRAM CANNOT DO THIS", width, palette))
+        yield ItemRow(heading(tr("BY HAND: THE PROGRAM CANNOT DO THIS"), width, palette))
         for words in look.by_hand:
             yield from _lines(words)
 
 
 def _findings(look: Look, width: int, palette: Palette) -> Iterator[ItemRow]:
     """Yield what is wrong, the worst first, then the notes."""
-    # What only says again that an item is not as it might be is not told twice.
+    # What only repeats that an item has another value is not shown twice.
     asked = {item.key for item in look.items}
-    told = [
+    wrong = [
         finding
         for finding in look.findings
         if finding.severity in WORTH_A_WORD
         and not (finding.severity is Severity.ADVICE and finding.subject in asked)
     ]
     notes = [finding for finding in look.findings if finding.severity is Severity.NOTE]
-    if told or notes:
-        yield ItemRow(heading("WHAT IS WRONG" if told else "WORTH KNOWING", width, palette))
+    if wrong or notes:
+        title = tr("WHAT IS WRONG") if wrong else tr("WORTH KNOWING")
+        yield ItemRow(heading(title, width, palette))
     rank = list(Severity).index
-    for finding in (*sorted(told, key=lambda f: -rank(f.severity)), *notes):
+    for finding in (*sorted(wrong, key=lambda f: -rank(f.severity)), *notes):
         yield from _finding(finding)
 
 
 def _proposed(part: Part) -> str:
     count = len(part.to_do())
     if not count:
-        return "PROPOSED: NOTHING IS LEFT TO DO"
-    return f"PROPOSED: {count} TO DO"
+        return tr("PROPOSED: NOTHING TO DO")
+    return tr("PROPOSED: {n} TO DO", n=count)
 
 
 def _lines(words: Lines) -> Iterator[ItemRow]:
@@ -143,12 +143,12 @@ def _lines(words: Lines) -> Iterator[ItemRow]:
 
 def _finding(finding: Finding) -> Iterator[ItemRow]:
     bad = finding.severity in {Severity.WARNING, Severity.PROBLEM}
-    words = f" ! {SEVERITIES[finding.severity]}: {plain(say(finding.named), 2000)}"
+    words = f" ! {say(SEVERITIES[finding.severity])}: {plain(say(finding.named), 2000)}"
     yield ItemRow(Text(words, style="bold" if bad else ""))
 
 
 def items(part: Part, width: int) -> Iterator[ItemRow]:
-    """Yield the items: taken or not, what it is about, what it is now and is to be."""
+    """Yield the items: selected or not, what it is about, what it is now and is to be."""
     shown = part.items
     titles = max((cell_len(plain(say(item.title))) for item in shown), default=0)
     unset = (item for item in shown if not part.is_so(item))
@@ -169,7 +169,7 @@ def items(part: Part, width: int) -> Iterator[ItemRow]:
 
 
 def mark(part: Part, item: Item) -> str:
-    """Return whether an item is taken, left, or so already."""
+    """Return the mark of an item: selected, not selected, or already set."""
     if part.is_so(item):
         return "[=]"
     return "[x]" if part.taken(item) else "[ ]"
@@ -177,14 +177,14 @@ def mark(part: Part, item: Item) -> str:
 
 def _change(part: Part, item: Item, nows: int) -> str:
     value = part.value(item) if part.takes.get(item.key, True) else item.value
-    to = plain(value) or AS_IT_IS
+    to = plain(value) or tr("unchanged")
     if len(item.choices) > 1:
         to = f"< {to} >"
     now = plain(say(item.now))
     if part.is_so(item):
         if len(item.choices) < 2 or not value:
-            return f"{now}, as it should be"
-        return f"{to} {now if now != plain(value) else 'as it should be'}"
+            return tr("{value}, already set", value=now)
+        return f"{to} {now}" if now != plain(value) else tr("{value} already set", value=to)
     return f"{_cell(now, nows) if nows else now} -> {to}"
 
 
@@ -196,6 +196,7 @@ def why(part: Part, index: int, glyphs: Glyphs) -> list[Text]:
     item = shown[index]
     lines = [Text(f" {plain(say(item.why), 4000)}")]
     if len(item.choices) > 1:
-        choices = (plain(c) or AS_IT_IS for c in item.choices)
-        lines.append(Text(f" Choices: {f' {glyphs.dot} '.join(choices)}"))
+        choices = (plain(c) or tr("unchanged") for c in item.choices)
+        joined = f" {glyphs.dot} ".join(choices)
+        lines.append(Text(" " + tr("Choices: {choices}", choices=joined)))
     return lines

@@ -1,17 +1,21 @@
-"""What the unit page says of a unit, as lines: state, memory, settings, processes."""
+"""What the unit page shows of a unit, as lines: state, memory, settings, processes."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from rich.text import Text
 
 from lowmem_tui.model.amount import UNKNOWN, format_limit, format_size, format_time_span
+from lowmem_tui.model.language import say, tr
+from lowmem_tui.model.message import of_bytes, of_list, of_unit
 from lowmem_tui.model.settings import Bound, render_value
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import CGROUP_FILES, MEMORY_KEYS, Key
 from lowmem_tui.policy.setting_advice import TIER_NAMES
 from lowmem_tui.tui.session.memory_history import SPAN
+from lowmem_tui.tui.terminal.cells import fit, right
 from lowmem_tui.tui.terminal.palette import BAD
 from lowmem_tui.tui.text.sparkline import BLOCKS, PLAIN, sparkline
 
@@ -32,7 +36,16 @@ NOW_WIDTH = 10
 
 def heading(title: str, width: int, palette: Palette) -> Text:
     """Return the line above a part."""
-    return Text(f"{' ' + title:<{width}}", style=palette.header, no_wrap=True)
+    return Text(fit(f" {title}", width), style=palette.header, no_wrap=True)
+
+
+LABEL = 9
+"""Cells of the label before a line."""
+
+
+def labelled(label: str, words: str, style: str = "") -> Text:
+    """Return a line with a label before it."""
+    return Text(f" {fit(label, LABEL)} {words}", style=style)
 
 
 # The first lines
@@ -46,7 +59,7 @@ def identity(unit: Unit, verdict: Verdict | None, glyphs: Glyphs) -> list[Text]:
         name.append(dot + plain(unit.properties.description), style="not bold")
     second = Text(" ").append_text(state(unit, glyphs))
     if verdict is not None:
-        second.append(f"{dot}{TIER_NAMES[verdict.tier]}: {plain(verdict.reason)}")
+        second.append(f"{dot}{say(TIER_NAMES[verdict.tier])}: {plain(say(verdict.reason))}")
     return [name, second]
 
 
@@ -61,19 +74,21 @@ def state(unit: Unit, glyphs: Glyphs) -> Text:
     p = unit.properties
     text = Text()
     if p is None:
-        return text.append("runs; systemd has not told more" if unit.usage else "not known")
+        if unit.usage:
+            return text.append(tr("runs; systemd has not reported more"))
+        return text.append(tr("unknown"))
     if not p.exists:
-        return text.append("there is no such unit", style=BAD)
+        return text.append(tr("there is no such unit"), style=BAD)
     bad = p.active_state == "failed" or p.load_state not in {"loaded", "masked"}
     text.append(f"{plain(p.active_state)} ({plain(p.sub_state)})", style=BAD if bad else "")
     if p.load_state != "loaded":
         text.append(f", {plain(p.load_state)}", style="bold")
     if p.result not in {"success", ""}:
-        text.append(f", result {plain(p.result)}", style=BAD)
+        text.append(", " + tr("result {result}", result=p.result), style=BAD)
     if p.main_pid:
-        text.append(f" {glyphs.dot} main pid {p.main_pid}")
+        text.append(f" {glyphs.dot} " + tr("main pid {pid}", pid=p.main_pid))
     if p.need_daemon_reload:
-        text.append(f" {glyphs.dot} changed on disk, not reloaded", style="bold")
+        text.append(f" {glyphs.dot} " + tr("changed on disk, not reloaded"), style="bold")
     return text
 
 
@@ -81,19 +96,24 @@ def line_of_memory(unit: Unit, history: MemoryHistory, glyphs: Glyphs, width: in
     """Return the bar against the limit, and the line of the last minutes."""
     usage = unit.usage
     if usage is None:
-        return [Text(" Does not run: it holds no memory.", no_wrap=True)]
+        return [Text(" " + tr("Not running: it uses no memory."), no_wrap=True)]
     held = usage.memory.current if usage.memory.current is not None else usage.rss
     limit = usage.memory.max
     bar, words = "", format_size(held)
     if isinstance(limit, int) and held is not None:
         share = held / limit if limit else 1.0
         bar = f"{glyphs.left}{glyphs.bar(min(share, 1.0), min(20, width // 5))}{glyphs.right} "
-        words = f"{format_size(held)} of {format_size(limit)}, {100 * share:.0f}%"
-    elif held is not None:
-        words += ", no limit" if limit is not None else ""
+        words = tr(
+            "{used} of {limit}, {percent}%",
+            used=of_bytes(held),
+            limit=of_bytes(limit),
+            percent=round(100 * share),
+        )
+    elif held is not None and limit is not None:
+        words = tr("{used}, no limit", used=of_bytes(held))
     text = Text(f" {bar}{words}", no_wrap=True)
     if usage.swap:
-        text.append(f" + {format_size(usage.swap)} swap")
+        text.append(" + " + tr("{size} swap", size=of_bytes(usage.swap)))
     past = history_line(history, unit.name, held, glyphs, min(width - text.cell_len - 4, 80))
     return [text.append(f"  {past}")] if past else [text]
 
@@ -103,7 +123,7 @@ def history_line(
 ) -> str:
     """Return the memory of the last minutes as a row of bars with its least and greatest.
 
-    ``held`` is what it holds now: of each span the most is kept.
+    ``held`` is what it uses now: of each span the most is recorded.
     """
     room = width - 20
     if room < 4:
@@ -116,8 +136,13 @@ def history_line(
     minutes = max(1, round((room - first) * step / 60))
     steps = BLOCKS if glyphs.partial else PLAIN
     least = min(known if held is None else (*known, held))
-    span = f"{format_size(least)} to {format_size(max(known))}"
-    return f"{sparkline(values[first:], steps)} {span}, {min(minutes, int(SPAN // 60))}min"
+    span = tr(
+        "{least} to {most}, {minutes}min",
+        least=of_bytes(least),
+        most=of_bytes(max(known)),
+        minutes=min(minutes, int(SPAN // 60)),
+    )
+    return f"{sparkline(values[first:], steps)} {span}"
 
 
 # What it uses
@@ -128,30 +153,32 @@ def memory(unit: Unit, glyphs: Glyphs) -> Iterator[Text]:
     usage, p = unit.usage, unit.properties
     dot = f" {glyphs.dot} "
     if usage is not None:
-        yield Text(f" Memory    {dot.join(_parts(usage))}")
-        yield Text(f" Limits    {dot.join(_limits(usage.memory))}")
+        yield labelled(tr("Memory"), dot.join(_parts(usage)))
+        yield labelled(tr("Limits"), dot.join(_limits(usage.memory)))
         pressure = usage.memory.pressure
         if pressure is not None:
-            full = f"{dot}full {_stall(pressure.full)}" if pressure.full else ""
-            yield Text(f" Pressure  some {_stall(pressure.some)}{full} of 10 s, 60 s, 300 s")
+            shares = f"some {_stall(pressure.some)}"
+            shares += f"{dot}full {_stall(pressure.full)}" if pressure.full else ""
+            words = tr("{shares} of 10 s, 60 s, 300 s", shares=shares)
+            yield labelled(tr("Pressure"), words)
     counts = []
     if usage is not None:
         main = next((x for x in usage.processes if p and x.pid == p.main_pid), None)
         score, adj = usage.oom_score, main.oom_score_adj if main else None
         counts.append(f"oom_score {_number(score)}")
         counts.append(f"adj {_number(adj)}")
-        counts.append(f"OOM kills {_number(usage.memory.oom_kills)}")
+        counts.append(tr("OOM kills {n}", n=_number(usage.memory.oom_kills)))
     if p is not None and p.n_restarts is not None:
-        counts.append(f"restarts {p.n_restarts}")
+        counts.append(tr("restarts {n}", n=p.n_restarts))
     if counts:
-        yield Text(f" Risk      {dot.join(counts)}")
+        yield labelled(tr("Risk"), dot.join(counts))
 
 
 def _parts(usage: UnitUsage) -> Iterator[str]:
     m = usage.memory
     for name, size in (
         ("RSS", usage.rss),
-        ("all", m.current),
+        ("total", m.current),
         ("anon", m.anon),
         ("file", m.file),
         ("shmem", m.shmem),
@@ -169,7 +196,7 @@ def _limits(m: Memory) -> Iterator[str]:
             continue
         yield f"{file.removeprefix('memory.').replace('.', ' ')} {format_limit(limit)}"
     if m.oom_group:
-        yield "killed as one group"
+        yield tr("killed as one group")
 
 
 def _stall(stall: Stall) -> str:
@@ -205,27 +232,35 @@ def settings(values: Mapping[Key, Setting], width: int) -> Iterator[Text]:
     """Yield every setting with the file that set it; where its values differ, all of them."""
     unset = [str(key) for key, s in values.items() if s.declared is None and not _strange(s)]
     if unset:
-        yield Text(f" Not set: {', '.join(unset)}")
+        yield Text(" " + tr("Not set: {settings}", settings=of_list(unset)))
     for key, s in values.items():
         if key in unset:
             continue
-        declared = "not set" if s.declared is None else plain(s.declared) or "(default)"
+        declared = tr("not set") if s.declared is None else plain(s.declared) or tr("(default)")
         first = Text(f" {key:<15} {declared}", no_wrap=True)
         source = f"  {plain(s.source)}" if s.source else ""
-        if first.cell_len + len(source) <= width:
+        if first.cell_len + cell_len(source) <= width:
             yield first.append(source)
         else:
             yield first
             yield Text(f"   {source.strip()}")
         if s.differs:
-            what = [f"file {declared}", f"systemd {render_value(key, s.loaded)}"]
+            loaded = render_value(key, s.loaded)
+            what = tr("file {declared}, systemd {loaded}", declared=declared, loaded=loaded)
             if s.kernel is not None:
-                what.append(f"kernel {render_value(key, s.kernel)}")
-            yield Text(f"   ! {', '.join(what)}: {plain(s.differs)}", style="bold")
+                what = tr(
+                    "file {declared}, systemd {loaded}, kernel {kernel}",
+                    declared=declared,
+                    loaded=loaded,
+                    kernel=render_value(key, s.kernel),
+                )
+            yield Text(f"   ! {what}: {plain(say(s.differs))}", style="bold")
         if s.capped_by:
-            cap = format_limit(s.effective)
-            bounds = "protects only" if key.facts.bounded is Bound.PROTECTION else "caps it at"
-            yield Text(f"   ! {plain(s.capped_by)} {bounds} {cap}", style="bold")
+            slice_, cap = of_unit(s.capped_by), format_limit(s.effective)
+            words = tr("{slice} limits it to {size}", slice=slice_, size=cap)
+            if key.facts.bounded is Bound.PROTECTION:
+                words = tr("{slice} protects only {size}", slice=slice_, size=cap)
+            yield Text(f"   ! {words}", style="bold")
 
 
 def _strange(setting: Setting) -> bool:
@@ -239,9 +274,10 @@ WIDEST = 400
 
 
 def processes(rows: Sequence[Process], main_pid: int) -> Iterator[Text]:
-    """Yield a table of them, the fattest first."""
-    title = f" {'PID':>8} {'UID':>5} {'RSS':>5} {'SWAP':>5} {'SCORE':>5} {'ADJ':>5} COMMAND"
-    yield Text(title, style="bold", no_wrap=True)
+    """Yield a table of them, the largest first."""
+    swap, score, adj = right(tr("SWAP"), 5), right(tr("SCORE"), 5), right(tr("ADJ"), 5)
+    title = f" {'PID':>8} {'UID':>5} {'RSS':>5} {swap} {score} {adj} "
+    yield Text(title + tr("COMMAND"), style="bold", no_wrap=True)
     ranked = sorted(rows, key=lambda p: p.rss + (p.swap or 0), reverse=True)
     for p in ranked[:MAX_PROCESSES]:
         text = Text(
@@ -253,4 +289,4 @@ def processes(rows: Sequence[Process], main_pid: int) -> Iterator[Text]:
         text.append(plain(p.command or f"[{p.name}]", WIDEST), "bold" if p.pid == main_pid else "")
         yield text
     if len(ranked) > MAX_PROCESSES:
-        yield Text(f" … and {len(ranked) - MAX_PROCESSES} more")
+        yield Text(" " + tr("… and {n} more", n=len(ranked) - MAX_PROCESSES))
