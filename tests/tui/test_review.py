@@ -149,7 +149,7 @@ async def test_a_failure_is_one_sentence_and_the_edits_stay(
 @pytest.mark.parametrize("word", ["", "y", "ye", "no", "yes please"])
 async def test_forcing_takes_the_whole_word(server: SmallServer, word: str) -> None:
     async with review_page(server, TOO_LOW) as desk:
-        assert "asks for a word" in desk.words
+        assert 'To override: press a and type "yes".' in desk.words
         await desk.press("A")
         assert isinstance(desk.app.screen, ConfirmScreen)
         assert "Type yes and press Enter" in desk.words
