@@ -218,8 +218,9 @@ class Part:
     @property
     def waits(self) -> bool:
         """Whether the operator has something to decide here, or to read."""
-        unread = self.stand in {Stand.LEFT, Stand.DONE} and not self.seen
-        return self.stand not in OVER or unread
+        state = self.stand
+        unread = state in {Stand.LEFT, Stand.DONE} and not self.seen
+        return state not in OVER or unread
 
     def worst(self) -> Finding | None:
         """Return the finding that matters most."""

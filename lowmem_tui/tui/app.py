@@ -342,7 +342,7 @@ class LowmemApp(App[int]):
 
 
 def _quit_question(edits: int, *, waits: bool, trial: bool) -> Message:
-    """Return what is asked before leaving: ``edits`` are forgotten, a change or a trial goes on."""
+    """Return what is asked before leaving: ``edits`` get lost, a change or a trial goes on."""
     if waits:
         if not edits:
             return msg("A change is being made. Quit when it has ended?")

@@ -207,7 +207,7 @@ async def test_a_running_trial_can_be_undone_here() -> None:
         assert all("Trial" not in line for line in front.text.splitlines())
 
 
-async def test_read_only_is_told_what_to_run() -> None:
+async def test_read_only_shows_what_to_run() -> None:
     server = DemoServer(0, Clock())
     made(ready(server), "300M")
     async with opened(ready(server, read_only=True), read_only=True) as front:
@@ -305,7 +305,7 @@ async def test_what_a_change_did_besides_files() -> None:
         ("", "", "restart a"),
     ],
 )
-def test_what_was_wished_for_in_the_set_up_is_what_was_done(note: str, why: str, done: str) -> None:
+def test_what_was_requested_in_the_set_up_is_what_was_done(note: str, why: str, done: str) -> None:
     actions = (Action(ActionKind.SERVICE, "a", "restart", "restart"),)
     change = Change("1", 0.0, "you", note, State.APPLIED, ("/x",), (), actions=actions)
     assert (change.why, str(did(change))) == (why, done)

@@ -93,7 +93,7 @@ async def test_where_nothing_is_staged_there_is_nothing_to_review(front: Front) 
     assert "Nothing is staged" in words(front)
 
 
-async def test_the_distance_is_told_after_a_minute(front: Front) -> None:
+async def test_the_distance_is_shown_after_a_minute(front: Front) -> None:
     await front.press("f7")
     assert "not known yet, it takes a minute" in words(front)
     for _ in range(25):
@@ -119,7 +119,7 @@ async def test_the_page_of_a_unit_tells_what_becomes_of_it() -> None:
         assert "Killed now: restarts in 100ms" in desk.words
 
 
-async def test_while_typing_it_is_told_who_dies_before_whom() -> None:
+async def test_while_typing_the_kill_order_is_shown() -> None:
     async with unit_page(server()) as desk:
         await desk.into(Key.OOM_SCORE_ADJUST, "900")
         await desk.until(lambda: "Kill order: " in desk.words)
@@ -173,7 +173,7 @@ def test_what_has_gone_to_swap_is_still_held(looked: Snapshot) -> None:
 @pytest.mark.parametrize(
     ("mains", "kept"), [((845, 845), 2), ((845, 0), 2), ((845, 900), 1), ((0, 900), 2)]
 )
-def test_another_main_process_begins_anew(
+def test_another_main_process_begins_again(
     looked: Snapshot, mains: tuple[int, int], kept: int
 ) -> None:
     history = MemoryHistory()

@@ -158,7 +158,7 @@ async def test_what_killed_nothing_and_who_else_kills(later: Front) -> None:
         await later.press("escape", "down")
 
 
-async def test_what_a_timer_starts_again_is_told_so(later: Front) -> None:
+async def test_what_a_timer_starts_again_is_shown(later: Front) -> None:
     name = "cloudchat-backup.service"
     report = OomReport(1e9, "d", Victim(7, "zstd"), unit=name)
     with patch.object(DemoWitness, "evidence", return_value=Evidence("d", (report,))):

@@ -106,7 +106,7 @@ def apply(tmp_path: Path) -> Iterator[Busy]:
 
 
 @pytest.mark.parametrize("doing", DOINGS.values(), ids=DOINGS)
-def test_a_line_that_is_cut_puts_the_change_back(doing: Doing, tmp_path: Path) -> None:
+def test_a_lost_connection_rolls_the_change_back(doing: Doing, tmp_path: Path) -> None:
     busy = Busy(doing, tmp_path / "left")
     os.close(busy.terminal.master)
     assert busy.left() == doing.put_back
@@ -134,7 +134,7 @@ def test_a_change_that_fails_behind_who_leaves(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_a_signal_puts_it_back_and_says_so(apply: Busy, number: signal.Signals) -> None:
+def test_a_signal_rolls_it_back_and_reports_it(apply: Busy, number: signal.Signals) -> None:
     os.kill(apply.terminal.pid, number)
     os.kill(apply.terminal.pid, number)
     assert apply.terminal.ended() == 128 + number
@@ -142,7 +142,7 @@ def test_a_signal_puts_it_back_and_says_so(apply: Busy, number: signal.Signals) 
     assert "It was interrupted (by you): run it again; everything is as it was." in apply.words
 
 
-def test_control_c_while_it_waits_puts_it_back(apply: Busy) -> None:
+def test_control_c_while_it_waits_rolls_it_back(apply: Busy) -> None:
     os.write(apply.terminal.master, b"\x03\x03")
     while "is finished first" not in apply.words:
         apply.terminal.read(0.05)

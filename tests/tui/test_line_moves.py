@@ -40,7 +40,7 @@ def test_moves(old: str, new: str, expected: list[Move]) -> None:
 
 
 @given(st.text("abcdefg.", min_size=1, max_size=14), st.data())
-def test_what_is_said_to_be_there_is_there_and_never_less_is_right(
+def test_what_is_reported_to_be_there_is_there_and_never_less_is_right(
     old: str, data: st.DataObject
 ) -> None:
     new = data.draw(st.text("abcdefg.", min_size=len(old), max_size=len(old)))

@@ -84,12 +84,12 @@ async def test_every_line_is_as_wide_as_the_screen() -> None:
             assert {len(line) for line in lines} == {size[0]}, f"at {size}:\n{front.text}"
 
 
-async def test_read_only_and_demo_are_said() -> None:
+async def test_read_only_and_demo_are_shown() -> None:
     async with opened(size=(40, 12), read_only=True) as front:
         assert front.header[0].startswith(" web-1  DEMO   READ-ONLY ")
 
 
-async def test_a_resize_lays_everything_out_anew(front: Front) -> None:
+async def test_a_resize_lays_everything_out_again(front: Front) -> None:
     for width, height in ((120, 40), (40, 12), (200, 60), (80, 24)):
         await front.pilot.resize_terminal(width, height)
         await front.settle()
@@ -386,7 +386,7 @@ async def test_a_filter_that_nothing_fits_says_so_and_how_to_leave_it(
         assert CHAT in front.text
 
 
-async def test_what_is_searched_within_a_filter_is_said() -> None:
+async def test_what_is_searched_within_a_filter_is_shown() -> None:
     async with opened(size=(120, 35)) as front:
         await front.press("f4", *"redis", "enter", "f3", *"xyzzy")
         assert "has 'xyzzy' in it. Only units with 'redis' are searched." in front.header[2]

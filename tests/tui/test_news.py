@@ -49,7 +49,7 @@ def news(front: Front) -> str:
     return " ".join(found[0].text.split()) if found else ""
 
 
-async def test_what_was_interrupted_is_put_back_and_told() -> None:
+async def test_what_was_interrupted_is_rolled_back_and_reported() -> None:
     server = interrupted()
     async with opened(serve(server)) as front:
         await front.until(lambda: news(front))
@@ -71,7 +71,7 @@ async def test_what_was_interrupted_is_put_back_and_told() -> None:
         assert news(front) == ""
 
 
-async def test_where_nothing_can_be_changed_it_is_only_told() -> None:
+async def test_where_nothing_can_be_changed_it_is_only_reported() -> None:
     server = interrupted()
     async with opened(serve(server, read_only=True), read_only=True) as front:
         await front.until(lambda: news(front))
@@ -116,7 +116,7 @@ async def test_the_first_figures_and_the_keys_do_not_wait_for_it() -> None:
 @pytest.mark.parametrize(
     "error", [RolledBackError("Settling it failed."), NotPermittedError("Settling it failed.")]
 )
-async def test_that_it_failed_is_told(error: Exception) -> None:
+async def test_that_it_failed_is_reported(error: Exception) -> None:
     server = Late(error=error)
     server.go.set()
     async with opened(server) as front:
@@ -143,7 +143,7 @@ async def test_quitting_at_once_is_no_trouble() -> None:
         assert not front.app.is_running
 
 
-def test_who_can_only_look_is_told_what_everybody_may_read() -> None:
+def test_who_can_only_look_is_shown_what_everybody_may_read() -> None:
     server = interrupted()
     assert unended.interrupted(server.store, lambda: allowed().paths)
     assert unended.unfinished(cast("object", _Closed(server.store))) == ()  # type: ignore[arg-type]

@@ -130,7 +130,7 @@ async def test_the_review() -> None:
         compare(front, "review.svg")
 
 
-async def test_who_dies_next() -> None:
+async def test_the_next_oom_victims() -> None:
     async with opened(size=(100, 36)) as front:
         await front.tick(20)
         await pass_time(front)

@@ -86,7 +86,7 @@ async def test_apply_shows_what_was_done_and_clears_the_edits(server: SmallServe
         assert isinstance(desk.app.screen, Blank)
 
 
-async def test_a_mismatch_is_told_with_its_cause(server: SmallServer) -> None:
+async def test_a_mismatch_is_shown_with_its_cause(server: SmallServer) -> None:
     server.outcome = Outcome(
         (OURS,),
         (),
@@ -109,7 +109,7 @@ async def test_a_mismatch_is_told_with_its_cause(server: SmallServer) -> None:
         assert "Verified" not in desk.words
 
 
-async def test_what_is_down_is_told(server: SmallServer) -> None:
+async def test_what_is_down_is_shown(server: SmallServer) -> None:
     server.outcome = Outcome((OURS,), (), (), (), down=(f"{REDIS} is down: start it.",))
     async with review_page(server, MAX) as desk:
         await desk.press("A", "y")
@@ -171,7 +171,7 @@ async def test_the_word_forces(server: SmallServer) -> None:
 
 
 @pytest.mark.parametrize("read_only", [True, False])
-async def test_who_cannot_change_is_told_what_to_run(server: SmallServer, read_only: bool) -> None:
+async def test_who_cannot_change_is_shown_what_to_run(server: SmallServer, read_only: bool) -> None:
     server.cannot_change = "" if read_only else "Only root may change units: use sudo."
     async with review_page(
         server, Edit(REDIS, Key.RESTART_SEC, "1min 30s"), size=(120, 40), read_only=read_only

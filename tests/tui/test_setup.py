@@ -430,7 +430,7 @@ async def test_a_step_that_cannot_be_looked_at_can_be_passed() -> None:
 # --- the change ---------------------------------------------------------------------------------
 
 
-async def test_settings_of_units_are_tried_first() -> None:
+async def test_settings_of_units_are_applied_as_a_trial() -> None:
     async with set_up(only=("tiers", "kernel")) as (front, backend, _):
         await front.press("enter")
         await preview(front)
@@ -655,7 +655,7 @@ async def test_what_ends_the_program_stops_it_too() -> None:
         system.go_on.set()
 
 
-async def test_a_wish_to_stop_that_comes_too_late_is_told() -> None:
+async def test_a_request_to_stop_that_comes_too_late_is_reported() -> None:
     async with set_up(only=("swap",)) as (front, backend, system):
         await front.press("enter")
         await preview(front)
@@ -690,7 +690,7 @@ async def test_a_running_trial_comes_first() -> None:
 
 
 @pytest.mark.parametrize("read_only", [True, False])
-async def test_who_cannot_change_sees_all_and_is_told_what_to_run(read_only: bool) -> None:
+async def test_who_cannot_change_sees_all_and_what_to_run(read_only: bool) -> None:
     async with set_up(only=("kernel",), read_only=read_only) as (front, backend, _):
         if not read_only:
             backend.cannot_change = "Only root may change this: run the same with sudo."
@@ -865,7 +865,7 @@ async def test_at_any_size(size: tuple[int, int]) -> None:
             )
 
 
-async def test_the_cursor_stays_in_sight_and_resize_is_followed() -> None:
+async def test_the_cursor_stays_visible_and_resize_is_followed() -> None:
     many = tuple(Item(f"u{n}", f"unit-{n}", "2", "1", "Because.") for n in range(40))
     step = SmallStep("many", "Many", "About.", Look(("A fact.",) * 9, many))
     async with set_up(step, only=("many",)) as (front, _, _):
@@ -943,7 +943,7 @@ async def test_the_app_can_begin_with_it(step: str) -> None:
     backend.close()
 
 
-async def test_an_undo_that_is_refused_is_told() -> None:
+async def test_an_undo_that_is_refused_is_reported() -> None:
     async with set_up(only=("kernel",)) as (front, backend, _):
         await front.press("enter")
         await applied(front)

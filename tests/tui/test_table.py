@@ -155,7 +155,7 @@ async def test_where_systemd_and_kernel_differ_is_marked() -> None:
         assert marked == {"!kernel.", "!high.", "!files."}
 
 
-async def test_a_kill_is_said_until_the_unit_is_opened() -> None:
+async def test_a_kill_is_shown_until_the_unit_is_opened() -> None:
     server = Fleet(unit("app.service", oom_kills=3), unit("new.service", oom_kills=None))
     async with opened(server) as front:
         assert "killed" not in front.text, "what was before we came is history"
@@ -187,7 +187,7 @@ async def test_a_kill_is_known_from_systemd_when_the_group_is_gone() -> None:
         assert "killed 2×" in front.line("app.service")
 
 
-async def test_that_it_has_failed_is_said_before_its_kills() -> None:
+async def test_that_it_has_failed_is_shown_before_its_kills() -> None:
     app = unit("app.service")
     failed = loaded(stopped(app), result="oom-kill", active_state="failed")
     server = Fleet(app)
@@ -225,7 +225,7 @@ async def test_a_narrow_table_says_it_beside_the_name() -> None:
         ({"load_state": "bad-setting"}, "bad file"),
     ],
 )
-async def test_what_is_wrong_with_a_unit_is_said(properties: dict[str, str], words: str) -> None:
+async def test_what_is_wrong_with_a_unit_is_shown(properties: dict[str, str], words: str) -> None:
     async with opened(Fleet(loaded(stopped(unit("app.service")), **properties))) as front:
         assert words in front.line("app.service")
 
@@ -320,7 +320,7 @@ async def test_the_sum_of_the_limits(each: int, swap: int, wide: str, together: 
 # --- a server that is slow, or gone ------------------------------------------------------------
 
 
-async def test_a_notice_stands_in_place_of_the_third_line() -> None:
+async def test_a_notice_takes_the_place_of_the_third_line() -> None:
     server = fleet(3)
     server.notice = "systemd does not answer; its side is 20 s old."
     async with opened(server) as front:
@@ -342,7 +342,7 @@ async def test_a_backend_that_fails_is_one_sentence_and_the_old_figures_stay() -
         assert "Next OOM victim" in front.header[2]
 
 
-async def test_a_slow_backend_is_said_and_waited_for() -> None:
+async def test_a_slow_backend_is_reported_and_waited_for() -> None:
     server, hold = fleet(3), threading.Event()
     async with opened(server) as front:
         look = server.look

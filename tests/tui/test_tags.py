@@ -99,7 +99,7 @@ async def test_a_process_stands_for_its_unit_and_is_passed_with_it() -> None:
         assert front.table.row is front.table.rows[-1]
 
 
-async def test_tags_stay_whatever_is_in_sight(front: Front) -> None:
+async def test_tags_stay_whatever_is_visible(front: Front) -> None:
     await tag(front, A, C)
     await front.press("f4", *"redis", "enter")
     assert tagged(front) == [C]
@@ -270,7 +270,7 @@ async def test_where_they_differ_each_keeps_its_own(server: SmallServer) -> None
         assert desk.session.staged.edits == before
 
 
-async def test_typing_over_what_differs_and_taking_it_back(server: SmallServer) -> None:
+async def test_typing_over_what_differs_and_discarding_it(server: SmallServer) -> None:
     wrote(server, "256M")
     async with tagged_page(server, REDIS, SSH) as desk:
         await desk.into(MAX)
@@ -300,7 +300,7 @@ async def test_emptying_what_differs_drops_ours(server: SmallServer) -> None:
         assert staged(desk) == {REDIS: {MAX: None}, SSH: {}}
 
 
-async def test_ctrl_u_takes_back_what_was_staged_for_one(server: SmallServer) -> None:
+async def test_ctrl_u_discards_what_was_staged_for_one(server: SmallServer) -> None:
     async with tagged_page(server, REDIS, SSH, staged=(Edit(SSH, HIGH, "90M"),)) as desk:
         assert desk.entry(HIGH).value == DIFFER
         await desk.into(HIGH)

@@ -278,7 +278,7 @@ def test_the_cursor_of_the_form_is_the_two_colours_of_the_terminal_turned_round(
         terminal.close()
 
 
-def test_a_long_paste_is_cut_and_said_and_half_a_character_ends_nothing(
+def test_a_long_paste_is_cut_and_reported_and_half_a_character_ends_nothing(
     terminal: Terminal,
 ) -> None:
     terminal.type(b"\\", " Filter: ")

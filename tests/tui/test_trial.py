@@ -197,14 +197,14 @@ SCREENS = {
 
 
 @pytest.mark.parametrize("keys", SCREENS.values(), ids=list(SCREENS))
-async def test_it_is_in_sight_everywhere(trial: Front, keys: tuple[str, ...]) -> None:
+async def test_it_is_visible_everywhere(trial: Front, keys: tuple[str, ...]) -> None:
     await trial.press("n", "down", *keys)
     await trial.tick(7)
     await trial.until(lambda: line(trial) == "Trial: 113 s left. F8: y keep, u undo. By you")
 
 
 @pytest.mark.parametrize("keys", SCREENS.values(), ids=list(SCREENS))
-async def test_its_end_is_told_everywhere(trial: Front, keys: tuple[str, ...]) -> None:
+async def test_its_end_is_shown_everywhere(trial: Front, keys: tuple[str, ...]) -> None:
     await trial.press("n", "down", *keys)
     await trial.tick(121)
     await trial.until(lambda: line(trial).startswith("The time is up: the change was rolled back."))
@@ -239,7 +239,7 @@ async def test_its_end_is_found_between_rare_looks(trial: Front) -> None:
     await trial.until(lambda: line(trial).startswith("The time is up"))
 
 
-async def test_an_end_that_its_own_page_has_told_is_not_told_again(trial: Front) -> None:
+async def test_an_end_that_its_own_page_has_shown_is_not_shown_again(trial: Front) -> None:
     await trial.tick(121)
     await ended(trial)
     await trial.press("enter", "f7")
@@ -338,12 +338,12 @@ async def test_when_it_is_over_the_form_says_staged_again(trial: Front) -> None:
     await trial.until(lambda: "Staged, nothing is written yet: F8 reviews." in says(trial))
 
 
-async def test_who_dies_next_says_that_it_is_with_the_trial(trial: Front) -> None:
+async def test_the_kill_order_says_that_it_is_with_the_trial(trial: Front) -> None:
     await trial.press("n", "f7")
     assert "A trial is running: its settings are in force and included here." in says(trial)
 
 
-async def test_who_dies_next_compares_nothing_with_what_is_on_trial(trial: Front) -> None:
+async def test_the_kill_order_compares_nothing_with_what_is_on_trial(trial: Front) -> None:
     await trial.press("n", "f7")
     assert "With the staged edit:" not in says(trial)
 
@@ -402,7 +402,7 @@ async def test_an_error_is_one_sentence_and_the_trial_goes_on(trial: Front) -> N
         ("u", "undo", "Undone, but not all is as it was before", "back: all is as it was before"),
     ],
 )
-async def test_what_is_not_as_asked_is_not_called_done(
+async def test_what_fails_the_verification_is_not_called_done(
     trial: Front, key: str, call: str, title: str, untrue: str
 ) -> None:
     apart = Mismatch(REDIS, Key.MEMORY_MAX, "1G", "1G", "1G", "2G", "The kernel has its own.")
@@ -451,7 +451,7 @@ async def test_a_second_one_is_refused() -> None:
         await front.until(lambda: line(front).startswith("Trial: "))
 
 
-async def test_read_only_is_told_what_to_run() -> None:
+async def test_read_only_shows_what_to_run() -> None:
     server = DemoServer(0, Clock())
     begun(serve(server))
     backend = serve(server, read_only=True)
@@ -581,13 +581,13 @@ async def test_what_else_is_staged_is_named_first_and_y_asks(
     assert trial.session.staged.edits == others
 
 
-async def test_what_is_tried_here_alone_is_not_asked_about(trial: Front) -> None:
+async def test_what_is_on_trial_here_alone_is_not_asked_about(trial: Front) -> None:
     assert "not in this trial" not in says(trial)
     await trial.press("y")
     await ended(trial)
 
 
-async def test_a_kill_and_a_unit_that_is_down_are_told_and_y_asks() -> None:
+async def test_a_kill_and_a_unit_that_is_down_are_shown_and_y_asks() -> None:
     async with opened() as front:
         front.session.stage(front.session.staged.with_edit(Edit(REDIS, Key.MEMORY_MAX, "10M")))
         await front.press("f8")
@@ -612,7 +612,7 @@ async def test_a_kill_and_a_unit_that_is_down_are_told_and_y_asks() -> None:
         assert says(front).count(told) == 1
 
 
-async def test_whom_taking_it_back_kills_is_told_before_and_after() -> None:
+async def test_whom_the_undo_kills_is_shown_before_and_after() -> None:
     clock = Clock()
     server = DemoServer(0, clock)
     backend = serve(server)

@@ -39,7 +39,7 @@ async def test_the_page_says_what_the_unit_is(server: SmallServer) -> None:
         assert server.watched == [REDIS]
 
 
-async def test_who_is_never_chosen_is_not_told_to_change_that(server: SmallServer) -> None:
+async def test_who_is_never_chosen_is_not_advised_to_change_that(server: SmallServer) -> None:
     async with unit_page(server, name=SSH) as desk:
         assert desk.entry(Key.OOM_SCORE_ADJUST).field.advice == "none: the kernel never chooses it"
         assert desk.entry(Key.MEMORY_MAX).field.advice == "none: it must not be killed"
@@ -55,7 +55,7 @@ async def test_failed_units_say_so_in_words(server: SmallServer) -> None:
 
 
 @pytest.mark.parametrize(("size", "words"), [((40, 12), "now always"), ((60, 20), "")])
-async def test_what_is_now_stands_in_the_field_where_there_is_no_column(
+async def test_what_is_now_is_in_the_field_where_there_is_no_column(
     server: SmallServer, size: tuple[int, int], words: str
 ) -> None:
     async with unit_page(server, size=size) as desk:
@@ -155,7 +155,7 @@ async def test_escape_with_bad_text_warns_once(server: SmallServer) -> None:
         await desk.until(lambda: server.watched == [REDIS, None])
 
 
-async def test_escape_stages_what_stands_in_the_form(server: SmallServer) -> None:
+async def test_escape_stages_the_fields_of_the_form(server: SmallServer) -> None:
     async with unit_page(server) as desk:
         await desk.into(Key.MEMORY_MAX, "256M")
         await desk.press("escape")
@@ -164,7 +164,7 @@ async def test_escape_stages_what_stands_in_the_form(server: SmallServer) -> Non
 
 
 @pytest.mark.parametrize("key", ["f10", "ctrl+c"])
-async def test_quitting_asks_about_what_stands_in_the_form(server: SmallServer, key: str) -> None:
+async def test_quitting_asks_about_the_fields_of_the_form(server: SmallServer, key: str) -> None:
     async with unit_page(server) as desk:
         await desk.into(Key.MEMORY_MAX, "256M")
         await desk.press(key)
@@ -185,7 +185,7 @@ async def test_quitting_with_bad_text_warns_once(server: SmallServer) -> None:
         assert desk.app.return_code == 0
 
 
-async def test_review_opens_with_what_stands_in_the_form(server: SmallServer) -> None:
+async def test_review_opens_with_the_fields_of_the_form(server: SmallServer) -> None:
     async with unit_page(server) as desk:
         await desk.into(Key.MEMORY_MAX, "256M")
         await desk.press("f8")
@@ -273,7 +273,7 @@ async def test_our_own_file_fills_the_form_and_emptying_drops_it(server: SmallSe
         assert desk.staged == {}
 
 
-async def test_ctrl_u_takes_back(server: SmallServer) -> None:
+async def test_ctrl_u_discards_the_edit(server: SmallServer) -> None:
     wrote(server, MemoryMax="256M")
     async with unit_page(server) as desk:
         await desk.into(Key.MEMORY_MAX, "300M")

@@ -35,8 +35,8 @@ def import_textual() -> None:
     """Import ``textual.app`` without the palette; it must not have been imported yet."""
     if "textual.app" in sys.modules or _NAME in sys.modules:
         return
-    stand_in = ModuleType(_NAME)
-    vars(stand_in).update(
+    placeholder = ModuleType(_NAME)
+    vars(placeholder).update(
         Provider=_Provider,
         CommandPalette=type("CommandPalette", (_Later,), {}),
         SimpleProvider=type("SimpleProvider", (_Later,), {}),
@@ -45,7 +45,7 @@ def import_textual() -> None:
         CommandListItem=tuple,
         Hits=object,
     )
-    sys.modules[_NAME] = stand_in
+    sys.modules[_NAME] = placeholder
     try:
         import_module("textual.app")
     finally:

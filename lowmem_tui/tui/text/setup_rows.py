@@ -37,7 +37,7 @@ BESIDE = STATE + 10
 LEAST_FOUND = 12
 
 MARKS = {Stand.TODO: "!", Stand.TRIAL: "~", Stand.DONE: "=", Stand.TROUBLE: "?", Stand.BY_HAND: "!"}
-"""How a step stands, for the eye that runs down the list."""
+"""The state of a step, for the eye that runs down the list."""
 
 SEVERITIES = {
     Severity.NOTE: msg("Note"),
@@ -56,10 +56,10 @@ def steps(parts: Sequence[Part], width: int, palette: Palette) -> Iterator[ItemR
     room = max(12, width * 3 // 8, width - BESIDE - LEAST_FOUND)
     titles = min(max((cell_len(plain(tr(p.step.title))) for p in parts), default=0), room)
     for index, part in enumerate(parts):
-        stand = part.stand
-        mark = MARKS.get(stand, " ")
+        state = part.stand
+        mark = MARKS.get(state, " ")
         text = Text(f" {mark} {index + 1:>2} {_cell(tr(part.step.title), titles)} ", no_wrap=True)
-        style = palette.mark if stand in {Stand.TODO, Stand.TRIAL} else palette.plain
+        style = palette.mark if state in {Stand.TODO, Stand.TRIAL} else palette.plain
         text.append(f" {_cell(say(part.words), STATE)}", style)
         if width >= NARROW:
             text.append(f"  {plain(say(part.found))}")
