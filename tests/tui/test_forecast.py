@@ -224,7 +224,7 @@ def test_the_limit_that_is_met_first(
     found = forecast.reach(units[REDIS], server, MemoryHistory())
     assert (found and (found.unit, found.limit >> 20)) == met
     said = " ".join(line.plain for line in forecast.fates(units[REDIS], server, MemoryHistory()))
-    assert ("that of system.slice" in said) is (met is not None and met[0] != REDIS)
+    assert ("the limit of system.slice" in said) is (met is not None and met[0] != REDIS)
 
 
 def test_a_unit_without_a_limit_has_no_distance(looked: Snapshot) -> None:
