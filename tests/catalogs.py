@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import re
 import sys
+import tomllib
 from gettext import GNUTranslations
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -39,6 +40,10 @@ DIALOGUE: dict[str, tuple[int, ...] | None] = {
     "cannot_change": (2,),
 }
 """The same in cli/dialogue, whose sentences are printed by functions of its own."""
+TABLES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "setup/idle/idle.toml": ("services", ("reason", "lost", "keep")),
+}
+"""Tables with sentences in them: the list of blocks, and the keys of the sentences."""
 WIDTH = "WIDTH:"
 """A comment above a text says how many cells there are for it: ``# WIDTH: 12``."""
 
@@ -69,7 +74,16 @@ def extracted() -> Catalog:
             comment_tags=(WIDTH,),
         ):
             made.add(message, locations=[(name, line)], auto_comments=comments)
+    for name, text in in_tables():
+        made.add(text, locations=[(name, 1)])
     return made
+
+
+def in_tables() -> Iterator[tuple[str, str]]:
+    """Yield the sentences of the tables, each with the table's name."""
+    for name, (blocks, keys) in TABLES.items():
+        for block in tomllib.loads((PACKAGE / name).read_text("utf-8"))[blocks]:
+            yield from ((name, block[key]) for key in keys if key in block)
 
 
 def languages() -> list[str]:

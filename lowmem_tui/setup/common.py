@@ -1,4 +1,4 @@
-"""What several steps do alike: reading files, finding services, checking wishes."""
+"""What several steps do alike: reading files, finding services, checking what is requested."""
 
 from __future__ import annotations
 
@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING
 
 from lowmem_tui.model.errors import InvalidValueError
 from lowmem_tui.model.kept import is_foreign, reason_of, shown
-from lowmem_tui.model.message import msg, of_setting
+from lowmem_tui.model.message import (
+    msg,
+    of_list,
+    of_path,
+    of_setting,
+    of_text,
+    plural,
+    sentences,
+)
 from lowmem_tui.model.plan import Action, ActionKind, FileChange, Notice, Plan
 from lowmem_tui.model.setup import Finding, Severity
 from lowmem_tui.model.text import plain
@@ -15,8 +23,9 @@ from lowmem_tui.model.unit import Key, UnitType, unit_type
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
+    from lowmem_tui.model.message import Given
     from lowmem_tui.model.ports import Files
-    from lowmem_tui.model.setup import Item
+    from lowmem_tui.model.setup import Item, Words
     from lowmem_tui.model.snapshot import Snapshot, Unit, UnitSituation
 
 MIB = 1 << 20
@@ -49,7 +58,7 @@ def obstacle(files: Files, path: str) -> str:
 
 
 def services(snapshot: Snapshot, wanted: Callable[[Unit], bool]) -> list[str]:
-    """Return the names of the services that are wanted, sorted."""
+    """Return the names of the services that are selected, sorted."""
     return sorted(
         name
         for name, unit in snapshot.units.items()
@@ -77,7 +86,7 @@ def memory_max(situation: UnitSituation) -> int | None:
 
 
 def primary_name(unit: str, found: Iterable[UnitSituation]) -> str | None:
-    """Return the primary name of a unit that may be asked for by another; None if it is none."""
+    """Return the primary name of a unit that may be given by another; None if there is none."""
     for each in found:
         properties = each.unit.properties
         if unit == each.unit.name or (properties is not None and unit in properties.names):
@@ -86,26 +95,43 @@ def primary_name(unit: str, found: Iterable[UnitSituation]) -> str | None:
 
 
 def unknown(step: str, key: str, known: Iterable[str]) -> InvalidValueError:
-    """Return the error for a wish that is none."""
-    names = [f"'{plain(each)}'" for each in known]
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    what = "there is nothing to wish for here"
-    if names:
-        what = f"there is {', '.join(names[:NAMED])}{more}"
-    return InvalidValueError(f"[{step}] knows no '{plain(key, 80)}': {what}.")
-
-
-def wrong(step: str, key: str, value: str, say: str) -> InvalidValueError:
-    """Return the error for a value that is none."""
+    """Return the error for a key that a step does not have."""
+    names = list(known)
+    if not names:
+        return InvalidValueError(
+            msg(
+                "[{step}] knows no '{key}': nothing can be set here.",
+                step=of_setting(step),
+                key=of_text(key, 80),
+            )
+        )
     return InvalidValueError(
-        f"[{step}] '{plain(key, 80)}' cannot be '{plain(value, 60)}': write {say}."
+        msg(
+            "[{step}] knows no '{key}'. Write one of: {names}.",
+            step=of_setting(step),
+            key=of_text(key, 80),
+            names=several(names, NAMED),
+        )
     )
 
 
-def undone(step: str, items: Iterable[Item], told: Collection[str]) -> Iterator[Finding]:
-    """Yield advice on each item that would be changed, those left out that are told already."""
+def wrong(step: str, key: str, value: str, say: Words) -> InvalidValueError:
+    """Return the error for a value that is none; ``say`` is what to write."""
+    return InvalidValueError(
+        msg(
+            "[{step}] '{key}' cannot be '{value}': write {what}.",
+            step=of_setting(step),
+            key=of_text(key, 80),
+            value=of_text(value, 60),
+            what=say,
+        )
+    )
+
+
+def undone(step: str, items: Iterable[Item], reported: Collection[str]) -> Iterator[Finding]:
+    """Yield advice on each item that would be changed, but for those that are reported already."""
     for item in items:
-        if item.taken and item.value and not item.done and item.key not in told:
+        if item.taken and item.value and not item.done and item.key not in reported:
             yield Finding(
                 f"{step}-{item.key.rpartition(' ')[2]}",
                 Severity.ADVICE,
@@ -151,9 +177,16 @@ def in_the_place_of_links(actions: Iterable[Action]) -> Iterator[Notice]:
             yield Notice(
                 "file-in-place-of-link",
                 action.what.rpartition("/")[2],
-                f"{plain(action.what)} is {shown(action.before)} that lowmem-tui did not write: "
-                "move it away; by force it is replaced, kept in the record, and brought back by "
-                "undo.",
+                sentences(
+                    msg(
+                        "{path} is {what} that lowmem-tui did not write: move it away.",
+                        path=of_path(action.what),
+                        what=shown(action.before),
+                    ),
+                    msg(
+                        "With --force it is replaced and kept in the record, and undo restores it."
+                    ),
+                ),
                 forceable=not reason_of(action.before),
             )
 
@@ -161,6 +194,14 @@ def in_the_place_of_links(actions: Iterable[Action]) -> Iterator[Notice]:
 def percent(part: int, whole: int) -> str:
     """Return a share in words: ``12 %``."""
     return f"{round(100 * part / whole)} %" if whole else "?"
+
+
+def several(names: Sequence[str], most: int = 4) -> Given:
+    """Return names as a value of a message, of many only the first ones and how many more."""
+    found = of_list(of_text(name, 60) for name in names[:most])
+    if len(names) <= most:
+        return found
+    return plural("{names} and {n} more", "{names} and {n} more", len(names) - most, names=found)
 
 
 def listed(names: Sequence[str], most: int = 4) -> str:

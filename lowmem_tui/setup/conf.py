@@ -1,22 +1,23 @@
-"""Files of settings in several folders, and which of them wins (systemd's ``NAME.d``)."""
+"""Files of settings in several folders, and which of them counts (systemd's ``NAME.d``)."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from lowmem_tui.model.errors import InvalidValueError
+from lowmem_tui.model.message import msg, of_list, of_path, of_setting, of_text
 from lowmem_tui.model.plan import FileChange
 from lowmem_tui.model.setup import Finding, Severity
 from lowmem_tui.model.snapshot import UnitFile
-from lowmem_tui.model.text import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.ports import Files, Inspector
 
 FOLDERS: Final = ("/etc", "/run", "/usr/local/lib", "/usr/lib")
-"""Between files of the same name the first folder wins (CONF_PATHS of systemd)."""
+"""Of files of the same name the one in the first folder counts (CONF_PATHS of systemd)."""
 
 OUR_NAME: Final = "zz-lowmem-tui.conf"
 
@@ -31,14 +32,14 @@ class Declared(NamedTuple):
 
 
 class Layers(NamedTuple):
-    """What several files say of each setting, ours among them; the last one wins."""
+    """What several files say of each setting, ours among them; the last one counts."""
 
     declared: dict[str, Declared]
     """What counts when they are next read."""
     others: dict[str, Declared]
     """The same without our file."""
     after: dict[str, Declared]
-    """What is said by files that are read after ours."""
+    """What is set by files that are read after ours."""
     ours: dict[str, str]
     """What our file says."""
 
@@ -70,14 +71,14 @@ def layers_of(
     )
 
 
-def overruled(step: str, key: str, other: Declared, sentence: str) -> Finding:
-    """Return the finding on a setting of ours that another file overrules."""
-    remedy = f"take {key} out of {plain(other.path)}"
+def overruled(step: str, key: str, other: Declared, sentence: Message) -> Finding:
+    """Return the finding on a setting of ours that another file overrides."""
+    remedy = msg("remove {key} from {path}", key=of_setting(key), path=of_path(other.path))
     return Finding(f"{step}-overruled", Severity.WARNING, other.path, sentence, remedy)
 
 
 def conf_files(files: Files, inspector: Inspector, name: str) -> list[UnitFile]:
-    """Return the files of ``sysctl.d``, ``systemd/journald.conf.d``…, the last one wins.
+    """Return the files of ``sysctl.d``, ``systemd/journald.conf.d``…, the last one counts.
 
     They are read in the order of their names, whatever folder they are in. A file that cannot be
     read has no text.
@@ -117,5 +118,10 @@ def known(step: str, wishes: Mapping[str, str], keys: Iterable[str]) -> None:
     for key in wishes:
         if key not in names:
             raise InvalidValueError(
-                f"'{plain(key, 60)}' is no key of [{step}]: write one of {', '.join(names)}."
+                msg(
+                    "'{key}' is no key of [{step}]: write one of {names}.",
+                    key=of_text(key, 60),
+                    step=of_setting(step),
+                    names=of_list(map(of_setting, names)),
+                )
             )

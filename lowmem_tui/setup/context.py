@@ -1,4 +1,4 @@
-"""What every step stands on: the senses of one server, behind Protocols."""
+"""What every step works with: one server, behind Protocols."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """One server, to be looked at. Nothing here writes but through a Plan."""
+    """One server, to read from. Nothing here writes except through a Plan."""
 
     snapshot: Callable[[], Snapshot]
     """A snapshot with systemd's side in it."""
@@ -32,4 +32,4 @@ class Ground:
     now: Callable[[], float]
     """Seconds since 1970."""
     failures: Callable[[], Failures | None] = lambda: None
-    """What the kernel's failed allocations of the last weeks come to; None: not known."""
+    """What the kernel's failed allocations of the last weeks amount to; None: unknown."""

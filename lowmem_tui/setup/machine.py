@@ -5,11 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from lowmem_tui.host.swaps import parse_swaps
-from lowmem_tui.model.amount import format_size
 from lowmem_tui.model.errors import InvalidValueError
+from lowmem_tui.model.message import (
+    N_,
+    msg,
+    of_bytes,
+    of_list,
+    of_text,
+    plural,
+    sentences,
+)
 from lowmem_tui.model.plan import Plan
 from lowmem_tui.model.setup import Finding, Look, Severity
-from lowmem_tui.model.text import plain
 from lowmem_tui.policy.budget import reserve
 from lowmem_tui.policy.forecast.userspace_killers import others
 from lowmem_tui.setup.conf import read_file
@@ -17,6 +24,7 @@ from lowmem_tui.setup.conf import read_file
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.setup import HostFacts
     from lowmem_tui.model.snapshot import Snapshot
     from lowmem_tui.setup.context import Ground
@@ -25,17 +33,18 @@ OLDEST_SYSTEMD: Final = 252
 FULL: Final = 20
 """The disk counts as full when less than one part in so many is free."""
 
+HOSTS_KERNEL: Final = msg("The kernel is the host's: swap and vm.* are set there.")
 CONTAINERS: Final = {
-    "lxc": (
-        "Swap and vm.* are the host's, and oom_score_adj cannot be lowered without privileges: "
+    "lxc": msg(
+        "Swap and vm.* are the host's, and oom_score_adj cannot be lowered without privileges. "
         "MemoryMax, Restart and the journal work."
     ),
-    "openvz": (
-        "The kernel, swap and the limits are the host's: MemoryMax works only where the host "
-        "hands cgroup v2 down."
+    "openvz": msg(
+        "The kernel, swap and the limits are the host's. MemoryMax works only where the host "
+        "delegates cgroup v2."
     ),
-    "docker": (
-        "A container of Docker seldom runs systemd: set memory limits on the host, with "
+    "docker": msg(
+        "A Docker container seldom runs systemd: set memory limits on the host, with "
         "`docker run --memory`."
     ),
 }
@@ -45,10 +54,10 @@ class BoxStep:
     """See ``Step``."""
 
     name = "box"
-    title = "This server"
-    about = (
-        "What machine this is: memory, swap, disk, kernel and systemd, and what else on it kills "
-        "for want of memory. Nothing is changed here."
+    title = N_("This server")
+    about = N_(
+        "What machine this is: memory, swap, disk, kernel and systemd, and which programs besides "
+        "the kernel kill for lack of memory. Nothing is changed here."
     )
 
     def __init__(self, ground: Ground) -> None:
@@ -59,73 +68,122 @@ class BoxStep:
         """See ``Step``."""
         facts, snapshot = self._ground.inspector.facts(), self._ground.snapshot()
         swaps = read_file(self._ground.files, "/proc/swaps").text or ""
-        said = (
+        found = (
             *_memory(snapshot, swaps),
             *_system(facts),
             *_container(facts.container),
             *_killers(snapshot),
         )
-        return Look(said, (), tuple(_findings(facts)))
+        return Look(found, (), tuple(_findings(facts)))
 
     def plan(self, wishes: Mapping[str, str]) -> Plan:
-        """See ``Step``: there is nothing to wish for."""
+        """See ``Step``: there is nothing to set."""
         for key in wishes:
             raise InvalidValueError(
-                f"'{plain(key, 60)}' is no key of [box]: that step only looks; leave it out."
+                msg(
+                    "'{key}' is no key of [box]: that step changes nothing. Remove the line.",
+                    key=of_text(key, 60),
+                )
             )
         return Plan((), (), (), (), ())
 
 
-def _memory(snapshot: Snapshot, swaps: str) -> Iterator[str]:
+def _memory(snapshot: Snapshot, swaps: str) -> Iterator[Message]:
     host = snapshot.host
-    yield (
-        f"{format_size(host.mem_total)} of RAM, {format_size(host.mem_available)} of it available; "
-        f"{format_size(reserve(host.mem_total))} are best left to the system itself."
+    yield msg(
+        "{total} of RAM, {available} available; {reserve} should be kept free for the system.",
+        total=of_bytes(host.mem_total),
+        available=of_bytes(host.mem_available),
+        reserve=of_bytes(reserve(host.mem_total)),
     )
-    if host.swap_total:
-        names = ", ".join(
-            f"{plain(swap.path, 40)} ({swap.kind}, {format_size(swap.size)})"
-            for swap in parse_swaps(swaps)
+    yield _swap(snapshot, swaps)
+    if host.oom_kills:
+        yield sentences(
+            plural(
+                "The kernel has killed {n} process for lack of memory since boot.",
+                "The kernel has killed {n} processes for lack of memory since boot.",
+                host.oom_kills,
+            ),
+            msg("The incidents show the details."),
         )
-        yield (
-            f"{format_size(host.swap_total)} of swap, {format_size(host.swap_used)} of it in use"
-            f"{f': {names}' if names else ''}."
+
+
+def _swap(snapshot: Snapshot, swaps: str) -> Message:
+    host = snapshot.host
+    if not host.swap_total:
+        return msg("No swap.")
+    total, used = of_bytes(host.swap_total), of_bytes(host.swap_used)
+    spaces = [
+        msg(
+            "{path} ({kind}, {size})",
+            path=of_text(swap.path, 40),
+            kind=of_text(swap.kind, 20),
+            size=of_bytes(swap.size),
+        )
+        for swap in parse_swaps(swaps)
+    ]
+    if not spaces:
+        return msg("{total} of swap, {used} of it in use.", total=total, used=used)
+    return msg(
+        "{total} of swap, {used} of it in use: {spaces}.",
+        total=total,
+        used=used,
+        spaces=of_list(spaces),
+    )
+
+
+def _system(facts: HostFacts) -> Iterator[Message]:
+    yield plural(
+        "{distribution}, kernel {kernel}, {n} processor.",
+        "{distribution}, kernel {kernel}, {n} processors.",
+        facts.processors,
+        distribution=of_text(facts.distribution, 60),
+        kernel=of_text(facts.kernel, 40),
+    )
+    yield _versions(facts)
+    space = {"free": of_bytes(facts.root_free), "total": of_bytes(facts.root_total)}
+    kind = of_text(facts.root_filesystem, 20)
+    if facts.root_writable:
+        yield msg(
+            "{free} of {total} are free on / ({kind}).",
+            free=space["free"],
+            total=space["total"],
+            kind=kind,
         )
     else:
-        yield "No swap."
-    if host.oom_kills:
-        times = "once" if host.oom_kills == 1 else f"{host.oom_kills} times"
-        yield f"The kernel has killed for want of memory {times} since boot: see the incidents."
+        yield msg(
+            "{free} of {total} are free on / ({kind}, read-only).",
+            free=space["free"],
+            total=space["total"],
+            kind=kind,
+        )
 
 
-def _system(facts: HostFacts) -> Iterator[str]:
-    many = "1 processor" if facts.processors == 1 else f"{facts.processors} processors"
-    yield f"{plain(facts.distribution, 60)}, kernel {plain(facts.kernel, 40)}, {many}."
-    version = f"systemd {facts.systemd}" if facts.systemd else "systemd, of a version not known"
-    groups = "cgroup v2 alone" if facts.unified else "cgroup v1, or both versions"
-    yield f"{version}, {groups}."
-    yield (
-        f"{format_size(facts.root_free)} of {format_size(facts.root_total)} are free on / "
-        f"({plain(facts.root_filesystem, 20)}{'' if facts.root_writable else ', read-only'})."
+def _versions(facts: HostFacts) -> Message:
+    groups = msg("only cgroup v2") if facts.unified else msg("cgroup v1, or both versions")
+    if facts.systemd is None:
+        return msg("systemd of an unknown version, {groups}.", groups=groups)
+    return msg("systemd {version}, {groups}.", version=facts.systemd, groups=groups)
+
+
+def _container(container: str) -> Iterator[Message]:
+    if not container:
+        yield msg("This is a physical or virtual machine, not a container.")
+        return
+    yield sentences(
+        msg("This is a container ({kind}).", kind=of_text(container, 20)),
+        CONTAINERS.get(container, HOSTS_KERNEL),
     )
 
 
-def _container(container: str) -> Iterator[str]:
-    if not container:
-        yield "It is a machine of its own, or a virtual one: no container."
-        return
-    words = CONTAINERS.get(container, "The kernel is the host's: swap and vm.* are set there.")
-    yield f"It is a container ({plain(container, 20)}). {words}"
-
-
-def _killers(snapshot: Snapshot) -> Iterator[str]:
+def _killers(snapshot: Snapshot) -> Iterator[Message]:
     found = others(snapshot)
     for other in found:
-        yield f"{other.name} runs, and kills, too: {other.rule}."
+        yield msg("{name} is running and also kills: {rule}.", name=other.name, rule=other.rule)
     if not found:
-        yield (
-            "Only the kernel kills for want of memory: neither systemd-oomd nor earlyoom, nohang "
-            "or oomd runs."
+        yield msg(
+            "Only the kernel kills for lack of memory: systemd-oomd, earlyoom, nohang and oomd are "
+            "not running."
         )
 
 
@@ -135,33 +193,41 @@ def _findings(facts: HostFacts) -> Iterator[Finding]:
             "cgroup-v1",
             Severity.PROBLEM,
             "",
-            "cgroup v2 is not mounted alone: memory limits cannot be trusted here.",
-            "boot with systemd.unified_cgroup_hierarchy=1",
+            msg("cgroup v1 is mounted, too: memory limits are not reliable here."),
+            msg("boot with systemd.unified_cgroup_hierarchy=1"),
         )
     if facts.systemd is not None and facts.systemd < OLDEST_SYSTEMD:
         yield Finding(
             "systemd-old",
             Severity.WARNING,
             "",
-            f"systemd {facts.systemd} is older than any this is tested with ({OLDEST_SYSTEMD}).",
-            "upgrade the distribution (Debian 12, Ubuntu 24.04, or later)",
+            msg(
+                "systemd {version} is older than {oldest}, the oldest that lowmem-tui is tested "
+                "with.",
+                version=facts.systemd,
+                oldest=OLDEST_SYSTEMD,
+            ),
+            msg("upgrade the distribution (Debian 12, Ubuntu 24.04, or later)"),
         )
     if not facts.root_writable:
         yield Finding(
             "disk-read-only",
             Severity.PROBLEM,
             "/",
-            "The root file system is mounted read-only: nothing can be changed or logged.",
-            "see `dmesg` for the reason, then `mount -o remount,rw /`",
+            msg("The root file system / is mounted read-only: nothing can be changed or logged."),
+            msg("see `dmesg` for the reason, then `mount -o remount,rw /`"),
         )
     if facts.root_free * FULL < facts.root_total:
         yield Finding(
             "disk-full",
             Severity.PROBLEM if facts.root_free < facts.root_total // 100 else Severity.WARNING,
             "/",
-            f"Only {format_size(facts.root_free)} of {format_size(facts.root_total)} are free on "
-            "/: services fail when it is full.",
-            "`du -xh / | sort -h | tail` shows what takes the space",
+            msg(
+                "Only {free} of {total} are free on /: services fail when it is full.",
+                free=of_bytes(facts.root_free),
+                total=of_bytes(facts.root_total),
+            ),
+            msg("`du -xh / | sort -h | tail` shows what uses the space"),
         )
 
 

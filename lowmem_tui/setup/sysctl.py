@@ -1,13 +1,23 @@
-"""The step `sysctl`: how willingly the kernel swaps, and how much it holds back from the disk."""
+"""The step `sysctl`: swappiness, dirty pages, caches and reserves of the kernel (vm.*)."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from lowmem_tui.host.swaps import parse_swaps
-from lowmem_tui.model.amount import format_size
 from lowmem_tui.model.errors import InvalidValueError
 from lowmem_tui.model.integer import natural
+from lowmem_tui.model.message import (
+    N_,
+    Message,
+    as_message,
+    msg,
+    of_bytes,
+    of_path,
+    of_setting,
+    of_text,
+    of_unit,
+)
 from lowmem_tui.model.plan import Action, ActionKind, Notice, Phase, Plan
 from lowmem_tui.model.setup import Finding, Item, Look, Severity
 from lowmem_tui.model.text import plain
@@ -39,8 +49,8 @@ SYSCTL_CONF: Final = "/etc/sysctl.conf"
 """Read last by `sysctl --system`, and at boot only where /etc/sysctl.d has a link to it."""
 
 HEAD: Final = (
-    f"{MARK}. `lowmem-tui setup --step sysctl` changes it, `lowmem-tui undo` takes it back;\n"
-    "# without this file the values are the distribution's again at the next boot.\n"
+    f"{MARK}. `lowmem-tui setup --step sysctl` changes it, `lowmem-tui undo` undoes it;\n"
+    "# without this file the values are the distribution's from the next boot on.\n"
 )
 
 SWAPPINESS, OVERCOMMIT = "vm.swappiness", "vm.overcommit_memory"
@@ -57,35 +67,62 @@ REDIS: Final = ("redis-server", "redis", "valkey-server", "valkey")
 class Value(NamedTuple):
     """What is known of a setting (Documentation/admin-guide/sysctl/vm.rst)."""
 
-    title: str
+    title: Message
     least: int
     most: int
     """What the kernel takes at most."""
     default: int | None
     """The kernel's own; None where it goes by the machine."""
     good: range
-    """Values that are left as they are."""
+    """Values for which no other is proposed."""
     choices: tuple[str, ...]
 
 
 VALUES: Final[dict[str, Value]] = {
     SWAPPINESS: Value(
-        "how willingly it swaps", 0, 200, 60, range(1, 21), ("1", "10", "20", "60", "100")
+        msg("vm.swappiness: swap or page cache first"),
+        0,
+        200,
+        60,
+        range(1, 21),
+        ("1", "10", "20", "60", "100"),
     ),
     DIRTY: Value(
-        "unwritten data at which writers wait", 1, 100, 20, range(3, 11), ("5", "10", "20")
+        msg("vm.dirty_ratio: % of dirty pages at which writers wait"),
+        1,
+        100,
+        20,
+        range(3, 11),
+        ("5", "10", "20"),
     ),
     DIRTY_BACKGROUND: Value(
-        "unwritten data at which writing begins", 1, 100, 10, range(1, 6), ("2", "5", "10")
+        msg("vm.dirty_background_ratio: % at which writing begins"),
+        1,
+        100,
+        10,
+        range(1, 6),
+        ("2", "5", "10"),
     ),
     CACHE_PRESSURE: Value(
-        "how soon names of files are forgotten", 0, 1000, 100, range(40, 61), ("50", "100")
+        msg("vm.vfs_cache_pressure: dentry and inode cache"),
+        0,
+        1000,
+        100,
+        range(40, 61),
+        ("50", "100"),
     ),
-    OVERCOMMIT: Value("whether memory may be promised twice", 0, 2, 0, range(1, 2), ("0", "1")),
+    OVERCOMMIT: Value(
+        msg("vm.overcommit_memory: whether fork may be refused"), 0, 2, 0, range(1, 2), ("0", "1")
+    ),
     MIN_FREE: Value(
-        "KiB kept free for what cannot wait", reserves.LEAST, 1 << 20, None, range(0), ()
+        msg("vm.min_free_kbytes: KiB kept free for the kernel"),
+        reserves.LEAST,
+        1 << 20,
+        None,
+        range(0),
+        (),
     ),
-    HUGE_PAGES: Value("huge pages kept aside", 0, 1 << 20, None, range(0), ()),
+    HUGE_PAGES: Value(msg("vm.nr_hugepages: reserved huge pages"), 0, 1 << 20, None, range(0), ()),
 }
 RESERVES: Final = frozenset({MIN_FREE, HUGE_PAGES})
 """Of these nothing is proposed where nothing is wrong."""
@@ -94,10 +131,10 @@ _ZRAM_GOOD = range(60, 201)
 
 
 class Seen(NamedTuple):
-    """What the server says of each setting."""
+    """What is found of each setting."""
 
     live: dict[str, str]
-    """What the kernel has; nothing for what it does not know, or does not tell."""
+    """What the kernel has; nothing for what it does not know, or does not show."""
     layers: Layers
     """What the files say: ``declared`` is what the next boot sets."""
     redis: str
@@ -122,11 +159,11 @@ class SysctlStep:
     """See ``Step``."""
 
     name = "sysctl"
-    title = "Kernel values"
-    about = (
-        "A few values decide whether a small server pages its programs out to keep files in "
-        "memory, and how much unwritten data may pile up. They are set at once, and kept in one "
-        "file of our own."
+    title = N_("Kernel settings (vm.*)")
+    about = N_(
+        "A few settings decide whether a small server swaps programs out to keep files in memory, "
+        "and how much unwritten data (dirty pages) it collects. They are set at once, and written "
+        "to one file of our own for the next boot."
     )
 
     def __init__(self, ground: Ground) -> None:
@@ -140,16 +177,23 @@ class SysctlStep:
         seen = self._see()
         items = tuple(_item(key, seen) for key in VALUES if _offered(key, seen))
         facts = [
-            f"{key} is set by {plain(found.path)} to {plain(found.value, 20)}."
+            msg(
+                "{key} is set to {value} in {path}.",
+                key=of_setting(key),
+                value=of_text(found.value, 20),
+                path=of_path(found.path),
+            )
             for key in VALUES
             if key in seen.live and (found := seen.layers.declared.get(key))
-        ] or ["No file sets any of these: the values are the kernel's own."]
+        ] or [msg("No file sets any of these: the values are the kernel's own.")]
         if "0" in {seen.live.get(DIRTY), seen.live.get(DIRTY_BACKGROUND)}:
             facts.append(
-                "vm.dirty_bytes or vm.dirty_background_bytes is in force here: the ratio beside it "
-                "is not."
+                msg(
+                    "vm.dirty_bytes or vm.dirty_background_bytes is set here, so the ratio of the "
+                    "same name is not in force."
+                )
             )
-        facts += _kept(seen)
+        facts += _reserved(seen)
         return Look(tuple(facts), items, tuple(_findings(items, seen)), self._by_hand(seen))
 
     def plan(self, wishes: Mapping[str, str]) -> Plan:
@@ -182,7 +226,7 @@ class SysctlStep:
             tuple(
                 Action(
                     ActionKind.SYSCTL, key, seen.live[key], value, Phase.LATE,
-                    f"sysctl -w {key}={value}  (it was {plain(seen.live[key], 20)})",
+                    f"sysctl -w {key}={value}  (now {plain(seen.live[key], 20)})",
                 )
                 for key, value in live.items()
                 if key in seen.live and seen.live[key] != value
@@ -231,21 +275,25 @@ class SysctlStep:
             if pages:
                 yield HUGE_PAGES, pages
 
-    def _by_hand(self, seen: Seen) -> tuple[str, ...]:
-        """Tell of /etc/sysctl.conf, which `sysctl --system` reads last."""
+    def _by_hand(self, seen: Seen) -> tuple[Message, ...]:
+        """Report /etc/sysctl.conf, which `sysctl --system` reads last."""
         conf = declared([read_file(self._ground.files, SYSCTL_CONF)])
         return tuple(
-            f"{SYSCTL_CONF} says {key}={plain(found.value, 20)}, which `sysctl --system` sets "
-            "whatever our file says: take the line out."
+            msg(
+                "{path} has {setting}, and `sysctl --system` reads it after our file: remove the "
+                "line.",
+                path=of_path(SYSCTL_CONF),
+                setting=of_setting(key, found.value[:20]),
+            )
             for key, found in conf.items()
             if key in seen.layers.ours and seen.layers.ours[key] != found.value
         )
 
 
 def declared(files: Iterable[UnitFile]) -> dict[str, Declared]:
-    """Return what files say of each setting; a later file wins (sysctl.d(5)).
+    """Return what files say of each setting; a later file counts (sysctl.d(5)).
 
-    Patterns (``vm.*``) are not looked at: they do not win over a name.
+    Patterns (``vm.*``) are not evaluated: they never override a name.
     """
     found: dict[str, Declared] = {}
     for file in files:
@@ -285,7 +333,7 @@ def _item(key: str, seen: Seen) -> Item:
     choices = dict.fromkeys((*VALUES[key].choices, value, now))
     return Item(
         key=key,
-        title=f"{key}: {VALUES[key].title}",
+        title=VALUES[key].title,
         now=plain(now, 20),
         value=value,
         why=why,
@@ -295,7 +343,7 @@ def _item(key: str, seen: Seen) -> Item:
 
 
 def _reserve(key: str, seen: Seen) -> Item:
-    """Return the item of what is kept aside: something is wrong with it, or it is ours."""
+    """Return the item of a reserve: something is wrong with it, or it is ours."""
     now, advice = seen.live[key], seen.advice.get(key)
     value = advice.value if advice else seen.layers.ours.get(key, now)
     choices = {value, now}
@@ -303,10 +351,10 @@ def _reserve(key: str, seen: Seen) -> Item:
         choices |= {str(each) for each in reserves.right(seen.ram)}
     return Item(
         key=key,
-        title=f"{key}: {VALUES[key].title}",
+        title=VALUES[key].title,
         now=plain(now, 20),
         value=value,
-        why=advice.why if advice else "It is as our file says.",
+        why=advice.why if advice else msg("It is as our file has it."),
         choices=tuple(sorted(choices, key=_number)),
         taken=advice is None or advice.taken,
         done=now == value == seen.at_boot(key),
@@ -318,85 +366,120 @@ def _number(text: str) -> int:
     return -1 if found is None else found
 
 
-def _kept(seen: Seen) -> Iterator[str]:
-    """Yield what is kept aside."""
+def _reserved(seen: Seen) -> Iterator[Message]:
+    """Say what is kept free, and what is reserved for huge pages."""
     now, huge = natural(seen.live.get(MIN_FREE, "")), seen.huge
     if now is not None:
         fit = reserves.right(seen.ram)
-        yield (
-            f"{MIN_FREE} is {now}: {format_size(now << 10)} are kept free for requests of the "
-            f"kernel that cannot wait; {fit.own} to {fit.most} is right for "
-            f"{format_size(seen.ram)}."
+        yield msg(
+            "{key} is {now}: {size} are kept free for requests of the kernel that cannot wait. "
+            "{least} to {most} is right for {ram} of RAM.",
+            key=of_setting(MIN_FREE),
+            now=now,
+            size=of_bytes(now << 10),
+            least=fit.own,
+            most=fit.most,
+            ram=of_bytes(seen.ram),
         )
     if huge and huge.total:
-        yield (
-            f"{HUGE_PAGES}: {huge.total} huge pages of {format_size(huge.size)} are kept aside, "
-            f"{huge.unused} of them used by nothing."
+        yield msg(
+            "{key}: {total} huge pages of {size} are reserved, {unused} of them are unused.",
+            key=of_setting(HUGE_PAGES),
+            total=huge.total,
+            size=of_bytes(huge.size),
+            unused=huge.unused,
         )
 
 
-def _proposed(key: str, seen: Seen) -> tuple[str, str]:
+def _proposed(key: str, seen: Seen) -> tuple[str, Message]:
     """Return the policy's value, and why."""
     if key == SWAPPINESS and seen.zram:
-        return "100", (
-            "All swap here is compressed RAM, far faster than any file: pages of programs "
-            "and of files are given up alike."
+        return "100", msg(
+            "All swap here is compressed RAM, far faster than any disk: at 100 the kernel swaps "
+            "programs out as readily as it drops page cache."
         )
     if key == SWAPPINESS:
-        return "10", (
-            "The disk is the slowest part of a small server: programs are swapped out only when "
-            "there is little else to give up. 0 would keep control groups from swapping at all."
+        return "10", msg(
+            "The disk is the slowest part of a small server: at 10 the kernel swaps programs out "
+            "only when there is little page cache to drop. 0 would stop control groups from "
+            "swapping at all."
         )
     if key in {DIRTY, DIRTY_BACKGROUND}:
-        share = 10 if key == DIRTY else 5
-        value = str(share)
-        now = seen.live[key]
-        many = (natural(now) or 0) if now != value else 0
-        instead = f"instead of {format_size(seen.ram * many // 100)} " if many else ""
-        return value, (
-            f"Of {format_size(seen.ram)} at most {format_size(seen.ram * share // 100)} "
-            f"{instead}"
-            + (
-                "wait for the disk before a writer must wait, too."
-                if key == DIRTY
-                else "pile up before writing begins: many small writes in place of a stall."
-            )
-        )
+        return _dirty(key, seen)
     if key == CACHE_PRESSURE:
-        return "50", (
-            "The names and attributes of files are kept twice as long: reading them again costs "
-            "the slow disk more than they cost RAM."
+        return "50", msg(
+            "The dentry and inode cache is kept twice as long as at 100: reading it from a slow "
+            "disk again costs more than the RAM that it takes."
         )
-    return "1", (
-        f"{plain(seen.redis, 60)} forks to save and shares its memory with the child; at 0 the "
-        "kernel may refuse that as if it would need all of it twice, and the save fails."
+    return "1", msg(
+        "{unit} forks to save, and shares its memory with the child. At 0 the kernel may refuse "
+        "the fork as if it needed all of that memory twice, and the save fails.",
+        unit=of_unit(seen.redis, 60),
+    )
+
+
+def _dirty(key: str, seen: Seen) -> tuple[str, Message]:
+    """Return the percentage of dirty pages, and why."""
+    share = 10 if key == DIRTY else 5
+    most = of_bytes(seen.ram * share // 100)
+    now = of_bytes(seen.ram * (natural(seen.live[key]) or 0) // 100)
+    if key == DIRTY:
+        why = msg(
+            "A writer waits when dirty pages reach {most} of {ram} of RAM; now it is {now}.",
+            most=most,
+            ram=of_bytes(seen.ram),
+            now=now,
+        )
+    else:
+        why = msg(
+            "Writing begins when dirty pages reach {most} of {ram} of RAM; now it is {now}. Many "
+            "small writes replace one long stall.",
+            most=most,
+            ram=of_bytes(seen.ram),
+            now=now,
+        )
+    return str(share), why
+
+
+def _wrong(item: Item, seen: Seen) -> Message:
+    """Say what is wrong with a value."""
+    key, now = of_setting(item.key), item.now
+    if advice := seen.advice.get(item.key):
+        return as_message(advice.text)
+    if now == item.value:
+        return msg(
+            "{key} is {now} only until the next boot, which sets it to {then}.",
+            key=key,
+            now=now,
+            then=of_text(seen.at_boot(item.key), 20),
+        )
+    if item.key == OVERCOMMIT:
+        return msg(
+            "{unit} forks to save. While {key} is {now} the kernel may refuse that, and the save "
+            "fails.",
+            unit=of_unit(seen.redis, 60),
+            key=key,
+            now=now,
+        )
+    return msg(
+        "{key} is {now}; {value} is better for a small server.",
+        key=key,
+        now=now,
+        value=item.value,
     )
 
 
 def _findings(items: Iterable[Item], seen: Seen) -> Iterable[Finding]:
     for item in items:
         if not item.done:
-            text = f"{item.key} is {item.now}, and {item.value} serves a small server better."
-            if item.key == OVERCOMMIT:
-                text = (
-                    f"{plain(seen.redis, 60)} forks to save, which the kernel may refuse while "
-                    f"{item.key} is {item.now}: the save fails then."
-                )
             advice = seen.advice.get(item.key)
-            if advice:
-                text = advice.text
-            elif item.now == item.value:
-                text = (
-                    f"{item.key} is {item.now} only until the next boot, which makes it "
-                    f"{plain(seen.at_boot(item.key), 20)}."
-                )
             yield Finding(
                 f"sysctl-{item.key.partition('.')[2].replace('_', '-')}",
                 Severity.WARNING
                 if item.key == OVERCOMMIT or (advice and advice.grave)
                 else Severity.ADVICE,
                 item.key,
-                text,
+                _wrong(item, seen),
                 common.remedy("sysctl"),
             )
     for key, value, other in seen.layers.overruling(seen.layers.ours, _says):
@@ -416,15 +499,20 @@ def _warnings(wishes: Mapping[str, str], seen: Seen) -> Iterable[Notice]:
             yield Notice(
                 "sysctl-next-boot",
                 "",
-                f"{key} stays {plain(seen.live.get(key, 'as it is'), 20)} until the next boot, "
-                "which makes it what the kernel finds right.",
+                msg(
+                    "{key} stays at {now} until the next boot; then the kernel chooses it itself.",
+                    key=of_setting(key),
+                    now=of_text(seen.live.get(key, "?"), 20),
+                ),
             )
         if key == OVERCOMMIT and value == "1" and not seen.redis:
             yield Notice(
                 "sysctl-overcommit",
                 "",
-                "vm.overcommit_memory=1 is what Redis asks for, and there is none here: without it "
-                "the kernel still refuses what can never fit.",
+                msg(
+                    "vm.overcommit_memory=1 is for Redis, and there is none here. Keep 0: then "
+                    "the kernel still refuses what can never fit."
+                ),
             )
 
 
@@ -433,10 +521,14 @@ def _says(key: str, found: Declared, value: str) -> bool:
     return found.value == value
 
 
-def _overruled(key: str, value: str, other: Declared) -> str:
-    return (
-        f"{plain(other.path)} is read after {PATH} and makes {key} {plain(other.value, 20)} again "
-        f"at boot, not {value}."
+def _overruled(key: str, value: str, other: Declared) -> Message:
+    return msg(
+        "{other} is read after {ours} and sets {key} to {theirs} at boot, not to {value}.",
+        other=of_path(other.path),
+        ours=of_path(PATH),
+        key=of_setting(key),
+        theirs=of_text(other.value, 20),
+        value=value,
     )
 
 
@@ -444,25 +536,40 @@ def _validate(key: str, value: str) -> None:
     known_, number = VALUES[key], natural(value)
     if value and number is None:
         raise InvalidValueError(
-            f"'{plain(value, 40)}' is no value of {key}: write a whole number, "
-            f"{known_.least} to {known_.most}."
+            msg(
+                "'{value}' is no value of {key}: write a whole number, {least} to {most}.",
+                value=of_text(value, 40),
+                key=of_setting(key),
+                least=known_.least,
+                most=known_.most,
+            )
         )
     if number is not None and not known_.least <= number <= known_.most:
         raise InvalidValueError(
-            f"{key}={value} is out of range: write {known_.least} to {known_.most}."
+            msg(
+                "{setting} is out of range: write {least} to {most}.",
+                setting=of_setting(key, value),
+                least=known_.least,
+                most=known_.most,
+            )
         )
 
 
 def _fits(key: str, value: str, seen: Seen) -> None:
-    """Refuse what would take so much memory that the kernel kills at once."""
+    """Refuse what would reserve so much memory that the kernel kills at once."""
     most = int(seen.ram * reserves.REFUSED)
     unit = 1024 if key == MIN_FREE else seen.huge.size if seen.huge else 2 << 20
     number = natural(value) or 0
     lowered = number <= (natural(seen.live.get(key, "")) or 0)
     if key in RESERVES and number * unit > most and not lowered:
         raise InvalidValueError(
-            f"{key}={value} would keep {format_size(number * unit)} of {format_size(seen.ram)} "
-            f"aside: write {most // unit} at the most."
+            msg(
+                "{setting} would reserve {size} of {ram} of RAM: write at most {most}.",
+                setting=of_setting(key, value),
+                size=of_bytes(number * unit),
+                ram=of_bytes(seen.ram),
+                most=most // unit,
+            )
         )
 
 
@@ -490,10 +597,11 @@ def _huge_user(unit_files: Mapping[str, str]) -> str:
     )
 
 
-def _not_here(container: str) -> str:
-    return (
-        f"This is a container ({plain(container, 20)}): vm.* are values of the host's kernel, and "
-        "only the host can set them."
+def _not_here(container: str) -> Message:
+    return msg(
+        "This is a container ({kind}): vm.* are settings of the host's kernel, and only the host "
+        "can change them.",
+        kind=of_text(container, 20),
     )
 
 

@@ -350,9 +350,9 @@ def test_dropping_ours_leaves_the_kernels_own_to_the_next_boot(
 @pytest.mark.parametrize(
     ("key", "value", "words"),
     [
-        (FREE, "1000000", "write 157286 at the most"),
+        (FREE, "1000000", "write at most 157286"),
         (FREE, "512", "1024 to"),
-        (HUGE, "500", "write 76 at the most"),
+        (HUGE, "500", "write at most 76"),
         (HUGE, "-1", "0 to"),
         (FREE, "\u0663\u0663\u0663\u0663", "whole number"),
         (FREE, "9" * 5000, "whole number"),

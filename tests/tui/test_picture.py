@@ -161,7 +161,7 @@ async def test_the_set_up() -> None:
     async with opened(size=SIZE) as front:
         await guided(front)
         await step(front, "units")
-        assert all(has(front, "Protect, limit, leave", "nothing is changed before"))
+        assert all(has(front, "OOM scores, limits, restarts", "nothing is changed before"))
         compare(front, "setup.svg")
 
 
@@ -170,5 +170,5 @@ async def test_a_step_of_the_set_up() -> None:
         await guided(front)
         await step(front, "sysctl")
         await front.press("enter", "down")
-        assert all(has(front, "Kernel values: to do 5", "Why vm.dirty_ratio"))
+        assert all(has(front, "Kernel settings (vm.*): to do 5", "Why vm.dirty_ratio"))
         compare(front, "setup-step.svg")

@@ -65,9 +65,13 @@ def test_the_modules_that_a_page_names_exist(page: Path) -> None:
 
 
 QUOTED = {
-    "docs/first-hour.md": ["left as it is", "Protect, limit, leave", "Idle weight"],
-    "docs/first-hour.zh-CN.md": ["left as it is", "Protect, limit, leave", "Idle weight"],
-    "docs/services.md": ["Protect, limit, leave", "Idle weight"],
+    "docs/first-hour.md": ["left as it is", "OOM scores, limits, restarts", "Unneeded services"],
+    "docs/first-hour.zh-CN.md": [
+        "left as it is",
+        "OOM scores, limits, restarts",
+        "Unneeded services",
+    ],
+    "docs/services.md": ["OOM scores, limits, restarts", "Unneeded services"],
     "docs/prediction.md": [
         *("WITH IT", "the whole slice", "it alone", "stays dead", "in use now"),
         *("if it is watched", "not known, its growth is uneven", "never reached"),

@@ -1,94 +1,127 @@
-"""How to see that a service which commonly idles is in use here after all."""
+"""How to see that a service which is commonly unneeded is in use here."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lowmem_tui.model.message import msg, of_path, of_text, plural
 from lowmem_tui.setup import common
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from lowmem_tui.model.message import Message
     from lowmem_tui.setup.context import Ground
 
 _BASE_SNAPS = ("core", "snapd", "bare", "lxd")
 """Snaps that come with the image, and that nobody installed. (lxd is there unused on Ubuntu.)"""
 
 
-def in_use(ground: Ground, guard: str) -> str:
-    """Return why a service is in use: a clause to follow "it is left alone: "; or ""."""
-    return GUARDS[guard](ground) if guard else ""
+def in_use(ground: Ground, guard: str) -> Message | None:
+    """Return why a service is in use, as a sentence; None if it is not."""
+    return GUARDS[guard](ground) if guard else None
 
 
-def _snaps(ground: Ground) -> str:
+def _snaps(ground: Ground) -> Message | None:
     names = ground.inspector.names("/var/lib/snapd/snaps")
     snaps = sorted({name.partition("_")[0] for name in names if name.endswith(".snap")})
     found = [snap for snap in snaps if snap.rstrip("0123456789") not in _BASE_SNAPS]
     # The image's own lxd counts once somebody has set it up.
     if "lxd" in snaps and ground.inspector.names("/var/snap/lxd/common/lxd/database"):
         found.append("lxd")
-    return f"snaps are installed ({common.listed(found)})" if found else ""
+    return msg("Snaps are installed: {names}.", names=common.several(found)) if found else None
 
 
-def _multipath(ground: Ground) -> str:
+def _multipath(ground: Ground) -> Message | None:
     for name in ground.inspector.names("/sys/block"):
         uuid, _ = common.read(ground.files, f"/sys/block/{name}/dm/uuid")
         if (uuid or "").startswith("mpath-"):
-            return f"{name} is a disk with several paths"
-    return ""
+            return msg("{name} is a disk with several paths.", name=of_text(name, 60))
+    return None
 
 
-def _network(prefix: str, words: str) -> Callable[[Ground], str]:
-    def guard(ground: Ground) -> str:
-        found = [n for n in ground.inspector.names("/sys/class/net") if n.startswith(prefix)]
-        return f"there is {words} ({found[0]})" if found else ""
-
-    return guard
+def _card(ground: Ground, prefix: str) -> str:
+    """Return the network interface whose name begins so; "" for none."""
+    names = ground.inspector.names("/sys/class/net")
+    return next((name for name in names if name.startswith(prefix)), "")
 
 
-def _folder(folder: str, words: str) -> Callable[[Ground], str]:
-    def guard(ground: Ground) -> str:
-        found = [name for name in ground.inspector.names(folder) if not name.startswith(".")]
-        return f"there is {words} ({common.listed(found, 2)})" if found else ""
-
-    return guard
+def _modem(ground: Ground) -> Message | None:
+    found = _card(ground, "ww")
+    return msg("There is a mobile modem: {name}.", name=of_text(found, 60)) if found else None
 
 
-def _dispatcher(ground: Ground) -> str:
+def _wireless(ground: Ground) -> Message | None:
+    found = _card(ground, "wl")
+    return msg("There is a wireless card: {name}.", name=of_text(found, 60)) if found else None
+
+
+def _names(ground: Ground, folder: str) -> list[str]:
+    return [name for name in ground.inspector.names(folder) if not name.startswith(".")]
+
+
+def _bluetooth(ground: Ground) -> Message | None:
+    found = _names(ground, "/sys/class/bluetooth")
+    if not found:
+        return None
+    return msg("There is a Bluetooth adapter: {names}.", names=common.several(found, 2))
+
+
+def _printers(ground: Ground) -> Message | None:
+    found = _names(ground, "/etc/cups/ppd")
+    return msg("There is a printer: {names}.", names=common.several(found, 2)) if found else None
+
+
+def _iscsi(ground: Ground) -> Message | None:
+    found = _names(ground, "/sys/class/iscsi_session")
+    if not found:
+        return None
+    return msg("There is a disk in the network: {names}.", names=common.several(found, 2))
+
+
+def _containers(ground: Ground) -> Message | None:
+    found = _names(ground, "/var/lib/lxc")
+    return msg("There is a container: {names}.", names=common.several(found, 2)) if found else None
+
+
+def _dispatcher(ground: Ground) -> Message | None:
     for above in ("/etc/networkd-dispatcher", "/usr/lib/networkd-dispatcher"):
         for folder in ground.inspector.names(above):
             if folder.endswith(".d") and (names := ground.inspector.names(f"{above}/{folder}")):
-                return f"it has a script to run ({above}/{folder}/{names[0]})"
-    return ""
+                path = f"{above}/{folder}/{names[0]}"
+                return msg("It has a script to run: {path}.", path=of_path(path))
+    return None
 
 
-def _processors(ground: Ground) -> str:
+def _processors(ground: Ground) -> Message | None:
     count = ground.inspector.facts().processors
-    return f"there are {count} processors" if count > 2 else ""
+    if count <= 2:
+        return None
+    return plural("There is {n} processor.", "There are {n} processors.", count)
 
 
-def _nfs(ground: Ground) -> str:
+def _nfs(ground: Ground) -> Message | None:
     mounts, _ = common.read(ground.files, "/proc/mounts")
     kinds = {line.split(" ")[2] for line in (mounts or "").splitlines() if line.count(" ") > 2}
     if kinds & {"nfs", "nfs4"}:
-        return "a folder of NFS is mounted"
+        return msg("A folder of NFS is mounted.")
     exports, _ = common.read(ground.files, "/etc/exports")
     if any(
         line.strip() and not line.lstrip().startswith("#") for line in (exports or "").split("\n")
     ):
-        return "/etc/exports shares folders by NFS"
-    return ""
+        return msg("/etc/exports shares folders by NFS.")
+    return None
 
 
-GUARDS: dict[str, Callable[[Ground], str]] = {
+GUARDS: dict[str, Callable[[Ground], Message | None]] = {
     "snaps": _snaps,
     "multipath": _multipath,
-    "modem": _network("ww", "a mobile modem"),
-    "wireless": _network("wl", "a wireless card"),
-    "bluetooth": _folder("/sys/class/bluetooth", "a Bluetooth adapter"),
-    "printers": _folder("/etc/cups/ppd", "a printer"),
-    "iscsi": _folder("/sys/class/iscsi_session", "a disk in the network"),
-    "containers": _folder("/var/lib/lxc", "a container"),
+    "modem": _modem,
+    "wireless": _wireless,
+    "bluetooth": _bluetooth,
+    "printers": _printers,
+    "iscsi": _iscsi,
+    "containers": _containers,
     "dispatcher": _dispatcher,
     "processors": _processors,
     "nfs": _nfs,

@@ -1,4 +1,4 @@
-"""What there is of a service that commonly idles: whether it runs, what starts it, who needs it."""
+"""What is found of an unneeded service: whether it runs, what starts it, and what needs it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from lowmem_tui.model.errors import LowmemError
 from lowmem_tui.model.kept import is_foreign
+from lowmem_tui.model.message import msg, of_path, of_text
 from lowmem_tui.model.plan import ActionKind
-from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import UnitType, unit_type
 from lowmem_tui.policy.dropin import FOLDER
 from lowmem_tui.setup import common
@@ -18,6 +18,7 @@ from lowmem_tui.setup.idle.table import Idle, table
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.snapshot import Situation, Snapshot
     from lowmem_tui.model.unit import UnitProperties
     from lowmem_tui.setup.context import Ground
@@ -42,16 +43,16 @@ class Seen:
     links: tuple[tuple[str, str], ...]
     """(path, target) of the symbolic links of /etc that enable it."""
     mask: tuple[str, ...]
-    """Units that must be masked, because something else than these links starts them."""
+    """Units that must be masked, because something other than these links starts them."""
     ram: int
-    """Bytes that it holds now."""
+    """Bytes that are in use now."""
     swap: int
-    used: str
-    """Why it is in use here after all; or ""."""
+    used: Message | None
+    """Why it is in use here; None if it is not."""
     needed: str
     """The unit that runs and requires it; or ""."""
-    obstacle: str
-    """Why the program cannot switch it off; or ""."""
+    obstacle: Message | None
+    """Why the program cannot disable it; None if it can."""
 
 
 def see(ground: Ground) -> list[Seen]:
@@ -81,14 +82,14 @@ def _see(
         if p.active_state in RUNNING
         and p.type != "oneshot"
         and p.load_state != "not-found"
-        and unit_type(name) is not UnitType.TARGET  # it holds nothing, and others stand behind it
+        and unit_type(name) is not UnitType.TARGET  # it uses no memory, and others depend on it
     )
     enabling = tuple(dict.fromkeys(link for name in loaded for link in links.get(name, ())))
     unmasked = {name for name, p in loaded.items() if p.load_state == "loaded"}
     if idle.unit not in unmasked and idle.unit not in running:
         return None
     if not running and (not enabling or loaded[idle.unit].unmet):
-        return None  # of what its own conditions keep from starting nothing is to be had
+        return None  # what its own conditions keep from starting uses nothing
     mask = _to_mask(idle, loaded, running, enabling)
     usage = situation.units[idle.unit].unit.usage
     return Seen(
@@ -135,15 +136,18 @@ def _to_mask(
     )
 
 
-def _obstacle(ground: Ground, mask: Iterable[str]) -> str:
+def _obstacle(ground: Ground, mask: Iterable[str]) -> Message | None:
     for name in mask:
         path = f"{FOLDER}/{name}"
         text, trouble = common.read(ground.files, path)
         if trouble:
-            return f"{trouble}."
+            return msg("{why}.", why=of_text(trouble, 200))
         if text is not None or ground.system.get(ActionKind.LINK, path):
-            return f"{plain(path)} is in the way of a mask: remove it, or what it starts, by hand."
-    return ""
+            return msg(
+                "{path} is in the way of a mask: remove it, or what it starts, by hand.",
+                path=of_path(path),
+            )
+    return None
 
 
 def _links(ground: Ground) -> dict[str, list[tuple[str, str]]]:
@@ -180,13 +184,13 @@ def _with_needed(
 
     A link of /etc that makes another want it (``WantedBy=``) is no need: it goes with the rest.
     """
-    wished = {path.removeprefix(f"{FOLDER}/") for path, _ in seen.links}
+    wanted = {path.removeprefix(f"{FOLDER}/") for path, _ in seen.links}
     for name in members:
         properties = _properties(situation, name)
         for other in properties.required_by if properties else ():
             if other in members or unit_type(other) is UnitType.TARGET:
                 continue
-            if f"{other}.wants/{name}" in wished:
+            if f"{other}.wants/{name}" in wanted:
                 continue
             unit = snapshot.units.get(other)
             state = unit.properties.active_state if unit and unit.properties else "inactive"

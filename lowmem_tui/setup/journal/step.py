@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from lowmem_tui.model.amount import format_size
 from lowmem_tui.model.errors import InvalidValueError
+from lowmem_tui.model.message import N_, as_message
 from lowmem_tui.model.plan import Action, ActionKind, Notice, Phase, Plan
 from lowmem_tui.model.quantity import parse_size, parse_time_span
 from lowmem_tui.model.setup import Finding, Item, Look, Severity
@@ -97,11 +98,11 @@ class JournalStep:
     """See ``Step``."""
 
     name = "journal"
-    title = "Journal"
-    about = (
-        "The journal may take a tenth of the disk and, before the disk is there or without one, a "
-        "tenth of /run, which is RAM. Here both are bounded, and what is old goes. "
-        "journald is restarted for that; no message is lost."
+    title = N_("Journal")
+    about = N_(
+        "By default the journal may use a tenth of the disk, and a tenth of /run, which is RAM, "
+        "until the disk is mounted or where no journal is stored on it. Here both are limited, and "
+        "old entries are removed. journald is restarted for that, and no message is lost."
     )
 
     def __init__(self, ground: Ground) -> None:
@@ -349,7 +350,7 @@ def _findings(items: Iterable[Item], seen: Seen) -> Iterable[Finding]:
             )
     for key, ours, other in seen.layers.overruling(seen.layers.ours, _same):
         if key in KEYS:
-            yield overruled("journal", key, other, _overruled(key, ours, other))
+            yield overruled("journal", key, other, as_message(_overruled(key, ours, other)))
 
 
 def _warnings(wishes: Mapping[str, str], seen: Seen) -> Iterable[Notice]:

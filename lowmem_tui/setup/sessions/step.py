@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from lowmem_tui.model.amount import format_size
 from lowmem_tui.model.errors import InvalidValueError, RefusedError
+from lowmem_tui.model.message import N_
 from lowmem_tui.model.plan import FileChange, Notice
 from lowmem_tui.model.setup import Finding, Item, Look, Severity
 from lowmem_tui.model.text import plain
@@ -69,11 +70,11 @@ class SessionsStep:
     """See ``Step``."""
 
     name = "sessions"
-    title = "Old sessions"
-    about = (
-        "An application that keeps sessions in files seldom removes them all: they fill the disk, "
-        "and going through them fills the page cache. systemd removes what is older than an age, "
-        "once a day."
+    title = N_("Old session files")
+    about = N_(
+        "An application that stores sessions in files seldom removes all of them: they fill the "
+        "disk, and reading them fills the page cache. systemd-tmpfiles removes the files that are "
+        "older than a limit, once a day."
     )
 
     def __init__(self, ground: Ground) -> None:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from lowmem_tui.host.swaps import parse_fstab, parse_swaps, tag_path
 from lowmem_tui.model.integer import natural
+from lowmem_tui.model.message import msg, of_path, of_text
 from lowmem_tui.model.plan import ActionKind
-from lowmem_tui.model.text import plain
 from lowmem_tui.policy import swap as policy
 from lowmem_tui.setup import unit_words
 from lowmem_tui.setup.conf import MARK, read_file
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from lowmem_tui.host.swaps import FstabSwap, Swap
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.ports import Inspector
     from lowmem_tui.model.setup import HostFacts
     from lowmem_tui.model.usage import HostUsage
@@ -28,7 +29,7 @@ PATH: Final = f"/etc/systemd/system/{UNIT}"
 LINK: Final = f"/etc/systemd/system/swap.target.wants/{UNIT}"
 
 TEXT: Final = f"""\
-{MARK}. `lowmem-tui setup --step swap` changes it, `lowmem-tui undo` takes it back.
+{MARK}. `lowmem-tui setup --step swap` changes it, `lowmem-tui undo` undoes it.
 
 [Unit]
 Description=Swap file {FILE}
@@ -55,7 +56,7 @@ class Off(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """All that there is of swap."""
+    """All swap of the server."""
 
     host: HostUsage
     facts: HostFacts
@@ -163,20 +164,22 @@ def _there(inspector: Inspector, path: str) -> str:
     return f"{folder}/{name}" if name in names else ""
 
 
-def impossible(seen: Seen) -> str:
-    """Return why no swap file of ours can be on this server, or ""."""
+def impossible(seen: Seen) -> Message | None:
+    """Return why no swap file of ours can be on this server; None if it can."""
     facts = seen.facts
     if not facts.root_writable:
-        return "/ is mounted read-only: see `dmesg`, then `mount -o remount,rw /`."
+        return msg("/ is mounted read-only: see `dmesg`, then `mount -o remount,rw /`.")
     if facts.root_filesystem not in policy.CARRIERS:
-        return (
-            f"/ is {plain(facts.root_filesystem, 20)}: a swap file there needs more than being "
-            "written, so none is made."
+        return msg(
+            "/ is {kind}: a swap file there needs more than being written, so none is made.",
+            kind=of_text(facts.root_filesystem, 20),
         )
     if seen.in_fstab:
-        return f"{FILE} is in /etc/fstab, so it is yours: its size is changed by hand."
+        return msg(
+            "{path} is in /etc/fstab, so it is yours: change its size by hand.", path=of_path(FILE)
+        )
     if seen.text is not None and not seen.is_ours:
-        return f"{PATH} is there and was not written by lowmem-tui: it is left alone."
+        return msg("{path} was not written by lowmem-tui: it is kept.", path=of_path(PATH))
     if seen.file and not seen.ours:
-        return f"{FILE} is there and was not made by lowmem-tui: it is left alone."
-    return ""
+        return msg("{path} was not made by lowmem-tui: it is kept.", path=of_path(FILE))
+    return None

@@ -8,6 +8,17 @@ from lowmem_tui.change.machine.swap_file import MARGIN
 from lowmem_tui.model.amount import format_size, render_limit
 from lowmem_tui.model.errors import InvalidValueError
 from lowmem_tui.model.integer import natural
+from lowmem_tui.model.message import (
+    N_,
+    msg,
+    of_bytes,
+    of_command,
+    of_limit,
+    of_path,
+    of_setting,
+    of_text,
+    sentences,
+)
 from lowmem_tui.model.plan import Action, ActionKind, FileChange, Notice, Phase, Plan
 from lowmem_tui.model.quantity import parse_size
 from lowmem_tui.model.setup import Finding, Item, Look, Severity
@@ -21,13 +32,15 @@ from lowmem_tui.setup.swap.seen import FILE, LINK, PATH, TEXT, UNIT, impossible,
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from lowmem_tui.model.message import Message
+    from lowmem_tui.model.setup import Words
     from lowmem_tui.setup.context import Ground
     from lowmem_tui.setup.swap.seen import Off, Seen
 
 LEAST: Final = 64 << 20
 """Bytes of a swap file at least."""
 
-_BTRFS: Final = (
+_BTRFS: Final = msg(
     "A swap file on btrfs needs a subvolume of its own, which cannot be in a snapshot, and no "
     "copy-on-write: `btrfs subvolume create /swap`, then `btrfs filesystem mkswapfile --size 2g "
     "/swap/swapfile` (btrfs-progs 6.1), `swapon /swap/swapfile`, and the line `/swap/swapfile none "
@@ -41,11 +54,11 @@ class SwapStep:
     """See ``Step``."""
 
     name = "swap"
-    title = "Swap"
-    about = (
-        "With swap, a burst of memory ends in slowness instead of a kill, and what nobody uses "
-        "makes room for what is used. A file does; it is written whole, belongs to root alone, and "
-        "is switched on at every boot by a unit of our own."
+    title = N_("Swap")
+    about = N_(
+        "With swap, a burst of memory makes the server slow instead of killing a process, and "
+        "unused memory makes room for what is used. A swap file is enough: it is written whole, "
+        "only root can read it, and a unit of our own switches it on at every boot."
     )
 
     def __init__(self, ground: Ground) -> None:
@@ -114,41 +127,54 @@ class SwapStep:
             return files, tuple(_removed(seen, link))
         return files, tuple(_made(seen, link, size))
 
-    def _findings(self, seen: Seen, cannot: str) -> Iterator[Finding]:
-        ram = format_size(seen.host.mem_total)
+    def _findings(self, seen: Seen, cannot: Message | None) -> Iterator[Finding]:
         if seen.ours and not seen.active:
             yield Finding(
                 "swap-off",
                 Severity.WARNING,
                 FILE,
-                f"The swap file of {format_size(seen.ours)} is there, and it is not on.",
+                msg("The swap file of {size} is not on.", size=of_bytes(seen.ours)),
                 common.remedy("swap"),
             )
         elif not seen.enough and not seen.ours and not seen.off:
-            remedy = common.remedy("swap")
-            if cannot:
-                remedy = "see `lowmem-tui setup --step swap` for what to do by hand"
-            elif not seen.proposed:
-                remedy = "free space on /, then run `sudo lowmem-tui setup --step swap`"
-            if seen.host.swap_total:
-                text = f"There is {format_size(seen.host.swap_total)} of swap for {ram} of RAM"
-            else:
-                text = f"There is no swap for {ram} of RAM"
             yield Finding(
                 "swap-small" if seen.host.swap_total else "swap-missing",
                 Severity.ADVICE if seen.host.swap_total else Severity.WARNING,
                 "",
-                f"{text}: a burst of memory ends in a kill.",
-                remedy,
+                _too_little(seen),
+                _remedy(seen, cannot),
             )
         for each in seen.off:
             yield Finding(
                 "swap-fstab-off" if each.source == "/etc/fstab" else "swap-unit-off",
                 Severity.WARNING,
                 plain(each.what, 60),
-                f"{plain(each.source, 80)} names {plain(each.what, 60)} as swap, and it is not on.",
+                msg(
+                    "{source} names {what} as swap, and it is not on.",
+                    source=of_text(each.source, 80),
+                    what=of_text(each.what, 60),
+                ),
                 each.remedy,
             )
+
+
+def _too_little(seen: Seen) -> Message:
+    swap, ram = of_bytes(seen.host.swap_total), of_bytes(seen.host.mem_total)
+    if seen.host.swap_total:
+        return msg(
+            "There is only {swap} of swap for {ram} of RAM: a burst of memory ends in an OOM kill.",
+            swap=swap,
+            ram=ram,
+        )
+    return msg("There is no swap for {ram} of RAM: a burst of memory ends in an OOM kill.", ram=ram)
+
+
+def _remedy(seen: Seen, cannot: Message | None) -> Words:
+    if cannot:
+        return msg("see `lowmem-tui setup --step swap` for what to do by hand")
+    if not seen.proposed:
+        return msg("free space on /, then run `sudo lowmem-tui setup --step swap`")
+    return common.remedy("swap")
 
 
 def _made(seen: Seen, link: str, size: int) -> Iterator[Action]:
@@ -196,13 +222,17 @@ def _write(before: int, after: int, phase: Phase) -> Action:
 
 
 def _parse(value: str) -> int:
-    """Return the bytes that are wished for, in whole MiB. Raises InvalidValueError."""
+    """Return the bytes that are requested, in whole MiB. Raises InvalidValueError."""
     if not value:
         return 0
     size = parse_size(value) >> 20 << 20
     if not LEAST <= size <= 64 << 30:
         raise InvalidValueError(
-            f"file={plain(value, 40)} is out of range: write {format_size(LEAST)} to 64G."
+            msg(
+                "{setting} is out of range: write {least} to 64G.",
+                setting=of_setting("file", plain(value, 40)),
+                least=of_bytes(LEAST),
+            )
         )
     return size
 
@@ -216,9 +246,13 @@ def _refusals(seen: Seen, size: int) -> Iterator[Notice]:
         yield Notice(
             "swap-disk-full",
             UNIT,
-            f"A swap file of {format_size(size)} does not fit: / has "
-            f"{format_size(seen.facts.root_free)} free, and {format_size(MARGIN)} of that must "
-            "stay; free some, or make it smaller.",
+            msg(
+                "A swap file of {size} does not fit: / has {free} free, and {reserve} of that must "
+                "stay free. Free space on /, or make the file smaller.",
+                size=of_bytes(size),
+                free=of_bytes(seen.facts.root_free),
+                reserve=of_bytes(MARGIN),
+            ),
         )
 
 
@@ -230,7 +264,10 @@ def _warnings(seen: Seen, size: int) -> Iterator[Notice]:
         yield Notice(
             "swap-disk-tight",
             UNIT,
-            f"The swap file leaves {format_size(left)} free on /: logs and upgrades need some.",
+            msg(
+                "After this only {free} are free on /: logs and upgrades need space, too.",
+                free=of_bytes(left),
+            ),
         )
 
 
@@ -241,29 +278,16 @@ def _file_item(seen: Seen) -> Item | None:
         size = proposed
         if not size:
             return None
-    now = "none"
-    if seen.ours:
-        now = render_limit(seen.ours) + ("" if seen.active else ", off")
-    elif seen.other:
-        now = f"none; {format_size(seen.other)} elsewhere"
-    ram = format_size(seen.host.mem_total)
-    there = format_size(seen.host.swap_total)
-    why = f"{there} of swap for {ram} of RAM is enough: no file is needed."
-    if size:
-        why = (
-            f"For {ram} of RAM {format_size(policy.wanted(seen.host.mem_total))} of swap in all is "
-            f"best; {format_size(seen.facts.root_free)} are free on the disk, of which "
-            f"{format_size(policy.kept(seen.facts.root_total))} stay free."
-        )
     waits = bool(seen.off) and not seen.ours
+    why = _why(seen, size)
     if waits:
-        why = f"{_first(seen.off[0])} Not taken unless you say so."
+        why = sentences(_first(seen.off[0]), msg("So a second one is not preselected."))
     room = seen.facts.root_free + seen.ours - policy.kept(seen.facts.root_total)
     sizes = {each << 20 for each in (512, 1024, 2048) if each << 20 <= room} | {size}
     return Item(
         key="file",
-        title=f"Swap file {FILE}",
-        now=now,
+        title=msg("swap file {path}", path=of_path(FILE)),
+        now=_now(seen),
         value=render_limit(size) if size else "",
         why=why,
         choices=tuple(render_limit(each) if each else "" for each in sorted(sizes)),
@@ -272,38 +296,81 @@ def _file_item(seen: Seen) -> Item | None:
     )
 
 
-def _first(each: Off) -> str:
-    return (
-        f"{plain(each.source, 80)} names {plain(each.what, 60)} as swap, and it is not on: switch "
-        f"that on first (`{plain(each.remedy, 120)}`)."
+def _now(seen: Seen) -> Message:
+    """Say in a few words what file there is."""
+    size = of_limit(seen.ours)
+    if seen.ours and seen.active:
+        return msg("{size}", size=size)
+    if seen.ours:
+        return msg("{size}, off", size=size)
+    if seen.other:
+        return msg("none; {size} of other swap", size=of_bytes(seen.other))
+    return msg("none")
+
+
+def _why(seen: Seen, size: int) -> Message:
+    """Say why a file of this size is proposed; 0: none."""
+    ram = of_bytes(seen.host.mem_total)
+    if not size:
+        return msg(
+            "{swap} of swap for {ram} of RAM is enough: no swap file is needed.",
+            swap=of_bytes(seen.host.swap_total),
+            ram=ram,
+        )
+    return msg(
+        "For {ram} of RAM, {wanted} of swap in total is best. {free} are free on the disk, and at "
+        "least {reserve} of that stay free.",
+        ram=ram,
+        wanted=of_bytes(policy.wanted(seen.host.mem_total)),
+        free=of_bytes(seen.facts.root_free),
+        reserve=of_bytes(policy.kept(seen.facts.root_total)),
     )
 
 
-def _facts(seen: Seen, cannot: str) -> Iterable[str]:
+def _first(each: Off) -> Message:
+    return msg(
+        "{source} names {what} as swap, and it is not on: switch it on first (`{command}`).",
+        source=of_text(each.source, 80),
+        what=of_text(each.what, 60),
+        command=of_command(each.remedy),
+    )
+
+
+def _facts(seen: Seen, cannot: Message | None) -> Iterable[Message]:
     host = seen.host
     if not seen.swaps:
-        yield f"There is no swap for {format_size(host.mem_total)} of RAM."
+        yield msg("There is no swap for {ram} of RAM.", ram=of_bytes(host.mem_total))
     for swap in seen.swaps:
-        yield (
-            f"{plain(swap.path, 60)}: a {swap.kind} of {format_size(swap.size)}, "
-            f"{format_size(swap.used)} of it in use, priority {swap.priority}."
+        yield msg(
+            "{path} ({kind}): {size}, {used} of it in use, priority {priority}.",
+            path=of_text(swap.path, 60),
+            kind=of_text(swap.kind, 20),
+            size=of_bytes(swap.size),
+            used=of_bytes(swap.used),
+            priority=swap.priority,
         )
     for line in seen.fstab:
         if "noauto" in line.options:
-            yield f"/etc/fstab leaves {plain(line.what, 60)} off at the start (noauto)."
+            yield msg(
+                "/etc/fstab does not switch {what} on at boot (noauto).",
+                what=of_text(line.what, 60),
+            )
     if seen.zram.foreign:
-        yield f"There is zram already, and not by lowmem-tui ({plain(seen.zram.foreign)})."
+        yield msg(
+            "There is zram already that lowmem-tui did not set up: {what}.",
+            what=of_text(seen.zram.foreign),
+        )
     if cannot:
         yield cannot
     elif not seen.enough and not seen.ours and not seen.proposed:
-        yield (
-            f"/ has {format_size(seen.facts.root_free)} free, and "
-            f"{format_size(policy.kept(seen.facts.root_total))} must stay free: there is no room "
-            "for a swap file."
+        yield msg(
+            "/ has {free} free, and {reserve} must stay free: there is no room for a swap file.",
+            free=of_bytes(seen.facts.root_free),
+            reserve=of_bytes(policy.kept(seen.facts.root_total)),
         )
 
 
-def _by_hand(seen: Seen, cannot: str) -> tuple[str, ...]:
+def _by_hand(seen: Seen, cannot: Message | None) -> tuple[Message, ...]:
     if seen.off:
         return tuple(map(_first, seen.off))
     if seen.enough or not cannot:
@@ -311,20 +378,27 @@ def _by_hand(seen: Seen, cannot: str) -> tuple[str, ...]:
     if seen.facts.root_filesystem == "btrfs":
         return (_BTRFS,)
     if seen.in_fstab:
-        size = render_limit(policy.wanted(seen.host.mem_total))
-        count = policy.wanted(seen.host.mem_total) >> 20
-        words = (
-            f"To make {FILE} {size}: `swapoff {FILE} && dd if=/dev/zero of={FILE} bs=1M "
-            f"count={count} && chmod 600 {FILE} && mkswap {FILE} && swapon {FILE}`."
+        size = policy.wanted(seen.host.mem_total)
+        command = (
+            f"swapoff {FILE} && dd if=/dev/zero of={FILE} bs=1M count={size >> 20} && "
+            f"chmod 600 {FILE} && mkswap {FILE} && swapon {FILE}"
         )
-        return (words,)
+        return (
+            msg(
+                "To resize {path} to {size}: `{command}`.",
+                path=of_path(FILE),
+                size=of_limit(size),
+                command=of_command(command),
+            ),
+        )
     return ()
 
 
-def _not_here(container: str) -> str:
-    return (
-        f"This is a container ({plain(container, 20)}): swap belongs to the host. Ask for it "
-        "there (memory.swap.max of the container's group)."
+def _not_here(container: str) -> Message:
+    return msg(
+        "This is a container ({kind}): swap belongs to the host. Set it there (memory.swap.max of "
+        "the container's group).",
+        kind=of_text(container, 20),
     )
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from lowmem_tui.model.amount import format_size, render_limit
+from lowmem_tui.model.amount import render_limit
 from lowmem_tui.model.errors import InvalidValueError
+from lowmem_tui.model.message import msg, of_bytes, of_limit, of_setting, of_text
 from lowmem_tui.model.plan import Action, ActionKind, FileChange, Notice, Phase
 from lowmem_tui.model.quantity import parse_size
 from lowmem_tui.model.setup import Item
@@ -39,7 +40,7 @@ class Zram(NamedTuple):
     here: bool
     """Whether the kernel and the programs are there."""
     foreign: str
-    """Whose zram runs already, or a unit of our name that is not ours; or ""."""
+    """A device of others, or a unit of our name that is not ours; or ""."""
     text: str | None
     """Our unit's text."""
     size: int
@@ -69,23 +70,27 @@ def see(ground: Ground, swaps: Sequence[Swap]) -> Zram:
 
 
 def item(found: Zram, ram: int, *, taken: bool) -> Item | None:
-    """Return what is proposed; None where there is nothing to choose."""
+    """Return what is proposed; None where nothing can be chosen."""
     if not found.here or found.foreign:
         return None
     size = found.size or zram_size(ram)
-    now = "none"
-    if found.size:
-        now = render_limit(found.size) + ("" if found.active else ", off")
+    now = msg("none")
+    if found.size and found.active:
+        now = msg("{size}", size=of_limit(found.size))
+    elif found.size:
+        now = msg("{size}, off", size=of_limit(found.size))
     sizes = {zram_size(ram), ram // 4 // LEAST * LEAST, size}
     return Item(
         key="zram",
-        title="Compressed swap in RAM (zram)",
+        title=msg("zram (compressed swap in RAM)"),
         now=now,
         value=render_limit(size),
-        why=(
-            f"Pages that nobody uses are compressed, not written: {format_size(size)} of them "
-            f"take some {format_size(size // 3)} of RAM. It is used ahead of a swap file, is far "
-            "faster, and costs processor time; what does not compress gains nothing."
+        why=msg(
+            "Unused pages are compressed instead of written: {size} of them take about {packed} of "
+            "RAM. It is used before a swap file and is far faster, but costs processor time. Pages "
+            "that do not compress gain nothing.",
+            size=of_bytes(size),
+            packed=of_bytes(size // 3),
         ),
         choices=tuple(render_limit(each) for each in sorted(sizes)),
         taken=taken or bool(found.size),
@@ -94,14 +99,18 @@ def item(found: Zram, ram: int, *, taken: bool) -> Item | None:
 
 
 def parse(value: str, ram: int) -> int:
-    """Return the bytes that are wished for. Raises InvalidValueError."""
+    """Return the bytes that are requested. Raises InvalidValueError."""
     if not value:
         return 0
     size = parse_size(value) // 4096 * 4096
     if not LEAST <= size <= 2 * ram:
         raise InvalidValueError(
-            f"zram={plain(value, 40)} is out of range: write {format_size(LEAST)} to "
-            f"{format_size(2 * ram)} (twice the RAM)."
+            msg(
+                "{setting} is out of range: write {least} to {most} (twice the RAM).",
+                setting=of_setting("zram", plain(value, 40)),
+                least=of_bytes(LEAST),
+                most=of_bytes(2 * ram),
+            )
         )
     return size
 
@@ -109,9 +118,14 @@ def parse(value: str, ram: int) -> int:
 def refusals(found: Zram) -> list[Notice]:
     """Return why it cannot be made."""
     if found.foreign:
-        text = f"There is zram already, and not by lowmem-tui: see {plain(found.foreign)}."
+        text = msg(
+            "There is zram already that lowmem-tui did not set up: see {what}.",
+            what=of_text(found.foreign),
+        )
     elif not found.here:
-        text = "The kernel has no zram, or zramctl is missing (package util-linux): use a file."
+        text = msg(
+            "The kernel has no zram, or zramctl is missing (package util-linux): use a swap file."
+        )
     else:
         return []
     return [Notice("zram-impossible", ZRAM_UNIT, text)]
@@ -145,7 +159,7 @@ def _run(before: str, after: str, phase: Phase) -> Action:
 def unit(size: int) -> str:
     """Return the text of our unit: a oneshot that nothing stops before the machine does."""
     return f"""\
-{MARK}. `lowmem-tui setup --step swap` changes it, `lowmem-tui undo` takes it back.
+{MARK}. `lowmem-tui setup --step swap` changes it, `lowmem-tui undo` undoes it.
 {SIZE}{render_limit(size)}
 
 [Unit]

@@ -1,4 +1,4 @@
-"""Protect, limit, leave: the settings of each service by its tier."""
+"""OOM scores, limits and restarts: the settings of each service by its tier."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lowmem_tui.model.errors import InvalidValueError, LowmemError
+from lowmem_tui.model.message import N_
 from lowmem_tui.model.plan import Edit
 from lowmem_tui.model.settings import parse_value
 from lowmem_tui.model.setup import Finding, Item, Look, Severity
@@ -39,12 +40,12 @@ class UnitsStep:
     """See ``Step``."""
 
     name = "units"
-    title = "Protect, limit, leave: the services' settings"
-    about = (
-        "When memory runs out the kernel kills one process, and by itself it takes no care which. "
-        "Gatekeepers are protected, what the server is there for gets a limit and comes back by "
-        "itself, and short-lived ones are left alone: then what can be started again is "
-        "killed, and never a gatekeeper."
+    title = N_("OOM scores, limits, restarts")
+    about = N_(
+        "When memory runs out, the kernel kills one process, and without settings it may be any. "
+        "Gatekeepers get a low OOMScoreAdjust, business services get MemoryMax and Restart, and "
+        "short-lived jobs keep their settings. Then the kernel kills what can be restarted, and "
+        "not a gatekeeper."
     )
 
     def __init__(self, ground: Ground) -> None:

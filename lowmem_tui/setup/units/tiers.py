@@ -1,10 +1,11 @@
-"""Tiers: what each service is to this server, and the reason."""
+"""Tiers: the tier of each service, and the reason."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from lowmem_tui.model.errors import InvalidValueError, RefusedError
+from lowmem_tui.model.message import N_
 from lowmem_tui.model.plan import FileChange
 from lowmem_tui.model.setup import Item, Look
 from lowmem_tui.model.snapshot import Unit
@@ -36,11 +37,12 @@ class TiersStep:
     """See ``Step``."""
 
     name = "tiers"
-    title = "Tiers: what each service is to this server"
-    about = (
-        "Everything else follows from here: tier 0 is what you log in through, and what that "
-        "needs, and is protected; tier 1 is what the server is there for, and is limited; tier 2 "
-        "ends by itself, and is left alone. 0, 1 and 2 change a service's tier."
+    title = N_("Tiers of the services")
+    about = N_(
+        "The other steps depend on these tiers. Tier 0 (gatekeeper) is what you log in through and "
+        "what that needs: it is protected. Tier 1 (business) does the server's work: it is "
+        "limited. Tier 2 (short-lived) ends by itself: it keeps its settings. Press 0, 1 or 2 to "
+        "change a service's tier."
     )
 
     def __init__(self, ground: Ground) -> None:
