@@ -201,7 +201,7 @@ def several(names: Sequence[str], most: int = 4) -> Given:
     found = of_list(of_text(name, 60) for name in names[:most])
     if len(names) <= most:
         return found
-    return plural("{names} and {n} more", "{names} and {n} more", len(names) - most, names=found)
+    return plural("{names} and {n} other", "{names} and {n} others", len(names) - most, names=found)
 
 
 def listed(names: Sequence[str], most: int = 4) -> str:

@@ -74,7 +74,7 @@ class Command(NamedTuple):
     unknown: str
     """Why a word is not known (which variable, which file); "" if all are. Not a sentence."""
     path: str = ""
-    """The file that it stands in; "" where only systemd knows it."""
+    """The file that it is set in; "" where only systemd knows it."""
 
     @property
     def words(self) -> tuple[str, ...] | None:

@@ -33,7 +33,7 @@ def assigned(file: UnitFile, key: str) -> list[str]:
 
 
 def values(files: Iterable[UnitFile], key: str) -> list[str]:
-    """Return the values of a setting that adds up (``ExecStart``): an empty one begins anew."""
+    """Return the values of a setting that adds up (``ExecStart``): an empty one starts again."""
     found: list[str] = []
     for file in files:
         for value in assigned(file, key):
@@ -50,7 +50,7 @@ def last(files: Iterable[UnitFile], key: str) -> str:
 
 
 def words(value: str) -> list[str] | None:
-    """Return the words of a command line as systemd splits it; None if that cannot be told."""
+    """Return the words of a command line as systemd splits it; None if unknown."""
     try:
         return unit_words.split(value)
     except ValueError:

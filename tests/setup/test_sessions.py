@@ -42,7 +42,7 @@ def test_the_demo_server_goes_through() -> None:
     assert [file.path for file in plan.files] == [OURS]
     assert (plan.files[0].after or "").endswith(f"\ne {FLASK} - - - 31d\n")
     assert [(a.kind, a.what) for a in plan.actions] == [(ActionKind.TEST, "tmpfiles")]
-    assert ["bring them back" in w.text for w in plan.warnings] == [True]
+    assert ["does not restore removed files" in w.text for w in plan.warnings] == [True]
 
 
 def test_an_age_can_be_changed() -> None:
@@ -97,7 +97,7 @@ def test_one_that_is_not_sure_can_be_taken(monkeypatch: pytest.MonkeyPatch) -> N
     box = box_with(monkeypatch, {path: (9, 99)})
     (item,) = box.step("sessions").look().items
     assert not item.taken
-    assert "Look into it" in item.why
+    assert "Check the folder first" in item.why
     assert f"e {path} - - - 7d" in (box.step("sessions").plan({path: "7d"}).files[0].after or "")
 
 

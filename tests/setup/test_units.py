@@ -46,14 +46,14 @@ def test_goes_through(box: Box) -> None:
 
 def test_says_where_the_guide_contradicts_itself(box: Box) -> None:
     facts = " ".join(box.step("units").look().facts)
-    assert "600M for the application, 256M for Redis and 400 MiB kept" in facts
-    assert "redis.service: that is only another name of redis-server.service" in facts
+    assert "600M for the application, 256M for Redis, a reserve of 400M" in facts
+    assert "redis.service is only an alias of redis-server.service" in facts
     assert "ssh.service: sshd protects its listener itself (-1000)" in facts
-    assert "all have OOMScoreAdjust" not in facts
+    assert "have the same OOMScoreAdjust" not in facts
     box.write(OURS.format("cloudchat.service"), "[Service]\nOOMScoreAdjust=-100\n")
     assert (
-        "cloudchat.service, redis-server.service all have OOMScoreAdjust=-100: which of them "
-        "dies first is then decided by their size alone."
+        "cloudchat.service, redis-server.service have the same OOMScoreAdjust=-100: only their "
+        "size decides which of them is killed first."
     ) in box.step("units").look().facts
 
 
@@ -62,8 +62,8 @@ def test_a_finding_s_remedy_is_the_command_that_mends_it(box: Box) -> None:
     nginx = found["nginx.service"]
     assert (nginx.code, nginx.severity) == ("gatekeeper-unguarded", Severity.WARNING)
     assert nginx.text == (
-        "It is a gatekeeper (tier 0) and is given up after a few quick failures "
-        "(RestartSec=100ms) and is stopped whole when one of its processes is killed "
+        "It is a gatekeeper (tier 0). It hits the start limit after a few quick failures "
+        "(RestartSec=100ms). It is stopped as a whole when one of its processes is killed "
         "(OOMPolicy=stop)."
     )
     assert nginx.remedy == (
@@ -73,7 +73,7 @@ def test_a_finding_s_remedy_is_the_command_that_mends_it(box: Box) -> None:
     redis = found["redis-server.service"]
     assert redis.severity is Severity.ADVICE
     assert redis.text == (
-        "It is a business unit (tier 1) and is started again at once (RestartSec=100ms)."
+        "It is a business service (tier 1). It restarts at once after a failure (RestartSec=100ms)."
     )
 
 
@@ -82,14 +82,14 @@ def test_a_finding_s_remedy_is_the_command_that_mends_it(box: Box) -> None:
     [
         ("docker.service", "/usr/bin/dockerd", "docker.service: its containers run in scopes"),
         ("app.service", "/usr/bin/docker compose up", "what `docker compose` starts runs in sc"),
-        ("app.service", "/srv/app", "app.service runs things in control groups of its own"),
+        ("app.service", "/srv/app", "app.service runs processes in control groups of its own"),
     ],
 )
 def test_where_the_limit_belongs_is_told(name: str, line: str, words: str) -> None:
     unit = service(name, exec_start=tuple(line.split()), delegate=True)
     assert unit.properties is not None
     role = Role(known(unit), unit.properties, Tier(1), Kind.APPLICATION, enabled=True)
-    (told,) = units_words.by_hand([role], situation(known(unit)))
+    (told,) = map(str, units_words.by_hand([role], situation(known(unit))))
     assert words in told
     assert "docker run --memory" in told
 
@@ -97,8 +97,8 @@ def test_where_the_limit_belongs_is_told(name: str, line: str, words: str) -> No
 EXCEPTIONS = {
     "ssh.service": (0, 0, "sshd protects its listener itself (-1000)"),
     "dropbear.service": (0, 0, "dropbear does not protect itself"),
-    "containerd.service": (1, -999, "its maker took it out of the killer's reach (-999)"),
-    "docker.service": (1, -500, "its maker protects it (-500)"),
+    "containerd.service": (1, -999, "its package excludes it from OOM kills (OOMScoreAdjust=-999)"),
+    "docker.service": (1, -500, "its package protects it (OOMScoreAdjust=-500)"),
 }
 
 
@@ -108,16 +108,16 @@ def test_the_exceptions_are_told(name: str, case: tuple[int, int, str]) -> None:
     unit = service(name, oom_score_adjust=score, delegate=True)
     assert unit.properties is not None
     role = Role(known(unit), unit.properties, Tier(tier), Kind.HELPER, enabled=True)
-    (told,) = units_words._exceptions([role])
+    (told,) = map(str, units_words._exceptions([role]))
     assert told.startswith(f"{name}: {words}")
 
 
 ON_DEMAND = {
     "its socket starts it": ("", Severity.ADVICE,
-        "is started again by dbus.socket alone, when it is next asked for (Restart=no)."),
+        "After a failure only dbus.socket starts it again, when it is next used (Restart=no)."),
     "and something worse": ("OOMScoreAdjust=0\n", Severity.WARNING,
-        ("has OOMScoreAdjust=0 and is started again by dbus.socket alone, when it is next asked "
-        "for (Restart=no).")),
+        ("OOMScoreAdjust is 0. After a failure only dbus.socket starts it again, when it is next "
+        "used (Restart=no).")),
 }  # fmt: skip
 
 
@@ -128,14 +128,14 @@ def test_what_a_socket_starts_again_is_no_warning(
     box.write("/etc/systemd/system/dbus.service.d/a.conf", f"[Service]\nRestart=no\n{more}")
     look = box.step("units").look()
     (found,) = [f for f in look.findings if f.subject == "dbus.service" and "tier" in f.text]
-    assert (found.severity, found.text) == (severity, f"It is a gatekeeper (tier 0) and {text}")
+    assert (found.severity, found.text) == (severity, f"It is a gatekeeper (tier 0). {text}")
     (item,) = [i for i in look.items if i.key == "dbus.service:Restart"]
     assert item.why.startswith("dbus.socket alone starts it again")
 
 
 SOCKET = {
-    "ssh.service": (("ssh.socket",), "ssh.socket fails with it then, and nobody can log in"),
-    "sshd.service": (("sshd.socket",), "sshd.socket fails with it then, and nobody can log in"),
+    "ssh.service": (("ssh.socket",), "Then ssh.socket fails, too, and nobody can log in."),
+    "sshd.service": (("sshd.socket",), "Then sshd.socket fails, too, and nobody can log in."),
     "a daemon of its own": ((), ""),
 }
 
@@ -151,9 +151,9 @@ def test_a_socket_that_fails_with_ssh_is_told(name: str, case: tuple[tuple[str, 
     made = proposals([role], situation(role.known))
     (found,) = units._findings([each for each in made if not each.done], [role])
     assert found.severity is Severity.WARNING
-    assert found.text == (
-        "It is a gatekeeper (tier 0) and is given up after a few quick failures "
-        f"(RestartSec=100ms){':' if words else ''}{' ' * bool(words)}{words}."
+    assert str(found.text) == (
+        "It is a gatekeeper (tier 0). It hits the start limit after a few quick failures "
+        f"(RestartSec=100ms).{' ' * bool(words)}{words}"
     )
     (why,) = (each.why for each in made if each.key == "RestartSec")
     assert ("nobody can log in until somebody starts both" in why) is bool(words)
@@ -190,8 +190,8 @@ def test_what_is_to_be_switched_off_is_not_set_up_by_default(box: Box) -> None:
     look = box.step("units").look()
     (found,) = [f for f in look.findings if f.subject == "snapd.service"]
     assert found.text == (
-        "It is a business unit (tier 1) and has OOMScoreAdjust=-900, has no MemoryMax and is "
-        "started again at once (RestartSec=100ms)."
+        "It is a business service (tier 1). OOMScoreAdjust is -900. It has no MemoryMax. It "
+        "restarts at once after a failure (RestartSec=100ms)."
     )
 
 

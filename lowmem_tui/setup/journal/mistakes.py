@@ -1,9 +1,10 @@
-"""What stands in journald's files and is ignored, as ``policy.checks.ignored`` has it for units."""
+"""Settings in journald's files that are ignored, as ``policy.checks.ignored`` has it for units."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lowmem_tui.model.message import as_message, msg, of_command, of_path, of_setting
 from lowmem_tui.model.setup import Finding, Severity
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unitfile import assignments, stray
@@ -12,6 +13,7 @@ from lowmem_tui.policy.checks.ignored import Setting, is_packages, refused
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.snapshot import UnitFile
     from lowmem_tui.model.unitfile import Assignment
 
@@ -35,24 +37,46 @@ def findings(
             name = names.get(each.key.lower())
             wrong = name and _wrong(name, each, section, settings[name])
             if wrong:
-                shown = plain(f"{each.key}={each.value}", 60)
                 yield Finding(
                     "journal-ignored",
                     Severity.WARNING,
                     unit,
-                    f"{shown} in {plain(file.path)}, line {each.line} is ignored by systemd: "
-                    f"{wrong[0]}.",
-                    f"sudoedit {plain(file.path)}    # line {each.line}: {wrong[1]}\n"
-                    f"sudo systemctl restart {unit}",
+                    msg(
+                        "{text} in {path}, line {line} is ignored by systemd: {why}.",
+                        text=of_setting(plain(f"{each.key}={each.value}", 60)),
+                        path=of_path(file.path),
+                        line=each.line,
+                        why=wrong[0],
+                    ),
+                    (
+                        msg(
+                            "{command}    # line {line}: {what}",
+                            command=of_command(f"sudoedit {plain(file.path)}"),
+                            line=each.line,
+                            what=wrong[1],
+                        ),
+                        f"sudo systemctl restart {unit}",
+                    ),
                 )
 
 
-def _wrong(name: str, each: Assignment, section: str, known: Setting) -> tuple[str, str] | None:
+def _wrong(
+    name: str, each: Assignment, section: str, known: Setting
+) -> tuple[Message, Message] | None:
     """Return why a setting does not count, and what to do; None where it does."""
     if each.key != name:
-        return f"systemd knows no {plain(each.key, 40)}=, only {name}=", f"write {name}="
+        why = msg(
+            "systemd knows {name}, not {wrong}",
+            name=of_setting(f"{name}="),
+            wrong=of_setting(f"{plain(each.key, 40)}="),
+        )
+        return why, msg("write {setting}", setting=of_setting(f"{name}="))
     if each.section != section:
-        where = f"in [{plain(each.section, 40)}]" if each.section else "ahead of any section"
-        return f"{name}= does not count {where}, only in [{section}]", f"put it below [{section}]"
+        why = msg(
+            "{name} counts only in [{section}]",
+            name=of_setting(f"{name}="),
+            section=of_setting(section),
+        )
+        return why, msg("move it below [{section}]", section=of_setting(section))
     found = refused(name, known, each.value)
-    return (found.why, found.instead) if found else None
+    return (as_message(found.why), as_message(found.instead)) if found else None

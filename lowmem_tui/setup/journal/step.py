@@ -1,4 +1,4 @@
-"""The step `journal`: how much disk and RAM the journal may take, and how long it is kept."""
+"""The step `journal`: how much disk and RAM the journal may use, and how long it is kept."""
 
 from __future__ import annotations
 
@@ -6,9 +6,17 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from lowmem_tui.model.amount import format_size
 from lowmem_tui.model.errors import InvalidValueError
-from lowmem_tui.model.message import N_, as_message
+from lowmem_tui.model.message import (
+    N_,
+    msg,
+    of_bytes,
+    of_path,
+    of_setting,
+    of_text,
+    plural,
+    sentences,
+)
 from lowmem_tui.model.plan import Action, ActionKind, Notice, Phase, Plan
 from lowmem_tui.model.quantity import parse_size, parse_time_span
 from lowmem_tui.model.setup import Finding, Item, Look, Severity
@@ -34,6 +42,7 @@ from lowmem_tui.setup.journal import mistakes as journal_mistakes
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.ports import Inspector
     from lowmem_tui.model.setup import FolderUsage
     from lowmem_tui.model.snapshot import UnitFile
@@ -51,8 +60,9 @@ STORAGES: Final = frozenset({"auto", "persistent", "volatile", "none"})
 ON_DISK, IN_RAM = "/var/log/journal", "/run/log/journal"
 
 HEAD: Final = (
-    f"{MARK}. `lowmem-tui setup --step journal` changes it, `lowmem-tui undo` takes it back.\n"
-    f"# Without this file and a restart of {UNIT} it is as before.\n\n[{SECTION}]\n"
+    f"{MARK}. `lowmem-tui setup --step journal` changes it, `lowmem-tui undo` undoes it.\n"
+    f"# Without this file the earlier values are in force after a restart of {UNIT}.\n"
+    f"\n[{SECTION}]\n"
 )
 
 LEAST: Final = 8 << 20
@@ -62,22 +72,22 @@ MOST_DEFAULT: Final = 4 << 30
 """Bytes: a tenth of the file system, and no more than this (journald.conf(5))."""
 
 LONGEST: Final = 31 * 86_400_000_000
-"""Microseconds: an age that somebody has set is left as it is up to here."""
+"""Microseconds: an age that somebody has set is kept up to here."""
 
 
 class Seen(NamedTuple):
-    """What the files say, and what there is."""
+    """What the files set, and what is found."""
 
     layers: Layers
     """What the files say: ``declared`` is what counts at the next start of journald."""
     unread: tuple[str, ...]
     """Files of settings that may not be read."""
     mistakes: tuple[Finding, ...]
-    """What stands in files and is ignored."""
+    """Settings in files that are ignored."""
     disk: FolderUsage | None
     ram: FolderUsage | None
     oldest: float | None
-    """When the oldest entry that is kept was written, seconds since 1970; None: not known."""
+    """When the oldest entry that is kept was written, seconds since 1970; None: unknown."""
     now: float
     disk_total: int
     """Bytes of the root file system."""
@@ -113,7 +123,7 @@ class JournalStep:
         """See ``Step``."""
         seen = self._see()
         if seen.storage == "none":
-            return Look(absent="journald keeps nothing here (Storage=none).")
+            return Look(absent=msg("journald stores nothing here (Storage=none)."))
         items = tuple(_item(key, seen) for key in seen.keys)
         return Look(tuple(_facts(seen)), items, tuple(_findings(items, seen)))
 
@@ -196,7 +206,7 @@ _D: Final = "systemd/journald.conf.d"
 
 
 def declared(files: Iterable[UnitFile]) -> dict[str, Declared]:
-    """Return what files say of journald's settings; a later one wins, one that it refuses never."""
+    """Return what files set; a later one counts, one that journald refuses never does."""
     found: dict[str, Declared] = {}
     for file in files:
         for line in assignments(file.text or ""):
@@ -217,7 +227,12 @@ def _parse(key: str, value: str, *, least: int = LEAST) -> int | None:
     """Return bytes, or microseconds; None for no value, 0 for no bound. InvalidValueError."""
     if key == "Storage":
         if value not in STORAGES:
-            raise InvalidValueError(f"Storage={plain(value, 40)} is none of journald's.")
+            raise InvalidValueError(
+                msg(
+                    "{setting} is not a value that journald knows.",
+                    setting=of_setting("Storage", plain(value, 40)),
+                )
+            )
         return None
     if not value or key not in KEYS:
         return None
@@ -227,7 +242,11 @@ def _parse(key: str, value: str, *, least: int = LEAST) -> int | None:
     size = parse_size(value)
     if size < least:
         raise InvalidValueError(
-            f"{key}={plain(value, 40)} is too little: write at least {format_size(least)}."
+            msg(
+                "{setting} is too little: write at least {least}.",
+                setting=of_setting(key, plain(value, 40)),
+                least=of_bytes(least),
+            )
         )
     return size
 
@@ -239,27 +258,30 @@ def _same(key: str, found: Declared | None, value: str) -> bool:
     return found is not None and _parse(key, found.value, least=0) == _parse(key, value)
 
 
-def _proposed(key: str, seen: Seen) -> tuple[str, str]:
+def _proposed(key: str, seen: Seen) -> tuple[str, Message]:
     """Return the policy's value, and why."""
     if key == AGE:
-        return "7day", (
-            "What happened more than a week ago hardly ever helps, and a smaller journal is read "
-            "faster."
+        return "7day", msg(
+            "Entries that are older than a week seldom help, and a smaller journal is read faster."
         )
     if key == DISK:
         by_default = min(seen.disk_total // 10, MOST_DEFAULT)
         value = "100M" if seen.disk_total >= 4_000_000_000 else "50M"
-        return value, (
-            f"Without a bound it grows to {format_size(by_default)} (a tenth of the disk), and "
-            f"its newest files are mapped: reading them pushes programs out. {value} is some days "
-            "to weeks of a small server."
+        return value, msg(
+            "Without SystemMaxUse the journal grows to {size} (a tenth of the disk). Its newest "
+            "files are mapped into memory, and reading them displaces programs. {value} holds some "
+            "days to weeks of a small server.",
+            size=of_bytes(by_default),
+            value=value,
         )
     # A thirty-second: 16M of 512M, 32M of 1G, 64M of 2G and more.
     nominal = -(-seen.mem_total // (256 << 20)) * (256 << 20)
     value = f"{max(16, min(64, nominal // 32 >> 20))}M"
-    return value, (
-        f"What lies in /run is RAM: {value} of {format_size(seen.mem_total)} at most, and only "
-        "until the disk is there, or for good where the journal is not on the disk."
+    return value, msg(
+        "Files in /run use RAM: at most {value} of {ram}, until the disk is mounted, or always "
+        "where the journal is not stored on the disk.",
+        value=value,
+        ram=of_bytes(seen.mem_total),
     )
 
 
@@ -273,67 +295,96 @@ def _item(key: str, seen: Seen) -> Item:
     if good and found:
         value = found.value
     ready = good or _same(key, _only(seen.layers.ours.get(key)), value)
-    lost = "" if ready else _lost(key, value, seen)
+    lost = None if ready else _lost(key, value, seen)
     if seen.unread and not ready:
-        lost = f"{plain(seen.unread[0])} cannot be read, so what counts now is not known."
+        lost = msg(
+            "{path} cannot be read, so the value that counts now is unknown.",
+            path=of_path(seen.unread[0]),
+        )
     choices = {
         DISK: ("50M", "100M", "200M", "500M"),
         RAM: ("16M", "32M", "64M"),
         AGE: ("3day", "7day", "14day", "1month"),
     }[key]
     titles = {
-        DISK: "journal on the disk, at most",
-        RAM: "journal in RAM (/run), at most",
-        AGE: "journal kept, at most",
+        DISK: msg("SystemMaxUse: journal on the disk"),
+        RAM: msg("RuntimeMaxUse: journal in RAM (/run)"),
+        AGE: msg("MaxRetentionSec: age of the journal"),
     }
     return Item(
         key=key,
         title=titles[key],
-        now=plain(found.value, 20) if found and found.value else "no bound of its own",
+        now=plain(found.value, 20) if found and found.value else msg("not set"),
         value=value,
-        why=f"{why} {lost} Not taken unless you say so." if lost else why,
+        why=sentences(why, lost, msg("So it is not preselected.")) if lost else why,
         choices=tuple(sorted({*choices, value}, key=lambda each: _parse(key, each, least=0) or 0)),
         taken=not lost,
         done=ready,
     )
 
 
-def _lost(key: str, value: str, seen: Seen) -> str:
-    """Return what journald removes for a bound, a sentence; "" where nothing would go."""
+def _lost(key: str, value: str, seen: Seen) -> Message | None:
+    """Return what journald removes for a bound, a sentence; None where it removes nothing."""
     bound = _parse(key, value, least=0)
     found = seen.layers.declared.get(key)
     before = _parse(key, found.value, least=0) if found else None
     if not bound or (before and before <= bound):
-        return ""
+        return None
     if key == AGE:
         age = None if seen.oldest is None else seen.now - seen.oldest
         if age is None or age * 1e6 <= bound:
-            return ""
-        return f"The oldest entries are {age / 86_400:.0f} days old, and go."
+            return None
+        return plural(
+            "The oldest entries are {n} day old, and are removed.",
+            "The oldest entries are {n} days old, and are removed.",
+            round(age / 86_400),
+        )
     usage = seen.disk if key == DISK else seen.ram
     if usage is None or usage.bytes <= bound or (key == DISK and seen.storage != "persistent"):
-        return ""
-    return f"The journal holds {format_size(usage.bytes)} there, and its oldest files go."
+        return None
+    return msg(
+        "The journal uses {size} there now, and its oldest files are removed.",
+        size=of_bytes(usage.bytes),
+    )
 
 
 def _only(value: str | None) -> Declared | None:
     return Declared(value, PATH) if value else None
 
 
-def _facts(seen: Seen) -> Iterable[str]:
-    if seen.storage == "persistent":
-        on_disk = format_size(seen.disk.bytes) if seen.disk else "not known how much"
-        yield f"The journal is kept on the disk, in {ON_DISK}: {on_disk} now."
+def _facts(seen: Seen) -> Iterable[Message]:
+    if seen.storage != "persistent":
+        yield msg(
+            "The journal is stored in RAM, in {path}, and lost at a reboot.", path=of_path(IN_RAM)
+        )
+    elif seen.disk:
+        yield msg(
+            "The journal is stored on the disk, in {path}: {size} now.",
+            path=of_path(ON_DISK),
+            size=of_bytes(seen.disk.bytes),
+        )
     else:
-        yield f"The journal is kept in RAM, in {IN_RAM}, and lost at a reboot."
+        yield msg(
+            "The journal is stored on the disk, in {path}: its size is unknown.",
+            path=of_path(ON_DISK),
+        )
     if seen.ram is not None and seen.ram.bytes:
-        yield f"{format_size(seen.ram.bytes)} of it are in {IN_RAM}, which is RAM."
+        yield msg(
+            "{size} of it are in {path}, which is RAM.",
+            size=of_bytes(seen.ram.bytes),
+            path=of_path(IN_RAM),
+        )
     for path in seen.unread:
-        yield f"{plain(path)} cannot be read: what it sets is not known."
+        yield msg("{path} cannot be read: what it sets is unknown.", path=of_path(path))
     for key in KEYS:
         found = seen.layers.declared.get(key)
         if found and found.value and found.path != PATH:
-            yield f"{key} is set by {plain(found.path)} to {plain(found.value, 20)}."
+            yield msg(
+                "{key} is set to {value} in {path}.",
+                key=of_setting(key),
+                value=of_text(found.value, 20),
+                path=of_path(found.path),
+            )
 
 
 def _findings(items: Iterable[Item], seen: Seen) -> Iterable[Finding]:
@@ -345,12 +396,17 @@ def _findings(items: Iterable[Item], seen: Seen) -> Iterable[Finding]:
                 codes[item.key],
                 Severity.ADVICE,
                 item.key,
-                f"{item.key}: {item.now}, and {item.value} is enough for a small server.",
+                msg(
+                    "{key} is {now}; {value} is enough for a small server.",
+                    key=of_setting(item.key),
+                    now=item.now,
+                    value=item.value,
+                ),
                 common.remedy("journal"),
             )
     for key, ours, other in seen.layers.overruling(seen.layers.ours, _same):
         if key in KEYS:
-            yield overruled("journal", key, other, as_message(_overruled(key, ours, other)))
+            yield overruled("journal", key, other, _overruled(key, ours, other))
 
 
 def _warnings(wishes: Mapping[str, str], seen: Seen) -> Iterable[Notice]:
@@ -361,21 +417,35 @@ def _warnings(wishes: Mapping[str, str], seen: Seen) -> Iterable[Notice]:
             yield Notice(
                 "journal-old-entries",
                 UNIT,
-                f"{key}={plain(value, 20)}: {lost} They do not come back by undoing this.",
+                sentences(
+                    msg(
+                        "{setting}: {lost}",
+                        setting=of_setting(key, plain(value, 20)),
+                        lost=lost,
+                    ),
+                    msg("Undo does not restore them."),
+                ),
                 lost=True,
             )
         if value and key == DISK and seen.storage != "persistent":
             yield Notice(
                 "journal-not-on-disk",
                 UNIT,
-                f"{key} bounds what is on the disk, and the journal is kept in RAM here "
-                f"({RAM} bounds that).",
+                msg(
+                    "SystemMaxUse limits the journal on the disk, but here it is stored in RAM: "
+                    "RuntimeMaxUse limits that."
+                ),
             )
 
 
-def _overruled(key: str, value: str, other: Declared) -> str:
-    said = plain(other.value, 20) or "without a value"
-    return f"{plain(other.path)} is read after {PATH}, and its {key} ({said}) wins, not {value}."
+def _overruled(key: str, value: str, other: Declared) -> Message:
+    return msg(
+        "{other} is read after {ours}, and its {theirs} overrides {value}.",
+        other=of_path(other.path),
+        ours=of_path(PATH),
+        theirs=of_setting(key, plain(other.value, 20)),
+        value=of_setting(key, value),
+    )
 
 
 def make(ground: Ground) -> JournalStep:

@@ -1,4 +1,4 @@
-"""Whether systemd-tmpfiles takes our rule: a tool of the step."""
+"""Whether systemd-tmpfiles accepts our rule: a tool of the step."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 
 from lowmem_tui.host.programs import run
 from lowmem_tui.model.errors import InvalidValueError, ManagerError
-from lowmem_tui.model.text import plain
+from lowmem_tui.model.message import msg, of_path, of_text
 
 NAME: Final = "tmpfiles"
 """What a TEST of it is called."""
@@ -18,7 +18,9 @@ PATH: Final = "/etc/tmpfiles.d/zz-lowmem-tui.conf"
 def check(what: str) -> None:
     """See ``Tool``."""
     if what != NAME:
-        raise InvalidValueError(f"'{plain(what, 60)}' is nothing that is tested here.")
+        raise InvalidValueError(
+            msg("'{what}' is nothing that is tested here.", what=of_text(what, 60))
+        )
 
 
 def get(what: str) -> str:
@@ -37,8 +39,14 @@ def put(what: str, value: str) -> None:
     if not os.path.exists(PATH):
         return  # it was removed
     done = run(("systemd-tmpfiles", "--dry-run", "--create", PATH))
-    said = done.stderr + done.stdout
-    if "--dry-run" in said and "nrecognized option" in said:
+    output = done.stderr + done.stdout
+    if "--dry-run" in output and "nrecognized option" in output:
         return
     if done.returncode != 0:
-        raise ManagerError(f"systemd-tmpfiles does not take {PATH}: {plain(said, 300)}.")
+        raise ManagerError(
+            msg(
+                "systemd-tmpfiles does not accept {path}: {output}.",
+                path=of_path(PATH),
+                output=of_text(output, 300),
+            )
+        )

@@ -1,4 +1,4 @@
-"""Old session files: a rule that has systemd-tmpfiles remove them by their age."""
+"""Old session files: a rule by which systemd-tmpfiles removes them by their age."""
 
 from __future__ import annotations
 
@@ -6,12 +6,20 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lowmem_tui.model.amount import format_size
 from lowmem_tui.model.errors import InvalidValueError, RefusedError
-from lowmem_tui.model.message import N_
+from lowmem_tui.model.message import (
+    N_,
+    msg,
+    of_bytes,
+    of_command,
+    of_path,
+    of_text,
+    of_unit,
+    plural,
+    sentences,
+)
 from lowmem_tui.model.plan import FileChange, Notice
 from lowmem_tui.model.setup import Finding, Item, Look, Severity
-from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import Tier
 from lowmem_tui.setup import common, unit_text
 from lowmem_tui.setup.sessions.rule import NAME, PATH
@@ -19,6 +27,7 @@ from lowmem_tui.setup.sessions.rule import NAME, PATH
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.plan import Plan
     from lowmem_tui.model.setup import FolderUsage
     from lowmem_tui.setup.context import Ground
@@ -59,7 +68,7 @@ class Folder:
     owner: str
     """The unit that it belongs to; or ""."""
     sure: bool
-    """Whether its name says that there are session files in it, and nothing else."""
+    """Whether its name shows that it contains session files and nothing else."""
     rule: str
     """The age that our rule has; "" for none."""
     theirs: str
@@ -86,7 +95,7 @@ class SessionsStep:
         php = [*self._php()]
         if not folders and not php:
             return Look(
-                absent="There is no folder of session files below the applications' folders.",
+                absent=msg("There is no folder of session files below the applications' folders."),
                 by_hand=_HISTORIES,
             )
         idle = self._timer_off()
@@ -99,8 +108,17 @@ class SessionsStep:
                 *([idle] if idle and any(each.rule or each.theirs for each in folders) else []),
             ),
             by_hand=(
-                *(f"{plain(e.path)} has a rule in {plain(e.theirs)}." for e in folders if e.theirs),
-                "`sudo systemd-tmpfiles --clean` does at once what else waits for the night.",
+                *(
+                    msg(
+                        "{path} has a rule in {file}.", path=of_path(e.path), file=of_path(e.theirs)
+                    )
+                    for e in folders
+                    if e.theirs
+                ),
+                msg(
+                    "`{command}` applies the rules at once, not only once a day.",
+                    command=of_command("sudo systemd-tmpfiles --clean"),
+                ),
                 *(BY_COUNT for each in folders if each.path.endswith("/flask_session")),
                 *_HISTORIES,
             ),
@@ -116,7 +134,7 @@ class SessionsStep:
         rules = _rules(text or "")
         for path, age in wanted.items():
             if not _AGE.match(age):
-                raise common.wrong("sessions", path, age, "an age in days such as 31d")
+                raise common.wrong("sessions", path, age, msg("an age in days such as 31d"))
             if path in rules or path in folders:
                 continue
             raise common.unknown("sessions", path, folders)
@@ -133,8 +151,15 @@ class SessionsStep:
                 Notice(
                     "sessions-removed",
                     "",
-                    f"Files below {plain(path)} that are older than {age} are removed from now on "
-                    "once a day: undo takes the rule away but does not bring them back.",
+                    sentences(
+                        msg(
+                            "Files below {path} that are older than {age} are removed once a day "
+                            "from now on.",
+                            path=of_path(path),
+                            age=age,
+                        ),
+                        msg("Undo removes the rule, but does not restore removed files."),
+                    ),
                     lost=True,
                 )
                 for path, age in sorted(new.items())
@@ -177,8 +202,8 @@ class SessionsStep:
         )
         for situation in ground.situation(names).units.values() if names else ():
             unit = situation.unit.name
-            said = unit_text.last(situation.files, "WorkingDirectory").lstrip("-")
-            home = unit_text.specified(said, unit) or ""
+            folder = unit_text.last(situation.files, "WorkingDirectory").lstrip("-")
+            home = unit_text.specified(folder, unit) or ""
             if home.startswith("/") and home.strip("/"):
                 yield unit, ground.inspector.real_path(home.rstrip("/"))
 
@@ -201,43 +226,70 @@ class SessionsStep:
             "sessions-timer-off",
             Severity.WARNING,
             TIMER,
-            f"{TIMER} does not run, so no rule removes anything.",
+            msg("{unit} is not running, so no rule removes anything.", unit=of_unit(TIMER)),
             f"sudo systemctl unmask {TIMER} && sudo systemctl start {TIMER}",
         )
 
-    def _php(self) -> Iterator[tuple[str, Finding | None]]:
-        """Yield what is to be said of PHP's sessions: Debian's package cleans them itself."""
+    def _php(self) -> Iterator[tuple[Message, Finding | None]]:
+        """Report PHP's sessions: Debian's package removes old ones itself."""
         usage = self._ground.inspector.usage(PHP)
         if usage is None or not usage.files:
             return
-        told = f"{PHP} holds {usage.files} files ({format_size(usage.bytes)})"
+        files = plural(
+            "{path} contains {n} file ({size}).",
+            "{path} contains {n} files ({size}).",
+            usage.files,
+            path=of_path(PHP),
+            size=of_bytes(usage.bytes),
+        )
+        timer = of_unit(PHP_TIMER)
         properties = self._ground.situation([PHP_TIMER]).units[PHP_TIMER].unit.properties
         if properties is not None and properties.active_state == "active":
-            yield f"{told}; {PHP_TIMER} of its package cleans them every half hour.", None
+            cleaned = msg("{timer} of its package removes old ones every half hour.", timer=timer)
+            yield sentences(files, cleaned), None
             return
         yield (
-            f"{told}.",
+            files,
             Finding(
                 "sessions-php",
                 Severity.ADVICE,
                 PHP,
-                f"{told}, and {PHP_TIMER} of its package, which cleans them, does not run.",
+                sentences(
+                    files,
+                    msg(
+                        "{timer} of its package, which removes old ones, is not running.",
+                        timer=timer,
+                    ),
+                ),
                 f"sudo systemctl enable --now {PHP_TIMER}",
             ),
         )
 
-    def _fact(self, folder: Folder) -> str:
-        owner = f" ({plain(folder.owner)})" if folder.owner else ""
-        return f"{plain(folder.path)}{owner} holds {self._held(folder)}."
+    def _fact(self, folder: Folder) -> Message:
+        found = self._contents(folder)
+        if not folder.owner:
+            return msg("{path}: {contents}.", path=of_path(folder.path), contents=found)
+        return msg(
+            "{path} ({unit}): {contents}.",
+            path=of_path(folder.path),
+            unit=of_unit(folder.owner),
+            contents=found,
+        )
 
-    def _held(self, folder: Folder) -> str:
+    def _contents(self, folder: Folder) -> Message:
         usage = folder.usage
         if not usage.files:
-            return "no file"
-        days = self._days(usage)
-        files = "1 file" if usage.files == 1 else f"{usage.files} files"
-        age = "" if days is None else f", the oldest of {days} {'day' if days == 1 else 'days'}"
-        return f"{files}, {format_size(usage.bytes)}{age}"
+            return msg("no file")
+        size, days = of_bytes(usage.bytes), self._days(usage)
+        if days is None:
+            return plural("{n} file, {size}", "{n} files, {size}", usage.files, size=size)
+        return plural(
+            "{n} file, {size}, age {days}",
+            "{n} files, {size}, the oldest {days}",
+            usage.files,
+            size=size,
+            days=plural("{n} day", "{n} days", days),
+        )
 
     def _days(self, usage: FolderUsage) -> int | None:
         if usage.oldest is None:
@@ -246,20 +298,31 @@ class SessionsStep:
 
     def _item(self, folder: Folder) -> Item:
         unsure = (
-            ""
+            None
             if folder.sure
-            else " Look into it first: its name does not say that there is nothing else in it."
+            else msg("Check the folder first: by its name it may contain other files, too.")
         )
         value = folder.rule or AGE
         return Item(
             folder.path,
-            f"remove old files below {plain(folder.path)}",
-            f"older than {folder.rule} are removed" if folder.rule else "kept for ever",
+            msg("remove old files below {path}", path=of_path(folder.path)),
+            msg("older than {age} are removed", age=folder.rule)
+            if folder.rule
+            else msg("kept indefinitely"),
             value,
-            f"It holds {self._held(folder)}. What was neither read nor written for so long is "
-            f"removed once a day (a rule in {PATH}); 31 days are what Flask gives a permanent "
-            f"session, so nobody is logged out by that, unless your application keeps sessions for "
-            f"longer.{unsure}",
+            sentences(
+                msg("It contains: {contents}.", contents=self._contents(folder)),
+                msg(
+                    "Files that were neither read nor written for that long are removed once a day "
+                    "(a rule in {path}).",
+                    path=of_path(PATH),
+                ),
+                msg(
+                    "Flask's permanent sessions last 31 days, so this logs nobody out unless your "
+                    "application keeps sessions for longer."
+                ),
+                unsure,
+            ),
             AGES if value in AGES else (value, *AGES),
             taken=folder.sure,
             done=bool(folder.rule),
@@ -272,22 +335,22 @@ class SessionsStep:
             "sessions-unbounded",
             Severity.ADVICE,
             folder.path,
-            f"{plain(folder.path)} holds {self._held(folder)}, and no rule removes old ones.",
+            sentences(self._fact(folder), msg("No rule removes old files there.")),
             common.remedy("sessions"),
         )
 
 
-BY_COUNT = (
-    "systemd's rules know an age alone; how many files there may be is said in the application: "
-    "SESSION_FILE_THRESHOLD of Flask-Session, or threshold= of its FileSystemCache (both are 500 "
-    "unless it says otherwise)."
+BY_COUNT = msg(
+    "systemd's rules only know an age. The number of files is limited in the application: "
+    "SESSION_FILE_THRESHOLD of Flask-Session, or threshold= of its FileSystemCache (by default "
+    "500)."
 )
 
 _HISTORIES = (
-    (
-        "Long conversations live in the application: have it keep the last rounds of each (10, "
-        "say) in memory and in what it sends on, and give what it stores in Redis an expiry "
-        "(SETEX, EXPIRE)."
+    msg(
+        "Long conversations are stored by the application: let it keep only the last rounds of "
+        "each (10, for example) in memory, and set an expiry for what it stores in Redis (SETEX, "
+        "EXPIRE)."
     ),
 )
 
@@ -298,7 +361,7 @@ def make(ground: Ground) -> SessionsStep:
 
 
 def _writable(path: str) -> bool:
-    """Tell whether a path can stand in a rule as it is: no specifier, no space, no pattern."""
+    """Tell whether a rule can contain a path unchanged: no specifier, no space, no pattern."""
     return path.isprintable() and not any(char in path for char in " %*?[]\\\"'")
 
 
@@ -322,11 +385,13 @@ def _render(rules: Mapping[str, str]) -> str:
     lines = []
     for path, age in sorted(rules.items()):
         if not _writable(path) or not path.startswith("/"):
-            raise InvalidValueError(f"'{plain(path, 60)}' cannot stand in a rule of tmpfiles.d.")
+            raise InvalidValueError(
+                msg("'{path}' cannot be used in a rule of tmpfiles.d.", path=of_text(path, 60))
+            )
         lines.append(f"e {path} - - - {age}\n")
     head = (
         "# Written by lowmem-tui: session files that nobody has used for so long are removed once\n"
-        "# a day (systemd-tmpfiles-clean.timer). To take it back: `lowmem-tui undo`, or remove\n"
+        "# a day (systemd-tmpfiles-clean.timer). To undo it: `lowmem-tui undo`, or remove\n"
         "# this file.\n"
     )
     return head + "".join(lines)

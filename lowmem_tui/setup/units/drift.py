@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from lowmem_tui.change.compare import capped, not_in_kernel
 from lowmem_tui.change.verify import no_privilege
+from lowmem_tui.model.message import as_message, msg, of_setting, sentences
 from lowmem_tui.model.setup import Finding, Severity
 from lowmem_tui.model.unit import Key
 from lowmem_tui.policy.checks.preflight import NEEDED
@@ -29,12 +30,17 @@ def not_in_force(roles: Iterable[Role], container: str) -> Iterator[Finding]:
         if not found:
             continue
         held_back = [each for each in found if container and _is_higher(each)]
-        said = [no_privilege(role.properties) if e in held_back else e.differs for e in found]
+        whys = [no_privilege(role.properties) if e in held_back else e.differs for e in found]
         yield Finding(
             "not-in-force",
             Severity.ADVICE if held_back == found else Severity.WARNING,
             role.name,
-            " ".join(f"{each.key}: {text}" for each, text in zip(found, said, strict=True)),
+            sentences(
+                *(
+                    msg("{key}: {why}", key=of_setting(each.key), why=as_message(why))
+                    for each, why in zip(found, whys, strict=True)
+                )
+            ),
             _remedy(role, found),
         )
 
@@ -57,7 +63,7 @@ def _is_higher(setting: Setting) -> bool:
 
 
 def _remedy(role: Role, found: Iterable[Setting]) -> str:
-    """Return the command; what systemd and every login lean on is not restarted for it."""
+    """Return the command; what systemd and every login depend on is not restarted for it."""
     commands = []
     for each in found:
         if each.differs != not_in_kernel(each.key, role.properties, each.kernel):

@@ -1,4 +1,4 @@
-"""What stands in unit files and does not count: ignored by systemd, or overridden by another file.
+"""Settings in unit files that do not count: ignored by systemd, or overridden by another file.
 
 See ``policy.checks.ignored``.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
+from lowmem_tui.model.message import as_message, msg, of_command, of_path, of_setting
 from lowmem_tui.model.setup import Finding, Severity
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import is_unit_name
@@ -16,12 +17,14 @@ from lowmem_tui.policy.checks.ignored import ignored, is_ours, is_packages, over
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from lowmem_tui.model.message import Message
+    from lowmem_tui.model.setup import Words
     from lowmem_tui.model.snapshot import Situation, Snapshot, UnitSituation
     from lowmem_tui.policy.checks.ignored import Ignored, Overridden
     from lowmem_tui.setup.context import Ground
 
 MOST = 100
-"""Units besides the services that are looked at, and findings: more than that nobody reads."""
+"""Units besides the services that are looked at, and findings: nobody reads more than that."""
 
 
 def findings(ground: Ground, known: Situation) -> Iterator[Finding]:
@@ -35,8 +38,8 @@ def findings(ground: Ground, known: Situation) -> Iterator[Finding]:
     units = {**services, **{each.unit.name: each for each in others.units.values()}}
     systemd = ground.inspector.facts().systemd
     found = [made for name in sorted(units) for made in _of_unit(name, units[name], systemd)]
-    # A file of several units is told once.
-    yield from list({(each.code, each.text): each for each in found}.values())[:MOST]
+    # A file of several units is reported once.
+    yield from list({(each.code, str(each.text)): each for each in found}.values())[:MOST]
 
 
 def _others(snapshot: Snapshot, services: dict[str, UnitSituation]) -> list[str]:
@@ -65,32 +68,65 @@ def _of_unit(name: str, unit: UnitSituation, systemd: int | None) -> Iterator[Fi
 
 
 def _ignored(name: str, each: Ignored) -> Finding:
-    how = "is an old setting" if each.old else "is ignored by systemd"
+    words = msg(
+        "{text} in {path}, line {line} is ignored by systemd: {why}.",
+        text=of_setting(each.text),
+        path=of_path(each.path),
+        line=each.line,
+        why=as_message(each.why),
+    )
+    if each.old:
+        words = msg(
+            "{text} in {path}, line {line} is an old setting: {why}.",
+            text=of_setting(each.text),
+            path=of_path(each.path),
+            line=each.line,
+            why=as_message(each.why),
+        )
     return Finding(
         "setting-deprecated" if each.old else "setting-ignored",
         Severity.ADVICE if each.old else Severity.WARNING,
         name,
-        f"{each.text} in {plain(each.path)}, line {each.line} {how}: {each.why}.",
-        _edit(name, each.path, each.line, each.instead),
+        words,
+        _edit(name, each.path, each.line, as_message(each.instead)),
     )
 
 
 def _overridden(name: str, each: Overridden) -> Finding:
-    winner = "the same file" if each.winner == each.path else plain(each.winner)
     return Finding(
         "setting-overridden",
         Severity.WARNING if is_ours(each.path) else Severity.ADVICE,
         name,
-        f"{each.key}={plain(each.value, 40)} in {plain(each.path)}, line {each.line} does not "
-        f"count: {each.key}={plain(each.winner_value, 40)} in {winner}, line {each.winner_line} "
-        "overrides it.",
-        _edit(name, each.winner, each.winner_line, f"take {each.key}= out of one of the two"),
+        msg(
+            "{setting} in {path}, line {line} does not count: {other} in {winner}, line "
+            "{winner_line} overrides it.",
+            setting=of_setting(each.key, plain(each.value, 40)),
+            path=of_path(each.path),
+            line=each.line,
+            other=of_setting(each.key, plain(each.winner_value, 40)),
+            winner=of_path(each.winner),
+            winner_line=each.winner_line,
+        ),
+        _edit(
+            name,
+            each.winner,
+            each.winner_line,
+            msg("remove {setting} from one of the two", setting=of_setting(f"{each.key}=")),
+        ),
     )
 
 
-def _edit(name: str, path: str, line: int, what: str) -> str:
-    """Return the command that mends a line: a package's file is not edited."""
+def _edit(name: str, path: str, line: int, what: Message) -> tuple[Words, ...]:
+    """Return the commands that correct a line: a package's file is not edited."""
     command = f"sudoedit {shlex.quote(plain(path))}"
     if is_packages(path):
         command = f"sudo systemctl edit {shlex.quote(name)}"
-    return f"{command}    # line {line}: {what}\nsudo systemctl daemon-reload"
+    return (
+        msg(
+            "{command}    # line {line}: {what}",
+            command=of_command(command),
+            line=line,
+            what=what,
+        ),
+        "sudo systemctl daemon-reload",
+    )

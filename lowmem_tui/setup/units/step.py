@@ -6,11 +6,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lowmem_tui.model.errors import InvalidValueError, LowmemError
-from lowmem_tui.model.message import N_
+from lowmem_tui.model.message import (
+    N_,
+    as_message,
+    msg,
+    of_command,
+    of_text,
+    of_unit,
+    sentences,
+)
 from lowmem_tui.model.plan import Edit
 from lowmem_tui.model.settings import parse_value
 from lowmem_tui.model.setup import Finding, Item, Look, Severity
-from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import Key, Tier
 from lowmem_tui.policy.budget import Verdict
 from lowmem_tui.policy.checks.overcommit import overcommitted
@@ -29,7 +36,9 @@ from lowmem_tui.setup.units.words import by_hand, facts
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from lowmem_tui.model.message import Message, Value
     from lowmem_tui.model.plan import Plan
+    from lowmem_tui.model.setup import Words
     from lowmem_tui.model.snapshot import Situation, Snapshot
     from lowmem_tui.policy.protect import Proposal
     from lowmem_tui.setup.context import Ground
@@ -72,11 +81,11 @@ class UnitsStep:
                 *unit_mistakes.findings(self._ground, found.situation),
             ),
             by_hand=tuple(by_hand(roles, found.situation)),
-            absent="" if roles else "There is no service that has a tier.",
+            absent="" if roles else msg("There is no service that has a tier."),
         )
 
     def _idle(self, names: set[str]) -> frozenset[str]:
-        """Return those that the step `idle` proposes to switch off: no settings for them."""
+        """Return those that the step `idle` proposes to disable: no settings for them."""
         return frozenset(
             idle.unit
             for idle in table()
@@ -92,7 +101,10 @@ class UnitsStep:
             properties = situation.units[edit.unit].unit.properties
             if properties is None or not properties.exists:
                 raise InvalidValueError(
-                    f"There is no unit {plain(edit.unit, 60)}: see `lowmem-tui list`."
+                    msg(
+                        "There is no unit {unit}: see `lowmem-tui list`.",
+                        unit=of_text(edit.unit, 60),
+                    )
                 )
             if edit.value is not None:
                 parse_value(edit.key, edit.value, ram)
@@ -111,14 +123,14 @@ def _edit(key: str, value: str) -> Edit:
 
 
 def _needs(ground: Ground, roles: Iterable[Role]) -> dict[str, int]:
-    """Return the bytes that units without a limit come to by their own configuration."""
+    """Return the bytes that units without a limit may use by their own configuration."""
     unlimited = (r for r in roles if not isinstance(r.properties.memory_max, int))
     if not any(redis_programs.is_one(role.unit) for role in unlimited):
         return {}
     try:
         return redis_room.needs(ground)
     except (LowmemError, OSError):
-        return {}  # the step `redis` tells why; the settings of the others are proposed
+        return {}  # the step `redis` reports why; the settings of the others are proposed
 
 
 def _roles(found: Services) -> list[Role]:
@@ -160,7 +172,12 @@ def _item(made: Proposal, idle: frozenset[str]) -> Item:
         title=f"{made.unit} {made.key}",
         now=made.now,
         value=made.value,
-        why=made.why if kept else f"{made.why} Only if it stays: it is among the idle services.",
+        why=made.why
+        if kept
+        else sentences(
+            as_message(made.why),
+            msg("Not preselected: the step Unneeded services proposes to disable it."),
+        ),
         choices=made.choices if made.value in made.choices else (made.value, *made.choices),
         taken=kept and made.fits,
         done=made.done,
@@ -173,15 +190,19 @@ def _overcommitted(snapshot: Snapshot) -> Iterator[Finding]:
     if found is None:
         return
     kills = found.budget.verdict is Verdict.KILLS
-    remedy = [*found.commands, "lowmem-tui whatif    # tells what would fit"]
+    remedy: list[Words] = [
+        *found.commands,
+        msg("{command}    # shows what fits", command=of_command("lowmem-tui whatif")),
+    ]
     if kills:
-        remedy.append("sudo lowmem-tui setup --step swap    # or make swap")
+        swap = of_command("sudo lowmem-tui setup --step swap")
+        remedy.append(msg("{command}    # or add swap", command=swap))
     yield Finding(
         "limits-over-memory" if kills else "limits-over-ram",
         Severity.WARNING if kills else Severity.ADVICE,
         "",
         found.sentences,
-        "\n".join(remedy),
+        tuple(remedy),
     )
 
 
@@ -192,35 +213,66 @@ def _without_room(made: Iterable[Proposal], snapshot: Snapshot) -> Iterator[Find
             continue
         size = parse_value(each.key, each.value, snapshot.host.mem_total)
         found = overcommitted(snapshot, {each.unit: size} if isinstance(size, int) else {})
-        lower = found.sentences if found is not None else ""
         yield Finding(
             "limit-does-not-fit",
             Severity.ADVICE,
             each.unit,
-            f"It has no MemoryMax, and {each.value} does not fit beside the other limits. {lower}"
-            "".strip(),
+            sentences(
+                msg(
+                    "It has no MemoryMax, and {value} does not fit beside the other limits.",
+                    value=each.value,
+                ),
+                as_message(found.sentences) if found is not None else None,
+            ),
             "\n".join(found.commands) if found is not None else "",
         )
 
 
-_WORDS = {
-    Tier.GATEKEEPER: "a gatekeeper (tier 0)",
-    Tier.BUSINESS: "a business unit (tier 1)",
-    Tier.SHORT_LIVED: "short-lived (tier 2)",
+_TIERS = {
+    Tier.GATEKEEPER: msg("It is a gatekeeper (tier 0)."),
+    Tier.BUSINESS: msg("It is a business service (tier 1)."),
+    Tier.SHORT_LIVED: msg("It is short-lived (tier 2)."),
 }
-
-_LACKS = {
-    Key.OOM_SCORE_ADJUST: "has OOMScoreAdjust={now}",
-    Key.MEMORY_MAX: "has no MemoryMax",
-    Key.RESTART: "does not come back by itself (Restart={now})",
-    Key.RESTART_SEC: "is started again at once (RestartSec={now})",
-    Key.OOM_POLICY: "is stopped whole when one of its processes is killed (OOMPolicy={now})",
-}
-_GIVEN_UP = "is given up after a few quick failures (RestartSec={now})"
-_CLOSED = "fails with it then, and nobody can log in"
-_ON_DEMAND = "is started again by {by} alone, when it is next asked for (Restart={now})"
 _GRAVE = frozenset({Key.RESTART, Key.OOM_POLICY})
 """What a business unit must not lack."""
+
+
+def _lack(made: Proposal, role: Role) -> Message:
+    """Say what a unit has, or does not have, in place of a proposal."""
+    now = of_text(made.now, 30)
+    triggers = activators(role.properties)
+    if made.key is Key.OOM_SCORE_ADJUST:
+        return msg("OOMScoreAdjust is {now}.", now=now)
+    if made.key is Key.MEMORY_MAX:
+        return msg("It has no MemoryMax.")
+    if made.key is Key.OOM_POLICY:
+        return msg(
+            "It is stopped as a whole when one of its processes is killed (OOMPolicy={now}).",
+            now=now,
+        )
+    if made.key is Key.RESTART_SEC:
+        return _quick(role, now)
+    if triggers:
+        return msg(
+            "After a failure only {unit} starts it again, when it is next used (Restart={now}).",
+            unit=of_unit(triggers[0], 60),
+            now=now,
+        )
+    return msg("It stays down after a failure (Restart={now}).", now=now)
+
+
+def _quick(role: Role, now: Value) -> Message:
+    """Say what becomes of a unit that fails quickly, with a RestartSec of now."""
+    if socket := activating_socket(role.properties):
+        return msg(
+            "It hits the start limit after a few quick failures (RestartSec={now}). Then {unit} "
+            "fails, too, and nobody can log in.",
+            now=now,
+            unit=of_unit(socket, 60),
+        )
+    if role.tier is Tier.BUSINESS:
+        return msg("It restarts at once after a failure (RestartSec={now}).", now=now)
+    return msg("It hits the start limit after a few quick failures (RestartSec={now}).", now=now)
 
 
 def _findings(made: Sequence[Proposal], roles: Sequence[Role]) -> Iterator[Finding]:
@@ -234,25 +286,20 @@ def _findings(made: Sequence[Proposal], roles: Sequence[Role]) -> Iterator[Findi
         keys = {each.key for each in lacking}
         tier = by_name[unit].tier
         triggers = activators(by_name[unit].properties)
-        socket = plain(activating_socket(by_name[unit].properties), 60)
+        socket = activating_socket(by_name[unit].properties)
         awaited = {Key.RESTART} if socket else {Key.RESTART, Key.RESTART_SEC}
         serious = keys - awaited if triggers else keys
         grave = bool(serious if tier is Tier.GATEKEEPER else serious & _GRAVE)
-        lacks = _LACKS if tier is Tier.BUSINESS else {**_LACKS, Key.RESTART_SEC: _GIVEN_UP}
-        lacks = {**lacks, Key.RESTART: _ON_DEMAND} if triggers else lacks
-        if socket:
-            lacks = {**lacks, Key.RESTART_SEC: f"{_GIVEN_UP}: {socket} {_CLOSED}"}
-        said = [
-            lacks[each.key].format(now=plain(each.now, 30), by=plain("".join(triggers[:1]), 60))
+        lacks = [
+            _lack(each, by_name[unit])
             for each in lacking
             if each.key is not Key.RESTART_SEC or Key.RESTART not in keys
         ]
-        text = said[0] if len(said) == 1 else f"{', '.join(said[:-1])} and {said[-1]}"
         sets = " ".join(f"--set '{each.unit}:{each.key}={each.value}'" for each in lacking)
         yield Finding(
             "gatekeeper-unguarded" if tier is Tier.GATEKEEPER else "business-unbounded",
             Severity.WARNING if grave else Severity.ADVICE,
             unit,
-            f"It is {_WORDS[tier]} and {text}.",
+            sentences(_TIERS[tier], *lacks),
             f"sudo lowmem-tui apply {sets}",
         )

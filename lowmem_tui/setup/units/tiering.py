@@ -1,10 +1,11 @@
-"""The services of a server and their tiers, as they are by now: what several steps go by."""
+"""The services of a server and their present tiers, which several steps use."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from lowmem_tui.model.errors import InvalidValueError
+from lowmem_tui.model.message import msg, of_path
 from lowmem_tui.model.unit import UnitType, is_template, unit_type
 from lowmem_tui.policy.checks import preflight
 from lowmem_tui.policy.classify import parse_config
@@ -51,7 +52,9 @@ def rules_now(ground: Ground) -> Rules:
     try:
         return ground.rules.with_config(parse_config(text or ""))
     except InvalidValueError as error:
-        raise InvalidValueError(f"{CONFIG}: {error}") from error
+        raise InvalidValueError(
+            msg("{path}: {why}", path=of_path(CONFIG), why=error.message)
+        ) from error
 
 
 def _by_timer(properties: UnitProperties) -> bool:

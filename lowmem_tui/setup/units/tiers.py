@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lowmem_tui.model.errors import InvalidValueError, RefusedError
-from lowmem_tui.model.message import N_
+from lowmem_tui.model.message import N_, msg, of_path, of_text
 from lowmem_tui.model.plan import FileChange
 from lowmem_tui.model.setup import Item, Look
 from lowmem_tui.model.snapshot import Unit
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 CHOICES = ("0", "1", "2")
 
 WORDS = {
-    Tier.GATEKEEPER: "0, a gatekeeper: protect",
-    Tier.BUSINESS: "1, business: limit",
-    Tier.SHORT_LIVED: "2, short-lived: leave alone",
+    Tier.GATEKEEPER: msg("0, gatekeeper: protect"),
+    Tier.BUSINESS: msg("1, business: limit"),
+    Tier.SHORT_LIVED: msg("2, short-lived: keep"),
 }
 
 
@@ -53,13 +53,19 @@ class TiersStep:
         services = tiering.services(self._ground).services
         counts = [sum(s.verdict.tier is tier for s in services) for tier in Tier]
         known = len(self._ground.rules.units) + sum(map(len, self._ground.rules.patterns.values()))
-        found = (
-            f"{len(services)} services run, or are started at boot or by a timer: {counts[0]} "
-            f"gatekeepers, {counts[1]} business, {counts[2]} short-lived."
+        found = msg(
+            "{n} services are running, or are started at boot or by a timer: {gatekeepers} "
+            "gatekeepers, {business} business, {short} short-lived.",
+            n=len(services),
+            gatekeepers=counts[0],
+            business=counts[1],
+            short=counts[2],
         )
-        where = (
-            f"lowmem-tui's table knows {known} names and patterns; what you change here goes into "
-            f"{tiering.CONFIG} and comes first."
+        where = msg(
+            "The table of lowmem-tui has {known} names and patterns. What you change here is "
+            "written to {path}, which overrides the table.",
+            known=known,
+            path=of_path(tiering.CONFIG),
         )
         return Look(
             facts=(found, where),
@@ -70,7 +76,7 @@ class TiersStep:
         """See ``Step``."""
         text, trouble = common.read(self._ground.files, tiering.CONFIG)
         if trouble:
-            raise RefusedError(f"{trouble}: run the same with sudo.")
+            raise RefusedError(msg("{why}: run the same with sudo.", why=trouble))
         config = _config(text)
         wanted = {}
         for key, value in wishes.items():
@@ -84,7 +90,7 @@ class TiersStep:
         return common.plan_of((FileChange(tiering.CONFIG, text, with_tiers(text, wanted)),))
 
     def _tier(self, name: str, config: Config) -> Tier | None:
-        """Return the tier that a unit has now, or a pattern, should it stand in the file."""
+        """Return the tier that a unit has now; of a pattern, the tier that the file gives it."""
         if "*" in name:
             return dict(config).get(name)
         situation = self._ground.situation([name])
@@ -104,17 +110,24 @@ def _config(text: str | None) -> Config:
     try:
         return parse_config(text)
     except InvalidValueError as error:
-        raise RefusedError(f"{tiering.CONFIG}: {error}") from error
+        raise RefusedError(
+            msg("{path}: {why}", path=of_path(tiering.CONFIG), why=error.message)
+        ) from error
 
 
 def _wish(key: str, value: str) -> tuple[str, Tier]:
     name = key if unit_type(key) is not UnitType.CGROUP else f"{key}.service"
     if not is_unit_name(name.replace("*", "x")):
         raise InvalidValueError(
-            f"'{plain(key, 60)}' is not a unit's name: write something like ssh.service."
+            msg(
+                "'{key}' is not a unit's name: write something like ssh.service.",
+                key=of_text(key, 60),
+            )
         )
     if value not in CHOICES:
-        raise InvalidValueError(f"a tier is 0, 1 or 2, not '{plain(value, 40)}'.")
+        raise InvalidValueError(
+            msg("a tier is 0, 1 or 2, not '{value}'.", value=of_text(value, 40))
+        )
     return name, Tier(CHOICES.index(value))
 
 

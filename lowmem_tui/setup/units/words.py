@@ -1,12 +1,19 @@
-"""What is said of the services' settings: the budget, and where the guide must not be copied."""
+"""Facts on the services' settings: the budget, and where usual advice must not be copied."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lowmem_tui.model.amount import format_size
+from lowmem_tui.model.message import (
+    as_message,
+    msg,
+    of_bytes,
+    of_limit,
+    of_text,
+    of_unit,
+    sentences,
+)
 from lowmem_tui.model.settings import parse_value
-from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import Key, Tier
 from lowmem_tui.policy.budget import budget, in_words
 from lowmem_tui.policy.checks import preflight
@@ -18,34 +25,42 @@ from lowmem_tui.setup import common
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.snapshot import Situation
+    from lowmem_tui.policy.checks.launchers import Place
     from lowmem_tui.policy.protect import Proposal, Role
 
-GUIDE = (600 + 256 + 400) << 20
-"""The guide's MemoryMax of the application and of Redis, and what it keeps for the system."""
+USUAL = (600 + 256 + 400) << 20
+"""The usual advice for 2 GiB: MemoryMax of the application and of Redis, and the reserve."""
 
 
-def facts(roles: Sequence[Role], made: Sequence[Proposal], situation: Situation) -> Iterator[str]:
+def facts(
+    roles: Sequence[Role], made: Sequence[Proposal], situation: Situation
+) -> Iterator[Message]:
     """Yield what was found."""
     counts = [sum(role.tier is tier for role in roles) for tier in Tier]
-    yield (
-        f"{counts[0]} gatekeepers to protect, {counts[1]} business units to limit, {counts[2]} "
-        "short-lived ones to leave alone."
+    yield msg(
+        "Gatekeepers to protect: {gatekeepers}. Business services to limit: {business}. "
+        "Short-lived services that keep their settings: {short}.",
+        gatekeepers=counts[0],
+        business=counts[1],
+        short=counts[2],
     )
-    yield in_words(budget(situation.snapshot))
+    yield as_message(in_words(budget(situation.snapshot)))
     yield from _afterwards(made, situation)
     first = largest(roles)
     if first:
-        yield (
-            f"{plain(first, 60)} is the largest business unit: of them it is to die first, and to "
-            "come back."
+        yield msg(
+            "{unit} is the largest business service: it gets the highest OOMScoreAdjust, so that "
+            "it is killed first, and restarts.",
+            unit=of_unit(first, 60),
         )
-    yield from _guide(roles, made, situation)
+    yield from _usual(roles, made, situation)
     yield from _exceptions(roles)
 
 
-def _afterwards(made: Sequence[Proposal], situation: Situation) -> Iterator[str]:
-    """Say what the budget is with the limits that are proposed, and what is wrong with that."""
+def _afterwards(made: Sequence[Proposal], situation: Situation) -> Iterator[Message]:
+    """Show the budget with the limits that are proposed, and what is wrong with it."""
     snapshot = situation.snapshot
     sizes = {
         each.unit: parse_value(each.key, each.value, snapshot.host.mem_total)
@@ -55,26 +70,30 @@ def _afterwards(made: Sequence[Proposal], situation: Situation) -> Iterator[str]
     staged = {unit: size for unit, size in sizes.items() if isinstance(size, int)}
     found = overcommitted(snapshot, staged)
     if found is not None:
-        yield found.sentences
+        yield as_message(found.sentences)
     elif staged:
-        yield f"With the limits proposed here, {in_words(budget(snapshot, staged))}"
+        words = as_message(in_words(budget(snapshot, staged)))
+        yield msg("With the limits that are proposed here: {budget}", budget=words)
 
 
-def _guide(roles: Sequence[Role], made: Sequence[Proposal], situation: Situation) -> Iterator[str]:
-    """Say where the guide contradicts itself, instead of copying it."""
+def _usual(
+    roles: Sequence[Role], made: Sequence[Proposal], situation: Situation
+) -> Iterator[Message]:
+    """Say where the usual advice does not fit this server."""
     ram = situation.snapshot.host.mem_total
-    if ram < GUIDE and any(m.key is Key.MEMORY_MAX for m in made):
-        yield (
-            "The guide's 600M for the application, 256M for Redis and 400 MiB kept for the system "
-            f"are {GUIDE >> 20}M, more than the {format_size(ram)} that there are: they are not "
-            "copied."
+    if ram < USUAL and any(m.key is Key.MEMORY_MAX for m in made):
+        yield msg(
+            "The usual advice (MemoryMax=600M for the application, 256M for Redis, a reserve of "
+            "400M) needs {need}, more than {ram} of RAM: it is not used here.",
+            need=of_limit(USUAL),
+            ram=of_bytes(ram),
         )
     for role in roles:
         for name in role.properties.names:
             if name == "redis.service" and name != role.name:
-                yield (
-                    f"The guide writes its drop-in for redis.service: that is only another name of "
-                    f"{plain(role.name, 60)}, which is what is changed here."
+                yield msg(
+                    "redis.service is only an alias of {unit}: the drop-in is written for {unit}.",
+                    unit=of_unit(role.name, 60),
                 )
     scores: dict[int, list[str]] = {}
     for role in roles:
@@ -83,46 +102,74 @@ def _guide(roles: Sequence[Role], made: Sequence[Proposal], situation: Situation
             scores.setdefault(score, []).append(role.name)
     for score, names in scores.items():
         if len(names) > 1:
-            yield (
-                f"{common.listed(names)} all have OOMScoreAdjust={score}: which of them dies first "
-                "is then decided by their size alone."
+            yield msg(
+                "{units} have the same OOMScoreAdjust={score}: only their size decides which of "
+                "them is killed first.",
+                units=common.several(names),
+                score=score,
             )
 
 
-def _exceptions(roles: Sequence[Role]) -> Iterator[str]:
+def _exceptions(roles: Sequence[Role]) -> Iterator[Message]:
     for role in roles:
         score = role.properties.oom_score_adjust
-        name = plain(role.name, 60)
+        name = of_unit(role.name, 60)
         stem = preflight.stem(role.name)
         if role.tier is Tier.GATEKEEPER and stem in preflight.UNGUARDED:
-            yield (
-                f"{name}: {stem} does not protect itself, as sshd does, and what it is given goes "
-                "on to every login: -200 is enough for logins to stay possible, more would have a "
-                "runaway command outlive your application."
+            yield msg(
+                "{unit}: {program} does not protect itself, as sshd does, and every login inherits "
+                "its OOMScoreAdjust. -200 is enough to keep logins possible. With less, a runaway "
+                "command would be killed after your application.",
+                unit=name,
+                program=of_text(stem, 40),
             )
         elif role.tier is Tier.GATEKEEPER and stem in preflight.LOGINS:
-            yield (
-                f"{name}: sshd protects its listener itself (-1000) and hands OOMScoreAdjust on to "
-                "every login: each shell and all that is started from it would have the -500, and "
-                "a runaway command would outlive your application. So only restarts are set there."
+            yield msg(
+                "{unit}: sshd protects its listener itself (-1000), and every login inherits "
+                "OOMScoreAdjust. Each shell and every command started from it would have -500, and "
+                "a runaway command would be killed after your application. So only restarts are "
+                "set there.",
+                unit=name,
             )
         elif role.tier is Tier.BUSINESS and score is not None and makers_own(role):
-            how = "took it out of the killer's reach" if score <= UNTOUCHABLE else "protects it"
-            yield f"{name}: its maker {how} ({score}); that is left so."
+            if score <= UNTOUCHABLE:
+                yield msg(
+                    "{unit}: its package excludes it from OOM kills (OOMScoreAdjust={score}). That "
+                    "is kept.",
+                    unit=name,
+                    score=score,
+                )
+            else:
+                yield msg(
+                    "{unit}: its package protects it (OOMScoreAdjust={score}). That is kept.",
+                    unit=name,
+                    score=score,
+                )
 
 
-def by_hand(roles: Sequence[Role], situation: Situation) -> Iterator[str]:
+def _place(role: Role, command: str, place: Place) -> Message:
+    unit = of_unit(role.name, 60)
+    if not command:
+        return msg("{unit}: its containers run {where}.", unit=unit, where=place.where)
+    return msg(
+        "{unit}: what `{command}` starts runs {where}.",
+        unit=unit,
+        command=of_text(command, 40),
+        where=place.where,
+    )
+
+
+def by_hand(roles: Sequence[Role], situation: Situation) -> Iterator[Message]:
     """Yield what the program does not do itself."""
     for role in roles:
         if role.tier is not Tier.BUSINESS:
             continue
         found = elsewhere(role.known, situation.snapshot)
         if found is not None and found.place is not None:
-            starts = f"what `{plain(found.command, 40)}` starts runs"
-            what = starts if found.command else "its containers run"
-            yield f"{plain(role.name, 60)}: {what} {found.place.where}. {found.place.limit}"
+            yield sentences(_place(role, found.command, found.place), found.place.limit)
         elif role.properties.delegate:
-            yield (
-                f"{plain(role.name, 60)} runs things in control groups of its own: limit each of "
-                "them there (`docker run --memory`), not all of them together."
+            yield msg(
+                "{unit} runs processes in control groups of its own: limit each of them there "
+                "(`docker run --memory`), not all of them together.",
+                unit=of_unit(role.name, 60),
             )
