@@ -10,9 +10,11 @@ from lowmem_tui.cli.exit import Exit
 from lowmem_tui.cli.open import open_backend
 from lowmem_tui.cli.output import talk, tell
 from lowmem_tui.cli.plan import describe, make, say
+from lowmem_tui.model import language
 from lowmem_tui.model.errors import InvalidValueError, NotPermittedError
+from lowmem_tui.model.language import tr
+from lowmem_tui.model.message import as_message, msg, of_list, of_path, of_unit
 from lowmem_tui.model.text import plain
-from lowmem_tui.model.trial import KEEP_OR_UNDO
 
 if TYPE_CHECKING:
     import argparse
@@ -24,10 +26,13 @@ if TYPE_CHECKING:
 
 
 def run(options: argparse.Namespace) -> Exit:
-    """Apply what is asked for, after showing it; FINDINGS if something did not come out."""
+    """Apply what is asked for, after showing it; FINDINGS if verification failed."""
     if options.at_restart and options.trial is not None:
         raise InvalidValueError(
-            "--at-restart and --trial cannot be combined: what waits for a restart is not on trial."
+            msg(
+                "--at-restart and --trial cannot be combined: what applies at a restart is not on "
+                "trial."
+            )
         )
     backend = open_backend(options)
     trial = None
@@ -45,7 +50,7 @@ def run(options: argparse.Namespace) -> Exit:
             raise NotPermittedError(backend.cannot_change)
         sys.stdout.flush()  # what cannot be shown is not applied
         if not options.yes and not _agreed():
-            print("Nothing was changed.", file=sys.stderr)
+            talk(tr("Nothing was changed."))
             return Exit.REFUSED
         outcome = backend.apply(made, force=options.force, trial=options.trial, note=options.note)
         trial = backend.trial()
@@ -64,42 +69,64 @@ def _made(outcome: Outcome, trial: Trial | None) -> Iterator[str]:
 
 def _agreed() -> bool:
     if not sys.stdin.isatty():
-        raise InvalidValueError("Nobody is there to agree: give --yes to apply without a question.")
-    print("Apply this? [y/N] ", end="", file=sys.stderr, flush=True)
+        raise InvalidValueError(msg("There is no terminal to confirm on: pass --yes."))
+    print(f"{tr('Apply this? [y/N]')} ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
 def say_settled(backend: Backend) -> None:
-    """Finish or put back what was interrupted, or only tell of it, on standard error."""
+    """Finish or roll back what was interrupted, or only report it, on standard error."""
     for sentence in backend.settle():
-        talk(plain(sentence, 2000))
+        talk(plain(language.say(sentence), 2000))
 
 
 def trial_line(trial: Trial) -> str:
-    """Return who tries what, for how long yet, and what can be done about it."""
+    """Return what is on trial, for how long, and what can be done about it."""
     until = time.strftime("%H:%M:%S", time.localtime(trial.deadline))
-    note = f" ({trial.note})" if trial.note else ""
-    return plain(
-        f"On trial until {until}, {trial.left:.0f} s left: {', '.join(trial.units)}, by "
-        f"{trial.by}{note}. {KEEP_OR_UNDO}.",
-        1000,
-    )
+    left, units = round(trial.left), of_list(map(of_unit, trial.units))
+    if trial.note:
+        line = tr(
+            "On trial until {time} ({seconds} s left): {units}, started by {by}. Note: {note}. "
+            "`lowmem-tui confirm` keeps it, `lowmem-tui undo` undoes it.",
+            time=until,
+            seconds=left,
+            units=units,
+            by=trial.by,
+            note=trial.note,
+        )
+    else:
+        line = tr(
+            "On trial until {time} ({seconds} s left): {units}, started by {by}. "
+            "`lowmem-tui confirm` keeps it, `lowmem-tui undo` undoes it.",
+            time=until,
+            seconds=left,
+            units=units,
+            by=trial.by,
+        )
+    return plain(line, 1000)
 
 
 def report(outcome: Outcome) -> Iterator[str]:
-    """Yield what was done, and what is not as asked, for a person."""
+    """Yield what was done, and what could not be verified, for a person."""
     yield ""
     for path in outcome.files:
-        yield plain(f"{'removed' if path in outcome.removed else 'written'}: {path}")
-    for sentence in outcome.live:
-        yield plain(sentence)
-    for sentence in outcome.pending:
-        yield plain(sentence)
-    yield from outcome.down
+        if path in outcome.removed:
+            yield tr("Removed: {path}", path=of_path(path))
+        else:
+            yield tr("Written: {path}", path=of_path(path))
+    for sentence in (*outcome.live, *outcome.pending, *outcome.down):
+        yield plain(language.say(sentence))
     for m in outcome.mismatches:
-        yield plain(
-            f"not as asked: {m.unit} {m.key}: wanted {m.wanted}; declared {m.declared}, "
-            f"loaded {m.loaded}, kernel {m.kernel}: {m.cause}"
+        yield tr(
+            "Verification failed: {key} of {unit} is not {wanted}. The files have {declared}, "
+            "systemd has {loaded}, the kernel has {kernel}. {cause}",
+            key=str(m.key),
+            unit=of_unit(m.unit),
+            wanted=str(m.wanted),
+            declared=str(m.declared),
+            loaded=str(m.loaded),
+            kernel=str(m.kernel),
+            cause=as_message(m.cause),
         )
     if not outcome.mismatches:
-        yield "Verified: the files, systemd and the kernel agree."
+        yield tr("Verified: the files, systemd and the kernel agree.")

@@ -9,26 +9,72 @@ import argparse
 import re
 from typing import TYPE_CHECKING, NoReturn
 
+from lowmem_tui.cli.cells import wrap
 from lowmem_tui.model.errors import InvalidValueError
 from lowmem_tui.model.integer import natural
+from lowmem_tui.model.language import tr
+from lowmem_tui.model.message import N_, msg
 from lowmem_tui.model.trial import LONGEST, SHORTEST
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 INTERVAL = 1.0
-"""Seconds between two looks, if nothing else is said."""
+"""Seconds between two samples, unless ``--interval`` is given."""
 
 _WITH_VALUE = frozenset({"--set", "--since", "--note", "--trial"})
 """Options whose values may begin with a dash, as `-.slice` does."""
 
 
+OF_ARGPARSE = (
+    N_("usage:"),
+    N_("positional arguments"),
+    N_("options"),
+    N_("show this help message and exit"),
+    N_("show program's version number and exit"),
+    N_("argument %(argument_name)s: %(message)s"),
+    N_("unrecognized arguments: %s"),
+    N_("expected one argument"),
+    N_("the following arguments are required: %s"),
+    N_("one of the arguments %s is required"),
+    N_("not allowed with argument %s"),
+    N_("ignored explicit argument %r"),
+    N_("invalid choice: %(value)r (choose from %(choices)s)"),
+)
+"""What Python's argparse prints, for translation."""
+
+
+def _translated(text: str | None) -> str | None:
+    if not text:
+        return text
+    return f"{tr(text.strip())} " if text.endswith(" ") else tr(text)
+
+
+argparse._ = _translated  # type: ignore[attr-defined]
+
+
 class OneSentence(argparse.ArgumentParser):
     """A parser that raises what is wrong, and its commands' parsers, too."""
 
+    def _get_formatter(self) -> argparse.HelpFormatter:
+        return _Formatter(prog=self.prog)
+
     def error(self, message: str) -> NoReturn:
         """Raise InvalidValueError."""
-        raise InvalidValueError(f"{message[:1].upper()}{message[1:]}; see `{self.prog} --help`.")
+        what = f"{message[:1].upper()}{message[1:]}"
+        raise InvalidValueError(
+            msg("{what}; see `{program} --help`.", what=what, program=self.prog)
+        )
+
+
+class _Formatter(argparse.HelpFormatter):
+    """Help that is wrapped by terminal cells."""
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return wrap(" ".join(text.split()), width, then="")
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return "\n".join(wrap(" ".join(text.split()), width, first=indent, then=indent))
 
 
 def joined(arguments: Sequence[str]) -> list[str]:
@@ -44,13 +90,13 @@ def joined(arguments: Sequence[str]) -> list[str]:
 
 
 def interval(text: str) -> float:
-    """Return the seconds between two looks. Raises ArgumentTypeError."""
+    """Return the seconds between two samples. Raises ArgumentTypeError."""
     try:
         seconds = float(text)
     except ValueError:
         seconds = 0.0
     if not 0.2 <= seconds <= 60:
-        raise argparse.ArgumentTypeError("write a number of seconds from 0.2 to 60")
+        raise argparse.ArgumentTypeError(tr("write a number of seconds from 0.2 to 60"))
     return seconds
 
 
@@ -58,12 +104,14 @@ def trial(text: str) -> int:
     """Return the seconds of a trial. Raises ArgumentTypeError."""
     seconds = natural(text, 9) or 0
     if not SHORTEST <= seconds <= LONGEST:
-        raise argparse.ArgumentTypeError(f"write {SHORTEST} to {LONGEST} seconds")
+        raise argparse.ArgumentTypeError(
+            tr("write {shortest} to {longest} seconds", shortest=SHORTEST, longest=LONGEST)
+        )
     return seconds
 
 
 def file(text: str) -> str:
     """Return the name of a file. Raises ArgumentTypeError."""
     if not text:
-        raise argparse.ArgumentTypeError("name a file")
+        raise argparse.ArgumentTypeError(tr("name a file"))
     return text

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from lowmem_tui.model.errors import LowmemError, NotPermittedError, UnsupportedError
+from lowmem_tui.model.message import msg
 from lowmem_tui.model.trial import running
 
 if TYPE_CHECKING:
@@ -248,16 +249,16 @@ class ServerBackend:
         store = self._records.store()
         if self.cannot_change:
             return interrupted.unfinished(store)
-        said: Sequence[str] = ()
+        done: Sequence[str] = ()
         # Nothing is asked of systemd where there is nothing to settle.
         if interrupted.interrupted(store, _paths):
             from lowmem_tui.change.entry import settled
 
-            said = settled(self._site())
-        return said or interrupted.incomplete(store)
+            done = settled(self._site())
+        return done or interrupted.incomplete(store)
 
     def expire(self) -> None:
-        """Take the trial back now, where there is no shell for the script: the demo server."""
+        """Roll the trial back now, where there is no shell for the script: the demo server."""
         from lowmem_tui.change.entry import expire
 
         expire(self._site())
@@ -288,7 +289,9 @@ class ServerBackend:
     def _bus(self) -> Manager:
         if self._manager is None:
             if self._connect is None:
-                raise UnsupportedError("There is no systemd here to ask: only looking is possible.")
+                raise UnsupportedError(
+                    msg("There is no systemd here: units can be viewed, but not changed.")
+                )
             self._manager = self._connect()
         return self._manager
 

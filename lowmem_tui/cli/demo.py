@@ -12,6 +12,7 @@ from lowmem_tui.demo.roster import UPTIME
 from lowmem_tui.demo.server import DemoServer
 from lowmem_tui.host.watcher import Watcher
 from lowmem_tui.model.errors import LowmemError, RefusedError
+from lowmem_tui.model.message import msg
 from lowmem_tui.model.trial import PATH
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def serve(server: DemoServer, *, read_only: bool = False) -> ServerBackend:
     @contextlib.contextmanager
     def lock() -> Generator[None, None, None]:
         if not busy.acquire(blocking=False):
-            raise RefusedError("Another change is being made: wait until it has ended.")
+            raise RefusedError(msg("Another change is being made: wait until it has ended."))
         try:
             yield
         finally:

@@ -1,4 +1,4 @@
-"""Being ended by a signal: in order, with the status that tells which it was."""
+"""Being ended by a signal: in order, with the status that names it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def number_of(error: KeyboardInterrupt) -> signal.Signals:
 def caught() -> Generator[None, None, None]:
     """Raise ``Ended`` for what would end the program; what is ignored (nohup) stays so.
 
-    In the main thread alone: nowhere else can it be said.
+    In the main thread alone: Python allows handlers nowhere else.
     """
     before = {}
     if threading.current_thread() is threading.main_thread():

@@ -17,14 +17,14 @@ class Exit(IntEnum):
     NOT_PERMITTED = 4
     UNSUPPORTED = 5
     """Not a machine with systemd and cgroup v2."""
-    PUT_BACK = 6
-    """Failed on the way and put back as it was (or nothing was touched yet)."""
+    ROLLED_BACK = 6
+    """Failed and rolled back, or nothing was touched yet."""
     HALF_DONE = 7
-    """Failed on the way and could not be put back whole; the message says what is left."""
+    """Failed, and the rollback is incomplete; the message names what remains."""
     FAULT = 70
     """A fault of the program itself (EX_SOFTWARE of sysexits.h)."""
     HUNG_UP = 129
-    """SIGHUP: the line was cut. These three are as shells count them."""
+    """SIGHUP: the connection is lost. These three are as shells count them."""
     INTERRUPTED = 130
     """SIGINT: Ctrl-C."""
     TERMINATED = 143

@@ -9,8 +9,10 @@ from lowmem_tui.cli import json_view
 from lowmem_tui.cli.apply import say_settled
 from lowmem_tui.cli.exit import Exit
 from lowmem_tui.cli.open import open_backend
+from lowmem_tui.model import language
 from lowmem_tui.model.change import UNENDED, State
-from lowmem_tui.model.message import N_
+from lowmem_tui.model.language import tr
+from lowmem_tui.model.message import N_, as_message
 from lowmem_tui.model.text import plain
 
 if TYPE_CHECKING:
@@ -37,23 +39,23 @@ def run(options: argparse.Namespace) -> Exit:
     """Print the history, the newest first. As root, what was interrupted is settled before."""
     backend = open_backend(options)
     try:
-        if not backend.cannot_change:  # else the list itself tells what is not ended
+        if not backend.cannot_change:  # else the list itself shows what is incomplete
             say_settled(backend)
         changes, notices = backend.history(), backend.notices()
     finally:
         backend.close()
     if options.json:
         json_view.write(
-            {"changes": [as_json(change) for change in changes], "notices": list(notices)}
+            {"changes": [as_json(change) for change in changes], "notices": list(map(str, notices))}
         )
         return Exit.DONE
     if not changes:
-        print("Nothing was changed yet.")
+        print(tr("Nothing has been changed yet."))
     for change in changes:
         for line in lines(change):
             print(line)
     for notice in notices:
-        print(notice)
+        print(plain(language.say(notice), 2000))
     return Exit.DONE
 
 
@@ -70,25 +72,32 @@ def as_json(change: Change) -> dict[str, object]:
         "actions": [json_view.action(a) for a in change.actions],
         "trial": change.trial,
         "undoes": list(change.undoes),
-        "said": change.outcome,
-        "remaining": list(change.remaining),
+        "said": str(change.outcome),
+        "remaining": list(map(str, change.remaining)),
     }
 
 
 def lines(change: Change) -> Iterator[str]:
     """Yield a change for a person."""
     time = datetime.fromtimestamp(change.time).astimezone()
-    state = f"{change.state}"
+    state, when = tr(STATES[change.state]), f"{time:%Y-%m-%d %H:%M:%S}"
     if change.trial is not None and change.state is not State.TRIAL:
-        state += f", tried for {change.trial} s"
-    yield plain(f"{change.id}  {time:%Y-%m-%d %H:%M:%S}  {state}, by {change.by}", 1000)
+        line = tr(
+            "{state} after a trial of {seconds} s, by {by}",
+            state=state,
+            seconds=change.trial,
+            by=change.by,
+        )
+    else:
+        line = tr("{state}, by {by}", state=state, by=change.by)
+    yield plain(f"{change.id}  {when}  {line}", 1000)
     if change.note:
         yield plain(f"    {change.note}", 1000)
     for e in change.effects:
         yield plain(f"    {e.unit}: {e.key} {e.from_} -> {e.to}")
     for action in change.actions:
-        yield plain(f"    then: {action.described}", 200)
+        yield plain(f"    {tr('Then: {action}', action=action.described)}", 200)
     for left in change.remaining:
-        yield plain(f"    left: {left}", 2000)
-    if said := change.outcome or UNENDED.get(change.state, ""):
-        yield plain(f"    {said}", 2000)
+        yield plain(f"    {tr('Remaining: {left}', left=as_message(left))}", 2000)
+    if outcome := change.outcome or UNENDED.get(change.state, ""):
+        yield plain(f"    {language.say(outcome)}", 2000)

@@ -10,6 +10,7 @@ from lowmem_tui.cli.backend import READ_ONLY, Machine, Records, ServerBackend
 from lowmem_tui.host.reading import LONG
 from lowmem_tui.host.trusted import public
 from lowmem_tui.model.errors import UnsupportedError
+from lowmem_tui.model.message import msg
 from lowmem_tui.model.trial import PATH
 
 if TYPE_CHECKING:
@@ -123,14 +124,17 @@ def _records() -> Records:
 
 def check_supported(cgroup_root: str = CGROUP) -> None:
     """Raise UnsupportedError where there is no systemd with cgroup v2."""
-    for path, what in (
-        ("/run/systemd/system", "systemd does not run here"),
-        (f"{cgroup_root}/cgroup.controllers", "this machine does not run on cgroup v2 alone"),
-    ):
-        if not os.path.exists(path):
-            raise UnsupportedError(
-                f"{what[0].upper()}{what[1:]}: try `lowmem-tui --demo` for a look around."
+    if not os.path.exists("/run/systemd/system"):
+        raise UnsupportedError(
+            msg("systemd does not run here: `lowmem-tui --demo` shows the demo server.")
+        )
+    if not os.path.exists(f"{cgroup_root}/cgroup.controllers"):
+        raise UnsupportedError(
+            msg(
+                "This machine does not use cgroup v2 only: `lowmem-tui --demo` shows the demo "
+                "server."
             )
+        )
 
 
 def _cannot_change(read_only: bool) -> str:

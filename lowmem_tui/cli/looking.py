@@ -1,4 +1,4 @@
-"""What `check` and `setup --print` share: a look by every step of the set-up."""
+"""What `check` and `setup --print` share: what every step of the set-up finds."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from lowmem_tui.cli.output import talk
 from lowmem_tui.cli.rules import unread
 from lowmem_tui.cli.sudo import for_demo
 from lowmem_tui.model.errors import LowmemError
-from lowmem_tui.model.language import say
+from lowmem_tui.model.language import say, tr
+from lowmem_tui.model.message import as_message, msg
 from lowmem_tui.model.setup import lines
-from lowmem_tui.model.text import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.ports import Backend, Step
     from lowmem_tui.model.setup import Look, Words
 
@@ -25,12 +26,12 @@ class Looked(NamedTuple):
 
     step: Step
     look: Look | None
-    trouble: str
+    trouble: Message | str
     """Why it could not look; "" if it could."""
 
 
 def look(backend: Backend) -> list[Looked]:
-    """Return what every step sees; what cannot be looked at is told on standard error.
+    """Return what every step sees; what cannot be examined is reported on standard error.
 
     Raises LowmemError where not even the steps can be made.
     """
@@ -41,7 +42,13 @@ def look(backend: Backend) -> list[Looked]:
         found = [each._replace(look=each.look and _for_demo(each.look)) for each in found]
     for each in found:
         if each.trouble:
-            talk(f"{each.step.name} could not look: {plain(each.trouble, 2000)}")
+            talk(
+                tr(
+                    "The step {step} could not examine the server: {why}",
+                    step=each.step.name,
+                    why=as_message(each.trouble),
+                )
+            )
     return found
 
 
@@ -63,6 +70,6 @@ def _look(steps: Sequence[Step]) -> Iterator[Looked]:
         try:
             yield Looked(step, step.look(), "")
         except LowmemError as error:
-            yield Looked(step, None, str(error))
+            yield Looked(step, None, error.message)
         except OSError as error:
-            yield Looked(step, None, f"{error.strerror or error}: see `dmesg`.")
+            yield Looked(step, None, msg("{why}: see `dmesg`.", why=error.strerror or str(error)))

@@ -13,6 +13,8 @@ from lowmem_tui import __version__
 from lowmem_tui.cli import ended, language, output
 from lowmem_tui.cli.exit import Exit
 from lowmem_tui.model import errors
+from lowmem_tui.model.language import tr
+from lowmem_tui.model.message import msg, of_list
 
 if TYPE_CHECKING:
     import argparse
@@ -26,15 +28,13 @@ SCREEN = "screen"
 CHANGING = frozenset({"apply", "confirm", "undo"})
 """Commands that print nothing that could fail once the change is made (`output.tell`)."""
 
-UNREAD = "Standard output cannot be written"
-
 _STATUS: tuple[tuple[type[errors.LowmemError], Exit], ...] = (
     (errors.InvalidValueError, Exit.USAGE),
     (errors.RefusedError, Exit.REFUSED),
     (errors.NotPermittedError, Exit.NOT_PERMITTED),
     (errors.UnsupportedError, Exit.UNSUPPORTED),
     (errors.HalfDoneError, Exit.HALF_DONE),
-    (errors.LowmemError, Exit.PUT_BACK),
+    (errors.LowmemError, Exit.ROLLED_BACK),
 )
 
 
@@ -44,12 +44,17 @@ def parser() -> argparse.ArgumentParser:
 
     top: argparse.ArgumentParser = given.OneSentence(
         prog="lowmem-tui",
-        description="See which systemd units hold the memory of a small server, who is killed "
-        "next, and change that safely. Alone it opens the live screen.",
-        epilog="Exit status: 0 done; 1 done, with findings or a mismatch; 2 wrong usage; "
-        "3 refused by a check, nothing written; 4 not permitted; 5 no systemd with cgroup v2 "
-        "here; 6 failed and put back as it was, or nothing was touched yet; 7 failed and not put "
-        "back whole; 70 a fault of lowmem-tui; 129, 130, 143 ended by SIGHUP, SIGINT, SIGTERM.",
+        description=tr(
+            "Shows which systemd units use the memory of a small server and which process the "
+            "kernel would kill next, and changes that safely. Without a command it opens the live "
+            "screen."
+        ),
+        epilog=tr(
+            "Exit status: 0 done; 1 done, with findings or a mismatch; 2 wrong usage; 3 refused "
+            "by a check, nothing written; 4 not permitted; 5 no systemd with cgroup v2 here; "
+            "6 failed and rolled back, or nothing was touched yet; 7 failed and the rollback is "
+            "incomplete; 70 internal error; 129, 130, 143 ended by SIGHUP, SIGINT, SIGTERM."
+        ),
         allow_abbrev=False,
     )
     top.add_argument("--version", action="version", version=f"lowmem-tui {__version__}")
@@ -57,23 +62,27 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument(
         "--or-demo",
         action="store_true",
-        help="the demo server where there is no systemd with cgroup v2",
+        help=tr("use the demo server where there is no systemd with cgroup v2"),
     )
-    top.add_argument("--read-only", action="store_true", help="look only; nothing can be changed")
+    top.add_argument("--read-only", action="store_true", help=tr("nothing can be changed"))
     _plain(top)
     top.add_argument(
         "--interval",
         type=given.interval,
         default=given.INTERVAL,
         metavar="SECONDS",
-        help="time between two looks, 0.2 to 60 (default 1)",
+        help=tr("time between two samples, 0.2 to 60 (default 1)"),
     )
 
-    commands = top.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", title=tr("commands"))
     _incidents(commands)
     _setup(commands)
-    _command(commands, "triage", "one plain page: memory, the fattest units, who dies next")
-    _json(_command(commands, "list", "every unit by tier, what it uses, its settings"))
+    _command(
+        commands,
+        "triage",
+        tr("one plain page: memory, the largest units, the next OOM victim"),
+    )
+    _json(_command(commands, "list", tr("every unit by tier, its memory, its settings")))
     _whatif(commands)
     _plan_and_apply(commands)
     _past(commands)
@@ -82,7 +91,8 @@ def parser() -> argparse.ArgumentParser:
 
 def _command(commands: Commands, name: str, text: str) -> argparse.ArgumentParser:
     """Add a command, with the options that every command has; ``cli/NAME.py`` runs it."""
-    command = commands.add_parser(name, help=text, description=f"{text.capitalize()}.")
+    described = tr("{what}.", what=f"{text[:1].upper()}{text[1:]}")
+    command = commands.add_parser(name, help=text, description=described)
     _server(command, inherit=True)
     return command
 
@@ -91,51 +101,61 @@ def _plan_and_apply(commands: Commands) -> None:
     from lowmem_tui.cli import arguments as given
 
     for name, text in (
-        ("plan", "show the drop-ins that would be written, and what they would do"),
-        ("apply", "write them, reload systemd once, set the kernel's values, verify"),
+        ("plan", tr("show the drop-ins that would be written, and their effects")),
+        (
+            "apply",
+            tr("write the drop-ins, reload systemd once, set the kernel's values, verify"),
+        ),
     ):
         command = _command(commands, name, text)
-        wish = command.add_mutually_exclusive_group(required=True)
-        _sets(wish)
-        wish.add_argument(
+        source = command.add_mutually_exclusive_group(required=True)
+        _sets(source)
+        source.add_argument(
             "--policy",
             type=given.file,
             metavar="FILE",
-            help="settings of many units, in TOML; '-' reads standard input",
+            help=tr("settings of many units, in TOML; '-' reads standard input"),
         )
         command.add_argument(
             "--force",
             action="store_true",
-            help="go on where a check can be overruled, or what an action replaces was changed "
-            "meanwhile: it is kept in the record, and undo brings it back",
+            help=tr(
+                "override checks that can be overridden, and replace what was changed meanwhile: "
+                "the record stores it, and undo restores it"
+            ),
         )
         command.add_argument(
             "--at-restart",
             action="store_true",
-            help="leave what runs as it is: the settings count from each unit's next start on",
+            help=tr("do not change running processes: settings apply from each unit's next start"),
         )
         if name == "plan":
             _json(command)
         else:
-            command.add_argument("--yes", action="store_true", help="do not ask")
+            command.add_argument("--yes", action="store_true", help=tr("do not ask"))
             command.add_argument(
                 "--trial",
                 type=given.trial,
                 metavar="SECONDS",
-                help="take the change back after that time, unless `lowmem-tui confirm` keeps it",
+                help=tr(
+                    "revert the change automatically after that time, unless `lowmem-tui confirm` "
+                    "keeps it"
+                ),
             )
-            command.add_argument("--note", default="", help="why, for the history")
+            command.add_argument("--note", default="", help=tr("the reason, for the history"))
 
 
 def _whatif(commands: Commands) -> None:
     command = _command(
         commands,
         "whatif",
-        "who is killed, in which order, now and after changes; nothing is written",
+        tr("the OOM kill order, now and after changes; nothing is written"),
     )
     _sets(command)
     command.add_argument(
-        "--force", action="store_true", help="count what a check refuses and can be overruled"
+        "--force",
+        action="store_true",
+        help=tr("include what a check refuses but can be overridden"),
     )
     _json(command)
 
@@ -145,66 +165,84 @@ def _setup(commands: Commands) -> None:
     from lowmem_tui.cli import arguments as given
 
     command = _command(
-        commands, "check", "what is wrong with this server for its memory, each with its remedy"
+        commands,
+        "check",
+        tr("what is wrong with this server for its memory, each finding with its remedy"),
     )
     _json(command)
     command = _command(
-        commands, "setup", "the guided first hour: from a fresh server to the policy, step by step"
+        commands,
+        "setup",
+        tr("the guided set-up: from a fresh server to its policy, step by step"),
     )
     _plain(command, inherit=True)
     instead = command.add_mutually_exclusive_group()
     instead.add_argument(
         "--print",
         action="store_true",
-        help="write the policy file that the defaults would make, for `apply --policy`",
+        help=tr("print the policy file with all default proposals, for `apply --policy`"),
     )
     instead.add_argument(
         "--report",
         type=given.file,
         metavar="FILE.md",
-        help="write one page on what was changed and what came of it; '-' prints it",
+        help=tr("write one page on what was changed and the result; '-' prints it"),
     )
-    command.add_argument("--step", metavar="NAME", help="begin with this step; with --print: alone")
+    command.add_argument(
+        "--step",
+        metavar="NAME",
+        help=tr("begin with this step; with --print: this step only"),
+    )
 
 
 def _incidents(commands: Commands) -> None:
     from lowmem_tui.cli import arguments as given
 
-    command = _command(commands, "incidents", "what was killed, when and why, and what came of it")
+    command = _command(commands, "incidents", tr("what was killed, when and why, and the outcome"))
     command.add_argument(
         "--since",
         metavar="WHEN",
-        help="a time as for `journalctl --since` (yesterday, '2 hours ago', 2026-01-31), or boot",
+        help=tr(
+            "a time as for `journalctl --since` (yesterday, '2 hours ago', 2026-01-31), or boot"
+        ),
     )
     command.add_argument(
         "--file",
         type=given.file,
         metavar="FILE",
-        help="read the kernel log of another machine (dmesg, syslog or journalctl's output, also "
-        "packed by gzip, xz or bzip2); '-' is standard input",
+        help=tr(
+            "read the kernel log of another machine (dmesg, syslog or the output of journalctl, "
+            "also compressed by gzip, xz or bzip2); '-' is standard input"
+        ),
     )
     _json(command)
 
 
 def _past(commands: Commands) -> None:
     """Add what concerns changes that were made."""
-    _command(commands, "confirm", "keep the change that is being tried")
+    _command(commands, "confirm", tr("keep the change that is on trial"))
     command = _command(
         commands,
         "undo",
-        "take a change back, byte for byte: the trial that runs, else the newest change",
+        tr("undo a change, byte for byte: the trial that runs, else the newest change"),
     )
-    command.add_argument("id", nargs="?", metavar="ID", help="the change, as `history` numbers it")
+    command.add_argument(
+        "id", nargs="?", metavar="ID", help=tr("the change, by its number in `history`")
+    )
     command.add_argument(
         "--force",
         action="store_true",
-        help="go on though a file or a value was changed since, or a check refuses: what is "
-        "replaced is kept in the record",
+        help=tr(
+            "undo although a file or a value was changed since, or a check refuses: the record "
+            "stores what is replaced"
+        ),
     )
     command.add_argument(
-        "--with-later", action="store_true", help="undo later changes of the same files, too"
+        "--with-later",
+        action="store_true",
+        help=tr("undo later changes of the same files, too"),
     )
-    _json(_command(commands, "history", "what was changed, when and by whom"))
+    _json(_command(commands, "history", tr("what was changed, when and by whom")))
 
 
 def _sets(command: argparse._ActionsContainer) -> None:
@@ -214,39 +252,41 @@ def _sets(command: argparse._ActionsContainer) -> None:
         default=[],
         dest="sets",
         metavar="UNIT:KEY=VALUE",
-        help="may be repeated; an empty VALUE drops our setting",
+        help=tr("may be repeated; an empty VALUE drops our setting"),
     )
 
 
 def _server(command: argparse.ArgumentParser, *, inherit: bool = False) -> None:
     import argparse
 
-    # A subcommand must not put its default over what was said before its name.
+    # A subcommand must not put its default over what was given before its name.
     default = argparse.SUPPRESS if inherit else None
     command.add_argument(
         "--demo",
         action="store_true",
         default=default or False,
-        help="the built-in demo server: nothing of this machine is read or written",
+        help=tr("the built-in demo server: nothing of this machine is read or written"),
     )
     command.add_argument(
         "--bus",
         choices=("jeepney", "pydbus"),
         default=default or "jeepney",
-        help="the D-Bus client (default jeepney)",
+        help=tr("the D-Bus client (default jeepney)"),
     )
     command.add_argument(
         "--ascii",
         action="store_true",
         default=default or False,
-        help="write ASCII characters only",
+        help=tr("print ASCII characters only"),
     )
     command.add_argument(
         language.OPTION,
         default=default,
         metavar="LANGUAGE",
-        help=f"the language of texts: en, {', '.join(language.LANGUAGES)} (default: as LANGUAGE, "
-        "LC_ALL, LC_MESSAGES and LANG say)",
+        help=tr(
+            "the language: {languages} (default: from LANGUAGE, LC_ALL, LC_MESSAGES, LANG)",
+            languages=of_list(("en", *language.LANGUAGES)),
+        ),
     )
 
 
@@ -257,13 +297,15 @@ def _plain(command: argparse.ArgumentParser, *, inherit: bool = False) -> None:
         "--plain",
         action="store_true",
         default=argparse.SUPPRESS if inherit else False,
-        help="a dialogue of plain lines in place of the screen: for screen readers, serial "
-        "consoles and TERM=dumb",
+        help=tr(
+            "a dialogue of plain lines instead of the screen: for screen readers, serial consoles "
+            "and TERM=dumb"
+        ),
     )
 
 
 def _json(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--json", action="store_true", help="print JSON")
+    command.add_argument("--json", action="store_true", help=tr("print JSON"))
 
 
 def alone() -> SimpleNamespace:
@@ -292,12 +334,17 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     options = parser().parse_args(given.joined(arguments))
     if options.interval != given.INTERVAL and options.command not in {None, "setup"}:
         raise errors.InvalidValueError(
-            f"--interval is for the screen: leave it out of `lowmem-tui {options.command}`."
+            msg(
+                "--interval is an option of the screen: omit it for `lowmem-tui {command}`.",
+                command=options.command,
+            )
         )
     if options.plain and not _is_screen(options):
         raise errors.InvalidValueError(
-            f"--plain is in place of the screen: `lowmem-tui {options.command}` prints plain lines "
-            "without it."
+            msg(
+                "--plain replaces the screen: `lowmem-tui {command}` prints plain lines anyway.",
+                command=options.command,
+            )
         )
     if options.or_demo:
         _demo_instead(options)
@@ -313,8 +360,8 @@ def _demo_instead(options: argparse.Namespace) -> None:
     try:
         check_supported()
     except errors.UnsupportedError as error:
-        output.talk(str(error))
-        output.talk("This is the demo server instead.")
+        output.talk(error.message)
+        output.talk(tr("This is the demo server instead."))
         options.demo = True
 
 
@@ -335,8 +382,10 @@ def run_command(arguments: Sequence[str]) -> int:
             return _run(arguments)
         except KeyboardInterrupt as error:
             number = ended.number_of(error)
-            said = "Interrupted" if number == signal.SIGINT else f"Ended by {number.name}"
-            return _fail(f"{said}; nothing is left half done.", Exit.by(number))
+            text = tr("Ended by {signal}; no change is incomplete.", signal=number.name)
+            if number == signal.SIGINT:
+                text = tr("Interrupted; no change is incomplete.")
+            return _fail(text, Exit.by(number))
 
 
 def _run(arguments: Sequence[str]) -> int:
@@ -353,24 +402,32 @@ def _run(arguments: Sequence[str]) -> int:
         status: Exit = module.run(options)
         sys.stdout.flush()
         if options.demo and not _is_screen(options):
-            output.talk(output.DEMO)
+            output.talk(tr(output.DEMO))
     except errors.LowmemError as error:
         return _fail(_in_words(error), _status(error))
     except BrokenPipeError:
         # Whoever read us (head, less) has gone: no complaint, and none from the interpreter.
-        output.give_up()
+        output.discard()
         if options.command in CHANGING:
-            return _fail(f"{UNREAD} (its reader has gone): nothing was changed.", Exit.PUT_BACK)
+            text = tr("Standard output cannot be written (broken pipe): nothing was changed.")
+            return _fail(text, Exit.ROLLED_BACK)
         return Exit.DONE
     except Exception as error:
         if isinstance(error, OSError) and output.fails():
-            output.give_up()
-            return _fail(f"{UNREAD} ({error.strerror}): send it elsewhere.", Exit.PUT_BACK)
+            output.discard()
+            text = tr(
+                "Standard output cannot be written ({why}): redirect it elsewhere.",
+                why=error.strerror or "",
+            )
+            return _fail(text, Exit.ROLLED_BACK)
         if os.environ.get("LOWMEM_TUI_DEBUG"):
             raise
         return _fail(
-            f"This is a fault of lowmem-tui ({type(error).__name__}: {error}): run it again with "
-            "LOWMEM_TUI_DEBUG=1 and report what it prints.",
+            tr(
+                "Internal error of lowmem-tui ({error}): run it again with LOWMEM_TUI_DEBUG=1 and "
+                "report what it prints.",
+                error=f"{type(error).__name__}: {error}",
+            ),
             Exit.FAULT,
         )
     return status
@@ -386,7 +443,7 @@ def _status(error: errors.LowmemError) -> Exit:
     status = next(code for kind, code in _STATUS if isinstance(error, kind))
     # What a signal has ended, with everything rolled back, ends with the signal's own.
     number: int = getattr(error.__cause__, "number", 0)
-    return Exit.by(number) if number and status is Exit.PUT_BACK else status
+    return Exit.by(number) if number and status is Exit.ROLLED_BACK else status
 
 
 def _fail(sentence: str, status: Exit) -> Exit:
@@ -397,7 +454,7 @@ def _fail(sentence: str, status: Exit) -> Exit:
         if sys.stdout is not None:  # closed by the caller
             sys.stdout.flush()
     except OSError:
-        # The line is cut: nobody reads it, and the status is the same.
-        output.give_up()
-        output.give_up(sys.stderr)
+        # The connection is lost: nobody reads it, and the status is the same.
+        output.discard()
+        output.discard(sys.stderr)
     return status

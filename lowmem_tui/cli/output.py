@@ -9,14 +9,18 @@ import sys
 from typing import TYPE_CHECKING, TextIO
 
 from lowmem_tui.model.errors import LowmemError
+from lowmem_tui.model.language import say
+from lowmem_tui.model.message import N_, msg
 from lowmem_tui.model.text import ascii_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-DEMO = (
-    "That was the demo server: nothing of this machine was read or changed, and nothing of it is "
-    "remembered."
+    from lowmem_tui.model.message import Message
+
+DEMO = N_(
+    "This was the demo server: nothing of this machine was read or changed, and the demo server's "
+    "changes are gone."
 )
 
 _PLAINER = "lowmem-tui.plainer"
@@ -28,7 +32,7 @@ def prepare(*, ascii_only: bool) -> None:
     Raises LowmemError where standard output is closed.
     """
     if sys.stdout is None:
-        raise LowmemError("Standard output is closed: send it somewhere, to /dev/null if need be.")
+        raise LowmemError(msg("Standard output is closed: redirect it, for example to /dev/null."))
     codecs.register_error(_PLAINER, _plainer)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -52,8 +56,8 @@ def fails() -> bool:
     return False
 
 
-def give_up(stream: TextIO | None = None) -> None:
-    """Send what is left to be printed nowhere: no complaint at the end from the interpreter.
+def discard(stream: TextIO | None = None) -> None:
+    """Discard what is not printed yet: no complaint at the end from the interpreter.
 
     Of standard output, unless another stream is given.
     """
@@ -67,12 +71,12 @@ def tell(lines: Iterable[str]) -> None:
             print(shown(line, sys.stdout))
         sys.stdout.flush()
     except OSError:
-        give_up()
+        discard()
 
 
-def talk(text: str) -> None:
-    """Say a sentence on standard error."""
-    print(shown(text, sys.stderr), file=sys.stderr)
+def talk(words: Message | str) -> None:
+    """Print a sentence on standard error, in the operator's language."""
+    print(shown(say(words), sys.stderr), file=sys.stderr)
 
 
 def shown(text: str, stream: TextIO) -> str:
@@ -80,9 +84,7 @@ def shown(text: str, stream: TextIO) -> str:
     if not stream.isatty():
         return text
     import shutil
-    import textwrap
 
-    width = max(40, shutil.get_terminal_size().columns)
-    return textwrap.fill(
-        text, width, subsequent_indent="  ", break_on_hyphens=False, break_long_words=False
-    )
+    from lowmem_tui.cli.cells import wrap
+
+    return "\n".join(wrap(text, max(40, shutil.get_terminal_size().columns)))

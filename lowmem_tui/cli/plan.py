@@ -14,6 +14,15 @@ from lowmem_tui.cli.output import shown, talk
 from lowmem_tui.cli.policy import read_policy, step_plans
 from lowmem_tui.cli.rules import rules_for
 from lowmem_tui.model import language
+from lowmem_tui.model.message import (
+    N_,
+    Message,
+    as_value,
+    msg,
+    of_setting,
+    of_unit,
+    sentences,
+)
 from lowmem_tui.model.plan import When
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.merge import merged
@@ -24,12 +33,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from lowmem_tui.cli.backend import ServerBackend
-    from lowmem_tui.model.plan import FileChange, Notice, Plan
+    from lowmem_tui.model.plan import Effect, FileChange, Notice, Plan
 
 _WHEN = {
-    When.LIVE: "at once",
-    When.RELOAD: "when systemd reloads",
-    When.RESTART: "at the unit's next start",
+    When.LIVE: N_("{unit}: {key} {before} -> {after}, at once"),
+    When.RELOAD: N_("{unit}: {key} {before} -> {after}, when systemd reloads"),
+    When.RESTART: N_("{unit}: {key} {before} -> {after}, at the unit's next start"),
 }
 
 
@@ -88,18 +97,18 @@ def describe(made: Plan) -> Iterator[str]:
     for change in made.files:
         yield from difference(change)
     if made.empty and not made.refusals:
-        yield "Nothing to do: it is so already."
+        yield language.tr("Nothing to do: it is already set.")
     if made.effects:
         yield ""
     for e in made.effects:
-        yield plain(f"{e.unit}: {e.key} {e.from_} -> {e.to}, {_WHEN[e.when]}")
+        yield _effect(e)
     for action in made.actions:
-        yield plain(f"then: {action.described}", 200)
+        yield plain(language.tr("Then: {action}", action=action.described), 200)
     yield from warned(made.warnings)
 
 
 def warned(warnings: Iterable[Notice]) -> Iterator[str]:
-    """Yield warnings for a person; what is so already, if it is much, in one sentence."""
+    """Yield warnings for a person; several settings that are already set in one sentence."""
     found = list(warnings)
     already = [notice for notice in found if notice.code == ALREADY]
     if len(already) > 1:
@@ -109,10 +118,24 @@ def warned(warnings: Iterable[Notice]) -> Iterator[str]:
             setting = dict(notice.message.values)["setting"].value
             units.setdefault(notice.unit, []).append(str(setting))
         named = "; ".join(f"{unit} {', '.join(keys)}" for unit, keys in units.items())
-        text = f"{len(already)} settings are so already, and nothing is changed there: {named}."
-        yield shown(plain(f"warning ({ALREADY}): {text}"), sys.stdout)
+        text = msg(
+            "{count} settings are already set, nothing is changed there: {settings}.",
+            count=len(already),
+            settings=named,
+        )
+        yield _warning(ALREADY, text)
     for notice in found:
-        yield shown(plain(f"warning ({notice.code}): {language.say(notice.named)}"), sys.stdout)
+        yield _warning(notice.code, notice.named)
+
+
+def _effect(e: Effect) -> str:
+    named = {"unit": of_unit(e.unit), "key": of_setting(e.key)}
+    values = {"before": as_value(str(e.from_)), "after": as_value(str(e.to))}
+    return plain(language.say(Message(_WHEN[e.when], tuple((named | values).items()))))
+
+
+def _warning(code: str, text: Message) -> str:
+    return shown(language.tr("warning ({code}): {text}", code=code, text=text), sys.stdout)
 
 
 def difference(change: FileChange) -> Iterator[str]:
@@ -130,7 +153,9 @@ def difference(change: FileChange) -> Iterator[str]:
 
 
 def say(refusals: Iterable[Notice]) -> None:
-    """Tell on standard error what is refused, and whether it can be overruled."""
+    """Report on standard error what is refused, and whether that can be overridden."""
     for notice in refusals:
-        forced = " (--force goes on all the same)" if notice.forceable else ""
-        talk(plain(f"refused ({notice.code}): {language.say(notice.named)}{forced}"))
+        code, text = notice.code, notice.named
+        if notice.forceable:
+            text = sentences(text, msg("Pass --force to override this check."))
+        talk(msg("refused ({code}): {text}", code=code, text=text))

@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 from lowmem_tui.model.errors import InvalidValueError
+from lowmem_tui.model.message import as_message, msg
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy import toml
 from lowmem_tui.policy.files.policy_file import parse_policy
@@ -13,6 +14,7 @@ from lowmem_tui.setup.steps import STEPS
 
 if TYPE_CHECKING:
     from lowmem_tui.cli.backend import ServerBackend
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.plan import Plan
     from lowmem_tui.model.ports import Step
     from lowmem_tui.model.setup import Wishes
@@ -30,12 +32,14 @@ class Asked(NamedTuple):
     """A policy file, and what is needed to name a line of it."""
 
     policy: PolicyFile
-    shown: str
+    shown: Message
     text: str
 
     def wrong(self, path: tuple[str, ...], sentence: str) -> InvalidValueError:
         """Return the error that names the file and the line where ``path`` is set."""
-        return InvalidValueError(f"{self.shown}: {toml.wrong(self.text, path, sentence)}")
+        return InvalidValueError(
+            msg("{path}: {why}", path=self.shown, why=toml.wrong(self.text, path, sentence).message)
+        )
 
 
 def read_policy(backend: ServerBackend, path: str) -> Asked:
@@ -43,13 +47,13 @@ def read_policy(backend: ServerBackend, path: str) -> Asked:
 
     Raises InvalidValueError, naming the file and the line; ManagerError, UnsupportedError.
     """
-    shown = "standard input" if path == STANDARD_INPUT else plain(path)
+    shown = as_message(msg("standard input") if path == STANDARD_INPUT else plain(path))
     try:
         text = _text(path)
         sections = frozenset(STEPS) - NAMED_OTHERWISE
         return Asked(parse_policy(text, unit_names(backend), sections), shown, text)
     except InvalidValueError as error:
-        raise InvalidValueError(f"{shown}: {error}") from error
+        raise InvalidValueError(msg("{path}: {why}", path=shown, why=error.message)) from error
 
 
 def step_plans(backend: ServerBackend, asked: Asked) -> list[Plan]:
@@ -88,11 +92,13 @@ def _text(path: str) -> str:
                 raw = file.read(LONGEST + 1)
         text = raw.decode("utf-8-sig")
     except OSError as error:
-        raise InvalidValueError(f"it cannot be read ({error.strerror}).") from error
+        raise InvalidValueError(
+            msg("The file cannot be read ({why}).", why=error.strerror or "")
+        ) from error
     except UnicodeDecodeError as error:
-        raise InvalidValueError("it is not UTF-8 text: save it as UTF-8 with an editor.") from error
+        raise InvalidValueError(msg("The file is not UTF-8 text: save it as UTF-8.")) from error
     if len(raw) > LONGEST:
-        raise InvalidValueError("it is larger than 1M, and so no policy file.")
+        raise InvalidValueError(msg("The file is larger than 1M: it is not a policy file."))
     return text.replace("\r\n", "\n")
 
 

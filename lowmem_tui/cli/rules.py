@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 from lowmem_tui.cli.output import talk
 from lowmem_tui.host.reading import FOREIGN
 from lowmem_tui.model.errors import InvalidValueError
+from lowmem_tui.model.message import msg, of_path
 from lowmem_tui.policy import classify
 
 if TYPE_CHECKING:
+    from lowmem_tui.model.message import Message
     from lowmem_tui.policy.classify import Rules
 
 CONFIG = Path("/etc/lowmem-tui/config.toml")
@@ -19,7 +21,7 @@ TABLE = Path(classify.__file__).with_name("tiers.toml")
 
 
 def rules_for(*, demo: bool) -> Rules:
-    """Return the rules for a command; what may not be read is told on standard error.
+    """Return the rules for a command; what may not be read is reported on standard error.
 
     Raises InvalidValueError, as ``load_rules``.
     """
@@ -28,15 +30,18 @@ def rules_for(*, demo: bool) -> Rules:
     return load_rules(config=None if demo else CONFIG)
 
 
-def unread(config: Path = CONFIG) -> str:
-    """Return a sentence where this user may not read the administrator's file; or ""."""
+def unread(config: Path = CONFIG) -> Message | None:
+    """Return a sentence where this user may not read the administrator's file."""
     try:
         _raw(config)
     except PermissionError:
-        return f"{config} may not be read: its tiers are left out, run this as root to have them."
+        return msg(
+            "{path} may not be read, so its tiers are missing: run this as root to include them.",
+            path=of_path(str(config)),
+        )
     except OSError:
         pass
-    return ""
+    return None
 
 
 def _raw(config: Path) -> bytes:
@@ -65,11 +70,19 @@ def load_rules(*, config: Path | None = CONFIG) -> Rules:
         return rules
     except OSError as error:
         raise InvalidValueError(
-            f"{config} cannot be read ({error.strerror}): mend or remove it."
+            msg(
+                "{path} cannot be read ({why}): repair or remove it.",
+                path=of_path(str(config)),
+                why=error.strerror or "",
+            )
         ) from error
     except UnicodeDecodeError as error:
-        raise InvalidValueError(f"{config} is not UTF-8 text: save it as UTF-8.") from error
+        raise InvalidValueError(
+            msg("{path} is not UTF-8 text: save it as UTF-8.", path=of_path(str(config)))
+        ) from error
     try:
         return rules.with_config(classify.parse_config(text))
     except InvalidValueError as error:
-        raise InvalidValueError(f"{config}: {error}") from error
+        raise InvalidValueError(
+            msg("{path}: {why}", path=of_path(str(config)), why=error.message)
+        ) from error

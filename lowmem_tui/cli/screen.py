@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 from lowmem_tui.cli.charset import utf8
 from lowmem_tui.cli.exit import Exit
-from lowmem_tui.cli.output import give_up, talk, tell
+from lowmem_tui.cli.output import discard, talk, tell
 from lowmem_tui.model.errors import InvalidValueError, RolledBackError
+from lowmem_tui.model.language import say
+from lowmem_tui.model.message import msg
 from lowmem_tui.model.text import plain
 
 if TYPE_CHECKING:
@@ -42,12 +44,24 @@ def run(options: argparse.Namespace, *, start: str = "") -> Exit:
     if os.environ.get("TERM") == DUMB:
         command = "lowmem-tui setup --plain" if start else "lowmem-tui --plain"
         raise InvalidValueError(
-            f"This terminal cannot show the screen (TERM={DUMB}): `{command}` holds a dialogue of "
-            "plain lines here."
+            msg(
+                "This terminal cannot show the screen ({term}): use `{command}`, a dialogue of "
+                "plain lines.",
+                term=f"TERM={DUMB}",
+                command=command,
+            )
         )
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        instead = "setup --print` or `lowmem-tui check" if start else "list` or `lowmem-tui triage"
-        raise InvalidValueError(f"The screen needs a terminal: use `lowmem-tui {instead}` here.")
+        instead = ("lowmem-tui list", "lowmem-tui triage")
+        if start:
+            instead = ("lowmem-tui setup --print", "lowmem-tui check")
+        raise InvalidValueError(
+            msg(
+                "The screen needs a terminal: use `{first}` or `{second}` here.",
+                first=instead[0],
+                second=instead[1],
+            )
+        )
     # 2.8 MB for connections that we never make; asyncio does without.
     sys.modules.setdefault("ssl", None)  # type: ignore[arg-type]
     # Of what is imported nothing is ever garbage: a tenth of the start went into looking for it.
@@ -63,28 +77,32 @@ def run(options: argparse.Namespace, *, start: str = "") -> Exit:
         app = _app(options, backend, early, start)
         gc.freeze()
         gc.enable()
-        return _told(app, backend, Exit(app.run() or Exit.DONE))
+        return _ended(app, backend, Exit(app.run() or Exit.DONE))
     finally:
         gc.enable()
         early.end()
         backend.close()
 
 
-def _told(app: LowmemApp, backend: Backend, status: Exit) -> Exit:
-    """Tell what the screen could not any more, and return the exit status.
+def _ended(app: LowmemApp, backend: Backend, status: Exit) -> Exit:
+    """Report what the screen could not any more, and return the exit status.
 
     Raises what a change that was under way failed with.
     """
-    if not sys.stdout.isatty():  # it was one: the line is cut
-        give_up()
-        give_up(sys.stderr)
+    if not sys.stdout.isatty():  # it was one: the connection is lost
+        discard()
+        discard(sys.stderr)
     session = app.session
     # The demo server ends here, and its trial with it.
     trial = None if backend.demo else backend.trial()
     if trial is not None:
         talk(
-            f"A trial runs for {trial.left:.0f} s yet: `{session.sudo} confirm` keeps it, else it "
-            "is undone."
+            msg(
+                "A trial runs for {seconds} more seconds: `{program} confirm` keeps it, else it "
+                "reverts automatically.",
+                seconds=round(trial.left),
+                program=session.sudo,
+            )
         )
     came = session.under_way.came
     if came is not None:
@@ -94,7 +112,7 @@ def _told(app: LowmemApp, backend: Backend, status: Exit) -> Exit:
     except RolledBackError as error:
         if came is None:
             raise
-        talk(f"lowmem-tui: {plain(str(error))}")
+        talk(f"lowmem-tui: {plain(say(error.message))}")
         return status
     if outcome is not None:
         from lowmem_tui.cli.apply import report
@@ -108,8 +126,8 @@ def _told(app: LowmemApp, backend: Backend, status: Exit) -> Exit:
 def _share_one_arena() -> None:
     """Have all threads allocate from one heap (mallopt(3)); before there is a second thread.
 
-    glibc gives each thread a heap of its own, and what the look leaves unused in one is of no use
-    to the screen in the other: 0.4 MB, and the program grows (docs/performance.md).
+    glibc gives each thread a heap of its own, and what the first sample leaves unused in one is of
+    no use to the screen in the other: 0.4 MB, and the program grows (docs/performance.md).
     """
     import ctypes
 
@@ -135,7 +153,7 @@ def _app(options: argparse.Namespace, backend: Backend, early: Early, start: str
         read_only=options.read_only,
         ascii=options.ascii or not utf8(),
         sudo=sudo.command(demo=backend.demo),
-        news=() if backend.demo else filter(None, (unread(),)),
+        news=() if backend.demo else map(say, filter(None, (unread(),))),
         start=start,
         early=early,
     )

@@ -11,6 +11,7 @@ from lowmem_tui.cli.open import open_backend
 from lowmem_tui.cli.sudo import for_demo
 from lowmem_tui.model.amount import format_size
 from lowmem_tui.model.errors import InvalidValueError
+from lowmem_tui.model.message import msg, of_list, of_text
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.files.policy_text import Part, render
 from lowmem_tui.setup.steps import STEPS
@@ -27,8 +28,13 @@ def run(options: argparse.Namespace) -> Exit:
     Raises InvalidValueError for a step that is none, and as the screen does.
     """
     if options.step is not None and options.step not in STEPS:
-        known = ", ".join(STEPS)
-        raise InvalidValueError(f"There is no step '{plain(options.step, 40)}': write {known}.")
+        raise InvalidValueError(
+            msg(
+                "There is no step '{step}': use one of {steps}.",
+                step=of_text(options.step, 40),
+                steps=of_list(STEPS),
+            )
+        )
     if options.print:
         return _print(options)
     if options.report is not None:
@@ -61,7 +67,7 @@ def _report(options: argparse.Namespace) -> Exit:
 def proposal(backend: ServerBackend, only: str | None = None) -> str:
     """Return the policy file that the defaults of the steps (of one alone) would make."""
     parts = [
-        Part(each.step.name, each.step.title, each.look, each.trouble)
+        Part(each.step.name, each.step.title, each.look, str(each.trouble))
         for each in look(backend)
         if only in {None, each.step.name}
     ]

@@ -1,4 +1,4 @@
-"""`lowmem-tui undo`: take a change back, byte for byte."""
+"""`lowmem-tui undo`: undo a change, byte for byte."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from lowmem_tui.cli.apply import report, say_settled
 from lowmem_tui.cli.exit import Exit
 from lowmem_tui.cli.open import open_backend
 from lowmem_tui.cli.output import tell
+from lowmem_tui.model.language import tr
 
 if TYPE_CHECKING:
     import argparse
@@ -21,5 +22,5 @@ def run(options: argparse.Namespace) -> Exit:
         outcome = backend.undo(options.id, force=options.force, with_later=options.with_later)
     finally:
         backend.close()
-    tell(["Taken back.", *report(outcome)])
+    tell([tr("Undone."), *report(outcome)])
     return Exit.DONE if outcome.well else Exit.FINDINGS

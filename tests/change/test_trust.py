@@ -255,7 +255,7 @@ def test_what_is_no_file_is_neither_waited_for_nor_read(
         pytest.fail("it is held")
     with pytest.raises(InvalidValueError, match=r"not a regular file|Is a directory"):
         rules.load_rules(config=root / "etc/lowmem-tui/config.toml")
-    assert rules.unread(root / "etc/lowmem-tui/config.toml") == ""
+    assert rules.unread(root / "etc/lowmem-tui/config.toml") is None
     assert triage._unended(str(root / paths.SUMMARY[1:])) == []
     assert triage._trial(str(root / paths.NOTICE[1:])) == []
 

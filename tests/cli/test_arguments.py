@@ -24,7 +24,7 @@ SET = ("--set", "redis-server.service:MemoryMax=300M")
         (["list", "--zork"], "--zork"),
         (["--bus", "x"], "choose from"),
         (["--interval", "0"], "0.2 to 60"),
-        (["--interval", "5", "list"], "--interval is for the screen"),
+        (["--interval", "5", "list"], "--interval is an option of the screen"),
         (["plan"], "--policy is required; see `lowmem-tui plan --help`"),
         (["plan", "--set"], "expected one argument"),
         (["plan", "--policy", ""], "name a file"),
@@ -67,7 +67,7 @@ def test_read_only_holds_for_what_writes(capsys: Capture, words: tuple[str, ...]
     assert run_command(["--demo", "--read-only", *words]) == Exit.NOT_PERMITTED
     said = capsys.readouterr()
     assert "read-only mode" in said.err
-    assert "written: " not in said.out
+    assert "Written: " not in said.out
 
 
 @pytest.mark.parametrize("command", ["list", "incidents"])

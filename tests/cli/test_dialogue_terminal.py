@@ -236,7 +236,7 @@ def test_it_is_in_place_of_the_screen_alone(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run_command(["--plain", "--demo", command]) == Exit.USAGE
-    assert "--plain is in place of the screen" in capsys.readouterr().err
+    assert "--plain replaces the screen" in capsys.readouterr().err
 
 
 def test_the_interval_of_the_screen_is_no_mistake() -> None:

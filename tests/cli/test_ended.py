@@ -90,7 +90,7 @@ def test_a_command_says_so(number: signal.Signals) -> None:
         program.send_signal(number)
         _, err = program.communicate(timeout=60)
     assert program.returncode == Exit.by(number) == 128 + number
-    assert err.endswith("; nothing is left half done.\n")
+    assert err.endswith("; no change is incomplete.\n")
     assert "Traceback" not in err
 
 

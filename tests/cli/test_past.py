@@ -59,7 +59,7 @@ def changes(run: Callable[..., tuple[int, str, str]]) -> list[dict[str, Any]]:
 
 
 def test_a_trial_and_its_ends(run: Callable[..., tuple[int, str, str]], clock: Clock) -> None:
-    assert run("history")[1] == "Nothing was changed yet.\n"
+    assert run("history")[1] == "Nothing has been changed yet.\n"
     wish = ("--set", f"{REDIS}:MemoryMax=300M", "--yes", "--note", "why \x1b[2J")
     status, out, _ = run("apply", *wish, "--trial", "60")
     assert status == Exit.DONE
@@ -73,7 +73,7 @@ def test_a_trial_and_its_ends(run: Callable[..., tuple[int, str, str]], clock: C
     assert changes(run)[0]["state"] == "expired"
     run("apply", *wish, "--trial", "60")
     status, out, _ = run("confirm")
-    assert (status, out.splitlines()[0]) == (Exit.DONE, "Kept.")
+    assert (status, out.splitlines()[0]) == (Exit.DONE, "Confirmed: the change is permanent.")
     (kept, _) = changes(run)
     assert {"id", "time", "by", "state", "files", "effects"} <= set(kept)
     assert kept["files"] == [f"/etc/systemd/system/{REDIS}.d/zz-lowmem-tui.conf"]
@@ -81,7 +81,7 @@ def test_a_trial_and_its_ends(run: Callable[..., tuple[int, str, str]], clock: C
         {"unit": REDIS, "key": "MemoryMax", "from": "256M", "to": "300M", "when": "live"}
     ]
     status, out, _ = run("undo")
-    assert (status, out.splitlines()[0]) == (Exit.DONE, "Taken back.")
+    assert (status, out.splitlines()[0]) == (Exit.DONE, "Undone.")
     assert [change["state"] for change in changes(run)] == ["applied", "undone", "expired"]
     shown = run("history")[1]
     assert "undoes 2" in shown

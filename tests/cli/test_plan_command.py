@@ -113,7 +113,7 @@ def test_tiers_of_the_file_count_for_the_advice(capsys: Capture, tmp_path: Path)
 def test_apply_takes_a_policy(capsys: Capture, policy: Path) -> None:
     assert run_command(["apply", "--demo", "--yes", "--policy", str(policy)]) == Exit.DONE
     said = capsys.readouterr().out
-    assert said.count("\nwritten: ") == 4
+    assert said.count("\nWritten: ") == 4
     assert "Verified" in said
 
 
@@ -123,7 +123,7 @@ def test_one_refusal_refuses_all(capsys: Capture, policy: Path, command: str) ->
     assert run_command([command, "--demo", "--force", "--policy", str(policy)]) == Exit.REFUSED
     said = capsys.readouterr()
     assert "refused (oom-score-adjust-1000)" in said.err
-    assert "written: " not in said.out
+    assert "Written: " not in said.out
 
 
 WRONG = {
@@ -221,7 +221,7 @@ def test_sections_of_the_steps_cannot_be_tried(capsys: Capture, policy: Path) ->
     assert run_command(words) == Exit.REFUSED
     said = capsys.readouterr()
     assert "A trial is for the settings of units alone" in said.err
-    assert "written: " not in said.out
+    assert "Written: " not in said.out
 
 
 def test_tiers_of_a_policy_file_are_kept(capsys: Capture, policy: Path) -> None:

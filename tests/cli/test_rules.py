@@ -31,14 +31,14 @@ def test_what_can_be_read(tmp_path: Path, raw: bytes, known: dict[str, Tier]) ->
     path = tmp_path / "config.toml"
     path.write_bytes(raw)
     assert dict(rules.load_rules(config=path).config) == known
-    assert rules.unread(path) == ""
+    assert rules.unread(path) is None
 
 
 @pytest.mark.parametrize(
     ("raw", "said"),
     [
         pytest.param(b"\xff\xfe", "is not UTF-8 text", id="no text"),
-        pytest.param(None, "cannot be read (Is a directory): mend or remove it.", id="a folder"),
+        pytest.param(None, "cannot be read (Is a directory): repair or remove it.", id="a folder"),
         pytest.param(b"[zork]\n", "Line 1: section 'zork' is unknown", id="a section"),
     ],
 )
@@ -51,11 +51,11 @@ def test_what_is_wrong_is_one_sentence(tmp_path: Path, raw: bytes | None, said: 
     assert said in str(raised.value)
 
 
-def test_what_may_not_be_read_is_left_out_and_told(
+def test_what_may_not_be_read_is_left_out_with_a_warning(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(rules, "CONFIG", Locked("/etc/lowmem-tui/config.toml"))
     assert rules.rules_for(demo=False).config == ()
-    assert "its tiers are left out" in capsys.readouterr().err
+    assert "its tiers are missing" in capsys.readouterr().err
     assert rules.rules_for(demo=True).config == ()
     assert capsys.readouterr().err == ""

@@ -83,7 +83,7 @@ def test_one_step_alone(capsys: Capture) -> None:
     assert run_command(["setup", "--print", "--step", "nginx", "--demo"]) == Exit.DONE
     assert set(tomllib.loads(capsys.readouterr().out)) == {"schema", "nginx"}
     assert run_command(["setup", "--step", "zork", "--demo"]) == Exit.USAGE
-    assert "There is no step 'zork': write " in capsys.readouterr().err
+    assert "There is no step 'zork': use one of " in capsys.readouterr().err
 
 
 def test_the_wizard_needs_a_terminal(capsys: Capture) -> None:
@@ -107,9 +107,9 @@ def test_applied_twice_it_says_so_in_one_sentence(
     text = setup.proposal(backend)
     backend.apply(planned(backend, text, monkeypatch))
     again = [*plan.describe(planned(backend, text, monkeypatch))]
-    assert again[0] == "Nothing to do: it is so already."
+    assert again[0] == "Nothing to do: it is already set."
     assert [line for line in again if "no-op" in line] == [again[1]]
-    assert " settings are so already, and nothing is changed there: " in again[1]
+    assert " settings are already set, nothing is changed there: " in again[1]
     assert " dbus.service Restart; " in again[1]
 
 
@@ -276,8 +276,14 @@ def test_the_worst_comes_first(capsys: Capture, monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize(
     ("error", "words"),
     [
-        (NotPermittedError("Only root may\x1b."), "b could not look: Only root may·."),
-        (PermissionError(13, "Permission denied"), "b could not look: Permission denied"),
+        (
+            NotPermittedError("Only root may\x1b."),
+            "The step b could not examine the server: Only root may·.",
+        ),
+        (
+            PermissionError(13, "Permission denied"),
+            "The step b could not examine the server: Permission denied",
+        ),
     ],
     ids=["ours", "the kernel's"],
 )

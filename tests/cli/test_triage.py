@@ -331,7 +331,7 @@ def test_wrong_usage(box: Box, capfd: pytest.CaptureFixture[str]) -> None:
         (triage.USAGE, Exit.USAGE),
         (triage.NOT_PERMITTED, Exit.NOT_PERMITTED),
         (triage.UNSUPPORTED, Exit.UNSUPPORTED),
-        (triage.FAILED, Exit.PUT_BACK),
+        (triage.FAILED, Exit.ROLLED_BACK),
         (triage.INTERRUPTED, Exit.INTERRUPTED),
     ],
 )

@@ -173,7 +173,7 @@ def test_from_a_fresh_image_to_the_policy_and_back(boot: Boot) -> None:
     after = etc(machine)
     again = machine.run(words, check=False, timeout=PATIENCE)
     assert again.returncode == 0, again
-    assert again.stdout.startswith("Nothing to do: it is so already.\n"), again
+    assert again.stdout.startswith("Nothing to do: it is already set.\n"), again
     assert etc(machine) == after
     report = machine.run(["lowmem-tui", "setup", "--report", "-"], timeout=PATIENCE).stdout
     assert "systemctl mask packagekit.service" in report

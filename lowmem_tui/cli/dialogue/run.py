@@ -57,8 +57,8 @@ def hold(backend: ServerBackend, console: Console, start: str = "") -> Exit:
         return Exit.DONE
     except HungUp:
         # Nobody reads what is printed from here on.
-        output.give_up()
-        output.give_up(sys.stderr)
+        output.discard()
+        output.discard(sys.stderr)
         return Exit.HUNG_UP
     return Exit.DONE
 
