@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from lowmem_tui.cli.exit import Exit
 from lowmem_tui.cli.open import open_backend
 from lowmem_tui.cli.output import talk, tell
-from lowmem_tui.cli.plan import describe, make, say
+from lowmem_tui.cli.plan import describe, make, report_refusals
 from lowmem_tui.model import language
 from lowmem_tui.model.errors import InvalidValueError, NotPermittedError
 from lowmem_tui.model.language import tr
@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> Exit:
         for line in describe(made):
             print(line)
         if refused := made.refused(options.force):
-            say(refused)
+            report_refusals(refused)
             return Exit.REFUSED
         if made.empty:
             return Exit.DONE
@@ -70,7 +70,7 @@ def _made(outcome: Outcome, trial: Trial | None) -> Iterator[str]:
 def _agreed() -> bool:
     if not sys.stdin.isatty():
         raise InvalidValueError(msg("There is no terminal to confirm on: pass --yes."))
-    print(f"{tr('Apply this? [y/N]')} ", end="", file=sys.stderr, flush=True)
+    print(tr("Apply this? [y/N]"), end=" ", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import shutil
 import sys
-import textwrap
 from typing import TYPE_CHECKING, NamedTuple
 
 from lowmem_tui.cli import json_view, sudo
+from lowmem_tui.cli.cells import wrap
 from lowmem_tui.cli.exit import Exit
 from lowmem_tui.cli.looking import look
 from lowmem_tui.cli.open import open_backend
-from lowmem_tui.model.language import say
+from lowmem_tui.model.language import say, tr
+from lowmem_tui.model.message import N_, msg, of_list, plural
 from lowmem_tui.model.setup import Severity, lines
 from lowmem_tui.model.text import plain
 
@@ -20,23 +21,35 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from lowmem_tui.cli.looking import Looked
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.setup import Finding
 
 ORDER = (Severity.PROBLEM, Severity.WARNING, Severity.ADVICE)
-"""What is told, the worst first; notes are for the wizard's pages."""
+"""What is reported, the worst first; notes are for the pages of the set-up."""
 
 
-class Told(NamedTuple):
+SEVERITIES = {
+    Severity.PROBLEM: N_("problem"),
+    Severity.WARNING: N_("warning"),
+    Severity.ADVICE: N_("advice"),
+}
+
+
+class Found(NamedTuple):
     """A finding, and the step that made it."""
 
     step: str
     finding: Finding
 
     @property
-    def sentence(self) -> str:
-        """What is wrong, and where; its subject is not said twice."""
-        finding = self.finding
-        return f"{finding.severity} ({self.step}): {plain(say(finding.named), 2000)}"
+    def sentence(self) -> Message:
+        """What is wrong, and where; a subject that the text names already is not repeated."""
+        return msg(
+            "{severity} ({step}): {text}",
+            severity=tr(SEVERITIES[self.finding.severity]),
+            step=self.step,
+            text=self.finding.named,
+        )
 
 
 def run(options: argparse.Namespace) -> Exit:
@@ -56,24 +69,24 @@ def run(options: argparse.Namespace) -> Exit:
     return Exit.FINDINGS if found else Exit.DONE
 
 
-def worst_first(looked: Iterable[Looked]) -> list[Told]:
+def worst_first(looked: Iterable[Looked]) -> list[Found]:
     """Return the findings worth a word, the worst first, of equals in the steps' order."""
     found = [
-        Told(each.step.name, finding)
+        Found(each.step.name, finding)
         for each in looked
         if each.look is not None
         for finding in each.look.findings
         if finding.severity in ORDER
     ]
-    return sorted(found, key=lambda told: ORDER.index(told.finding.severity))
+    return sorted(found, key=lambda each: ORDER.index(each.finding.severity))
 
 
-def as_json(found: Sequence[Told]) -> dict[str, object]:
+def as_json(found: Sequence[Found]) -> dict[str, object]:
     """Return the findings as cli.md's contract has it."""
     return {"findings": [_as_json(each) for each in found]}
 
 
-def _as_json(each: Told) -> dict[str, object]:
+def _as_json(each: Found) -> dict[str, object]:
     finding = each.finding
     return {
         "step": each.step,
@@ -85,19 +98,25 @@ def _as_json(each: Told) -> dict[str, object]:
     }
 
 
-def describe(found: Sequence[Told], width: int, program: str = "sudo lowmem-tui") -> Iterator[str]:
+def describe(found: Sequence[Found], width: int, program: str = "sudo lowmem-tui") -> Iterator[str]:
     """Yield the findings for a person; ``program`` is what is to be typed to run this one."""
-    for told in found:
-        text = told.sentence
-        yield from textwrap.wrap(text, width, subsequent_indent="  ", break_on_hyphens=False)
-        for line in lines(told.finding.remedy):
+    for each in found:
+        yield from wrap(say(each.sentence), width)
+        for line in lines(each.finding.remedy):
             yield f"  -> {plain(say(line), 2000)}"
     if not found:
-        yield "Nothing is wrong that lowmem-tui looks for."
-    else:
-        counts = [sum(f.severity is s for _, f in found) for s in ORDER]
-        named = ("problem", "warning", "piece of advice")
-        many = ("problems", "warnings", "pieces of advice")
-        parts = [f"{n} {named[i] if n == 1 else many[i]}" for i, n in enumerate(counts) if n]
-        yield ""
-        yield f"{', '.join(parts)}. `{program} setup` goes through all of it."
+        yield tr("No problem was found.")
+        return
+    counts = [sum(f.severity is s for _, f in found) for s in ORDER]
+    named = (
+        plural("{n} problem", "{n} problems", counts[0]),
+        plural("{n} warning", "{n} warnings", counts[1]),
+        plural("{n} piece of advice", "{n} pieces of advice", counts[2]),
+    )
+    parts = [words for n, words in zip(counts, named, strict=True) if n]
+    yield ""
+    yield tr(
+        "{counts}. `{command}` goes through all of it.",
+        counts=of_list(parts),
+        command=f"{program} setup",
+    )

@@ -96,8 +96,8 @@ def lines(change: Change) -> Iterator[str]:
     for e in change.effects:
         yield plain(f"    {e.unit}: {e.key} {e.from_} -> {e.to}")
     for action in change.actions:
-        yield plain(f"    {tr('Then: {action}', action=action.described)}", 200)
+        yield "    " + plain(tr("Then: {action}", action=action.described), 200)
     for left in change.remaining:
-        yield plain(f"    {tr('Remaining: {left}', left=as_message(left))}", 2000)
+        yield "    " + plain(tr("Remaining: {left}", left=as_message(left)), 2000)
     if outcome := change.outcome or UNENDED.get(change.state, ""):
         yield plain(f"    {language.say(outcome)}", 2000)

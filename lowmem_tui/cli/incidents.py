@@ -1,4 +1,4 @@
-"""`lowmem-tui incidents`: what was killed, when and why, and what came of it.
+"""`lowmem-tui incidents`: what was killed, when and why, and the outcome.
 
 Neither the screen's library nor a D-Bus client is loaded: it must run where memory is short.
 """
@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from lowmem_tui.cli import json_view
+from lowmem_tui.cli.cells import left
 from lowmem_tui.cli.exit import Exit
 from lowmem_tui.cli.output import talk
 from lowmem_tui.model.errors import InvalidValueError
@@ -87,7 +88,7 @@ def lines(incidents: list[Incident], found: Incidents) -> Iterator[str]:
     names = [say(incident_words.whom(incident)) for incident in incidents]
     width = max(map(len, names), default=0)
     for incident, name in zip(incidents, names, strict=True):
-        yield f"{_shown(incident)}  {name:<{width}}  {say(incident_words.short(incident))}"
+        yield f"{_shown(incident)}  {left(name, width)}  {say(incident_words.short(incident))}"
     for unit, kills in found.untold.items():
         yield say(incident_words.untold(unit, kills))
 
@@ -194,7 +195,7 @@ def _shown(incident: Incident) -> str:
     """Return the time of an incident: since its boot where the log has no dates."""
     if incident.clock is Clock.WALL:
         return _local(incident.time)
-    return f"{say(incident_words.undated(incident)):<19}"
+    return left(say(incident_words.undated(incident)), 19)
 
 
 def _local(seconds: float) -> str:

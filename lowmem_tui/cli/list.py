@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import textwrap
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from lowmem_tui.cli import json_view
 from lowmem_tui.cli.apply import trial_line
+from lowmem_tui.cli.cells import left, right, wrap
 from lowmem_tui.cli.exit import Exit
 from lowmem_tui.cli.open import open_backend
 from lowmem_tui.cli.output import talk
 from lowmem_tui.cli.rules import rules_for
 from lowmem_tui.model.amount import format_limit, format_size
 from lowmem_tui.model.errors import ManagerError, NotPermittedError
+from lowmem_tui.model.language import say, tr
+from lowmem_tui.model.message import N_, as_message, msg, of_list, of_unit, sentences
 from lowmem_tui.model.snapshot import Situation
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import Tier, UnitType, unit_type
@@ -22,20 +24,21 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable, Iterator, Mapping
 
+    from lowmem_tui.model.message import Message, Value
     from lowmem_tui.model.snapshot import Snapshot, Unit
     from lowmem_tui.model.usage import HostUsage
     from lowmem_tui.policy.classify import Verdict
 
 _GROUPS_ONLY = frozenset({UnitType.MOUNT, UnitType.AUTOMOUNT, UnitType.SOCKET, UnitType.SWAP})
 _NOTHING = 1 << 20
-"""Bytes: less than that a group holds that has nothing but itself."""
+"""Bytes: an empty group is charged for less than that."""
 
 _ORDER = (Tier.GATEKEEPER, Tier.BUSINESS, Tier.SHORT_LIVED, None)
 _TITLES = {
-    Tier.GATEKEEPER: "Tier 0 gatekeepers",
-    Tier.BUSINESS: "Tier 1 business",
-    Tier.SHORT_LIVED: "Tier 2 short-lived",
-    None: "No tier (sessions, slices and the rest)",
+    Tier.GATEKEEPER: N_("Tier 0 gatekeepers"),
+    Tier.BUSINESS: N_("Tier 1 business"),
+    Tier.SHORT_LIVED: N_("Tier 2 short-lived"),
+    None: N_("No tier (sessions, slices and the rest)"),
 }
 
 
@@ -46,18 +49,19 @@ def run(options: argparse.Namespace) -> Exit:
         rules = rules_for(demo=backend.demo)
         backend.wait_ready()
         snapshot = backend.look()
-        # What only hangs around in systemd's memory (devices, targets) holds nothing.
+        # What exists in systemd alone (devices, targets) uses no memory.
         names = [u.name for u in snapshot.units.values() if _shown(u)]
+        notice: Message | str = snapshot.notice
         try:
-            situation, notice = backend.situation(names), snapshot.notice
+            situation = backend.situation(names)
         except (ManagerError, NotPermittedError) as error:
             situation = Situation(snapshot, {}, swap=snapshot.host.swap_total > 0)
-            notice = f"{error} The settings are not known until then."
+            notice = sentences(error.message, msg("Until then settings are unknown."))
         trial, unended = backend.trial(), backend.settle()
     finally:
         backend.close()
     if notice:
-        talk(plain(notice))
+        talk(as_message(notice))
     for sentence in unended:
         talk(sentence)
     verdicts = {
@@ -101,7 +105,7 @@ def as_json(
 def table(
     snapshot: Snapshot, situation: Situation, verdicts: Mapping[str, Verdict]
 ) -> Iterator[str]:
-    """Yield the list for a person, groups and the fattest first."""
+    """Yield the list for a person: tiers, and in them the largest first."""
     yield from _summary(snapshot.host)
     for tier in _ORDER:
         rows = [snapshot.units[name] for name, v in verdicts.items() if v.tier is tier]
@@ -109,13 +113,25 @@ def table(
         running = [unit for unit in rows if unit.usage and unit not in empty]
         running.sort(key=lambda u: (-_size(u), u.name))
         yield ""
-        yield (
-            f"{_TITLES[tier]:<40} {'RSS':>6} {'SWAP':>6} {'SCORE':>5} {'ADJ':>5} {'MAX':>6} RESTART"
+        heads = (
+            *(left(tr(_TITLES[tier]), 40), right(tr("RSS"), 6), right(tr("SWAP"), 6)),
+            *(right(tr("SCORE"), 5), right(tr("ADJ"), 5), right(tr("MAX"), 6), tr("RESTART")),
         )
+        yield " ".join(heads)
         for unit in running:
             yield _row(unit, situation)
-        yield from _folded("no processes, no memory", empty)
-        yield from _folded("not running", [unit for unit in rows if not unit.usage])
+        if names := _names(empty):
+            yield from _folded(
+                msg(
+                    "no processes, no memory ({count}): {units}",
+                    count=len(names),
+                    units=_listed(names),
+                )
+            )
+        if names := _names(unit for unit in rows if not unit.usage):
+            yield from _folded(
+                msg("not running ({count}): {units}", count=len(names), units=_listed(names))
+            )
 
 
 def _is_empty(unit: Unit) -> bool:
@@ -128,27 +144,38 @@ def _is_empty(unit: Unit) -> bool:
     return unit_type(unit.name) in _GROUPS_ONLY and small and not bounded
 
 
-def _folded(what: str, units: Iterable[Unit]) -> Iterator[str]:
-    names = sorted(plain(unit.name) for unit in units)
-    if names:
-        yield from textwrap.wrap(
-            f"{what} ({len(names)}): {', '.join(names)}",
-            80,
-            initial_indent="  ",
-            subsequent_indent="    ",
-            break_on_hyphens=False,
-        )
+def _names(units: Iterable[Unit]) -> list[str]:
+    return sorted(unit.name for unit in units)
+
+
+def _listed(names: Iterable[str]) -> Value:
+    return of_list(map(of_unit, names))
+
+
+def _folded(words: Message) -> list[str]:
+    return wrap(say(words), 80, first="  ", then="    ")
 
 
 def _summary(host: HostUsage) -> Iterator[str]:
-    used = host.mem_total - host.mem_available
-    yield (
-        f"{plain(host.hostname)}: {format_size(used)} of {format_size(host.mem_total)} RAM used, "
-        f"{format_size(host.swap_used)} of {format_size(host.swap_total)} swap"
+    yield tr(
+        "{host}: {used} of {ram} RAM used, {swapped} of {swap} swap",
+        host=host.hostname,
+        used=format_size(host.mem_total - host.mem_available),
+        ram=format_size(host.mem_total),
+        swapped=format_size(host.swap_used),
+        swap=format_size(host.swap_total),
     )
-    if host.pressure:
-        full = f", full {host.pressure.full.avg10}%" if host.pressure.full else ""
-        yield f"memory pressure of the last 10 s: some {host.pressure.some.avg10}%{full}"
+    if host.pressure is None:
+        return
+    some, full = f"{host.pressure.some.avg10}%", host.pressure.full
+    if full is None:
+        yield tr("memory pressure of the last 10 s: some {some}", some=some)
+    else:
+        yield tr(
+            "memory pressure of the last 10 s: some {some}, full {full}",
+            some=some,
+            full=f"{full.avg10}%",
+        )
 
 
 def _size(unit: Unit) -> int:
@@ -167,7 +194,7 @@ def _row(unit: Unit, situation: Situation) -> str:
         f"{format_limit(unit.limit):>6} {(properties.restart if properties else None) or '—'}"
     )
     for setting in differs:
-        line += f"\n      ! {setting.key}: {plain(setting.differs)}"
+        line += f"\n      ! {setting.key}: {plain(say(setting.differs))}"
     return line
 
 

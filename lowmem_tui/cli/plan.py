@@ -55,7 +55,7 @@ def run(options: argparse.Namespace) -> Exit:
         for line in describe(made):
             print(line)
     refused = made.refused(options.force)
-    say(refused)
+    report_refusals(refused)
     return Exit.REFUSED if refused else Exit.DONE
 
 
@@ -152,7 +152,7 @@ def difference(change: FileChange) -> Iterator[str]:
         yield plain(line)
 
 
-def say(refusals: Iterable[Notice]) -> None:
+def report_refusals(refusals: Iterable[Notice]) -> None:
     """Report on standard error what is refused, and whether that can be overridden."""
     for notice in refusals:
         code, text = notice.code, notice.named

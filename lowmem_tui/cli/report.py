@@ -1,4 +1,4 @@
-"""`lowmem-tui setup --report FILE.md`: one page on what was changed, and what came of it."""
+"""`lowmem-tui setup --report FILE.md`: one page on what was changed, and the result."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from lowmem_tui.cli.check import worst_first
 from lowmem_tui.cli.looking import look
 from lowmem_tui.cli.output import talk
-from lowmem_tui.model.amount import format_size
 from lowmem_tui.model.errors import InvalidValueError, LowmemError
-from lowmem_tui.model.language import say
+from lowmem_tui.model.language import say, tr
+from lowmem_tui.model.message import msg, of_bytes, of_list, of_path, of_text, of_unit
 from lowmem_tui.model.setup import lines
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.budget import budget, in_words
@@ -41,8 +41,9 @@ def write(backend: ServerBackend, path: str) -> None:
     try:
         changes, trouble = in_force(backend.history()), ""
     except LowmemError as error:
-        changes, trouble = [], str(error)
-    where = " (the demo server)" if backend.demo else ""
+        changes, trouble = [], say(error.message)
+    demo = tr("the demo server")
+    where = f" ({demo})" if backend.demo else ""
     text = "\n".join(_lines(backend.look(), where, looked, changes, trouble)) + "\n"
     if path == STANDARD_OUTPUT:
         sys.stdout.write(text)
@@ -55,9 +56,16 @@ def write(backend: ServerBackend, path: str) -> None:
             file.write(text)
     except OSError as error:
         raise InvalidValueError(
-            f"{plain(path)} cannot be written ({error.strerror}): name another file."
+            msg(
+                "{path} cannot be written ({why}): name another file.",
+                path=of_path(path),
+                why=error.strerror or "",
+            )
         ) from error
-    talk(plain(f"{'Written over what was there' if before else 'Written'}: {path}"))
+    if before:
+        talk(msg("Overwritten: {path}", path=of_path(path)))
+    else:
+        talk(msg("Written: {path}", path=of_path(path)))
 
 
 def _lines(
@@ -72,72 +80,88 @@ def _lines(
     yield from _changed(changes, trouble)
     yield from _memory(now, changes)
     yield from _kills(now, changes)
-    yield from _left(looked)
+    yield from _to_do(looked)
+
+
+def _heading(text: str) -> tuple[str, ...]:
+    return "", f"## {text}", ""
 
 
 def _changed(changes: Sequence[Change], trouble: str) -> Iterator[str]:
-    yield from ("", "## What was changed", "")
+    yield from _heading(tr("What was changed"))
     if trouble:
         yield plain(trouble, 1000)
     elif not changes:
-        yield "Nothing, as far as the history goes."
+        yield tr("The history contains no change.")
     for change in changes:
         time = datetime.fromtimestamp(change.time).astimezone()
         note = f": {plain(change.note, 200)}" if change.note else ""
-        yield f"- **{change.id}**, {time:%Y-%m-%d %H:%M}, by {plain(change.by, 100)}{note}"
+        who = tr("{time}, by {by}", time=f"{time:%Y-%m-%d %H:%M}", by=of_text(change.by, 100))
+        yield f"- **{change.id}**, {who}{note}"
         for effect in change.effects:
             text = f"{effect.unit}: {effect.key} {effect.from_} -> {effect.to}"
             yield f"  - {plain(text, 200)}"
         yield from (f"  - `{plain(action.described, 200)}`" for action in change.actions)
         others = len(change.files) - len({effect.unit for effect in change.effects})
         if others > 0:
-            yield f"  - files: {', '.join(plain(path, 100) for path in change.files)}"
+            files = of_list(of_text(path, 100) for path in change.files)
+            line = tr("files: {files}", files=files)
+            yield f"  - {line}"
     if changes:
-        yield from ("", "`sudo lowmem-tui undo ID` takes one back, byte for byte.")
+        yield from ("", tr("`sudo lowmem-tui undo ID` undoes one, byte for byte."))
 
 
 def _memory(now: Snapshot, changes: Sequence[Change]) -> Iterator[str]:
     host = now.host
-    yield from ("", "## Memory", "")
-    back = gained(action for change in changes for action in change.actions)
-    if back:
-        yield f"- Services that were switched off held {format_size(back)}."
-    yield (
-        f"- {format_size(host.mem_available)} of {format_size(host.mem_total)} RAM are available "
-        f"now; {format_size(host.swap_used)} of {format_size(host.swap_total)} swap are used."
+    yield from _heading(tr("Memory"))
+    freed = gained(action for change in changes for action in change.actions)
+    if freed:
+        used = tr("Services that were switched off used {size}.", size=of_bytes(freed))
+        yield f"- {used}"
+    now_ = tr(
+        "{available} of {ram} RAM is available now; {used} of {swap} swap is used.",
+        available=of_bytes(host.mem_available),
+        ram=of_bytes(host.mem_total),
+        used=of_bytes(host.swap_used),
+        swap=of_bytes(host.swap_total),
     )
+    yield f"- {now_}"
     found = overcommitted(now)
-    yield f"- {in_words(budget(now)) if found is None else found.sentences}"
+    yield f"- {say(in_words(budget(now)) if found is None else found.sentences)}"
 
 
 def _kills(now: Snapshot, changes: Sequence[Change]) -> Iterator[str]:
-    yield from ("", "## Who dies first", "")
+    yield from _heading(tr("The next OOM victim"))
     before = predict(without(now, changes), BOX, KILLS)
     found = predict(now, BOX, KILLS)
     if before is None or found is None or before.first is None or found.first is None:
-        yield "Not known."
+        yield tr("Unknown.")
         return
     first, was = plain(found.first.victim.unit, 60), plain(before.first.victim.unit, 60)
-    yield f"{first} as before." if first == was else f"{first}; without the changes, {was}."
+    if first == was:
+        yield tr("{unit}, with the changes and without them.", unit=of_unit(first))
+    else:
+        yield tr("{unit}; without the changes {other}.", unit=of_unit(first), other=of_unit(was))
     yield from ("", "```")
-    heads = ("WITHOUT THE CHANGES", "NOW")
+    heads = (tr("WITHOUT THE CHANGES"), tr("NOW"))
     for line in prediction_text.side_by_side(before, found, (), WIDTH, KILLS, heads):
         yield line.rstrip()
-    yield from ("```", "", "With the sizes of now; what was switched off is in neither list.")
+    yield from ("```", "", tr("Both lists use the present sizes; stopped services are in neither."))
 
 
-def _left(looked: Sequence[Looked]) -> Iterator[str]:
-    yield from ("", "## What is left", "")
-    told = worst_first(looked)
-    for each in told:
-        yield f"- {each.sentence}"
+def _to_do(looked: Sequence[Looked]) -> Iterator[str]:
+    yield from _heading(tr("What is still to do"))
+    found = worst_first(looked)
+    for each in found:
+        yield f"- {say(each.sentence)}"
         for line in map(say, lines(each.finding.remedy)):
             # What is to be done by hand is prose, with backticks of its own.
             command = line.startswith(("sudo ", "lowmem-tui "))
             yield f"  `{plain(line, 1000)}`" if command else f"  {plain(line, 1000)}"
-    hands = [(each.step.name, text) for each in looked if each.look for text in each.look.by_hand]
-    for step, text in hands:
-        words = " ".join(" ".join(map(say, lines(text))).split())
-        yield f"- by hand ({step}): {plain(words, 1000)}"
-    if not told and not hands:
-        yield "Nothing that lowmem-tui looks for."
+    manual = [(each.step.name, text) for each in looked if each.look for text in each.look.by_hand]
+    for step, text in manual:
+        words = of_text(" ".join(" ".join(map(say, lines(text))).split()), 1000)
+        sentence = tr("by hand ({step}): {text}", step=step, text=words)
+        yield f"- {sentence}"
+    if not found and not manual:
+        yield tr("No problem was found.")

@@ -25,6 +25,12 @@ if TYPE_CHECKING:
 WIDTH = 80
 FATTEST = 10
 
+
+def N_(text: str, /) -> str:  # noqa: N802 - as model.message.N_, which is not light
+    """Mark a text for translation; return it as it is."""
+    return text
+
+
 # Exit statuses as in cli/exit.py, whose enum costs a megabyte.
 DONE, USAGE, NOT_PERMITTED, UNSUPPORTED, FAILED, INTERRUPTED = 0, 2, 4, 5, 6, 130
 
@@ -33,17 +39,65 @@ HISTORY = 8 << 20
 
 DEMO = "--demo"
 
-OWN = " and all of its unit"
+_FIRST = N_("Next OOM victim: {process} ({pid}), {size}, score {score}")
+_FIRST_SEEN = N_("Next OOM victim of those seen: {process} ({pid}), {size}, score {score}")
+
 KILLERS = ("earlyoom.service", "systemd-oomd.service")
 
-HELP = """\
-usage: lowmem-tui triage [--demo]
+_VARIABLES = ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")
 
-One plain page: memory, swap, pressure, the ten units that hold most, who is
-killed next, and the kills since boot. Needs no root, no D-Bus and no screen.
 
-  --demo  the built-in demo server: nothing of this machine is read or written
-"""
+class _Words:
+    gettext: Callable[[str], str] | None = None
+    """None: English, for which nothing is loaded."""
+
+
+def tr(template: str, /, **values: object) -> str:
+    """Return a text in the operator's language, as ``model.language.tr``, which is not light."""
+    text = _Words.gettext(template) if _Words.gettext else template
+    return text.format_map(values) if values else text
+
+
+def _prepare() -> None:
+    """Load the operator's language, if it may be another than English."""
+    if "lowmem_tui.cli.language" not in sys.modules:  # else it is chosen already
+        if not utf8() or not any("zh" in os.environ.get(name, "") for name in _VARIABLES):
+            return
+        from lowmem_tui.cli import language
+
+        language.prepare(())
+    from lowmem_tui.model.language import tr as translated
+
+    _Words.gettext = translated
+
+
+def _left(text: str, width: int) -> str:
+    if text.isascii():
+        return f"{text:<{width}}"
+    from lowmem_tui.cli.cells import left
+
+    return left(text, width)
+
+
+def _right(text: str, width: int) -> str:
+    if text.isascii():
+        return f"{text:>{width}}"
+    from lowmem_tui.cli.cells import right
+
+    return right(text, width)
+
+
+def _help() -> str:
+    text = tr(
+        "One plain page: memory, swap, pressure, the ten largest units, the next OOM victim, and "
+        "the OOM kills since boot. Needs no root, no D-Bus and no screen."
+    )
+    demo = tr("the built-in demo server: nothing of this machine is read or written")
+    from lowmem_tui.cli.cells import wrap
+
+    text = "\n".join(wrap(text, WIDTH, then=""))
+    usage = tr("usage:")
+    return f"{usage} lowmem-tui triage [--demo]\n\n{text}\n\n  --demo  {demo}\n"
 
 
 class Folder:
@@ -96,11 +150,13 @@ def run(
     make: Callable[[], str] | None = None,
 ) -> int:
     """Print the page of this machine, or the one that ``make`` returns; return the exit status."""
+    _prepare()
     if argv in (["-h"], ["--help"]):
-        return _print(HELP)
+        return _print(_help())
     if any(word != DEMO for word in argv):
         return _fail(
-            "triage takes no options but --demo: run `lowmem-tui triage` alone, or with it.", USAGE
+            tr("triage takes no options but --demo: run `lowmem-tui triage` alone, or with it."),
+            USAGE,
         )
     try:
         return _print(make() if make is not None else page(proc_root, cgroup_root))
@@ -108,12 +164,15 @@ def run(
         return _fail(str(error), UNSUPPORTED)
     except PermissionError as error:
         return _fail(
-            f"{error.filename or 'A file'} may not be read: run it as root.", NOT_PERMITTED
+            tr("{path} may not be read: run this as root.", path=error.filename or "/proc"),
+            NOT_PERMITTED,
         )
     except KeyboardInterrupt:
-        return _fail("Interrupted; nothing was changed.", INTERRUPTED)
+        return _fail(tr("Interrupted; nothing was changed."), INTERRUPTED)
     except OSError as error:
-        return _fail(f"The kernel's files cannot be read ({error}): try once more.", FAILED)
+        return _fail(
+            tr("The kernel's files cannot be read ({why}): try once more.", why=error), FAILED
+        )
 
 
 def page(
@@ -128,97 +187,129 @@ def page(
     cgroup = Folder(cgroup) if isinstance(cgroup, str) else cgroup
     if not cgroup.has("cgroup.controllers"):
         raise UnsupportedError(
-            f"There is no cgroup v2 at {cgroup.path}: boot with "
-            "systemd.unified_cgroup_hierarchy=1, or use `ps` and `free` here."
+            tr(
+                "There is no cgroup v2 at {path}: boot with systemd.unified_cgroup_hierarchy=1, or "
+                "use `ps` and `free` here.",
+                path=cgroup.path,
+            )
         )
     units, victim, unseen = _units(proc, cgroup, os.sysconf("SC_PAGE_SIZE"))
     # PID 1 is always there: without it /proc hides the processes of others (hidepid).
     hidden = not proc.has("1")
     lines = _machine(proc, block)
-    lines += ["", "     RSS     SWAP  SCORE    LIMIT  UNIT"]
+    heads = _right(tr("RSS"), 8), _right(tr("SWAP"), 8), _right(tr("SCORE"), 6)
+    limit, unit = _right(tr("LIMIT"), 8), tr("UNIT")
+    lines += ["", f"{' '.join(heads)} {limit}  {unit}"]
     lines += [
         f"{_size(u.rss):>8} {_size(u.swap):>8} {_known(u.score):>6} {_size(u.limit, '-'):>8}  "
         f"{_text(u.name, WIDTH - 36)}"
         for u in units[:FATTEST]
     ]
     if hidden:
-        lines.append("Processes of other users are hidden from this one: run it as root.")
+        lines.append(tr("Processes of other users are hidden from this user: run this as root."))
     elif unseen:
-        lines.append(f"Processes that this user may not see: {unseen}.")
-    fate = _next(victim, proc, cgroup)
-    if victim and (hidden or unseen):
-        fate = fate.replace("Next to die:", "Next to die, of those seen:", 1)
-    lines += ["", _instead(proc) or fate, *_others(units), _kills(proc, units, cgroup)]
+        lines.append(tr("Processes that this user may not see: {count}.", count=unseen))
+    fate = _next(victim, proc, cgroup, partly=bool(hidden or unseen))
+    lines += ["", *(_instead(proc) or fate), *_others(units), *_kills(proc, units, cgroup)]
     lines += [*_trial(notice), *_unended(history)]
     return "\n".join(lines) + "\n"
 
 
 def _trial(notice: str) -> list[str]:
-    """Return what there is to say of a change that is being tried."""
+    """Return what is on trial, and how that ends."""
     raw = public(notice, LONG)
-    said = trial.parse(procfs.text(raw)) if raw else None
-    left = said.left(time.monotonic()) if said else 0.0
-    if said is None or left <= 0:
+    found = trial.parse(procfs.text(raw)) if raw else None
+    left = found.left(time.monotonic()) if found else 0.0
+    if found is None or left <= 0:
         return []
-    until = time.strftime("%H:%M:%S", time.localtime(said.deadline))
-    text = f"On trial until {until} ({left:.0f} s left), by {said.by}: {', '.join(said.units)}"
-    return ["", _text(text, WIDTH), f"{trial.KEEP_OR_UNDO}."]
+    text = tr(
+        "On trial until {time} ({seconds} s left), started by {by}: {units}",
+        time=time.strftime("%H:%M:%S", time.localtime(found.deadline)),
+        seconds=f"{left:.0f}",
+        by=found.by,
+        units=", ".join(found.units),
+    )
+    how = tr("`lowmem-tui confirm` keeps it, `lowmem-tui undo` undoes it.")
+    return ["", _text(text, WIDTH), how]
 
 
 def _unended(history: str) -> list[str]:
-    """Return what there is to say of a change that was not ended."""
+    """Return which changes are not complete."""
     text = public(history, HISTORY) or b""
-    said = []
+    found = []
     if any(b'"state": "%s"' % state in text for state in (b"applying", b"confirming")):
-        said.append("A change is being made, or was interrupted: `lowmem-tui history` names it.")
+        found.append(
+            tr("A change is being made, or was interrupted: `lowmem-tui history` shows it.")
+        )
     if b'"state": "incomplete"' in text:
-        said.append("A change is incomplete: `lowmem-tui history` tells what is left of it.")
+        found.append(tr("A change is incomplete: `lowmem-tui history` shows what remains."))
     if b'"notices": [' in text and b'"notices": []' not in text:
-        said.append("A record could not be read and was set aside: see `lowmem-tui history`.")
-    return ["", *said] if said else []
+        found.append(tr("A record could not be read and was set aside: see `lowmem-tui history`."))
+    return ["", *found] if found else []
 
 
 def _machine(proc: Folder, block: str) -> list[str]:
     raw = proc.read("meminfo", 16384)
     memory = procfs.parse_meminfo(raw) if raw else None
     if memory is None:
-        raise UnsupportedError(f"{proc.path}/meminfo cannot be read: is /proc mounted?")
+        raise UnsupportedError(
+            tr("{path} cannot be read: is /proc mounted?", path=f"{proc.path}/meminfo")
+        )
     total, free, available, swap, swap_free = memory
     name = procfs.text((proc.read("sys/kernel/hostname") or b"").strip())
     raw = proc.read("uptime")
     uptime = procfs.parse_uptime(raw) if raw else None
-    lines = [_text(name, 50) + ("" if uptime is None else f", up {_span(uptime)}"), ""]
-    lines.append(
-        f"Memory    {_size(total)} total, {_size(available)} available, {_size(free)} free"
+    lines = [_text(name, 50), ""]
+    if uptime is not None:
+        lines[0] = tr("{host}, up {time}", host=_text(name, 50), time=_span(uptime))
+    figures = tr(
+        "{total} total, {available} available, {free} free",
+        total=_size(total),
+        available=_size(available),
+        free=_size(free),
     )
-    used = swap - swap_free
-    lines.append(
-        f"Swap      {_size(swap)} total, {_size(used)} used ({round(100 * used / swap)}%)"
-        if swap
-        else "Swap      none"
-    )
+    lines += [_left(tr("Memory"), 10) + figures, _left(tr("Swap"), 10) + _swap(swap, swap_free)]
     zram = procfs.read_zram(procfs.zram_devices(block))
     if zram is not None:
-        lines.append(f"zram      {_size(zram[0])} held in {_size(zram[1])} of RAM")
-    raw = proc.read("pressure/memory")
-    title = "Pressure"
+        figures = tr("{size} stored in {used} of RAM", size=_size(zram[0]), used=_size(zram[1]))
+        lines.append(f"zram      {figures}")
+    return [*lines, *_pressure(proc.read("pressure/memory"))]
+
+
+def _swap(swap: int, swap_free: int) -> str:
+    if not swap:
+        return tr("none")
+    used = swap - swap_free
+    return tr(
+        "{total} total, {used} used ({percent}%)",
+        total=_size(swap),
+        used=_size(used),
+        percent=round(100 * used / swap),
+    )
+
+
+def _pressure(raw: bytes | None) -> list[str]:
+    title = tr("Pressure")
+    lines: list[str] = []
     for kind in (b"some", b"full"):
         stall = procfs.parse_stall(raw, kind) if raw else None
-        if stall is not None:
-            lines.append(
-                f"{title:9} {kind.decode()} {stall[0]:6.2f}% of 10 s, {stall[1]:6.2f}% of 60 s, "
-                f"{stall[2]:6.2f}% of 300 s"
-            )
-            title = ""
-    if title:
-        lines.append("Pressure  not known (this kernel does not measure it)")
-    return lines
+        if stall is None:
+            continue
+        figures = tr(
+            "{kind} {ten}% of 10 s, {sixty}% of 60 s, {five}% of 300 s",
+            kind=kind.decode(),
+            ten=f"{stall[0]:6.2f}",
+            sixty=f"{stall[1]:6.2f}",
+            five=f"{stall[2]:6.2f}",
+        )
+        lines.append(_left("" if lines else title, 10) + figures)
+    return lines or [_left(title, 10) + tr("unknown (this kernel does not measure it)")]
 
 
 def _units(
     proc: Folder, cgroup: Folder, page_size: int
 ) -> tuple[list[Row], tuple[int, int, int, Row] | None, int]:
-    """Return the units, the fattest first; the next victim; how many processes are unreadable.
+    """Return the units, the largest first; the next victim; how many processes are unreadable.
 
     The victim is the process of the highest score: (score, pages, pid, unit); of those with the
     same, the one that the kernel's finer count says.
@@ -297,54 +388,73 @@ def _process_swap(proc: Folder, pids: list[str]) -> int | None:
     return sum(known) if known else None
 
 
-def _next(victim: tuple[int, int, int, Row] | None, proc: Folder, cgroup: Folder) -> str:
+def _next(
+    victim: tuple[int, int, int, Row] | None, proc: Folder, cgroup: Folder, *, partly: bool
+) -> list[str]:
     if victim is None:
-        return "Next to die: nobody can be killed."
+        return [tr("Next OOM victim: none, no process can be killed.")]
     score, pages, pid, unit = victim
     raw = proc.read(f"{pid}/stat", SMALL)
     stat = procfs.parse_stat(raw) if raw else None
-    whole, above = _with(unit.cgroup, cgroup)
-    return (
-        f"Next to die: {_text(stat[0], 16) if stat else '?'} ({pid}){whole}, "
-        f"{_size(pages * os.sysconf('SC_PAGE_SIZE'))}, score {score}\n"
-        f"             {_text(f'{unit.name}{above}', WIDTH - 13)}"
-    )
+    values: dict[str, object] = {
+        "process": _text(stat[0], 16) if stat else "?",
+        "pid": pid,
+        "size": _size(pages * os.sysconf("SC_PAGE_SIZE")),
+        "score": score,
+    }
+    line = _FIRST_SEEN if partly else _FIRST
+    lines = [tr(line).format_map(values)]
+    group = _killed_as_one(unit.cgroup, cgroup)
+    if group == "":
+        lines.append(_text(unit.name, WIDTH - 13))
+    elif group == unit.cgroup:
+        lines.append(_text(tr("{unit}, the whole unit is killed", unit=unit.name), WIDTH - 13))
+    else:
+        text = tr(
+            "{unit}, all of {group} is killed", unit=unit.name, group=group.rpartition("/")[2]
+        )
+        lines.append(_text(text, WIDTH - 13))
+    return [lines[0], f"{'':13}{lines[1]}"]
 
 
-def _instead(proc: Folder) -> str:
-    """Return what happens where the kernel chooses nobody by score; "" where it does."""
+def _instead(proc: Folder) -> list[str]:
+    """Return what happens where the kernel chooses nobody by score; nothing where it does."""
     if each(procfs.parse_int, proc.read("sys/vm/panic_on_oom")):
-        return "Next to die: the machine: it stops when memory is used up (vm.panic_on_oom)."
+        return [tr("Next OOM victim: none, the machine panics instead (vm.panic_on_oom).")]
     if each(procfs.parse_int, proc.read("sys/vm/oom_kill_allocating_task")):
-        return "Next to die: whoever asks for memory then (vm.oom_kill_allocating_task)."
-    return ""
+        return [
+            tr(
+                "Next OOM victim: the process that asks for memory then "
+                "(vm.oom_kill_allocating_task)."
+            )
+        ]
+    return []
 
 
-def _with(path: str, cgroup: Folder) -> tuple[str, str]:
-    """Return what goes with a victim: its unit, or the highest slice that is killed as one."""
-    own, whole, above = path, "", ""
+def _killed_as_one(path: str, cgroup: Folder) -> str:
+    """Return the highest group of a victim that is killed as one; "" where it is killed alone."""
+    found = ""
     while path.strip("/"):
         together = cgroup.read(f"{path}/memory.oom.group")
         if together and cgroupfs.parse_flag(together):
-            whole = OWN if path == own else ""
-            above = "" if path == own else f", and all of {path.rpartition('/')[2]}"
+            found = path
         path = path.rpartition("/")[0]
-    return whole, above
+    return found
 
 
 def _others(units: list[Row]) -> list[str]:
     """Name the killers that run beside the kernel, and may kill earlier."""
     names = [unit.name for unit in units if unit.name in KILLERS]
-    return [f"{name} runs too, and may kill somebody earlier." for name in sorted(names)]
+    return [tr("{unit} runs too, and may kill earlier.", unit=name) for name in sorted(names)]
 
 
-def _kills(proc: Folder, units: list[Row], cgroup: Folder) -> str:
+def _kills(proc: Folder, units: list[Row], cgroup: Folder) -> list[str]:
     total = each(procfs.parse_oom_kills, proc.whole("vmstat"))
     if total is None:
-        return "Kills since boot: not known (the kernel does not count them)."
+        return [tr("OOM kills since boot: unknown (the kernel does not count them).")]
     if not total:
-        return "Kills since boot: none."
-    lines = [f"Kills since boot: {total}"]
+        return [tr("OOM kills since boot: none.")]
+    lines = [tr("OOM kills since boot: {count}", count=total)]
     left = total
     for unit in units:
         killed = each(cgroupfs.parse_oom_kills, cgroup.read(f"{unit.cgroup}/memory.events"))
@@ -352,8 +462,9 @@ def _kills(proc: Folder, units: list[Row], cgroup: Folder) -> str:
             left -= killed
             lines.append(f"{killed:8}  {_text(unit.name, WIDTH - 10)}")
     if left > 0:
-        lines.append(f"{left:8}  in units that have ended or restarted since")
-    return "\n".join(lines)
+        since = tr("in units that have ended or restarted since")
+        lines.append(f"{left:8}  {since}")
+    return lines
 
 
 def _size(size: int | None, unknown: str = "?") -> str:
@@ -394,7 +505,7 @@ def _print(text: str) -> int:
     except BrokenPipeError:
         pass
     except OSError as error:
-        return _fail(f"Standard output cannot be written: {error.strerror}.", FAILED)
+        return _fail(tr("Standard output cannot be written: {why}.", why=error.strerror), FAILED)
     return DONE
 
 

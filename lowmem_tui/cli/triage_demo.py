@@ -8,6 +8,7 @@ from lowmem_tui.cli import triage
 from lowmem_tui.cli.output import DEMO, talk
 from lowmem_tui.cli.triage import Folder, page
 from lowmem_tui.demo.server import DemoServer
+from lowmem_tui.model.language import tr
 from lowmem_tui.model.unit import Unlimited
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def page_of_demo() -> str:
             proc |= _process(
                 process, f"{usage.cgroup}/{process.cgroup}".rstrip("/"), sample.host.page_size
             )
-    talk(DEMO)
+    talk(tr(DEMO))
     return page(Made("/proc", proc), Made("/sys/fs/cgroup", cgroup), NOWHERE, NOWHERE, NOWHERE)
 
 

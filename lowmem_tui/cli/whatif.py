@@ -1,19 +1,20 @@
-"""`lowmem-tui whatif`: who is killed, in which order, now and after changes; nothing is written."""
+"""`lowmem-tui whatif`: the OOM kill order, now and after changes; nothing is written."""
 
 from __future__ import annotations
 
 import shutil
 import sys
-import textwrap
 from typing import TYPE_CHECKING, NamedTuple
 
 from lowmem_tui.cli import json_view
+from lowmem_tui.cli.cells import wrap
 from lowmem_tui.cli.exit import Exit
 from lowmem_tui.cli.open import open_backend
 from lowmem_tui.cli.output import talk
-from lowmem_tui.cli.plan import say, warned
+from lowmem_tui.cli.plan import report_refusals, warned
 from lowmem_tui.cli.rules import rules_for
-from lowmem_tui.model.text import plain
+from lowmem_tui.model.language import say, tr
+from lowmem_tui.model.message import as_message, msg, of_unit, sentences
 from lowmem_tui.policy.budget import budget
 from lowmem_tui.policy.forecast import prediction_text, whatif
 from lowmem_tui.policy.forecast.kills import BOX, Goes, predict, predictions
@@ -27,13 +28,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from lowmem_tui.cli.backend import ServerBackend
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.plan import Notice
     from lowmem_tui.model.snapshot import Snapshot
     from lowmem_tui.policy.classify import Rules
     from lowmem_tui.policy.forecast.oom import Candidate
 
 MOST = 10
-"""Kills that are told of each domain; JSON has them all."""
+"""Kills that are shown of each domain; JSON has them all."""
 
 
 class _Look(NamedTuple):
@@ -56,8 +58,8 @@ def run(options: argparse.Namespace) -> Exit:
     finally:
         backend.close()
     if look.now.notice:
-        talk(plain(look.now.notice))
-    say(look.refused)
+        talk(as_message(look.now.notice))
+    report_refusals(look.refused)
     if options.json:
         json_view.write(as_json(look))
     else:
@@ -104,7 +106,7 @@ def as_json(look: _Look) -> dict[str, object]:
             for name in names
         },
         "others": [{"name": o.name, "unit": o.unit or None, "pid": o.pid} for o in others(now)],
-        "sentences": whatif.sentences(now, then) if now is not then else [],
+        "sentences": list(map(str, whatif.sentences(now, then))) if now is not then else [],
         "warnings": [json_view.notice(n) for n in look.warnings],
         "refusals": [json_view.notice(n) for n in look.refused],
     }
@@ -113,11 +115,11 @@ def as_json(look: _Look) -> dict[str, object]:
 def _entries(
     snapshot: Snapshot, domain: str, order: Iterable[Candidate]
 ) -> list[dict[str, object]]:
-    """Return every candidate in kill order, with what its death would mean.
+    """Return every candidate in kill order, with what the kill would mean.
 
     ``goes``, ``back`` and ``with`` are of those that would be the next victim when their turn
-    comes; for the others ``with_pid`` is the victim that takes them along. Empty for a limit that
-    is never reached, and where nobody is chosen by score.
+    comes; for the others ``with_pid`` is the victim that they are killed with. Empty for a limit
+    that is never reached, and where no process is chosen by score.
     """
     found = predict(snapshot, domain)
     if found is not None and (found.never or found.instead):
@@ -156,9 +158,12 @@ def describe(look: _Look, rules: Rules, width: int) -> Iterator[str]:
     barred = list(dict.fromkeys(notice.unit for notice in look.refused))
     fixed = {notice.unit for notice in look.refused if not notice.forceable}
     for name in barred:
-        forced = "" if name in fixed else " --force shows the kill order with it."
         yield from _wrapped(
-            f"Not counted, for it is refused: what is set for {plain(name, 60)}.{forced}", width
+            sentences(
+                msg("Refused, so not included: the settings of {unit}.", unit=of_unit(name, 60)),
+                None if name in fixed else msg("--force includes them."),
+            ),
+            width,
         )
     if barred:
         yield ""
@@ -186,7 +191,7 @@ def describe(look: _Look, rules: Rules, width: int) -> Iterator[str]:
         for name, unit in then.units.items()
         if unit.usage
     }
-    yield "The budget" + (" after the change:" if then is not now else ":")
+    yield tr("The budget:") if then is now else tr("The budget after the change:")
     for line in prediction_text.budget_lines(
         budget(then), limits_advised(then, tiers, rules), width
     ):
@@ -205,13 +210,14 @@ def _compared(now: Snapshot, then: Snapshot, width: int) -> Iterator[str]:
             yield from _wrapped(prediction_text.title(after), width)
             yield from prediction_text.side_by_side(before, after, changed, width, MOST)
         elif after is not None:
-            yield from _wrapped(f"New: {prediction_text.title(after)}", width)
+            yield from _wrapped(
+                tr("New: {title}", title=as_message(prediction_text.title(after))), width
+            )
             yield from prediction_text.kills(after, then, width)
         elif before is not None:
-            yield f"{plain(name, 60)} has no limit then."
+            yield tr("{unit} has no limit then.", unit=of_unit(name, 60))
         yield ""
 
 
-def _wrapped(text: str, width: int) -> list[str]:
-    lines = textwrap.wrap(text, width, subsequent_indent="  ", break_on_hyphens=False)
-    return lines or [""]
+def _wrapped(text: Message | str, width: int) -> list[str]:
+    return wrap(say(text), width) or [""]

@@ -97,7 +97,7 @@ def test_without_systemd_what_the_kernel_knows_is_listed(capsys: Capture) -> Non
     (redis,) = (u for u in json.loads(shown.out)["units"] if u["name"] == "redis-server.service")
     assert redis["rss"] > 0
     assert redis["settings"] is None
-    assert shown.err == "The bus is gone: start it. The settings are not known until then.\n"
+    assert shown.err == "The bus is gone: start it. Until then settings are unknown.\n"
 
 
 @pytest.mark.usefixtures("mute")

@@ -69,14 +69,14 @@ def test_check_finds_what_setup_would_do_and_nothing_afterwards(
     backend.apply(planned(backend, setup.proposal(backend), monkeypatch))
     # The journal's old entries go by choice alone.
     chosen = 'schema = 1\n[journal]\nSystemMaxUse = "100M"\n'
-    assert "journal-disk" in {told.finding.code for told in check.worst_first(look(backend))}
+    assert "journal-disk" in {each.finding.code for each in check.worst_first(look(backend))}
     backend.apply(planned(backend, chosen, monkeypatch))
     # Nothing but what the administrator has promised too much: which limit to lower is told.
-    (told,) = check.worst_first(look(backend))
-    assert told.finding.code == "limits-over-ram"
-    assert "Lower MemoryMax of " in told.sentence
-    assert "cloudchat.service from 600M to " in told.sentence
-    assert "lowmem-tui --demo apply --set " in english(told.finding.remedy)
+    (found,) = check.worst_first(look(backend))
+    assert found.finding.code == "limits-over-ram"
+    assert "Lower MemoryMax of " in str(found.sentence)
+    assert "cloudchat.service from 600M to " in str(found.sentence)
+    assert "lowmem-tui --demo apply --set " in english(found.finding.remedy)
 
 
 def test_one_step_alone(capsys: Capture) -> None:
@@ -155,16 +155,16 @@ FOUND = {
 
 
 @pytest.mark.parametrize(("subject", "text", "remedy", "lines"), FOUND.values(), ids=FOUND)
-def test_the_report_tells_what_is_left(
+def test_the_report_names_what_is_still_to_do(
     subject: str, text: str, remedy: str, lines: list[str], backend: ServerBackend
 ) -> None:
     step = next(step for step in backend.steps() if step.name == "units")
     finding = Finding("x", Severity.WARNING, subject, text, remedy)
-    left = [*report._left([Looked(step, Look(findings=(finding,)), "")])]
-    assert left == ["", "## What is left", "", *lines]
+    left = [*report._to_do([Looked(step, Look(findings=(finding,)), "")])]
+    assert left == ["", "## What is still to do", "", *lines]
 
 
-def test_the_report_tells_what_was_changed_and_what_came_of_it(
+def test_the_report_names_what_was_changed_and_the_result(
     backend: ServerBackend, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     backend.apply(planned(backend, setup.proposal(backend), monkeypatch), note="the first hour")
@@ -176,13 +176,13 @@ def test_the_report_tells_what_was_changed_and_what_came_of_it(
     assert heads[1:] == [
         "## What was changed",
         "## Memory",
-        "## Who dies first",
-        "## What is left",
+        "## The next OOM victim",
+        "## What is still to do",
     ]
     assert ": the first hour" in text
     assert "  - cloudchat.service: OOMScoreAdjust 0 -> 100" in text
     assert "  - `systemctl stop snapd.service (it holds " in text
-    assert "- Services that were switched off held 33" in text
+    assert "- Services that were switched off used 33" in text
     assert "WITHOUT THE CHANGES" in text
     (budget,) = [line for line in text.splitlines() if line.startswith("- Overcommitted: ")]
     assert "cloudchat.service from 600M to " in budget
@@ -192,13 +192,13 @@ def test_the_report_tells_what_was_changed_and_what_came_of_it(
 def test_a_report_of_nothing(capsys: Capture) -> None:
     assert run_command(["setup", "--report", "-", "--demo"]) == Exit.DONE
     said = capsys.readouterr().out
-    assert "Nothing, as far as the history goes." in said
+    assert "The history contains no change." in said
     assert "- warning (units): " in said
 
 
 def test_a_report_says_where_it_is_and_what_it_wrote_over(capsys: Capture, tmp_path: Path) -> None:
     path = str(tmp_path / "a.md")
-    for words in ("Written: ", "Written over what was there: "):
+    for words in ("Written: ", "Overwritten: "):
         assert run_command(["setup", "--report", path, "--demo"]) == Exit.DONE
         said = capsys.readouterr()
         assert said.out == ""
@@ -237,7 +237,7 @@ def finding(severity: Severity, code: str) -> Finding:
     return Finding(code, severity, "a\x1bb", "Text.", "do this\nthen that")
 
 
-def told(monkeypatch: pytest.MonkeyPatch, *steps: Fake) -> int:
+def checked(monkeypatch: pytest.MonkeyPatch, *steps: Fake) -> int:
     def of(_: object) -> Sequence[Fake]:
         return steps
 
@@ -247,14 +247,14 @@ def told(monkeypatch: pytest.MonkeyPatch, *steps: Fake) -> int:
 
 def test_nothing_found(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     note = Look(findings=(finding(Severity.NOTE, "n"),))
-    assert told(monkeypatch, Fake("a", note), Fake("b", Look(absent="None."))) == Exit.DONE
-    assert capsys.readouterr().out == "Nothing is wrong that lowmem-tui looks for.\n"
+    assert checked(monkeypatch, Fake("a", note), Fake("b", Look(absent="None."))) == Exit.DONE
+    assert capsys.readouterr().out == "No problem was found.\n"
 
 
 def test_the_worst_comes_first(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     a = Look(findings=(finding(Severity.ADVICE, "1"), finding(Severity.PROBLEM, "2")))
     b = Look(findings=(finding(Severity.WARNING, "3"), finding(Severity.PROBLEM, "4")))
-    assert told(monkeypatch, Fake("a", a), Fake("b", b)) == Exit.FINDINGS
+    assert checked(monkeypatch, Fake("a", a), Fake("b", b)) == Exit.FINDINGS
     assert capsys.readouterr().out.splitlines() == [
         "problem (a): a·b: Text.",
         "  -> do this",
@@ -291,7 +291,7 @@ def test_a_step_that_cannot_look_says_so(
     capsys: Capture, monkeypatch: pytest.MonkeyPatch, error: Exception, words: str
 ) -> None:
     found = Look(findings=(finding(Severity.ADVICE, "1"),))
-    assert told(monkeypatch, Fake("b", error), Fake("a", found)) == Exit.FINDINGS
+    assert checked(monkeypatch, Fake("b", error), Fake("a", found)) == Exit.FINDINGS
     said = capsys.readouterr()
     assert said.err.startswith(words)
     assert said.out.startswith("advice (a)")

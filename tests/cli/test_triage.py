@@ -71,20 +71,20 @@ def test_no_swap(box: Box) -> None:
 
 def test_zram(box: Box) -> None:
     box.add_zram(stored=300 * MIB, used=90 * MIB)
-    assert "zram      300M held in 90.0M of RAM" in page(box)
+    assert "zram      300M stored in 90.0M of RAM" in page(box)
 
 
 def test_a_trial_and_what_can_be_done_about_it(box: Box, tmp_path: Path) -> None:
     over = time.monotonic() + 60
-    said = TrialNotice(
+    found = TrialNotice(
         number="7", by="op", note="", units=["redis.service"], deadline=0, monotonic=over
     )
     notice = tmp_path / "notice"
-    notice.write_text(said.render())
+    notice.write_text(found.render())
     text = triage.page(str(box.proc), str(box.cgroup), str(box.block), str(notice))
-    *_, told, ways = text.splitlines()
-    assert told.endswith("by op: redis.service")
-    assert ways == "`lowmem-tui confirm` keeps it, `lowmem-tui undo` takes it back."
+    *_, line, ways = text.splitlines()
+    assert line.endswith("started by op: redis.service")
+    assert ways == "`lowmem-tui confirm` keeps it, `lowmem-tui undo` undoes it."
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_a_change_that_was_not_ended(box: Box, tmp_path: Path, state: str, told:
     history = tmp_path / "history"
     history.write_text(json.dumps({"changes": [{"id": "7", "state": state}]}, indent=1))
     text = triage.page(str(box.proc), str(box.cgroup), str(box.block), history=str(history))
-    said = "A change is being made, or was interrupted: `lowmem-tui history` names it."
+    said = "A change is being made, or was interrupted: `lowmem-tui history` shows it."
     assert (text.splitlines()[-1] == said) is told
 
 
@@ -146,30 +146,35 @@ def test_of_the_same_score_the_kernel_s_finer_count_decides(
 ) -> None:
     box.add_process(300, WEB, score=900, **one)
     box.add_process(301, WEB, score=900, **other)
-    assert f"Next to die: worker ({pid})" in page(box)
+    assert f"Next OOM victim: worker ({pid})" in page(box)
 
 
-def test_who_dies_next(box: Box) -> None:
-    assert "Next to die: gunicorn (200), 10.0M, score 890\n             web.service" in page(box)
+def test_the_next_oom_victim(box: Box) -> None:
+    assert "Next OOM victim: gunicorn (200), 10.0M, score 890\n             web.service" in page(
+        box
+    )
 
 
-def test_who_dies_with_it(box: Box) -> None:
+def test_a_unit_is_killed_as_one(box: Box) -> None:
     (box.cgroup / "system.slice/web.service/memory.oom.group").write_text("1\n")
-    assert "gunicorn (200) and all of its unit" in page(box)
+    assert "             web.service, the whole unit is killed\n" in page(box)
 
 
-def test_a_slice_dies_with_it(box: Box) -> None:
+def test_a_slice_is_killed_as_one(box: Box) -> None:
     for path in ("system.slice", "system.slice/web.service"):
         (box.cgroup / path / "memory.oom.group").write_text("1\n")
     assert "gunicorn (200), 10.0M" in page(box)
-    assert "             web.service, and all of system.slice\n" in page(box)
+    assert "             web.service, all of system.slice is killed\n" in page(box)
 
 
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("panic_on_oom", "Next to die: the machine: it stops when memory is used up (vm.panic"),
-        ("oom_kill_allocating_task", "Next to die: whoever asks for memory then (vm.oom_kill"),
+        ("panic_on_oom", "Next OOM victim: none, the machine panics instead (vm.panic"),
+        (
+            "oom_kill_allocating_task",
+            "Next OOM victim: the process that asks for memory then (vm.oom_kill",
+        ),
     ],
 )
 def test_where_nobody_is_chosen_by_score(box: Box, name: str, words: str) -> None:
@@ -185,10 +190,10 @@ def test_another_killer_is_named(box: Box) -> None:
     assert "runs too" not in page(box)
     box.add_group("/system.slice/earlyoom.service")
     box.add_process(400, "/system.slice/earlyoom.service", name="earlyoom", rss=MIB, score=1)
-    assert "earlyoom.service runs too, and may kill somebody earlier." in page(box)
+    assert "earlyoom.service runs too, and may kill earlier." in page(box)
 
 
-def test_of_equal_scores_the_bigger_dies(box: Box) -> None:
+def test_of_equal_scores_the_larger_is_killed(box: Box) -> None:
     box.set_process(201, rss=12 * MIB, score=890)
     assert "gunicorn (201)" in page(box)
 
@@ -196,18 +201,20 @@ def test_of_equal_scores_the_bigger_dies(box: Box) -> None:
 def test_nobody_can_be_killed(box: Box) -> None:
     for pid in (100, 200, 201):
         box.set_process(pid, rss=MIB, score=0)
-    assert "Next to die: nobody can be killed." in page(box)
+    assert "Next OOM victim: none, no process can be killed." in page(box)
 
 
 def test_no_kills(box: Box) -> None:
-    assert "Kills since boot: none." in page(box)
+    assert "OOM kills since boot: none." in page(box)
 
 
 def test_kills_by_unit(box: Box) -> None:
     box.set_kills(3)
     (box.cgroup / "system.slice/web.service/memory.events").write_text(events(2))
     text = page(box)
-    assert "Kills since boot: 3\n       2  web.service\n       1  in units that have ended" in text
+    assert (
+        "OOM kills since boot: 3\n       2  web.service\n       1  in units that have ended" in text
+    )
 
 
 def test_kernel_threads_are_left_out(box: Box) -> None:
@@ -219,15 +226,15 @@ def test_processes_that_may_not_be_seen(box: Box) -> None:
     (box.proc / "100/statm").unlink()
     text = page(box)
     assert "Processes that this user may not see: 1." in text
-    assert "Next to die, of those seen: gunicorn (200)" in text
+    assert "Next OOM victim of those seen: gunicorn (200)" in text
 
 
 def test_processes_that_are_hidden(box: Box) -> None:
     # /proc mounted with hidepid=2: not even PID 1 is there.
     box.end_process(1)
     text = page(box)
-    assert "Processes of other users are hidden from this one: run it as root." in text
-    assert "Next to die, of those seen: gunicorn (200)" in text
+    assert "Processes of other users are hidden from this user: run this as root." in text
+    assert "Next OOM victim of those seen: gunicorn (200)" in text
 
 
 @pytest.mark.parametrize(
@@ -280,7 +287,7 @@ def test_a_hostile_name(box: Box, name: str, monkeypatch: pytest.MonkeyPatch) ->
 def test_ascii_where_the_locale_says_so(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LC_ALL", "C")
     box.add_process(300, WEB, name="ünï\x1b", score=999)
-    assert "Next to die: ?n?? (300)" in page(box)
+    assert "Next OOM victim: ?n?? (300)" in page(box)
 
 
 def test_80_columns(tmp_path: Path) -> None:
@@ -403,7 +410,7 @@ def test_the_demo_server_has_the_same_page(words: tuple[str, ...]) -> None:
     assert lines[2] == "Memory    967M total, 315M available, 26.0M free"
     assert "    412M     180M    742     600M  cloudchat.service" in lines
     assert "   12.8M        0    735        -  user@1000.service" in lines
-    assert "Next to die: gunicorn (912), 236M, score 742" in lines
+    assert "Next OOM victim: gunicorn (912), 236M, score 742" in lines
     assert "nothing of this machine was read" in ended.stderr
 
 

@@ -97,14 +97,14 @@ def refused_of(capsys: Capture, *arguments: str) -> str:
 
 def test_what_is_refused_is_said_first_and_has_no_after(capsys: Capture) -> None:
     said = refused_of(capsys, "--set", NEVER)
-    assert said.startswith(f"Not counted, for it is refused: what is set for {CHAT}.\n")
+    assert said.startswith(f"Refused, so not included: the settings of {CHAT}.\n")
     assert "THEN" not in said
     assert "The order of kills" not in said
 
 
 def test_what_is_not_refused_beside_it_is_counted(capsys: Capture) -> None:
     said = refused_of(capsys, "--set", NEVER, "--set", f"{REDIS}:OOMScoreAdjust=400")
-    assert said.startswith("Not counted")
+    assert said.startswith("Refused, so not included")
     assert f"Next to die is then {REDIS}" in " ".join(said.split())
 
 
@@ -133,7 +133,7 @@ def test_what_can_be_overruled_can_be_looked_at(capsys: Capture) -> None:
     wish = ["whatif", "--demo", "--set", "cloudchat:MemoryMax=50M"]
     assert run_command(wish) == Exit.REFUSED
     said = " ".join(capsys.readouterr().out.split())
-    assert "set for cloudchat.service. --force shows the kill order with it." in said
+    assert "settings of cloudchat.service. --force includes them." in said
     assert "At 50M in cloudchat.service" in text_of(capsys, *wish[2:], "--force")
 
 

@@ -177,7 +177,7 @@ def test_from_a_fresh_image_to_the_policy_and_back(boot: Boot) -> None:
     assert etc(machine) == after
     report = machine.run(["lowmem-tui", "setup", "--report", "-"], timeout=PATIENCE).stdout
     assert "systemctl mask packagekit.service" in report
-    assert "## Who dies first" in report
+    assert "## The next OOM victim" in report
 
     undone = machine.run(["lowmem-tui", "undo"], check=False, timeout=PATIENCE)
     assert undone.returncode in {0, 1}, undone
