@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from lowmem_tui.model.errors import LowmemError, NotPermittedError, UnsupportedError
-from lowmem_tui.model.message import msg
+from lowmem_tui.model.message import N_, msg
 from lowmem_tui.model.trial import running
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ LOG_EVERY = 600.0
 """Seconds for which what the log says of them is kept: a slow disk takes long to read a month of
 it, and the set-up looks at its steps after each change."""
 
-READ_ONLY = "This is the read-only mode: start lowmem-tui without --read-only to change things."
+READ_ONLY = N_("This is the read-only mode: start lowmem-tui without --read-only to change things.")
 
 READY = 30.0
 """Seconds that a command waits for systemd's answers before it goes on without them."""

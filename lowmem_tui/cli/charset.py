@@ -11,5 +11,5 @@ def utf8() -> bool:
     name = os.environ.get("LC_ALL")
     if not name and not sys.flags.utf8_mode:
         name = os.environ.get("LC_CTYPE")
-    # In the C locale Python sets LC_CTYPE itself (PEP 538): what the user said is in LANG.
+    # In the C locale Python sets LC_CTYPE itself (PEP 538): what the user has set is in LANG.
     return "utf" in (name or os.environ.get("LANG") or "").lower()

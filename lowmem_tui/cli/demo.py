@@ -12,6 +12,7 @@ from lowmem_tui.demo.roster import UPTIME
 from lowmem_tui.demo.server import DemoServer
 from lowmem_tui.host.watcher import Watcher
 from lowmem_tui.model.errors import LowmemError, RefusedError
+from lowmem_tui.model.language import tr
 from lowmem_tui.model.message import msg
 from lowmem_tui.model.trial import PATH
 
@@ -75,7 +76,7 @@ def serve(server: DemoServer, *, read_only: bool = False) -> ServerBackend:
         tools,
         records,
         demo=True,
-        cannot_change=READ_ONLY if read_only else "",
+        cannot_change=tr(READ_ONLY) if read_only else "",
         witness=lambda: server.witness,
         machine=Machine(system, lambda: server.inspector, _rules),
     )

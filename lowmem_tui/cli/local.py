@@ -10,6 +10,7 @@ from lowmem_tui.cli.backend import READ_ONLY, Machine, Records, ServerBackend
 from lowmem_tui.host.reading import LONG
 from lowmem_tui.host.trusted import public
 from lowmem_tui.model.errors import UnsupportedError
+from lowmem_tui.model.language import tr
 from lowmem_tui.model.message import msg
 from lowmem_tui.model.trial import PATH
 
@@ -139,11 +140,14 @@ def check_supported(cgroup_root: str = CGROUP) -> None:
 
 def _cannot_change(read_only: bool) -> str:
     if read_only:
-        return READ_ONLY
+        return tr(READ_ONLY)
     if os.geteuid() != 0:
         from lowmem_tui.cli import sudo
 
-        return f"Only root may change this: run the same with sudo (`{sudo.command()}`)."
+        return tr(
+            "Only root may change this: run the same with sudo (`{command}`).",
+            command=sudo.command(),
+        )
     return ""
 
 

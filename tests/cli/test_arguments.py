@@ -97,7 +97,7 @@ def test_or_demo_holds_for_commands(
         ("whatif", "--json"),
     ],
 )
-def test_the_demo_is_said_apart_from_the_data(capsys: Capture, words: tuple[str, ...]) -> None:
+def test_the_demo_is_named_apart_from_the_data(capsys: Capture, words: tuple[str, ...]) -> None:
     assert run_command([*words, "--demo"]) in {Exit.DONE, Exit.FINDINGS}
     said = capsys.readouterr()
     assert said.err.splitlines()[-1] == DEMO

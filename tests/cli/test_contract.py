@@ -64,7 +64,7 @@ def options(command: argparse.ArgumentParser) -> set[str]:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_each_command_stands_in_the_table_with_its_options(name: str) -> None:
+def test_each_command_is_in_the_table_with_its_options(name: str) -> None:
     calls = [cell for cell in rows("Commands") if cell.startswith(f"`lowmem-tui {name}")]
     assert calls, f"{name} is missing"
     named = {option for cell in calls for option in re.findall(r"--[a-z-]+", cell)}

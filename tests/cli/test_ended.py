@@ -94,7 +94,7 @@ def test_a_command_says_so(number: signal.Signals) -> None:
     assert "Traceback" not in err
 
 
-def test_a_line_that_is_cut_has_the_same_status() -> None:
+def test_a_lost_connection_has_the_same_status() -> None:
     """Nobody reads what it says then, and that is no fault of its own."""
     master, slave = os.openpty()
     child = os.fork()

@@ -107,7 +107,7 @@ def test_without_systemd_there_is_a_table(capsys: Capture) -> None:
     assert line.split()[-1] == "—"
 
 
-def test_a_change_that_was_not_ended_is_told(
+def test_a_change_that_was_not_ended_is_reported(
     capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ServerBackend, "settle", lambda _: ("Change 7 by op is being made.",))

@@ -215,7 +215,7 @@ def test_our_setting_can_be_dropped_when_the_unit_is_gone() -> None:
     assert server.files.read(path) is None
 
 
-def test_sections_of_the_steps_cannot_be_tried(capsys: Capture, policy: Path) -> None:
+def test_sections_of_the_steps_cannot_be_on_trial(capsys: Capture, policy: Path) -> None:
     policy.write_text(POLICY + '[idle]\n"snapd.service" = "off"\n')
     words = ["apply", "--demo", "--yes", "--trial", "60", "--policy", str(policy)]
     assert run_command(words) == Exit.REFUSED

@@ -19,7 +19,7 @@ def program(tmp_path: Path) -> Path:
     return path
 
 
-def test_where_sudo_does_not_look_the_path_is_told(
+def test_where_sudo_does_not_look_the_path_is_shown(
     program: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert sudo.command(str(program)) == f"sudo '{program}'"

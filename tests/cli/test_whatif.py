@@ -95,7 +95,7 @@ def refused_of(capsys: Capture, *arguments: str) -> str:
     return said.out
 
 
-def test_what_is_refused_is_said_first_and_has_no_after(capsys: Capture) -> None:
+def test_what_is_refused_is_shown_first_and_has_no_after(capsys: Capture) -> None:
     said = refused_of(capsys, "--set", NEVER)
     assert said.startswith(f"Refused, so not included: the settings of {CHAT}.\n")
     assert "THEN" not in said
@@ -123,7 +123,7 @@ WARNED = {
 
 
 @pytest.mark.parametrize(("text", "codes"), WARNED.values(), ids=WARNED)
-def test_the_plan_s_warnings_are_told(capsys: Capture, text: str, codes: list[str]) -> None:
+def test_the_plan_s_warnings_are_shown(capsys: Capture, text: str, codes: list[str]) -> None:
     assert [n["code"] for n in json_of(capsys, text)["warnings"]] == codes
     said = text_of(capsys, "--set", text)
     assert [code for code in codes if f"warning ({code}): " in said] == codes

@@ -42,9 +42,9 @@ HELP_VALUE = N_(
 )
 
 
-def edit(d: Dialogue, wish: str) -> None:
+def edit(d: Dialogue, typed: str) -> None:
     """Stage settings of a unit, or the same ones of several."""
-    names = units.chosen(d, wish, QUESTION, several=True)
+    names = units.chosen(d, typed, QUESTION, several=True)
     if not names:
         return
     keys = common_keys(names)

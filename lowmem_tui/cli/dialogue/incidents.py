@@ -25,11 +25,11 @@ MOST = 20
 SINCE = "since "
 
 
-def incidents(d: Dialogue, wish: str) -> None:
+def incidents(d: Dialogue, typed: str) -> None:
     """List what was killed, the newest first; with a number of that list, one incident whole."""
-    number = natural(wish, 6)
+    number = natural(typed, 6)
     if number is None:
-        _list(d, wish)
+        _list(d, typed)
         return
     found = d.incidents.incidents if d.incidents else ()
     if 1 <= number <= len(found):
@@ -40,13 +40,13 @@ def incidents(d: Dialogue, wish: str) -> None:
         )
 
 
-def _list(d: Dialogue, wish: str) -> None:
+def _list(d: Dialogue, typed: str) -> None:
     since = None
-    if wish.startswith(SINCE):
+    if typed.startswith(SINCE):
         from lowmem_tui.model.when import parse_when
 
-        since = parse_when(wish.removeprefix(SINCE), d.look().time)
-    elif wish:
+        since = parse_when(typed.removeprefix(SINCE), d.look().time)
+    elif typed:
         d.console.say("incidents takes nothing, a number, or since and a time: since yesterday.")
         return
     d.console.say("The logs are read. This may take some seconds.")

@@ -91,15 +91,15 @@ def _victim(d: Dialogue, snapshot: Snapshot) -> None:
 # --- the list -----------------------------------------------------------------------------------
 
 
-def units(d: Dialogue, wish: str) -> None:
-    """List the units by tier, numbered; ``wish`` filters or sorts them."""
-    order, words = SORTS["memory"], wish.lower().split()
+def units(d: Dialogue, typed: str) -> None:
+    """List the units by tier, numbered; ``typed`` filters or sorts them."""
+    order, words = SORTS["memory"], typed.lower().split()
     if words[:1] == ["by"]:
         if len(words) != 2 or words[1] not in SORTS:
             d.console.say(HINT, sorts=of_list(SORTS))
             return
         order, words = SORTS[words[1]], []
-    everything, text = words == ["all"], "" if words == ["all"] else wish.lower()
+    everything, text = words == ["all"], "" if words == ["all"] else typed.lower()
     snapshot = d.look()
     chosen = [
         unit

@@ -113,14 +113,14 @@ def _end(d: Dialogue, trial: Trial, do: Callable[[], Outcome]) -> Outcome | None
 # --- undo ---------------------------------------------------------------------------------------
 
 
-def undo(d: Dialogue, wish: str) -> None:
+def undo(d: Dialogue, typed: str) -> None:
     """Undo the trial that runs, else the change that is named."""
     trial = d.backend.trial()
-    if trial is not None and wish in {"", trial.id}:
+    if trial is not None and typed in {"", trial.id}:
         _undo_trial(d, trial)
         return
     changes = d.backend.history()
-    change = _which(d, wish, changes)
+    change = _which(d, typed, changes)
     if change is None:
         return
     if why := why_not(change, changes):
@@ -157,14 +157,14 @@ def _undo_trial(d: Dialogue, trial: Trial) -> None:
             d.console.say("Your edits are still staged.")
 
 
-def _which(d: Dialogue, wish: str, changes: Sequence[Change]) -> Change | None:
+def _which(d: Dialogue, typed: str, changes: Sequence[Change]) -> Change | None:
     """Return the change that is meant; None to go back."""
     if not changes:
         d.console.say("Nothing has been changed yet.")
         return None
-    if not wish:
+    if not typed:
         listing(d, changes)
-    answer: str | None = wish
+    answer: str | None = typed
     while answer is not None:
         found = next((change for change in changes if change.id == answer), None)
         if found is not None:
@@ -208,14 +208,14 @@ def _undo(d: Dialogue, number: str, overruled: dict[str, bool]) -> None:
 # --- the history --------------------------------------------------------------------------------
 
 
-def history(d: Dialogue, wish: str) -> None:
+def history(d: Dialogue, typed: str) -> None:
     """List what was changed; with a number, one change whole."""
     if not d.backend.cannot_change:
         for sentence in d.backend.settle():
             d.console.message(sentence)
     changes = d.backend.history()
-    if wish:
-        _one(d, wish, changes)
+    if typed:
+        _one(d, typed, changes)
         return
     listing(d, changes)
     for notice in d.backend.notices():
@@ -271,13 +271,13 @@ def _changed(d: Dialogue, effect: Effect) -> None:
     )
 
 
-def _one(d: Dialogue, wish: str, changes: Sequence[Change]) -> None:
-    change = next((each for each in changes if each.id == wish), None)
+def _one(d: Dialogue, typed: str, changes: Sequence[Change]) -> None:
+    change = next((each for each in changes if each.id == typed), None)
     if change is None:
         hint = N_("There is no change {id}: history lists them.")
-        if natural(wish) is None:
+        if natural(typed) is None:
             hint = N_("{id} is no number of a change: history lists them.")
-        d.console.say(hint, id=wish)
+        d.console.say(hint, id=typed)
         return
     listing(d, [change], len(change.effects) + len(change.actions))
     if change.trial is not None:

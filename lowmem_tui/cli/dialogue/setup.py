@@ -68,7 +68,7 @@ STANDS = {
 }
 
 
-def setup(d: Dialogue, wish: str) -> None:
+def setup(d: Dialogue, typed: str) -> None:
     """Go through the steps of the guided set-up."""
     if not d.parts:
         d.before = d.look()
@@ -80,9 +80,9 @@ def setup(d: Dialogue, wish: str) -> None:
     d.console.flush()
     for part in d.parts:
         look(d, part)
-    if not wish:
+    if not typed:
         _list(d)
-    chosen = _which(d, wish)
+    chosen = _which(d, typed)
     while chosen is not None:
         chosen = _step(d, chosen) or _which(d, "")
 
@@ -121,13 +121,13 @@ def _list(d: Dialogue) -> None:
         )
 
 
-def _which(d: Dialogue, wish: str) -> Part | None:
+def _which(d: Dialogue, typed: str) -> Part | None:
     """Return the step that is chosen; None to go back."""
 
     def again() -> None:
         _list(d)
 
-    answer: str | None = wish or d.ask(QUESTION, HELP, again)
+    answer: str | None = typed or d.ask(QUESTION, HELP, again)
     while answer is not None:
         word = answer.lower()
         number = natural(word, 3) or 0

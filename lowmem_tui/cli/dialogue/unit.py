@@ -32,11 +32,11 @@ HELP = N_(
 )
 
 
-def chosen(d: Dialogue, wish: str, question: str = WHICH, *, several: bool = False) -> list[str]:
+def chosen(d: Dialogue, typed: str, question: str = WHICH, *, several: bool = False) -> list[str]:
     """Return the units that are meant, asking until they are understood; none to go back."""
     while True:
-        answer = wish or d.ask(question, HELP)
-        wish = ""
+        answer = typed or d.ask(question, HELP)
+        typed = ""
         if answer is None:
             return []
         try:
@@ -105,9 +105,9 @@ def _in_part(d: Dialogue, snapshot: Snapshot, word: str) -> str:
 # --- the page -----------------------------------------------------------------------------------
 
 
-def page(d: Dialogue, wish: str) -> None:
+def page(d: Dialogue, typed: str) -> None:
     """Say everything about one unit."""
-    for name in chosen(d, wish):
+    for name in chosen(d, typed):
         d.backend.watch(name)
         try:
             snapshot = d.look()
