@@ -47,7 +47,8 @@ OF_ARGPARSE = (
 def _translated(text: str | None) -> str | None:
     if not text:
         return text
-    return f"{tr(text.strip())} " if text.endswith(" ") else tr(text)
+    bare = text.strip()
+    return f"{tr(bare)} " if bare != text else tr(bare)
 
 
 argparse._ = _translated  # type: ignore[attr-defined]

@@ -10,7 +10,6 @@ import pytest
 
 from lowmem_tui.cli import language
 from lowmem_tui.model.errors import InvalidValueError
-from tests import catalogs
 
 CHINESE = "zh_CN.UTF-8"
 EVERY = ", ".join(("en", *language.LANGUAGES))
@@ -57,15 +56,6 @@ def test_a_language_that_there_is_not(asked: str) -> None:
     with pytest.raises(InvalidValueError, match=f"use one of {EVERY}") as raised:
         language.named(asked)
     assert "\x1b" not in str(raised.value)
-
-
-@pytest.fixture(scope="module")
-def compiled() -> None:
-    """Compile the catalogs as an installation does."""
-    for name in language.LANGUAGES:
-        made = catalogs.po(name).with_suffix(".mo")
-        made.with_suffix(".new").write_bytes(catalogs.compiled(name))
-        made.with_suffix(".new").replace(made)
 
 
 def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
