@@ -15,6 +15,7 @@ from lowmem_tui.model import language
 from lowmem_tui.tui.terminal.cells import fit, right, wrapped
 from tests import catalogs
 from tests.tui.conftest import opened
+from tests.tui.test_picture import find
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,13 +47,38 @@ async def test_every_line_is_as_wide_as_the_screen(size: tuple[int, int]) -> Non
             assert {cell_len(line) for line in shown} == {size[0]}
 
 
-async def test_figures_stand_below_their_headings() -> None:
+@pytest.mark.parametrize("size", [(80, 24), (40, 20)])
+@pytest.mark.parametrize("keys", [("f1",), ("f2",), ("f7",), ("K",), ("end", "enter")])
+async def test_every_line_of_other_screens_is_as_wide(
+    size: tuple[int, int], keys: tuple[str, ...]
+) -> None:
+    async with opened(size=size) as front:
+        await front.press(*keys)
+        await front.settle()
+        assert {cell_len(line) for line in lines(front)} == {size[0]}
+
+
+async def test_the_form_of_a_unit_is_aligned() -> None:
+    async with opened(size=(80, 24)) as front:
+        await find(front, "cloudchat.service")
+        await front.press("enter")
+        await front.until(lambda: any("OOMPolicy" in line for line in lines(front)))
+        await front.settle()
+        shown = lines(front)
+        fields = [line for line in shown if "[ " in line]
+        assert {cell_len(line) for line in shown} == {80}
+        assert len(fields) > 5
+        assert len({cell_len(line[: line.index("[")]) for line in fields}) == 1
+        assert any("建议" in line for line in shown)
+
+
+async def test_figures_are_below_their_headings() -> None:
     async with opened(size=(80, 24)) as front:
         heading, unit = front.units[0], front.line("   ssh.serv")
         ends = [cell_len(heading[: match.end()]) for match in re.finditer(r"\S+", heading)]
         figures = [cell_len(unit[: match.end()]) for match in re.finditer(r"\S+", unit)]
         assert "内存" in front.header[1]
-        assert "下一个 OOM 终止：" in front.header[2]
+        assert "下一个被 OOM 终止：" in front.header[2]
         assert "超额分配" in front.header[2]
         assert figures[2] in ends, (heading, unit)
 
