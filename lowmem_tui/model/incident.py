@@ -288,7 +288,7 @@ class Ending(StrEnum):
     """It runs now; when it came back was not read."""
     WAITING = "waiting"
     """A restart is scheduled."""
-    GAVE_UP = "gave-up"
+    START_LIMIT = "gave-up"
     """It was restarted too often and needs ``systemctl reset-failed`` and a start."""
     DEAD = "dead"
     """Still dead."""

@@ -365,7 +365,7 @@ RECORDED = sorted((Path(__file__).parent / "oom").glob("*.jsonl"))
 REAL = {
     "hogback": (Cause.LIMIT, Ending.BACK, "oom-kill"),
     "hogdead": (Cause.LIMIT, Ending.DEAD, "oom-kill"),
-    "hogloop": (Cause.LIMIT, Ending.GAVE_UP, "oom-kill"),
+    "hogloop": (Cause.LIMIT, Ending.START_LIMIT, "oom-kill"),
     "hoggroup": (Cause.LIMIT, Ending.DEAD, "oom-kill"),
     "hoglives": (Cause.LIMIT, Ending.LIVED, ""),
     "hogslice": (Cause.LIMIT, Ending.DEAD, "oom-kill"),

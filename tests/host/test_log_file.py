@@ -507,7 +507,7 @@ RECORDED = sorted(HERE.glob("*.jsonl"))
 def test_a_recorded_night(path: Path) -> None:
     found = {i.unit: (i.cause, i.ending) for i in told(path).incidents[::-1]}
     assert found["hogback.service"] == (Cause.LIMIT, Ending.BACK)
-    assert found["hogloop.service"] == (Cause.LIMIT, Ending.GAVE_UP)
+    assert found["hogloop.service"] == (Cause.LIMIT, Ending.START_LIMIT)
 
 
 REMOTE = Path("/lib/systemd/systemd-journal-remote")

@@ -167,7 +167,7 @@ def test_keys_that_come_in_one_burst_are_taken_in_order(
     assert terminal.pid and os.waitpid(terminal.pid, os.WNOHANG) == (0, 0)
 
 
-def test_a_signal_gives_the_terminal_back(terminal: Terminal) -> None:
+def test_a_signal_restores_the_terminal(terminal: Terminal) -> None:
     os.kill(terminal.pid, signal.SIGTERM)
     assert terminal.ended() == 143
     assert LEFT in terminal.sent

@@ -412,7 +412,7 @@ async def test_what_fails_the_verification_is_not_called_done(
         await ended(trial)
     assert title in says(trial)
     assert untrue not in says(trial)
-    assert "MemoryMax is not 1G. The kernel has its own." in says(trial)
+    assert "MemoryMax of redis-server.service is not 1G. The kernel has its own." in says(trial)
 
 
 async def test_of_somebody_else_from_before_the_start() -> None:

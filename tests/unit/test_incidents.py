@@ -94,7 +94,7 @@ CASES: dict[str, tuple[tuple[Any, ...], list[tuple[Cause, Ending, str, float | N
         ),
         [
             (Cause.LIMIT, Ending.BACK, "oom-kill", 3.0),
-            (Cause.LIMIT, Ending.GAVE_UP, "oom-kill", None),
+            (Cause.LIMIT, Ending.START_LIMIT, "oom-kill", None),
         ],
     ),
     "a failure much later is another matter": (
@@ -123,11 +123,11 @@ CASES: dict[str, tuple[tuple[Any, ...], list[tuple[Cause, Ending, str, float | N
     ),
     "failed at every start": (
         (say(99, K.RESULT, "exit-code"), say(100, K.TOO_OFTEN), say(100, K.RESULT, "exit-code")),
-        [(Cause.START_LIMIT, Ending.GAVE_UP, "", None)],
+        [(Cause.START_LIMIT, Ending.START_LIMIT, "", None)],
     ),
     "start-limit-hit": (
         (say(100, K.TOO_OFTEN), say(100, K.RESULT, "start-limit-hit")),
-        [(Cause.START_LIMIT, Ending.GAVE_UP, "", None)],
+        [(Cause.START_LIMIT, Ending.START_LIMIT, "", None)],
     ),
     "systemd-oomd": (
         (say(100, K.OOMD), say(101, K.RESULT, "oom-kill"), say(104, K.STARTED)),

@@ -191,7 +191,7 @@ def _ending(draft: Draft, boot: str, evidence: Evidence) -> Ending:
     if runs:
         return Ending.RUNS
     if draft.gave_up:
-        return Ending.GAVE_UP
+        return Ending.START_LIMIT
     if not this_boot and boot != evidence.last_boot:
         return Ending.REBOOT
     if draft.waiting:

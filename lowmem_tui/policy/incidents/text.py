@@ -149,7 +149,7 @@ _ENDINGS = {
     Ending.LIVED: msg("the unit went on"),
     Ending.RUNS: msg("runs again"),
     Ending.WAITING: msg("a restart is scheduled"),
-    Ending.GAVE_UP: msg("hit the start limit"),
+    Ending.START_LIMIT: msg("hit the start limit"),
     Ending.DEAD: msg("still down"),
     Ending.REBOOT: msg("down until the reboot"),
     Ending.NOTHING: msg("nothing was killed"),
@@ -420,7 +420,7 @@ def _remedy(incident: Incident) -> Message | None:
     unit = incident.unit
     if not incident.this_boot or not unit:
         return None
-    if incident.ending is Ending.GAVE_UP:
+    if incident.ending is Ending.START_LIMIT:
         return msg(
             "To start it: `systemctl reset-failed {unit}`, then `systemctl start {unit}`.",
             unit=of_unit(unit),

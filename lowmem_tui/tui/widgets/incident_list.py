@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 MOST_NAME = 28
 """Cells of a unit's name where the line is not very wide."""
 
-BAD = frozenset({Ending.DEAD, Ending.GAVE_UP})
+BAD = frozenset({Ending.DEAD, Ending.START_LIMIT})
 
 STUCK = frozenset({Kind.NO_VICTIM, Kind.PANIC})
 
