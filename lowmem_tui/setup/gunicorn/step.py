@@ -12,6 +12,7 @@ from lowmem_tui.model.message import (
     msg,
     of_bytes,
     of_command,
+    of_list,
     of_path,
     of_setting,
     of_unit,
@@ -149,9 +150,11 @@ def _check(key: str, option: str, value: str) -> None:
     """Raise InvalidValueError for a value that is none."""
     if option == "worker-class":
         if value not in CLASSES:
-            raise common.wrong("gunicorn", key, value, f"one of {', '.join(CLASSES)}")
+            raise common.wrong(
+                "gunicorn", key, value, msg("one of {values}", values=of_list(CLASSES))
+            )
     elif not _NUMBERS[option].match(value):
-        raise common.wrong("gunicorn", key, value, "a whole number")
+        raise common.wrong("gunicorn", key, value, msg("a whole number"))
 
 
 def _render(theirs: str, options: Mapping[str, str]) -> str:

@@ -221,9 +221,9 @@ def _check(wanted: Mapping[str, str], seen: Seen) -> None:
         if key not in keys:
             raise common.unknown("nginx", key, keys)
         if key == RATE_KEY and not _RATE.match(value):
-            raise common.wrong("nginx", key, value, "a rate such as 5r/s or 30r/m")
+            raise common.wrong("nginx", key, value, msg("a rate such as 5r/s or 30r/m"))
         if key != RATE_KEY and not _BURST.match(value):
-            raise common.wrong("nginx", key, value, "something like burst=10 nodelay")
+            raise common.wrong("nginx", key, value, msg("something like burst=10 nodelay"))
 
 
 def _zone_text(rate: str) -> str:

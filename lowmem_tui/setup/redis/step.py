@@ -9,6 +9,7 @@ from lowmem_tui.model.message import (
     N_,
     msg,
     of_bytes,
+    of_list,
     of_setting,
     of_unit,
     sentences,
@@ -148,14 +149,16 @@ def _directives(key: str, what: str, value: str) -> dict[str, str]:
     if what == "maxmemory":
         size = bytes_of(value.strip())
         if not size or size < MIB:
-            raise common.wrong("redis", key, value, "a size such as 64mb")
+            raise common.wrong("redis", key, value, msg("a size such as 64mb"))
         return {what: value.lower()}
     if what == "maxmemory-policy":
         if value not in POLICIES + OTHER_POLICIES:
-            raise common.wrong("redis", key, value, f"one of {', '.join(POLICIES)}")
+            raise common.wrong(
+                "redis", key, value, msg("one of {values}", values=of_list(POLICIES))
+            )
         return {what: value}
     if value != OFF:
-        raise common.wrong("redis", key, value, f"{OFF}, or leave it out")
+        raise common.wrong("redis", key, value, msg("{value}, or leave it out", value=OFF))
     return {"save": "", "appendonly": "no"}
 
 
