@@ -243,7 +243,7 @@ def test_a_step_is_applied_verified_and_undone(talk: Talk) -> None:
         start="setup",
     )  # fmt: skip
     assert "Every step examines the server." in said
-    assert "1. vm.swappiness: how willingly it swaps: now 60, to be 10." in said
+    assert "1. vm.swappiness: swap or page cache first: now 60, to be 10." in said
     assert "Apply this at once? undo undoes it afterwards. Type the word yes." in said
     assert "Verified: the step finds everything as requested." in said
     assert "2 changes were made since the set-up was opened." in said
@@ -261,7 +261,7 @@ def test_an_item_is_chosen_by_number(talk: Talk) -> None:
     said = talk.hold("setup swap", "1", "x", "?", "3", "0", "0", "q")
     assert "x is not an answer here." in said
     assert "3 selects 1G." in said
-    assert "1. Swap file /swapfile: now none; 2G elsewhere, to be 1G." in said
+    assert "1. swap file /swapfile: now none; 2G of other swap, to be 1G." in said
 
 
 def test_a_number_that_is_a_value_is_typed_as_such(talk: Talk) -> None:

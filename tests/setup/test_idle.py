@@ -243,7 +243,7 @@ def test_snaps_of_the_image_alone_are_not_in_use(box: Box) -> None:
     assert str(idle_guards.in_use(ground, "snaps")) == "Snaps are installed: lxd."
 
 
-def test_used_after_all_it_is_told_and_not_proposed(box: Box) -> None:
+def test_used_after_all_it_is_reported_and_not_proposed(box: Box) -> None:
     box.write(GUARDS["snaps"], "")
     look = box.step("idle").look()
     assert "snapd.service" not in items(look)
@@ -260,7 +260,7 @@ def test_used_after_all_it_is_told_and_not_proposed(box: Box) -> None:
         ("zork", "off", "knows no .zork."),
     ],
 )
-def test_a_wish_that_is_none(box: Box, key: str, value: str, message: str) -> None:
+def test_a_request_that_is_invalid(box: Box, key: str, value: str, message: str) -> None:
     with pytest.raises(InvalidValueError, match=message):
         box.step("idle").plan({key: value})
 

@@ -148,7 +148,7 @@ def test_a_later_file_wins_and_is_named(tree: Tree, step: EnglishStep) -> None:
     assert step.plan({"SystemMaxUse": "100M"}).empty
 
 
-def test_what_is_lost_for_good_is_said(tree: Tree, step: EnglishStep) -> None:
+def test_what_is_lost_for_good_is_shown(tree: Tree, step: EnglishStep) -> None:
     (tree.root / "var/log/journal/0123/old.journal").write_bytes(b"x" * (12 << 20))
     (warning,) = step.plan({"SystemMaxUse": "10M"}).warnings
     assert "16.8M" in warning.text
@@ -233,7 +233,7 @@ def test_what_is_in_ram_goes_too(tree: Tree, step: EnglishStep) -> None:
         ({"/run/systemd/journald.conf.d/a.conf": "Storage=none", f"{D}/a.conf": ""}, False),
     ],
 )
-def test_where_it_is_kept_is_said_by_the_last_file(
+def test_where_it_is_kept_is_shown_by_the_last_file(
     tree: Tree, step: EnglishStep, files: dict[str, str], absent: bool
 ) -> None:
     for path, text in files.items():

@@ -334,7 +334,7 @@ def test_swap_of_a_unit(
         assert proposed(step) == {}
 
 
-def test_a_unit_of_a_line_of_fstab_is_told_once(tree: Tree, step: EnglishStep) -> None:
+def test_a_unit_of_a_line_of_fstab_is_reported_once(tree: Tree, step: EnglishStep) -> None:
     tree.write("/etc/fstab", "/swap.img none swap sw 0 0\n")
     tree.write("/swap.img", "x")
     tree.unit_files["swap.img.swap"] = "generated"

@@ -188,7 +188,7 @@ def test_a_masked_file_says_nothing(tree: Tree, step: EnglishStep) -> None:
     assert not items(step.look())["vm.swappiness"].done
 
 
-def test_sysctl_conf_is_told_of(tree: Tree, step: EnglishStep) -> None:
+def test_sysctl_conf_is_reported_of(tree: Tree, step: EnglishStep) -> None:
     tree.make(step.plan({"vm.swappiness": "10"}))
     assert step.look().by_hand == ()
     tree.write("/etc/sysctl.conf", "vm.swappiness=60\n")

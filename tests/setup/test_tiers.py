@@ -67,7 +67,7 @@ def test_a_pattern_of_a_policy_file(box: Box) -> None:
         ("", "1", "is not a unit's name"),
     ],
 )
-def test_a_wish_that_is_none(box: Box, key: str, value: str, message: str) -> None:
+def test_a_request_that_is_invalid(box: Box, key: str, value: str, message: str) -> None:
     with pytest.raises(InvalidValueError, match=message):
         box.step("tiers").plan({key: value})
 

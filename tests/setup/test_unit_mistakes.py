@@ -34,7 +34,7 @@ def test_an_old_name_that_this_systemd_takes_is_reported() -> None:
     assert {each.code for each in findings(box)} == {"setting-deprecated"}
 
 
-def test_what_is_ignored_is_told_with_its_file_and_line() -> None:
+def test_what_is_ignored_is_reported_with_its_file_and_line() -> None:
     box = Box()
     box.write(DROP_IN, "[Service]\nMemoryMax=512MB\nMemoryHigh=1G # enough\n[Unit]\nRestart=no\n")
     found = findings(box)
@@ -50,7 +50,7 @@ def test_what_is_ignored_is_told_with_its_file_and_line() -> None:
     assert "write MemoryMax=512M\n" in found[0].remedy
 
 
-def test_what_is_overridden_is_told_with_both_files() -> None:
+def test_what_is_overridden_is_reported_with_both_files() -> None:
     box = Box()
     box.write(DROP_IN, "[Service]\nMemoryMax=300M\n")
     (found,) = findings(box)
@@ -78,7 +78,7 @@ def test_slices_are_looked_at_too() -> None:
     assert "only in [Slice]" in found.text
 
 
-def test_a_file_of_several_units_is_told_once() -> None:
+def test_a_file_of_several_units_is_reported_once() -> None:
     box = Box()
     box.write(f"{FOLDER}/worker@.service.d/theirs.conf", "[Service]\nMemoryMax=512MB\n")
     assert len(findings(box)) == 1

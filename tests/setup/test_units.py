@@ -85,7 +85,7 @@ def test_a_finding_s_remedy_is_the_command_that_mends_it(box: Box) -> None:
         ("app.service", "/srv/app", "app.service runs processes in control groups of its own"),
     ],
 )
-def test_where_the_limit_belongs_is_told(name: str, line: str, words: str) -> None:
+def test_where_the_limit_belongs_is_reported(name: str, line: str, words: str) -> None:
     unit = service(name, exec_start=tuple(line.split()), delegate=True)
     assert unit.properties is not None
     role = Role(known(unit), unit.properties, Tier(1), Kind.APPLICATION, enabled=True)
@@ -103,7 +103,7 @@ EXCEPTIONS = {
 
 
 @pytest.mark.parametrize(("name", "case"), EXCEPTIONS.items())
-def test_the_exceptions_are_told(name: str, case: tuple[int, int, str]) -> None:
+def test_the_exceptions_are_reported(name: str, case: tuple[int, int, str]) -> None:
     tier, score, words = case
     unit = service(name, oom_score_adjust=score, delegate=True)
     assert unit.properties is not None
@@ -141,7 +141,9 @@ SOCKET = {
 
 
 @pytest.mark.parametrize(("name", "case"), SOCKET.items())
-def test_a_socket_that_fails_with_ssh_is_told(name: str, case: tuple[tuple[str, ...], str]) -> None:
+def test_a_socket_that_fails_with_ssh_is_reported(
+    name: str, case: tuple[tuple[str, ...], str]
+) -> None:
     triggers, words = case
     name = name if triggers else "ssh.service"
     limits: dict[str, Any] = {"start_limit_interval_usec": 10_000_000, "start_limit_burst": 5}
@@ -224,7 +226,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("key", "message"), WRONG.items(), ids=WRONG)
-def test_a_wish_that_is_none_is_named(box: Box, key: str, message: str) -> None:
+def test_a_request_that_is_invalid_is_named(box: Box, key: str, message: str) -> None:
     with pytest.raises(InvalidValueError, match=message.replace("'", ".")):
         box.step("units").plan({key: "x"})
 
@@ -241,7 +243,7 @@ def test_nothing_is_found_once_all_is_so(box: Box) -> None:
     assert codes(box.step("units").look()) == ["limits-over-ram"]
 
 
-def test_what_would_be_too_much_is_not_ticked_and_said(box: Box) -> None:
+def test_what_would_be_too_much_is_not_ticked_and_shown(box: Box) -> None:
     step = box.step("units")
     limits = {"cloudchat.service:MemoryMax": "400M", "redis-server.service:MemoryMax": "200M"}
     box.backend.apply(step.plan(limits), force=True)
@@ -257,7 +259,7 @@ def test_what_would_be_too_much_is_not_ticked_and_said(box: Box) -> None:
     assert "limits-over-ram" not in codes(box.step("units").look())
 
 
-def test_what_the_administrator_has_promised_too_much_is_told_with_the_figure(box: Box) -> None:
+def test_what_the_administrator_has_promised_too_much_is_reported_with_the_figure(box: Box) -> None:
     """The demo server's own limits are 600M and 256M of 967M; the step changes neither."""
     look = box.step("units").look()
     (found,) = [f for f in look.findings if f.code == "limits-over-ram"]
