@@ -31,6 +31,15 @@ def plain(text: str, width: int | None = None) -> str:
     return text[: width - 1] + ELLIPSIS if width > 0 else ""
 
 
+def cells(text: str) -> int:
+    """Return the terminal cells that a harmless text takes."""
+    if text.isascii():
+        return len(text)
+    from unicodedata import east_asian_width
+
+    return sum(2 if east_asian_width(char) in "WF" else 1 for char in text)
+
+
 def _wide(text: str, width: int | None) -> str:
     # Only strange text pays for the import.
     from unicodedata import category, combining, east_asian_width, normalize

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lowmem_tui.model.amount import format_size
 from lowmem_tui.model.cgroup import ROOT_SLICE, TOP_SLICES
+from lowmem_tui.model.message import msg, of_bytes, sentences
 from lowmem_tui.model.snapshot import Unit
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import Tier, UnitType, unit_type
@@ -15,11 +16,12 @@ from lowmem_tui.policy.forecast.oom import cap_above
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.snapshot import Snapshot
     from lowmem_tui.model.unit import Limit
 
 MOST_KEPT = 768 << 20
-"""Bytes; reached at 2 GiB: the system's own needs do not grow with the machine for ever."""
+"""Bytes; reached at 2 GiB: the system's own needs do not grow with the machine without end."""
 
 
 _ROOTS = TOP_SLICES | {ROOT_SLICE}
@@ -74,7 +76,7 @@ class Part(NamedTuple):
 
     unit: str
     used: int
-    """What no file takes back (anon + shmem), else the resident memory."""
+    """What only swap can reclaim (anon + shmem), else the resident memory."""
     allowed: int
     swap: int
     """How much of the machine's swap it may fill."""
@@ -139,25 +141,51 @@ def swap_of(snapshot: Snapshot, unit: Unit, staged: Limit | None = None) -> int:
     return min(swap, most) if isinstance(most, int) else swap
 
 
-def in_words(found: Budget) -> str:
-    """Return one sentence on it."""
-    kept, ram = format_size(found.reserve), format_size(found.ram)
-    total = format_size(found.promised - found.reserve)
+def in_words(found: Budget) -> Message:
+    """Return the sum of the limits and the reserve, and what happens when all of it is used."""
+    ram, reserve = of_bytes(found.ram), of_bytes(found.reserve)
     if not found.parts:
-        return (
-            f"No unit has a limit: {kept} of {ram} is kept for the system, the rest is anybody's."
+        return msg(
+            "No unit has a MemoryMax: of {ram} of RAM {reserve} is the reserve, and any unit can "
+            "use the rest.",
+            reserve=reserve,
+            ram=ram,
         )
-    sums = f"{kept} kept for the system and {total} of limits"
+    limits = of_bytes(found.promised - found.reserve)
     if found.verdict is Verdict.FITS:
-        return f"{sums} fit into {ram} of RAM; {format_size(found.free)} is left to give."
-    over = format_size(-found.free)
+        return msg(
+            "MemoryMax of all units ({limits}) and the reserve ({reserve}) fit into {ram} of RAM; "
+            "{free} can still be assigned.",
+            limits=limits,
+            reserve=reserve,
+            ram=ram,
+            free=of_bytes(found.free),
+        )
+    sums = msg(
+        "MemoryMax of all units ({limits}) and the reserve ({reserve}) are {over} more than {ram} "
+        "of RAM.",
+        limits=limits,
+        reserve=reserve,
+        over=of_bytes(-found.free),
+        ram=ram,
+    )
     if found.verdict is Verdict.SWAPS:
-        return f"{sums} are {over} more than {ram} of RAM: filled together, they swap."
-    what = f"RAM and swap ({format_size(found.ram + found.swap)})"
-    if found.usable < found.swap:
-        room = format_size(found.ram + found.usable)
-        what = f"RAM and the swap that they may use ({room})"
-    return f"{sums} are more than {what}: filled together, the kernel kills, limits or not."
+        return sentences(sums, msg("If the units use all of it at once, they swap."))
+    if not found.usable:
+        kills = msg("If the units use all of it at once, the kernel kills, whatever the limits.")
+    elif found.usable == found.swap:
+        kills = msg(
+            "If the units use all of it at once, {swap} of swap is not enough: the kernel kills, "
+            "whatever the limits.",
+            swap=of_bytes(found.usable),
+        )
+    else:
+        kills = msg(
+            "If the units use all of it at once, the {swap} of swap that they may use is not "
+            "enough: the kernel kills, whatever the limits.",
+            swap=of_bytes(found.usable),
+        )
+    return sentences(sums, kills)
 
 
 def held(unit: Unit) -> int:

@@ -169,7 +169,7 @@ class TestSample:
                 expected = 0 if p.pid == 1 else oom_score(pages, p.oom_score_adj, total)
                 assert p.oom_score == expected
 
-    def test_the_fattest_gunicorn_is_next_to_die(self, server: DemoServer) -> None:
+    def test_the_fattest_gunicorn_is_next_victim(self, server: DemoServer) -> None:
         everybody = [p for u in server.sampler.sample().units.values() for p in u.processes]
         next_one = max(everybody, key=lambda p: p.oom_score or 0)
         assert (next_one.name, next_one.pid) == ("gunicorn", 912)

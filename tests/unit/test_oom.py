@@ -19,7 +19,7 @@ from lowmem_tui.policy.forecast.oom import (
     global_total,
     kill_order,
     limited,
-    next_to_die,
+    next_victim,
     oom_score,
     score_of,
 )
@@ -202,9 +202,9 @@ def server_of(processes: list[Process]) -> Snapshot:
 
 
 @given(PROCESSES)
-def test_next_to_die_is_the_first_of_the_kill_order(processes: list[Process]) -> None:
+def test_next_victim_is_the_first_of_the_kill_order(processes: list[Process]) -> None:
     server = server_of(processes)
-    assert next_to_die(server) == next(iter(kill_order(server)), None)
+    assert next_victim(server) == next(iter(kill_order(server)), None)
 
 
 @given(PROCESSES)
@@ -220,7 +220,7 @@ def test_the_first_is_whom_the_kernel_s_own_loop_chooses(processes: list[Process
         if points < chosen_points:
             continue
         chosen, chosen_points = task, points
-    doomed = next_to_die(server_of(processes))
+    doomed = next_victim(server_of(processes))
     assert (doomed and doomed.process) == chosen
 
 

@@ -1,8 +1,8 @@
-"""How far a unit is from its limit, by how it has grown; "not known" rather than a guess; pure.
+"""How far a unit is from its limit, by how it has grown; "unknown" rather than a guess; pure.
 
 The slope is the median of those between all pairs of points (Theil and Sen): a spike or a hole in
-the record does not bend it. What the last third of the time does not bear out is not told: a growth
-that has ended, a single leap.
+the record does not bend it. What the last third of the time does not confirm is not reported: a
+growth that has ended, a single leap.
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
-from lowmem_tui.model.amount import format_size
+from lowmem_tui.model.message import msg, of_bytes, of_span
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from lowmem_tui.model.message import Message, Value
 
 LEAST_TIME = 60.0
 """Seconds that must have been watched."""
@@ -34,7 +36,7 @@ FULL = 95
 own pages and the files being read."""
 
 LONGEST = 24 * 3600.0
-"""Seconds; what is further away is not told from a few minutes' growth."""
+"""Seconds; what is further away cannot be predicted from a few minutes' growth."""
 
 
 class Way(StrEnum):
@@ -54,7 +56,7 @@ class Growth(NamedTuple):
 
     way: Way
     rate: float = 0.0
-    """Bytes a second; 0 where it is not known."""
+    """Bytes a second; 0 where it is unknown."""
 
 
 class Reach(NamedTuple):
@@ -62,14 +64,14 @@ class Reach(NamedTuple):
 
     unit: str
     held: int
-    """What no file takes back, in RAM."""
+    """Anonymous memory and shmem in RAM: only swap can reclaim it."""
     limit: int
     growth: Growth
     """Of that and its swap together."""
     spare: int = 0
     """What it can still push out to swap at its limit."""
-    never: str = ""
-    """Why the limit is never reached, in words."""
+    never: Message | None = None
+    """Why the limit is never reached, a clause; None if it may be."""
 
     @property
     def swaps(self) -> bool:
@@ -78,7 +80,7 @@ class Reach(NamedTuple):
 
     @property
     def seconds(self) -> float | None:
-        """Until the limit, or where it swaps the kill; None: not in sight, or not known."""
+        """Until the limit, or where it swaps the kill; None: more than a day, or unknown."""
         if self.never or self.growth.way is not Way.GROWS or self.growth.rate <= 0:
             return None
         room = max(0, self.limit - self.held) + (self.spare if self.swaps else 0)
@@ -126,35 +128,58 @@ def first(reaches: Iterable[Reach]) -> Reach | None:
     return min(known, key=lambda r: (r.seconds or 0.0, r.unit), default=None)
 
 
-def in_words(reach: Reach) -> str:
-    """Return how far it is: ``in about 12 min, at +2.1M a min``."""
+def in_words(reach: Reach) -> Message:
+    """Return when the limit is reached, a phrase: ``in about 12min at +2.1M/min``."""
     if reach.never:
-        return f"never reached: {reach.never}"
+        return msg("never reached: {why}", why=reach.never)
     if reach.swaps:
-        return f"at its limit, swaps; {_pace(reach, 'the kill ')}"
-    return "at its limit now" if reach.held >= reach.limit else _pace(reach)
+        return _swapping(reach)
+    return msg("at its limit now") if reach.held >= reach.limit else _pace(reach)
 
 
-def _pace(reach: Reach, what: str = "") -> str:
+def _pace(reach: Reach) -> Message:
     way, rate = reach.growth
     if way is Way.UNKNOWN:
-        return f"{what}not known yet, it takes a minute"
+        return msg("unknown (needs one minute of data)")
     if way is Way.UNEVEN:
-        return f"{what}not known, its growth is uneven"
+        return msg("unknown (irregular growth)")
     if way is Way.STEADY:
-        return f"steady, {what}not in sight"
+        return msg("stable")
     if way is Way.SHRINKS:
-        return f"shrinks, {what}not in sight"
-    pace = f"at +{format_size(round(rate * 60))} a min"
+        return msg("shrinking")
     if reach.seconds is None:
-        return f"{what}not within a day {pace}"
-    return f"{what}in about {about(reach.seconds)} {pace}"
+        return msg("not within a day at +{rate}/min", rate=_a_minute(rate))
+    return msg("in about {time} at +{rate}/min", time=about(reach.seconds), rate=_a_minute(rate))
 
 
-def about(seconds: float) -> str:
-    """Return a time span, coarse: ``40 s``, ``12 min``, ``3 h``."""
+def _swapping(reach: Reach) -> Message:
+    """Return when a unit that is at its limit, and swaps, is killed."""
+    way, rate = reach.growth
+    if way is Way.UNKNOWN:
+        return msg("at its limit, swaps; killed: unknown (needs one minute of data)")
+    if way is Way.UNEVEN:
+        return msg("at its limit, swaps; killed: unknown (irregular growth)")
+    if way is Way.STEADY:
+        return msg("at its limit, swaps; stable")
+    if way is Way.SHRINKS:
+        return msg("at its limit, swaps; shrinking")
+    if reach.seconds is None:
+        return msg("at its limit, swaps; not killed within a day at +{rate}/min", rate=_a_minute(rate))
+    return msg(
+        "at its limit, swaps; killed in about {time} at +{rate}/min",
+        time=about(reach.seconds),
+        rate=_a_minute(rate),
+    )
+
+
+def _a_minute(rate: float) -> Value:
+    return of_bytes(round(rate * 60))
+
+
+def about(seconds: float) -> Value:
+    """Return a time span, coarse: ``40s``, ``12min``, ``3h``."""
     if seconds < 90:
-        return f"{max(1, round(seconds))} s"
+        return of_span(max(1, round(seconds)) * 1_000_000)
     if seconds < 90 * 60:
-        return f"{round(seconds / 60)} min"
-    return f"{round(seconds / 3600)} h"
+        return of_span(round(seconds / 60) * 60_000_000)
+    return of_span(round(seconds / 3600) * 3600_000_000)

@@ -1,4 +1,4 @@
-"""Kill by kill: whom the kernel takes in one shortage, what goes with it, and what that gives.
+"""The kills of one shortage, in order: the victim, what ends with it, what the kill frees.
 
 Pure: a snapshot in, a ranked prediction out. Sources: ``oom_kill_process`` and
 ``mem_cgroup_get_oom_group`` of the kernel (mm/oom_kill.c, mm/memcontrol.c), systemd.service(5)
@@ -26,6 +26,7 @@ from lowmem_tui.policy.forecast.oom import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.snapshot import Snapshot, Unit
     from lowmem_tui.model.usage import Process
 
@@ -43,7 +44,7 @@ class Goes(StrEnum):
     UNIT = "unit"
     """systemd stops the unit: OOMPolicy=stop, or its main process is gone."""
     UNKNOWN = "unknown"
-    """systemd has not told the unit's OOMPolicy."""
+    """systemd has not reported the unit's OOMPolicy."""
 
 
 class Kill(NamedTuple):
@@ -56,14 +57,14 @@ class Kill(NamedTuple):
     others: tuple[Process, ...]
     """What goes with the victim."""
     ram: int
-    """What comes back at most: pages that others map too stay."""
+    """What the kill frees at most: pages that others map too stay."""
     swap: int
     left: int
-    """What the domain still holds in RAM and swap, after this kill and all before it."""
+    """What is in use in the domain, RAM and swap, after this kill and all before it."""
 
 
 class Prediction(NamedTuple):
-    """Who dies, in this order, when a domain has no memory left and nobody comes back."""
+    """The OOM kill order of a domain without memory, as if nothing were restarted."""
 
     domain: str
     """BOX, or the unit (a service, a slice…) whose limit is reached."""
@@ -72,16 +73,16 @@ class Prediction(NamedTuple):
     swap: int
     """Bytes of swap that may be used beside."""
     held: int
-    """Bytes of RAM and swap that are held now."""
+    """Bytes of RAM and swap in use."""
     kills: tuple[Kill, ...]
-    never: str = ""
-    """Why this limit is never reached, in words: nobody dies for its sake."""
-    instead: str = ""
-    """What happens instead of a choice by score, in words: who dies is not known then."""
+    never: Message | None = None
+    """Why this limit is never reached, a clause; None if it may be."""
+    instead: Message | None = None
+    """What happens instead of a choice by score, a clause: the victim is unknown then."""
 
     @property
     def first(self) -> Kill | None:
-        """The next to die."""
+        """The next OOM victim."""
         return self.kills[0] if self.kills else None
 
 
@@ -89,7 +90,7 @@ def predict(snapshot: Snapshot, domain: str = BOX, most: int | None = None) -> P
     """Return the kills of one domain, at most so many; None for a unit without a limit."""
     host = snapshot.host
     unit = snapshot.units.get(domain)
-    never = never_reached(snapshot, unit) if unit else ""
+    never = never_reached(snapshot, unit) if unit else None
     if domain == BOX:
         held = host.mem_total - host.mem_available + host.swap_used
         limit, swap, order = host.mem_total, host.swap_total, kill_order(snapshot)
@@ -197,7 +198,7 @@ def _is_stopped(unit: Unit, killed: Sequence[Process]) -> bool:
 def _gives(
     snapshot: Snapshot, victim: Candidate, others: tuple[Process, ...], goes: Goes, group: Unit
 ) -> tuple[int, int]:
-    """Return RAM and swap that come back at most."""
+    """Return RAM and swap that a kill frees at most."""
     ram = victim.rss + sum(p.rss for p in others)
     swap = victim.swap + sum(p.swap or 0 for p in others)
     usage = group.usage

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from lowmem_tui.model.amount import format_size
-from lowmem_tui.model.text import plain
+from lowmem_tui.model.message import msg, of_bytes, of_limit, of_unit
 from lowmem_tui.model.unit import Unlimited
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.snapshot import Snapshot, Unit
     from lowmem_tui.model.unit import Limit
     from lowmem_tui.model.usage import HostUsage, Process, UnitUsage
@@ -115,7 +115,7 @@ def spare_swap(host: HostUsage, usage: UnitUsage) -> int:
 
 
 def kill_order(snapshot: Snapshot, adjustments: Mapping[str, int] | None = None) -> list[Candidate]:
-    """Return all that can be killed when the machine is out of memory, the first to die first.
+    """Return all that can be killed when the machine is out of memory, the first victim first.
 
     ``adjustments`` are staged: unit → OOMScoreAdjust. They change the processes that still have
     the value their unit declares now, as applying does.
@@ -130,7 +130,7 @@ def kill_order(snapshot: Snapshot, adjustments: Mapping[str, int] | None = None)
     return found
 
 
-def next_to_die(snapshot: Snapshot) -> Candidate | None:
+def next_victim(snapshot: Snapshot) -> Candidate | None:
     """Return the first of ``kill_order``, without making the others: this runs at each look."""
     page, total = snapshot.host.page_size, global_total(snapshot.host)
     step = total // 1000
@@ -151,17 +151,20 @@ def next_to_die(snapshot: Snapshot) -> Candidate | None:
     return Candidate(name, process, adj, best[0], oom_score(best[0], total))
 
 
-def instead(host: HostUsage, *, group: bool = False) -> str:
-    """Return what happens where the kernel chooses nobody by score, in words; "" where it does.
+def instead(host: HostUsage, *, group: bool = False) -> Message | None:
+    """Return what happens where the kernel chooses nobody by score, a clause; None where it does.
 
     For the whole machine, or for a ``group`` at its limit (``check_panic_on_oom``,
     ``out_of_memory``).
     """
     if host.knobs.panic_on_oom and (not group or host.knobs.panic_on_oom == PANIC_ALWAYS):
-        return "the machine stops (vm.panic_on_oom)"
+        return msg("the machine stops (vm.panic_on_oom)")
     if host.knobs.kill_asker and not group:
-        return "whoever asks for memory is killed (vm.oom_kill_allocating_task)"
-    return ""
+        return msg(
+            "the process that asks for memory is killed, whatever its score "
+            "(vm.oom_kill_allocating_task)"
+        )
+    return None
 
 
 def _by_age(candidate: Candidate) -> tuple[int, int, int]:
@@ -195,16 +198,16 @@ def cap_above(snapshot: Snapshot, cgroup: str) -> tuple[str, int] | None:
     return best
 
 
-def never_reached(snapshot: Snapshot, unit: Unit) -> str:
-    """Return why a unit never fills its memory limit, in words; "" if it may, or has none."""
+def never_reached(snapshot: Snapshot, unit: Unit) -> Message | None:
+    """Return why a unit never reaches its MemoryMax, a clause; None if it may, or has none."""
     limit = unit.usage.memory.max if unit.usage else None
     if unit.usage is None or not isinstance(limit, int):
-        return ""
+        return None
     cap = cap_above(snapshot, unit.usage.cgroup)
     if cap is not None and cap[1] < limit:
-        return f"{plain(cap[0], 60)} allows {format_size(cap[1])}"
+        return msg("{slice} allows {limit}", slice=of_unit(cap[0], 60), limit=of_limit(cap[1]))
     ram = snapshot.host.mem_total
-    return f"the machine has {format_size(ram)}" if limit > ram else ""
+    return msg("the machine has {ram} of RAM", ram=of_bytes(ram)) if limit > ram else None
 
 
 def cgroup_kill_order(
@@ -215,7 +218,7 @@ def cgroup_kill_order(
     swap_max: Limit | None = None,
     adjustments: Mapping[str, int] | None = None,
 ) -> list[Candidate]:
-    """Return all that can be killed when a unit is at its memory limit, the first to die first.
+    """Return all that can be killed when a unit is at its memory limit, the first victim first.
 
     ``limit`` and ``swap_max`` are staged; None keeps the kernel's present ones. Empty for a unit
     without a limit: nothing is killed for its sake.
@@ -304,7 +307,7 @@ def declared_adjust(unit: Unit) -> int:
 
 
 def killable(process: Process) -> bool:
-    """Tell whether the kernel may choose it: not PID 1, no kernel thread, no memory given back."""
+    """Tell whether the kernel may choose it: not PID 1, no kernel thread, no process that has freed its memory."""
     if process.pid in {1, _KTHREADD} or process.ppid == _KTHREADD:
         return False
     return bool(process.rss or process.swap or process.page_tables)

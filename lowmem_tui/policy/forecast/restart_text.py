@@ -1,10 +1,9 @@
-"""The restart simulator's verdicts on a unit, in words: what if it dies now, or at every start."""
+"""The restart simulator's verdicts on a unit, in words: what if it is killed now, or ends at every start."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from lowmem_tui.model.amount import format_time_span
 from lowmem_tui.model.message import msg, of_span, of_unit, plural
 from lowmem_tui.model.unit import UnitType, Unlimited, unit_type
 from lowmem_tui.policy.forecast.restart import (
@@ -205,8 +204,3 @@ def _rounded(usec: int) -> int:
     if usec >= 10_000_000:
         return round(usec, -6)
     return round(usec, -5) if usec >= 100_000 else usec
-
-
-def span(usec: int) -> str:
-    """Return a time span, not finer than it is known."""
-    return format_time_span(_rounded(usec)) if usec else "0s"

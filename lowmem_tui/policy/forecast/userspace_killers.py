@@ -1,21 +1,21 @@
-"""The other killers, where they run: systemd-oomd and earlyoom by their own rules; pure.
+"""The user-space killers that run: systemd-oomd and earlyoom by their own rules; pure.
 
 Sources: systemd-oomd.service(8), oomd.conf(5) and src/oom (by swap: oomd_select_by_swap_usage);
-earlyoom(1). What their configuration says beyond a command line is not read: it is said so.
+earlyoom(1). Of their configuration only the command line is read, and what is not known is reported as unknown.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from lowmem_tui.model.amount import format_size
 from lowmem_tui.model.integer import natural
-from lowmem_tui.model.text import plain
+from lowmem_tui.model.message import msg, of_bytes, of_setting, of_text, of_unit
 from lowmem_tui.policy.forecast.oom import OOM_SCORE_ADJ_MIN, killable, score_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.snapshot import Snapshot, Unit
     from lowmem_tui.model.usage import Process
 
@@ -37,10 +37,10 @@ class Other(NamedTuple):
     """A killer beside the kernel."""
 
     name: str
-    rule: str
-    """When it kills, in one sentence."""
-    choice: str
-    """Whom it would choose now, in one sentence; or that this is not known."""
+    rule: Message
+    """When it kills, a clause."""
+    choice: Message
+    """Whom it would choose now, a clause; or that this is unknown."""
     unit: str = ""
     """The unit it would choose from, where that is known."""
     pid: int | None = None
@@ -53,8 +53,8 @@ def others(snapshot: Snapshot) -> list[Other]:
     for name, say in ((OOMD, _oomd), (EARLYOOM, _earlyoom)):
         if processes := _processes(snapshot, name):
             found.append(say(snapshot, processes))
-    rule = "by rules of its own, which are not read here"
-    return [*found, *(Other(n, rule, "not known") for n in STRANGERS if _processes(snapshot, n))]
+    rule, choice = msg("by rules of its own, which are not read here"), msg("unknown")
+    return [*found, *(Other(n, rule, choice) for n in STRANGERS if _processes(snapshot, n))]
 
 
 def _processes(snapshot: Snapshot, name: str) -> Sequence[Process]:
@@ -63,21 +63,24 @@ def _processes(snapshot: Snapshot, name: str) -> Sequence[Process]:
 
 
 def _oomd(snapshot: Snapshot, _: Sequence[Process]) -> Other:
-    rule = (
+    rule = msg(
         "where ManagedOOMSwap=kill is set and both RAM and swap are more than 90% used, it kills "
-        "the unit below with most swap, whole; where ManagedOOMMemoryPressure=kill is set, by "
-        "pressure, the one that reclaims most"
+        "the whole unit that uses most swap; where ManagedOOMMemoryPressure=kill is set and memory "
+        "pressure is high, it kills the whole unit that reclaims most"
     )
     swap = snapshot.host.swap_total
     leaves = [u for u in snapshot.units.values() if u.usage and u.usage.processes]
     best = max(leaves, key=_swapped, default=None)
     if not swap:
-        return Other(OOMD, rule, "without swap it acts by pressure alone, and whom is not known")
+        choice = msg("without swap it acts on memory pressure alone, and its choice is unknown")
+        return Other(OOMD, rule, choice)
     if best is None or _swapped(best) * LEAST_SWAP <= swap:
-        return Other(OOMD, rule, "by swap nobody now: no unit holds more than 5% of it")
-    choice = (
-        f"by swap {plain(best.name, 60)} ({format_size(_swapped(best))}), if it is watched; by "
-        "pressure not known"
+        choice = msg("by swap none, because no unit uses more than 5% of it; by pressure unknown")
+        return Other(OOMD, rule, choice)
+    choice = msg(
+        "by swap {unit} ({size}), if it is watched; by pressure unknown",
+        unit=of_unit(best.name, 60),
+        size=of_bytes(_swapped(best)),
     )
     return Other(OOMD, rule, choice, best.name)
 
@@ -88,20 +91,16 @@ def _swapped(unit: Unit) -> int:
 
 def _earlyoom(snapshot: Snapshot, processes: Sequence[Process]) -> Other:
     words = (processes[0].command or "").split()
-    memory, swap = _percent(words, "-m"), _percent(words, "-s")
-    below = f"{memory}% of RAM is available"
-    if snapshot.host.swap_total:
-        below += f" and {swap}% of swap free"
     by_rss = "--sort-by-rss" in words
-    most = "most resident memory" if by_rss else "the highest oom_score"
-    rule = f"when no more than {below}, it ends the process with {most}"
+    rule = _earlyoom_rule(words, swaps=snapshot.host.swap_total > 0, by_rss=by_rss)
     if "-M" in words or "-S" in words:
-        rule += " (its -M or -S may set another bound)"
+        rule = msg("{rule} (its -M or -S may set another threshold)", rule=rule)
     if "--dryrun" in words:
-        return Other(EARLYOOM, rule, "nobody: it runs with --dryrun")
+        return Other(EARLYOOM, rule, msg("none, because it runs with --dryrun"))
     if pattern := next((w for w in words if w.partition("=")[0] in _PATTERNS), ""):
-        option = plain(pattern.partition("=")[0])
-        return Other(EARLYOOM, rule, f"not known: its {option} has a say in it")
+        option = of_setting(pattern.partition("=")[0])
+        choice = msg("unknown, because {option} influences it", option=option)
+        return Other(EARLYOOM, rule, choice)
     best: tuple[tuple[int, int], str, Process] | None = None
     for unit in snapshot.units.values():
         for process in unit.usage.processes if unit.usage else ():
@@ -114,11 +113,44 @@ def _earlyoom(snapshot: Snapshot, processes: Sequence[Process]) -> Other:
             if best is None or key > best[0]:
                 best = key, unit.name, process
     if best is None:
-        return Other(EARLYOOM, rule, "nobody can be killed")
+        return Other(EARLYOOM, rule, msg("no process can be killed"))
     _, name, process = best
-    with_ = ", and the whole process group with it" if "-g" in words else ""
-    choice = f"{plain(name, 60)} ({plain(process.name, 16)} {process.pid}){with_}"
-    return Other(EARLYOOM, rule, choice, name, process.pid)
+    victim = msg(
+        "{unit} ({process} {pid})",
+        unit=of_unit(name, 60),
+        process=of_text(process.name, 16),
+        pid=process.pid,
+    )
+    if "-g" in words:
+        victim = msg("{victim}, with its whole process group", victim=victim)
+    return Other(EARLYOOM, rule, victim, name, process.pid)
+
+
+def _earlyoom_rule(words: Sequence[str], *, swaps: bool, by_rss: bool) -> Message:
+    memory, swap = _percent(words, "-m"), _percent(words, "-s")
+    if swaps and by_rss:
+        return msg(
+            "when at most {memory}% of RAM is available and at most {swap}% of swap is free, it ends "
+            "the process with the largest RSS",
+            memory=memory,
+            swap=swap,
+        )
+    if swaps:
+        return msg(
+            "when at most {memory}% of RAM is available and at most {swap}% of swap is free, it ends "
+            "the process with the highest oom_score",
+            memory=memory,
+            swap=swap,
+        )
+    if by_rss:
+        return msg(
+            "when at most {memory}% of RAM is available, it ends the process with the largest RSS",
+            memory=memory,
+        )
+    return msg(
+        "when at most {memory}% of RAM is available, it ends the process with the highest oom_score",
+        memory=memory,
+    )
 
 
 def _percent(words: Sequence[str], option: str) -> int:

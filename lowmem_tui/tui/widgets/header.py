@@ -12,7 +12,7 @@ from lowmem_tui.model.language import say, tr
 from lowmem_tui.model.message import of_bytes
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.budget import Verdict, budget
-from lowmem_tui.policy.forecast.oom import instead, next_to_die
+from lowmem_tui.policy.forecast.oom import instead, next_victim
 from lowmem_tui.tui.widgets.lines import Line, Lines
 from lowmem_tui.tui.widgets.meter import Meter, draw
 
@@ -130,7 +130,7 @@ class Header(Lines):
             )
         unseen = any(u.usage and u.usage.rss is None for u in snapshot.units.values())  # hidepid
         label = f" {_next_victim(narrow=narrow, unseen=unseen)} "
-        doomed = next_to_die(snapshot)
+        doomed = next_victim(snapshot)
         if doomed is None:
             nobody = tr("no process can be killed")
             return self._line_of([(label + nobody, self._palette.plain)], limits)
