@@ -144,7 +144,7 @@ def _kills(now: Snapshot, changes: Sequence[Change]) -> Iterator[str]:
         yield tr("{unit}; without the changes {other}.", unit=of_unit(first), other=of_unit(was))
     yield from ("", "```")
     heads = (tr("WITHOUT THE CHANGES"), tr("NOW"))
-    for line in prediction_text.side_by_side(before, found, (), WIDTH, KILLS, heads):
+    for line in prediction_text.side_by_side(before, found, (), WIDTH, KILLS, heads, say):
         yield line.rstrip()
     yield from ("```", "", tr("Both lists use the present sizes; stopped services are in neither."))
 

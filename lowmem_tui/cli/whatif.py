@@ -181,7 +181,7 @@ def describe(look: _Look, rules: Rules, width: int) -> Iterator[str]:
     else:
         for found in predictions(now, MOST):
             yield from _wrapped(prediction_text.title(found), width)
-            yield from prediction_text.kills(found, now, width)
+            yield from prediction_text.kills(found, now, width, say)
             yield ""
     for sentence in prediction_text.other_killers(others(now)):
         yield from _wrapped(sentence, width)
@@ -193,7 +193,7 @@ def describe(look: _Look, rules: Rules, width: int) -> Iterator[str]:
     }
     yield tr("The budget:") if then is now else tr("The budget after the change:")
     for line in prediction_text.budget_lines(
-        budget(then), limits_advised(then, tiers, rules), width
+        budget(then), limits_advised(then, tiers, rules), width, say
     ):
         yield from _wrapped(line, width)
 
@@ -205,15 +205,13 @@ def _compared(now: Snapshot, then: Snapshot, width: int) -> Iterator[str]:
         before, after = predict(now, name, MOST), predict(then, name, MOST)
         if after is not None and (after.never or after.instead):
             yield from _wrapped(prediction_text.title(after), width)
-            yield from prediction_text.kills(after, then, width)
+            yield from prediction_text.kills(after, then, width, say)
         elif before is not None and after is not None:
             yield from _wrapped(prediction_text.title(after), width)
-            yield from prediction_text.side_by_side(before, after, changed, width, MOST)
+            yield from prediction_text.side_by_side(before, after, changed, width, MOST, render=say)
         elif after is not None:
-            yield from _wrapped(
-                tr("New: {title}", title=as_message(prediction_text.title(after))), width
-            )
-            yield from prediction_text.kills(after, then, width)
+            yield from _wrapped(tr("New: {title}", title=prediction_text.title(after)), width)
+            yield from prediction_text.kills(after, then, width, say)
         elif before is not None:
             yield tr("{unit} has no limit then.", unit=of_unit(name, 60))
         yield ""

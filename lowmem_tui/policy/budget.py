@@ -181,7 +181,7 @@ def in_words(found: Budget) -> Message:
         )
     else:
         kills = msg(
-            "If the units use all of it at once, the {swap} of swap that they may use is not "
+            "If the units use all of it at once, the {swap} of swap that may be used is not "
             "enough: the kernel kills, whatever the limits.",
             swap=of_bytes(found.usable),
         )

@@ -53,7 +53,7 @@ def test_the_order_after_a_change(capsys: Capture) -> None:
     found = json_of(capsys, f"{REDIS}:OOMScoreAdjust=400")
     assert found["global"]["now"][0]["unit"] == CHAT
     assert found["global"]["then"][0]["unit"] == REDIS
-    assert "Next to die is then redis-server.service" in " ".join(found["sentences"])
+    assert "The next OOM victim is then redis-server.service" in " ".join(found["sentences"])
 
 
 def test_a_new_limit_is_a_new_domain(capsys: Capture) -> None:
@@ -66,20 +66,23 @@ def test_a_limit_that_is_never_reached_has_no_order(capsys: Capture) -> None:
     found = json_of(capsys, "snapd:MemoryMax=100G")
     assert found["cgroup"]["snapd.service"] == {"now": [], "then": []}
     said = text_of(capsys, "--set", "snapd:MemoryMax=100G")
-    assert said.count("snapd.service never fills its limit of 100G: the machine has 967M.") == 2
+    assert (
+        said.count("snapd.service never reaches its limit of 100G: the machine has 967M of RAM.")
+        == 2
+    )
 
 
 def test_for_a_person(capsys: Capture) -> None:
     said = text_of(capsys)
     assert "of 967M RAM + 2G swap in use:" in said
-    assert "back 3s" in said
+    assert "restarts in 3s" in said
     assert "The budget:" in said
     assert "Advice for MemoryMax:" in said
 
 
 def test_side_by_side_for_a_person(capsys: Capture) -> None:
     said = text_of(capsys, "--set", "redis-server:OOMScoreAdjust=400")
-    assert said.startswith("With this change redis-server.service dies before")
+    assert said.startswith("With this change, redis-server.service is killed before")
     row = next(line for line in said.splitlines() if line.startswith("  1 "))
     assert row.index(CHAT) < row.index("│") < row.index(REDIS)
     assert "1*redis-server.service" in row
@@ -98,14 +101,14 @@ def refused_of(capsys: Capture, *arguments: str) -> str:
 def test_what_is_refused_is_shown_first_and_has_no_after(capsys: Capture) -> None:
     said = refused_of(capsys, "--set", NEVER)
     assert said.startswith(f"Refused, so not included: the settings of {CHAT}.\n")
-    assert "THEN" not in said
-    assert "The order of kills" not in said
+    assert "AFTER THE CHANGE" not in said
+    assert "The OOM kill order does not" not in said
 
 
 def test_what_is_not_refused_beside_it_is_counted(capsys: Capture) -> None:
     said = refused_of(capsys, "--set", NEVER, "--set", f"{REDIS}:OOMScoreAdjust=400")
     assert said.startswith("Refused, so not included")
-    assert f"Next to die is then {REDIS}" in " ".join(said.split())
+    assert f"The next OOM victim is then {REDIS}" in " ".join(said.split())
 
 
 def test_refusals_are_data(capsys: Capture) -> None:
@@ -134,7 +137,7 @@ def test_what_can_be_overruled_can_be_looked_at(capsys: Capture) -> None:
     assert run_command(wish) == Exit.REFUSED
     said = " ".join(capsys.readouterr().out.split())
     assert "settings of cloudchat.service. --force includes them." in said
-    assert "At 50M in cloudchat.service" in text_of(capsys, *wish[2:], "--force")
+    assert "When cloudchat.service reaches 50M" in text_of(capsys, *wish[2:], "--force")
 
 
 @pytest.mark.parametrize("text", ["nonsense", "a:b=c", "a.service:Nice=5"])

@@ -263,7 +263,9 @@ def test_what_the_administrator_has_promised_too_much_is_reported_with_the_figur
     """The demo server's own limits are 600M and 256M of 967M; the step changes neither."""
     look = box.step("units").look()
     (found,) = [f for f in look.findings if f.code == "limits-over-ram"]
-    assert found.text.startswith("Overcommitted: 363M kept for the system and 856M of limits are")
+    assert found.text.startswith(
+        "Overcommitted: MemoryMax of all units (856M) and the reserve (363M) are "
+    )
     assert "Lower MemoryMax of redis-server.service from 256M to " in found.text
     assert found.text in look.facts or any("Overcommitted" in fact for fact in look.facts)
     command = found.remedy.splitlines()[0]
@@ -281,4 +283,4 @@ def test_limits_that_are_more_than_there_is_are_a_finding(box: Box) -> None:
         force=True,
     )
     (found,) = [f for f in box.step("units").look().findings if f.code == "limits-over-memory"]
-    assert "are more than RAM and the swap that they may use (2.5G)" in found.text
+    assert "are 2.4G more than 967M of RAM." in found.text

@@ -42,10 +42,10 @@ async def test_the_order_of_the_machine_and_of_each_limit(front: Front) -> None:
     )
     assert "of 967M RAM + 2G swap in use:" in said
     assert f"1 {CHAT} gunicorn 912" in said
-    assert "unit, back 3s" in said
+    assert "restarts in 3s" in said
     assert f"{REDIS}: OOM kill order with " in said
     assert "of 256M + 2G swap in use:" in said
-    assert "A 600M allowed" in said
+    assert f"A 600M MemoryMax of {CHAT}, " in said
     assert "Advice for MemoryMax" in said
     await front.press("escape")
     assert front.shows(MainScreen)
@@ -72,19 +72,19 @@ async def test_staged_edits_are_compared(front: Front) -> None:
     await front.until(lambda: "Asking systemd" not in words(front))
     said = words(front)
     assert "With the staged edit:" in said
-    assert f"With this change {REDIS} dies before {CHAT}" in said
+    assert f"With this change, {REDIS} is killed before {CHAT}" in said
     assert f"1*{REDIS}" in said
     await front.press("f8")
     await front.until(lambda: "OOM KILL ORDER" in words(front))
     assert front.shows(ReviewScreen)
-    assert f"Next to die is then {REDIS}, not {CHAT}." in words(front)
+    assert f"The next OOM victim is then {REDIS}, not {CHAT}." in words(front)
 
 
 async def test_what_is_refused_is_not_compared(front: Front) -> None:
     front.session.stage(front.session.staged.with_edit(Edit(CHAT, Key.OOM_SCORE_ADJUST, "-1000")))
     await front.press("f7")
     await front.until(lambda: "Refused: With -1000 the kernel never kills" in words(front))
-    assert "The order of kills stays" not in words(front)
+    assert "The OOM kill order does not change" not in words(front)
 
 
 async def test_where_nothing_is_staged_there_is_nothing_to_review(front: Front) -> None:
@@ -95,14 +95,14 @@ async def test_where_nothing_is_staged_there_is_nothing_to_review(front: Front) 
 
 async def test_the_distance_is_shown_after_a_minute(front: Front) -> None:
     await front.press("f7")
-    assert "not known yet, it takes a minute" in words(front)
+    assert "unknown (needs one minute of data)" in words(front)
     for _ in range(25):
         await front.tick(4)
     said = words(front)
     assert f"{CHAT} " in said
-    assert "not known yet" not in said
+    assert "needs one minute" not in said
     # It leaks.
-    assert "M a min: the first" in said
+    assert "M/min (first)" in said
 
 
 def server() -> SmallServer:
@@ -189,7 +189,7 @@ def test_a_unit_at_its_limit_that_swaps_is_not_steady(looked: Snapshot) -> None:
         history.add(last)
     found = forecast.reach(last.units[REDIS], last, history)
     assert found is not None
-    assert growth.in_words(found).startswith("at its limit, swaps; the kill in about ")
+    assert str(growth.in_words(found)).startswith("at its limit, swaps; killed in about ")
 
 
 def test_what_is_old_is_forgotten(looked: Snapshot) -> None:

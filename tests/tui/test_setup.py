@@ -792,7 +792,7 @@ async def test_the_report() -> None:
         assert "of 967M: as much as before" in said
         assert "Swap as before" in said
         assert f"{CHAT} as before." in said
-        assert "Budget Overcommitted: 363M kept for the system and " in said
+        assert "Budget Overcommitted: MemoryMax of all units (" in said
         assert "Lower MemoryMax of " in said
         assert "BEFORE" in said
         assert "WHAT IS LEFT - Tiers: to do 1" in said

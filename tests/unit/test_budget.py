@@ -29,11 +29,11 @@ def of(name: str, held: int, limit: int | None = None, **memory: Any) -> Unit:  
 
 # limits in MiB, swap → verdict, what it says
 BUDGETS: dict[str, tuple[list[int], int, Verdict, str]] = {
-    "none": ([], 1024, Verdict.FITS, "No unit has a limit: 384M of 1G is kept"),
-    "fits": ([300, 100], 1024, Verdict.FITS, "fit into 1G of RAM; 240M is left to give."),
+    "none": ([], 1024, Verdict.FITS, "No unit has a MemoryMax: of 1G of RAM 384M is the reserve"),
+    "fits": ([300, 100], 1024, Verdict.FITS, "fit into 1G of RAM; 240M can still be assigned."),
     "the guide's own": ([600, 256], 1024, Verdict.SWAPS, "are 216M more than 1G of RAM"),
-    "without swap": ([600, 256], 0, Verdict.KILLS, "the kernel kills, limits or not."),
-    "far too much": ([2000], 1024, Verdict.KILLS, "more than RAM and swap (2G)"),
+    "without swap": ([600, 256], 0, Verdict.KILLS, "the kernel kills, whatever the limits."),
+    "far too much": ([2000], 1024, Verdict.KILLS, "1G of swap is not enough: the kernel kills"),
 }
 
 
@@ -42,7 +42,7 @@ def test_budgets(limits: list[int], swap: int, verdict: Verdict, words: str) -> 
     units = [of(f"u{i}", 50, limit) for i, limit in enumerate(limits)]
     found = budget(snapshot(*units, swap_total=swap * M, swap_free=swap * M))
     assert found.verdict is verdict
-    assert words in in_words(found)
+    assert words in str(in_words(found))
     assert [p.allowed // M for p in found.parts] == sorted(limits, reverse=True)
     assert {p.used for p in found.parts} <= {50 * M}
 
@@ -55,7 +55,8 @@ def test_what_may_not_swap_is_killed(swap_max: int | None, limit: int, verdict: 
     most = INFINITY if swap_max is None else swap_max * M
     found = budget(snapshot(of("a", 50, limit, swap_max=most)))
     assert found.verdict is (verdict if swap_max == 0 else Verdict.SWAPS)
-    assert ("the swap that they may use" in in_words(found)) is (found.verdict is Verdict.KILLS)
+    swap_is_bounded = "of swap that may be used" in str(in_words(found))
+    assert swap_is_bounded is (found.verdict is Verdict.KILLS)
 
 
 def test_a_top_slice_bounds_what_is_below_it() -> None:

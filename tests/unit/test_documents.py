@@ -73,8 +73,8 @@ QUOTED = {
     ],
     "docs/services.md": ["OOM scores, limits, restarts", "Unneeded services"],
     "docs/prediction.md": [
-        *("WITH IT", "the whole slice", "it alone", "stays dead", "in use now"),
-        *("if it is watched", "not known, its growth is uneven", "never reached"),
+        *("ITS UNIT", "whole slice ends", "keeps running", "stays down", "in use now"),
+        *("if it is watched", "unknown (irregular growth)", "never reached"),
         "at its limit, swaps",
     ],
     "docs/incidents.md": [

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lowmem_tui.model.message import msg
 from lowmem_tui.policy.forecast.growth import Growth, Reach, Way, first, growth, in_words
 
 from .servers import M
@@ -63,43 +64,43 @@ def test_anything_that_was_seen_will_do(values: list[int | None], step: float) -
     found = growth(values, step)
     if found.way is Way.GROWS:
         assert found.rate > 0
-    text = in_words(Reach("a.service", 5, 10 * M, found))
+    text = str(in_words(Reach("a.service", 5, 10 * M, found)))
     assert text
 
 
 WORDS: dict[str, tuple[int, Growth, str]] = {
     "there": (100, Growth(Way.GROWS, M / 60), "at its limit now"),
-    "minutes": (70, Growth(Way.GROWS, M / 60), "in about 30 min at +1M a min"),
-    "seconds": (99, Growth(Way.GROWS, M), "in about 1 s at +60M a min"),
-    "hours": (10, Growth(Way.GROWS, M / 120), "in about 3 h at +512K a min"),
-    "days": (10, Growth(Way.GROWS, 100.0), "not within a day at +5.9K a min"),
-    "steady": (70, Growth(Way.STEADY), "steady, not in sight"),
-    "shrinks": (70, Growth(Way.SHRINKS, -5.0), "shrinks, not in sight"),
-    "uneven": (70, Growth(Way.UNEVEN), "not known, its growth is uneven"),
-    "new": (70, Growth(Way.UNKNOWN), "not known yet, it takes a minute"),
+    "minutes": (70, Growth(Way.GROWS, M / 60), "in about 30min at +1M/min"),
+    "seconds": (99, Growth(Way.GROWS, M), "in about 1s at +60M/min"),
+    "hours": (10, Growth(Way.GROWS, M / 120), "in about 3h at +512K/min"),
+    "days": (10, Growth(Way.GROWS, 100.0), "not within a day at +5.9K/min"),
+    "steady": (70, Growth(Way.STEADY), "stable"),
+    "shrinks": (70, Growth(Way.SHRINKS, -5.0), "shrinking"),
+    "uneven": (70, Growth(Way.UNEVEN), "unknown (irregular growth)"),
+    "new": (70, Growth(Way.UNKNOWN), "unknown (needs one minute of data)"),
 }
 
 
 @pytest.mark.parametrize(("held", "found", "words"), WORDS.values(), ids=WORDS)
 def test_words(held: int, found: Growth, words: str) -> None:
-    assert in_words(Reach("a.service", held * M, 100 * M, found)) == words
+    assert str(in_words(Reach("a.service", held * M, 100 * M, found))) == words
 
 
 GROWING = Growth(Way.GROWS, M)
 
-# what it holds, the swap left to it, how it grows → words: at its limit it swaps, and then dies
+# what it uses, the swap left to it, how it grows → words: it swaps at its limit, then is killed
 AT_ITS_LIMIT: dict[str, tuple[int, int, Growth, str]] = {
-    "below": (90, 300, GROWING, "in about 10 s at +60M a min"),
-    "swaps": (97, 300, GROWING, "at its limit, swaps; the kill in about 5 min at +60M a min"),
-    "over it": (101, 300, GROWING, "at its limit, swaps; the kill in about 5 min at +60M a min"),
-    "rests": (97, 300, Growth(Way.STEADY), "at its limit, swaps; steady, the kill not in sight"),
+    "below": (90, 300, GROWING, "in about 10s at +60M/min"),
+    "swaps": (97, 300, GROWING, "at its limit, swaps; killed in about 5min at +60M/min"),
+    "over it": (101, 300, GROWING, "at its limit, swaps; killed in about 5min at +60M/min"),
+    "rests": (97, 300, Growth(Way.STEADY), "at its limit, swaps; stable"),
     "new": (
         97,
         300,
         Growth(Way.UNKNOWN),
-        "at its limit, swaps; the kill not known yet, it takes a minute",
+        "at its limit, swaps; killed: unknown (needs one minute of data)",
     ),
-    "without swap": (97, 0, GROWING, "in about 3 s at +60M a min"),
+    "without swap": (97, 0, GROWING, "in about 3s at +60M/min"),
     "without swap, there": (100, 0, GROWING, "at its limit now"),
 }
 
@@ -108,12 +109,12 @@ AT_ITS_LIMIT: dict[str, tuple[int, int, Growth, str]] = {
     ("held", "spare", "pace", "words"), AT_ITS_LIMIT.values(), ids=AT_ITS_LIMIT
 )
 def test_at_its_limit(held: int, spare: int, pace: Growth, words: str) -> None:
-    assert in_words(Reach("a.service", held * M, 100 * M, pace, spare * M)) == words
+    assert str(in_words(Reach("a.service", held * M, 100 * M, pace, spare * M))) == words
 
 
 def test_a_limit_that_is_never_reached_is_not_the_first() -> None:
-    never = Reach("a.service", 97 * M, 100 * M, GROWING, 0, "x.slice allows 50M")
-    assert in_words(never) == "never reached: x.slice allows 50M"
+    never = Reach("a.service", 97 * M, 100 * M, GROWING, 0, msg("x.slice allows 50M"))
+    assert str(in_words(never)) == "never reached: x.slice allows 50M"
     assert first([never]) is None
 
 

@@ -86,14 +86,16 @@ def test_the_limit_to_lower_is_named(
     if found is None:
         assert budget(server).verdict is Verdict.FITS
         return
-    assert found.sentences.startswith("Overcommitted: 384M kept for the system and ")
+    said = str(found.sentences)
+    assert said.startswith("Overcommitted: MemoryMax of all units (")
+    assert ") and the reserve (384M) are " in said
     for name, size in lower.items():
-        assert f"{name} from " in found.sentences
-        assert f" to {size}M" in found.sentences
+        assert f"{name} from " in said
+        assert f" to {size}M" in said
     if missing:
-        assert f"{format_size(found.missing)} too much" in found.sentences
-        assert "or the server more RAM" in found.sentences
-    assert found.sentences.isprintable()
+        assert f"{format_size(found.missing)} too much" in said
+        assert "or add RAM to the server" in said
+    assert said.isprintable()
 
 
 def test_the_command_lowers_what_is_ours_to_set() -> None:
@@ -198,9 +200,10 @@ def test_after_the_set_up_all_fits_or_the_limit_to_lower_is_named(
     if found is None:
         assert budget(then).free >= 0 or not budget(then).parts
         return
+    said = str(found.sentences)
     named = {one.unit for one in found.lower} or {found.budget.parts[0].unit}
-    assert all(name in found.sentences for name in named)
-    assert "M" in found.sentences.partition("Lower")[2] or found.missing
+    assert all(name in said for name in named)
+    assert "M" in said.partition("Lower")[2] or found.missing
     # Lowered as it says, it fits; or it says how much is missing.
     limits = {one.unit: {Key.MEMORY_MAX: one.to} for one in found.lower}
     later = budget(whatif.after(then, limits))

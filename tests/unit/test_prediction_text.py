@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lowmem_tui.model.amount import format_size
+from lowmem_tui.model.text import cells
 from lowmem_tui.model.unit import INFINITY
 from lowmem_tui.policy.budget import Budget, Part, budget
 from lowmem_tui.policy.forecast import prediction_text
@@ -17,6 +18,9 @@ from lowmem_tui.policy.forecast.kills import predict, predictions
 from lowmem_tui.policy.forecast.userspace_killers import EARLYOOM, others
 
 from .servers import M, process, service, snapshot
+
+if TYPE_CHECKING:
+    from lowmem_tui.model.message import Message
 
 NASTY = "x\x1b]0;owned\x07\u202e漢"
 SERVER = snapshot(
@@ -36,20 +40,20 @@ def test_no_line_is_too_wide_and_none_is_harmful(width: int) -> None:
     for found in predictions(SERVER):
         lines += prediction_text.side_by_side(found, found, {"b.service"}, width, 9)
     assert max(map(len, lines)) <= max(width, 60)
-    lines += prediction_text.other_killers(others(SERVER))
+    lines += map(str, prediction_text.other_killers(others(SERVER)))
     assert all(line.isprintable() for line in lines)
 
 
 def test_a_table() -> None:
     found = predict(SERVER, "b.service")
     assert found is not None
-    assert prediction_text.title(found) == (
+    assert str(prediction_text.title(found)) == (
         "b.service: OOM kill order with 40M of 90M + 1G swap in use:"
     )
     assert list(prediction_text.kills(found, SERVER, 80)) == [
-        "  # UNIT                 PROCESS        SCORE FREES  SWAP AFTER WITH IT",
+        "  # UNIT                 PROCESS        SCORE FREES  SWAP AFTER ITS UNIT",
         "    in use now                                              40M",
-        "  1 b.service            a-lon… 4194304   690   40M     0     0 the whole unit",
+        "  1 b.service            a-lon… 4194304   690   40M     0     0 ends",
     ]
 
 
@@ -67,7 +71,7 @@ def test_the_title_and_the_figures_have_the_same_premise(width: int, swap: int) 
     )
     for found in predictions(server):
         title, (_, now, *rows) = (
-            prediction_text.title(found),
+            str(prediction_text.title(found)),
             prediction_text.kills(found, server, width),
         )
         assert f"OOM kill order with {format_size(found.held)} of " in title
@@ -82,18 +86,18 @@ def test_the_title_and_the_figures_have_the_same_premise(width: int, swap: int) 
             assert kill.left == left
 
 
-# what systemd has loaded → what is told of a victim's unit
-WITH_IT: dict[str, tuple[dict[str, Any], str]] = {
-    "back": ({"restart": "always", "restart_usec": 3_000_000}, "unit, back 3s"),
-    "dead": ({"restart": "no"}, "unit, stays dead"),
-    "a timer": ({"restart": "no", "triggered_by": ("a.timer",)}, "unit, by timer"),
-    "refused": ({"restart": "always", "type": "oneshot"}, "the whole unit"),
-    "only one": ({"oom_policy": "continue"}, "it alone"),
+# what systemd has loaded → what is shown of a victim's unit
+ITS_UNIT: dict[str, tuple[dict[str, Any], str]] = {
+    "back": ({"restart": "always", "restart_usec": 3_000_000}, "restarts in 3s"),
+    "down": ({"restart": "no"}, "stays down"),
+    "a timer": ({"restart": "no", "triggered_by": ("a.timer",)}, "waits for timer"),
+    "refused": ({"restart": "always", "type": "oneshot"}, "ends"),
+    "only one": ({"oom_policy": "continue"}, "keeps running"),
 }
 
 
-@pytest.mark.parametrize(("loaded", "words"), WITH_IT.values(), ids=WITH_IT)
-def test_what_goes_with_it(loaded: dict[str, Any], words: str) -> None:
+@pytest.mark.parametrize(("loaded", "words"), ITS_UNIT.values(), ids=ITS_UNIT)
+def test_what_happens_to_a_victims_unit(loaded: dict[str, Any], words: str) -> None:
     limits = {"start_limit_interval_usec": 10_000_000, "start_limit_burst": 5}
     server = snapshot(service("a.service", process(10), **(limits | loaded)))
     found = predict(server)
@@ -105,7 +109,7 @@ def test_where_nobody_can_be_killed() -> None:
     server = snapshot()
     found = predict(server)
     assert found is not None
-    assert list(prediction_text.kills(found, server, 80))[1] == "    nobody can be killed"
+    assert list(prediction_text.kills(found, server, 80))[1] == "    no process can be killed"
 
 
 PARTS = st.lists(st.builds(Part, st.just("a"), st.integers(0, M), st.integers(0, M)), max_size=40)
@@ -136,10 +140,27 @@ def test_bars(parts: list[tuple[int, int]], drawn: str) -> None:
     assert prediction_text.bar(budget(snapshot(*units)), 42) == drawn
 
 
+def test_columns_are_aligned_by_cells() -> None:
+    """A Chinese character takes two."""
+    found = predict(SERVER, "b.service")
+    assert found is not None
+    words = {"UNIT": "单元", "PROCESS": "进程", "SCORE": "分数", "in use now": "当前已用"}
+
+    def chinese(message: Message) -> str:
+        return words.get(str(message), str(message))
+
+    top, now, row = prediction_text.kills(found, SERVER, 80, chinese)
+    english, _, same = prediction_text.kills(found, SERVER, 80)
+    assert same == row
+    assert top.startswith("  # 单元                 进程            分数 FREES")
+    assert cells(top) == cells(english)
+    assert cells(now) == cells(top.rpartition(" ITS")[0])
+
+
 def test_distances_name_the_first() -> None:
     far = Reach("far.service", 10 * M, 100 * M, Growth(Way.UNKNOWN))
     near = Reach("near.service", 40 * M, 100 * M, Growth(Way.GROWS, M / 60))
     assert list(prediction_text.distances([far, near])) == [
-        "far.service                 10% of  100M  not known yet, it takes a minute",
-        "near.service                40% of  100M  in about 60 min at +1M a min: the first",
+        "far.service                 10% of  100M  unknown (needs one minute of data)",
+        "near.service                40% of  100M  in about 1h at +1M/min (first)",
     ]

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from lowmem_tui.model.amount import format_time_span
 from lowmem_tui.model.unit import INFINITY, Key
-from lowmem_tui.policy.forecast.restart_text import at_every_start, killed_now, outlook, span
+from lowmem_tui.policy.forecast.restart_text import at_every_start, killed_now, outlook, rounded
 
 from .servers import properties
 
@@ -147,7 +148,7 @@ def test_what_is_not_known_is_not_guessed() -> None:
 
 @pytest.mark.parametrize(
     ("usec", "text"),
-    [(0, "0s"), (20 * MS, "20ms"), (620 * MS, "600ms"), (3_020 * MS, "3s"), (15_100 * MS, "15s")],
+    [(0, "0"), (20 * MS, "20ms"), (620 * MS, "600ms"), (3_020 * MS, "3s"), (15_100 * MS, "15s")],
 )
 def test_spans_are_not_finer_than_they_are_known(usec: int, text: str) -> None:
-    assert span(usec) == text
+    assert format_time_span(rounded(usec)) == text

@@ -13,11 +13,16 @@ from hypothesis import strategies as st
 from lowmem_tui.model.snapshot import Snapshot, Unit
 from lowmem_tui.model.unit import INFINITY, Key, Value
 from lowmem_tui.model.usage import Knobs
+from lowmem_tui.policy.forecast import whatif
 from lowmem_tui.policy.forecast.kills import Goes, predict
 from lowmem_tui.policy.forecast.oom import kill_order
-from lowmem_tui.policy.forecast.whatif import after, sentences
+from lowmem_tui.policy.forecast.whatif import after
 
 from .servers import M, host, process, properties, service, snapshot
+
+
+def sentences(now: Snapshot, then: Snapshot) -> list[str]:
+    return list(map(str, whatif.sentences(now, then)))
 
 
 def server() -> Snapshot:
@@ -38,44 +43,48 @@ FAILING = (
     "If a.service fails at every start: stays down after the change, restarts indefinitely, 20 "
     "times a minute now."
 )
-STAYS = "The order of kills stays as it is: a.service goes first."
-AT_ONCE = "At 250M in mid.service the kernel kills p20 20, and all of mid.service with it at once."
+ENDS = "a.service ends in spite of OOMPolicy=continue, because its main process is killed first."
+STAYS = "The OOM kill order does not change: a.service is killed first."
+AT_ONCE = (
+    "When mid.service reaches 250M, the kernel kills p20 (20), and all processes of mid.service at "
+    "once."
+)
 
 SAID: dict[str, tuple[Wanted, list[str]]] = {
-    "nothing": ({}, ["The order of kills stays as it is: big.service goes first."]),
+    "nothing": ({}, ["The OOM kill order does not change: big.service is killed first."]),
     "a small step": (
         {"small.service": {ADJ: 1}},
-        ["The order of kills stays as it is: big.service goes first."],
+        ["The OOM kill order does not change: big.service is killed first."],
     ),
     "past one": (
         {"small.service": {ADJ: 110}},
-        ["With this change small.service dies before mid.service."],
+        ["With this change, small.service is killed before mid.service."],
     ),
     "past all": (
         {"small.service": {ADJ: 500}},
         [
-            "With this change small.service dies before big.service and mid.service.",
-            "Next to die is then small.service, not big.service.",
+            "With this change, small.service is killed before big.service and mid.service.",
+            "The next OOM victim is then small.service, not big.service.",
         ],
     ),
     "protected": (
         {"big.service": {ADJ: -500}},
         [
-            "With this change mid.service and small.service die before big.service.",
-            "Next to die is then mid.service, not big.service.",
+            "With this change, mid.service and small.service are killed before big.service.",
+            "The next OOM victim is then mid.service, not big.service.",
         ],
     ),
     "never": (
         {"mid.service": {ADJ: -1000}},
-        ["With this change the kernel never chooses mid.service."],
+        ["With this change, the kernel never chooses mid.service."],
     ),
     "no longer never": (
         {"gate.service": {ADJ: 0}},
-        ["With this change the kernel may choose gate.service."],
+        ["With this change, the kernel may choose gate.service."],
     ),
     "a limit": (
         {"mid.service": {MAX: 250 * M}},
-        ["At 250M in mid.service the kernel kills p20 20, and mid.service ends with it."],
+        ["When mid.service reaches 250M, the kernel kills p20 (20), and mid.service ends."],
     ),
     "a limit and its policy": (
         {"mid.service": {MAX: 250 * M, POLICY: "kill"}},
@@ -86,15 +95,15 @@ SAID: dict[str, tuple[Wanted, list[str]]] = {
     ),
     "a limit beyond the machine": (
         {"mid.service": {MAX: 100 << 30}},
-        ["mid.service never fills its limit of 100G: the machine has 1G."],
+        ["mid.service never reaches its limit of 100G: the machine has 1G of RAM."],
     ),
     "what does not run": (
         {"idle.service": {ADJ: 500}},
-        ["The order of kills stays as it is: big.service goes first."],
+        ["The OOM kill order does not change: big.service is killed first."],
     ),
     "what is not there": (
         {"nobody.service": {ADJ: 500}},
-        ["The order of kills stays as it is: big.service goes first."],
+        ["The OOM kill order does not change: big.service is killed first."],
     ),
 }
 
@@ -132,27 +141,27 @@ ONE: dict[str, tuple[dict[str, Any], dict[Key, Value], list[str]]] = {
         [FAILING],
     ),
     "not known how it restarts": ({}, {AGAIN: "always"}, [STAYS]),
-    "less swap": ({}, {SWAP: 50 * M}, ["a.service may then fill 50M of swap, now 1G."]),
+    "less swap": ({}, {SWAP: 50 * M}, ["a.service may then use 50M of swap, now 1G."]),
     "no swap at its limit": (
         {},
         {SWAP: 0},
-        ["a.service may then fill no swap, now 1G: at its limit it is killed at once."],
+        ["a.service may then use no swap, now 1G: at its limit it is killed at once."],
     ),
     "more swap than there is": ({}, {SWAP: 50 << 30}, [STAYS]),
     "slowed down": (
         {},
         {HIGH: 40 * M},
-        ["Above 40M a.service is then slowed down, and not killed."],
+        ["Above 40M a.service is then throttled, not killed."],
     ),
     "the main process is the largest": (
         {"main_pid": 10},
         {POLICY: "continue"},
-        ["a.service ends in spite of OOMPolicy=continue: its main process is killed first."],
+        [ENDS],
     ),
     "another is the largest": (
         {"main_pid": 11},
         {POLICY: "continue"},
-        ["When one process of a.service is killed, the others go on."],
+        ["When one process of a.service is killed, the others keep running."],
     ),
 }
 
@@ -176,7 +185,7 @@ def test_where_the_machine_stops_no_order_is_told() -> None:
 def test_a_limit_taken_away() -> None:
     now = snapshot(service("a.service", process(10), memory={"max": 100 * M}))
     then = after(now, {"a.service": {MAX: INFINITY}})
-    assert sentences(now, then) == ["a.service has no limit of its own then."]
+    assert sentences(now, then) == ["a.service then has no MemoryMax of its own."]
     assert predict(then, "a.service") is None
 
 
@@ -184,7 +193,9 @@ def test_two_changed_units_are_told_once() -> None:
     now = server()
     then = after(now, {"big.service": {ADJ: -500}, "mid.service": {ADJ: 100}})
     told = [s for s in sentences(now, then) if "mid.service" in s and "before" in s]
-    assert told == ["With this change mid.service and small.service die before big.service."]
+    assert told == [
+        "With this change, mid.service and small.service are killed before big.service."
+    ]
 
 
 def test_a_policy_counts_at_once_in_what_if() -> None:
@@ -221,9 +232,11 @@ def test_what_is_said_is_so(sizes: list[tuple[int, int]], wanted: dict[str, int]
     then = after(now, {name: {ADJ: adj} for name, adj in wanted.items()})
     was, will = ([c.unit for c in kill_order(server)] for server in (now, then))
     said = sentences(now, then)
-    assert (said[0].startswith("The order of kills stays")) is (was == will)
+    assert (said[0].startswith("The OOM kill order does not change")) is (was == will)
     for text in said:
-        if not (pair := re.fullmatch(r"With this change (.*) dies? before (.*)\.", text)):
+        if not (
+            pair := re.fullmatch(r"With this change, (.*) (?:is|are) killed before (.*)\.", text)
+        ):
             continue
         for first in re.findall(r"[a-e]\.service", pair[1]):
             for second in re.findall(r"[a-e]\.service", pair[2]):

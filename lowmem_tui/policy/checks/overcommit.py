@@ -1,11 +1,19 @@
-"""More promised than there is: which limits to lower, and to what; pure."""
+"""Overcommitted limits: which ones to lower, and to what; pure."""
 
 from __future__ import annotations
 
 import shlex
 from typing import TYPE_CHECKING, NamedTuple
 
-from lowmem_tui.model.amount import format_size
+from lowmem_tui.model.message import (
+    msg,
+    of_bytes,
+    of_limit,
+    of_list,
+    of_text,
+    of_unit,
+    sentences,
+)
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import is_unit_name
 from lowmem_tui.policy.budget import above_high, budget, held, in_words, need, swap_of
@@ -13,6 +21,7 @@ from lowmem_tui.policy.budget import above_high, budget, held, in_words, need, s
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from lowmem_tui.model.message import Message, Value
     from lowmem_tui.model.snapshot import Snapshot
     from lowmem_tui.model.unit import Limit
     from lowmem_tui.policy.budget import Budget
@@ -24,6 +33,10 @@ _SPARE = 1.1
 """A limit is not lowered below so many times what the unit has needed."""
 
 
+def _mega(size: int) -> Value:
+    return of_text(f"{size >> 20}M")
+
+
 class Lower(NamedTuple):
     """A limit, and what it should be lowered to. Bytes."""
 
@@ -33,16 +46,21 @@ class Lower(NamedTuple):
     transient: bool
     """Whether no drop-in can be written for it: whoever made it has to."""
     needed: int = 0
-    """What it has needed, where that is more than ``to``: it swaps beyond that."""
+    """What it has needed, where that is more than ``to``: it swaps beyond ``to``."""
 
     @property
-    def told(self) -> str:
-        """It in words."""
-        swaps = f" (it has needed {format_size(self.needed)}, and swaps beyond)"
-        return (
-            f"{plain(self.unit, 60)} from {format_size(self.limit)} to {self.to >> 20}M"
-            f"{swaps if self.needed else ''}"
-        )
+    def words(self) -> Message:
+        """The unit, and its limit before and afterwards: a phrase."""
+        unit, limit, to = of_unit(self.unit, 60), of_bytes(self.limit), _mega(self.to)
+        if self.needed:
+            return msg(
+                "{unit} from {limit} to {to} (it has needed {needed}, and swaps beyond {to})",
+                unit=unit,
+                limit=limit,
+                to=to,
+                needed=of_bytes(self.needed),
+            )
+        return msg("{unit} from {limit} to {to}", unit=unit, limit=limit, to=to)
 
 
 class Overcommitted(NamedTuple):
@@ -52,25 +70,36 @@ class Overcommitted(NamedTuple):
     lower: tuple[Lower, ...]
     """The fewest that it takes; all that can be lowered where even that is not enough."""
     missing: int
-    """Bytes that are promised too much even then."""
+    """Bytes that are overcommitted even then."""
 
     @property
-    def sentences(self) -> str:
+    def sentences(self) -> Message:
         """What it is, and which limit to lower to what."""
-        words = in_words(self.budget)
-        return f"Overcommitted: {words} {' '.join(self._advice())}"
+        words = msg("Overcommitted: {what}", what=in_words(self.budget))
+        return sentences(words, *self._advice())
 
-    def _advice(self) -> Iterator[str]:
+    def _advice(self) -> Iterator[Message]:
         if self.lower:
-            yield f"Lower MemoryMax of {', of '.join(one.told for one in self.lower)}."
-        if self.missing:
-            then = "that leaves" if self.lower else "there are"
-            largest = self.budget.parts[0]
-            yield (
-                f"What these units hold takes the rest: {then} {format_size(self.missing)} too "
-                f"much. Give them less to do ({plain(largest.unit, 60)} may have "
-                f"{format_size(largest.allowed)}), or the server more RAM."
+            units = of_list(one.words for one in self.lower)
+            yield msg("Lower MemoryMax of {units}.", units=units)
+        if not self.missing:
+            return
+        missing, largest = of_bytes(self.missing), self.budget.parts[0]
+        if self.lower:
+            yield msg(
+                "The units use too much to lower the limits further: {missing} too much remains.",
+                missing=missing,
             )
+        else:
+            yield msg(
+                "The units use too much to lower the limits: there is {missing} too much.",
+                missing=missing,
+            )
+        yield msg(
+            "Reduce the load of these units ({unit} may use {limit}), or add RAM to the server.",
+            unit=of_unit(largest.unit, 60),
+            limit=of_limit(largest.allowed),
+        )
 
     @property
     def commands(self) -> tuple[str, ...]:
@@ -93,7 +122,7 @@ def overcommitted(
     staged: Mapping[str, Limit] | None = None,
     swaps: Mapping[str, Limit] | None = None,
 ) -> Overcommitted | None:
-    """Return what is promised too much, with ``staged`` MemoryMax in force; None where all fits."""
+    """Return by how much limits are overcommitted, ``staged`` MemoryMax included; None if not."""
     found = budget(snapshot, staged, swaps)
     over = -found.free
     if over <= 0 or not found.parts:

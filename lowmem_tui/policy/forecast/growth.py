@@ -164,7 +164,9 @@ def _swapping(reach: Reach) -> Message:
     if way is Way.SHRINKS:
         return msg("at its limit, swaps; shrinking")
     if reach.seconds is None:
-        return msg("at its limit, swaps; not killed within a day at +{rate}/min", rate=_a_minute(rate))
+        return msg(
+            "at its limit, swaps; not killed within a day at +{rate}/min", rate=_a_minute(rate)
+        )
     return msg(
         "at its limit, swaps; killed in about {time} at +{rate}/min",
         time=about(reach.seconds),

@@ -307,7 +307,7 @@ def declared_adjust(unit: Unit) -> int:
 
 
 def killable(process: Process) -> bool:
-    """Tell whether the kernel may choose it: not PID 1, no kernel thread, no process that has freed its memory."""
+    """Tell whether the kernel may choose it: not PID 1, no kernel thread, not without memory."""
     if process.pid in {1, _KTHREADD} or process.ppid == _KTHREADD:
         return False
     return bool(process.rss or process.swap or process.page_tables)

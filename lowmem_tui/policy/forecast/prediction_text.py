@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from lowmem_tui.model.amount import format_size
 from lowmem_tui.model.message import (
+    as_message,
     msg,
     of_bytes,
     of_limit,
     of_unit,
     plural,
+    verbatim,
 )
 from lowmem_tui.model.text import cells, plain
 from lowmem_tui.model.unit import UnitType, unit_type
@@ -105,14 +107,13 @@ def title(found: Prediction) -> Message:
     return msg("OOM kill order with {held} of {ram} RAM in use:", held=held, ram=ram)
 
 
-def kills(
-    found: Prediction, snapshot: Snapshot, width: int, render: Render = str
-) -> Iterator[str]:
+def kills(found: Prediction, snapshot: Snapshot, width: int, render: Render = str) -> Iterator[str]:
     """Yield a table of kills, in their order; nothing for a limit that is never reached."""
     if found.never:
         return
     if found.instead:
-        yield f"    {render(msg('When memory is used up, {what}.', what=found.instead))}"
+        words = msg("When memory is used up, {what}.", what=found.instead)
+        yield f"    {render(words)}"
         return
     width = max(width, LEAST_WIDTH)
     narrow, tail = width < COMPACT, _TAIL if width >= NARROW else 0
@@ -126,10 +127,11 @@ def kills(
     top += "".join(f" {_right(render(each), 5)}" for each in figures)
     yield f"{top} {render(_ITS_UNIT)}" if tail else top
     if not found.kills:
-        yield f"    {render(msg('no process can be killed'))}"
+        nobody = msg("no process can be killed")
+        yield f"    {render(nobody)}"
         return
     # What is in use after each kill is counted down from here: the premise of the title.
-    now = f"    {render(msg('in use now'))}"
+    now = "    " + render(msg("in use now"))
     yield f"{now}{format_size(found.held):>{cells(top) - cells(now)}}"
     for rank, kill in enumerate(found.kills, 1):
         row = _row(rank, kill, unit, process)
@@ -166,7 +168,7 @@ def _row(rank: int, kill: Kill, unit: int, process: int) -> str:
 def _its_unit(kill: Kill, snapshot: Snapshot) -> Message:
     """Return what happens to a victim's unit, in at most 16 cells where that is possible."""
     if kill.goes is Goes.UNKNOWN:
-        return msg("?")
+        return verbatim("?")
     if kill.goes is Goes.ALONE:
         # WIDTH: 16
         return msg("keeps running")
@@ -271,18 +273,20 @@ def bar(found: Budget, width: int) -> str:
 
 def legend(found: Budget, render: Render = str) -> Iterator[str]:
     """Yield what the parts of the bar are."""
-    yield f"= {format_size(found.reserve):>5} {render(msg('reserve'))}"
+    yield f"= {format_size(found.reserve):>5} " + render(msg("reserve"))
     for letter, part in zip(_LETTERS, found.parts, strict=False):
         words = msg(
-            "MemoryMax of {unit}, {used} in use", unit=of_unit(part.unit, 60), used=of_bytes(part.used)
+            "MemoryMax of {unit}, {used} in use",
+            unit=of_unit(part.unit, 60),
+            used=of_bytes(part.used),
         )
         yield f"{letter} {format_size(part.allowed):>5} {render(words)}"
     if (more := len(found.parts) - len(_LETTERS)) > 0:
-        yield f"+ {render(plural('{n} more unit', '{n} more units', more))}"
+        yield "+ " + render(plural("{n} more unit", "{n} more units", more))
     if found.promised > found.ram:
-        yield f"|       {render(msg('RAM ends here ({ram})', ram=of_bytes(found.ram)))}"
+        yield "|       " + render(msg("RAM ends here ({ram})", ram=of_bytes(found.ram)))
     else:
-        yield f". {format_size(found.free):>5} {render(msg('not assigned'))}"
+        yield f". {format_size(found.free):>5} " + render(msg("not assigned"))
 
 
 def budget_lines(
@@ -295,4 +299,4 @@ def budget_lines(
     if advice:
         yield render(msg("Advice for MemoryMax:"))
         for one in advice:
-            yield f"- {render(one.sentence)}"
+            yield f"- {render(as_message(one.sentence))}"

@@ -1,4 +1,4 @@
-"""The restart simulator's verdicts on a unit, in words: what if it is killed now, or ends at every start."""
+"""The restart simulator's verdicts on a unit: what if it is killed now, or ends at every start."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def killed_now(found: Outlook) -> Message:
     if found.now.fate is Fate.COMES_BACK:
         if not found.now.delay:
             return msg("restarts at once")
-        return msg("restarts in {delay}", delay=of_span(_rounded(found.now.delay)))
+        return msg("restarts in {delay}", delay=of_span(rounded(found.now.delay)))
     return _stays_down(found.triggers)
 
 
@@ -145,7 +145,7 @@ def start_limit(verdict: Verdict, window: int | Unlimited, triggers: Sequence[st
 
     ``window`` is StartLimitIntervalSec, ``triggers`` are what starts the unit by itself.
     """
-    after = of_span(_rounded(verdict.after))
+    after = of_span(rounded(verdict.after))
     hit = plural(
         "hits the start limit ({n} start in {after})",
         "hits the start limit ({n} starts in {after})",
@@ -158,7 +158,7 @@ def start_limit(verdict: Verdict, window: int | Unlimited, triggers: Sequence[st
             "hits the start limit ({n} starts in {after}) if each fails within {within}",
             verdict.starts,
             after=after,
-            within=of_span(_rounded(verdict.within)),
+            within=of_span(rounded(verdict.within)),
         )
     return _clauses(hit, *_down(window, triggers))
 
@@ -171,7 +171,7 @@ def _clauses(first: Message, *others: Message) -> Message:
 
 
 def _window(window: int | Unlimited) -> MessageValue:
-    return of_span(window if isinstance(window, Unlimited) else _rounded(window))
+    return of_span(window if isinstance(window, Unlimited) else rounded(window))
 
 
 def _listener(triggers: Sequence[str]) -> str:
@@ -199,7 +199,7 @@ def _down(window: int | Unlimited, triggers: Sequence[str]) -> tuple[Message, Me
     )
 
 
-def _rounded(usec: int) -> int:
+def rounded(usec: int) -> int:
     """Return a time span not finer than it is known."""
     if usec >= 10_000_000:
         return round(usec, -6)

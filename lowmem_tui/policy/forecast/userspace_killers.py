@@ -1,7 +1,7 @@
 """The user-space killers that run: systemd-oomd and earlyoom by their own rules; pure.
 
 Sources: systemd-oomd.service(8), oomd.conf(5) and src/oom (by swap: oomd_select_by_swap_usage);
-earlyoom(1). Of their configuration only the command line is read, and what is not known is reported as unknown.
+earlyoom(1). Of their configuration only the command line is read; what is not known is unknown.
 """
 
 from __future__ import annotations
@@ -130,15 +130,15 @@ def _earlyoom_rule(words: Sequence[str], *, swaps: bool, by_rss: bool) -> Messag
     memory, swap = _percent(words, "-m"), _percent(words, "-s")
     if swaps and by_rss:
         return msg(
-            "when at most {memory}% of RAM is available and at most {swap}% of swap is free, it ends "
-            "the process with the largest RSS",
+            "when at most {memory}% of RAM is available and at most {swap}% of swap is free, it "
+            "ends the process with the largest RSS",
             memory=memory,
             swap=swap,
         )
     if swaps:
         return msg(
-            "when at most {memory}% of RAM is available and at most {swap}% of swap is free, it ends "
-            "the process with the highest oom_score",
+            "when at most {memory}% of RAM is available and at most {swap}% of swap is free, it "
+            "ends the process with the highest oom_score",
             memory=memory,
             swap=swap,
         )
@@ -148,7 +148,8 @@ def _earlyoom_rule(words: Sequence[str], *, swaps: bool, by_rss: bool) -> Messag
             memory=memory,
         )
     return msg(
-        "when at most {memory}% of RAM is available, it ends the process with the highest oom_score",
+        "when at most {memory}% of RAM is available, it ends the process with the highest "
+        "oom_score",
         memory=memory,
     )
 

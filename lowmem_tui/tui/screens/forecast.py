@@ -132,8 +132,8 @@ class ForecastScreen(Sheet):
         yield from self._staged(snapshot, width)
         for found in predictions(snapshot, MOST):
             shown = found._replace(kills=found.kills[: MOST if not found.domain else INSIDE])
-            yield heading(prediction_text.title(shown), width, palette)
-            yield from map(forecast.row, prediction_text.kills(shown, snapshot, width))
+            yield heading(say(prediction_text.title(shown)), width, palette)
+            yield from map(forecast.row, prediction_text.kills(shown, snapshot, width, say))
         yield from (
             Text(f" {say(words)}") for words in prediction_text.other_killers(others(snapshot))
         )
@@ -141,13 +141,13 @@ class ForecastScreen(Sheet):
             tr("Memory in use and limits, by the growth of the last minutes:"), width, palette
         )
         yield from (
-            Text(f" {say(words)}") for words in prediction_text.distances(self._distances(snapshot))
+            Text(f" {line}") for line in prediction_text.distances(self._distances(snapshot), say)
         )
         yield heading(tr("All limits together, and the reserve:"), width, palette)
         advice = forecast.limits(self.session, snapshot)
-        made = prediction_text.budget_lines(budget(snapshot), advice, width - 2)
+        made = prediction_text.budget_lines(budget(snapshot), advice, width - 2, say)
         for n, line in enumerate(made):
-            yield Text(f" {say(line)}", no_wrap=not n)
+            yield Text(f" {line}", no_wrap=not n)
 
     def _distances(self, snapshot: Snapshot) -> list[Reach]:
         """Return the distances; the growth is computed again only when a span of time has ended."""

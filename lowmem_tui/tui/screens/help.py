@@ -116,11 +116,8 @@ KILL_ORDER = (
     ("AFTER", N_("memory in use after this kill and all kills above it")),
     (
         # WIDTH: 16
-        N_("WITH IT"),
-        N_(
-            "what is killed together with the process: nothing, its unit, everything; and whether "
-            "that restarts"
-        ),
+        N_("ITS UNIT"),
+        N_("what happens to the unit: it keeps running, restarts, stays down; or a slice ends"),
     ),
 )
 """The columns of the OOM kill order."""

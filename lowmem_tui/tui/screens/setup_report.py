@@ -161,9 +161,9 @@ def _memory(before: Snapshot, now: Snapshot, back: int) -> Iterator[Text]:
     yield Text(f" Limits     {limited[0]} units had a MemoryMax, {limited[1]} have one now")
     found = overcommitted(now)
     if found is None:
-        yield Text(f" Budget     {in_words(budget(now))}")
+        yield Text(f" Budget     {say(in_words(budget(now)))}")
     else:
-        yield Text(f" Budget     {found.sentences}", style="bold")
+        yield Text(f" Budget     {say(found.sentences)}", style="bold")
 
 
 def _limited(snapshot: Snapshot) -> int:
@@ -182,5 +182,5 @@ def _kills(before: Snapshot, now: Snapshot, width: int) -> Iterator[Text]:
     old, new = plain(first.victim.unit, 60), plain(then.victim.unit, 60)
     yield Text(f" {old} as before." if old == new else f" {new}; it was {old}.", style="bold")
     heads = ("BEFORE", "NOW")
-    rows = prediction_text.side_by_side(was, found, frozenset(), width, KILLS, heads)
+    rows = prediction_text.side_by_side(was, found, frozenset(), width, KILLS, heads, say)
     yield from map(forecast.row, rows)

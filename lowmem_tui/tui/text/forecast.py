@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from lowmem_tui.model.language import say, tr
-from lowmem_tui.model.message import as_message, msg, of_bytes, of_unit
+from lowmem_tui.model.message import msg, of_bytes, of_unit
 from lowmem_tui.policy import budget
 from lowmem_tui.policy.forecast import growth, prediction_text, whatif
 from lowmem_tui.policy.forecast.growth import Reach
@@ -49,8 +49,7 @@ def in_short(situation: Situation, plan: Plan | None) -> str:
     if plan is None or not plan.effects:
         return ""
     now = whatif.known(situation)
-    found = whatif.sentences(now, whatif.after(now, whatif.changes(plan.effects)))[0]
-    return found.removeprefix("With this change ").removeprefix("The order of kills ")
+    return say(whatif.sentences(now, whatif.after(now, whatif.changes(plan.effects)))[0])
 
 
 def compared(situation: Situation, plan: Plan, width: int) -> tuple[list[Text], list[Text]]:
@@ -76,7 +75,8 @@ def _beside(now: Snapshot, then: Snapshot, width: int) -> Iterator[Text]:
     before, after = predict(now, BOX, BESIDE), predict(then, BOX, BESIDE)
     if before is not None and after is not None and _order(before) != _order(after):
         marked = frozenset(whatif.differing(now, then))
-        yield from map(row, prediction_text.side_by_side(before, after, marked, width, BESIDE))
+        lines = prediction_text.side_by_side(before, after, marked, width, BESIDE, render=say)
+        yield from map(row, lines)
 
 
 def _order(found: Prediction) -> list[tuple[int, Goes]]:
@@ -146,7 +146,7 @@ def fates(
 def _how_far(far: Reach, *, own: bool) -> Message:
     """Return how much of a limit is in use; ``own``: the unit's, not that of a slice above it."""
     percent, limit = 100 * far.held // max(1, far.limit), of_bytes(far.limit)
-    when = as_message(growth.in_words(far))
+    when = growth.in_words(far)
     if own:
         return msg(
             "{percent}% of {limit} without page cache; {when}",
