@@ -81,7 +81,7 @@ def _properties(plan: Plan, ports: Ports) -> dict[str, UnitProperties]:
 def _down(units: Iterable[UnitProperties]) -> tuple[str, ...]:
     failed = [u for u in units if u.active_state == "failed"]
     return tuple(
-        is_down(unit.name)
+        str(is_down(unit.name))
         for unit in failed
         if unit_type(unit.name) not in {UnitType.SCOPE, UnitType.SLICE}
     )

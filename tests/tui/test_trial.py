@@ -624,16 +624,16 @@ async def test_whom_the_undo_kills_is_shown_before_and_after() -> None:
         front.clock = clock
         await front.press("f8")
         await front.until(lambda: "420M -> 500M" in says(front))
-        assert "Taking it back" not in says(front)
+        assert "Reverting it" not in says(front)
         group = server.init.memory.groups[f"/system.slice/{CLOUDCHAT}"]
         group.tasks[-1].anon += 95 * MIB
         group.touch()
         await front.tick()
-        assert "! Taking it back may kill cloudchat.service: it holds 4" in says(front), says(front)
-        assert "besides page cache, and its limit is 420M then: what does not fit" in says(front)
+        assert "! Reverting it may kill cloudchat.service: it uses 4" in says(front), says(front)
+        assert "without page cache, and MemoryMax is then 420M. What does not fit" in says(front)
         assert "Undo it now? y/n" in await asked_at(front, "u")
         await front.press("n", "n")
-        assert line(front).startswith("Trial: 9 s left, F8. Taking it back may kill cloudchat.se")
+        assert line(front).startswith("Trial: 9 s left, F8. Reverting it may kill cloudchat.se")
         await front.press("f8")
         await front.tick(10)
         await ended(front)

@@ -1,4 +1,4 @@
-"""What changes have come to: the server as it would be without them, what they gave back; pure."""
+"""The effect of changes: the server as it would be without them, what they have freed; pure."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from lowmem_tui.model.amount import format_size
 from lowmem_tui.model.change import KEPT
 from lowmem_tui.model.errors import InvalidValueError
+from lowmem_tui.model.message import msg, of_bytes, of_command, of_limit, of_unit
 from lowmem_tui.model.plan import ActionKind
 from lowmem_tui.model.quantity import parse_size
 from lowmem_tui.model.settings import certain_default, parse_value
@@ -20,22 +21,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from lowmem_tui.model.change import Change
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.plan import Action, Effect
     from lowmem_tui.model.snapshot import Snapshot
     from lowmem_tui.model.unit import Value
 
-_HELD = re.compile(r"\(it holds ([0-9.]+[KMGTPEB]?)\)\Z")
+_FREED = re.compile(r"\(it holds ([0-9.]+[KMGTPEB]?)\)\Z")
 
 
 def stopped(unit: str, held: int | None) -> str:
-    """Return the words of an action that stops a unit; ``held`` are the bytes it gives back."""
+    """Return the words of an action that stops a unit; ``held`` are the bytes that this frees."""
     gives = f" (it holds {format_size(held)})" if held is not None else ""
     return f"systemctl stop {plain(unit)}{gives}"
 
 
 def gained(actions: Iterable[Action]) -> int:
-    """Return the bytes that stopping units gave back, as their words tell."""
-    found = (_HELD.search(a.words) for a in actions if a.kind is ActionKind.RUN)
+    """Return the bytes that stopping units has freed, by the words of the actions."""
+    found = (_FREED.search(a.words) for a in actions if a.kind is ActionKind.RUN)
     return sum(parse_size(match[1]) for match in found if match)
 
 
@@ -58,28 +60,42 @@ def without(now: Snapshot, changes: Sequence[Change]) -> Snapshot:
     return whatif.after(now, wanted)
 
 
-def is_down(unit: str) -> str:
-    """Say that a unit has failed, and how to start it."""
+def is_down(unit: str) -> Message:
+    """Return that a unit has failed, and how to start it."""
     name = plain(unit)
-    return f"{name} is down: `systemctl reset-failed {name} && systemctl start {name}`."
+    return msg(
+        "{unit} is down: `{command}`.",
+        unit=of_unit(unit),
+        command=of_command(f"systemctl reset-failed {name} && systemctl start {name}"),
+    )
 
 
-def below_use(now: Snapshot, effect: Effect) -> str:
-    """Return whom it kills, or may, to take a MemoryMax back that is tried; or ""."""
+def below_use(now: Snapshot, effect: Effect) -> Message | None:
+    """Return what it kills, or may kill, to revert a MemoryMax on trial; None where nothing."""
     unit, host = now.units.get(effect.unit), now.host
     if unit is None or unit.usage is None or effect.key is not Key.MEMORY_MAX:
-        return ""
+        return None
     held, limit = budget.held(unit), _value(effect.key, effect.from_, host.mem_total)
     if not isinstance(limit, int) or held <= limit:
-        return ""
+        return None
     room, most = host.swap_free, unit.usage.memory.swap_max
     if isinstance(most, int):
         room = min(room, most - (unit.usage.memory.swap or 0))
-    swap = room > 0
-    return (
-        f"Taking it back {'may kill' if swap else 'kills'} {plain(effect.unit)}: it holds "
-        f"{format_size(held)} besides page cache, and its limit is {format_size(limit)} then"
-        f"{': what does not fit into swap is killed' if swap else ''}."
+    unit_name, used, then = of_unit(effect.unit), of_bytes(held), of_limit(limit)
+    if room > 0:
+        return msg(
+            "Reverting it may kill {unit}: it uses {used} without page cache, and MemoryMax is "
+            "then {limit}. What does not fit into swap is killed.",
+            unit=unit_name,
+            used=used,
+            limit=then,
+        )
+    return msg(
+        "Reverting it kills {unit}: it uses {used} without page cache, and MemoryMax is then "
+        "{limit}.",
+        unit=unit_name,
+        used=used,
+        limit=then,
     )
 
 
