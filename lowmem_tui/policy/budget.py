@@ -170,7 +170,7 @@ def in_words(found: Budget) -> Message:
         ram=ram,
     )
     if found.verdict is Verdict.SWAPS:
-        return sentences(sums, msg("If the units use all of it at once, they swap."))
+        return sentences(sums, msg("If the units use all of it at once, the server swaps."))
     if not found.usable:
         kills = msg("If the units use all of it at once, the kernel kills, whatever the limits.")
     elif found.usable == found.swap:
@@ -375,7 +375,7 @@ def _trim(given: dict[str, int], least: Mapping[str, float], room: float) -> Non
 
 
 def _other(snapshot: Snapshot, unit: Unit, size: int, wanted: int, *, full: bool) -> Advice:
-    """Return what one of the others gets; ``wanted`` is what its need alone comes to.
+    """Return what one of the others gets; ``wanted`` is what its need alone requires.
 
     ``full``: the limits that are there leave no room for it.
     """
@@ -397,9 +397,7 @@ def _rest(snapshot: Snapshot, unit: Unit, room: int, given: Mapping[str, int]) -
     """Return what is left for the largest."""
     rest = max(_STEP, (room - sum(given.values())) // _STEP * _STEP)
     ram = snapshot.host.mem_total
-    why = (
-        f", that is {format_size(ram)} of RAM less {format_size(reserve(ram))} kept for the system"
-    )
+    why = f", that is {format_size(ram)} of RAM less the reserve of {format_size(reserve(ram))}"
     if given:
         others = "1 other" if len(given) == 1 else f"{len(given)} others"
         why += f" and {format_size(sum(given.values()))} for {others}"

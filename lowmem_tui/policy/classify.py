@@ -59,7 +59,7 @@ _MOST_TEXT = 4096
 """Characters of a process' command line that are looked at."""
 
 LARGE = 0.10
-"""A unit of unknown name that holds this share of RAM is said to be large."""
+"""A unit of unknown name that holds this share of RAM counts as large."""
 
 _OTHERS = {
     UnitType.SOCKET: "a socket",
@@ -218,8 +218,8 @@ def _in_table(rule: Rule) -> _Judged:
 def _runs(program: Program) -> _Judged:
     rule = program.rule
     reason = f"its command line runs {plain(program.name, 40)}"
-    told = rule.reason and rule.kind is not Kind.APPLICATION
-    return _Judged(rule.tier, rule.kind, f"{reason}: {rule.reason}" if told else reason)
+    explained = rule.reason and rule.kind is not Kind.APPLICATION
+    return _Judged(rule.tier, rule.kind, f"{reason}: {rule.reason}" if explained else reason)
 
 
 def _stays(unit: Unit, properties: UnitProperties) -> bool:

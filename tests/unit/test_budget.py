@@ -107,7 +107,7 @@ def test_advice_says_why() -> None:
     tiers: dict[str, Tier | None] = dict.fromkeys(server.units, Tier.BUSINESS)
     app, redis = (a.sentence for a in advise(server, tiers))
     assert app == (
-        "app.service: 550M, that is 1G of RAM less 384M kept for the system and 90M for 1 other. "
+        "app.service: 550M, that is 1G of RAM less the reserve of 384M and 90M for 1 other. "
         "It has needed 400M."
     )
     assert redis == "redis.service: 90M. It has needed 60M, and a fork or a reload needs more."

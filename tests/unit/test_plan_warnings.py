@@ -472,8 +472,8 @@ def test_the_budget_says_what_would_fit() -> None:
     assert notice.unit == "cloudchat.service"
     assert notice.text == (
         "Overcommitted: MemoryMax of 2 units adds up to 856M; with the reserve of 363M that is "
-        "1.2G of 967M of RAM. If the units use all of it at once, they swap. Limits of 604M in "
-        "total would fit."
+        "1.2G of 967M of RAM. If the units use all of it at once, the server swaps. Limits of 604M "
+        "in total would fit."
     )
 
 

@@ -248,11 +248,11 @@ def refused(name: str, known: Setting, value: str) -> Wrong | None:
     try:
         known.check(value)
     except InvalidValueError as error:
-        said = f"{name}={plain(value, 60)}"
+        shown = f"{name}={plain(value, 60)}"
         head = _COMMENT.split(value, maxsplit=1)[0].strip()
         if head != value and _takes(known, head):
             return Wrong(
-                f"systemd takes the comment for a part of the value {said}",
+                f"systemd takes the comment for a part of the value {shown}",
                 f"write {name}={plain(head, 40)}, and the comment on a line of its own",
             )
         bare = value.strip("\"'")
@@ -261,7 +261,7 @@ def refused(name: str, known: Setting, value: str) -> Wrong | None:
         how = "is no value that it takes" if value else "may not be empty"
         # The parsers say what is to be written behind a colon.
         hint = str(error).rpartition(": ")[2].rstrip(".")
-        return Wrong(f"{said} {how}", hint.replace("systemd writes it ", f"write {name}="))
+        return Wrong(f"{shown} {how}", hint.replace("systemd writes it ", f"write {name}="))
     return None
 
 
@@ -310,15 +310,15 @@ def overridden(files: Sequence[UnitFile], unit: str) -> Iterator[Overridden]:
     is what we were asked to override.
     """
     section = section_of(unit)
-    said: dict[str, list[tuple[str, Assignment, object]]] = {}
+    found: dict[str, list[tuple[str, Assignment, object]]] = {}
     for file in files:
         for each in assignments(file.text or ""):
             known = SETTINGS.get(each.key)
             if known is None or each.section not in known.sections & {section, "Unit"}:
                 continue
             if (value := _value(known, each.value)) is not None:
-                said.setdefault(each.key, []).append((file.path, each, value))
-    for name, these in said.items():
+                found.setdefault(each.key, []).append((file.path, each, value))
+    for name, these in found.items():
         path, last, value = these[-1]
         for other, each, theirs in these[:-1]:
             if theirs != value and _counts(other, path):

@@ -316,7 +316,7 @@ def _over_budget(situation: Situation, afters: Sequence[After]) -> Notice | None
 def _when_all_are_used(swap: int, all_swap: int, *, over: bool) -> Message:
     """Return what happens when every unit uses all that it is allowed; bytes of usable swap."""
     if not over:
-        return msg("If the units use all of it at once, they swap.")
+        return msg("If the units use all of it at once, the server swaps.")
     if not swap:
         return msg("If the units use all of it at once, the kernel kills, whatever the limits.")
     if swap == all_swap:

@@ -109,11 +109,11 @@ def _more(now: int, ram: int, available: int, fit: Range, failed: Failures | Non
     atomic = failed.atomic if failed else 0
     value = fit.good if atomic else fit.own
     cost = (value - now) * 3 // 2
-    said = ""
+    lost = ""
     if failed and atomic:
         times = "once" if atomic == 1 else f"{atomic} times"
         path = f", {failed.network} of them for the network" if failed.network else ""
-        said = (
+        lost = (
             f"A request of the kernel that cannot wait (GFP_ATOMIC) has failed {times}{path}: "
             "packets were lost, and a login over ssh may have ended in the middle. "
         )
@@ -121,7 +121,7 @@ def _more(now: int, ram: int, available: int, fit: Range, failed: Failures | Non
     caution = "" if taken else " Memory is scarce right now: something might be killed for it."
     return Advice(
         str(value),
-        f"{said}{MIN_FREE} is {now} ({_size(now)}), which is kept free for requests that cannot "
+        f"{lost}{MIN_FREE} is {now} ({_size(now)}), which is kept free for requests that cannot "
         f"wait. {_fitting(fit, ram)}",
         f"{value} ({_size(value)}) takes {_size(cost)} from programs and the page cache.{caution}",
         taken=taken,

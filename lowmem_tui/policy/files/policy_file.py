@@ -102,7 +102,7 @@ def _edits(text: str, units: object, names: Mapping[str, str]) -> tuple[Edit, ..
 
 
 class _Asked(NamedTuple):
-    """An edit, and where it stands in the file."""
+    """An edit, and its line in the file."""
 
     edit: Edit
     path: tuple[str, ...]

@@ -37,7 +37,7 @@ class Part(NamedTuple):
 
 
 def render(parts: Sequence[Part], where: str) -> str:
-    """Return the file. What is so already, and what is not taken by default, is a comment in it.
+    """Return the file. What is already set, and what is not taken by default, is a comment in it.
 
     ``where`` says in a few words which server it was made for.
     """

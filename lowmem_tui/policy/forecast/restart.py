@@ -1,4 +1,4 @@
-"""What systemd does when a service dies: does it come back, and what if it dies at every start.
+"""What systemd does when a service ends: is it restarted, and what if it ends at every start.
 
 systemd.service(5) and systemd.unit(5); the arithmetic is that of ``service_restart_usec_next`` and
 ``service_shall_restart`` (src/core/service.c) and ``ratelimit_below`` (src/basic/ratelimit.c).
@@ -94,9 +94,9 @@ class Fate(StrEnum):
     STAYS_DEAD = "stays-dead"
     COMES_BACK = "comes-back"
     LOOPS = "loops"
-    """It dies at each start and is started again, for ever."""
+    """It ends at each start and is restarted indefinitely."""
     GIVES_UP = "gives-up"
-    """The start limit: it stays dead until a start by hand, within the limit's time after
+    """The start limit: it stays down until a start by hand, within the limit's time after
     ``systemctl reset-failed``."""
 
 
@@ -142,10 +142,10 @@ def delay_before(policy: Policy, restart: int) -> int:
 
 
 def dies_once(policy: Policy, death: Death = Death.OOM_KILL, already: int = 0) -> Verdict:
-    """Return what happens when a service that has run for long dies.
+    """Return what happens when a service that has run for long ends.
 
     ``already`` is how often systemd has restarted it (``NRestarts``): with RestartSteps= the delay
-    has grown with that, and nothing but a start by hand takes it back.
+    has grown with that, and nothing but a start by hand resets it.
     """
     if not restarts(policy, death):
         return _DEAD
@@ -155,7 +155,7 @@ def dies_once(policy: Policy, death: Death = Death.OOM_KILL, already: int = 0) -
 def dies_at_every_start(
     policy: Policy, death: Death = Death.EXIT_CODE, life: int = LIFE, already: int = 0
 ) -> Verdict:
-    """Return what happens when a service dies ``life`` microseconds after each start.
+    """Return what happens when a service ends ``life`` microseconds after each start.
 
     ``already`` is how often systemd has restarted it, as for ``dies_once``.
     """
