@@ -129,7 +129,7 @@ async def test_enter_shows_what_it_did_to_the_files(two: Front) -> None:
 async def test_undo_shows_first_what_it_would_do(two: Front) -> None:
     await two.press("u")
     await two.until(lambda: "- MemoryMax=300M + MemoryMax=280M" in says(two))
-    assert "Undo of change 2: nothing is done yet" in says(two)
+    assert "Undo of change 2: nothing is written yet" in says(two)
     assert "300M -> 280M" in says(two)
     await two.press("enter", "u", "x")
     assert page(two).stage is Stage.ASKING
@@ -286,9 +286,9 @@ async def test_what_a_change_did_besides_files() -> None:
         assert listed(front)[1].strip().startswith("sysctl -w vm.swappiness=10 evil ·[2J[bold]x")
         await front.press("enter")
         await front.until(lambda: "+ vm.swappiness = 10" in says(front))
-        assert "WHAT WAS DONE 1 change the file below 2 sysctl -w vm.swa" in says(front)
+        assert "ACTIONS, IN THIS ORDER 1 change the file below 2 sysctl -w vm.swa" in says(front)
         await front.press("u")
-        back = "AND WHAT IS DONE 1 sysctl -w vm.swappiness=60 2 change the file below"
+        back = "UNDO, IN THIS ORDER 1 sysctl -w vm.swappiness=60 2 change the file below"
         assert back in says(front)
         await front.press("y")
         await undone(front)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DISPLAY = "moves about on the display, or lays it out: there is none"
-NOWHERE = "it only explains that nothing is killed from here"
+NOWHERE = "it only explains that this program does not kill"
 LEAVES = "0, back and q leave a question, a job, the program"
 ANSWER = "an answer to a question"
 HELP = "? and Enter, everywhere"

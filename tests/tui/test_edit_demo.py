@@ -122,7 +122,7 @@ async def test_read_only_says_so() -> None:
 async def test_a_slice_has_the_settings_of_slices_alone() -> None:
     async with opened() as front:
         await front.press("f3", *"user-1000.slice", "enter", "enter")
-        await front.until(lambda: "SETTINGS AND THE FILES" in says(front))
+        await front.until(lambda: "SETTINGS AND SOURCE FILES" in says(front))
         assert "Not set: MemoryMax, MemoryHigh, MemorySwapMax" in says(front)
         assert "Restart" not in says(front)
 
@@ -130,7 +130,7 @@ async def test_a_slice_has_the_settings_of_slices_alone() -> None:
 async def test_the_root_slice_can_only_be_looked_at() -> None:
     async with opened() as front:
         await front.press("f3", *"-.slice", "enter", "enter")
-        assert "it can only be looked at" in says(front)
+        assert "it can only be viewed" in says(front)
         assert "max — · high — · swap max —" in says(front)
 
 

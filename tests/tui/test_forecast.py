@@ -115,7 +115,7 @@ def server() -> SmallServer:
 
 async def test_the_page_of_a_unit_tells_what_becomes_of_it() -> None:
     async with unit_page(server()) as desk:
-        assert "IF IT DIES" in desk.words
+        assert "AFTER AN OOM KILL" in desk.words
         assert "Killed now: restarts in 100ms" in desk.words
 
 

@@ -41,11 +41,11 @@ FORM = (
     (b"/redis\r\r", "Advanced key-value store"),
     (b"\t", "our file sets"),
     (b"400M", "MemoryMax: 400M"),
-    (F8, "A For good"),
+    (F8, "A Permanently"),
 )
 DOINGS = {
     "apply": Doing(
-        (*FORM, (b"A", "Apply for good"), (b"y", WORKING)),
+        (*FORM, (b"A", "Apply permanently"), (b"y", WORKING)),
         left(["failed", "applied"], 300, OURS),
         left(["applied", "applied"], 400, OURS),
     ),
@@ -153,7 +153,7 @@ def test_control_c_while_it_waits_rolls_it_back(apply: Busy) -> None:
 
 def test_control_z_does_not_stop_it(apply: Busy) -> None:
     os.write(apply.terminal.master, b"\x1a")
-    apply.terminal.until("Done")
+    apply.terminal.until("Applied")
     os.write(apply.terminal.master, b"\x1a")
     while LEFT not in apply.terminal.sent:
         apply.terminal.read(0.1)

@@ -235,7 +235,7 @@ async def test_what_does_not_run_and_is_not_meant_to_is_folded(front: Front) -> 
 async def test_what_does_not_run_can_be_hidden(front: Front) -> None:
     await front.press("a")
     assert REST not in {row.key for row in front.table.rows}
-    assert "Only what runs is shown" in front.header[2]
+    assert "Only running units are shown" in front.header[2]
     await front.press("down")
     assert "Next OOM victim" in front.header[2]
     await front.press("a")
@@ -439,7 +439,7 @@ async def test_review_says_when_there_is_nothing(front: Front) -> None:
 
 async def test_f9_says_that_nothing_is_killed(front: Front) -> None:
     await front.press("f9")
-    assert "Nothing is killed" in front.header[2]
+    assert "This program does not kill" in front.header[2]
 
 
 async def test_staged_edits_are_marked_and_counted(front: Front) -> None:

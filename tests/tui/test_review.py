@@ -45,7 +45,7 @@ async def test_the_review_shows_files_effects_and_warnings(server: SmallServer) 
         assert f" new {dropin.path(SSH)}" in lines
         assert "redis-server.service MemoryMax infinity -> 256M live, at once" in desk.words
         assert "WARNINGS" in desk.words
-        assert "a Try 120 s A For good" in desk.words
+        assert "a Trial 120 s A Permanently" in desk.words
         assert server.applied == []
 
 
@@ -100,7 +100,7 @@ async def test_a_mismatch_is_shown_with_its_cause(server: SmallServer) -> None:
     async with review_page(server, MAX) as desk:
         await desk.press("A", "y")
         await desk.until(lambda: desk.review.stage is Stage.DONE)
-        assert "Done, but not all is as asked" in desk.words
+        assert "Applied, but verification failed" in desk.words
         assert (
             "MemoryMax of redis-server.service is not 256M. zzz.conf sorts after ours."
             in desk.words
@@ -133,7 +133,7 @@ async def test_a_failure_is_one_sentence_and_the_edits_stay(
     async with review_page(server, MAX) as desk:
         await desk.press("A", "y")
         await desk.until(lambda: desk.review.stage is Stage.FAILED)
-        assert "This did not work" in desk.words
+        assert "The change failed" in desk.words
         assert str(error).replace("\x1b", "·") in desk.words
         assert ("Nothing is changed" in desk.words) is unchanged
         assert desk.session.staged.edits == (MAX,)
@@ -176,7 +176,7 @@ async def test_who_cannot_change_is_shown_what_to_run(server: SmallServer, read_
     async with review_page(
         server, Edit(REDIS, Key.RESTART_SEC, "1min 30s"), size=(120, 40), read_only=read_only
     ) as desk:
-        assert "a What to run" in desk.words
+        assert "a Command to run" in desk.words
         await desk.press("a")
         assert ("--read-only" if read_only else "Only root may") in desk.words
         command = (
@@ -203,7 +203,7 @@ async def test_for_good_only_after_a_yes(server: SmallServer, key: str) -> None:
         await desk.press(key)
         if key != "a":
             assert desk.review.stage is Stage.SHOWN
-            assert "Nothing was written: a applies it as a trial." in desk.words
+            assert "Nothing was written. a applies it as a trial." in desk.words
         assert server.applied == []
 
 

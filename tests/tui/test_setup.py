@@ -150,7 +150,7 @@ async def test_skipped_is_remembered_for_the_session() -> None:
     async with set_up() as (front, _, _):
         await front.press("down", "s")
         assert "2 Tiers skipped" in says(front)
-        assert "Skipped; s takes it up again." in says(front)
+        assert "Skipped. s stops skipping it." in says(front)
         await front.press("s")
         assert "2 Tiers to do 1" in says(front)
         await front.press("s")
@@ -184,7 +184,7 @@ async def test_a_change_that_was_undone_elsewhere_is_to_do_again() -> None:
         await applied(front)
         await front.press("escape", "escape", "escape", "f2")
         await looked(front)
-        assert "nothing is left to do" in says(front)
+        assert "Guided set-up: nothing to do" in says(front)
         await front.press("escape")
         backend.undo()
         await front.press("f2")
@@ -254,12 +254,12 @@ async def test_a_step_says_all_and_the_chosen_item_why() -> None:
         assert "[x] vm.vfs_cache_pressure, as the guide has it 100 -> 50" in said
         assert "Advice: vm.swappiness is 60." not in said  # the item says it
         assert (
-            "Why vm.swappiness, as the guide has it vm.swappiness is 60: with 10 less is pushed"
+            "Why: vm.swappiness, as the guide has it vm.swappiness is 60: with 10 less is pushed"
             in said
         )
         assert "Choices: 1 · 10 · 30 · 60" in said
         await front.press("down")
-        assert "Why vm.vfs_cache_pressure, as the guide has it vm.vfs_cache_pressure is" in says(
+        assert "Why: vm.vfs_cache_pressure, as the guide has it vm.vfs_cache_pressure is" in says(
             front
         )
         assert "Choices:" not in says(front)
@@ -307,7 +307,7 @@ async def test_digits_set_a_tier() -> None:
         await front.press("0", "down", "2")
         assert page(front).part.wishes() == {REDIS: "0", CHAT: "2"}
         await front.press("up", "1", "space")
-        assert "This is so already" in says(front)
+        assert "This is already set" in says(front)
 
 
 async def test_a_tier_that_is_changed_moves_the_unit_on_the_main_screen() -> None:
@@ -360,7 +360,7 @@ def test_how_a_step_stands(
 async def test_what_is_left_is_not_marked_as_done() -> None:
     async with set_up(only=("kernel",)) as (front, _, _):
         await front.press("enter", "space", "down", "space", "enter")
-        assert "WHAT IS LEFT - Kernel settings: not selected" in says(front)
+        assert "NOT DONE - Kernel settings: not selected" in says(front)
         await front.press("escape")
         assert lines(front)[1].startswith("    1 Kernel settings  not selected")
 
@@ -370,7 +370,7 @@ async def test_a_question_is_seen_whole_on_a_narrow_screen() -> None:
         await front.press("enter")
         await preview(front)
         await front.press("a")
-        assert says(front) == "Apply this at once? (u undoes it afterwards) y/n"
+        assert says(front) == "Apply this now? (u undoes it afterwards) y/n"
         assert all(len(line) == 40 for line in lines(front))
 
 
@@ -379,7 +379,7 @@ async def test_one_without_a_proposal_is_left_until_it_is_given_a_value() -> Non
     step = SmallStep("x", "X", "About x.", Look((), (item,)))
     async with set_up(step, only=("x",)) as (front, _, _):
         await front.press("enter", "space")
-        assert "Nothing is proposed here" in says(front)
+        assert "No value is proposed here" in says(front)
         assert "[ ] A thing 0 -> < unchanged >" in says(front)
         await front.press("right")
         assert page(front).part.wishes() == {"a": "1"}
@@ -436,7 +436,7 @@ async def test_settings_of_units_are_applied_as_a_trial() -> None:
         await preview(front)
         assert f"{CHAT} OOMScoreAdjust 0 -> -100 live, at once" in says(front)
         assert "OOM KILL ORDER" in says(front)
-        assert "a Try 120 s A For good" in says(front)
+        assert "a Trial 120 s A Permanently" in says(front)
         await front.press("a")
         await front.until(lambda: front.shows(TrialScreen))
         await front.settle()
@@ -516,7 +516,7 @@ async def test_all_else_is_applied_after_a_question_and_verified_and_undone() ->
             " 3 sysctl -w vm.vfs_cache_pressure=50" in said
         )
         assert f"new {FILE} + vm.swappiness = 10" in said
-        assert "A For good" not in said
+        assert "A Permanently" not in said
         await front.press("a")
         assert front.shows(AskScreen)
         await front.press("n")
@@ -525,10 +525,10 @@ async def test_all_else_is_applied_after_a_question_and_verified_and_undone() ->
         await front.press("a", "y")
         await ended(front)
         said = says(front)
-        assert "Kernel settings: done" in said
+        assert "Kernel settings: applied" in said
         assert "Done: sysctl -w vm.swappiness=10" in said
         assert "Verified" in said
-        assert "The step finds everything as it was wished for." in said
+        assert "Every selected value is set." in said
         assert "= vm.swappiness, as the guide has it: 10" in said
         assert system.get(ActionKind.SYSCTL, "vm.swappiness") == "10"
         assert backend.history()[0].note == (
@@ -612,13 +612,13 @@ async def test_a_long_change_shows_how_far_it_is_and_can_be_stopped(key: str) ->
         await front.press("a", "y")
         await front.until(system.begun.is_set)
         await front.until(lambda: "25% writing the swap file" in says(front))
-        assert "Swap: working…" in says(front)
-        assert "Esc Stop, and put everything back" in says(front)
+        assert "Swap: applying…" in says(front)
+        assert "Esc Stop and roll back" in says(front)
         await front.press(key)
         await ended(front)
         assert review(front).stage is Stage.STOPPED
-        assert "Swap: stopped, as you wished" in says(front)
-        assert "everything is as it was" in says(front)
+        assert "Swap: stopped and rolled back" in says(front)
+        assert "Nothing is changed." in says(front)
         assert system.get(ActionKind.SWAP_FILE, "/swapfile") == ""
         assert [str(c.state) for c in backend.history()] == ["failed"]
         system.go_on.set()
@@ -627,7 +627,7 @@ async def test_a_long_change_shows_how_far_it_is_and_can_be_stopped(key: str) ->
         await front.settle()
         await front.press("a", "y")
         await ended(front)
-        assert "Swap: done" in says(front)
+        assert "Swap: applied" in says(front)
         assert system.get(ActionKind.SWAP_FILE, "/swapfile") == SIZE
         # What stops a change leaves the program again.
         await front.press("ctrl+c")
@@ -663,10 +663,10 @@ async def test_a_request_to_stop_that_comes_too_late_is_reported() -> None:
         await front.until(system.begun.is_set)
         with patch.object(backend, "cancel"):
             await front.press("escape")
-            assert "stopping, and putting everything back" in says(front)
+            assert "stopping and rolling back" in says(front)
             system.go_on.set()
             await ended(front)
-        assert "It was done before it could be stopped: u undoes it." in says(front)
+        assert "The change was applied before it could be stopped: u undoes it." in says(front)
 
 
 async def test_a_running_trial_comes_first() -> None:
@@ -680,7 +680,9 @@ async def test_a_running_trial_comes_first() -> None:
         await preview(front)
         await front.press("a", "y")
         assert front.shows(SetupReviewScreen)
-        assert "A trial runs: keep it or undo it first (F8), then a applies this." in says(front)
+        assert "A trial is running: keep it or undo it first (F8), then a applies this." in says(
+            front
+        )
         assert front.session.backend.trial() is not None
         await front.press("f8")
         assert front.shows(TrialScreen)
@@ -697,7 +699,7 @@ async def test_who_cannot_change_sees_all_and_what_to_run(read_only: bool) -> No
         await front.press("enter")
         await preview(front)
         assert "+ vm.swappiness = 10" in says(front)
-        assert "a What to run" in says(front)
+        assert "a Command to run" in says(front)
         await front.press("a", "A")
         assert ("read-only" if read_only else "Only root may") in says(front)
         assert "sudo lowmem-tui setup --step kernel" in says(front)
@@ -718,7 +720,7 @@ async def test_a_failure_is_one_sentence(error: Exception, unchanged: bool) -> N
         with patch.object(backend, "apply", side_effect=error):
             await front.press("a", "y")
             await ended(front)
-        assert "Kernel settings: this did not work" in says(front)
+        assert "Kernel settings: the change failed" in says(front)
         assert ("Nothing is changed" in says(front)) is unchanged
         assert "\x1b" not in says(front)
         await front.press("ctrl+c")
@@ -789,13 +791,13 @@ async def test_the_report() -> None:
         assert "vm.swappiness 10, vm.vfs_cache_pressure 50; sysctl -w vm.swapp" in says(front)
         said = says(front)
         assert "sysctl -w vm.swappiness=10; sysctl -w vm.vfs_cache_pressure=50" in said
-        assert "of 967M: as much as before" in said
-        assert "Swap as before" in said
-        assert f"{CHAT} as before." in said
-        assert "Budget Overcommitted: MemoryMax of all units (" in said
+        assert "now. It varies anyway." in said
+        assert "unchanged. Units with MemoryMax:" in said
+        assert f"Next OOM victim: {CHAT}, unchanged." in said
+        assert "Overcommitted: MemoryMax of all units (" in said
         assert "Lower MemoryMax of " in said
         assert "BEFORE" in said
-        assert "WHAT IS LEFT - Tiers: to do 1" in said
+        assert "NOT DONE - Tiers: to do 1" in said
         await front.press("H")
         assert front.shows(HistoryScreen)
 
@@ -814,11 +816,13 @@ async def test_the_report_tells_what_was_gained() -> None:
             await front.press("enter")
             await applied(front)
         await front.press("escape", "escape", "R")
-        await front.until(lambda: "Gained 33M, which services held" in says(front))
+        await front.until(
+            lambda: "Freed by services that are switched off now: 33M." in says(front)
+        )
         await front.press("H", "enter", "u", "y")
         await front.until(lambda: "is undone" in says(front))
         await front.press("escape", "escape")
-        await front.until(lambda: front.shows(SetupReportScreen) and "Gained" not in says(front))
+        await front.until(lambda: front.shows(SetupReportScreen) and "Freed by" not in says(front))
 
 
 # --- anywhere -----------------------------------------------------------------------------------
@@ -910,7 +914,7 @@ async def test_mouse() -> None:
             n for n, line in enumerate(lines(front)[1:]) if "vfs_cache" in line and "[" in line
         )
         await front.click(Picker, 3, y)
-        assert "Why vm.vfs_cache_pressure" in says(front)
+        assert "Why: vm.vfs_cache_pressure" in says(front)
         await front.click(Picker, 3, y)
         assert "[ ] vm.vfs_cache_pressure" in says(front)
         keys = lines(front)[-1]
@@ -952,7 +956,7 @@ async def test_an_undo_that_is_refused_is_reported() -> None:
             await front.until(lambda: "came later" in says(front))
             await front.press("escape")
         await front.settle()
-        assert "Kernel settings: done" in says(front)
+        assert "Kernel settings: applied" in says(front)
 
 
 def test_nothing_of_it_is_there_before_it_is_asked_for() -> None:

@@ -120,7 +120,7 @@ async def step(front: Front) -> None:
     await set_up(front)
     await step_of(front, "sysctl")
     await front.press("enter")
-    await front.until(lambda: any(has(front, "Why ")))
+    await front.until(lambda: any(has(front, "Why: ")))
     await front.settle()
 
 

@@ -72,7 +72,7 @@ async def test_space_tags_and_goes_down_and_untags(front: Front) -> None:
     assert tagged(front) == []
     assert "tagged)" not in front.units[0]
     await front.press("U")
-    assert "No unit is tagged: Space does." in front.header[2]
+    assert "No unit is tagged: Space tags one." in front.header[2]
 
 
 async def test_headings_and_what_has_no_settings_are_passed() -> None:
@@ -85,7 +85,7 @@ async def test_headings_and_what_has_no_settings_are_passed() -> None:
         await front.press("space")
         assert "/docker/1 has no memory settings, so it is not tagged." in front.header[2]
         await front.press("g", "space")
-        assert "this is a heading" in front.header[2]
+        assert "this is a group" in front.header[2]
 
 
 async def test_a_process_stands_for_its_unit_and_is_passed_with_it() -> None:
@@ -322,7 +322,7 @@ async def test_only_what_all_have_can_be_set(front: Front) -> None:
     await front.press("enter")
     keys = {e.field.key for e in front.app.screen.query(Entry)}
     assert keys == set(CGROUP_FILES)
-    assert "Only the settings that all of them have are here." in says(front)
+    assert "Only the settings that all of them have are shown." in says(front)
     await front.press("escape", "U")
     await tag(front, A, B)
     await front.press("enter")
@@ -336,7 +336,7 @@ async def test_both_are_shown_as_they_are(server: SmallServer) -> None:
         assert "ssh.service 8M -1000 infinity" in desk.words
         assert desk.entry(MAX).field.now == "infinity"
         assert desk.entry(Key.OOM_SCORE_ADJUST).field.now == DIFFER
-        assert desk.entry(MAX).field.advice == "not the same for all"
+        assert desk.entry(MAX).field.advice == "differs between these units"
         assert server.watched == []
         # What a unit's warning is about is said.
         await desk.into(MAX, "10M")

@@ -98,11 +98,11 @@ async def trial() -> AsyncIterator[Front]:
 
 async def test_it_says_what_it_does_and_counts_down(trial: Front) -> None:
     assert "DEMO Trial: 120 s left" in says(trial)
-    assert "held by you" in says(trial)
+    assert "started by you" in says(trial)
     assert "256M -> 300M" in says(trial)
     assert "zzz-lowmem-tui-trial.conf" in says(trial)
     assert "Verified" in says(trial)
-    assert "y Keep u Undo now n Back, it goes on" in says(trial)
+    assert "y Keep u Undo now n Back, trial continues" in says(trial)
     assert limit(trial) == 300 * MIB
     assert trial.session.staged.edits == (EDIT,)
     await trial.tick(33)
@@ -398,8 +398,8 @@ async def test_an_error_is_one_sentence_and_the_trial_goes_on(trial: Front) -> N
 @pytest.mark.parametrize(
     ("key", "call", "title", "untrue"),
     [
-        ("y", "confirm", "Kept, but not all is as asked", "in force for good"),
-        ("u", "undo", "Undone, but not all is as it was before", "back: all is as it was before"),
+        ("y", "confirm", "Kept, but verification failed", "The change is permanent."),
+        ("u", "undo", "Undone, but verification failed", "undone: everything"),
     ],
 )
 async def test_what_fails_the_verification_is_not_called_done(
@@ -432,7 +432,7 @@ async def test_of_somebody_else_from_before_the_start() -> None:
                 )
             )
             await front.press("f8")
-            assert "held by evil ·[2J[bold]x[/]··" in says(front)
+            assert "started by evil ·[2J[bold]x[/]··" in says(front)
             assert "Note: evil ·[2J" in says(front)
             await front.until(lambda: "256M -> 300M" in says(front))
 
@@ -539,7 +539,7 @@ async def test_a_key_that_was_typed_before_the_page_is_there_does_nothing(
 ) -> None:
     with patch("lowmem_tui.tui.screens.trial.HASTE", 3600):
         await trial.press(key)
-    assert "That key came before this page could be read" in says(trial)
+    assert "This key was pressed before the page could be read" in says(trial)
     assert trial.session.backend.trial() is not None
     await trial.press(key)
     await ended(trial)
@@ -555,12 +555,12 @@ OTHERS = (
 @pytest.mark.parametrize(
     ("others", "words"),
     [
-        (OTHERS[:1], "1 staged edit is not in this trial (cloudchat.service OOMScoreAdjust)."),
+        (OTHERS[:1], "1 staged edit is not part of this trial: cloudchat.service OOMScoreAdjust."),
         (
             OTHERS,
             (
-                "3 staged edits are not in this trial (cloudchat.service OOMScoreAdjust, "
-                "ssh.service OOMScoreAdjust and 1 more)."
+                "3 staged edits are not part of this trial: cloudchat.service OOMScoreAdjust, "
+                "ssh.service OOMScoreAdjust and 1 more."
             ),
         ),
     ],
@@ -571,8 +571,8 @@ async def test_what_else_is_staged_is_named_first_and_y_asks(
     for edit in others:
         trial.session.stage(trial.session.staged.with_edit(edit))
     await trial.press("n", "f8")
-    assert f"u undoes it now {words} F8 reviews what is staged once" in says(trial)
-    assert f"{words} Keep the trial's change for good? y/n" in await asked_at(trial, "y")
+    assert f"u undoes it now {words} F8 reviews them once" in says(trial)
+    assert f"{words} Make the change permanent? y/n" in await asked_at(trial, "y")
     await trial.press("n")
     assert stage_of(trial) is Stage.RUNNING
     assert trial.session.backend.trial() is not None

@@ -149,7 +149,7 @@ async def test_escape_with_bad_text_warns_once(server: SmallServer) -> None:
     async with unit_page(server) as desk:
         await desk.into(Key.MEMORY_MAX, "banana")
         await desk.press("escape")
-        assert "What is marked ! is not staged" in desk.words
+        assert "Fields marked ! are not staged" in desk.words
         await desk.press("escape")
         assert isinstance(desk.app.screen, Blank)
         await desk.until(lambda: server.watched == [REDIS, None])
@@ -180,7 +180,7 @@ async def test_quitting_with_bad_text_warns_once(server: SmallServer) -> None:
     async with unit_page(server) as desk:
         await desk.into(Key.MEMORY_MAX, "banana")
         await desk.press("ctrl+c")
-        assert "What is marked ! is not staged" in desk.words
+        assert "Fields marked ! are not staged" in desk.words
         await desk.press("ctrl+c")
         assert desk.app.return_code == 0
 
@@ -394,7 +394,7 @@ async def test_a_unit_that_goes_away_stays_on_the_page(server: SmallServer) -> N
 )
 async def test_what_has_no_settings_can_only_be_looked_at(server: SmallServer, name: str) -> None:
     async with unit_page(server, name=name) as desk:
-        assert "it can only be looked at" in desk.words
+        assert "it can only be viewed" in desk.words
         assert server.asked == []
         await desk.press("tab", "x", "enter", "f8", "escape", "escape")
         assert isinstance(desk.app.screen, Blank)

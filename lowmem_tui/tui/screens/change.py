@@ -1,4 +1,4 @@
-"""One change of the history: what it did to each file, and taking it back."""
+"""One change of the history: what it did to each file, and undoing it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from textual.binding import Binding, BindingType
 
 from lowmem_tui.model.change import State
 from lowmem_tui.model.errors import LowmemError, RefusedError
-from lowmem_tui.model.language import say
+from lowmem_tui.model.language import say, tr
+from lowmem_tui.model.message import N_, Message, of_command
 from lowmem_tui.model.plan import FileChange
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.change_text import why_not
@@ -37,17 +38,17 @@ class Stage(Enum):
 
     SHOWN = "shown"
     ASKING = "asking"
-    """What undoing it would do is shown, and y does it."""
+    """What undoing it would do is shown, and y undoes it."""
     WORKING = "working"
     DONE = "done"
 
 
-BACK = Key("escape", "Esc", "Back")
+BACK = Key("escape", "Esc", N_("Back"))
 KEYS = {
-    Stage.SHOWN: (Key("u", "u", "Undo it"), BACK, MORE),
-    Stage.ASKING: (Key("y", "y", "Undo it"), Key("n", "n", "No"), MORE),
+    Stage.SHOWN: (Key("u", "u", N_("Undo")), BACK, MORE),
+    Stage.ASKING: (Key("y", "y", N_("Undo")), Key("n", "n", N_("No")), MORE),
     Stage.WORKING: (),
-    Stage.DONE: (Key("enter", "Enter", "Back"), MORE),
+    Stage.DONE: (Key("enter", "Enter", N_("Back")), MORE),
 }
 
 
@@ -55,11 +56,11 @@ class ChangeScreen(Sheet):
     """Shows a change; asks before it is undone."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("u", "undo", "Undo it"),
-        Binding("y", "yes", "Yes"),
-        Binding("n", "no", "No"),
-        Binding("escape,q", "back", "Back"),
-        Binding("enter", "leave", "Back", show=False),
+        Binding("u", "undo", N_("Undo")),
+        Binding("y", "yes", N_("Yes")),
+        Binding("n", "no", N_("No")),
+        Binding("escape,q", "back", N_("Back")),
+        Binding("enter", "leave", N_("Back"), show=False),
     ]
     ALLOWED: ClassVar[Mapping[str, Collection[Enum]]] = {
         "undo": {Stage.SHOWN},
@@ -94,20 +95,22 @@ class ChangeScreen(Sheet):
         try:
             self._files = await session.run_blocking(session.backend.files_of, self.change.id)
         except LowmemError as error:
-            self._no_files = str(error)
+            self._no_files = say(error.message)
         self._page.repaint()
 
     # Keys
 
     def action_undo(self) -> None:
-        """Show what undoing it would do, or say why it cannot be."""
+        """Show what undoing it would do, or why it cannot be undone."""
         number = plain(self.change.id, 20)
         if reason := why_not(self.change, self._changes):
             self.say(say(reason))
         elif why := self.session.cannot_change:
-            self.say(f"{why} To undo it: {self.session.sudo} undo {number}")
+            command = of_command(f"{self.session.sudo} undo {number}")
+            self.say(tr("{why} To undo it: {command}", why=why, command=command))
         else:
-            self._enter(Stage.ASKING, f"Undo change {number}? y undoes it, n goes back.")
+            question = tr("Undo change {id}? y undoes it, n goes back.", id=number)
+            self._enter(Stage.ASKING, question)
 
     def action_yes(self) -> None:
         """Undo it."""
@@ -115,7 +118,7 @@ class ChangeScreen(Sheet):
 
     def action_no(self) -> None:
         """Do not."""
-        self._enter(Stage.SHOWN, "Nothing was undone.")
+        self._enter(Stage.SHOWN, tr("Nothing was undone."))
 
     def _work(self, overruled: dict[str, bool]) -> None:
         if self.stage is Stage.ASKING:
@@ -131,10 +134,10 @@ class ChangeScreen(Sheet):
             if error.way and error.way not in overruled:
                 self._ask_to_overrule(error, {**overruled, error.way: True})
             else:
-                self._enter(Stage.SHOWN, str(error))
+                self._enter(Stage.SHOWN, say(error.message))
             return
         except LowmemError as error:
-            self._enter(Stage.SHOWN, str(error))
+            self._enter(Stage.SHOWN, say(error.message))
             return
         session.follow_files((file.path, file.before) for file in self._files or ())
         if self.change.state is State.TRIAL:
@@ -153,9 +156,8 @@ class ChangeScreen(Sheet):
             else:
                 self.action_no()
 
-        self.app.push_screen(
-            ConfirmScreen(self.session, "This is refused:", [str(error)]), answered
-        )
+        title = tr("A check refuses to undo this change:")
+        self.app.push_screen(ConfirmScreen(self.session, title, [say(error.message)]), answered)
 
     def action_back(self) -> None:
         """Go back to the list."""
@@ -171,14 +173,15 @@ class ChangeScreen(Sheet):
         """Return the title."""
         number = self.change.id
         if self.stage is Stage.DONE:
-            apart = self._outcome is not None and self._outcome.mismatches
-            more = ", but not all is as it was before" if apart else ""
-            return f"Change {number} is undone{more}"
-        return {
-            Stage.SHOWN: f"Change {number}: {self.change.state}",
-            Stage.ASKING: f"Undo of change {number}: nothing is done yet",
-            Stage.WORKING: "Working… systemd is reloading. This may take some seconds.",
-        }[self.stage]
+            if self._outcome is not None and self._outcome.mismatches:
+                return tr("Change {id} is undone, but verification failed", id=number)
+            return tr("Change {id} is undone", id=number)
+        if self.stage is Stage.SHOWN:
+            state = Message(self.change.state)
+            return tr("Change {id}: {state}", id=number, state=state)
+        if self.stage is Stage.ASKING:
+            return tr("Undo of change {id}: nothing is written yet", id=number)
+        return tr("Working… systemd is reloading. This may take some seconds.")
 
     def lines(self, width: int) -> list[Text]:
         """Return what it did, what undoing would do, or what that has done."""
@@ -189,38 +192,42 @@ class ChangeScreen(Sheet):
         lines: list[Text] = []
         effects, actions = change.effects, change.actions
         if back:
-            # As change.undo does it: what is done again comes last, in its own order.
+            # As change.undo does it: what is repeated comes last, in its own order.
             back_first = [a.inverse for a in reversed(actions) if not a.kind.repeats]
             actions = (*back_first, *(a for a in actions if a.kind.repeats))
             effects = tuple(replace(e, from_=e.to, to=e.from_) for e in effects)
         else:
             when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(change.time))
-            lines.append(Text(f" {when} by {plain(change.by)}"))
+            who = tr("{when} by {who}", when=when, who=say(change.by))
+            lines.append(Text(f" {who}"))
             if change.note:
-                lines.append(Text(f" Note: {plain(change.note)}"))
+                lines.append(Text(" " + tr("Note: {note}", note=say(change.note))))
             if change.trial is not None:
-                lines.append(Text(f" Applied as a trial of {change.trial} s"))
+                trial = tr("Applied as a trial of {seconds} s", seconds=change.trial)
+                lines.append(Text(f" {trial}"))
             if change.outcome:
                 lines.append(Text(f" {plain(change.outcome)}"))
         if effects:
-            lines.append(heading("WHAT GOES BACK" if back else "WHAT CHANGED", width, palette))
+            title = tr("SETTINGS AFTER UNDO") if back else tr("CHANGED SETTINGS")
+            lines.append(heading(title, width, palette))
             lines += plan_report.effects(effects, width)
         if actions:
-            lines.append(heading("AND WHAT IS DONE" if back else "WHAT WAS DONE", width, palette))
+            title = tr("UNDO, IN THIS ORDER") if back else tr("ACTIONS, IN THIS ORDER")
+            lines.append(heading(title, width, palette))
             lines += plan_report.actions(actions, len(change.files))
         if self._files is None:
-            lines.append(heading("FILES", width, palette))
+            lines.append(heading(tr("FILES"), width, palette))
             lines += [Text(f" {plain(path)}") for path in change.files]
             if self._no_files:
                 lines.append(Text(f" {plain(self._no_files)}"))
         for file in self._files or ():
-            lines.append(heading("FILE", width, palette))
+            lines.append(heading(tr("FILE"), width, palette))
             seen = FileChange(file.path, file.after, file.before) if back else file
             lines += difference(seen)
         return lines
 
     def waiting(self) -> str:
-        """Say that no key is needed."""
+        """Return what is shown while it works."""
         if self.stage is not Stage.WORKING:
             return ""
         return working()

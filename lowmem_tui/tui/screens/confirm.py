@@ -49,7 +49,7 @@ class ConfirmScreen(ModalScreen[bool]):
             yield self._cut
             yield Prose(
                 self.session.glyphs,
-                lambda _: [Text(f" {tr('Esc goes back without changing anything.')}")],
+                lambda _: [Text(" " + tr("Esc goes back without changing anything."))],
             )
 
     def on_resize(self) -> None:

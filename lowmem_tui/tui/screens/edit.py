@@ -1,4 +1,4 @@
-"""The base of pages with the form: it asks systemd, stages edits, and says what they would do."""
+"""The base of pages with the form: it asks systemd, stages edits, and shows what they would do."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container
 
 from lowmem_tui.model.errors import LowmemError
-from lowmem_tui.model.language import say
+from lowmem_tui.model.language import say, tr
+from lowmem_tui.model.message import N_, Message, msg
 from lowmem_tui.model.snapshot import Unit
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy import dropin
@@ -49,20 +50,20 @@ PATIENCE = 5.0
 WIDE = 140
 """From this width on, the form and the facts stand side by side."""
 
-NOTHING = "Nothing is staged, so there is nothing to review."
-WRONG = "What is marked ! is not staged: correct it, or press the key again to leave it."
+NOTHING = msg("Nothing is staged, so there is nothing to review.")
+WRONG = msg("Fields marked ! are not staged: correct them, or press the key again to skip them.")
 
-DIFFERENT = "not the same for all"
-"""In the place of advice that is."""
+DIFFERENT = msg("differs between these units")
+"""In the place of advice that does."""
 
 KEYS = (
-    Key("escape", "Esc", "Back"),
-    Key("f8", "F8", "Review"),
-    Key("tab", "Tab", "Next"),
-    Key("enter", "Enter", "Stage"),
-    Key("ctrl+u", "^U", "Take back"),
-    Key("pagedown", "PgDn", "More"),
-    Key("f10", "F10", "Quit"),
+    Key("escape", "Esc", N_("Back")),
+    Key("f8", "F8", N_("Review")),
+    Key("tab", "Tab", N_("Next")),
+    Key("enter", "Enter", N_("Stage")),
+    Key("ctrl+u", "^U", N_("Discard")),
+    Key("pagedown", "PgDn", N_("More")),
+    Key("f10", "F10", N_("Quit")),
     HELP,
 )
 
@@ -73,8 +74,8 @@ class EditScreen(FullScreen):
     CSS_PATH: ClassVar[Any] = css_path("unit.tcss")
     AUTO_FOCUS: ClassVar[str | None] = ""
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (50, "-middle"), (70, "-normal"), (WIDE, "-wide")]  # noqa: RUF012
-    NO_SETTINGS = ""
-    """What is said where there is nothing to set."""
+    NO_SETTINGS: ClassVar[Message]
+    """What is shown where there is nothing to set."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         # Before the field's own: the keys typed after them must find the next field already there,
@@ -92,7 +93,7 @@ class EditScreen(FullScreen):
         self.units = units
         self._settings = common_keys(units)
         self._known: dict[str, UnitSituation] = {}
-        """What systemd has told of the units."""
+        """What systemd has reported of the units."""
         self._limits: dict[str, int | None] = {}
         """A MemoryMax by the budget, in bytes, for those without, at the last answer."""
         self._plan: Plan | None = None
@@ -161,14 +162,14 @@ class EditScreen(FullScreen):
         if self._known:
             self._ask()
 
-    # What each page says
+    # What each page shows
 
     def _paint_head(self, width: int) -> list[Text]:
         """Return the first lines."""
         raise NotImplementedError
 
     def _paint_facts(self, width: int) -> list[Text]:
-        """Return what stands below the form."""
+        """Return what is shown below the form."""
         raise NotImplementedError
 
     # The units
@@ -219,7 +220,7 @@ class EditScreen(FullScreen):
             each = [self._beside(name, key) for name in self.units]
             words = {b.advice for b in each}
             beside[key] = Beside(
-                one_of(b.now for b in each), words.pop() if len(words) == 1 else DIFFERENT
+                one_of(b.now for b in each), words.pop() if len(words) == 1 else say(DIFFERENT)
             )
         self._form.describe(beside, snapshot.host.mem_total if snapshot else 0)
 
@@ -270,7 +271,7 @@ class EditScreen(FullScreen):
                         ask, wanted, names
                     )
                 except LowmemError as error:
-                    self._plan, self._order, self._trouble = None, "", str(error)
+                    self._plan, self._order, self._trouble = None, "", say(error.message)
                 else:
                     self._trouble = ""
                     self._take(situation)
@@ -280,7 +281,7 @@ class EditScreen(FullScreen):
             self._asking = False
 
     def _wanted(self) -> Staged:
-        """Return what is staged, and what stands valid in the form; what is on trial is there."""
+        """Return what is staged, and what is valid in the form, but what is on trial."""
         staged = self.session.staged
         for key, wish in self._form.wishes():
             if wish.decides:
@@ -336,12 +337,12 @@ class EditScreen(FullScreen):
 
     def _label(self) -> None:
         count = len(self.session.staged)
-        self._keys.label("f8", f"Review {count}" if count else "Review")
+        self._keys.label("f8", tr("Review {count}", count=count) if count else tr("Review"))
 
     # Keys
 
     def _leave(self, go: Callable[[], object]) -> None:
-        """Stage what stands in the form and go; stay once where it is not understood.
+        """Stage the form and go; stay once where a value is not valid.
 
         What was typed before this key may be on its way into its field, so that is waited for; what
         is typed after it must no longer go there.
@@ -387,7 +388,7 @@ class EditScreen(FullScreen):
             self.set_focus(self._left or self._form.first)
 
     def action_field(self, step: int) -> None:
-        """Go to the next field, or the one before; what stands in this one is staged."""
+        """Go to the next field, or the one before; this one is staged."""
         if step > 0:
             self.focus_next(Entry)
         else:
@@ -404,21 +405,22 @@ class EditScreen(FullScreen):
     def _paint_notices(self, _: int) -> list[Text]:
         lines: list[Text] = []
         if self._warned and self._form.errors:
-            lines.append(Text(f" {WRONG}", style="bold"))
+            lines.append(Text(f" {say(WRONG)}", style="bold"))
         if self._nothing:
-            lines.append(Text(f" {NOTHING}", style="bold"))
+            lines.append(Text(f" {say(NOTHING)}", style="bold"))
         if not self._settings:
-            return [*lines, Text(f" {self.NO_SETTINGS}")]
+            return [*lines, Text(f" {say(self.NO_SETTINGS)}")]
         if self._trouble:
             lines.append(Text(f" {plain(self._trouble)}", style=BAD))
         elif not self._known:
-            lines.append(Text(" Asking systemd for the settings…"))
+            lines.append(Text(" " + tr("Asking systemd for the settings…")))
+        removed = tr("removed")
         tried = (e for e in self.session.trials.tried if e.unit in self.units)
-        if words := ", ".join({f"{e.key} {plain(e.value or 'dropped')}": None for e in tried}):
-            lines.append(Text.assemble((" On trial: ", "bold"), words))
+        if words := ", ".join({f"{e.key} {plain(e.value or removed)}": None for e in tried}):
+            lines.append(Text.assemble((" " + tr("On trial:") + " ", "bold"), words))
         if self._plan is not None and self._known:
             mine = {*self.units, *(known.unit.name for known in self._known.values())}
             lines += plan_report.of_notices(self._plan, mine, named=len(self.units) > 1)
             if self._order:
-                lines.append(Text.assemble((" Kill order: ", "bold"), self._order))
+                lines.append(Text.assemble((" " + tr("Kill order:") + " ", "bold"), self._order))
         return lines

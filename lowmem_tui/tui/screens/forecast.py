@@ -124,7 +124,7 @@ class ForecastScreen(Sheet):
         """Return the page."""
         snapshot = self.session.snapshot
         if snapshot is None:
-            return [Text(f" {tr('Reading the control groups…')}")]
+            return [Text(" " + tr("Reading the control groups…"))]
         return list(self._lines(snapshot, width))
 
     def _lines(self, snapshot: Snapshot, width: int) -> Iterator[Text]:
@@ -169,7 +169,7 @@ class ForecastScreen(Sheet):
         if self._trouble:
             yield Text(f" {plain(self._trouble)}", style=BAD)
         elif self._wanted is None:
-            yield Text(f" {tr('Asking systemd…')}")
+            yield Text(" " + tr("Asking systemd…"))
         else:
             for notice in self._refused:
                 words = tr("Refused: {why}", why=notice.message)

@@ -130,5 +130,5 @@ class HistoryScreen(FullScreen):
         if self._words:
             return [Text(f" {plain(self._words, 2000)}", style="bold")]
         if self._changes is not None and not self._changes:
-            return [Text(f" {tr('Nothing has been changed yet.')}")]
+            return [Text(" " + tr("Nothing has been changed yet."))]
         return []

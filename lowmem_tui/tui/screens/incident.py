@@ -118,7 +118,8 @@ class IncidentScreen(Sheet):
         victims = (report.victim, *report.also) if report else ()
         killed = {victim.pid for victim in victims if victim is not None}
         sizes = f"{right(tr('RSS'), 5)} {right(tr('SWAP'), 5)} {right(tr('ADJ'), 5)}"
-        title = f"   {'PID':>8} {'UID':>5} {sizes} {tr('NAME')}"
+        name = tr("NAME")
+        title = f"   {'PID':>8} {'UID':>5} {sizes} {name}"
         yield Text(title, style="bold", no_wrap=True)
         ranked = sorted(tasks, key=lambda t: t.rss + t.swap, reverse=True)
         for t in ranked[:MOST_TASKS]:

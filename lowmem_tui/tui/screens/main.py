@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.binding import Binding, BindingType
 
-from lowmem_tui.model.message import N_
+from lowmem_tui.model.language import say, tr
+from lowmem_tui.model.message import N_, Message, msg, of_unit, plural
 from lowmem_tui.tui.screens.full import FullScreen
 from lowmem_tui.tui.table import rows
 from lowmem_tui.tui.table.rows import Kind, View
@@ -25,17 +26,28 @@ if TYPE_CHECKING:
     from lowmem_tui.tui.table.rows import Row
     from lowmem_tui.tui.widgets.news import News
 
-FIND, FILTER = "Find", "Filter"
+STATES = {
+    # WIDTH: 11
+    "activating": N_("starting"),
+    # WIDTH: 11
+    "deactivating": N_("stopping"),
+    # WIDTH: 11
+    "failed": N_("failed"),
+}
+"""systemd's ActiveState, where it is shown."""
 
-STATES = {"activating": "starting", "deactivating": "stopping", "failed": "failed"}
-"""systemd's ActiveState, where it is worth a word."""
-
-LOAD_STATES = {"bad-setting": "bad file", "error": "bad file", "masked": "masked"}
+LOAD_STATES = {
+    # WIDTH: 11
+    "bad-setting": N_("bad file"),
+    "error": N_("bad file"),
+    # WIDTH: 11
+    "masked": N_("masked"),
+}
 
 SHORT = {"f5": N_("Tree"), "f7": N_("OOM")}
 """Labels of keys where there is less room."""
 
-NO_KILL = "Nothing is killed from here: Enter opens the unit, where limits are set."
+NO_KILL = msg("This program does not kill: Enter opens the unit, where its limits can be set.")
 
 
 class MainScreen(FullScreen):
@@ -44,29 +56,29 @@ class MainScreen(FullScreen):
     AUTO_FOCUS = "UnitTable"
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("f1,question_mark,h", "app.help", "Help", key_display="F1"),
+        Binding("f1,question_mark,h", "app.help", N_("Help"), key_display="F1"),
         Binding("enter", "open", "Open", show=False, key_display="Enter"),
-        Binding("f2", "setup", "Setup", key_display="F2"),
+        Binding("f2", "setup", N_("Setup"), key_display="F2"),
         # Before all others: what is typed right behind them, on a slow line, is for the prompt.
-        Binding("f3,slash", "find", "Find", key_display="F3", priority=True),
-        Binding("f4,backslash", "filter", "Filter", key_display="F4", priority=True),
-        Binding("f5,t", "tree", "Processes", key_display="F5"),
-        Binding("f6", "sort_menu", "Sort", key_display="F6"),
+        Binding("f3,slash", "find", N_("Find"), key_display="F3", priority=True),
+        Binding("f4,backslash", "filter", N_("Filter"), key_display="F4", priority=True),
+        Binding("f5,t", "tree", N_("Processes"), key_display="F5"),
+        Binding("f6", "sort_menu", N_("Sort"), key_display="F6"),
         Binding("less_than_sign,comma", "sort_next(-1)", "Sort by the column before", show=False),
         Binding("greater_than_sign,full_stop", "sort_next(1)", "Sort by the next", show=False),
-        Binding("I", "invert", "Turn the sort round", show=False),
+        Binding("I", "invert", "Reverse sort", show=False),
         Binding("M", "sort('rss')", "Sort by memory", show=False),
         Binding("O", "sort('score')", "Sort by OOM score", show=False),
         Binding("N", "sort('name')", "Sort by name", show=False),
         Binding("a", "running_only", "Running units only, or all", show=False),
         Binding("plus,equals_sign,right,l", "fold(False)", "Unfold the group", show=False),
         Binding("minus,left", "fold(True)", "Fold the group", show=False),
-        Binding("space", "tag", "Tag", key_display="Space"),
+        Binding("space", "tag", N_("Tag"), key_display="Space"),
         Binding("U", "untag", "Untag all", show=False),
-        Binding("f7", "forecast", "What if", key_display="F7"),
-        Binding("f8", "review", "Review", key_display="F8"),
-        Binding("H", "history", "History", key_display="H"),
-        Binding("K", "incidents", "Killed", key_display="K"),
+        Binding("f7", "forecast", N_("OOM order"), key_display="F7"),
+        Binding("f8", "review", N_("Review"), key_display="F8"),
+        Binding("H", "history", N_("History"), key_display="H"),
+        Binding("K", "incidents", N_("Incidents"), key_display="K"),
         Binding("f9", "kill", "Kill (not here)", show=False),
         Binding("escape", "clear", "Show all again", show=False),
     ]
@@ -113,14 +125,14 @@ class MainScreen(FullScreen):
         self._update()
 
     def on_notice_changed(self) -> None:
-        """Show or take away the notice, and the news."""
+        """Show or hide the notice, and the news."""
         self._update_header()
         self._update_news()
 
     def on_staged_changed(self) -> None:
         """Mark the units with staged edits, and count them beside F8."""
         count = len(self.session.staged)
-        self._keys.label("f8", f"Review {count}" if count else "Review")
+        self._keys.label("f8", tr("Review {count}", count=count) if count else tr("Review"))
         self._staged = frozenset(self.session.staged.units)
         self._update()
 
@@ -136,7 +148,7 @@ class MainScreen(FullScreen):
             self._table.update(built, self._view, self._marks, len(self._tags))
 
     def _update_header(self) -> None:
-        self._header.update(self.session.snapshot, self._answer or self.session.notice)
+        self._header.update(self.session.snapshot, self._answer or say(self.session.notice))
 
     def _update_news(self) -> None:
         if self._news is None:
@@ -161,13 +173,14 @@ class MainScreen(FullScreen):
     def _note(self, unit: Unit) -> str:
         properties = unit.properties
         failed = properties is not None and properties.active_state == "failed"
-        # That it is down for good matters more than how it came to that.
+        # That it is down matters more than why.
         if (killed := self.session.kills.unseen(unit.name)) and not failed:
-            return f"killed {killed}{self.session.glyphs.times}"
+            return tr("killed {count}", count=f"{killed}{self.session.glyphs.times}")
         if properties is None:
             return ""
         state = LOAD_STATES.get(properties.load_state, "")
-        return state or STATES.get(properties.active_state, "")
+        state = state or STATES.get(properties.active_state, "")
+        return say(Message(state)) if state else ""
 
     def _see(self, view: View) -> None:
         self._view = view
@@ -178,7 +191,7 @@ class MainScreen(FullScreen):
         self._update_header()
 
     def on_key(self) -> None:
-        """Take the last word back: the operator goes on."""
+        """Hide the last answer."""
         if self._answer:
             self._say("")
 
@@ -214,23 +227,29 @@ class MainScreen(FullScreen):
         if row is None:
             return
         if row.kind is Kind.GROUP:
-            self._say("Space tags a unit, and this is a heading.")
+            self._say(tr("Space tags a unit; this is a group."))
         elif not keys_of(row.unit):
-            self._say(f"{row.unit} has no memory settings, so it is not tagged.")
+            unit = of_unit(row.unit)
+            self._say(tr("{unit} has no memory settings, so it is not tagged.", unit=unit))
         else:
             if row.unit in self._tags:
                 del self._tags[row.unit]
             else:
                 self._tags[row.unit] = None
             count = len(self._tags)
-            what = "opens it" if count == 1 else "edits them together"
-            self._say(f"{count} tagged: Enter {what}, U untags all." if count else "")
+            words = plural(
+                "1 tagged: Enter opens it, U untags all.",
+                "{n} tagged: Enter edits them together, U untags all.",
+                count,
+            )
+            self._say(say(words) if count else "")
             self._update()
         self._table.pass_unit()
 
     def action_untag(self) -> None:
         """Untag all units."""
-        self._say("No unit is tagged any more." if self._tags else "No unit is tagged: Space does.")
+        none = tr("No unit is tagged: Space tags one.")
+        self._say(tr("All tags are removed.") if self._tags else none)
         self._tags = {}
         self._update()
 
@@ -259,22 +278,22 @@ class MainScreen(FullScreen):
         """Hide what does not run, or show it."""
         only = not self._view.running_only
         self._see(replace(self._view, running_only=only))
-        self._say("Only what runs is shown; a shows all." if only else "")
+        self._say(tr("Only running units are shown; a shows all.") if only else "")
 
     def action_setup(self) -> None:
-        """Go through the guided set-up, from the beginning or where it was left."""
+        """Open the guided set-up, at the first step or where it was quit."""
         self.session.screens.open_setup()
 
     def action_forecast(self) -> None:
-        """Show who dies next, and the memory budget."""
+        """Show the OOM kill order, and the memory budget."""
         from lowmem_tui.tui.screens.forecast import ForecastScreen
 
         self.app.push_screen(ForecastScreen(self.session))
 
     def action_review(self) -> None:
-        """Review what is staged, or keep or undo the trial that runs."""
+        """Review what is staged, or keep or undo the running trial."""
         if not len(self.session.staged) and self.session.trials.running is None:
-            self._say("Nothing is staged: Enter opens a unit, where its settings can be edited.")
+            self._say(tr("Nothing is staged: Enter on a unit opens its form."))
             return
         self.session.screens.open_review()
 
@@ -285,17 +304,17 @@ class MainScreen(FullScreen):
         self.app.push_screen(HistoryScreen(self.session))
 
     def action_incidents(self) -> None:
-        """Show what was killed, and what came of it."""
+        """Show what was killed, and the outcome."""
         from lowmem_tui.tui.screens.incidents import IncidentsScreen
 
         self.app.push_screen(IncidentsScreen(self.session))
 
     def action_kill(self) -> None:
-        """Say why F9 does not do what it does in htop."""
-        self._say(NO_KILL)
+        """Explain why F9 does not do what it does in htop."""
+        self._say(say(NO_KILL))
 
     def action_clear(self) -> None:
-        """Take away what was told; then the filter."""
+        """Hide the news; then clear the filter."""
         if self.session.news:
             self.session.tell(())
         elif self._view.filter or self._view.running_only:
@@ -304,11 +323,11 @@ class MainScreen(FullScreen):
     # Sorting
 
     def action_sort(self, column: str) -> None:
-        """Sort by a column, what matters most on top; I turns it round."""
+        """Sort by a column, what matters most on top; I reverses it."""
         self._see(replace(self._view, sort=column, inverted=False))
 
     def action_invert(self) -> None:
-        """Turn the direction of the sort."""
+        """Reverse the sort."""
         self._see(replace(self._view, inverted=not self._view.inverted))
 
     def action_sort_next(self, by: int) -> None:
@@ -326,13 +345,13 @@ class MainScreen(FullScreen):
             if key is not None:
                 self._see(replace(self._view, sort=key, inverted=False))
 
-        options = [(column.key, column.title) for column in COLUMNS]
+        options = [(column.key, say(Message(column.title))) for column in COLUMNS]
         self.app.push_screen(
-            ChooseScreen(self.session, "Sort by", options, self._view.sort), chosen
+            ChooseScreen(self.session, tr("Sort by"), options, self._view.sort), chosen
         )
 
     def on_unit_table_heading_clicked(self, message: UnitTable.HeadingClicked) -> None:
-        """Sort by the column that was clicked; by the same one again turns the direction."""
+        """Sort by the column that was clicked; by the same one again reverses it."""
         self._see(self._view.sorted_by(message.column))
 
     def on_unit_table_chosen(self) -> None:
@@ -354,29 +373,29 @@ class MainScreen(FullScreen):
     def action_find(self) -> None:
         """Ask for a text, and go to the first unit with it while it is typed."""
         self._keys.display = False
-        self._prompt.open(FIND, "F3 next, Enter done")
+        self._prompt.open(tr("Find"), tr("F3 next, Enter done"))
 
     def action_filter(self) -> None:
         """Ask for a text, and show only units with it while it is typed."""
         self._keys.display = False
-        self._prompt.open(FILTER, "Enter keep, Esc show all", self._view.filter)
+        self._prompt.open(tr("Filter"), tr("Enter keep, Esc show all"), self._view.filter)
 
     def on_prompt_changed(self, message: Prompt.Changed) -> None:
         """Find or filter at once."""
-        if message.purpose == FILTER:
+        if message.purpose == tr("Filter"):
             self._see(replace(self._view, filter=message.text))
-            self._say("")  # that nothing has it is told in the place of the units
+            self._say("")  # that nothing has it is shown in place of the units
         elif message.text and not self._find(message.text, again=message.again):
             self._say(rows.nothing_with(message.text, self._view))
         else:
             self._say("")
 
     def on_prompt_closed(self, message: Prompt.Closed) -> None:
-        """Give the line back to the keys."""
+        """Show the keys again."""
         self._keys.display = True
         self._table.focus()
         self._say("")
-        if message.purpose == FILTER and not message.kept:
+        if message.purpose == tr("Filter") and not message.kept:
             self._see(replace(self._view, filter=""))
 
     def _find(self, text: str, *, again: bool) -> bool:

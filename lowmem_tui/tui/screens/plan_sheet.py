@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, ClassVar
 from rich.text import Text
 
 from lowmem_tui.model.errors import HalfDoneError, LowmemError
-from lowmem_tui.model.language import say
+from lowmem_tui.model.language import say, tr
+from lowmem_tui.model.message import Message, msg
 from lowmem_tui.model.text import plain
 from lowmem_tui.tui.screens.sheet import Sheet
 from lowmem_tui.tui.session import trial_watch
 from lowmem_tui.tui.terminal.palette import BAD
 from lowmem_tui.tui.text import forecast, plan_report
+from lowmem_tui.tui.widgets.keybar import Key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +29,17 @@ if TYPE_CHECKING:
 TRIAL = 120
 """Seconds of a trial: the change reverts then, unless it is confirmed."""
 
-FOR_GOOD = "Apply for good at once, with no trial that takes itself back?"
+FOR_GOOD = msg("Apply permanently, without a trial that reverts automatically?")
+
+NOT_WRITTEN = msg("Nothing was written.")
+
+
+def trial_keys() -> tuple[Key, Key]:
+    """Return the keys that apply a plan as a trial, and permanently."""
+    return (
+        Key("a", "a", tr("Trial {seconds} s", seconds=TRIAL)),
+        Key("A", "A", tr("Permanently")),
+    )
 
 
 class Stage(Enum):
@@ -42,10 +54,15 @@ class Stage(Enum):
     FAILED = "failed"
 
 
+def error_text(error: Exception) -> str:
+    """Return what failed, in the operator's language where it is an error of ours."""
+    return say(error.message) if isinstance(error, LowmemError) else str(error)
+
+
 class PlanSheet(Sheet):
     """One plan, from its making to the proof that it is in force."""
 
-    UNCHANGED: ClassVar[str]
+    UNCHANGED: ClassVar[Message]
     """The answer where nothing was changed."""
 
     def __init__(self, session: Session) -> None:
@@ -58,7 +75,7 @@ class PlanSheet(Sheet):
         self._situation: Situation | None = None
         self._next: TrialScreen | None = None
 
-    # What each sheet says
+    # What each sheet shows
 
     @property
     def edits(self) -> tuple[Edit, ...]:
@@ -83,8 +100,8 @@ class PlanSheet(Sheet):
 
     def failed(self, error: LowmemError) -> None:
         """Show why it could not be applied."""
-        self.trouble = str(error)
-        self._enter(Stage.FAILED, "" if isinstance(error, HalfDoneError) else self.UNCHANGED)
+        self.trouble = say(error.message)
+        self._enter(Stage.FAILED, "" if isinstance(error, HalfDoneError) else say(self.UNCHANGED))
 
     # Planning
 
@@ -104,38 +121,42 @@ class PlanSheet(Sheet):
             try:
                 self.plan, self._situation = await self.session.run_blocking(make)
             except (LowmemError, OSError) as error:
-                self.trouble = str(error)
-                self._enter(Stage.FAILED, self.UNCHANGED)
+                self.trouble = error_text(error)
+                self._enter(Stage.FAILED, say(self.UNCHANGED))
                 return
         self._enter(Stage.SHOWN)
 
     # Asking
 
     def _overrule(self, plan: Plan, *, trial: bool, and_: str = "") -> None:
-        """Ask for the word that overrules the checks; ``and_`` is one more thing to consider."""
+        """Ask for the word that overrides the checks; ``and_`` is one more thing to consider."""
         from lowmem_tui.tui.screens.confirm import ConfirmScreen
 
         def answered(force: bool | None) -> None:
             if force:
                 self._work(plan, trial=trial, force=True)
             else:
-                self.say("Nothing was written.")
+                self.say(say(NOT_WRITTEN))
 
-        title = "A check refuses this change:" if len(plan.refusals) == 1 else "Checks refuse this:"
+        title = (
+            tr("A check refuses this change:")
+            if len(plan.refusals) == 1
+            else tr("Checks refuse this change:")
+        )
         reasons = [*(say(r.named) for r in plan.refusals), *filter(None, (and_,))]
         self.app.push_screen(ConfirmScreen(self.session, title, reasons), answered)
 
-    def _ask(self, plan: Plan, question: str, no: str = "Nothing was written.") -> None:
-        """Ask whether to apply it for good; ``no`` is the answer to no."""
+    def _ask(self, plan: Plan, question: Message, no: Message = NOT_WRITTEN) -> None:
+        """Ask whether to apply it permanently; ``no`` is the answer to no."""
         from lowmem_tui.tui.screens.ask import AskScreen
 
         def answered(yes: bool | None) -> None:
             if yes:
                 self._work(plan, trial=False, force=False)
             else:
-                self.say(no)
+                self.say(say(no))
 
-        self.app.push_screen(AskScreen(self.session, question), answered)
+        self.app.push_screen(AskScreen(self.session, say(question)), answered)
 
     # Applying
 

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, ClassVar
 from rich.text import Text
 from textual.binding import Binding, BindingType
 
+from lowmem_tui.model.language import say, tr
+from lowmem_tui.model.message import N_, msg, of_command, plural
 from lowmem_tui.model.staged import Staged
-from lowmem_tui.tui.screens.plan_sheet import FOR_GOOD, TRIAL, PlanSheet, Stage
+from lowmem_tui.tui.screens.plan_sheet import FOR_GOOD, TRIAL, PlanSheet, Stage, trial_keys
 from lowmem_tui.tui.screens.sheet import MORE, working
 from lowmem_tui.tui.text import plan_report
 from lowmem_tui.tui.widgets.keybar import Key
@@ -21,34 +23,28 @@ if TYPE_CHECKING:
     from lowmem_tui.model.plan import Edit, Outcome, Plan
     from lowmem_tui.model.snapshot import Situation
 
-BACK = Key("n", "n", "Back, keep the edits")
-DISCARD = Key("d", "d", "Discard all")
+BACK = Key("n", "n", N_("Back, keep edits"))
+DISCARD = Key("d", "d", N_("Discard all"))
 KEYS = {
     Stage.PLANNING: (BACK,),
-    Stage.SHOWN: (
-        Key("a", "a", f"Try {TRIAL} s"),
-        Key("A", "A", "For good"),
-        BACK,
-        DISCARD,
-        MORE,
-    ),
+    Stage.SHOWN: (BACK, DISCARD, MORE),
     Stage.WORKING: (),
-    Stage.DONE: (Key("enter", "Enter", "Back"), MORE),
-    Stage.FAILED: (Key("r", "r", "Plan again"), BACK, DISCARD, MORE),
+    Stage.DONE: (Key("enter", "Enter", N_("Back")), MORE),
+    Stage.FAILED: (Key("r", "r", N_("Plan again")), BACK, DISCARD, MORE),
 }
 
 
 class ReviewScreen(PlanSheet):
     """All staged edits, as one plan."""
 
-    UNCHANGED = "Nothing is changed: everything is as it was, and your edits are still staged."
+    UNCHANGED = msg("Nothing is changed, and your edits are still staged.")
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("a", "apply(True)", "Apply as a trial"),
-        Binding("A", "apply(False)", "Apply for good"),
-        Binding("n,escape", "back", "Back"),
-        Binding("enter", "leave", "Back", show=False),
-        Binding("d", "discard", "Discard all"),
-        Binding("r", "again", "Plan again"),
+        Binding("a", "apply(True)", N_("Apply as a trial")),
+        Binding("A", "apply(False)", N_("Apply permanently")),
+        Binding("n,escape", "back", N_("Back")),
+        Binding("enter", "leave", N_("Back"), show=False),
+        Binding("d", "discard", N_("Discard all")),
+        Binding("r", "again", N_("Plan again")),
     ]
     ALLOWED: ClassVar[Mapping[str, Collection[Enum]]] = {
         "apply": {Stage.SHOWN},
@@ -83,23 +79,24 @@ class ReviewScreen(PlanSheet):
     # Applying
 
     def action_apply(self, trial: bool) -> None:
-        """Apply the plan, as a trial or for good; or say why not."""
+        """Apply the plan, as a trial or permanently; or show why not."""
         plan = self.plan
         if plan is None or plan.empty:
-            self.say("There is nothing to apply.")
+            self.say(tr("There is nothing to apply."))
         elif why := self.session.cannot_change:
             # What was staged on the demo server is not for this machine.
-            demo = self.session.backend.demo
-            self.say(why if demo else f"{why} To apply just this: {self._command(trial)}")
+            command = of_command(self._command(trial))
+            full = tr("{why} To apply just this: {command}", why=why, command=command)
+            self.say(say(why) if self.session.backend.demo else full)
         elif any(not r.forceable for r in plan.refusals):
-            self.say("Refused, see above: take those edits back, then apply. Nothing was written.")
+            self.say(tr("Refused, see above: change or discard those edits. Nothing was written."))
         elif self.app.screen is not self:
             pass  # the question is there already
         elif plan.refusals:
-            more = "" if trial else "And it is for good, not a trial."
+            more = "" if trial else tr("It would be applied permanently, without a trial.")
             self._overrule(plan, trial=trial, and_=more)
         elif not trial:
-            self._ask(plan, FOR_GOOD, no="Nothing was written: a applies it as a trial.")
+            self._ask(plan, FOR_GOOD, no=msg("Nothing was written. a applies it as a trial."))
         else:
             self._work(plan, trial=True, force=False)
 
@@ -137,7 +134,7 @@ class ReviewScreen(PlanSheet):
 
         count = len(self.session.staged)
         if not count:
-            self.say("Nothing is staged.")
+            self.say(tr("Nothing is staged."))
             return
 
         def answered(yes: bool | None) -> None:
@@ -145,24 +142,33 @@ class ReviewScreen(PlanSheet):
                 self.session.stage(Staged())
                 self.dismiss()
 
-        edits = "the staged edit" if count == 1 else f"all {count} staged edits"
-        self.app.push_screen(AskScreen(self.session, f"Discard {edits}?"), answered)
+        question = plural("Discard the staged edit?", "Discard all {n} staged edits?", count)
+        self.app.push_screen(AskScreen(self.session, say(question)), answered)
 
     # What is shown
 
     def heading(self) -> str:
         """Return the title."""
         count = len(self.session.staged)
-        edits = "1 staged edit" if count == 1 else f"{count} staged edits"
         if self.stage is Stage.DONE and self.outcome and self.outcome.mismatches:
-            return "Done, but not all is as asked"
-        return {
-            Stage.PLANNING: f"Review of {edits}: asking systemd…",
-            Stage.SHOWN: f"Review of {edits}: nothing is written yet",
-            Stage.WORKING: "Working… systemd is reloading. This may take some seconds.",
-            Stage.DONE: "Done",
-            Stage.FAILED: "This did not work",
-        }[self.stage]
+            return tr("Applied, but verification failed")
+        return say(
+            {
+                Stage.PLANNING: plural(
+                    "Review of 1 staged edit: asking systemd…",
+                    "Review of {n} staged edits: asking systemd…",
+                    count,
+                ),
+                Stage.SHOWN: plural(
+                    "Review of 1 staged edit: nothing is written yet",
+                    "Review of {n} staged edits: nothing is written yet",
+                    count,
+                ),
+                Stage.WORKING: msg("Working… systemd is reloading. This may take some seconds."),
+                Stage.DONE: msg("Applied"),
+                Stage.FAILED: msg("The change failed"),
+            }[self.stage]
+        )
 
     def result(self, outcome: Outcome, width: int) -> list[Text]:  # noqa: ARG002
         """Return what it did."""
@@ -172,11 +178,11 @@ class ReviewScreen(PlanSheet):
         """Return the plan, or what it did."""
         lines = super().lines(width)
         if self.plan is None and self.stage is Stage.SHOWN:
-            lines.append(Text(" Nothing is staged. Enter on a unit opens its form."))
+            lines.append(Text(" " + tr("Nothing is staged: Enter on a unit opens its form.")))
         return lines
 
     def waiting(self) -> str:
-        """Say that no key is needed."""
+        """Return what is shown while it works."""
         if self.stage is not Stage.WORKING:
             return ""
         return working()
@@ -184,6 +190,8 @@ class ReviewScreen(PlanSheet):
     def offers(self) -> list[Key]:
         """Return the keys of this stage."""
         keys = list(KEYS[self.stage])
-        if self.stage is Stage.SHOWN and self.session.cannot_change:
-            keys[:2] = [Key("a", "a", "What to run")]
+        if self.stage is Stage.SHOWN:
+            if self.session.cannot_change:
+                return [Key("a", "a", tr("Command to run")), *keys]
+            return [*trial_keys(), *keys]
         return keys

@@ -8,6 +8,7 @@ from rich.text import Text
 from textual.binding import Binding, BindingType
 
 from lowmem_tui.model.language import say, tr
+from lowmem_tui.model.message import N_, msg
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.setup_part import Stand
 from lowmem_tui.tui.screens.full import FullScreen
@@ -27,24 +28,24 @@ if TYPE_CHECKING:
     from lowmem_tui.tui.text.item_row import ItemRow
 
 TALL = 18
-"""Lines of the screen from which on it tells what the step below the cursor is about."""
+"""Lines of the screen from which on it describes the step below the cursor."""
 
-PROMISE = (
-    "Each step shows first what it would change; nothing is changed before you say so, and each "
-    "change can be undone, or says what cannot. Leave and come back whenever you like."
+PROMISE = msg(
+    "Each step first shows what it would change. Nothing is changed before you apply it, and each "
+    "change can be undone, or shows what cannot. You can go back and continue later."
 )
 
 
 class SetupScreen(FullScreen):
-    """The steps; it can be left and taken up again at any time."""
+    """The steps; the operator can go back and continue at any time."""
 
     AUTO_FOCUS = "Picker"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "open", "Open", key_display="Enter"),
-        Binding("s", "skip", "Skip", key_display="s"),
-        Binding("r", "look", "Look again", key_display="r"),
-        Binding("R", "report", "Report", key_display="R"),
-        Binding("escape,q,f2", "dismiss", "Leave", key_display="Esc"),
+        Binding("enter", "open", N_("Open"), key_display="Enter"),
+        Binding("s", "skip", N_("Skip"), key_display="s"),
+        Binding("r", "look", N_("Refresh"), key_display="r"),
+        Binding("R", "report", N_("Report"), key_display="R"),
+        Binding("escape,q,f2", "dismiss", N_("Back"), key_display="Esc"),
         Binding("space", "open", show=False),
         Binding("f1,question_mark,h", "app.help", "Help", show=False),
     ]
@@ -67,7 +68,7 @@ class SetupScreen(FullScreen):
         yield KeyBar(self.session.palette, keys_of(self.BINDINGS), drop=("r",))
 
     def on_mount(self) -> None:
-        """Begin where the set-up was left."""
+        """Begin where the set-up was quit."""
         self._go_on()
 
     def on_screen_resume(self) -> None:
@@ -89,7 +90,7 @@ class SetupScreen(FullScreen):
             self._repaint()
 
     def trial_over(self) -> None:
-        """Look again: what was taken back is to do again."""
+        """Refresh: what was reverted is to do again."""
         self.work(self._setup.follow)
 
     def on_step_looked(self) -> None:
@@ -101,7 +102,7 @@ class SetupScreen(FullScreen):
             self.action_open()
 
     def on_picker_moved(self) -> None:
-        """Tell what this step is about."""
+        """Describe this step."""
         self._about.repaint()
 
     def on_picker_chosen(self) -> None:
@@ -113,7 +114,7 @@ class SetupScreen(FullScreen):
         self.call_after_refresh(self._about.repaint)
 
     def on_key(self) -> None:
-        """Take the last word back: the operator goes on."""
+        """Hide the last answer."""
         if self._words:
             self._say("")
 
@@ -143,21 +144,21 @@ class SetupScreen(FullScreen):
         self.app.push_screen(StepScreen(self.session, part))
 
     def action_skip(self) -> None:
-        """Leave a step as it is, for this session; or take it up again."""
+        """Skip a step in this session; or stop skipping it."""
         part = self.chosen
         if part is None:
             return
         part.skipped = not part.skipped
         self._repaint()
-        self._say("Skipped; s takes it up again." if part.skipped else "")
+        self._say(tr("Skipped. s stops skipping it.") if part.skipped else "")
 
     def action_look(self) -> None:
-        """Look at every step again."""
+        """Refresh every step."""
         self._setup.want(*self._setup.parts)
-        self._say("Looking again…")
+        self._say(tr("Reading again…"))
 
     def action_report(self) -> None:
-        """Show what was changed, and what came of it."""
+        """Show what was changed, and the result."""
         from lowmem_tui.tui.screens.setup_report import SetupReportScreen
 
         self.app.push_screen(SetupReportScreen(self.session))
@@ -165,29 +166,50 @@ class SetupScreen(FullScreen):
     # What is shown
 
     def _paint_head(self, width: int) -> list[Text]:
-        return [self.title_bar(f"Guided set-up: {self._summary()}", width)]
+        return [self.title_bar(self._summary(), width)]
 
     def _summary(self) -> str:
         setup = self._setup
         if not setup.begun:
-            return "reading…"
+            return tr("Guided set-up: reading…")
         counts = setup.counts()
         tried = counts.get(Stand.TRIAL, 0)
-        on_trial = f", {tried} on trial" if tried else ""
         todo = sum(len(part.to_do()) for part in setup.parts if part.stand is Stand.TODO)
         coming = counts.get(Stand.WAITING, 0) + counts.get(Stand.LOOKING, 0)
         if coming:
-            return f"looking, {coming} of {len(setup.parts)} steps to go"
+            return tr(
+                "Guided set-up: reading, {count} of {total} steps remain",
+                count=coming,
+                total=len(setup.parts),
+            )
+        if not setup.parts:
+            return tr("Guided set-up: there are no steps")
         if todo:
-            return f"{todo} to do in {counts[Stand.TODO]} of {len(setup.parts)} steps{on_trial}"
-        return f"nothing is left to do{on_trial}" if setup.parts else "there are no steps"
+            steps, total = counts[Stand.TODO], len(setup.parts)
+            if tried:
+                return tr(
+                    "Guided set-up: {todo} to do in {steps} of {total} steps, {tried} on trial",
+                    todo=todo,
+                    steps=steps,
+                    total=total,
+                    tried=tried,
+                )
+            return tr(
+                "Guided set-up: {todo} to do in {steps} of {total} steps",
+                todo=todo,
+                steps=steps,
+                total=total,
+            )
+        if tried:
+            return tr("Guided set-up: nothing to do, {tried} on trial", tried=tried)
+        return tr("Guided set-up: nothing to do")
 
     def _rows(self, width: int) -> Iterable[ItemRow]:
         return setup_rows.steps(self._setup.parts, width, self.session.palette)
 
     def _paint_about(self, _: int) -> list[Text]:
         if self._setup.trouble:
-            return [Text(f" {plain(self._setup.trouble, 2000)}", style=BAD)]
+            return [Text(f" {plain(say(self._setup.trouble), 2000)}", style=BAD)]
         lines: list[Text] = []
         tall = self.app.size.height >= TALL
         part = self.chosen
@@ -198,5 +220,5 @@ class SetupScreen(FullScreen):
         if self._words:
             lines.append(Text(f" {plain(self._words)}", style="bold"))
         elif tall:
-            lines.append(Text(f" {PROMISE}"))
+            lines.append(Text(f" {say(PROMISE)}"))
         return lines

@@ -1,4 +1,4 @@
-"""The end of the set-up: what was changed, what that gained, who dies first now and before."""
+"""The end of the set-up: what was changed, memory and OOM kill order before and now."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, ClassVar
 from rich.text import Text
 from textual.binding import Binding, BindingType
 
-from lowmem_tui.model.amount import format_size
 from lowmem_tui.model.change import KEPT
 from lowmem_tui.model.errors import LowmemError
 from lowmem_tui.model.language import say, tr
+from lowmem_tui.model.message import N_, Message, msg, of_bytes, of_unit
 from lowmem_tui.model.setup import lines
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.budget import budget, in_words
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from lowmem_tui.model.change import Change
     from lowmem_tui.model.snapshot import Snapshot
+    from lowmem_tui.model.usage import HostUsage
     from lowmem_tui.tui.session.session import Session
 
 KILLS = 6
@@ -39,11 +40,11 @@ KILLS = 6
 STEADY = 1 << 20
 """Bytes below which memory is the same as before."""
 
-KEYS = (Key("escape", "Esc", "Back"), Key("H", "H", "History, undo"), MORE)
+KEYS = (Key("escape", "Esc", N_("Back")), Key("H", "H", N_("History, undo")), MORE)
 
 
 class SetupReportScreen(Sheet):
-    """What this session of the set-up came to, with each new snapshot."""
+    """The result of this session of the set-up, with each new snapshot."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,enter", "dismiss", "Back"),
@@ -65,7 +66,7 @@ class SetupReportScreen(Sheet):
         self.repaint()
 
     def on_step_looked(self) -> None:
-        """Show what is left."""
+        """Show what is not done."""
         self.repaint()
 
     async def _read(self) -> None:
@@ -74,7 +75,7 @@ class SetupReportScreen(Sheet):
             self._changes = await session.run_blocking(session.backend.history)
             self._trouble = ""
         except LowmemError as error:
-            self._trouble = str(error)
+            self._trouble = say(error.message)
         self.repaint()
 
     def action_history(self) -> None:
@@ -87,7 +88,7 @@ class SetupReportScreen(Sheet):
 
     def heading(self) -> str:
         """Return the title."""
-        return "Set-up: what was changed, and what came of it"
+        return tr("Set-up report: what was changed, and the result")
 
     def offers(self) -> Sequence[Key]:
         """Return the keys."""
@@ -100,40 +101,41 @@ class SetupReportScreen(Sheet):
     def _lines(self, width: int) -> Iterator[Text]:
         palette = self.session.palette
         before, now = self.session.setup.before, self.session.snapshot
-        yield heading("WHAT WAS CHANGED SINCE THE SET-UP WAS OPENED", width, palette)
+        yield heading(tr("CHANGED SINCE THE SET-UP WAS OPENED"), width, palette)
         yield from self._changed()
         if before is None or now is None:
             return
-        yield heading("MEMORY, BEFORE AND NOW", width, palette)
+        yield heading(tr("MEMORY, BEFORE AND NOW"), width, palette)
         ours = self.session.setup.ours(in_force(self._changes or ()))
         back = gained(action for change in ours for action in change.actions)
         yield from _memory(before, now, back)
-        yield heading("WHO DIES FIRST, BEFORE AND NOW", width, palette)
+        yield heading(tr("OOM KILL ORDER, BEFORE AND NOW"), width, palette)
         yield from _kills(before, now, width)
-        yield heading("WHAT IS LEFT", width, palette)
+        yield heading(tr("NOT DONE"), width, palette)
         yield from self._left()
 
     def _changed(self) -> Iterator[Text]:
         if self._trouble:
             yield Text(f" {plain(self._trouble, 2000)}", style=BAD)
         elif self._changes is None:
-            yield Text(" Reading the history…")
+            yield Text(" " + tr("Reading the history…"))
         else:
             ours = self.session.setup.ours(self._changes)
             if not ours:
-                yield Text(" Nothing yet.")
+                yield Text(" " + tr("Nothing yet."))
             for change in ours:
                 style = "bold" if change.state in KEPT else ""
-                note = f"{plain(change.why)}: " if change.why else ""
-                yield Text(f" {change.id:>3}  {note}{plain(change.state)}", style=style)
+                note = f"{plain(say(change.why))}: " if change.why else ""
+                state = say(Message(change.state))
+                yield Text(f" {change.id:>3}  {note}{state}", style=style)
                 yield Text(f"      {plain(say(did(change)), 2000)}")
 
     def _left(self) -> Iterator[Text]:
         parts = self.session.setup.parts
-        told = set(Stand) - {Stand.LOOKING, Stand.ABSENT, Stand.DONE}
-        left = [part for part in parts if part.stand in told]
+        over = {Stand.LOOKING, Stand.ABSENT, Stand.DONE}
+        left = [part for part in parts if part.stand not in over]
         if not left:
-            yield Text(" Nothing.")
+            yield Text(" " + tr("Nothing."))
         for part in left:
             yield Text(f" - {plain(tr(part.step.title))}: {say(part.words)}")
             for words in part.look.by_hand if part.look else ():
@@ -141,29 +143,50 @@ class SetupReportScreen(Sheet):
                     yield Text(f"     {plain(say(line), 2000)}")
 
 
-def _memory(before: Snapshot, now: Snapshot, back: int) -> Iterator[Text]:
+def _memory(before: Snapshot, now: Snapshot, freed: int) -> Iterator[Text]:
     one, other = before.host, now.host
-    gained = other.mem_available - one.mem_available
-    words = "as much as before"
-    if abs(gained) >= STEADY:
-        words = f"{format_size(abs(gained))} {'more' if gained > 0 else 'less'}"
-    yield Text(
-        f" Available  {format_size(one.mem_available)}, now {format_size(other.mem_available)} of "
-        f"{format_size(one.mem_total)}: {words}. It goes up and down by itself, too."
-    )
-    if back:
-        yield Text(
-            f" Gained     {format_size(back)}, which services held that are switched off now"
+    yield Text(f" {say(_available(one, other))}")
+    if freed:
+        words = tr("Freed by services that are switched off now: {size}.", size=of_bytes(freed))
+        yield Text(f" {words}")
+    swap = tr("Swap: {size}, unchanged.", size=of_bytes(other.swap_total))
+    if one.swap_total != other.swap_total:
+        swap = tr(
+            "Swap: {old} before, {new} now.",
+            old=of_bytes(one.swap_total),
+            new=of_bytes(other.swap_total),
         )
-    swap = f"{format_size(one.swap_total)}, now {format_size(other.swap_total)}"
-    yield Text(f" Swap       {swap if one.swap_total != other.swap_total else 'as before'}")
-    limited = _limited(before), _limited(now)
-    yield Text(f" Limits     {limited[0]} units had a MemoryMax, {limited[1]} have one now")
+    yield Text(f" {swap}")
+    limits = tr(
+        "Units with MemoryMax: {old} before, {new} now.", old=_limited(before), new=_limited(now)
+    )
+    yield Text(f" {limits}")
     found = overcommitted(now)
     if found is None:
-        yield Text(f" Budget     {say(in_words(budget(now)))}")
+        yield Text(f" {say(in_words(budget(now)))}")
     else:
-        yield Text(f" Budget     {say(found.sentences)}", style="bold")
+        yield Text(f" {say(found.sentences)}", style="bold")
+
+
+def _available(one: HostUsage, other: HostUsage) -> Message:
+    gained = other.mem_available - one.mem_available
+    old, new = of_bytes(one.mem_available), of_bytes(other.mem_available)
+    if abs(gained) < STEADY:
+        return msg("Available memory: {old} before, {new} now. It varies anyway.", old=old, new=new)
+    more = of_bytes(abs(gained))
+    if gained > 0:
+        return msg(
+            "Available memory: {old} before, {new} now, {size} more. It varies anyway.",
+            old=old,
+            new=new,
+            size=more,
+        )
+    return msg(
+        "Available memory: {old} before, {new} now, {size} less. It varies anyway.",
+        old=old,
+        new=new,
+        size=more,
+    )
 
 
 def _limited(snapshot: Snapshot) -> int:
@@ -177,10 +200,13 @@ def _kills(before: Snapshot, now: Snapshot, width: int) -> Iterator[Text]:
     was, found = predict(before, BOX, KILLS), predict(now, BOX, KILLS)
     first, then = was.first if was else None, found.first if found else None
     if first is None or then is None or was is None or found is None:
-        yield Text(" Not known.")
+        yield Text(" " + tr("Unknown."))
         return
     old, new = plain(first.victim.unit, 60), plain(then.victim.unit, 60)
-    yield Text(f" {old} as before." if old == new else f" {new}; it was {old}.", style="bold")
-    heads = ("BEFORE", "NOW")
+    words = tr("Next OOM victim: {unit}, unchanged.", unit=of_unit(new))
+    if old != new:
+        words = tr("Next OOM victim: {unit}, before: {old}.", unit=of_unit(new), old=of_unit(old))
+    yield Text(f" {words}", style="bold")
+    heads = (tr("BEFORE"), tr("NOW"))
     rows = prediction_text.side_by_side(was, found, frozenset(), width, KILLS, heads, say)
     yield from map(forecast.row, rows)

@@ -1,4 +1,4 @@
-"""What a step of the set-up would change, exactly; doing it, stopping it, and what came of it."""
+"""What a step of the set-up would change; applying it, stopping it, and the result."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from textual.binding import Binding, BindingType
 
 from lowmem_tui.model.errors import LowmemError, RolledBackError
 from lowmem_tui.model.language import say, tr
+from lowmem_tui.model.message import N_, Message, msg, of_command
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.plan import is_triable
-from lowmem_tui.tui.screens.plan_sheet import FOR_GOOD, TRIAL, PlanSheet, Stage
+from lowmem_tui.tui.screens.plan_sheet import FOR_GOOD, PlanSheet, Stage, error_text, trial_keys
 from lowmem_tui.tui.screens.sheet import MORE, working
 from lowmem_tui.tui.text import plan_report
 from lowmem_tui.tui.text.unit_page import heading
@@ -33,34 +34,33 @@ if TYPE_CHECKING:
 POLL = 0.2
 """Seconds between two looks at how far it is."""
 
-AT_ONCE = "Apply this at once? (u undoes it afterwards)"
-LOSES = "Apply this at once? Undoing it does not bring back what the warnings above say is lost."
+AT_ONCE = msg("Apply this now? (u undoes it afterwards)")
+LOSES = msg("Apply this now? Undoing it does not restore what the warnings above describe as lost.")
 
 BY_YOU = "interrupted (by you)"
 """What ``Backend.cancel`` makes a change end with."""
 
 AT_WORK = frozenset({Stage.WORKING, Stage.STOPPING})
-BACK = Key("escape", "Esc", "Back, change nothing")
+BACK = Key("escape", "Esc", N_("Back, change nothing"))
 KEYS: dict[Stage, tuple[Key, ...]] = {
     Stage.PLANNING: (BACK,),
-    Stage.SHOWN: (Key("a", "a", "Apply"), BACK, MORE),
-    Stage.WORKING: (Key("escape", "Esc", "Stop, and put everything back"),),
+    Stage.SHOWN: (Key("a", "a", N_("Apply")), BACK, MORE),
+    Stage.WORKING: (Key("escape", "Esc", N_("Stop and roll back")),),
     Stage.STOPPING: (),
-    Stage.DONE: (Key("enter", "Enter", "Next step"), Key("u", "u", "Undo"), BACK, MORE),
-    Stage.STOPPED: (Key("r", "r", "Plan again"), BACK, MORE),
-    Stage.FAILED: (Key("r", "r", "Plan again"), BACK, MORE),
+    Stage.DONE: (Key("enter", "Enter", N_("Next step")), Key("u", "u", N_("Undo")), BACK, MORE),
+    Stage.STOPPED: (Key("r", "r", N_("Plan again")), BACK, MORE),
+    Stage.FAILED: (Key("r", "r", N_("Plan again")), BACK, MORE),
 }
-TRY = (Key("a", "a", f"Try {TRIAL} s"), Key("A", "A", "For good"))
 
 
 class SetupReviewScreen(PlanSheet):
     """One step's change, from the plan to the proof that it is in force."""
 
-    UNCHANGED = "Nothing is changed: everything is as it was."
+    UNCHANGED = msg("Nothing is changed.")
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("a", "apply(True)", "Apply"),
-        Binding("A", "apply(False)", "Apply for good"),
+        Binding("A", "apply(False)", "Apply permanently"),
         Binding("escape,n,q", "back", "Back"),
         Binding("enter", "next", "Next step"),
         Binding("u", "undo", "Undo"),
@@ -84,7 +84,7 @@ class SetupReviewScreen(PlanSheet):
         self._changes: Sequence[Change] = ()
         """The history, with what was done here as its newest."""
         self._is_so = False
-        """Whether the step, looked at again, has nothing to change any more."""
+        """Whether the step, read after the change, has nothing to change any more."""
         self._look: Look | None = None
 
     def _enter(self, stage: Enum, answer: str = "") -> None:
@@ -98,7 +98,7 @@ class SetupReviewScreen(PlanSheet):
         super()._enter(stage, answer)
 
     def on_screen_resume(self) -> None:
-        """Look again: it may have been undone meanwhile."""
+        """Refresh: it may have been undone meanwhile."""
         if self.stage is Stage.DONE:
             self.work(self._read_again)
 
@@ -128,19 +128,20 @@ class SetupReviewScreen(PlanSheet):
     # Applying
 
     def action_apply(self, trial: bool) -> None:
-        """Apply the plan, as a trial where that can be; or say why not."""
+        """Apply the plan, as a trial where that can be; or show why not."""
         plan = self.plan
         if plan is None or plan.empty:
-            self.say("There is nothing to apply: Esc goes back.")
+            self.say(tr("There is nothing to apply: Esc goes back."))
         elif why := self.session.cannot_change:
             step = plain(self.part.step.name, 40)
-            self.say(f"{why} To apply this: {self.session.sudo} setup --step {step}")
+            command = of_command(f"{self.session.sudo} setup --step {step}")
+            self.say(tr("{why} To apply this: {command}", why=why, command=command))
         elif any(not r.forceable for r in plan.refusals):
-            self.say("Refused, see above: go back and leave those out. Nothing was written.")
+            self.say(tr("Refused, see above: go back and deselect those. Nothing was written."))
         elif self.app.screen is not self:
             pass  # the question is there already
         elif self.session.trials.running is not None:
-            self.say("A trial runs: keep it or undo it first (F8), then a applies this.")
+            self.say(tr("A trial is running: keep it or undo it first (F8), then a applies this."))
         elif plan.refusals:
             self._overrule(plan, trial=trial and self._triable)
         elif trial and self._triable:
@@ -148,7 +149,7 @@ class SetupReviewScreen(PlanSheet):
         else:
             self._ask(plan, self._question(plan))
 
-    def _question(self, plan: Plan) -> str:
+    def _question(self, plan: Plan) -> Message:
         if any(warning.lost for warning in plan.warnings):
             return LOSES
         return FOR_GOOD if self._triable else AT_ONCE
@@ -158,7 +159,7 @@ class SetupReviewScreen(PlanSheet):
         return self.part.note_of(plan, self._wishes)
 
     def _follow(self) -> None:
-        """Show how far it is; a wish to stop is told again, for it may have come too early."""
+        """Show the progress; a request to stop is repeated, for it may have come too early."""
         backend = self.session.backend
         self._progress = backend.progress()
         if self.stage is Stage.STOPPING:
@@ -166,7 +167,7 @@ class SetupReviewScreen(PlanSheet):
         self._answer.repaint()
 
     def _stop(self) -> None:
-        """Have everything put back; a second wish to leave is granted when that is done."""
+        """Have everything rolled back; a second request to quit is granted after that."""
         if self.stage is Stage.WORKING:
             self._enter(Stage.STOPPING)
             self.session.backend.cancel()
@@ -177,26 +178,27 @@ class SetupReviewScreen(PlanSheet):
     def failed(self, error: LowmemError) -> None:
         """Show why it could not be applied, or that it was stopped."""
         if BY_YOU in str(error) and isinstance(error, RolledBackError):
-            self._enter(Stage.STOPPED, self.UNCHANGED)
+            self._enter(Stage.STOPPED, say(self.UNCHANGED))
         else:
             super().failed(error)
 
     async def applied(self, plan: Plan, edits: tuple[Edit, ...], *, trial: bool) -> None:  # noqa: ARG002
-        """Look whether the step finds it done."""
+        """Read whether the step finds it done."""
         self.session.follow_files((file.path, file.after) for file in plan.files)
         too_late = self.stage is Stage.STOPPING
         await self._read_again()
-        answer = "It was done before it could be stopped: u undoes it." if too_late else self.answer
+        done = tr("The change was applied before it could be stopped: u undoes it.")
+        answer = done if too_late else self.answer
         self._enter(Stage.DONE, answer)
 
-    async def _look_again(self) -> None:
-        """Look whether the step finds it done."""
+    async def _read_step(self) -> None:
+        """Read whether the step finds it done."""
         session, part = self.session, self.part
         await session.setup.look(part)
         try:
             left = await session.run_blocking(part.step.plan, self._wishes)
         except (LowmemError, OSError) as error:
-            self.trouble, self._is_so = str(error), False
+            self.trouble, self._is_so = error_text(error), False
             return
         self.trouble, self._is_so = "", left.empty
 
@@ -206,9 +208,9 @@ class SetupReviewScreen(PlanSheet):
         try:
             self._changes = await session.run_blocking(session.backend.history)
         except LowmemError as error:
-            self.say(str(error))
+            self.say(say(error.message))
             return
-        await self._look_again()
+        await self._read_step()
         self.repaint()
 
     # The other keys
@@ -240,18 +242,19 @@ class SetupReviewScreen(PlanSheet):
         """Return the title."""
         title = tr(self.part.step.title)
         if self.stage is Stage.DONE and self._undone:
-            return f"{title}: undone"
+            return tr("{title}: undone", title=title)
         if self.stage is Stage.DONE and self.outcome and self.outcome.mismatches:
-            return f"{title}: done, but not all is as asked"
-        return {
-            Stage.PLANNING: f"{title}: working out what would be changed…",
-            Stage.SHOWN: f"{title}: nothing is written yet",
-            Stage.WORKING: f"{title}: working…",
-            Stage.STOPPING: f"{title}: stopping, and putting everything back…",
-            Stage.DONE: f"{title}: done",
-            Stage.STOPPED: f"{title}: stopped, as you wished",
-            Stage.FAILED: f"{title}: this did not work",
-        }[self.stage]
+            return tr("{title}: applied, but verification failed", title=title)
+        stages = {
+            Stage.PLANNING: msg("{title}: planning…", title=title),
+            Stage.SHOWN: msg("{title}: nothing is written yet", title=title),
+            Stage.WORKING: msg("{title}: applying…", title=title),
+            Stage.STOPPING: msg("{title}: stopping and rolling back…", title=title),
+            Stage.DONE: msg("{title}: applied", title=title),
+            Stage.STOPPED: msg("{title}: stopped and rolled back", title=title),
+            Stage.FAILED: msg("{title}: the change failed", title=title),
+        }
+        return say(stages[self.stage])
 
     @property
     def _undone(self) -> bool:
@@ -260,24 +263,30 @@ class SetupReviewScreen(PlanSheet):
     def result(self, outcome: Outcome, width: int) -> list[Text]:
         """Return what it did, and what the step finds now."""
         if self._undone:
-            return [Text(" It is taken back: everything is as it was before. H tells of both.")]
+            undone = tr("The change is undone. H on the main screen shows both changes.")
+            return [Text(f" {undone}")]
         palette = self.session.palette
         lines = plan_report.of_outcome(outcome)
-        lines.append(heading("LOOKED AT AGAIN", width, palette))
+        lines.append(heading(tr("THE STEP AFTER THE CHANGE"), width, palette))
         if self._is_so:
-            lines.append(Text(" The step finds everything as it was wished for.", style="bold"))
+            found = tr("Every selected value is set.")
+            lines.append(Text(f" {found}", style="bold"))
         for item in self.part.items:
             if item.key not in self._wishes:
                 continue
             so = self._is_so or self.part.is_so(item)
-            words = f" {'=' if so else '!'} {plain(say(item.title))}: {plain(say(item.now))}"
-            lines.append(Text(words if so else f"{words}, not {plain(self._wishes[item.key])}"))
+            title, now = say(item.title), say(item.now)
+            words = tr("{title}: {now}", title=title, now=now)
+            if not so:
+                wanted = self._wishes[item.key]
+                words = tr("{title}: {now}, not {wanted}", title=title, now=now, wanted=wanted)
+            lines.append(Text(f" {'=' if so else '!'} {words}"))
         return lines
 
     def waiting(self) -> str:
-        """Say how far it is, and that no key is needed."""
+        """Return the progress, or that no key is needed."""
         if self.stage is Stage.STOPPING:
-            return "One moment: what was begun is put back."
+            return tr("Please wait: the change is being rolled back.")
         if self.stage is not Stage.WORKING:
             return ""
         progress = self._progress
@@ -287,7 +296,7 @@ class SetupReviewScreen(PlanSheet):
         share = min(1.0, progress.done / progress.total)
         room = max(10, min(40, self.size.width - 40))
         bar = f"{glyphs.left}{glyphs.bar(share, room)}{glyphs.right}"
-        return f"{bar} {share:4.0%} {plain(progress.words, 100)}"
+        return f"{bar} {share:4.0%} {plain(say(progress.words), 100)}"
 
     def offers(self) -> Sequence[Key]:
         """Return the keys of this stage."""
@@ -296,11 +305,11 @@ class SetupReviewScreen(PlanSheet):
             if self.plan is None or self.plan.empty:
                 return keys[1:]
             if self.session.cannot_change:
-                keys[0] = Key("a", "a", "What to run")
+                keys[0] = Key("a", "a", N_("Command to run"))
             elif self._triable:
-                keys[:1] = TRY
+                keys[:1] = trial_keys()
         if self.stage is Stage.DONE:
-            keys[2] = Key("escape", "Esc", "The step")
+            keys[2] = Key("escape", "Esc", N_("Step"))
             if self._undone:
                 del keys[1]
         return keys

@@ -10,6 +10,7 @@ from textual.binding import Binding, BindingType
 
 from lowmem_tui.model.errors import LowmemError
 from lowmem_tui.model.language import say, tr
+from lowmem_tui.model.message import N_, Message, msg
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.setup_part import ON_TRIAL, Stand
 from lowmem_tui.tui.screens.full import FullScreen
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 DIGITS = "0123456789"
 
-READ_ON = "It stands further down: Down goes there."
+READ_ON = msg("The proposals are further down: press Down.")
 
 
 class StepScreen(FullScreen):
@@ -41,15 +42,15 @@ class StepScreen(FullScreen):
 
     AUTO_FOCUS = "Picker"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter,p", "forward", "Preview"),
-        Binding("space", "take", "Take it or leave it"),
+        Binding("enter,p", "forward", N_("Preview")),
+        Binding("space", "take", "Select or deselect"),
         Binding("left,minus", "choose(-1)", "The choice before"),
         Binding("right,plus,equals_sign", "choose(1)", "The next choice"),
         *(Binding(digit, f"digit('{digit}')", "This choice") for digit in DIGITS),
         Binding("s", "skip", "Skip"),
         Binding("n", "next", "Next step"),
         Binding("u", "undo", "Undo"),
-        Binding("r", "look", "Look again"),
+        Binding("r", "look", "Refresh"),
         Binding("f1,question_mark,h", "app.help", "Help"),
         Binding("escape,q", "dismiss", "Back"),
     ]
@@ -75,14 +76,14 @@ class StepScreen(FullScreen):
         yield self._keys
 
     def on_mount(self) -> None:
-        """Have it looked at before all others, if it was not yet."""
+        """Have it read before all others, if it was not yet."""
         self.part.seen = True
         self._setup.last = self.part
         if self.part.look is None:
             self._setup.want(self.part, first=True)
 
     def on_screen_resume(self) -> None:
-        """Show what has come; or go on to the next step, as was wished for behind this screen."""
+        """Show what has come; or go on to the next step, as was asked for on the screen behind."""
         if self._setup.go_on:
             self._setup.go_on = False
             self.call_next(self.action_next)
@@ -108,7 +109,7 @@ class StepScreen(FullScreen):
             self._repaint()
 
     def trial_over(self) -> None:
-        """Look again: what was taken back is to do again."""
+        """Refresh: what was reverted is to do again."""
         self._setup.want(self.part, first=True)
 
     def on_step_looked(self) -> None:
@@ -116,13 +117,13 @@ class StepScreen(FullScreen):
         self._repaint()
 
     def on_picker_moved(self) -> None:
-        """Say why this item is proposed."""
+        """Show why this item is proposed."""
         self._words = ""
         self._why.repaint()
         self._keys.offer(self._offers())
 
     def on_picker_chosen(self) -> None:
-        """Take what was clicked twice, or leave it."""
+        """Select or deselect what was clicked twice."""
         self.action_take()
 
     def on_resize(self) -> None:
@@ -130,7 +131,7 @@ class StepScreen(FullScreen):
         self.call_after_refresh(self._why.repaint)
 
     def on_key(self) -> None:
-        """Take the last word back: the operator goes on."""
+        """Hide the last answer."""
         if self._words:
             self._say("")
 
@@ -160,18 +161,18 @@ class StepScreen(FullScreen):
         return False
 
     def action_take(self) -> None:
-        """Take an item, or leave it as it is."""
+        """Select or deselect an item."""
         item = self.item
         if item is None:
-            self._say("There is nothing to take here.")
+            self._say(tr("There is nothing to select here."))
             return
         if not self._reached():
             return
         if self.part.is_so(item):
-            self._say("This is so already: there is nothing to take.")
+            self._say(tr("This is already set."))
             return
         if not self.part.taken(item) and self.part.value(item) == "":
-            self._say("Nothing is proposed here: Left and Right go through what it may be.")
+            self._say(tr("No value is proposed here: Left and Right choose one."))
             return
         self.part.take(item, taken=not self.part.taken(item))
         self._repaint()
@@ -184,7 +185,7 @@ class StepScreen(FullScreen):
         if not self._reached():
             return
         if len(item.choices) < 2:
-            self._say("There is no other choice here: Space takes it or leaves it.")
+            self._say(tr("There is no other value: Space selects or deselects it."))
             return
         self.part.choose(item, self.part.next_value(item, by))
         self._repaint()
@@ -207,7 +208,7 @@ class StepScreen(FullScreen):
         if self.app.screen is not self:
             return
         if part.look is None and not part.trouble:
-            self._say("It is being looked at: wait a moment.")
+            self._say(tr("This step is still being read: wait a moment."))
         elif part.to_do():
             from lowmem_tui.tui.screens.setup_review import SetupReviewScreen
 
@@ -234,28 +235,34 @@ class StepScreen(FullScreen):
         if change is None and self.part.on_trial:
             self._say(say(ON_TRIAL))
         elif change is None:
-            self._say("No change of this step is in force: there is nothing to undo.")
+            self._say(tr("No change of this step is in force: there is nothing to undo."))
         elif self.app.screen is self:
             from lowmem_tui.tui.screens.change import ChangeScreen
 
             self.app.push_screen(ChangeScreen(self.session, change, self._changes, undo=True))
 
     def action_skip(self) -> None:
-        """Leave the step as it is, for this session, and go on."""
+        """Skip the step in this session, and go on."""
         self.part.skipped = True
         self.action_next()
 
     def action_look(self) -> None:
-        """Look again."""
+        """Refresh the step."""
         self._setup.want(self.part, first=True)
-        self._say("Looking again…")
+        self._say(tr("Reading again…"))
 
     # What is shown
 
     def _paint_head(self, width: int) -> list[Text]:
         parts = self._setup.parts
         number = parts.index(self.part) + 1
-        title = f"{number}/{len(parts)} {tr(self.part.step.title)}: {say(self.part.words)}"
+        title = tr(
+            "{number}/{total} {title}: {state}",
+            number=number,
+            total=len(parts),
+            title=say(Message(self.part.step.title)),
+            state=say(self.part.words),
+        )
         return [self.title_bar(title, width)]
 
     def _rows(self, width: int) -> Iterable[ItemRow]:
@@ -272,11 +279,11 @@ class StepScreen(FullScreen):
         count = len(self.part.items)
         item = self.part.items[min(self.page.index, count - 1)]
         # The title whole, where the list had to cut it.
-        title = f"Why {say(item.title)}"
+        title = tr("Why: {title}", title=say(item.title))
         lines = self._reason(self.page.index, width)
         words = self._words
         if not self.page.cursor_visible:
-            title, words = "What is proposed", words or READ_ON
+            title, words = tr("Proposals"), words or say(READ_ON)
         if words:
             lines = hang(Text(f" {plain(words)}", style="bold"), width, self.app.console)
         if len(lines) > height:
@@ -286,25 +293,25 @@ class StepScreen(FullScreen):
 
     def _reason(self, index: int, width: int) -> list[Text]:
         session = self.session
-        said = setup_rows.why(self.part, index, session.glyphs)
-        return [line for text in said for line in hang(text, width, self.app.console)]
+        reasons = setup_rows.why(self.part, index, session.glyphs)
+        return [line for text in reasons for line in hang(text, width, self.app.console)]
 
     def _offers(self) -> Sequence[Key]:
         part, item = self.part, self.item if self.is_mounted else None
         keys: list[Key] = []
         if part.to_do():
-            keys.append(Key("enter", "Enter", "Preview"))
+            keys.append(Key("enter", "Enter", N_("Preview")))
         elif part.look is not None or part.trouble:
-            keys.append(Key("enter", "Enter", "Next step"))
+            keys.append(Key("enter", "Enter", N_("Next step")))
         if item is not None:
-            keys.append(Key("space", "Space", "Take/leave"))
+            keys.append(Key("space", "Space", N_("Select")))
             if len(item.choices) > 1:
                 shown = "/".join(item.choices)
                 digits = all(len(choice) == 1 and choice in DIGITS for choice in item.choices)
-                keys.append(Key("right", f"+- {shown}" if digits else "+ -", "Choose"))
+                keys.append(Key("right", f"+- {shown}" if digits else "+ -", N_("Choose")))
         if part.newest(self._changes) is not None:
-            keys.append(Key("u", "u", "Undo"))
+            keys.append(Key("u", "u", N_("Undo")))
         if part.stand is Stand.TODO:
-            keys.append(Key("s", "s", "Skip"))
-        keys += [Key("r", "r", "Look"), Key("escape", "Esc", "Back")]
+            keys.append(Key("s", "s", N_("Skip")))
+        keys += [Key("r", "r", N_("Refresh")), Key("escape", "Esc", N_("Back"))]
         return keys

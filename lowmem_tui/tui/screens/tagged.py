@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from lowmem_tui.model.amount import UNKNOWN, format_size
+from lowmem_tui.model.language import say, tr
+from lowmem_tui.model.message import N_, Message, msg
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import Key
 from lowmem_tui.policy.setting_advice import keys_of
 from lowmem_tui.tui.screens.edit import SHORT, EditScreen
+from lowmem_tui.tui.terminal.cells import fit, right
 from lowmem_tui.tui.text import unit_page
 
 if TYPE_CHECKING:
@@ -19,52 +22,54 @@ if TYPE_CHECKING:
 NAME_WIDTH = 27
 
 COLUMNS = (
-    (Key.OOM_SCORE_ADJUST, "ADJ", 6),
-    (Key.MEMORY_MAX, "MAX", 9),
-    (Key.MEMORY_HIGH, "HIGH", 9),
-    (Key.MEMORY_SWAP_MAX, "SWAPMAX", 9),
-    (Key.RESTART, "RESTART", 12),
+    (Key.OOM_SCORE_ADJUST, N_("ADJ"), 6),
+    (Key.MEMORY_MAX, N_("MAX"), 9),
+    (Key.MEMORY_HIGH, N_("HIGH"), 9),
+    (Key.MEMORY_SWAP_MAX, N_("SWAPMAX"), 9),
+    (Key.RESTART, N_("RESTART"), 12),
 )
-"""What is shown of each unit, as it counts now."""
+"""What is shown of each unit: the values that count now."""
 
 
 class TaggedScreen(EditScreen):
     """Several units."""
 
-    NO_SETTINGS = "These units have no setting in common."
+    NO_SETTINGS = msg("These units have no setting in common.")
 
     def _paint_head(self, _: int) -> list[Text]:
         session = self.session
         names = ", ".join(plain(name) for name in self.units)
-        first = Text(f" {len(self.units)} tagged units: ", style="bold", no_wrap=True)
+        title = tr("{count} tagged units:", count=len(self.units))
+        first = Text(f" {title} ", style="bold", no_wrap=True)
         first.append(names, style="not bold")
         lines = [first]
         if session.backend.demo:
             lines[0] = Text(no_wrap=True).append(" DEMO ", "bold reverse").append_text(first)
         if self.app.size.height >= SHORT:
-            lines.append(Text(" What is set here is staged for each of them."))
+            lines.append(Text(" " + tr("Edits on this page are staged for each of these units.")))
             if any(set(keys_of(name)) != set(self._settings) for name in self.units):
-                lines.append(Text(" Only the settings that all of them have are here."))
+                lines.append(Text(" " + tr("Only the settings that all of them have are shown.")))
         if session.notice:
-            lines.append(Text(f" {plain(session.notice)}", style="bold"))
+            lines.append(Text(f" {plain(say(session.notice))}", style="bold"))
         return lines
 
     def _paint_facts(self, width: int) -> list[Text]:
         return [
-            unit_page.heading("THESE UNITS, AND WHAT COUNTS NOW", width, self.session.palette),
+            unit_page.heading(tr("TAGGED UNITS, VALUES NOW"), width, self.session.palette),
             *self._table(),
         ]
 
     def _table(self) -> Iterator[Text]:
-        heads = "".join(f" {title:>{width - 1}}" for _, title, width in COLUMNS)
-        yield Text(f" {'':{NAME_WIDTH}}{'RSS':>6}{heads}", style="bold", no_wrap=True)
+        heads = "".join(f" {right(say(Message(title)), width - 1)}" for _, title, width in COLUMNS)
+        yield Text(f" {'':{NAME_WIDTH}}{right(tr('RSS'), 6)}{heads}", style="bold", no_wrap=True)
         for name in self.units:
             unit = self.unit_of(name)
             known = self._known[name].settings if name in self._known else {}
             rss = unit.usage.rss if unit.usage else None
             text = Text(no_wrap=True)
-            text.append(f" {plain(name, NAME_WIDTH - 1):<{NAME_WIDTH}}")
+            text.append(f" {fit(plain(name, NAME_WIDTH - 1), NAME_WIDTH)}")
             text.append(f"{UNKNOWN if rss is None else format_size(rss):>6}")
             for key, _, width in COLUMNS:
-                text.append(f" {unit_page.now(key, known.get(key), unit.properties):>{width - 1}}")
+                now = unit_page.now(key, known.get(key), unit.properties)
+                text.append(f" {right(say(now), width - 1)}")
             yield text

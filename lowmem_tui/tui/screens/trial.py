@@ -1,4 +1,4 @@
-"""The trial that runs: how long yet, what it did, and the keys that keep it or take it back."""
+"""The running trial: the time left, what it did, and the keys that keep or undo it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,18 @@ from rich.text import Text
 from textual.binding import Binding, BindingType
 
 from lowmem_tui.model.errors import LowmemError
+from lowmem_tui.model.language import say, tr
+from lowmem_tui.model.message import (
+    N_,
+    Message,
+    as_message,
+    msg,
+    of_command,
+    of_list,
+    of_setting,
+    plural,
+    sentences,
+)
 from lowmem_tui.model.text import plain
 from lowmem_tui.tui.screens.sheet import MORE, Sheet
 from lowmem_tui.tui.session import trial_watch
@@ -38,36 +50,36 @@ class Stage(Enum):
 
 KEYS = {
     Stage.RUNNING: (
-        Key("y", "y", "Keep"),
-        Key("u", "u", "Undo now"),
-        Key("n", "n", "Back, it goes on"),
+        Key("y", "y", N_("Keep")),
+        Key("u", "u", N_("Undo now")),
+        Key("n", "n", N_("Back, trial continues")),
         MORE,
     ),
     Stage.WORKING: (),
-    Stage.ENDED: (Key("enter", "Enter", "Back"), MORE),
+    Stage.ENDED: (Key("enter", "Enter", N_("Back")), MORE),
 }
-OVER = "The trial is over"
+OVER = msg("The trial is over")
 """The title where it was neither kept nor undone here."""
-AGAIN = Key("r", "r", "Review again")
+AGAIN = Key("r", "r", N_("Review again"))
 
 MOST_NAMED = 2
 """Staged edits that are named where they wait."""
 
 HASTE = 0.5
-"""Seconds: a key that comes sooner after the page is shown was meant for what was there before."""
+"""Seconds: a key that is pressed earlier was meant for the page before."""
 
-TOO_SOON = "That key came before this page could be read: press it again if it is meant."
+TOO_SOON = msg("This key was pressed before the page could be read: press it again if you mean it.")
 
 
 class TrialScreen(Sheet):
     """One trial, from its beginning or from when the operator came, to its end."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y", "keep", "Keep"),
-        Binding("u", "undo", "Undo now"),
-        Binding("n,escape,f8", "back", "Back"),
-        Binding("enter", "leave", "Back", show=False),
-        Binding("r", "again", "Review again"),
+        Binding("y", "keep", N_("Keep")),
+        Binding("u", "undo", N_("Undo now")),
+        Binding("n,escape,f8", "back", N_("Back")),
+        Binding("enter", "leave", N_("Back"), show=False),
+        Binding("r", "again", N_("Review again")),
     ]
     ALLOWED: ClassVar[Mapping[str, Collection[Enum]]] = {
         "keep": {Stage.RUNNING},
@@ -85,7 +97,7 @@ class TrialScreen(Sheet):
         *,
         forced: bool = False,
     ) -> None:
-        """``outcome`` is what applying it came to, where this screen did that.
+        """``outcome`` is the result of applying it, where this screen did that.
 
         ``forced`` says that a check had refused the change.
         """
@@ -96,7 +108,7 @@ class TrialScreen(Sheet):
         self._forced = forced
         self._shown = math.inf
         """When this page was there to be read, on the clock of keys."""
-        self._title = ""
+        self._title: Message | None = None
         """How it ended."""
         self._end: list[str] = []
 
@@ -109,12 +121,12 @@ class TrialScreen(Sheet):
         self._shown = time.monotonic()
 
     def on_snapshot_arrived(self) -> None:
-        """Show what has become of the units since it ended."""
+        """Show the state of its units since it ended."""
         if self.stage is Stage.ENDED:
             self._page.repaint()
 
     def follow_trial(self) -> None:
-        """Show how long yet, or how it ended: here it is the title that tells."""
+        """Show the time left, or how it ended: here the title does."""
         if self.stage is Stage.ENDED:
             super().follow_trial()
         if self.stage is not Stage.RUNNING:
@@ -130,9 +142,9 @@ class TrialScreen(Sheet):
 
     async def _find_end(self, answer: str = "") -> None:
         end = await trial_watch.ended(self.session, self.trial.id)
-        self._over(OVER, [end.sentence, *end.more], answer)
+        self._over(OVER, [say(end.sentence), *map(say, end.more)], answer)
 
-    def _over(self, title: str, end: list[str], answer: str = "") -> None:
+    def _over(self, title: Message, end: list[str], answer: str = "") -> None:
         self._title, self._end = title, end
         known = self.session.trials
         known.reported, known.end = self.trial.id, ""
@@ -141,22 +153,23 @@ class TrialScreen(Sheet):
     # Keys
 
     def action_keep(self) -> None:
-        """Keep the change, or say why not."""
+        """Keep the change, or show why not."""
         if why := self.session.cannot_change:
-            self.say(f"{why} To keep it: {self.session.sudo} confirm")
+            command = of_command(f"{self.session.sudo} confirm")
+            self.say(tr("{why} To keep it: {command}", why=why, command=command))
             return
-        doubts = list(harm(self.session, self.trial))
+        doubts = list(map(as_message, harm(self.session, self.trial)))
         if self._forced:
-            doubts.append("A check refused this change.")
-        if waiting := self._waiting():
+            doubts.append(msg("A check refused this change."))
+        if (waiting := self._waiting()) is not None:
             doubts.append(waiting)
         self._ask_if(
             doubts,
-            "Keep the trial's change for good?",
+            msg("Make the change permanent?"),
             lambda: self._work(self.session.backend.confirm, self._kept),
         )
 
-    def _ask_if(self, doubts: list[str], question: str, do: Callable[[], None]) -> None:
+    def _ask_if(self, doubts: list[Message], question: Message, do: Callable[[], None]) -> None:
         """Do it; ask first where there are doubts, and do nothing that was typed unseen."""
         from lowmem_tui.tui.screens.ask import AskScreen
 
@@ -165,47 +178,62 @@ class TrialScreen(Sheet):
                 do()
 
         if time.monotonic() - self._shown < HASTE:
-            self.say(TOO_SOON)
+            self.say(say(TOO_SOON))
         elif not doubts:
             do()
         elif self.app.screen is self:
-            self.app.push_screen(AskScreen(self.session, " ".join([*doubts, question])), answered)
+            asked = say(sentences(*doubts, question))
+            self.app.push_screen(AskScreen(self.session, asked), answered)
 
-    def _waiting(self) -> str:
-        """Return which staged edits are not tried here, in one sentence; or ""."""
+    def _waiting(self) -> Message | None:
+        """Return which staged edits are not part of this trial."""
         edits = self.session.trials.waiting(self.session.staged)
         if not edits:
-            return ""
-        named = ", ".join(f"{plain(e.unit, 60)} {e.key}" for e in edits[:MOST_NAMED])
-        more = f" and {len(edits) - MOST_NAMED} more" if len(edits) > MOST_NAMED else ""
-        one = "1 staged edit is" if len(edits) == 1 else f"{len(edits)} staged edits are"
-        return f"{one} not in this trial ({named}{more})."
+            return None
+        named = of_list(of_setting(f"{plain(e.unit, 60)} {e.key}") for e in edits[:MOST_NAMED])
+        if (more := len(edits) - MOST_NAMED) > 0:
+            return msg(
+                "{count} staged edits are not part of this trial: {edits} and {more} more.",
+                count=len(edits),
+                edits=named,
+                more=more,
+            )
+        return plural(
+            "1 staged edit is not part of this trial: {edits}.",
+            "{n} staged edits are not part of this trial: {edits}.",
+            len(edits),
+            edits=named,
+        )
 
     def _kept(self) -> None:
         trial_watch.kept(self.session, self.trial.id)
-        title, end = "Kept", "The change is in force for good"
+        title, end = msg("Kept"), msg("The change is permanent.")
         if self.outcome is not None and not self.outcome.well:
-            title, end = "Kept, but not all is as asked", "The change is written for good"
-        self._over(title, [f"{end}; H on the main screen shows it, and can undo it."])
+            title = msg("Kept, but verification failed")
+            end = msg("The change is permanent, but not everything has the requested value.")
+        where = msg("H on the main screen shows it, and can undo it.")
+        self._over(title, [say(sentences(end, where))])
 
     def action_undo(self) -> None:
-        """Take the change back now, or say why not."""
+        """Undo the change now, or show why not."""
         if why := self.session.cannot_change:
-            self.say(f"{why} To undo it: {self.session.sudo} undo {plain(self.trial.id, 20)}")
+            command = of_command(f"{self.session.sudo} undo {plain(self.trial.id, 20)}")
+            self.say(tr("{why} To undo it: {command}", why=why, command=command))
             return
         number = self.trial.id
         self._ask_if(
-            list(danger(self.session)),
-            "Undo it now?",
+            list(map(as_message, danger(self.session))),
+            msg("Undo it now?"),
             lambda: self._work(lambda: self.session.backend.undo(number), self._undone),
         )
 
     def _undone(self) -> None:
-        staged = ["Your edits are still staged."] if len(self.session.staged) else []
-        title, end = "Undone", "The change is taken back: all is as it was before."
+        staged = [tr("Your edits are still staged.")] if len(self.session.staged) else []
+        title = msg("Undone")
+        end = tr("The change is undone: everything has the value from before.")
         if self.outcome is not None and not self.outcome.well:
-            title = "Undone, but not all is as it was before"
-            end = "The change is taken back, but not all is as it was before."
+            title = msg("Undone, but verification failed")
+            end = tr("The change is undone, but not everything has the value from before.")
         self._over(title, [end, *staged])
 
     def _work(self, do: Callable[[], Outcome], then: Callable[[], None]) -> None:
@@ -221,26 +249,26 @@ class TrialScreen(Sheet):
             running = await trial_watch.ask(session)
             if running is not None and running.id == self.trial.id:
                 self.trial = running
-                self._enter(Stage.RUNNING, str(error))
+                self._enter(Stage.RUNNING, say(error.message))
             else:
-                await self._find_end(str(error))
+                await self._find_end(say(error.message))
             return
         session.trials.reported = self.trial.id
         await trial_watch.ask(session)
         then()
 
     def action_back(self) -> None:
-        """Leave; a trial that runs goes on."""
+        """Go back; a running trial continues."""
         self.dismiss()
 
     def action_leave(self) -> None:
-        """Leave the result."""
+        """Go back from the result."""
         self.dismiss()
 
     def action_again(self) -> None:
         """Review what is still staged."""
         if not len(self.session.staged):
-            self.say("Nothing is staged.")
+            self.say(tr("Nothing is staged."))
             return
         self.session.screens.open_review(instead=True)
 
@@ -249,15 +277,18 @@ class TrialScreen(Sheet):
     def heading(self) -> str:
         """Return the title, the seconds first: they are what counts."""
         if self.stage is Stage.RUNNING:
-            return f"Trial: {self.trial.left:.0f} s left. y keeps it, u undoes it now"
-        return self._title if self.stage is Stage.ENDED else "Working… this may take some seconds."
+            left = round(self.trial.left)
+            return tr("Trial: {seconds} s left. y keeps it, u undoes it now", seconds=left)
+        if self.stage is Stage.ENDED and self._title is not None:
+            return say(self._title)
+        return tr("Working… this may take some seconds.")
 
     def lines(self, width: int) -> list[Text]:
-        """Return who tries what, and what it came to."""
+        """Return who started it, what is on trial, and the result of applying it."""
         palette, effects = self.session.palette, self.session.trials.effects
-        done = self.outcome if self._title not in {"", OVER} else None
+        done = self.outcome if self._title not in {None, OVER} else None
         dangers = [
-            Text(f" ! {words}", style=BAD)
+            Text(f" ! {say(words)}", style=BAD)
             for words in (*harm(self.session, self.trial), *danger(self.session))
             if done is None or words not in done.down
         ]
@@ -269,32 +300,35 @@ class TrialScreen(Sheet):
             return lines
         lines, trial = [], self.trial
         until = time.strftime("%H:%M:%S", time.localtime(trial.deadline))
-        if waiting := self._waiting():
-            said = f" {waiting} F8 reviews what is staged once the trial is kept or undone."
-            lines.append(Text(said, style="bold"))
+        if (waiting := self._waiting()) is not None:
+            later = msg("F8 reviews them once the trial is kept or undone.")
+            lines.append(Text(f" {say(sentences(waiting, later))}", style="bold"))
+        end = tr(
+            "Reverts automatically at {time} unless you keep it: also if this program ends, the "
+            "connection is lost or the power fails.",
+            time=until,
+        )
+        who = tr("Change {id}, started by {who}", id=trial.id, who=say(trial.by))
         lines += [
             *dangers,
-            Text(
-                f" Until {until}, then systemd takes it back by itself: even if this program ends, "
-                "the line is cut or the power fails."
-            ),
-            Text(f" Change {plain(trial.id)}, held by {plain(trial.by)}"),
+            Text(f" {end}"),
+            Text(f" {who}"),
         ]
         if trial.note:
-            lines.append(Text(f" Note: {plain(trial.note)}"))
+            lines.append(Text(" " + tr("Note: {note}", note=say(trial.note))))
         if effects:
-            lines.append(heading("WHAT IS TRIED", width, palette))
+            lines.append(heading(tr("ON TRIAL"), width, palette))
             lines += plan_report.effects(effects, width)
         else:
-            lines.append(Text(f" Units: {plain(' '.join(trial.units))}"))
+            lines.append(Text(" " + tr("Units: {units}", units=of_list(trial.units))))
         if self.outcome is not None:
-            lines.append(heading("WHAT IT CAME TO", width, palette))
+            lines.append(heading(tr("RESULT"), width, palette))
             lines += plan_report.of_outcome(self.outcome)
         return lines
 
     def waiting(self) -> str:
-        """Say that no key is needed."""
-        return "No key is needed." if self.stage is Stage.WORKING else ""
+        """Return what is shown while it works."""
+        return tr("Please wait.") if self.stage is Stage.WORKING else ""
 
     def offers(self) -> list[Key]:
         """Return the keys of this stage."""

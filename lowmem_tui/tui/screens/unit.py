@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from lowmem_tui.model.language import say, tr
+from lowmem_tui.model.message import msg
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.forecast import whatif
 from lowmem_tui.tui.screens.edit import SHORT, EditScreen
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 class UnitScreen(EditScreen):
     """One unit."""
 
-    NO_SETTINGS = "This is no unit with memory settings: it can only be looked at."
+    NO_SETTINGS = msg("This unit has no memory settings: it can only be viewed.")
 
     def __init__(self, session: Session, unit_name: str) -> None:
         super().__init__(session, (unit_name,))
@@ -65,7 +67,7 @@ class UnitScreen(EditScreen):
         if self.app.size.height >= SHORT or not session.trials.visible:
             lines += unit_page.line_of_memory(unit, session.memory, session.glyphs, width)
         if session.notice:
-            lines.append(Text(f" {plain(session.notice)}", style="bold"))
+            lines.append(Text(f" {plain(say(session.notice))}", style="bold"))
         return lines
 
     def _paint_facts(self, width: int) -> list[Text]:
@@ -73,18 +75,20 @@ class UnitScreen(EditScreen):
         lines = []
         if self.app.size.height < SHORT:
             lines += unit_page.identity(unit, self.verdict, glyphs)
-        lines += [unit_page.heading("MEMORY", width, palette), *unit_page.memory(unit, glyphs)]
+        lines += [unit_page.heading(tr("MEMORY"), width, palette), *unit_page.memory(unit, glyphs)]
         snapshot, history = self.session.snapshot, self.session.memory
         if fates := list(forecast.fates(unit, snapshot, history, self.changes)):
-            lines += [unit_page.heading("IF IT DIES", width, palette), *fates]
+            lines += [unit_page.heading(tr("AFTER AN OOM KILL"), width, palette), *fates]
         known = self._known.get(self.unit_name)
         own = {key: known.settings[key] for key in self._settings} if known else {}
         if own:
-            lines.append(unit_page.heading("SETTINGS AND THE FILES THEY STAND IN", width, palette))
+            title = tr("SETTINGS AND SOURCE FILES")
+            lines.append(unit_page.heading(title, width, palette))
             lines += unit_page.settings(own, width)
         if unit.usage is not None:
             count = len(unit.usage.processes)
-            lines.append(unit_page.heading(f"PROCESSES ({count})", width, palette))
+            title = tr("PROCESSES ({count})", count=count)
+            lines.append(unit_page.heading(title, width, palette))
             pid = unit.properties.main_pid if unit.properties else 0
             lines += unit_page.processes(unit.usage.processes, pid)
         return lines
