@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Protocol
 from lowmem_tui.change.compare import PAGE, Machine, near
 from lowmem_tui.change.found import as_found, only_by_force
 from lowmem_tui.change.machine.files import EtcFiles, is_unit_file
+from lowmem_tui.change.reason import nothing_changed
 from lowmem_tui.change.revive import running
 from lowmem_tui.change.signals import Interruptions
 from lowmem_tui.change.situation import SettingsReader
 from lowmem_tui.change.steps import Act, Ports, Reload, SetLimit, SetScore, WriteFile
-from lowmem_tui.change.transaction import Transaction, in_words
+from lowmem_tui.change.transaction import Transaction
 from lowmem_tui.change.trials.drop_ins import our_files
 from lowmem_tui.change.verify import to_be_live, verify
 from lowmem_tui.model.errors import (
@@ -23,40 +24,39 @@ from lowmem_tui.model.errors import (
     ManagerError,
     NotPermittedError,
     RefusedError,
-    RolledBackError,
 )
-from lowmem_tui.model.message import plural
+from lowmem_tui.model.message import msg, of_path, of_unit, plural
 from lowmem_tui.model.plan import ActionKind, Outcome, Phase
 from lowmem_tui.model.settings import WRITE_ORDER, same
-from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import CGROUP_FILES, Key, Unlimited
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.plan import Action, Effect, FileChange, Plan
     from lowmem_tui.model.ports import Files, Kernel, Manager, System
     from lowmem_tui.model.unit import UnitProperties
 
 _PASSES = 3
-"""How often a unit's processes are looked through: one that forks passes the old score on."""
+"""How often a unit's processes are searched: one that forks passes the old score on."""
 
 
 class Recorder(Protocol):
-    """Who writes down what is done."""
+    """Who records what is done."""
 
     def ahead(self, before: Mapping[str, UnitProperties]) -> None:
         """Everything is checked, and nothing touched yet; what this raises ends it."""
 
     def done(self) -> None:
-        """Note that it is done and verified; if this raises, everything is put back."""
+        """Note that it is done and verified; if this raises, everything is rolled back."""
 
     def failed(self, failure: BaseException) -> None:
-        """Note that it was put back, or not quite, as ``failure`` says. Raises nothing."""
+        """Note that it was rolled back, or not quite, as ``failure`` says. Raises nothing."""
 
 
 class NoRecorder:
-    """Writes nothing down."""
+    """Records nothing."""
 
     def ahead(self, before: Mapping[str, UnitProperties]) -> None:
         """See ``Recorder``."""
@@ -74,7 +74,7 @@ def apply(
     """Write the files, reload systemd once, set what runs, and verify; or leave it as it was.
 
     On a real machine (``EtcFiles``) it holds the lock. SIGINT, SIGTERM and SIGHUP in the middle
-    put everything back too, if this is the main thread. Nothing is written down: see change.work.
+    roll everything back too, if this is the main thread. Nothing is recorded: see change.entry.
 
     Raises RefusedError, ChangedError, NotPermittedError, RolledBackError, HalfDoneError.
     """
@@ -85,7 +85,7 @@ def apply(
             try:
                 held.enter_context(files.exclusive())
             except OSError as error:
-                raise RolledBackError(f"Nothing was touched: {in_words(error)}.") from error
+                raise nothing_changed(error) from error
         ports = Ports(manager, files, kernel)
         plan = found_by(plan, ports.system, force=force)
         return perform(plan, ports, plan.files, interruptions.check, NoRecorder())
@@ -106,7 +106,7 @@ def found_by(plan: Plan, system: System, *, force: bool) -> Plan:
     except (RefusedError, NotPermittedError):
         raise
     except (OSError, LowmemError) as error:
-        raise RolledBackError(f"Nothing was touched: {in_words(error)}.") from error
+        raise nothing_changed(error) from error
 
 
 def not_refused(plan: Plan, *, force: bool) -> None:
@@ -142,7 +142,7 @@ def perform(
         before = ports.manager.properties(_units(plan))
         recorder.ahead(before)
     except OSError as error:
-        raise RolledBackError(f"Nothing was touched: {in_words(error)}.") from error
+        raise nothing_changed(error) from error
     run = Transaction(ports, check, running(before, ports.manager))
     try:
         done = _act(plan, Phase.EARLY, run, check)
@@ -162,33 +162,34 @@ def perform(
         verified = verify(plan, ports, denied)
         check()
         recorder.done()
-    except BaseException as error:  # noqa: BLE001 - whatever it is, it is put back first
+    except BaseException as error:  # noqa: BLE001 - whatever it is, it is rolled back first
         failure = run.abandon(error)
         recorder.failed(failure)
         raise failure from (None if failure is error else error)
     return Outcome(
         tuple(change.path for change in changes),
-        live + done,
+        live,
         verified.pending,
         verified.mismatches,
         removed=tuple(change.path for change in changes if change.after is None),
         down=verified.down,
+        done=done,
     )
 
 
 def needs_reload(plan: Plan, changes: Iterable[FileChange]) -> bool:
-    """Tell whether systemd must read its files anew."""
+    """Tell whether systemd must read its files again."""
     return any(is_unit_file(change.path) for change in changes) or any(
         action.kind is ActionKind.LINK for action in plan.actions
     )
 
 
 def _act(plan: Plan, phase: Phase, run: Transaction, check: Callable[[], None]) -> tuple[str, ...]:
-    """Do the actions of a phase; returns sentences on them."""
+    """Do the actions of a phase; returns them as commands."""
     done = [action for action in plan.actions if action.phase is phase]
     for action in done:
         run.do(Act(action, check))
-    return tuple(f"done: {Act(action).doing}" for action in done)
+    return tuple(action.described for action in done)
 
 
 def _units(plan: Plan) -> list[str]:
@@ -196,7 +197,7 @@ def _units(plan: Plan) -> list[str]:
 
 
 def _check(changes: Iterable[FileChange], files: Files) -> None:
-    """Look whether everything is as the plan saw it; raises before anything is touched."""
+    """Check that everything is as the plan saw it; raises before anything is touched."""
     for change in changes:
         try:
             if sentence := files.obstacle(change.path):
@@ -204,12 +205,17 @@ def _check(changes: Iterable[FileChange], files: Files) -> None:
             now = files.read(change.path)
         except PermissionError as error:
             raise NotPermittedError(
-                f"{plain(change.path)} cannot be read by this user: run the same with sudo."
+                msg(
+                    "{path} cannot be read by this user: run the same with sudo.",
+                    path=of_path(change.path),
+                )
             ) from error
         if now != change.before:
             raise ChangedError(
-                f"{plain(change.path)} was changed after the plan was made: look again and make "
-                "a new plan."
+                msg(
+                    "{path} was changed after the plan was made: refresh, and make a new plan.",
+                    path=of_path(change.path),
+                )
             )
 
 
@@ -217,8 +223,12 @@ def _still_loads(before: Mapping[str, UnitProperties], after: Mapping[str, UnitP
     for name, now in after.items():
         if before[name].load_state == "loaded" and now.load_state != "loaded":
             raise ManagerError(
-                f"systemd does not load {plain(name)} with this ({now.load_state}): see "
-                "`journalctl -b _PID=1`."
+                msg(
+                    "systemd does not load {unit} with this change ({state}): see "
+                    "`journalctl -b _PID=1`.",
+                    unit=of_unit(name),
+                    state=now.load_state,
+                )
             )
 
 
@@ -229,12 +239,12 @@ def _set_what_runs(
     before: Mapping[str, UnitProperties],
     after: Mapping[str, UnitProperties],
     denied: set[str],
-) -> tuple[str, ...]:
+) -> tuple[Message, ...]:
     """Set the kernel's values of what runs; returns sentences on what was set.
 
     The units whose scores the kernel does not let us lower are added to ``denied``.
     """
-    said: list[str] = []
+    done: list[Message] = []
     asked = {(edit.unit, edit.key) for edit in plan.edits if edit.value is not None}
     reader = SettingsReader(ports.files, ports.kernel, Machine(), strict=True)
     for key in WRITE_ORDER:
@@ -247,20 +257,20 @@ def _set_what_runs(
                 or not near(key, unit.loaded(key), effect.loaded)
             ):
                 continue
-            # Where another file wins, its value is none that was asked for or looked at.
+            # Where another file overrides ours, its value was neither asked for nor checked.
             source = reader.settings(unit)[key].source
             if (unit.name, key) in asked and source not in our_files(unit.name):
                 continue
             if key is Key.OOM_SCORE_ADJUST:
-                said += _set_scores(run, ports, before[effect.unit], unit, denied)
+                done += _set_scores(run, ports, before[effect.unit], unit, denied)
             else:
-                said += _set_limit(effect, run, ports, unit)
-    return tuple(said)
+                done += _set_limit(effect, run, ports, unit)
+    return tuple(done)
 
 
 def _set_limit(
     effect: Effect, run: Transaction, ports: Ports, unit: UnitProperties
-) -> Iterator[str]:
+) -> Iterator[Message]:
     file = CGROUP_FILES[effect.key]
     now = ports.kernel.limit(unit.control_group, file)
     wanted = to_be_live(effect, unit.loaded(effect.key))
@@ -272,7 +282,7 @@ def _set_limit(
         return
     step = SetLimit(unit.name, effect.key, unit.control_group, file, now, wanted)
     run.do(step)
-    yield str(step)
+    yield step.done
 
 
 def _set_scores(
@@ -281,18 +291,18 @@ def _set_scores(
     before: UnitProperties,
     unit: UnitProperties,
     denied: set[str],
-) -> Iterator[str]:
+) -> Iterator[Message]:
     """Give every process that still has the old score the new one; what set its own keeps it."""
     old, new = before.oom_score_adjust, unit.oom_score_adjust
     if old is None or new is None or old == new:
         return
-    tried: set[tuple[int, int]] = set()
+    seen: set[tuple[int, int]] = set()
     done = 0
     for _ in range(_PASSES):
         found = {
             (pid, start)
             for pid, start in ports.kernel.processes(unit.control_group)
-            if (pid, start) not in tried and ports.kernel.oom_score_adj(pid, start) == old
+            if (pid, start) not in seen and ports.kernel.oom_score_adj(pid, start) == old
         }
         for pid, start in sorted(found):
             try:
@@ -300,15 +310,19 @@ def _set_scores(
                 done += 1
             except OSError as error:
                 # A container may not lower it. systemd goes on without then, and so do we:
-                # verifying tells.
+                # verifying shows it.
                 if error.errno not in {errno.EACCES, errno.EPERM}:
                     raise
                 denied.add(unit.name)
-        tried |= found
+        seen |= found
         if not found:
             break
     if done:
-        yield (
-            f"{unit.name}: oom_score_adj of {done} running "
-            f"{'process' if done == 1 else 'processes'} is {new} now (it was {old})."
+        yield plural(
+            "{unit}: oom_score_adj of {n} running process is now {new} (it was {old}).",
+            "{unit}: oom_score_adj of {n} running processes is now {new} (it was {old}).",
+            done,
+            unit=of_unit(unit.name),
+            new=new,
+            old=old,
         )

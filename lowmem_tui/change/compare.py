@@ -1,4 +1,4 @@
-"""When values of a setting are the same, and in words why they are not: pure."""
+"""When values of a setting are the same, and why they are not: pure."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from lowmem_tui.model.errors import InvalidValueError
+from lowmem_tui.model.message import msg, of_path, of_setting, of_text, of_unit
 from lowmem_tui.model.settings import Bound, certain_default, parse_value, render_value, same
-from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import CGROUP_FILES, MEMORY_KEYS, Key
 
 if TYPE_CHECKING:
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.snapshot import Setting
     from lowmem_tui.model.unit import UnitProperties, Value
 
@@ -26,12 +27,12 @@ class Machine(NamedTuple):
 
 
 class Declared(NamedTuple):
-    """The assignment that wins in the files."""
+    """The assignment in effect, of all in the files."""
 
     text: str
     path: str
     legacy: bool = False
-    """A ``MemoryLimit=``: systemd applies it as memory.max, and says that MemoryMax is infinity."""
+    """A ``MemoryLimit=``: systemd applies it as memory.max, and shows MemoryMax as infinity."""
 
 
 def near(key: Key, one: Value | None, other: Value | None) -> bool:
@@ -53,7 +54,7 @@ def expected(key: Key, declared: str, machine: Machine) -> Value | None:
 
 def not_loaded(
     key: Key, declared: Declared | None, properties: UnitProperties, machine: Machine
-) -> str:
+) -> Message | str:
     """Say that systemd has not loaded what the files declare, or ""."""
     loaded = properties.loaded(key)
     if loaded is None or (declared and declared.legacy):
@@ -61,49 +62,63 @@ def not_loaded(
     if declared is None:
         usual = certain_default(key)
         if properties.need_daemon_reload and usual is not None and loaded != usual:
-            return _unread(key, "no file sets it any more", loaded)
+            return msg(
+                "Changed on disk, not reloaded: no file sets {key} any more, but systemd still has "
+                "{loaded}. Run `systemctl daemon-reload`.",
+                key=of_setting(key),
+                loaded=render_value(key, loaded),
+            )
         return ""
     wanted = expected(key, declared.text, machine)
     if wanted is None or same(key, wanted, loaded, machine.page_size):
         return ""
-    says = f"{plain(declared.path)} says {key}={plain(declared.text)}"
-    # systemd 252 does not see that a UNIT.d is new, and says that nothing needs a reload.
+    path, setting = of_path(declared.path), of_setting(key, declared.text)
+    # systemd 252 does not see that a UNIT.d is new, and reports that nothing needs a reload.
     known = {properties.fragment_path, *properties.drop_in_paths}
     if properties.need_daemon_reload or (known != {""} and declared.path not in known):
-        return _unread(key, says, loaded)
-    return (
-        f"{says}, but systemd has loaded {render_value(key, loaded)}: see `systemctl status "
-        f"{plain(properties.name)}`."
-    )
-
-
-def _unread(key: Key, says: str, loaded: Value) -> str:
-    return (
-        f"Changed on disk, not reloaded: {says}, while systemd still has "
-        f"{render_value(key, loaded)}: `systemctl daemon-reload`."
+        return msg(
+            "Changed on disk, not reloaded: {path} has {setting}, but systemd still has {loaded}. "
+            "Run `systemctl daemon-reload`.",
+            path=path,
+            setting=setting,
+            loaded=render_value(key, loaded),
+        )
+    return msg(
+        "{path} has {setting}, but systemd has loaded {loaded}: see `systemctl status {unit}`.",
+        path=path,
+        setting=setting,
+        loaded=render_value(key, loaded),
+        unit=of_unit(properties.name),
     )
 
 
 def not_in_kernel(
     key: Key, properties: UnitProperties, kernel: Value | None, page_size: int = PAGE
-) -> str:
+) -> Message | str:
     """Say that the kernel does not do what systemd has loaded, or ""."""
     loaded = properties.loaded(key)
     if loaded is None or kernel is None or same(key, loaded, kernel, page_size):
         return ""
     if key in CGROUP_FILES:
-        return (
-            f"systemd has loaded {render_value(key, loaded)}, but {CGROUP_FILES[key]} of what runs "
-            f"is {render_value(key, kernel)}: restart {properties.name}, or apply the setting here."
+        return msg(
+            "systemd has loaded {loaded}, but {file} of the running unit is {kernel}: restart "
+            "{unit}, or apply the setting here.",
+            loaded=render_value(key, loaded),
+            file=CGROUP_FILES[key],
+            kernel=render_value(key, kernel),
+            unit=of_unit(properties.name),
         )
     if is_sshd(properties) and kernel == -1000:
-        return (
-            "sshd gives itself -1000 and hands OOMScoreAdjust on to every session: it protects "
-            "the listener anyway; leave the setting alone."
+        return msg(
+            "sshd sets its own score to -1000 and passes OOMScoreAdjust on to every session. The "
+            "listener is protected anyway: keep the setting as it is."
         )
-    return (
-        f"systemd has loaded {loaded}, but the main process has {kernel}: it takes effect when "
-        f"{properties.name} is restarted, unless the service sets its own."
+    return msg(
+        "systemd has loaded {loaded}, but the main process has {kernel}: the setting takes effect "
+        "when {unit} is restarted, unless the service sets its own.",
+        loaded=str(loaded),
+        kernel=str(kernel),
+        unit=of_unit(properties.name),
     )
 
 
@@ -113,7 +128,7 @@ def is_sshd(properties: UnitProperties) -> bool:
     return command[0].rpartition("/")[2] == "sshd"
 
 
-def capped(setting: Setting) -> str:
+def capped(setting: Setting) -> Message | str:
     """Say that a parent's value bounds a unit's own, or ""."""
     wanted, effective, by = setting.loaded, setting.effective, setting.capped_by
     if by is None or not isinstance(wanted, int) or not isinstance(effective, int):
@@ -122,5 +137,15 @@ def capped(setting: Setting) -> str:
         return ""
     key, least = setting.key, render_value(setting.key, effective)
     if key.facts.bounded is Bound.PROTECTION:
-        return f"{plain(by)} above it protects only {least}: set {key} there, too."
-    return f"{plain(by)} above it allows only {least}: raise {key} there, or move the unit."
+        return msg(
+            "{parent} above it protects only {limit}: set {key} there, too.",
+            parent=of_text(by),
+            limit=least,
+            key=of_setting(key),
+        )
+    return msg(
+        "{parent} above it allows only {limit}: raise {key} there, or move the unit.",
+        parent=of_text(by),
+        limit=least,
+        key=of_setting(key),
+    )

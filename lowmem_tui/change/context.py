@@ -7,9 +7,8 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from lowmem_tui.change.reason import nothing_changed
 from lowmem_tui.change.records.records import Journal
-from lowmem_tui.change.transaction import in_words
-from lowmem_tui.model.errors import RolledBackError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -38,7 +37,7 @@ class Site:
     boot_id: str
     by: Callable[[], By]
     cancelled: threading.Event = field(default_factory=threading.Event)
-    """Set from any thread: the change that is under way is put back."""
+    """Set from any thread: the change that is under way is rolled back."""
 
     @property
     def journal(self) -> Journal:
@@ -52,5 +51,5 @@ class Site:
             try:
                 held.enter_context(self.lock())
             except OSError as error:
-                raise RolledBackError(f"Nothing was touched: {in_words(error)}.") from error
+                raise nothing_changed(error) from error
             yield

@@ -1,4 +1,4 @@
-"""Changes that are written down: ahead of being made, and when they are done."""
+"""Changes with a record: written before they are made, and when they are done."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from lowmem_tui.change.apply import NoRecorder, found_by, not_refused, perform
 from lowmem_tui.change.incomplete import incomplete, try_again
+from lowmem_tui.change.reason import history_unreadable, nothing_changed, reason
 from lowmem_tui.change.records import paths
 from lowmem_tui.change.records.recorder import ChangeRecorder
 from lowmem_tui.change.recovery import settle
 from lowmem_tui.change.signals import Interruptions
-from lowmem_tui.change.transaction import in_words
 from lowmem_tui.change.trials import trial
 from lowmem_tui.change.trials.drop_ins import trial_files
 from lowmem_tui.change.undo import plan_undo
@@ -25,10 +25,10 @@ from lowmem_tui.model.errors import (
     LowmemError,
     ManagerError,
     RefusedError,
-    RolledBackError,
 )
+from lowmem_tui.model.message import as_message, msg, sentences
 from lowmem_tui.model.plan import Outcome
-from lowmem_tui.model.trial import KEEP_OR_UNDO, LONGEST, SHORTEST
+from lowmem_tui.model.trial import LONGEST, SHORTEST
 from lowmem_tui.policy.plan import is_triable
 from lowmem_tui.policy.plan import plan as make_plan
 
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from lowmem_tui.change.context import Site
     from lowmem_tui.change.records.record import Record
     from lowmem_tui.change.records.records import Records
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.plan import Plan
     from lowmem_tui.model.snapshot import Situation
 
@@ -51,7 +52,7 @@ def apply(
     seconds: int | None = None,
     note: str = "",
 ) -> Outcome:
-    """Carry out a plan, with ``seconds`` as a trial, and write it down.
+    """Carry out a plan, with ``seconds`` as a trial, and record it.
 
     A plan may have waited long for its yes: its checks are made again.
 
@@ -60,12 +61,19 @@ def apply(
     """
     if seconds is not None and not SHORTEST <= seconds <= LONGEST:
         raise InvalidValueError(
-            f"A trial of {seconds} s is not possible: write {SHORTEST} to {LONGEST} seconds."
+            msg(
+                "A trial of {seconds} s is not possible: write {shortest} to {longest} seconds.",
+                seconds=seconds,
+                shortest=SHORTEST,
+                longest=LONGEST,
+            )
         )
     if seconds is not None and not is_triable(plan):
         raise RefusedError(
-            "A trial is for the settings of units alone: apply the rest without --trial, and take "
-            "it back with `lowmem-tui undo`."
+            msg(
+                "A trial is for the settings of units alone: apply the rest without --trial; "
+                "`lowmem-tui undo` undoes it."
+            )
         )
     not_refused(plan, force=force)
 
@@ -86,7 +94,7 @@ def apply(
         try:
             files = trial_files(plan, site.ports.files)
         except OSError as error:
-            raise RolledBackError(f"Nothing was touched: {in_words(error)}.") from error
+            raise nothing_changed(error) from error
         tried = trial.TrialRecorder(site, plan, note, seconds, files)
 
         def go_on() -> None:
@@ -113,10 +121,7 @@ def confirm(site: Site) -> Outcome:
             if _is_late(site, record):
                 _end_late(site, error)
             elif isinstance(error, ChangedError):
-                raise ChangedError(
-                    f"{str(error).rstrip('.')}; the trial still runs, and is taken back when its "
-                    "time is over."
-                ) from error
+                raise ChangedError(sentences(error.message, _STILL_ON_TRIAL)) from error
             raise
         trial.clear(site, record.id)
         gone = tuple(file.path for file in record.plan.files if file.after is None)
@@ -131,7 +136,7 @@ def undo(
     force: bool = False,
     with_later: bool = False,
 ) -> Outcome:
-    """Take a change back: the one of this id; the trial, if one runs; else the newest.
+    """Undo a change: the one of this id; the trial, if one runs; else the newest.
 
     Raises RefusedError, and as ``apply``.
     """
@@ -144,10 +149,7 @@ def undo(
         found = _read(site)
         records = found.known
         if found.unread and change is None:
-            raise RefusedError(
-                f"{found.unread[0]} Which change is the newest is unknown then: name the one that "
-                "is to be undone (`lowmem-tui undo ID`)."
-            )
+            raise RefusedError(sentences(as_message(found.unread[0]), _WHICH))
         if (rest := incomplete(records, change)) is not None:
             return try_again(site, rest, records, force=force)
         try:
@@ -155,14 +157,14 @@ def undo(
                 records, site.ports, situation, change, force=force, with_later=with_later
             )
         except (OSError, ManagerError) as error:
-            raise RolledBackError(f"Nothing was touched: {in_words(error)}.") from error
+            raise nothing_changed(error) from error
         not_refused(made.plan, force=force)
         recorder = ChangeRecorder(site, made.plan, made.note, made.undoes)
         return perform(made.plan, site.ports, made.plan.files, check, recorder)
 
 
-def settled(site: Site) -> list[str]:
-    """See to what was interrupted, unless somebody is at work; return sentences on it.
+def settled(site: Site) -> list[Message | str]:
+    """Finish or roll back what was interrupted, unless somebody is at work; return sentences.
 
     Raises NotPermittedError, RolledBackError.
     """
@@ -172,12 +174,22 @@ def settled(site: Site) -> list[str]:
 
 
 def expire(site: Site) -> None:
-    """Take the trial back, its time being over: what the script does where there is a shell.
+    """Revert the trial, its time being over: what the script does where there is a shell.
 
     Raises RefusedError while somebody is at work, NotPermittedError, RolledBackError.
     """
     with site.exclusive():
         settle(site, over=True)
+
+
+_STILL_ON_TRIAL = msg("The trial still runs, and reverts automatically when its time is over.")
+_WHICH = msg(
+    "So it is unknown which change is the newest: name the one to undo (`lowmem-tui undo ID`)."
+)
+_END_IT_FIRST = msg(
+    "Keep it with `lowmem-tui confirm` or undo it with `lowmem-tui undo` first, then this can be "
+    "done."
+)
 
 
 @contextlib.contextmanager
@@ -198,14 +210,14 @@ def _read(site: Site) -> Records:
     try:
         return site.journal.read()
     except OSError as error:
-        raise RolledBackError(f"The history cannot be read: {in_words(error)}.") from error
+        raise history_unreadable(error) from error
 
 
 def _has_trial(site: Site) -> bool:
     try:
         return site.store.read(paths.DATA) is not None
     except OSError as error:
-        raise RolledBackError(f"Nothing was touched: {in_words(error)}.") from error
+        raise nothing_changed(error) from error
 
 
 def _trial_record(site: Site) -> Record | None:
@@ -216,7 +228,7 @@ def _trial_record(site: Site) -> Record | None:
     record = next((r for r in _records(site) if r.state is State.TRIAL), None)
     if record is None and _has_trial(site):
         raise RefusedError(
-            "A trial whose record is lost is being taken back: wait a moment, and try again."
+            msg("A trial without a record is being reverted: wait a moment, and try again.")
         )
     return record
 
@@ -226,7 +238,7 @@ def _no_trial(site: Site) -> None:
     if record is None or record.trial is None:
         return
     now = trial.running_of(record, record.trial, site.monotonic())
-    raise RefusedError(f"{trial.sentence(now)}: {KEEP_OR_UNDO}, then this can be done.")
+    raise RefusedError(sentences(trial.sentence(now), _END_IT_FIRST))
 
 
 def _is_late(site: Site, record: Record) -> bool:
@@ -243,28 +255,32 @@ def _end_late(site: Site, failure: LowmemError) -> None:
             settle(site)
 
 
-def _none_to_keep(site: Site) -> str:
+def _none_to_keep(site: Site) -> Message:
     last = next((r for r in reversed(_records(site)) if r.trial is not None), None)
     if last is not None and last.state is State.EXPIRED:
-        return (
-            f"No trial runs any more: that of change {last.id} is over, and everything is as it "
-            "was before; apply it again."
+        return msg(
+            "There is no trial any more: change {id} was reverted automatically, and everything is "
+            "as it was before. Apply it again.",
+            id=last.id,
         )
-    return "No trial runs, so there is nothing to confirm: see `lowmem-tui history`."
+    return msg("There is no trial to confirm: see `lowmem-tui history`.")
 
 
 def _end_trial(site: Site, record: Record) -> Outcome:
-    """Take the trial back that runs; its timer stays armed until that is done."""
+    """Revert the trial that runs; its timer stays armed until that is done."""
     try:
-        said = trial.revert(site, record)
+        revived = trial.revert(site, record)
         found = differences(record.plan, site.ports)
-        site.journal.put(record.to(State.UNDONE, " ".join(said)))
+        site.journal.put(record.to(State.UNDONE, sentences(*revived) if revived else ""))
     except (OSError, LowmemError) as error:
         raise HalfDoneError(
-            f"Not everything could be taken back ({in_words(error)}): run this again, or wait "
-            "for the end of the trial, when systemd does it."
+            sentences(
+                msg("Not everything could be reverted."),
+                reason(error),
+                msg("Run this again, or wait for the end of the trial, when systemd reverts it."),
+            )
         ) from error
     trial.clear(site, record.id)
     site.journal.publish()
     files = tuple(file.path for file in record.trial.files) if record.trial else ()
-    return Outcome(files, tuple(said), (), found.mismatches, removed=files, down=found.down)
+    return Outcome(files, tuple(revived), (), found.mismatches, removed=files, down=found.down)

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Final
 from lowmem_tui.change.machine.swap_file import FOREIGN, in_the_way
 from lowmem_tui.model.errors import ChangedError, RefusedError
 from lowmem_tui.model.kept import is_foreign, reason_of, shown
+from lowmem_tui.model.message import msg, of_text
 from lowmem_tui.model.plan import ActionKind, Phase
-from lowmem_tui.model.text import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from lowmem_tui.model.message import Message, Value
     from lowmem_tui.model.plan import Action
     from lowmem_tui.model.ports import System
 
@@ -47,10 +48,10 @@ def as_found(
 ) -> tuple[Action, ...]:
     """Return actions as they are to be done now, and written down.
 
-    What is as it shall be already is left out: then its undo is not ours either. Where something
+    What is already set is left out: then its undo is not ours either. Where something
     else is found than was seen, or a file in the place of a link, ``refuse`` raises what speaks
     against replacing it; what it lets pass becomes the action's ``before``, which the record keeps
-    and undo brings back. ``ours`` says that what was seen is what a change of ours has left there.
+    and undo restores. ``ours`` says that what was seen is what a change of ours has left there.
 
     Raises RefusedError for what cannot be kept, OSError, LowmemError.
     """
@@ -75,7 +76,9 @@ def _as_found(
     if now == action.after:
         return None
     if reason := reason_of(now):
-        raise RefusedError(f"{subject(action)} {plain(reason, 300)}.")
+        raise RefusedError(
+            msg("{what} {reason}.", what=subject(action), reason=of_text(reason, 300))
+        )
     if is_in_the_way(action, now):
         raise in_the_way(action.what)
     refuse(action, now)
@@ -86,14 +89,22 @@ def only_by_force(action: Action, now: str) -> None:
     """Raise ChangedError: what an action that is to be applied finds, it may replace by force."""
     if is_foreign(now):
         raise ChangedError(
-            f"{subject(action)} is {shown(now)} that lowmem-tui did not write: look at it; --force "
-            "replaces it and keeps it in the record, and `lowmem-tui undo` brings it back.",
+            msg(
+                "{what} is {found} that lowmem-tui did not write: look at it. --force replaces it "
+                "and keeps it in the record, and `lowmem-tui undo` restores it.",
+                what=subject(action),
+                found=of_text(shown(now), 200),
+            ),
             way="force",
         )
     raise ChangedError(
-        f"{subject(action)} was changed after the plan was made, from "
-        f"{_in_words(action, action.before)} to {_in_words(action, now)}: look at it, and make a "
-        "new plan; --force changes it all the same, and `lowmem-tui undo` brings that back.",
+        msg(
+            "{what} was changed after the plan was made, from {before} to {now}: look at it, and "
+            "make a new plan. --force changes it anyway, and `lowmem-tui undo` restores {now}.",
+            what=subject(action),
+            before=_value(action, action.before),
+            now=_value(action, now),
+        ),
         way="force",
     )
 
@@ -106,18 +117,19 @@ def is_in_the_way(action: Action, now: str) -> bool:
     return action.kind is ActionKind.SWAP_FILE and now == FOREIGN
 
 
-def subject(action: Action) -> str:
-    """Return what an action changes, to begin a sentence with."""
-    return plain(action.subject, 200)
+def subject(action: Action) -> Value:
+    """Return the name of what an action changes."""
+    return of_text(action.subject, 200)
 
 
-def changed(action: Action, now: str) -> str:
+def changed(action: Action, now: str) -> Message:
     """Return the sentence on what is neither as it was nor as an action makes it."""
-    return (
-        f"{subject(action)} was changed meanwhile (it is {_in_words(action, now)}) and is left "
-        "alone: look at it."
+    return msg(
+        "{what} was changed meanwhile (it is {now}) and is left alone: look at it.",
+        what=subject(action),
+        now=_value(action, now),
     )
 
 
-def _in_words(action: Action, value: str) -> str:
-    return plain(action.in_words(value), 120)
+def _value(action: Action, value: str) -> Value:
+    return of_text(action.in_words(value), 120)

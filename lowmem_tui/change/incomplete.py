@@ -1,16 +1,17 @@
-"""The way out of a change that is incomplete: what was left is tried again, or left as it is."""
+"""The way out of a change that is incomplete: what remains is rolled back again, or accepted."""
 
 from __future__ import annotations
 
 import contextlib
 from typing import TYPE_CHECKING
 
+from lowmem_tui.change.reason import reason
 from lowmem_tui.change.records.records import undone
 from lowmem_tui.change.rollback import rolled_back
-from lowmem_tui.change.transaction import in_words
 from lowmem_tui.change.verify import down
 from lowmem_tui.model.change import KEPT, State, way_out
 from lowmem_tui.model.errors import HalfDoneError, LowmemError
+from lowmem_tui.model.message import as_message, msg, sentences
 from lowmem_tui.model.plan import Outcome
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from lowmem_tui.change.context import Site
     from lowmem_tui.change.records.record import Record
+    from lowmem_tui.model.message import Message
 
 
 def incomplete(records: Sequence[Record], change: str | None) -> Record | None:
@@ -37,7 +39,7 @@ def incomplete(records: Sequence[Record], change: str | None) -> Record | None:
 
 
 def try_again(site: Site, record: Record, records: Sequence[Record], *, force: bool) -> Outcome:
-    """Roll back what is left of an incomplete change; ``force`` ends it whatever is left then.
+    """Roll back what remains of an incomplete change; ``force`` ends it whatever remains then.
 
     Raises HalfDoneError: it is still incomplete; RolledBackError for the history.
     """
@@ -45,24 +47,32 @@ def try_again(site: Site, record: Record, records: Sequence[Record], *, force: b
     left = (*rolled.left, *([rolled.unreloaded] if rolled.unreloaded else ()))
     if left and not force:
         with contextlib.suppress(OSError, LowmemError):
-            site.journal.put(record.to(State.INCOMPLETE, "", left))
+            site.journal.put(record.to(State.INCOMPLETE, remaining=left))
         site.journal.publish()
         raise HalfDoneError(
-            f"Change {record.id} is incomplete still: {'; '.join(left)}. {way_out(record.id)}",
+            sentences(
+                msg("Change {id} is still incomplete. Do this by hand:", id=record.id),
+                *left,
+                way_out(record.id),
+            ),
             remaining=left,
         )
-    said = tuple(f"left as it is: {each}" for each in left)
-    ended = "What was left is rolled back now." if not left else "; ".join(said) + "."
+    accepted = tuple(msg("Not rolled back: {todo}", todo=each) for each in left)
+    ended = accepted or (msg("What remained is rolled back now."),)
     try:
-        site.journal.put(record.to(State.FAILED, f"{record.outcome} {ended}"))
+        outcome = sentences(as_message(record.outcome), *ended)
+        site.journal.put(record.to(State.FAILED, outcome))
     except OSError as error:
         raise HalfDoneError(
-            f"All of change {record.id} is seen to, but that could not be written down "
-            f"({in_words(error)}): run this again.",
+            sentences(
+                msg("Change {id} is rolled back, but that could not be recorded.", id=record.id),
+                reason(error),
+                msg("Run this again."),
+            ),
             remaining=left,
         ) from error
     site.journal.publish()
-    failed: Sequence[str] = ()
+    failed: Sequence[Message | str] = ()
     with contextlib.suppress(OSError, LowmemError):
         failed = down(record.plan, site.ports)
-    return Outcome(record.paths, (*said, *rolled.revived), (), (), down=tuple(failed))
+    return Outcome(record.paths, (*accepted, *rolled.revived), (), (), down=tuple(failed))

@@ -1,4 +1,4 @@
-"""What was begun and not ended. Every start looks, so little is loaded where there is nothing."""
+"""What was begun and not ended. Every start checks, so little is loaded where there is nothing."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from lowmem_tui.change.records.paths import DATA, RECORDS, SUMMARY
-from lowmem_tui.model.errors import InvalidValueError, RolledBackError
-from lowmem_tui.model.text import plain
+from lowmem_tui.model.errors import InvalidValueError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from lowmem_tui.change.machine.allowed import Paths
     from lowmem_tui.model.change import State
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.ports import Store
 
 
@@ -34,44 +34,51 @@ def interrupted(store: Store, paths: Callable[[], Paths]) -> bool:
         if found.strange or found.unread or store.troubles():
             return True
         # A record may have been written, and the summary not any more.
-        said, notices = public(store), journal.notices()
-        if any(record.state in OPEN for record in found.known) or said.notices != notices:
+        summary, notices = public(store), journal.notices()
+        if any(record.state in OPEN for record in found.known) or summary.notices != notices:
             return True
-        return bool(found.known) and said.changes[::-1] != shown(found.known)
+        return bool(found.known) and summary.changes[::-1] != shown(found.known)
     except InvalidValueError:
         return True
     except OSError as error:
-        from lowmem_tui.change.transaction import in_words
+        from lowmem_tui.change.reason import history_unreadable
 
-        raise RolledBackError(f"The history cannot be read: {in_words(error)}.") from error
+        raise history_unreadable(error) from error
 
 
-def incomplete(store: Store) -> Sequence[str]:
+def incomplete(store: Store) -> Sequence[Message | str]:
     """Return a sentence on each change that was not rolled back whole."""
     from lowmem_tui.model.change import State
 
     return unfinished(store, state=State.INCOMPLETE)
 
 
-def unfinished(store: Store, *, state: State | None = None) -> Sequence[str]:
+def unfinished(store: Store, *, state: State | None = None) -> Sequence[Message | str]:
     """Return sentences on what is not ended, by what everybody may read.
 
     With ``state`` on the changes in that state alone.
     """
-    said: list[str] = []
+    found: list[Message | str] = []
     with contextlib.suppress(InvalidValueError, OSError):
         if store.read(SUMMARY) is not None:
             from lowmem_tui.change.records.records import public
             from lowmem_tui.model.change import UNENDED
 
             changes, notices = public(store)
-            said += [
-                plain(f"Change {change.id} by {change.by} is {UNENDED[change.state]}.", 1000)
+            from lowmem_tui.model.message import msg, of_text
+
+            found += [
+                msg(
+                    "Change {id} by {by}: {state}",
+                    id=change.id,
+                    by=of_text(change.by, 200),
+                    state=UNENDED[change.state],
+                )
                 for change in reversed(changes)
                 if change.state in UNENDED and (state is None or change.state is state)
             ]
             if state is None:
-                said += [plain(notice, 1000) for notice in notices]
+                found += notices
         if state is None:
-            said += store.troubles()
-    return said or ()
+            found += store.troubles()
+    return found or ()

@@ -1,4 +1,4 @@
-"""What the kernel had for what ran: written down before a change, and brought back after it."""
+"""What the kernel had for what ran: recorded before a change, and restored after it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from lowmem_tui.change.compare import PAGE
 from lowmem_tui.change.records.record import LimitBefore, LiveBefore, ScoresBefore
 from lowmem_tui.change.revive import running
 from lowmem_tui.change.transaction import Restore
-from lowmem_tui.model.amount import render_limit
+from lowmem_tui.model.message import msg, of_limit, of_unit
 from lowmem_tui.model.settings import WRITE_ORDER, same
-from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import CGROUP_FILES, Unlimited
 
 if TYPE_CHECKING:
@@ -72,20 +71,28 @@ def _scores(effect: Effect, unit: UnitProperties, ports: Ports) -> Iterator[Scor
 def restoring(
     record: Record, *, same_boot: bool, others: Collection[str] = ()
 ) -> Iterator[Restore]:
-    """Yield the steps that bring back what the kernel had; systemd has been reloaded before.
+    """Yield the steps that restore what the kernel had; systemd has been reloaded before.
 
     After another boot the processes are others: then it is what systemd has loaded, and so it is
     in any case for ``others``.
     """
     for limit in record.live.limits:
         here = same_boot and limit.unit not in others
-        what = f"{CGROUP_FILES[limit.key]} of {plain(limit.unit)}"
-        left = f"make {what} {render_limit(limit.before)}"
-        yield Restore(left, partial(_restore_limit, limit, here))
+        todo = msg(
+            "Set {file} of {unit} to {value}.",
+            file=CGROUP_FILES[limit.key],
+            unit=of_unit(limit.unit),
+            value=of_limit(limit.before),
+        )
+        yield Restore(todo, partial(_restore_limit, limit, here))
     for scores in record.live.scores:
         here = same_boot and scores.unit not in others
-        left = f"make oom_score_adj of {plain(scores.unit)} {scores.before} again"
-        yield Restore(left, partial(_restore_scores, scores, here))
+        todo = msg(
+            "Set oom_score_adj of {unit} to {value}.",
+            unit=of_unit(scores.unit),
+            value=scores.before,
+        )
+        yield Restore(todo, partial(_restore_scores, scores, here))
 
 
 def _restore_limit(limit: LimitBefore, here: bool, ports: Ports) -> None:
@@ -102,7 +109,7 @@ def _restore_limit(limit: LimitBefore, here: bool, ports: Ports) -> None:
 
 
 def _restore_scores(scores: ScoresBefore, same_boot: bool, ports: Ports) -> None:
-    """Give back each process its own score; those that came since, what they would have got."""
+    """Restore the score of each process; those that came since get what they would have had."""
     kernel = ports.kernel
     unit = ports.manager.properties((scores.unit,))[scores.unit]
     known = {(pid, start): was for pid, start, was in scores.processes} if same_boot else {}

@@ -1,4 +1,4 @@
-"""What the next start does with a change that was interrupted: finish it, or put it back."""
+"""What the next start does with a change that was interrupted: finish it, or roll it back."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from lowmem_tui.change.kernel_before import catch_up
+from lowmem_tui.change.reason import reason
 from lowmem_tui.change.records import paths
 from lowmem_tui.change.records.records import DIGITS, ODD, OPEN
 from lowmem_tui.change.rollback import Rolled, rolled_back
-from lowmem_tui.change.transaction import in_words
 from lowmem_tui.change.trials.trial import ROOM_FILES, clear, kept_files, timer_name
 from lowmem_tui.model.change import State, way_out
 from lowmem_tui.model.errors import (
@@ -20,33 +20,36 @@ from lowmem_tui.model.errors import (
     RolledBackError,
 )
 from lowmem_tui.model.integer import natural
-from lowmem_tui.model.text import plain
+from lowmem_tui.model.message import msg, of_path, sentences, verbatim
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from lowmem_tui.change.context import Site
     from lowmem_tui.change.records.record import Record
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.plan import FileChange
 
 
-def settle(site: Site, *, over: bool = False) -> list[str]:
-    """See to every change that was not ended; return sentences. The caller holds the lock.
+def settle(site: Site, *, over: bool = False) -> list[Message | str]:
+    """Finish or roll back every change that was not ended; return sentences.
 
-    ``over`` says that the time of the trial is over, whatever the clock says. A step that fails
-    keeps none of the others: what is left of a change is told in its record (``incomplete``).
+    The caller holds the lock.
+
+    ``over`` means that the time of the trial is over, whatever the clock says. A step that fails
+    keeps none of the others: what remains of a change is in its record (``incomplete``).
 
     Raises RolledBackError, NotPermittedError where systemd does not read its files again, or where
     the history itself cannot be read or written: it is tried again at the next start.
     """
-    said: list[str] = []
-    failed: list[tuple[str, Exception]] = []
+    done: list[Message | str] = []
+    failed: list[tuple[Message, Exception]] = []
     # Nobody else writes now, so what is half written is nobody's.
     site.journal.tidy()
     try:
         found = site.journal.read()
     except OSError as error:
-        raise _failure(error, "reading the history") from error
+        raise _failure(error, msg("The history cannot be read.")) from error
     runs = False
     for record in found.known:
         if record.state not in OPEN:
@@ -55,29 +58,32 @@ def settle(site: Site, *, over: bool = False) -> list[str]:
             if not over and record.state is State.TRIAL and _still_runs(site, record):
                 runs = True
                 continue
-            said.append(_settle(site, record))
+            done.append(_settle(site, record))
         except (OSError, LowmemError) as error:
-            failed.append((f"change {record.id} was interrupted, and settling it", error))
+            words = msg(
+                "Change {id} was interrupted and can neither be finished nor rolled back now.",
+                id=record.id,
+            )
+            failed.append((words, error))
     # One whose record the disk does not give has not lost it.
     if not (runs or failed or found.unread):
         try:
-            said += _empty_room(site, found.known)
+            done += _empty_room(site, found.known)
         except (OSError, LowmemError) as error:
-            failed.append(("ending a trial", error))
-    said += site.journal.set_aside(found.strange)
-    said += [*found.unread, *site.store.troubles()]
+            failed.append((msg("A trial that is over cannot be cleaned up now."), error))
+    done += site.journal.set_aside(found.strange)
+    done += [*found.unread, *site.store.troubles()]
     # A record may have been written, and the summary not any more.
     site.journal.publish()
     if failed:
-        doing, why = failed[0]
-        raise _failure(why, doing) from why
-    return said
+        words, why = failed[0]
+        raise _failure(why, words) from why
+    return done
 
 
-def _failure(error: Exception, doing: str) -> LowmemError:
+def _failure(error: Exception, words: Message) -> LowmemError:
     kind = NotPermittedError if isinstance(error, NotPermittedError) else RolledBackError
-    why = in_words(error, doing)
-    return kind(f"{why[:1].upper()}{why[1:]}; nothing else was touched.")
+    return kind(sentences(words, reason(error), msg("Nothing else was changed.")))
 
 
 def _same_boot(site: Site, record: Record) -> bool:
@@ -94,7 +100,7 @@ def _still_runs(site: Site, record: Record) -> bool:
 
 
 def _says(site: Site, path: str) -> str | None:
-    """Return what is in a file of a trial; what is no file is put out of the way. OSError."""
+    """Return what is in a file of a trial; what is no file is moved out of the way. OSError."""
     try:
         return site.store.read(path)
     except OSError as error:
@@ -105,71 +111,102 @@ def _says(site: Site, path: str) -> str | None:
         return None
 
 
-def _settle(site: Site, record: Record) -> str:
-    """Settle a change; returns what came of it. OSError, LowmemError: its record stays open."""
-    name = f"Change {record.id}"
+def _settle(site: Site, record: Record) -> Message:
+    """Settle a change; returns the result. OSError, LowmemError: its record stays open."""
+    number = record.id
     if record.trial is None:
         rolled = rolled_back(site, record)
         if rolled.left and not rolled.unreloaded:
-            return _incomplete(site, record, f"{name} was interrupted", rolled)
+            what = msg("Change {id} was interrupted, and rolling it back is incomplete.", id=number)
+            return _incomplete(site, record, what, rolled)
         _reloaded(rolled)
-        words = (f"{name} was interrupted and is put back: everything is as it was before.",)
-        return _end(site, record, State.FAILED, " ".join((*words, *rolled.revived)))
+        words = msg(
+            "Change {id} was interrupted and is rolled back: everything is as it was before.",
+            id=number,
+        )
+        return _end(site, record, State.FAILED, sentences(words, *rolled.revived))
     here = _same_boot(site, record)
     result = _says(site, paths.RESULT) if here else None
     if record.state is State.CONFIRMING and result is None and _kept(site, record):
         return _keep(site, record)
-    said = (result or "").split("\n")
-    left: tuple[str, ...] = ()
-    began = record.state is State.APPLYING
+    also = [verbatim(line) for line in (result or "").split("\n") if line]
+    left: tuple[Message, ...] = ()
     if here and not (result is not None and _is_gone(site, record)):
         rolled = rolled_back(site, record)
         left = rolled.left
-        said += rolled.revived
+        also += rolled.revived
         _reloaded(rolled)
     elif not here and record.state is State.CONFIRMING:
-        said = ["It was being kept when the machine stopped, but nothing had been written yet."]
-    also = "".join(f" {words}" for words in said if words)
+        also = [_NOT_WRITTEN]
     for file in (*record.trial.files, *record.plan.files):
         with contextlib.suppress(OSError):
             site.ports.files.tidy(file.path)
-    why = "nobody confirmed it" if here else "the machine was restarted"
     if left:
-        what = "was interrupted as it began" if began else f"is over ({why})"
-        return _incomplete(site, record, f"{name}, a trial, {what}", Rolled(left, "", (also,)))
-    if began:
-        sentence = f"{name}, a trial, was interrupted as it began and is taken back.{also}"
-        return _end(site, record, State.FAILED, sentence)
-    sentence = f"{name}, a trial, is over and was taken back: {why}.{also}"
-    return _end(site, record, State.EXPIRED, sentence)
+        what = _over(record, here=here, whole=False)
+        return _incomplete(site, record, what, Rolled(left, None, tuple(also)))
+    state = State.FAILED if record.state is State.APPLYING else State.EXPIRED
+    return _end(site, record, state, sentences(_over(record, here=here, whole=True), *also))
+
+
+_NOT_WRITTEN = msg(
+    "It was being confirmed when the machine stopped, but nothing had been written yet."
+)
+
+
+def _over(record: Record, *, here: bool, whole: bool) -> Message:
+    """Return the sentence on the end of a trial; ``whole``: everything is as it was."""
+    number = record.id
+    if record.state is State.APPLYING:
+        if whole:
+            return msg("Trial {id} was interrupted at its beginning and is reverted.", id=number)
+        return msg(
+            "Trial {id} was interrupted at its beginning, and reverting it is incomplete.",
+            id=number,
+        )
+    if here:
+        if whole:
+            return msg("Trial {id} was not confirmed and is reverted.", id=number)
+        return msg("Trial {id} was not confirmed, and reverting it is incomplete.", id=number)
+    if whole:
+        return msg("Trial {id} is reverted: the machine was restarted.", id=number)
+    return msg(
+        "The machine was restarted, which ends trial {id}, and reverting it is incomplete.",
+        id=number,
+    )
 
 
 def _reloaded(rolled: Rolled) -> None:
     """Raise ManagerError unless systemd has read its files again: nothing is settled before."""
     if rolled.unreloaded:
-        raise ManagerError(f"{rolled.unreloaded}.")
+        raise ManagerError(rolled.unreloaded)
 
 
-def _incomplete(site: Site, record: Record, what: str, rolled: Rolled) -> str:
-    left = "; ".join(rolled.left)
-    sentence = f"{what}, and rolling it back is incomplete: {left}. {way_out(record.id)}"
-    said = " ".join((sentence, *rolled.revived))
-    return _end(site, record, State.INCOMPLETE, said, rolled.left)
+def _incomplete(site: Site, record: Record, what: Message, rolled: Rolled) -> Message:
+    words = sentences(
+        what, msg("Do this by hand:"), *rolled.left, way_out(record.id), *rolled.revived
+    )
+    return _end(site, record, State.INCOMPLETE, words, rolled.left)
 
 
-def _keep(site: Site, record: Record) -> str:
-    """Go on with keeping a trial."""
-    name = f"Change {record.id}"
+def _keep(site: Site, record: Record) -> Message:
+    """Go on with confirming a trial."""
     left = _finish(site, record)
     if left:
-        what = f"{name} was interrupted while it was being kept"
-        return _incomplete(site, record, what, Rolled(tuple(left), "", ()))
-    sentence = f"{name} was interrupted while it was being kept, and is kept now."
-    return _end(site, record, State.CONFIRMED, sentence)
+        what = msg(
+            "Change {id} was interrupted while it was being confirmed, and finishing it is "
+            "incomplete.",
+            id=record.id,
+        )
+        return _incomplete(site, record, what, Rolled(tuple(left), None, ()))
+    words = msg(
+        "Change {id} was interrupted while it was being confirmed, and is confirmed now.",
+        id=record.id,
+    )
+    return _end(site, record, State.CONFIRMED, words)
 
 
 def _is_gone(site: Site, record: Record) -> bool:
-    """Tell whether the script's word counts: nothing was done after it, by one that was stopped."""
+    """Tell whether the script's result counts: a stopped process has done nothing after it."""
     if record.state is State.APPLYING or record.trial is None:
         return False
     return all(site.ports.files.read(file.path) is None for file in record.trial.files)
@@ -185,43 +222,48 @@ def _kept(site: Site, record: Record) -> bool:
 
 
 def _end(
-    site: Site, record: Record, state: State, sentence: str, left: tuple[str, ...] = ()
-) -> str:
-    said = plain(sentence, 2000)
-    site.journal.put(record.to(state, said, left))
+    site: Site, record: Record, state: State, words: Message, left: tuple[Message, ...] = ()
+) -> Message:
+    site.journal.put(record.to(state, words, left))
     if record.trial is not None:
         clear(site, record.id)
     site.journal.publish()
-    return said
+    return words
 
 
-def _finish(site: Site, record: Record) -> list[str]:
+def _finish(site: Site, record: Record) -> list[Message]:
     """Write the files of a trial that is to be kept, not its own; returns what is left to do."""
     files = kept_files(record)
     here = _same_boot(site, record)
     if not here:
         files = record.plan.files
-    left: list[str] = []
+    left: list[Message] = []
     for file in files:
         try:
             left += _write(site, file)
         except (OSError, LowmemError) as error:
-            verb = "remove" if file.after is None else "write"
-            left.append(f"{verb} {plain(file.path)} ({in_words(error)})")
+            path = of_path(file.path)
+            todo = msg("Write {path}.", path=path)
+            if file.after is None:
+                todo = msg("Remove {path}.", path=path)
+            left.append(sentences(todo, reason(error)))
     site.ports.manager.reload()
     if not here:
         try:
             catch_up(record, site.ports)
         except (OSError, LowmemError) as error:
-            left.append(f"set what runs to what systemd has loaded ({in_words(error)})")
+            todo = msg("Set the running units to the values that systemd has loaded.")
+            left.append(sentences(todo, reason(error)))
     return left
 
 
-def _write(site: Site, file: FileChange) -> Iterator[str]:
+def _write(site: Site, file: FileChange) -> Iterator[Message]:
     """Do a change of a file; yields what is left to do where somebody else has edited it."""
     found = site.ports.files.read(file.path)
     if found not in {file.before, file.after}:
-        yield f"look at {plain(file.path)}: it was edited meanwhile and is left alone"
+        yield msg(
+            "Look at {path}: it was edited meanwhile and is left alone.", path=of_path(file.path)
+        )
     elif found == file.after:
         site.ports.files.tidy(file.path)
     elif file.after is None:
@@ -230,10 +272,10 @@ def _write(site: Site, file: FileChange) -> Iterator[str]:
         site.ports.files.write(file.path, file.after)
 
 
-def _empty_room(site: Site, records: Iterable[Record]) -> list[str]:
+def _empty_room(site: Site, records: Iterable[Record]) -> list[Message]:
     """Remove what a trial that is over has left: it was interrupted at the very end.
 
-    One whose record is lost is not over: it is taken back, by the script, for it alone knows how.
+    One whose record is lost is not over: the script reverts it, for it alone knows how.
     """
     found = _says(site, paths.DATA)
     number = natural((found or "").split("\n", 1)[0].removeprefix("id "), DIGITS)
@@ -249,12 +291,15 @@ def _empty_room(site: Site, records: Iterable[Record]) -> list[str]:
     return []
 
 
-def _lost(site: Site, number: int) -> str:
+def _lost(site: Site, number: int) -> Message:
     site.store.remove(paths.CONFIRMING)
-    lost = f"Trial {number} has no record any more"
     try:
         # The script waits for our lock.
         site.ports.manager.restart_unit(f"{timer_name(number)}.service")
     except LowmemError:
-        return f"{lost}: run `sh {paths.SCRIPT}` as root to take it back."
-    return f"{lost}, and systemd takes it back now."
+        return msg(
+            "Trial {id} has no record any more: run `sh {path}` as root to revert it.",
+            id=number,
+            path=of_path(paths.SCRIPT),
+        )
+    return msg("Trial {id} has no record any more, and systemd reverts it now.", id=number)

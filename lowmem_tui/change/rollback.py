@@ -1,4 +1,4 @@
-"""Rolling back what a record tells of: a change that was interrupted, or is incomplete."""
+"""Rolling back what is in a record: a change that was interrupted, or is incomplete."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from lowmem_tui.change.apply import needs_reload
 from lowmem_tui.change.kernel_before import restoring
 from lowmem_tui.change.records.records import undone
-from lowmem_tui.change.revive import revive
+from lowmem_tui.change.revive import UNKNOWN, revive
 from lowmem_tui.change.steps import Act, Reload, WriteFile
 from lowmem_tui.change.transaction import Restore, roll_back
 from lowmem_tui.change.trials.trial import TrialFile
 from lowmem_tui.model.change import KEPT
 from lowmem_tui.model.errors import LowmemError, UnsupportedError
+from lowmem_tui.model.message import msg, of_setting
 from lowmem_tui.model.plan import ActionKind, Phase
 
 if TYPE_CHECKING:
@@ -23,17 +24,18 @@ if TYPE_CHECKING:
     from lowmem_tui.change.context import Site
     from lowmem_tui.change.records.record import Record
     from lowmem_tui.change.steps import Ports, Step
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.plan import Action, FileChange
 
 
 class Rolled(NamedTuple):
-    """What rolling back came to."""
+    """The result of a rollback."""
 
-    left: tuple[str, ...]
+    left: tuple[Message, ...]
     """What it could not do, each as what to do by hand; systemd's reload is not among it."""
-    unreloaded: str
-    """Why systemd did not read the files again; "" if it did."""
-    revived: tuple[str, ...]
+    unreloaded: Message | None
+    """Why systemd did not read the files again; None if it did."""
+    revived: tuple[Message, ...]
     """Sentences on units that were started again."""
 
 
@@ -47,16 +49,14 @@ def rolled_back(site: Site, record: Record, records: Iterable[Record] = ()) -> R
     for file in (*record.plan.files, *(record.trial.files if record.trial else ())):
         with contextlib.suppress(OSError):
             site.ports.files.tidy(file.path)
-    unreloaded = next((why for step, why in left.items() if isinstance(step, Reload)), "")
+    unreloaded = next((why for step, why in left.items() if isinstance(step, Reload)), None)
     rest = dict.fromkeys(why for step, why in left.items() if not isinstance(step, Reload))
-    revived: tuple[str, ...] = ()
+    revived: tuple[Message, ...] = ()
     if here and not unreloaded:
         try:
             revived = tuple(revive(record.live.active, site.ports.manager))
         except (OSError, LowmemError):
-            revived = (
-                "Whether a unit has failed meanwhile is not known: see `systemctl --failed`.",
-            )
+            revived = (UNKNOWN,)
     return Rolled(tuple(rest), unreloaded, revived)
 
 
@@ -79,7 +79,7 @@ def _steps(site: Site, record: Record, records: Iterable[Record], *, here: bool)
     yield from _acts(acts, Phase.LATE)
     for action in acts:
         if action.kind is ActionKind.SYSCTL and action.before:
-            yield Restore(Act(action).left, partial(_is_there, action))
+            yield Restore(Act(action).todo, partial(_is_there, action))
 
 
 def _actions_left(record: Record, later: Iterable[Record]) -> list[Action]:
@@ -100,7 +100,9 @@ def _later(record: Record, records: Iterable[Record]) -> list[Record]:
 def _is_there(action: Action, ports: Ports) -> None:
     """Raise UnsupportedError for a setting that this kernel does not have (any more)."""
     if not ports.system.get(action.kind, action.what):
-        raise UnsupportedError("this kernel has no such setting")
+        raise UnsupportedError(
+            msg("This kernel has no setting {setting}.", setting=of_setting(action.what))
+        )
 
 
 def _name(action: Action) -> tuple[str, str]:

@@ -24,6 +24,7 @@ from lowmem_tui.policy import dropin
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
 
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.ports import Files, Kernel, Manager
     from lowmem_tui.model.snapshot import Snapshot
     from lowmem_tui.model.unit import Limit, UnitProperties, Value
@@ -35,7 +36,7 @@ TEMPLATE_FOLDERS = (
     "/usr/lib/systemd/system",
     "/lib/systemd/system",
 )
-"""Where the file of a template is looked for (systemd.unit(5)): systemd does not tell."""
+"""Where the file of a template is looked for (systemd.unit(5)): systemd does not report it."""
 
 
 def situation(
@@ -107,7 +108,7 @@ class SettingsReader:
         if section is None or not properties.exists:
             return {}
         chain = self._chain(properties)
-        # What an unreadable file says might win.
+        # What is in an unreadable file might be in effect.
         known = all(file.text is not None or self._gone(file.path) for file in chain)
         found = {}
         for key in Key:
@@ -139,7 +140,7 @@ class SettingsReader:
         properties: UnitProperties,
         *,
         known: bool,
-    ) -> str:
+    ) -> Message | str:
         key = setting.key
         if declared and declared.legacy:
             return ""
@@ -229,7 +230,7 @@ class SettingsReader:
 
 
 def _mentioned(key: Key, files: Iterable[UnitFile]) -> bool:
-    """Tell whether a setting stands in some file; most stand in none, and that is quickly seen."""
+    """Tell whether some file sets a setting; for most none does, and that is quickly seen."""
     names = (key, MEMORY_LIMIT) if key is Key.MEMORY_MAX else (key,)
     return any(name in file.text for file in files if file.text for name in names)
 

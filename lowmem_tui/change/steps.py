@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from lowmem_tui.change import found
 from lowmem_tui.change.compare import PAGE
-from lowmem_tui.model.amount import render_limit
 from lowmem_tui.model.errors import ChangedError, UnsupportedError
+from lowmem_tui.model.message import msg, of_limit, of_path, of_text, of_unit
 from lowmem_tui.model.plan import ActionKind
 from lowmem_tui.model.settings import same
-from lowmem_tui.model.text import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.plan import Action
     from lowmem_tui.model.ports import Files, Kernel, Manager, System
     from lowmem_tui.model.unit import Key, Limit
@@ -35,12 +35,12 @@ class Nothing:
 
     def get(self, kind: ActionKind, what: str) -> str:
         """See ``System``."""
-        raise UnsupportedError(f"There is no {kind} {what} here.")
+        raise UnsupportedError(msg("There is no {what} here ({kind}).", what=what, kind=kind))
 
     def put(self, kind: ActionKind, what: str, value: str, check: Callable[[], None]) -> None:
         """See ``System``."""
-        del check
-        raise UnsupportedError(f"There is no {kind} {what} here to make {value}.")
+        del value, check
+        self.get(kind, what)
 
 
 class Ports(NamedTuple):
@@ -56,12 +56,12 @@ class Step(Protocol):
     """One step. Raises OSError and ManagerError as they come."""
 
     @property
-    def doing(self) -> str:
-        """What it does, to follow "failed at"."""
+    def failure(self) -> Message | None:
+        """The sentence on what could not be done, where the kernel's error does not name it."""
 
     @property
-    def left(self) -> str:
-        """What to do by hand if it could not be undone."""
+    def todo(self) -> Message:
+        """What to do by hand if it could not be undone, as a sentence."""
 
     def do(self, ports: Ports) -> None:
         """Do it."""
@@ -79,14 +79,20 @@ class WriteFile:
     after: str | None
 
     @property
-    def doing(self) -> str:
+    def failure(self) -> Message:
         """See ``Step``."""
-        return f"{'removing' if self.after is None else 'writing'} {plain(self.path)}"
+        path = of_path(self.path)
+        if self.after is None:
+            return msg("{path} could not be removed.", path=path)
+        return msg("{path} could not be written.", path=path)
 
     @property
-    def left(self) -> str:
+    def todo(self) -> Message:
         """See ``Step``."""
-        return f"{'remove' if self.before is None else 'restore'} {plain(self.path)}"
+        path = of_path(self.path)
+        if self.before is None:
+            return msg("Remove {path}.", path=path)
+        return msg("Restore {path}.", path=path)
 
     def do(self, ports: Ports) -> None:
         """See ``Step``. ChangedError, with nothing done, if somebody has edited it meanwhile."""
@@ -98,7 +104,9 @@ class WriteFile:
         if now == self.before:
             return
         if now != self.after:
-            raise ChangedError(f"{plain(self.path)} was edited meanwhile: look at it.")
+            raise ChangedError(
+                msg("{path} was edited meanwhile: look at it.", path=of_path(self.path))
+            )
         self._put(ports, self.before, self.after)
 
     def _put(self, ports: Ports, text: str | None, known: str | None) -> None:
@@ -114,8 +122,8 @@ class WriteFile:
 class Reload:
     """Make systemd read its files; the inverse is to do it again when the files are back."""
 
-    doing = "reloading systemd"
-    left = "run `systemctl daemon-reload`"
+    failure = msg("systemd could not reload.")
+    todo = msg("Run `systemctl daemon-reload`.")
 
     def do(self, ports: Ports) -> None:
         """See ``Step``."""
@@ -133,17 +141,17 @@ class Act:
     """Raises when it is time to stop in the middle of a long one."""
 
     @property
-    def doing(self) -> str:
+    def failure(self) -> Message:
         """See ``Step``."""
-        return plain(self.action.described, 200)
+        return msg("This failed: {action}.", action=of_text(self.action.described, 200))
 
     @property
-    def left(self) -> str:
+    def todo(self) -> Message:
         """See ``Step``."""
         action = self.action
         if action.kind.repeats:
-            return plain(action.described, 200)
-        return plain(_restored(action), 200)
+            return msg("Do this again: {action}.", action=of_text(action.described, 200))
+        return _restoring(action)
 
     def do(self, ports: Ports) -> None:
         """See ``Step``. ChangedError, with nothing done, if it is not as the plan saw it."""
@@ -182,15 +190,16 @@ class SetLimit:
     after: Limit
 
     @property
-    def doing(self) -> str:
+    def failure(self) -> Message:
         """See ``Step``."""
-        return f"setting {self.file} of {plain(self.unit)}"
+        return msg("{file} of {unit} could not be set.", file=self.file, unit=of_unit(self.unit))
 
     @property
-    def left(self) -> str:
+    def todo(self) -> Message:
         """See ``Step``."""
         text = "max" if not isinstance(self.before, int) else str(self.before)
-        return f"write {text} to /sys/fs/cgroup{plain(self.cgroup)}/{self.file}"
+        path = f"/sys/fs/cgroup{self.cgroup}/{self.file}"
+        return msg("Write {value} to {path}.", value=text, path=of_path(path))
 
     def do(self, ports: Ports) -> None:
         """See ``Step``. A unit that has just ended needs none."""
@@ -209,10 +218,15 @@ class SetLimit:
             if error.errno not in _GROUP_GONE:
                 raise
 
-    def __str__(self) -> str:
-        return (
-            f"{self.unit}: {self.file} of what runs is {render_limit(self.after)} now "
-            f"(it was {render_limit(self.before)})."
+    @property
+    def done(self) -> Message:
+        """The sentence on what was set."""
+        return msg(
+            "{unit}: {file} of the running unit is now {after} (it was {before}).",
+            unit=of_unit(self.unit),
+            file=self.file,
+            after=of_limit(self.after),
+            before=of_limit(self.before),
         )
 
 
@@ -228,14 +242,19 @@ class SetScore:
     after: int
 
     @property
-    def doing(self) -> str:
+    def failure(self) -> Message:
         """See ``Step``."""
-        return f"setting oom_score_adj of process {self.pid} of {plain(self.unit)}"
+        return msg(
+            "oom_score_adj of process {pid} of {unit} could not be set.",
+            pid=self.pid,
+            unit=of_unit(self.unit),
+        )
 
     @property
-    def left(self) -> str:
+    def todo(self) -> Message:
         """See ``Step``."""
-        return f"write {self.before} to /proc/{self.pid}/oom_score_adj"
+        path = f"/proc/{self.pid}/oom_score_adj"
+        return msg("Write {value} to {path}.", value=self.before, path=of_path(path))
 
     def do(self, ports: Ports) -> None:
         """See ``Step``. A process that has ended needs none."""
@@ -247,11 +266,17 @@ class SetScore:
             ports.kernel.set_oom_score_adj(self.pid, self.start, self.before)
 
 
-def _restored(action: Action) -> str:
-    """Return in words what makes of an action's thing what it was before."""
-    was = action.in_words(action.before)
+def _restoring(action: Action) -> Message:
+    """Return the sentence on how to restore by hand what an action changes."""
+    was = of_text(action.in_words(action.before), 200)
     if action.kind is ActionKind.RUN:
-        return f"{'start' if action.before == 'active' else 'stop'} {action.what}"
+        unit = of_unit(action.what)
+        if action.before == "active":
+            return msg("Start {unit}.", unit=unit)
+        return msg("Stop {unit}.", unit=unit)
     if action.kind in {ActionKind.LINK, ActionKind.SWAP_FILE}:
-        return f"restore {action.what} ({was})" if action.before else f"remove {action.what}"
-    return f"set {action.what} to {was}"
+        path = of_path(action.what)
+        if action.before:
+            return msg("Restore {path} ({value}).", path=path, value=was)
+        return msg("Remove {path}.", path=path)
+    return msg("Set {what} to {value}.", what=of_text(action.what, 200), value=was)

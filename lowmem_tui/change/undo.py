@@ -1,4 +1,4 @@
-"""What undoing a change comes to: which files become what they were, and what may be in the way."""
+"""Undoing a change: which files become what they were, and what may be in the way."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from lowmem_tui.change.found import as_found, subject
+from lowmem_tui.change.reason import nothing_changed
 from lowmem_tui.change.records.records import undone
-from lowmem_tui.change.transaction import in_words
 from lowmem_tui.model.change import KEPT
-from lowmem_tui.model.errors import NotPermittedError, RefusedError, RolledBackError
+from lowmem_tui.model.errors import NotPermittedError, RefusedError
+from lowmem_tui.model.message import msg, of_path, of_text
 from lowmem_tui.model.plan import Edit, FileChange, Plan
-from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import Key
 from lowmem_tui.policy import dropin
 from lowmem_tui.policy.plan import plan
@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 
     from lowmem_tui.change.records.record import Record
     from lowmem_tui.change.steps import Ports
+    from lowmem_tui.model.message import Value
     from lowmem_tui.model.plan import Action, Effect
     from lowmem_tui.model.ports import Files, System
     from lowmem_tui.model.snapshot import Situation
-    from lowmem_tui.model.unit import Value
+    from lowmem_tui.model.unit import Value as Setting
 
 
 class Undo(NamedTuple):
@@ -39,9 +40,8 @@ class Thing(NamedTuple):
     """What a change makes something of: a file, or what an action changes."""
 
     key: str
-    name: str
-    did: str = "changed"
-    done: str = "changed"
+    name: Value
+    is_file: bool = False
 
 
 def plan_undo(
@@ -53,7 +53,7 @@ def plan_undo(
     force: bool,
     with_later: bool,
 ) -> Undo:
-    """Return what takes back a change (None: the newest that is in force).
+    """Return what undoes a change (None: the newest that is in force).
 
     Raises RefusedError when a file, or what an action has changed, is no longer what the change
     made of it: edited since, or changed by a later change.
@@ -85,7 +85,7 @@ def _chosen(records: Sequence[Record], change: str | None) -> Record:
         for record in reversed(records):
             if record.state in KEPT and record.id not in back and not record.undoes:
                 return record
-        raise RefusedError("There is no change to undo: see `lowmem-tui history`.")
+        raise RefusedError(msg("There is no change to undo: see `lowmem-tui history`."))
     for record in records:
         if str(record.id) != change:
             continue
@@ -96,15 +96,25 @@ def _chosen(records: Sequence[Record], change: str | None) -> Record:
                 if record.id in r.undoes and r.id not in back and r.state in KEPT
             )
             raise RefusedError(
-                f"Change {record.id} is undone already, by {by}: `lowmem-tui undo {by}` brings it "
-                "back."
+                msg(
+                    "Change {id} is already undone, by change {by}: `lowmem-tui undo {by}` makes "
+                    "it again.",
+                    id=record.id,
+                    by=by,
+                )
             )
         if record.state not in KEPT:
             raise RefusedError(
-                f"Change {record.id} is not in force ({record.state}): there is nothing to undo."
+                msg(
+                    "Change {id} is not in force ({state}): there is nothing to undo.",
+                    id=record.id,
+                    state=record.state,
+                )
             )
         return record
-    raise RefusedError(f"There is no change {plain(change, 20)}: see `lowmem-tui history`.")
+    raise RefusedError(
+        msg("There is no change {id}: see `lowmem-tui history`.", id=of_text(change, 20))
+    )
 
 
 def _later(records: Sequence[Record], record: Record) -> list[Record]:
@@ -126,7 +136,7 @@ def _things(record: Record) -> set[str]:
 def _actions(
     records: Sequence[Record], back: Sequence[Record], system: System, *, force: bool
 ) -> tuple[Action, ...]:
-    """Return what takes the actions back; what was changed since is refused."""
+    """Return the inverse actions; what was changed since is refused."""
     inverse = [a.inverse for each in back for a in reversed(each.plan.actions)]
 
     def refuse(action: Action, now: str) -> None:
@@ -151,7 +161,7 @@ def _unchanged(
     for path, text in now.items():
         if found[path] == text:
             continue
-        _since(records, back, Thing(path, plain(path), "wrote", "edited"), force=force)
+        _since(records, back, Thing(path, of_path(path), is_file=True), force=force)
 
 
 def _since(records: Sequence[Record], back: Sequence[Record], thing: Thing, *, force: bool) -> None:
@@ -160,16 +170,29 @@ def _since(records: Sequence[Record], back: Sequence[Record], thing: Thing, *, f
     for record in reversed(records):
         if record.id > newest and record.state in KEPT and thing.key in _things(record):
             raise RefusedError(
-                f"Change {record.id} came later and {thing.did} {thing.name}, too: undo that "
-                "first, or give --with-later to undo both.",
+                msg(
+                    "Change {id} came later and changed {what}, too: undo that first, or give "
+                    "--with-later to undo both.",
+                    id=record.id,
+                    what=thing.name,
+                ),
                 way="with_later",
             )
     if not force:
-        raise RefusedError(
-            f"{thing.name} was {thing.done} since: look at it; --force restores what was there "
-            f"before change {back[-1].id} all the same, and keeps what is there now in the record.",
-            way="force",
+        words = msg(
+            "{what} was changed since: look at it. --force restores what was there before change "
+            "{id} anyway, and keeps what is there now in the record.",
+            what=thing.name,
+            id=back[-1].id,
         )
+        if thing.is_file:
+            words = msg(
+                "{path} was edited since: look at it. --force restores the file from before "
+                "change {id} anyway, and keeps the present one in the record.",
+                path=thing.name,
+                id=back[-1].id,
+            )
+        raise RefusedError(words, way="force")
 
 
 def _read(files: Files, path: str) -> str | None:
@@ -179,10 +202,10 @@ def _read(files: Files, path: str) -> str | None:
         return files.read(path)
     except PermissionError as error:
         raise NotPermittedError(
-            f"{plain(path)} cannot be read by this user: run the same with sudo."
+            msg("{path} cannot be read by this user: run the same with sudo.", path=of_path(path))
         ) from error
     except OSError as error:
-        raise RolledBackError(f"Nothing was touched: {in_words(error)}.") from error
+        raise nothing_changed(error) from error
 
 
 def _plan(
@@ -198,7 +221,7 @@ def _plan(
     effects = {(effect.unit, effect.key): effect for effect in made.effects}
     for record in back:
         effects = {(e.unit, e.key): e for e in _reversed(record)} | effects
-    # A unit that is gone by now gets its file back all the same; what can be overruled is asked.
+    # The file of a unit that is gone by now is restored, too; what can be overridden is asked.
     return replace(
         made,
         files=tuple(file for file in changes if file.before != file.after),
@@ -208,11 +231,11 @@ def _plan(
 
 
 def _reversed(record: Record) -> Iterator[Effect]:
-    """Yield what it does to take a change back, by the record: for an edited file's settings."""
+    """Yield the effects of undoing a change, by the record: for an edited file's settings."""
     limits = {(limit.unit, limit.key): limit.before for limit in record.live.limits}
     scores = {scores.unit: scores.before for scores in record.live.scores}
     for effect in record.plan.effects:
-        before: Value | None = limits.get((effect.unit, effect.key))
+        before: Setting | None = limits.get((effect.unit, effect.key))
         if effect.key is Key.OOM_SCORE_ADJUST:
             before = scores.get(effect.unit)
         yield replace(effect, from_=effect.to, to=effect.from_, loaded=before, live=before)

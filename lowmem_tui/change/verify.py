@@ -1,4 +1,4 @@
-"""After a change: whether files, systemd and the kernel hold what was asked for."""
+"""After a change: whether files, systemd and the kernel have what was requested."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from lowmem_tui.change.compare import PAGE, Machine, capped, expected, is_sshd, near, not_in_kernel
 from lowmem_tui.change.situation import SettingsReader
 from lowmem_tui.change.trials.drop_ins import our_files
+from lowmem_tui.model.message import msg, of_path, of_setting, of_unit
 from lowmem_tui.model.plan import Mismatch, When
 from lowmem_tui.model.settings import render_value, same
-from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import Key, UnitType, unit_type
 from lowmem_tui.policy import dropin
 from lowmem_tui.policy.checks.cases import RUNNING
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
     from lowmem_tui.change.steps import Ports
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.plan import Effect, Plan
     from lowmem_tui.model.snapshot import Setting
     from lowmem_tui.model.unit import UnitProperties, Value
@@ -31,18 +32,18 @@ def to_be_live(effect: Effect, loaded: Value | None) -> Value | None:
 
 
 class Verified(NamedTuple):
-    """What a change has come to."""
+    """The result of a change."""
 
     mismatches: tuple[Mismatch, ...]
     """What is not as the plan wants it."""
-    pending: tuple[str, ...]
+    pending: tuple[Message | str, ...]
     """Sentences on what waits for a restart."""
-    down: tuple[str, ...]
+    down: tuple[Message | str, ...]
     """Sentences on the units that have failed."""
 
 
 def verify(plan: Plan, ports: Ports, denied: Collection[str] = ()) -> Verified:
-    """Return what a change has come to: files, systemd and the kernel are read once.
+    """Return the result of a change: files, systemd and the kernel are read once.
 
     ``denied`` are the units whose scores the kernel did not let us lower.
     Raises ManagerError, OSError.
@@ -68,7 +69,7 @@ def verify(plan: Plan, ports: Ports, denied: Collection[str] = ()) -> Verified:
     return Verified(tuple(mismatches), tuple(pending), _down(properties.values()))
 
 
-def down(plan: Plan, ports: Ports) -> tuple[str, ...]:
+def down(plan: Plan, ports: Ports) -> tuple[Message | str, ...]:
     """Return sentences on the units of a plan that have failed. Raises ManagerError."""
     return _down(_properties(plan, ports).values())
 
@@ -78,7 +79,7 @@ def _properties(plan: Plan, ports: Ports) -> dict[str, UnitProperties]:
     return ports.manager.properties(dict.fromkeys(e.unit for e in plan.effects))
 
 
-def _down(units: Iterable[UnitProperties]) -> tuple[str, ...]:
+def _down(units: Iterable[UnitProperties]) -> tuple[Message | str, ...]:
     failed = [u for u in units if u.active_state == "failed"]
     return tuple(
         str(is_down(unit.name))
@@ -87,26 +88,34 @@ def _down(units: Iterable[UnitProperties]) -> tuple[str, ...]:
     )
 
 
-def no_privilege(unit: UnitProperties) -> str:
+def no_privilege(unit: UnitProperties) -> Message:
     """Say that the kernel does not let us lower a unit's score."""
-    return (
+    return msg(
         "There is no privilege to lower it here (CAP_SYS_RESOURCE is missing, as in a container): "
-        f"restart {plain(unit.name)}, and if that does not help set it on the container's host."
+        "restart {unit}, and if that does not help set it on the container's host.",
+        unit=of_unit(unit.name),
     )
 
 
-def _pending(effect: Effect, unit: UnitProperties) -> str:
-    name = plain(unit.name)
+def _pending(effect: Effect, unit: UnitProperties) -> Message:
+    name = of_unit(unit.name)
     if effect.key is Key.OOM_SCORE_ADJUST and is_sshd(unit):
-        return (
-            f"{name}: OOMScoreAdjust goes to the sessions that begin after its next start "
-            f"(`systemctl restart {name}`); the listener keeps the -1000 that it gives itself."
+        return msg(
+            "{unit}: OOMScoreAdjust applies to the sessions that begin after its next start "
+            "(`systemctl restart {unit}`). The listener keeps the -1000 that it sets itself.",
+            unit=name,
         )
-    return f"{name}: {effect.key} takes effect at its next start (`systemctl restart {name}`)."
+    return msg(
+        "{unit}: {key} takes effect at its next start (`systemctl restart {unit}`).",
+        unit=name,
+        key=of_setting(effect.key),
+    )
 
 
-def _cause(effect: Effect, asked: str | None, setting: Setting, unit: UnitProperties) -> str:
-    """Return why a setting is not as it was asked for, or ""."""
+def _cause(
+    effect: Effect, asked: str | None, setting: Setting, unit: UnitProperties
+) -> Message | str:
+    """Return why a setting is not as requested, or ""."""
     key = effect.key
     ours = setting.source in our_files(unit.name)
     if asked is not None and not ours and not _comes_out_the_same(key, asked, setting):
@@ -117,44 +126,59 @@ def _cause(effect: Effect, asked: str | None, setting: Setting, unit: UnitProper
     if effect.live is not None and setting.kernel is not None:
         wanted = to_be_live(effect, setting.loaded)
         if not same(key, wanted, setting.kernel, PAGE):
-            return not_in_kernel(key, unit, setting.kernel) or "The kernel did not take it."
+            return not_in_kernel(key, unit, setting.kernel) or msg("The kernel did not accept it.")
     if effect.loaded is not None:
         return capped(setting)
     return ""
 
 
 def _comes_out_the_same(key: Key, asked: str, setting: Setting) -> bool:
-    """Tell whether another file that wins happens to say the same."""
+    """Tell whether another file that overrides ours happens to set the same."""
     value = expected(key, asked, Machine())
     return value is not None and setting.source is not None and value == setting.loaded
 
 
-def _winner(key: Key, asked: str | None, setting: Setting) -> str:
+def _winner(key: Key, asked: str | None, setting: Setting) -> Message:
+    key_ = of_setting(key)
     if setting.source is None:
-        return f"No file says {key}, ours included: somebody removed it meanwhile."
-    said = f"{plain(setting.source)} says {key}={plain(setting.declared or '')}"
+        return msg("No file sets {key}, ours included: somebody removed it meanwhile.", key=key_)
+    path, found = of_path(setting.source), of_setting(key, setting.declared or "")
     if dropin.is_later(setting.source):
-        return f"{said} and is read after ours: change it there."
+        return msg(
+            "{path} has {setting} and is read after ours: change it there.",
+            path=path,
+            setting=found,
+        )
     if asked is None:
-        return f"{said}: change it there."
-    return f"{said}, and ours says nothing of it any more: somebody removed it meanwhile."
+        return msg("{path} has {setting}: change it there.", path=path, setting=found)
+    return msg(
+        "{path} has {setting}, and our drop-in does not set {key} any more: somebody removed it "
+        "meanwhile.",
+        path=path,
+        setting=found,
+        key=key_,
+    )
 
 
 def _not_loaded(
     key: Key, asked: str | None, setting: Setting, unit: UnitProperties, *, ours: bool
-) -> str:
+) -> Message:
     if unit.load_state not in {"loaded", "template"}:
-        return (
-            f"systemd does not load {plain(unit.name)} ({unit.load_state}): `systemctl status` it."
+        return msg(
+            "systemd does not load {unit} ({state}): see `systemctl status {unit}`.",
+            unit=of_unit(unit.name),
+            state=unit.load_state,
         )
     if not ours:
         return _winner(key, asked, setting)
     if unit.need_daemon_reload:
-        return "The files were changed again since the reload: `systemctl daemon-reload`."
-    return "systemd has loaded another value than the file says: see `journalctl -b _PID=1`."
+        return msg("The files were changed again since the reload: run `systemctl daemon-reload`.")
+    return msg(
+        "systemd has loaded another value than the one in the file: see `journalctl -b _PID=1`."
+    )
 
 
-def _mismatch(effect: Effect, setting: Setting, cause: str) -> Mismatch:
+def _mismatch(effect: Effect, setting: Setting, cause: Message | str) -> Mismatch:
     return Mismatch(
         unit=effect.unit,
         key=effect.key,
@@ -169,7 +193,7 @@ def _mismatch(effect: Effect, setting: Setting, cause: str) -> Mismatch:
 def differences(plan: Plan, ports: Ports) -> Verified:
     """Return where declared, loaded and kernel differ, for each setting that a plan touches.
 
-    For after it was taken back: nothing waits for a restart then. Raises ManagerError.
+    For after it was reverted: nothing waits for a restart then. Raises ManagerError.
     """
     reader = SettingsReader(ports.files, ports.kernel, Machine())
     properties = _properties(plan, ports)

@@ -116,6 +116,8 @@ def report(outcome: Outcome) -> Iterator[str]:
             yield tr("Written: {path}", path=of_path(path))
     for sentence in (*outcome.live, *outcome.pending, *outcome.down):
         yield plain(language.say(sentence))
+    for action in outcome.done:
+        yield tr("Done: {action}", action=action)
     for m in outcome.mismatches:
         yield tr(
             "Verification failed: {key} of {unit} is not {wanted}. The files have {declared}, "

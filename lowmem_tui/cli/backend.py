@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from lowmem_tui.change.machine.allowed import Paths
     from lowmem_tui.change.records.who import By
     from lowmem_tui.model.change import Change, Trial
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.plan import FileChange, Outcome, Plan
     from lowmem_tui.model.ports import (
         Files,
@@ -173,7 +174,7 @@ class ServerBackend:
         records = self._records
         return history(records.store(), _paths(), everything=records.whole(), trial=self.trial())
 
-    def notices(self) -> Sequence[str]:
+    def notices(self) -> Sequence[Message | str]:
         """Return sentences on records that are not in the history."""
         from lowmem_tui.change.records.history import notices
 
@@ -242,23 +243,23 @@ class ServerBackend:
         if self._site_in_use is not None:
             self._site_in_use.cancelled.set()
 
-    def settle(self) -> Sequence[str]:
+    def settle(self) -> Sequence[Message | str]:
         """See ``Backend``."""
         from lowmem_tui.change import interrupted
 
         store = self._records.store()
         if self.cannot_change:
             return interrupted.unfinished(store)
-        done: Sequence[str] = ()
+        found: Sequence[Message | str] = ()
         # Nothing is asked of systemd where there is nothing to settle.
         if interrupted.interrupted(store, _paths):
             from lowmem_tui.change.entry import settled
 
-            done = settled(self._site())
-        return done or interrupted.incomplete(store)
+            found = settled(self._site())
+        return found or interrupted.incomplete(store)
 
     def expire(self) -> None:
-        """Roll the trial back now, where there is no shell for the script: the demo server."""
+        """Revert the trial now, where there is no shell for the script: the demo server."""
         from lowmem_tui.change.entry import expire
 
         expire(self._site())

@@ -107,7 +107,7 @@ def _setting(setting: Setting) -> dict[str, object]:
     if setting.key.facts.bounded:
         values["effective"] = _value(setting.effective)
     if setting.differs:
-        values["differs"] = setting.differs
+        values["differs"] = str(setting.differs)
     return values
 
 

@@ -12,6 +12,7 @@ from lowmem_tui.cli.exit import Exit
 from lowmem_tui.cli.open import open_backend
 from lowmem_tui.cli.output import talk
 from lowmem_tui.cli.rules import rules_for
+from lowmem_tui.model import language
 from lowmem_tui.model.amount import format_limit, format_size
 from lowmem_tui.model.errors import ManagerError, NotPermittedError
 from lowmem_tui.model.language import say, tr
@@ -63,7 +64,7 @@ def run(options: argparse.Namespace) -> Exit:
     if notice:
         talk(as_message(notice))
     for sentence in unended:
-        talk(sentence)
+        talk(plain(language.say(sentence), 2000))
     verdicts = {
         name: rules.classify(snapshot.units[name], snapshot.host.mem_total) for name in names
     }

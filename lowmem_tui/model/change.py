@@ -6,44 +6,54 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from lowmem_tui.model.message import msg
+
 if TYPE_CHECKING:
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.plan import Action, Effect
 
 
 class State(StrEnum):
-    """What has become of a change."""
+    """The state of a change."""
 
     APPLYING = "applying"
-    """Begun; if nobody is at it any more, the next start puts it back."""
+    """Begun; if nobody is at it any more, the next start rolls it back."""
     CONFIRMING = "confirming"
     """A trial that is being kept; if nobody is at it any more, the next start finishes it."""
     APPLIED = "applied"
     TRIAL = "trial"
     CONFIRMED = "confirmed"
     EXPIRED = "expired"
-    """A trial that nobody confirmed: taken back by the clock or by a reboot."""
+    """A trial that nobody confirmed: reverted by the clock or by a reboot."""
     UNDONE = "undone"
     FAILED = "failed"
     """Rolled back; ``outcome`` says why."""
     INCOMPLETE = "incomplete"
-    """It failed, or was interrupted, and rolling it back as well: ``remaining`` tells what is left.
-    ``undo`` tries that again; nothing else waits for it."""
+    """It failed, or was interrupted, and rolling it back as well: ``remaining`` lists what is left.
+    ``undo`` attempts that again; nothing else waits for it."""
 
 
 UNENDED = {
-    State.APPLYING: "being made, or interrupted: then the next start as root puts it back",
-    State.CONFIRMING: "being kept, or interrupted: then the next start as root finishes it",
-    State.INCOMPLETE: "incomplete: `lowmem-tui history` tells what is left of it to be rolled "
-    "back, and `lowmem-tui undo` with its number tries that again",
+    State.APPLYING: msg(
+        "It is being applied, or it was interrupted: then the next start as root rolls it back."
+    ),
+    State.CONFIRMING: msg(
+        "It is being confirmed, or that was interrupted: then the next start as root finishes it."
+    ),
+    State.INCOMPLETE: msg(
+        "It is incomplete: `lowmem-tui history` lists what remains to be rolled back, and "
+        "`lowmem-tui undo` with its number attempts that again."
+    ),
 }
-"""The states of a change that is not at its end, in words."""
+"""The states of a change that is not at its end, as sentences."""
 
 
-def way_out(number: object) -> str:
-    """Return the sentence on what can be done about a change that is incomplete."""
-    return (
-        f"`lowmem-tui undo {number}` tries that again, and `lowmem-tui undo {number} --force` "
-        "leaves it as it is."
+def way_out(number: int) -> Message:
+    """Return the sentences on what can be done about a change that is incomplete."""
+    return msg(
+        "`lowmem-tui undo {id}` attempts that again. `lowmem-tui undo {id} --force` ends the "
+        "change as it is.",
+        id=number,
     )
 
 
@@ -52,7 +62,7 @@ KEPT = frozenset({State.APPLIED, State.CONFIRMED})
 
 SET_UP = "set-up: "
 """How the note of a change begins that a step of the set-up has made; its title follows, and
-behind a semicolon, where no effect tells it, what was wished for."""
+behind a semicolon, where no effect shows it, what was requested."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +81,14 @@ class Change:
     files: tuple[str, ...]
     effects: tuple[Effect, ...]
     trial: int | None = None
-    """Seconds, if it was to be tried first."""
+    """Seconds, if it began as a trial."""
     undoes: tuple[str, ...] = ()
-    """The changes that this one takes back."""
-    outcome: str = ""
-    """What else there is to say: why it failed, what was left."""
+    """The changes that this one undoes."""
+    outcome: Message | str = ""
+    """What else there is to say: why it failed, what remained."""
     actions: tuple[Action, ...] = ()
     """What it changed besides files, in the order in which that was done."""
-    remaining: tuple[str, ...] = ()
+    remaining: tuple[Message | str, ...] = ()
     """What rolling back could not do, each as what to do by hand; only where it is incomplete."""
 
     @property
@@ -103,4 +113,4 @@ class Trial:
     deadline: float
     """Seconds since 1970, by the wall's clock, for showing."""
     left: float
-    """Seconds until it is taken back, at the moment of asking; never below 0."""
+    """Seconds until it reverts, at the moment of asking; never below 0."""

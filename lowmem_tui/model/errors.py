@@ -57,7 +57,7 @@ class ChangedError(RefusedError):
 
 
 class RolledBackError(LowmemError):
-    """The change failed on the way, and everything is as it was."""
+    """The change failed, and everything is as it was."""
 
 
 class UnreloadedError(RolledBackError):
@@ -65,11 +65,11 @@ class UnreloadedError(RolledBackError):
 
 
 class HalfDoneError(LowmemError):
-    """The change failed on the way and could not be rolled back whole: the text says what is left.
+    """The change failed, and rolling it back is incomplete: the text says what remains.
 
     So does ``remaining``, one thing to do by hand each.
     """
 
-    def __init__(self, *words: object, remaining: tuple[str, ...] = ()) -> None:
+    def __init__(self, *words: object, remaining: tuple[Message | str, ...] = ()) -> None:
         super().__init__(*words)
         self.remaining = remaining

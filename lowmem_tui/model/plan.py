@@ -171,11 +171,11 @@ class Action:
 
     @property
     def subject(self) -> str:
-        """What it changes, to begin a sentence with; not safe to print as it is."""
+        """The name of what it changes; not safe to print as it is."""
         if self.kind.needs_what_runs:
             unit, directive, *_ = (*self.what.split(" "), "")
-            return f"The {directive} of {unit}"
-        return f"The kernel's {self.what}" if self.kind is ActionKind.SYSCTL else self.what
+            return f"{directive} ({unit})"
+        return self.what
 
     def in_words(self, value: str) -> str:
         """Return a value of what it changes, for a person; not safe to print as it is."""
@@ -237,24 +237,26 @@ class Mismatch:
     declared: str
     loaded: str
     kernel: str
-    cause: str
-    """Why, in words: which file wins, which parent caps, what needs a restart."""
+    cause: Message | str
+    """Why: which file overrides it, which parent limits it, what needs a restart."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What applying a plan came to, when it did not fail."""
+    """The result of a plan that was applied."""
 
     files: tuple[str, ...]
-    live: tuple[str, ...]
+    live: tuple[Message | str, ...]
     """Sentences: which kernel values were set."""
-    pending: tuple[str, ...]
+    pending: tuple[Message | str, ...]
     """Sentences: what waits for a restart."""
     mismatches: tuple[Mismatch, ...]
     removed: tuple[str, ...] = ()
-    """Those of ``files`` that were taken away."""
-    down: tuple[str, ...] = ()
+    """Those of ``files`` that were removed."""
+    down: tuple[Message | str, ...] = ()
     """Sentences: which of its units have failed, and how to start them."""
+    done: tuple[str, ...] = ()
+    """What was done besides files and units: commands."""
 
     @property
     def well(self) -> bool:

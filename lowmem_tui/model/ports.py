@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from lowmem_tui.model.change import Change, Trial
     from lowmem_tui.model.incident import Evidence, ReportText
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.plan import ActionKind, FileChange, Outcome, Plan
     from lowmem_tui.model.setup import FolderUsage, HostFacts, Look, Progress
     from lowmem_tui.model.snapshot import Situation, Snapshot
@@ -340,7 +341,7 @@ class Backend(Protocol):
     def cancel(self) -> None:
         """Have the change that is under way put back, if it is not at its end; from any thread."""
 
-    def settle(self) -> Sequence[str]:
+    def settle(self) -> Sequence[Message | str]:
         """Finish or put back what was interrupted; return sentences on what was done.
 
         Called once at the start; where nothing can be changed, it only says what there is. Raises

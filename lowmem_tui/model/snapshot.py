@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.unit import Key, Limit, UnitProperties, Value
     from lowmem_tui.model.usage import HostUsage, Process, UnitUsage
 
@@ -73,7 +74,7 @@ class Setting:
     """For MemoryMax: the least limit on the way from the unit up to the root."""
     capped_by: str | None = None
     """The parent whose limit is below the unit's own, if one is."""
-    differs: str = ""
+    differs: Message | str = ""
     """Where the three differ: why, in words; else empty."""
 
 

@@ -283,7 +283,7 @@ def test_several_actions_with_one_thing_are_compared_at_its_beginning(box: Box) 
 
 
 def test_what_is_changed_while_the_others_are_done(box: Box) -> None:
-    """It is compared again when its turn comes; all else is put back, and it stays theirs."""
+    """It is compared again when its turn comes; all else is rolled back, and it stays theirs."""
     site = box.site()
     system = box.system()
 
@@ -299,13 +299,13 @@ def test_what_is_changed_while_the_others_are_done(box: Box) -> None:
                 put(box, MAXMEMORY, "33554432")
 
     slow = replace(site, ports=site.ports._replace(system=Slow()))
-    with pytest.raises(RolledBackError, match=r"The maxmemory of redis.*32M.*as it was"):
+    with pytest.raises(RolledBackError, match=r"maxmemory \(redis.*32M.*as it was"):
         apply(slow, of(SWAPPINESS, MAXMEMORY), box.situation)
     assert (value(box, SWAPPINESS), value(box, MAXMEMORY)) == ("60", "33554432")
     assert box.site().journal.records()[0].state is State.FAILED
 
 
-def test_what_is_changed_after_us_is_no_more_ours_to_put_back(box: Box) -> None:
+def test_what_is_changed_after_us_is_no_more_ours_to_roll_back(box: Box) -> None:
     ports = box.site().ports
     run = Transaction(ports, lambda: None)
     run.do(Act(SWAPPINESS))
@@ -628,7 +628,7 @@ def test_undo_chooses_nothing_while_a_record_cannot_be_read(box: Box) -> None:
         return real(path)
 
     site.store.read = read  # type: ignore[method-assign]
-    with pytest.raises(RefusedError, match="name the one that is to be undone"):
+    with pytest.raises(RefusedError, match="name the one to undo"):
         undo(site, box.situation)
     assert value(box, SWAPPINESS) == "10"
     undo(site, box.situation, "1")

@@ -147,9 +147,13 @@ def test_all_three_places(box: Box) -> None:
         box.kernel.oom_score_adj(*process) for process in box.kernel.processes(redis.control_group)
     }
     assert scores == {-150}
-    assert any("memory.max" in sentence and REDIS in sentence for sentence in outcome.live)
-    assert any("oom_score_adj" in sentence and CLOUDCHAT in sentence for sentence in outcome.live)
-    assert all(sentence.endswith(".") for sentence in (*outcome.live, *outcome.pending))
+    assert any(
+        "memory.max" in str(sentence) and REDIS in str(sentence) for sentence in outcome.live
+    )
+    assert any(
+        "oom_score_adj" in str(sentence) and CLOUDCHAT in str(sentence) for sentence in outcome.live
+    )
+    assert all(str(sentence).endswith(".") for sentence in (*outcome.live, *outcome.pending))
 
 
 def test_there_and_back_again(box: Box) -> None:
@@ -302,7 +306,7 @@ def test_half_done_says_what_is_left(box: Box) -> None:
         def reload(self) -> None:
             raise ManagerError("systemd was asked to reload and has not answered: try again.")
 
-    with pytest.raises(HalfDoneError, match=f"by hand: remove {OURS}") as caught:
+    with pytest.raises(HalfDoneError, match=f"by hand: Remove {OURS}") as caught:
         apply(made, manager=NoReload(), files=Stuck(), kernel=box.kernel)
     assert "daemon-reload" in str(caught.value)
 
@@ -327,7 +331,7 @@ def test_not_permitted_to_reload(box: Box) -> None:
     assert box.state() == before
 
 
-def test_a_unit_that_does_not_load_any_more_is_put_back(box: Box) -> None:
+def test_a_unit_that_does_not_load_any_more_is_rolled_back(box: Box) -> None:
     made = box.plan(Edit("certbot.service", Key.RESTART, "on-failure"))
     (file,) = made.files
     assert file.after
@@ -349,8 +353,8 @@ def test_a_later_file_wins(box: Box, key: Key) -> None:
     outcome = box.apply(made)
     (mismatch,) = outcome.mismatches
     assert mismatch.key is key
-    assert later in mismatch.cause
-    assert "read after ours" in mismatch.cause
+    assert later in str(mismatch.cause)
+    assert "read after ours" in str(mismatch.cause)
     assert box.state()["limits"] == limits
 
 
@@ -365,15 +369,18 @@ def test_ours_vanishes_and_an_earlier_file_wins(box: Box) -> None:
 
     made = box.plan(Edit(REDIS, Key.MEMORY_MAX, "300M"))
     (mismatch,) = apply(made, manager=Vanishing(), files=box.files, kernel=box.kernel).mismatches
-    assert "override.conf says MemoryMax=256M, and ours says nothing of it any" in mismatch.cause
+    assert (
+        "override.conf has MemoryMax=256M, and our drop-in does not set MemoryMax any more"
+        in str(mismatch.cause)
+    )
 
 
 def test_a_parent_caps(box: Box) -> None:
     box.kernel.set_limit("/system.slice", "memory.max", 700 << 20)
     outcome = box.apply(box.plan(Edit(REDIS, Key.MEMORY_MAX, "800M")))
     (mismatch,) = outcome.mismatches
-    assert "system.slice" in mismatch.cause
-    assert "700M" in mismatch.cause
+    assert "system.slice" in str(mismatch.cause)
+    assert "700M" in str(mismatch.cause)
 
 
 def test_ssh_is_left_alone(box: Box) -> None:
@@ -382,8 +389,8 @@ def test_ssh_is_left_alone(box: Box) -> None:
     assert box.state()["scores"] == scores
     assert outcome.mismatches == ()
     (sentence,) = outcome.pending
-    assert "listener" in sentence
-    assert "sessions" in sentence
+    assert "listener" in str(sentence)
+    assert "sessions" in str(sentence)
 
 
 def test_processes_with_a_score_of_their_own_keep_it(box: Box) -> None:
@@ -393,7 +400,7 @@ def test_processes_with_a_score_of_their_own_keep_it(box: Box) -> None:
     outcome = box.apply(box.plan(Edit(CLOUDCHAT, Key.OOM_SCORE_ADJUST, "222")))
     scores = [box.kernel.oom_score_adj(*each) for each in (first, second, *rest)]
     assert scores == [222, 77, *(222 for _ in rest)]
-    assert f"of {len(rest) + 1} running process" in " ".join(outcome.live)
+    assert f"of {len(rest) + 1} running process" in " ".join(map(str, outcome.live))
 
 
 def test_a_container_that_may_not_lower_scores(box: Box) -> None:
@@ -408,8 +415,8 @@ def test_a_container_that_may_not_lower_scores(box: Box) -> None:
     outcome = apply(made, manager=box.manager, files=box.files, kernel=Kernel())
     (mismatch,) = outcome.mismatches
     assert mismatch.kernel == "-100"
-    assert "no privilege to lower it here (CAP_SYS_RESOURCE" in mismatch.cause
-    assert "as in a container" in mismatch.cause
+    assert "no privilege to lower it here (CAP_SYS_RESOURCE" in str(mismatch.cause)
+    assert "as in a container" in str(mismatch.cause)
     assert outcome.live == ()
     assert box.files.read(OURS)
 
@@ -420,7 +427,7 @@ def test_a_container_that_may_not_lower_scores(box: Box) -> None:
 def test_a_signal_in_the_middle(
     number: signal.Signals, every: int, request: pytest.FixtureRequest
 ) -> None:
-    """It is put back at whatever call the signal comes, and the program goes on to say so."""
+    """It is rolled back at whatever call the signal comes, and the program goes on to say so."""
     edits = EDITS[:3]
     calls = count_calls(fresh(), *edits)
     if signal.getsignal(number) is signal.SIG_IGN:  # as nohup leaves it, to us as well
@@ -476,7 +483,7 @@ def test_in_a_thread_of_its_own(box: Box) -> None:
     assert outcomes[0].mismatches == ()
 
 
-def test_what_is_no_error_is_put_back_and_goes_on(box: Box) -> None:
+def test_what_is_no_error_is_rolled_back_and_goes_on(box: Box) -> None:
     made = box.plan(*EDITS)
     before = box.state()
 

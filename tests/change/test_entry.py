@@ -133,7 +133,7 @@ def test_undo_of_an_earlier_change(box: Box) -> None:
         "3": State.UNDONE,
         "4": State.APPLIED,
     }
-    with pytest.raises(RefusedError, match=r"undone already, by 4"):
+    with pytest.raises(RefusedError, match=r"already undone, by change 4"):
         undo(box.site(), box.situation, "1")
     undo(box.site(), box.situation)
     assert box.state() == before
@@ -147,16 +147,18 @@ def test_a_trial_that_is_kept(box: Box) -> None:
     assert states(box) == {"1": State.TRIAL}
     assert box.room() == ["data", "revert"]
     assert not (box.root / FILE[1:]).exists()
-    with pytest.raises(RefusedError, match=r"op with sudo.*tries a change of .*60 s left"):
+    with pytest.raises(
+        RefusedError, match=r"started by op with sudo.*reverts automatically at .*1min left"
+    ):
         do(box, *SETS)
-    with pytest.raises(RefusedError, match=r"tries a change"):
+    with pytest.raises(RefusedError, match=r"is on trial"):
         undo(box.site(), box.situation, "7")
     outcome = confirm(box.site())
     assert outcome.mismatches == ()
     assert states(box) == {"1": State.CONFIRMED}
     assert box.room() == []
     assert not list((box.root / "run/systemd/system").iterdir())
-    with pytest.raises(RefusedError, match=r"No trial runs"):
+    with pytest.raises(RefusedError, match="There is no trial to confirm"):
         confirm(box.site())
     undo(box.site(), box.situation)
     assert box.state() == before
@@ -203,11 +205,11 @@ def test_a_trial_that_is_over(box: Box, rebooted: bool) -> None:
         assert states(box) == {"1": State.EXPIRED}
         assert states(box, everything=False) == {"1": State.EXPIRED}
     (sentence,) = settled(box.site())
-    assert "is over and was taken back" in sentence
+    assert "reverted" in str(sentence)
     assert states(box) == {"1": State.EXPIRED}
     if not rebooted:
         assert box.state() == before
-    with pytest.raises(RefusedError, match=r"that of change 1 is over"):
+    with pytest.raises(RefusedError, match=r"change 1 was reverted automatically"):
         confirm(box.site())
 
 
@@ -222,7 +224,7 @@ def test_trial_of_a_setting_that_is_dropped(box: Box) -> None:
     assert box.state() == kept
 
 
-def test_the_script_takes_a_trial_back(box: Box, tmp_path: Path) -> None:
+def test_the_script_reverts_a_trial(box: Box, tmp_path: Path) -> None:
     """The script itself, run by dash, on a tree in a folder."""
     do(box, f"{REDIS}:OOMScoreAdjust=-300", f"{REDIS}:MemoryMax=300M", seconds=60)
     (scores,) = box.site().journal.records()[0].live.scores
@@ -255,8 +257,8 @@ def test_the_script_takes_a_trial_back(box: Box, tmp_path: Path) -> None:
     run_script(box, tmp_path)
     assert (tmp_path / "asked").read_text().count("daemon-reload") == 1
     (sentence,) = settled(box.site())
-    assert "nobody confirmed it" in sentence
-    assert f"{REDIS} failed meanwhile (oom-kill) and was started again." in sentence
+    assert "was not confirmed" in str(sentence)
+    assert f"{REDIS} failed meanwhile (oom-kill) and was started again." in str(sentence)
     assert states(box) == {"1": State.EXPIRED}
     assert box.room() == []
 
@@ -303,7 +305,7 @@ LOST: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("lose", LOST.values(), ids=LOST)
-def test_a_trial_whose_record_is_lost_is_taken_back(
+def test_a_trial_whose_record_is_lost_is_reverted(
     box: Box, tmp_path: Path, lose: Callable[[Path], object]
 ) -> None:
     do(box, *SETS, seconds=60)
@@ -318,11 +320,11 @@ def test_a_trial_whose_record_is_lost_is_taken_back(
 
     box.connection.restart_unit = restart  # type: ignore[method-assign]
     said = settled(box.site())
-    assert said[0] == "Trial 1 has no record any more, and systemd takes it back now."
+    assert str(said[0]) == "Trial 1 has no record any more, and systemd reverts it now."
     assert asked == ["lowmem-tui-trial-1.service"]
     assert len(said) == 1 + strange, "what cannot be understood is named"
     assert not record.exists()
-    with pytest.raises(RefusedError, match="is being taken back"):
+    with pytest.raises(RefusedError, match="is being reverted"):
         do(box, f"{CHAT}:MemoryHigh=400M")
     run_script(box, tmp_path, "1")
     assert not list((box.root / "run/systemd/system").iterdir())
@@ -346,18 +348,18 @@ def test_undone_already_names_the_change_that_did_it(box: Box) -> None:
         undo(box.site(), box.situation)
     box.connection.reload = box.reload  # type: ignore[method-assign]
     undo(box.site(), box.situation)
-    with pytest.raises(RefusedError, match=r"undone already, by 3: `lowmem-tui undo 3`"):
+    with pytest.raises(RefusedError, match=r"already undone, by change 3: `lowmem-tui undo 3`"):
         undo(box.site(), box.situation, "1")
 
 
 def test_what_systemd_did_not_reload_is_settled_by_the_next_start(box: Box) -> None:
     before = box.state()
     box.connection.reload = raising(ManagerError("no."))  # type: ignore[method-assign]
-    with pytest.raises(UnreloadedError, match="the files are as they were"):
+    with pytest.raises(UnreloadedError, match="The files are as they were before"):
         do(box, *SETS)
     box.connection.reload = box.reload  # type: ignore[method-assign]
     (sentence,) = settled(box.site())
-    assert "is put back: everything is as it was before" in sentence
+    assert "is rolled back: everything is as it was before" in str(sentence)
     assert box.state() == before
     assert states(box) == {"1": State.FAILED}
 
@@ -378,7 +380,7 @@ def test_a_trial_whose_file_was_edited_is_not_kept_and_runs_on(box: Box) -> None
     path = box.root / FILE[1:]
     path.parent.mkdir(exist_ok=True)
     path.write_text("[Service]\nMemoryMax=1G\n")
-    with pytest.raises(RefusedError, match="the trial still runs"):
+    with pytest.raises(RefusedError, match="The trial still runs"):
         confirm(box.site())
     assert states(box) == {"1": State.TRIAL}
 
@@ -393,7 +395,7 @@ STOPPED_AT = {
 
 @pytest.mark.parametrize("by_hand", [True, False], ids=["run by hand", "still at work"])
 @pytest.mark.parametrize(("of", "call"), STOPPED_AT.values(), ids=STOPPED_AT)
-def test_a_trial_that_the_script_comes_into_is_put_back(
+def test_a_trial_that_the_script_comes_into_is_rolled_back(
     box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, of: str, call: str, by_hand: bool
 ) -> None:
     """The script does not wait for the lock for ever, should the program have been stopped."""
@@ -426,7 +428,7 @@ def test_a_trial_that_the_script_comes_into_is_put_back(
     assert box.room() == []
 
 
-def test_what_was_done_after_the_script_is_taken_back_as_well(box: Box, tmp_path: Path) -> None:
+def test_what_was_done_after_the_script_is_reverted_as_well(box: Box, tmp_path: Path) -> None:
     before = box.state()
     do(box, *SETS, seconds=60)
     path = box.root / f"run/systemd/system/{CHAT}.d/zzz-lowmem-tui-trial.conf"
@@ -437,7 +439,7 @@ def test_what_was_done_after_the_script_is_taken_back_as_well(box: Box, tmp_path
     path.write_text(text)
     box.connection.reload()
     (sentence,) = settled(box.site())
-    assert "is over and was taken back" in sentence
+    assert "reverted" in str(sentence)
     assert box.state() == before
     assert states(box) == {"1": State.EXPIRED}
 
@@ -455,7 +457,7 @@ def test_a_trial_is_not_kept_when_the_script_may_be_at_work(
             box.clock.now += 60 + script_module.PATIENCE
 
     monkeypatch.setattr(FolderStore, "write", stopped)
-    with pytest.raises(RefusedError, match="was over before it could be kept"):
+    with pytest.raises(RefusedError, match="was over before it could be confirmed"):
         confirm(box.site())
     assert box.state() == before
     assert states(box) == {"1": State.EXPIRED}
@@ -524,15 +526,17 @@ class Hit:
 
 
 @pytest.mark.parametrize(("state", "again"), HIT.values(), ids=HIT)
-def test_what_a_change_has_killed_is_started_again_when_it_is_put_back(
+def test_what_a_change_has_killed_is_started_again_when_it_is_rolled_back(
     box: Box, state: tuple[str, str, str], again: bool
 ) -> None:
     made = box.plan(*SETS)
     hit = Hit(box, state)
     with pytest.raises(RolledBackError) as raised:
         apply(box.site(), made, box.situation)
-    told = f" {REDIS} failed meanwhile (oom-kill) and was started again." if again else ""
-    assert str(raised.value) == f"No; everything is as it was.{told}"
+    also = f" {REDIS} failed meanwhile (oom-kill) and was started again." if again else ""
+    assert str(raised.value) == (
+        f"no. The change was rolled back: everything is as it was before.{also}"
+    )
     assert hit.started == [REDIS] * again
 
 
@@ -542,8 +546,8 @@ def test_what_a_change_has_killed_is_started_again_by_the_next_start(box: Box) -
     box.site().journal.put(record.to(State.APPLYING))
     hit = Hit(box, ("failed", "failed", "oom-kill"))
     (sentence,) = settled(box.site())
-    assert sentence == (
-        "Change 1 was interrupted and is put back: everything is as it was before. "
+    assert str(sentence) == (
+        "Change 1 was interrupted and is rolled back: everything is as it was before. "
         f"{REDIS} failed meanwhile (oom-kill) and was started again."
     )
     assert hit.started == [REDIS]
@@ -555,10 +559,10 @@ def test_what_somebody_has_edited_meanwhile_is_not_called_as_before(box: Box) ->
     box.site().journal.put(record.to(State.APPLYING))
     (box.root / FILE[1:]).write_text("[Service]\nMemoryMax=1G\n")
     (sentence,) = settled(box.site())
-    assert sentence == (
-        f"Change 1 was interrupted, and rolling it back is incomplete: remove {FILE} ({FILE} was "
-        "edited meanwhile: look at it). `lowmem-tui undo 1` tries that again, and `lowmem-tui undo "
-        "1 --force` leaves it as it is."
+    assert str(sentence) == (
+        "Change 1 was interrupted, and rolling it back is incomplete. Do this by hand: Remove "
+        f"{FILE}. {FILE} was edited meanwhile: look at it. `lowmem-tui undo 1` attempts that "
+        "again. `lowmem-tui undo 1 --force` ends the change as it is."
     )
     assert states(box) == {"1": State.INCOMPLETE}
 

@@ -251,36 +251,36 @@ def test_every_call_fails_once(folder: Path, name: str, plain_run: Plain, error:
 
 def one_failure(case: Case, n: int, error: int, after: dict[str, object], at: str) -> str:
     box, operation = case.box, case.operation
-    said = ""
+    failed = ""
     try:
         case.run(FaultyOs(n, error))
     except HalfDoneError as failure:
         half = str(failure)
         assert half.endswith(".")
-        # Only while a running trial is taken back can something be left: the timer takes it.
-        assert operation is OPERATIONS["undo-trial"] or "do by hand" not in half, (at, half)
+        # Only while a running trial is reverted can something be left: the timer takes it.
+        assert operation is OPERATIONS["undo-trial"] or "Do this by hand" not in half, (at, half)
         box.clock.now += SECONDS + 1
         settled(box.site())
         assert box.state() == case.untouched, at
-        return "half done, then taken back by the timer"
+        return "half done, then reverted by the timer"
     except LowmemError as failure:
-        said = str(failure)
-        assert said.endswith("."), said
-        assert "\n" not in said
+        failed = str(failure)
+        assert failed.endswith("."), failed
+        assert "\n" not in failed
     left = box.state()
-    if said:
-        # What could not be put down in the history is seen to by the next start.
+    if failed:
+        # What could not be recorded is settled by the next start.
         settled(box.site())
-        assert strip_empty(box.state()) == strip_empty(case.before), (at, said)
-        assert strip_empty(left) == strip_empty(case.before), (at, said)
-        assert case.newest() in {operation.before, None}, (at, said)
+        assert strip_empty(box.state()) == strip_empty(case.before), (at, failed)
+        assert strip_empty(left) == strip_empty(case.before), (at, failed)
+        assert case.newest() in {operation.before, None}, (at, failed)
     else:
         assert left == after, at
         settled(box.site())
         assert box.state() == after, at
         assert case.newest() is operation.after, at
     assert box.half_files() == [], at
-    return "put back" if said else "done all the same"
+    return "rolled back" if failed else "done anyway"
 
 
 @pytest.mark.parametrize("who", ["next start", "timer"])
@@ -314,7 +314,7 @@ def test_killed_at_every_call(folder: Path, name: str, plain_run: Plain, who: st
 def settle_after(case: Case, after: dict[str, object], at: str, *, over: bool) -> str:
     box = case.box
     sentences = settled(box.site())
-    assert all(sentence.endswith(".") for sentence in sentences), sentences
+    assert all(str(sentence).endswith(".") for sentence in sentences), sentences
     state, newest = box.state(), case.newest()
     if newest is State.TRIAL:
         # It goes on, and ends as trials do.

@@ -105,45 +105,45 @@ def refusing(box: Box, error: Exception | None = None) -> Site:
     return replace(site, ports=site.ports._replace(system=Refusing()))
 
 
-# What was cut, and what is told to be left
+# What was interrupted, and what remains
 IMPOSSIBLE = {
     "a sysctl that this kernel has no more": (
         action("sysctl", "vm.block_dump", "0", "1"),
-        "set vm.block_dump to 0",
+        "Set vm.block_dump to 0.",
     ),
     "a unit that is gone": (
         action("run", "gone.service", "active", "inactive"),
-        "start gone.service",
+        "Start gone.service.",
     ),
     "a link whose folder is a file": (
         action("link", "/etc/systemd/system/x.target.wants/a.service", "/a", ""),
-        "restore /etc/systemd/system/x.target.wants/a.service (/a)",
+        "Restore /etc/systemd/system/x.target.wants/a.service (/a).",
     ),
     "a value that is nothing of ours": (
         action("sysctl", "kernel.core_pattern", "|/tmp/x", "core"),
-        "set kernel.core_pattern to |/tmp/x",
+        "Set kernel.core_pattern to |/tmp/x.",
     ),
 }
 
 
 @pytest.mark.parametrize(("made", "left"), IMPOSSIBLE.values(), ids=IMPOSSIBLE)
-def test_what_cannot_be_rolled_back_is_told_and_blocks_nothing(
+def test_what_cannot_be_rolled_back_is_shown_and_blocks_nothing(
     box: Box, made: dict[str, str], left: str
 ) -> None:
     before = box.state()
     (box.root / "etc/systemd/system/x.target.wants").touch()
     cut(box, made)
     (sentence,) = settled(on_this_machine(box))
-    assert sentence.startswith(
-        f"Change 1 was interrupted, and rolling it back is incomplete: {left}"
+    assert str(sentence).startswith(
+        f"Change 1 was interrupted, and rolling it back is incomplete. Do this by hand: {left}"
     )
-    assert "`lowmem-tui undo 1` tries that again" in sentence
+    assert "`lowmem-tui undo 1` attempts that again" in str(sentence)
     (box.root / "etc/systemd/system/x.target.wants").unlink()
     assert box.state() == before, "files and the kernel's values are as before"
     (change,) = past.history(box.site().store, allowed().paths, everything=True, trial=None)
     assert change.state is State.INCOMPLETE
     assert len(change.remaining) == 1
-    assert change.remaining[0].startswith(left)
+    assert str(change.remaining[0]).startswith(left)
     assert settled(box.site()) == [], "it is not tried at each start"
     assert do(box, OTHER).mismatches == ()
     do(box, SET, seconds=60)
@@ -161,7 +161,7 @@ def test_one_change_that_cannot_be_settled_keeps_no_other(box: Box) -> None:
     box.site().journal.put(first)
     box.site().journal.put(second.to(State.APPLYING))
     said = settled(on_this_machine(box))
-    assert [sentence.split(",")[0].split(" and")[0] for sentence in said] == [
+    assert [str(sentence).split(",")[0].split(" and")[0] for sentence in said] == [
         "Change 1 was interrupted",
         "Change 2 was interrupted",
     ]
@@ -186,7 +186,7 @@ def test_a_fault_of_ours_keeps_no_other_step(box: Box) -> None:
     settled(refusing(box, KeyError("swappiness")))
     (change,) = past.history(box.site().store, allowed().paths, everything=True, trial=None)
     (left,) = change.remaining
-    assert left.startswith("set vm.swappiness to 60 (KeyError")
+    assert str(left).startswith("Set vm.swappiness to 60. KeyError")
     assert not (box.root / FILE[1:]).exists()
 
 
@@ -203,7 +203,9 @@ def stuck(box: Box) -> None:
 @pytest.mark.parametrize("number", ["1", None], ids=["by its number", "being the newest"])
 def test_undo_tries_what_is_left_again(box: Box, number: str | None) -> None:
     stuck(box)
-    with pytest.raises(HalfDoneError, match=r"incomplete still: set vm\.swappiness") as raised:
+    with pytest.raises(
+        HalfDoneError, match=r"still incomplete\. Do this by hand: Set vm\.swappiness"
+    ) as raised:
         undo(refusing(box), box.situation, number)
     assert len(raised.value.remaining) == 1
     assert states(box) == ["incomplete"]
@@ -211,16 +213,16 @@ def test_undo_tries_what_is_left_again(box: Box, number: str | None) -> None:
     assert states(box) == ["failed"]
     (change,) = past.history(box.site().store, allowed().paths, everything=True, trial=None)
     assert change.remaining == ()
-    assert "rolled back now" in change.outcome
+    assert "rolled back now" in str(change.outcome)
 
 
 def test_undo_by_force_leaves_it_as_it_is(box: Box) -> None:
     stuck(box)
     outcome = undo(refusing(box), box.situation, "1", force=True)
-    assert any("left as it is: set vm.swappiness" in sentence for sentence in outcome.live)
+    assert any("Not rolled back: Set vm.swappiness" in str(sentence) for sentence in outcome.live)
     assert states(box) == ["failed"]
     (change,) = past.history(box.site().store, allowed().paths, everything=True, trial=None)
-    assert "left as it is: set vm.swappiness" in change.outcome
+    assert "Not rolled back: Set vm.swappiness" in str(change.outcome)
 
 
 def test_without_a_number_undo_means_the_newest_change(box: Box) -> None:
@@ -273,7 +275,7 @@ def test_a_rollback_that_fails_at_once_is_incomplete_as_well(box: Box) -> None:
             real.put(kind, what, value, check)
 
     site = replace(site, ports=site.ports._replace(system=Once()))
-    with pytest.raises(HalfDoneError, match=r"do by hand: set vm\.swappiness to 60"):
+    with pytest.raises(HalfDoneError, match=r"Do this by hand: Set vm\.swappiness to 60"):
         apply(site, made, box.situation)
     assert states(box) == ["incomplete"]
     (change,) = past.history(box.site().store, allowed().paths, everything=True, trial=None)
@@ -472,9 +474,9 @@ def test_what_is_no_record_is_set_aside_and_blocks_nothing(
     damage(record_of(box))
     assert interrupted.interrupted(box.site().store, lambda: allowed().paths)
     (sentence,) = settled(box.site())
-    assert sentence.startswith("/var/lib/lowmem-tui/1.json cannot be understood (")
-    assert "is /var/lib/lowmem-tui/1.json.unreadable now" in sentence
-    assert sentence.endswith(".")
+    assert str(sentence).startswith("/var/lib/lowmem-tui/1.json cannot be read as a record.")
+    assert "is now /var/lib/lowmem-tui/1.json.unreadable" in str(sentence)
+    assert str(sentence).endswith(".")
     assert box.state() == after, "nothing is done by it"
     assert settled(box.site()) == []
     assert os.path.lexists(f"{record_of(box)}.unreadable")
@@ -494,7 +496,7 @@ def test_a_file_that_has_no_record_s_name(box: Box, name: str) -> None:
     do(box, SET)
     record_of(box).with_name(name).write_text(record_of(box).read_text())
     (sentence,) = settled(box.site())
-    assert f"/{name} cannot be understood" in sentence
+    assert f"/{name} cannot be read as a record" in str(sentence)
     assert states(box) == ["applied"]
     do(box, OTHER)
     assert states(box) == ["applied", "applied"]
@@ -537,18 +539,18 @@ def test_a_record_that_the_disk_does_not_give_stays_and_a_trial_goes_on(
 
     monkeypatch.setattr(FolderStore, "read", read)
     (sentence,) = settled(box.site())
-    assert "/2.json cannot be read (Input/output error)" in sentence
+    assert "/2.json cannot be read (Input/output error)" in str(sentence)
     assert box.room() == ["data", "revert"]
     monkeypatch.undo()
     confirm(box.site())
     assert states(box) == ["applied", "confirmed"]
 
 
-def test_a_change_too_large_to_be_written_down_is_refused(box: Box) -> None:
+def test_a_change_too_large_for_a_record_is_refused(box: Box) -> None:
     made = box.plan(SET)
     large = FileChange("/etc/sysctl.d/zz-lowmem-tui.conf", None, "# x\n" * (2 << 20))
     before = box.state()
-    with pytest.raises(RefusedError, match="too large to be written down"):
+    with pytest.raises(RefusedError, match="too large for a record"):
         apply(box.site(), replace(made, files=(*made.files, large)), box.situation)
     assert box.state() == before
     assert box.site().journal.records() == []
@@ -563,7 +565,7 @@ def test_a_long_note_is_cut(box: Box) -> None:
 def test_an_incomplete_record_is_kept_and_named(box: Box) -> None:
     stuck(box)
     (sentence,) = interrupted.incomplete(box.site().store)
-    assert sentence.startswith("Change 1 by op with sudo, from 192.0.2.7 is incomplete:")
+    assert str(sentence).startswith("Change 1 by op with sudo, from 192.0.2.7: It is incomplete:")
     assert interrupted.unfinished(box.site().store) == [sentence]
     (record,) = box.site().journal.records()
     assert incomplete.incomplete([record], "7") is None

@@ -66,7 +66,9 @@ def test_a_socket_that_failed_with_its_service_waits_again() -> None:
         socket("failed", result="service-start-limit-hit"), ssh("failed", result="oom-kill")
     )
     (said,) = revive((SOCKET,), cast("Manager", there))
-    assert said == f"{SOCKET} failed meanwhile (service-start-limit-hit) and was started again."
+    assert (
+        str(said) == f"{SOCKET} failed meanwhile (service-start-limit-hit) and was started again."
+    )
     assert there.asked == [("reset", SSH), ("reset", SOCKET), ("start", SOCKET)]
     gone = Units(properties(SOCKET, triggers=("gone.service",), **failed))
     assert len(list(revive((SOCKET,), cast("Manager", gone)))) == 1

@@ -78,7 +78,7 @@ def test_a_change_is_rolled_back_first(number: signal.Signals) -> None:
     with started(APPLYING.format(number=int(number))) as program:
         out, err = program.communicate(timeout=60)
     assert program.returncode == 128 + number
-    assert f"It was interrupted ({number.name}): run it again; everything is as it was." in err
+    assert f"It was interrupted ({number.name}): run it again. The change was rolled back" in err
     assert out.splitlines()[-1] == "[]"
 
 

@@ -188,7 +188,7 @@ def test_what_goes_wrong_leaves_nothing(boot: Boot) -> None:
     ended("KILL")
     assert TEMPORARY in leftovers(machine)
     said = machine.run("lowmem-tui history", timeout=600)
-    assert "was interrupted and is put back" in said.stderr + said.stdout
+    assert "was interrupted and is rolled back" in said.stderr + said.stdout
     as_before()
 
     # The power fails.

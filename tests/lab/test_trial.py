@@ -128,7 +128,7 @@ def test_killed_in_the_trial(machine: Machine, before: dict[str, str]) -> None:
     over(machine)
     assert values(machine) == before
     said = machine.run("lowmem-tui history", timeout=300)
-    assert "was interrupted as it began and is taken back" in said.stderr
+    assert "was interrupted at its beginning and is reverted" in said.stderr
     assert states(machine)[0] == "failed"
 
 

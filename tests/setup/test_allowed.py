@@ -186,7 +186,7 @@ def test_the_demo_refuses_a_change_that_a_real_server_would(box: Box) -> None:
     with pytest.raises(LowmemError):
         box.backend.apply(foreign)
     sysctl = Action(ActionKind.SYSCTL, "kernel.sysrq", "", "1", Phase.LATE)
-    with pytest.raises(RolledBackError, match="Nothing was touched"):
+    with pytest.raises(RolledBackError, match="Nothing was changed"):
         box.backend.apply(Plan((), (), (), (), (), (sysctl,)))
     assert box.files() == before
     assert box.backend.history() == []
@@ -251,7 +251,7 @@ site = Site(ports, store, _paths(), files.exclusive, lambda: 0.0, lambda: 0.0, "
             lambda: By(0, "root", "", ""))
 said = settled(site)
 late = sorted(m for m in sys.modules if m.startswith("lowmem_tui.setup"))
-print(json.dumps([early, late, said]))
+print(json.dumps([early, late, [str(each) for each in said]]))
 """
 
 

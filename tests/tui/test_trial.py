@@ -444,7 +444,7 @@ async def test_a_second_one_is_refused() -> None:
         await front.press("a")
         screen: Any = front.app.screen
         await front.until(lambda: screen.stage is ReviewStage.FAILED)
-        assert "you tries a change of redis-server.service" in says(front)
+        assert "A change of redis-server.service" in says(front)
         assert "Nothing is changed" in says(front)
         await front.press("n")
         await front.tick()

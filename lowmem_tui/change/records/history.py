@@ -6,22 +6,22 @@ import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from lowmem_tui.change.reason import history_unreadable
 from lowmem_tui.change.records.records import Journal, public, shown, summary
-from lowmem_tui.change.transaction import in_words
 from lowmem_tui.model.change import State
 from lowmem_tui.model.errors import (
     InvalidValueError,
     NotPermittedError,
     RefusedError,
-    RolledBackError,
 )
-from lowmem_tui.model.text import plain
+from lowmem_tui.model.message import msg, of_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lowmem_tui.change.machine.allowed import Paths
     from lowmem_tui.model.change import Change, Trial
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.plan import FileChange
     from lowmem_tui.model.ports import Store
 
@@ -38,12 +38,12 @@ def history(
         changes = summary(store)[::-1] if not everything else shown(Journal(store, paths).records())
     except PermissionError as error:
         raise NotPermittedError(
-            "The history cannot be read by this user: run the same with sudo."
+            msg("The history cannot be read by this user: run the same with sudo.")
         ) from error
     except OSError as error:
-        raise RolledBackError(f"The history cannot be read: {in_words(error)}.") from error
+        raise history_unreadable(error) from error
     running = trial.id if trial else ""
-    # One that is over is written down as such only when the next change is made.
+    # One that is over is recorded as such only when the next change is made.
     return [
         replace(change, state=State.EXPIRED)
         if change.state is State.TRIAL and change.id != running
@@ -52,10 +52,10 @@ def history(
     ]
 
 
-def notices(store: Store) -> Sequence[str]:
+def notices(store: Store) -> Sequence[Message | str]:
     """Return sentences on records that are not in the history: nobody could understand them."""
     with contextlib.suppress(OSError, InvalidValueError):
-        return [plain(notice, 1000) for notice in public(store).notices]
+        return public(store).notices
     return ()
 
 
@@ -67,10 +67,12 @@ def files_of(store: Store, paths: Paths, change: str) -> Sequence[FileChange]:
     try:
         for record in Journal(store, paths).records():
             if str(record.id) == change:
-                tried = record.trial if record.state is State.TRIAL else None
-                return tried.files if tried else record.plan.files
+                trial = record.trial if record.state is State.TRIAL else None
+                return trial.files if trial else record.plan.files
     except PermissionError as error:
-        raise NotPermittedError("What was in the files is shown to root alone.") from error
+        raise NotPermittedError(
+            msg("The contents of the files are shown to root alone: run the same with sudo.")
+        ) from error
     except OSError as error:
-        raise RolledBackError(f"The history cannot be read: {in_words(error)}.") from error
-    raise RefusedError(f"Of change {plain(change, 20)} there is no record any more.")
+        raise history_unreadable(error) from error
+    raise RefusedError(msg("There is no record of change {id} any more.", id=of_text(change, 20)))

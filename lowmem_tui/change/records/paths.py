@@ -11,21 +11,21 @@ RECORDS: Final = "/var/lib/lowmem-tui"
 
 SUMMARIES: Final = trial.HISTORY.rpartition("/")[0]
 SUMMARY: Final = trial.HISTORY
-"""The history without contents, for everybody; made anew at each change of a state.
+"""The history without contents, for everybody; written again at each change of a state.
 
 Not under /run, which a reboot empties, and not in the folder of the records, which is closed.
 """
 
 RUN: Final = "/run/lowmem-tui"
 ROOM: Final = f"{RUN}/trial"
-"""What belongs to the trial that runs: a reboot forgets it, and what it would take back."""
+"""What belongs to the trial that runs: a reboot forgets it, and what it would revert."""
 
 SCRIPT: Final = f"{ROOM}/revert"
 DATA: Final = f"{ROOM}/data"
 CONFIRMING: Final = f"{ROOM}/confirming"
-"""Is there while a trial is being kept: the script leaves everything alone then."""
+"""Is there while a trial is being kept: the script does nothing then."""
 RESULT: Final = f"{ROOM}/result"
-"""Written by the script when it has taken the trial back."""
+"""Written by the script when it has reverted the trial."""
 NOTICE: Final = trial.PATH
 
 MODES: Final = {

@@ -1,4 +1,4 @@
-"""One change, written down before it is made: plain data, as JSON and back."""
+"""One change, recorded before it is made: plain data, as JSON and back."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ from lowmem_tui.change.records.who import By
 from lowmem_tui.model import kept
 from lowmem_tui.model.change import Change, State
 from lowmem_tui.model.errors import InvalidValueError
+from lowmem_tui.model.message import Message, msg, of_text
+from lowmem_tui.model.message_data import as_data, from_data
 from lowmem_tui.model.plan import (
     Action,
     ActionKind,
@@ -53,7 +55,7 @@ WHEN = number(0, 253_000_000_000)
 """Reads a time in seconds since 1970, or after boot; every clock and calendar can show it."""
 
 TRIALS = frozenset({State.TRIAL, State.CONFIRMING, State.CONFIRMED, State.EXPIRED})
-"""The states of a change that was tried first."""
+"""The states of a change that began as a trial."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +120,8 @@ class Record:
     live: LiveBefore = LiveBefore()
     trial: TrialRun | None = None
     undoes: tuple[int, ...] = ()
-    outcome: str = ""
-    remaining: tuple[str, ...] = ()
+    outcome: Message | str = ""
+    remaining: tuple[Message | str, ...] = ()
     """What rolling back could not do (``incomplete``), each as what to do by hand."""
 
     @property
@@ -135,7 +137,12 @@ class Record:
         """The files that it changes for good."""
         return tuple(file.path for file in self.plan.files)
 
-    def to(self, state: State, outcome: str = "", remaining: tuple[str, ...] = ()) -> Record:
+    def to(
+        self,
+        state: State,
+        outcome: Message | str = "",
+        remaining: tuple[Message | str, ...] = (),
+    ) -> Record:
         """Return the record in another state."""
         return replace(self, state=state, outcome=outcome or self.outcome, remaining=remaining)
 
@@ -161,7 +168,9 @@ def dump(record: Record) -> str:
     """Return the record as JSON; every byte of a file is in it."""
     made = {"schema": SCHEMA, **asdict(record)}
     made["by"] = record.by._asdict()
-    made["said"] = made.pop("outcome")  # the key of every version so far
+    del made["outcome"]
+    made["said"] = stored(record.outcome)  # the key of every version so far
+    made["remaining"] = [stored(each) for each in record.remaining]
     del made["plan"]["warnings"], made["plan"]["refusals"]
     return json.dumps(made, default=_limit, indent=1) + "\n"
 
@@ -180,7 +189,7 @@ def load(text: str, paths: Paths) -> Record:
     try:
         made = Fields(parse(text))
         if made("schema", lambda found: found) != SCHEMA:
-            raise InvalidValueError("another version of lowmem-tui has written it")
+            raise InvalidValueError(msg("Another version of lowmem-tui has written it."))
         record = Record(
             id=made("id", whole(1, LAST)),
             time=made("time", WHEN),
@@ -192,16 +201,35 @@ def load(text: str, paths: Paths) -> Record:
             live=made("live", _live),
             trial=made("trial", maybe(of_fields(partial(_trial, paths)))),
             undoes=made("undoes", listed(whole(1, LAST))),
-            outcome=made("said", decode.text),
-            remaining=made.optional("remaining", listed(decode.text), ()),
+            outcome=made("said", words),
+            remaining=made.optional("remaining", listed(words), ()),
         )
         made.done()
         _agrees(record)
     except InvalidValueError:
         raise
     except ValueError as error:
-        raise InvalidValueError(f"it is no record of a change: {error}") from error
+        raise InvalidValueError(
+            msg("It is no record of a change: {error}.", error=of_text(str(error), 200))
+        ) from error
     return record
+
+
+def stored(outcome: Message | str) -> object:
+    """Return a message as data for a file; its English, if it could not be read back."""
+    if isinstance(outcome, str):
+        return outcome
+    try:
+        data = as_data(outcome)
+        from_data(data)
+    except InvalidValueError:
+        return str(outcome)
+    return data
+
+
+def words(found: object) -> Message | str:
+    """Read a message back, or the plain words of an older version. ValueError."""
+    return from_data(found) if isinstance(found, dict) else decode.text(found)
 
 
 def _agrees(record: Record) -> None:

@@ -1,4 +1,4 @@
-"""Writing a change down: ahead of it, and what became of it."""
+"""Recording a change: ahead of it, and its result."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 from lowmem_tui.change.kernel_before import live_before
 from lowmem_tui.change.records.record import Record, dump
 from lowmem_tui.model.change import State
-from lowmem_tui.model.errors import HalfDoneError, RefusedError, UnreloadedError
+from lowmem_tui.model.errors import HalfDoneError, LowmemError, RefusedError, UnreloadedError
+from lowmem_tui.model.message import msg
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from lowmem_tui.change.context import Site
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.plan import Plan
     from lowmem_tui.model.unit import UnitProperties
 
@@ -54,12 +56,12 @@ class ChangeRecorder:
         """Write the record ahead. OSError, RefusedError."""
         if len(dump(record)) > LARGEST:
             raise RefusedError(
-                "This change is too large to be written down, so it is not made: make it in parts."
+                msg("This change is too large for a record, so it is not applied: split it.")
             )
         try:
             self._site.journal.put(record)
         except OSError:
-            # It may be there all the same (fsync failed): there is nothing that it stands for.
+            # It may be there anyway (fsync failed): there is nothing that it stands for.
             with contextlib.suppress(OSError):
                 self._site.journal.drop(record)
             raise
@@ -75,9 +77,15 @@ class ChangeRecorder:
             return
         left = failure.remaining if isinstance(failure, HalfDoneError) else ()
         with contextlib.suppress(OSError, RefusedError):
-            self._end(State.INCOMPLETE if left else State.FAILED, str(failure), left)
+            self._end(State.INCOMPLETE if left else State.FAILED, _words(failure), left)
 
-    def _end(self, state: State, said: str = "", left: tuple[str, ...] = ()) -> None:
+    def _end(
+        self, state: State, outcome: Message | str = "", left: tuple[Message | str, ...] = ()
+    ) -> None:
         if self.record is not None:
-            self._site.journal.put(self.record.to(state, said, left))
+            self._site.journal.put(self.record.to(state, outcome, left))
             self._site.journal.publish()
+
+
+def _words(failure: BaseException) -> Message | str:
+    return failure.message if isinstance(failure, LowmemError) else str(failure)

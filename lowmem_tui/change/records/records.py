@@ -20,17 +20,20 @@ from lowmem_tui.change.records.record import (
     dump,
     effect_from,
     load,
+    stored,
+    words,
 )
 from lowmem_tui.model.change import KEPT, Change, State
 from lowmem_tui.model.errors import InvalidValueError, LowmemError, RefusedError
 from lowmem_tui.model.integer import natural
-from lowmem_tui.model.text import plain
+from lowmem_tui.model.message import msg, of_path, of_text, sentences
 from lowmem_tui.model.trial import LONGEST
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from lowmem_tui.change.machine.allowed import Paths
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.ports import Store
 
 KEEP = 200
@@ -40,7 +43,7 @@ DIGITS = len(str(LAST))
 
 _ASIDE = re.compile(r".+\.json\.unreadable(\.[0-9]+)?\Z")
 
-LOOK_AT_IT = "Look at it, and remove it when it is of no more use."
+LOOK_AT_IT = msg("Look at it, and remove it when it is of no more use.")
 
 OPEN = frozenset({State.APPLYING, State.CONFIRMING, State.TRIAL})
 """The states that are not the end of a change."""
@@ -55,9 +58,9 @@ class Records(NamedTuple):
 
     known: list[Record]
     """The oldest first."""
-    strange: dict[str, str]
-    """By path: why it is no record, in words."""
-    unread: list[str]
+    strange: dict[str, Message]
+    """By path: why it is no record."""
+    unread: list[Message | str]
     """Sentences on what the disk would not give this time."""
 
 
@@ -88,28 +91,37 @@ class Journal:
                 if text is not None:  # else it has just gone, or is not root's
                     found.known.append(_record(name, text, self._allowed))
             except InvalidValueError as error:
-                found.strange[path] = str(error)
+                found.strange[path] = error.message
             except OSError as error:
                 if error.errno in ODD:
                     found.strange[path] = _odd(error)
                 else:
                     found.unread.append(
-                        f"{plain(path, 200)} cannot be read ({error.strerror}), so its change is "
-                        "neither settled nor undone: see `dmesg`."
+                        msg(
+                            "{path} cannot be read ({error}), so its change is neither finished "
+                            "nor rolled back nor undone: see `dmesg`.",
+                            path=of_path(path),
+                            error=str(error.strerror),
+                        )
                     )
         found.known.sort(key=lambda record: record.id)
         return found
 
-    def set_aside(self, strange: Mapping[str, str]) -> Iterator[str]:
+    def set_aside(self, strange: Mapping[str, Message]) -> Iterator[Message]:
         """Rename what is no record, so that it is in nobody's way; yield a sentence on each."""
         for path, why in strange.items():
-            what = f"{plain(path, 200)} cannot be understood ({plain(why, 200)})"
+            what = msg("{path} cannot be read as a record.", path=of_path(path))
             try:
                 new = self._store.set_aside(path)
             except (OSError, LowmemError) as error:
-                yield f"{what}, is left out, and could not be renamed ({error}): move it away."
+                ended = msg(
+                    "It is ignored, and could not be renamed ({error}): move it away.",
+                    error=of_text(str(error), 200),
+                )
+                yield sentences(what, why, ended)
             else:
-                yield f"{what}: it is left out, and is {plain(new, 200)} now. {LOOK_AT_IT}"
+                renamed = msg("It is ignored, and is now {path}.", path=of_path(new))
+                yield sentences(what, why, renamed, LOOK_AT_IT)
 
     def aside(self) -> list[str]:
         """Return the paths of what was renamed. OSError."""
@@ -129,23 +141,33 @@ class Journal:
         self._store.remove(_path(record.id))
 
     def publish(self) -> None:
-        """Write the summary anew, and let old records go; failing at that harms nothing."""
+        """Write the summary again, and let old records go; failing at that harms nothing."""
         with contextlib.suppress(OSError, RefusedError):
             records = self.records()
             for record in records[:-KEEP]:
                 if record.state not in OPEN and record.state is not State.INCOMPLETE:
                     self._store.remove(_path(record.id))
             changes = [_summed_up(change) for change in reversed(shown(records[-KEEP:]))]
-            made = {"schema": SCHEMA, "changes": changes, "notices": self.notices()}
+            made = {
+                "schema": SCHEMA,
+                "changes": changes,
+                "notices": [stored(each) for each in self.notices()],
+            }
             text = json.dumps(made, default=str, indent=1)
             if self._store.read(paths.SUMMARY) != text + "\n":
                 self._store.write(paths.SUMMARY, text + "\n")
 
-    def notices(self) -> list[str]:
+    def notices(self) -> list[Message | str]:
         """Return a sentence on each record that was set aside, as long as it is there. OSError."""
         return [
-            f"{plain(path, 200)} could not be understood as a record and was set aside: what that "
-            f"change did is not known. {LOOK_AT_IT}"
+            sentences(
+                msg(
+                    "{path} could not be read as a record and was renamed: it is unknown what that "
+                    "change did.",
+                    path=of_path(path),
+                ),
+                LOOK_AT_IT,
+            )
             for path in self.aside()
         ]
 
@@ -163,16 +185,18 @@ def _record(name: str, text: str, allowed: Paths) -> Record:
     """Read the record that a file of this name is. InvalidValueError."""
     record = load(text, allowed)
     if name != f"{record.id}.json":
-        raise InvalidValueError(f"it is that of change {record.id}")
+        raise InvalidValueError(msg("It is the record of change {id}.", id=record.id))
     return record
 
 
-def _odd(error: OSError) -> str:
+def _odd(error: OSError) -> Message:
     if error.errno == errno.EISDIR:
-        return "it is a folder"
+        return msg("It is a folder.")
     if error.errno == errno.ELOOP:
-        return "it is a symbolic link"
-    return "it is too large" if error.errno == errno.EFBIG else "it is not a regular file"
+        return msg("It is a symbolic link.")
+    if error.errno == errno.EFBIG:
+        return msg("It is too large.")
+    return msg("It is not a regular file.")
 
 
 def _path(number: int) -> str:
@@ -180,10 +204,10 @@ def _path(number: int) -> str:
 
 
 def undone(records: Iterable[Record]) -> set[int]:
-    """Return the changes that are taken back now.
+    """Return the changes that are undone now.
 
-    It is not written down with them but follows from what undid them: undoing that brings them
-    back, and no crash can come between two records.
+    It is not recorded with them but follows from what undid them: undoing that makes them again,
+    and no crash can come between two records.
     """
     found: set[int] = set()
     for record in sorted(records, key=lambda r: -r.id):
@@ -203,7 +227,9 @@ def shown(records: Sequence[Record]) -> list[Change]:
 
 def _summed_up(change: Change) -> dict[str, object]:
     made = asdict(change)
-    made["said"] = made.pop("outcome")  # the key of every version so far
+    del made["outcome"]
+    made["said"] = stored(change.outcome)  # the key of every version so far
+    made["remaining"] = [stored(each) for each in change.remaining]
     return made
 
 
@@ -212,7 +238,7 @@ class Summary(NamedTuple):
 
     changes: list[Change]
     """The newest first."""
-    notices: list[str]
+    notices: list[Message | str]
     """Sentences on records that were set aside."""
 
 
@@ -232,7 +258,7 @@ def public(store: Store) -> Summary:
             raise ValueError("another version")
         found = Summary(
             list(made("changes", listed(_change))),
-            list(made.optional("notices", listed(decode.text), ())),
+            list(made.optional("notices", listed(words), ())),
         )
         made.done()
     except OSError as error:
@@ -244,9 +270,10 @@ def public(store: Store) -> Summary:
     return found
 
 
-_STRANGE = (
-    f"{paths.SUMMARY} cannot be understood: `sudo lowmem-tui history` reads the records "
-    "themselves, and writes it again."
+_STRANGE = msg(
+    "{path} cannot be read: `sudo lowmem-tui history` reads the records themselves, and writes it "
+    "again.",
+    path=of_path(paths.SUMMARY),
 )
 
 
@@ -262,8 +289,8 @@ def _change(made: Fields) -> Change:
         effects=made("effects", listed(effect_from)),
         trial=made.optional("trial", maybe(whole(1, LONGEST)), None),
         undoes=made.optional("undoes", listed(flat), ()),
-        outcome=made.optional("said", decode.text, ""),
+        outcome=made.optional("said", words, ""),
         # An older summary has neither.
         actions=made.optional("actions", listed(action_from), ()),
-        remaining=made.optional("remaining", listed(decode.text), ()),
+        remaining=made.optional("remaining", listed(words), ()),
     )

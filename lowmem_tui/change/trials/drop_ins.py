@@ -56,7 +56,7 @@ def _text(unit: str, values: dict[Key, str]) -> str:
     return "\n".join(
         (
             "# A trial of lowmem-tui: gone when its time is over, or after a reboot.",
-            "# Keep it with 'lowmem-tui confirm', take it back with 'lowmem-tui undo'.",
+            "# Keep it with 'lowmem-tui confirm', undo it with 'lowmem-tui undo'.",
             "",
             f"[{section_of(unit) or 'Service'}]",
             *(f"{key}={values[key]}" for key in Key if key in values),

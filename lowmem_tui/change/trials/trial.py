@@ -1,12 +1,12 @@
-"""A trial: a change that a reboot forgets and that systemd's own timer takes back.
+"""A trial: a change that a reboot forgets and that systemd's own timer reverts.
 
 The order is what makes it safe. The record comes first, then the script and its data, then the
 timer; only then is anything changed. Dead at any instant, the timer or the reboot brings the
 server back. What is under /run/lowmem-tui/trial says how far it is:
 
-data         there is something to take back
-confirming   it is being kept: the script leaves everything alone
-result       the script has taken it back
+data         there is something to revert
+confirming   it is being kept: the script does nothing
+result       the script has reverted it
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from lowmem_tui.model.errors import (
     RolledBackError,
     UnreloadedError,
 )
+from lowmem_tui.model.message import msg, of_list, of_path, of_seconds, of_text, of_unit, sentences
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.trial import TrialNotice
 
@@ -41,12 +42,13 @@ if TYPE_CHECKING:
     from lowmem_tui.change.context import Site
     from lowmem_tui.change.records.record import Record
     from lowmem_tui.change.steps import Ports, Step
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.plan import FileChange, Plan
 
 ROOM_FILES = (paths.DATA, paths.RESULT, paths.CONFIRMING, paths.SCRIPT, paths.NOTICE)
 """In the order in which they are removed: without data the script does nothing."""
 
-_TOO_LATE = "The trial was over before all of it was done: give it more seconds"
+_TOO_LATE = msg("The trial was over before all of it was done: give it more seconds.")
 
 _TRIES = 20
 """How often we ask whether the timer is armed, a quarter of a second apart."""
@@ -86,7 +88,7 @@ class TrialRecorder(ChangeRecorder):
     def check(self) -> None:
         """Raise RolledBackError when the time is over: the script may be at work.
 
-        It waits for our lock, but not for ever, and a process can be stopped for any time.
+        It waits for our lock, but not indefinitely, and a process can be stopped for any time.
         """
         if self._run is not None and self._site.monotonic() >= self._run.monotonic:
             raise RolledBackError(_TOO_LATE)
@@ -101,7 +103,7 @@ class TrialRecorder(ChangeRecorder):
 
     def failed(self, failure: BaseException) -> None:
         """See ``Recorder``."""
-        # With something left to put back, the timer stays: it is the one that still can.
+        # With something left to revert, the timer stays: it is the one that still can.
         left = isinstance(failure, HalfDoneError | UnreloadedError)
         if self.record is not None and not left:
             clear(self._site, self.record.id)
@@ -131,8 +133,10 @@ def arm(site: Site, number: int, seconds: float) -> None:
             return
         time.sleep(0.25)
     raise ManagerError(
-        "systemd did not arm the timer that would take the trial back: see `journalctl -b "
-        "_PID=1`, or apply it without a trial."
+        msg(
+            "systemd did not arm the timer that would revert the trial: see `journalctl -b "
+            "_PID=1`, or apply it without a trial."
+        )
     )
 
 
@@ -147,17 +151,21 @@ def clear(site: Site, number: int) -> None:
 
 def running_of(record: Record, run: TrialRun, monotonic: float) -> Trial:
     """Return the trial that a record is of."""
-    said = notice(record, run)
-    left = max(0.0, said.left(monotonic))
-    return Trial(said.id, said.by, said.note, said.units, said.deadline, left)
+    its = notice(record, run)
+    left = max(0.0, its.left(monotonic))
+    return Trial(its.id, its.by, its.note, its.units, its.deadline, left)
 
 
-def sentence(trial: Trial) -> str:
-    """Return who tries what, and for how long yet."""
+def sentence(trial: Trial) -> Message:
+    """Return who started which trial, and when it reverts."""
     until = time.strftime("%H:%M:%S", time.localtime(trial.deadline))
-    return plain(
-        f"{trial.by} tries a change of {', '.join(trial.units)} until {until} "
-        f"({trial.left:.0f} s left)"
+    return msg(
+        "A change of {units} is on trial, started by {by}: it reverts automatically at {until} "
+        "({left} left).",
+        units=of_list(of_unit(unit) for unit in trial.units),
+        by=of_text(trial.by, 200),
+        until=until,
+        left=of_seconds(round(trial.left)),
     )
 
 
@@ -181,14 +189,14 @@ class ConfirmRecorder:
             raise
 
     def _check(self) -> None:
-        """Raise RefusedError if the script may have begun: it waits for our lock, not for ever."""
+        """Raise RefusedError if the script may have begun: it waits not indefinitely."""
         site, run = self._site, self._record.trial
         if run is not None and (
             site.monotonic() >= run.monotonic + script.PATIENCE
             or site.store.read(paths.RESULT) is not None
         ):
             raise RefusedError(
-                "The time of the trial was over before it could be kept: apply it again."
+                msg("The trial was over before it could be confirmed: apply it again.")
             )
 
     def done(self) -> None:
@@ -216,19 +224,19 @@ class ConfirmRecorder:
 def kept_files(record: Record) -> tuple[FileChange, ...]:
     """Return the changes of files that keep a trial: the final ones come, its own go."""
     if record.trial is None:
-        raise InvalidValueError("This change was not tried.")
+        raise InvalidValueError(msg("This change was no trial."))
     gone = (replace(file, before=file.after, after=None) for file in record.trial.files)
     return (*record.plan.files, *gone)
 
 
-def revert(site: Site, record: Record) -> list[str]:
+def revert(site: Site, record: Record) -> list[Message]:
     """Make everything as it was before a trial; may be done twice. RolledBackError, ManagerError.
 
     Returns sentences on what else was to be done. What the script does, in Python.
     """
     left = roll_back(steps(record), site.ports)
     if left:
-        raise RolledBackError("; ".join(left.values()))
+        raise RolledBackError(sentences(*left.values()))
     return list(revive(record.live.active, site.ports.manager))
 
 
@@ -241,15 +249,15 @@ def steps(record: Record) -> list[Step]:
 
 @dataclass(frozen=True, slots=True)
 class TrialFile:
-    """A drop-in of a trial, which goes whatever is in it: a step that is only undone."""
+    """A drop-in of a trial, which is removed whatever is in it: a step that is only undone."""
 
     path: str
-    doing = ""
+    failure = None
 
     @property
-    def left(self) -> str:
+    def todo(self) -> Message:
         """See ``Step``."""
-        return f"remove {plain(self.path)}"
+        return msg("Remove {path}.", path=of_path(self.path))
 
     def do(self, ports: Ports) -> None:
         """See ``Step``."""

@@ -11,7 +11,7 @@ from lowmem_tui.cli.dialogue import news
 from lowmem_tui.cli.dialogue.state import TRIAL
 from lowmem_tui.model.errors import HalfDoneError, LowmemError, RefusedError, RolledBackError
 from lowmem_tui.model.integer import natural
-from lowmem_tui.model.message import N_
+from lowmem_tui.model.message import N_, as_message
 from lowmem_tui.model.plan import When
 from lowmem_tui.model.trial import LONGEST, SHORTEST
 from lowmem_tui.policy import trial_text
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from lowmem_tui.cli.dialogue.state import Dialogue
     from lowmem_tui.model.change import Trial
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.plan import Edit, FileChange, Outcome, Plan
 
 EFFECTS = {
@@ -282,9 +283,11 @@ def report(d: Dialogue, outcome: Outcome) -> None:
         if path in outcome.removed:
             sentence = N_("Removed: {path}")
         d.console.say(sentence, path=path)
-    sentences: Sequence[str] = (*outcome.live, *outcome.pending, *outcome.down)
-    for sentence in sentences:
-        d.console.message(sentence)
+    found: Sequence[Message | str] = (*outcome.live, *outcome.pending, *outcome.down)
+    for each in found:
+        d.console.message(each)
+    for action in outcome.done:
+        d.console.say("Done: {action}", action=action)
     for m in outcome.mismatches:
         d.console.say(
             "Verification failed: {key} of {unit} is not {wanted}. The files have {declared}, "
@@ -295,7 +298,7 @@ def report(d: Dialogue, outcome: Outcome) -> None:
             declared=m.declared,
             loaded=m.loaded,
             kernel=m.kernel,
-            cause=m.cause,
+            cause=as_message(m.cause),
         )
     if not outcome.mismatches:
         d.console.say("Verified: the files, systemd and the kernel agree.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lowmem_tui.cli.dialogue.words import known, limit, size
+from lowmem_tui.model import language
 from lowmem_tui.model.errors import InvalidValueError, LowmemError
 from lowmem_tui.model.integer import natural
 from lowmem_tui.model.language import tr
@@ -208,7 +209,7 @@ def _strange(d: Dialogue, setting: Setting) -> None:
             key=setting.key,
             loaded=render_value(setting.key, setting.loaded),
             kernel=render_value(setting.key, setting.kernel),
-            why=setting.differs,
+            why=language.say(setting.differs),
         )
     if setting.capped_by:
         sentence = N_("{parent} caps {key} at {limit}.")

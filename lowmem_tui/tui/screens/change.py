@@ -206,7 +206,7 @@ class ChangeScreen(Sheet):
                 trial = tr("Applied as a trial of {seconds} s", seconds=change.trial)
                 lines.append(Text(f" {trial}"))
             if change.outcome:
-                lines.append(Text(f" {plain(change.outcome)}"))
+                lines.append(Text(f" {plain(say(change.outcome))}"))
         if effects:
             title = tr("SETTINGS AFTER UNDO") if back else tr("CHANGED SETTINGS")
             lines.append(heading(title, width, palette))

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
 
     from lowmem_tui.model.change import Change
+    from lowmem_tui.model.message import Message
     from lowmem_tui.tui.session.session import Session
 
 
@@ -41,7 +42,7 @@ class HistoryScreen(FullScreen):
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self._changes: Sequence[Change] | None = None
-        self._settled: Sequence[str] = ()
+        self._settled: Sequence[Message | str] = ()
         self._words = ""
 
     def compose(self) -> ComposeResult:
@@ -69,7 +70,7 @@ class HistoryScreen(FullScreen):
     async def _read(self) -> None:
         session = self.session
 
-        def find() -> tuple[Sequence[str], Sequence[Change]]:
+        def find() -> tuple[Sequence[Message | str], Sequence[Change]]:
             # What was interrupted is finished or rolled back first, as the commands do.
             return (
                 () if session.read_only else session.backend.settle()

@@ -149,13 +149,9 @@ def of_outcome(outcome: Outcome, touched: Message | str = WRITTEN) -> list[Text]
         else:
             lines.append(Text(f" {say(touched)}: {plain(path)}"))
     for sentence in outcome.live:
-        # An action's is not the kernel's value of something that runs.
-        text = say(sentence)
-        action = text.removeprefix("done: ")
-        if action != text:
-            lines.append(Text(" " + tr("Done: {what}", what=action)))
-        else:
-            lines.append(Text(" " + tr("Live: {what}", what=text)))
+        lines.append(Text(" " + tr("Live: {what}", what=as_message(sentence))))
+    for action in outcome.done:
+        lines.append(Text(" " + tr("Done: {what}", what=action)))
     waits = tr("Waits:")
     lines += [
         Text.assemble((f" {waits} ", "bold"), plain(say(sentence))) for sentence in outcome.pending
