@@ -43,7 +43,7 @@ def near(key: Key, one: Value | None, other: Value | None) -> bool:
 
 
 def expected(key: Key, declared: str, machine: Machine) -> Value | None:
-    """Return what systemd loads for a declared text; None if that cannot be told."""
+    """Return what systemd loads for a declared text; None if that is unknown."""
     if machine.ram is None and declared.strip()[-1:] in {"%", "‰", "‱"}:
         return None
     try:

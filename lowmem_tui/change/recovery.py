@@ -10,6 +10,7 @@ from lowmem_tui.change.reason import reason
 from lowmem_tui.change.records import paths
 from lowmem_tui.change.records.records import DIGITS, ODD, OPEN
 from lowmem_tui.change.rollback import Rolled, rolled_back
+from lowmem_tui.change.trials.script import reported
 from lowmem_tui.change.trials.trial import ROOM_FILES, clear, kept_files, timer_name
 from lowmem_tui.model.change import State, way_out
 from lowmem_tui.model.errors import (
@@ -20,7 +21,7 @@ from lowmem_tui.model.errors import (
     RolledBackError,
 )
 from lowmem_tui.model.integer import natural
-from lowmem_tui.model.message import msg, of_path, sentences, verbatim
+from lowmem_tui.model.message import msg, of_path, sentences
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -40,7 +41,7 @@ def settle(site: Site, *, over: bool = False) -> list[Message | str]:
     keeps none of the others: what remains of a change is in its record (``incomplete``).
 
     Raises RolledBackError, NotPermittedError where systemd does not read its files again, or where
-    the history itself cannot be read or written: it is tried again at the next start.
+    the history itself cannot be read or written: the next start attempts it again.
     """
     done: list[Message | str] = []
     failed: list[tuple[Message, Exception]] = []
@@ -129,7 +130,7 @@ def _settle(site: Site, record: Record) -> Message:
     result = _says(site, paths.RESULT) if here else None
     if record.state is State.CONFIRMING and result is None and _kept(site, record):
         return _keep(site, record)
-    also = [verbatim(line) for line in (result or "").split("\n") if line]
+    also = reported(result or "")
     left: tuple[Message, ...] = ()
     if here and not (result is not None and _is_gone(site, record)):
         rolled = rolled_back(site, record)

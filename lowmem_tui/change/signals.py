@@ -13,7 +13,7 @@ _CAUGHT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interruption(Exception):  # noqa: N818 - it is none of our faults
-    """A signal has come; ``number`` is 0 where it was said in another way."""
+    """A signal has come; ``number`` is 0 where it came in another way."""
 
     def __init__(self, words: str, number: int = 0) -> None:
         super().__init__(words)

@@ -1,4 +1,4 @@
-"""Services of the demo server that nobody asked for, and which units are started at boot."""
+"""Unneeded services of the demo server, and which units are started at boot."""
 
 from __future__ import annotations
 

@@ -153,7 +153,7 @@ class Init:
         return self.services[name]
 
     def reload(self) -> None:
-        """Read all files anew; what runs goes on as it is, its control groups untouched."""
+        """Read all files again; what runs goes on as it is, its control groups untouched."""
         for name in self.loaded:
             self.loaded[name] = load(self.disk, name, roster.RAM)
         self.reloaded = True

@@ -164,7 +164,7 @@ class Cgroup:
         self._sizes: Sizes | None = None
 
     def touch(self) -> None:
-        """Weigh it anew: its processes or its cache have changed."""
+        """Compute it again: its processes or its cache have changed."""
         self._sizes = None
 
     def sizes(self) -> Sizes:
@@ -207,7 +207,7 @@ class Memory:
         killed: Callable[[Cgroup, Task], None],
         decided: Callable[[Decision], None] = lambda _: None,
     ) -> None:
-        """``killed`` is told of each process that the OOM killer has taken.
+        """``killed`` is called for each process that the OOM killer has taken.
 
         ``decided`` of whom it has chosen, before that.
         """
@@ -398,7 +398,7 @@ def _cold(task: Task) -> int:
 
 
 def _held(total: Sizes) -> int:
-    """Return what cannot be given back without swap."""
+    """Return what cannot be reclaimed without swap."""
     return RESERVED + total.anon + total.shmem + total.kernel
 
 

@@ -9,6 +9,7 @@ from lowmem_tui.demo import roster
 from lowmem_tui.demo.memory import PAGE
 from lowmem_tui.demo.views import describe, usages
 from lowmem_tui.model.errors import ChangedError, ManagerGoneError
+from lowmem_tui.model.message import msg
 from lowmem_tui.model.ports import Changes, ListedUnit
 from lowmem_tui.model.settings import CGROUP_FILES
 from lowmem_tui.model.usage import HostUsage, Sample
@@ -94,7 +95,7 @@ class DemoManager:
             return {name: describe(machine.init, name) for name in names}
 
     def reload(self) -> None:
-        """Read all unit files anew."""
+        """Read all unit files again."""
         with self._open() as machine:
             machine.init.reload()
 
@@ -152,7 +153,7 @@ class DemoManager:
 
     def _open(self) -> AbstractContextManager[Machine]:
         if self._closed:
-            raise ManagerGoneError("The connection to the demo server is closed.")
+            raise ManagerGoneError(msg("The connection to the demo server is closed."))
         return self._machine.held()
 
 

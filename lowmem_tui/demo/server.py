@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class DemoServer(Machine):
-    """The machine; hands out one view of it for each Protocol."""
+    """The machine, with one view of it for each Protocol."""
 
     def __init__(self, seed: int = 0, clock: Callable[[], float] = time.monotonic) -> None:
         """``clock`` gives seconds, from any beginning; it must not go back."""

@@ -91,7 +91,7 @@ Description=Dump of Cloudchat's data, several times an hour
 [Timer]
 OnCalendar=*:3/8
 ### etc/nginx.service.d/override.conf
-# The door stays open.
+# The way in stays open.
 [Service]
 OOMScoreAdjust=-200
 Restart=on-failure
@@ -102,7 +102,7 @@ MemoryLow=16M
 MemoryLow=64M
 MemoryMin=32M
 ### etc/redis.service.d/override.conf
-# redis.service is another name of redis-server.service: this counts all the same.
+# redis.service is another name of redis-server.service: this counts, too.
 [Service]
 MemoryMax=256M
 OOMScoreAdjust=-100

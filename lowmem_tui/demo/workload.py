@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from lowmem_tui.demo.memory import Cgroup, Task
 
 LEAKS = (0.85 * MIB, 0.25 * MIB)
-"""Bytes per second that each gunicorn worker keeps for ever: one has the busy rooms."""
+"""Bytes per second that each gunicorn worker keeps indefinitely: one has the busy rooms."""
 
 
 def live(init: Init, seed: int) -> None:

@@ -72,8 +72,8 @@ class LocalInspector:
         return None
 
     def _container(self) -> str:
-        if said := _foreign(f"{self._root}/run/systemd/container"):
-            return text(said.strip())
+        if reported := _foreign(f"{self._root}/run/systemd/container"):
+            return text(reported.strip())
         for mark, name in (("/.dockerenv", "docker"), ("/run/.containerenv", "podman")):
             if os.path.exists(self._root + mark):
                 return name

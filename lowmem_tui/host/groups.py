@@ -82,7 +82,7 @@ class Group(Members):
         return False
 
     def close(self) -> None:
-        """Give back the descriptor."""
+        """Close the descriptor."""
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
@@ -133,7 +133,7 @@ class Group(Members):
         self.visits += 1
         base = f".{self.path}/memory."
         if self.current_raw is None:
-            self.current_raw = NEVER_READ  # not there at the last visit: look again
+            self.current_raw = NEVER_READ  # not there at the last visit: read it
         if whole or self.visits & 1:
             self.swap_due = True
         rarely = whole or self.visits % 4 == 0

@@ -55,7 +55,12 @@ def read_host(proc: str, devices: list[str], page_size: int, knobs: Knobs = NO_K
     raw = read(f"{proc}/meminfo", size=16384)
     memory = parse_meminfo(raw) if raw else None
     if memory is None:
-        raise UnsupportedError(f"{proc}/meminfo cannot be read: is /proc mounted?")
+        # Not at the start: `triage` has no room for what messages need.
+        from lowmem_tui.model.message import msg, of_path
+
+        raise UnsupportedError(
+            msg("{path} cannot be read: is /proc mounted?", path=of_path(f"{proc}/meminfo"))
+        )
     total, free, available, swap_total, swap_free = memory
     uptime = read(f"{proc}/uptime")
     stalls = read(f"{proc}/pressure/memory")

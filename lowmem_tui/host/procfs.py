@@ -1,4 +1,4 @@
-"""/proc and zram: parsers that take what a file said.
+"""/proc and zram: parsers of what a file contains.
 
 A parser returns None for text that is cut or odd; it never raises. Plain values only, and next to
 no imports, for `triage`. Sources: proc(5),

@@ -14,6 +14,7 @@ import time
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from lowmem_tui.model.errors import ManagerError
+from lowmem_tui.model.message import msg, of_seconds, of_text
 from lowmem_tui.model.text import plain
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ _DEATH = 5.0
 
 
 class Ended(NamedTuple):
-    """What a program came to."""
+    """The result of a program."""
 
     returncode: int
     """Its exit status; a negative number is the signal that ended it."""
@@ -55,7 +56,7 @@ def start(
 ) -> subprocess.Popen[bytes]:
     """Start a program with pipes for what it prints; ``more`` is added to its environment.
 
-    It has a session of its own: Ctrl-C and a line that is cut end us, in order, and never what
+    It has a session of its own: Ctrl-C and a lost connection end us, in order, and never what
     rolls a change back. Raises OSError: FileNotFoundError where there is no such program.
     """
     import subprocess
@@ -92,14 +93,29 @@ def run(
         process = start(words, more)
     except FileNotFoundError as error:
         raise ManagerError(
-            f"There is no {plain(words[0], 80)} here: install it, or do this by hand."
+            msg(
+                "There is no {program} here: install it, or do this by hand.",
+                program=of_text(words[0], 80),
+            )
         ) from error
     except OSError as error:
-        raise ManagerError(f"`{shown}` cannot be started ({error.strerror}).") from error
+        raise ManagerError(
+            msg(
+                "`{command}` cannot be started ({error}).",
+                command=shown,
+                error=str(error.strerror),
+            )
+        ) from error
     try:
         out, err = _read(process, patience)
     except TimeoutError as error:
-        raise ManagerError(f"`{shown}` has not ended after {patience:.0f} s.") from error
+        raise ManagerError(
+            msg(
+                "`{command}` has not ended after {patience}.",
+                command=shown,
+                patience=of_seconds(patience),
+            )
+        ) from error
     finally:
         _end(process)
     return Ended(process.returncode, out.decode(errors="replace"), err.decode(errors="replace"))

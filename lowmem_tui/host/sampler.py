@@ -10,7 +10,7 @@ What it costs decides how it looks (measured: docs/performance.md):
 - memory.events of every group as soon as /proc/vmstat counts one kill more.
 
 A kept descriptor holds about 4 kB of kernel memory, hence the budget; beyond it files are opened
-anew. Values that have not changed are the same objects as in the sample before.
+again. Values that have not changed are the same objects as in the sample before.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ WALK = 10.0
 """Seconds between two walks of the tree without a reason."""
 
 STRANGERS = 20.0
-"""Seconds within which a pid that is not shown (a kernel thread) is looked at again."""
+"""Seconds within which a pid that is not shown (a kernel thread) is read again."""
 
 DESCRIPTORS = 640
 """The most that are kept: 2.5 MB of kernel memory."""
@@ -109,7 +109,7 @@ class ProcSampler:
         self._whole = True
 
     def close(self) -> None:
-        """Give back every descriptor."""
+        """Close every descriptor."""
         for task in self._tasks.values():
             task.close()
         for group in self._groups.values():
@@ -408,9 +408,16 @@ def _tree(path: str) -> int:
     try:
         return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
+        # Not at the start: `triage` has no room for what messages need.
+        from lowmem_tui.model.message import msg, of_path
+
         raise UnsupportedError(
-            f"{path} cannot be opened ({error.strerror}): this is not a machine with systemd and "
-            "cgroup v2."
+            msg(
+                "{path} cannot be opened ({error}): this is not a machine with systemd and cgroup "
+                "v2.",
+                path=of_path(path),
+                error=str(error.strerror),
+            )
         ) from error
 
 

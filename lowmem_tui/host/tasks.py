@@ -67,7 +67,7 @@ class Task:
         self.visits = 0
 
     def close(self) -> None:
-        """Give back the descriptor."""
+        """Close the descriptor."""
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1

@@ -17,7 +17,7 @@ DEEPEST = 32
 delegated to can do at will, belongs to the group at that depth. systemd's slices nest as often as
 their names have dashes."""
 
-MOST_HELD = 256
+MOST_GROUPS = 256
 """Groups without a unit that a folder may merely hold; with more it is one group itself."""
 
 
@@ -94,7 +94,7 @@ def _groups(path: str, root: int) -> list[str]:
             found.append(group)
         else:
             waiting += [f"{group}/{folder}" for folder in reversed(below)]
-        if len(found) + len(waiting) > MOST_HELD:
+        if len(found) + len(waiting) > MOST_GROUPS:
             return [path]
     return found
 

@@ -52,7 +52,7 @@ ALWAYS = (".service", ".scope", ".slice")
 
 @runtime_checkable
 class Refreshable(Protocol):
-    """A sampler that can be told to put nothing off."""
+    """A sampler that can be made to put nothing off."""
 
     def refresh(self) -> None:
         """Read everything at the next sample."""
@@ -66,7 +66,7 @@ class _Known(NamedTuple):
     """Whether every unit has been asked for at least once."""
     notice: str = ""
     reloads: int = 0
-    """How many times systemd has read its files anew."""
+    """How many times systemd has read its files again."""
 
 
 class _Turn:
@@ -153,7 +153,7 @@ class Watcher:
         self._sampler.watch(unit)
 
     def wait_ready(self, timeout: float) -> bool:
-        """Wait until systemd has told everything; return False if it has not, or cannot."""
+        """Wait until systemd has reported everything; return False if it has not, or cannot."""
         if self._connect is None:
             return True
         self._answered.wait(timeout)
@@ -231,7 +231,7 @@ class Watcher:
         return manager
 
     def _follow(self, manager: Manager) -> None:
-        """Ask for everything, then for whatever changes, until told to stop."""
+        """Ask for everything, then for whatever changes, until it is stopped."""
         whole, some = _Turn(self._gap), _Turn(self._gap)
         whole.call(self._monotonic())
         names = set[str]()

@@ -93,12 +93,12 @@ class Change:
 
     @property
     def why(self) -> str:
-        """The note, without what was wished for in the set-up."""
+        """The note, without what was requested in the set-up."""
         return self.note.removesuffix(f"; {self.wishes}")
 
     @property
     def wishes(self) -> str:
-        """What was wished for in a step of the set-up, if the note tells it; else ""."""
+        """What was requested in a step of the set-up, if the note has it; else ""."""
         return self.note.partition("; ")[2] if self.note.startswith(SET_UP) else ""
 
 

@@ -217,10 +217,22 @@ def listed(*items: Given) -> Message:
 
 def sentences(*messages: Message | None) -> Message:
     """Return several whole sentences as one message; None is left out."""
-    found = tuple(Value(Kind.MESSAGE, each) for each in messages if each is not None)
+    found = tuple(part for each in messages if each is not None for part in _parts(each))
     if len(found) == 1 and isinstance(found[0].value, Message):
         return found[0].value
-    return Message("{sentences}", (("sentences", Value(Kind.SENTENCES, found)),))
+    return Message(_SENTENCES, (("sentences", Value(Kind.SENTENCES, found)),))
+
+
+_SENTENCES = "{sentences}"
+
+
+def _parts(message: Message) -> tuple[Value, ...]:
+    """Return the sentences of a message: what is nested would be too deep for a record soon."""
+    if message.template == _SENTENCES and message.values:
+        parts = message.values[0][1].value
+        if isinstance(parts, tuple):
+            return parts
+    return (Value(Kind.MESSAGE, message),)
 
 
 # --- showing them -------------------------------------------------------------------------------

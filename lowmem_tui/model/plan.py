@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """One wish: a setting of a unit to be this text; None drops our setting."""
+    """One edit: a setting of a unit to be this text; None drops our setting."""
 
     unit: str
     key: Key
@@ -196,7 +196,7 @@ class Action:
 
     @property
     def inverse(self) -> Action:
-        """Return what takes it back."""
+        """Return what undoes it."""
         if self.kind.repeats:
             return self
         return Action(self.kind, self.what, self.after, self.before, self.phase.inverse)

@@ -22,8 +22,6 @@ HISTORY = "/var/log/lowmem-tui/history.json"
 SHORTEST, LONGEST = 10, 86_400
 """Seconds that a trial may take: a reload alone can take 11 on weak hardware."""
 
-KEEP_OR_UNDO = "`lowmem-tui confirm` keeps it, `lowmem-tui undo` takes it back"
-
 _HEAD = "lowmem-tui trial"
 
 
@@ -60,12 +58,12 @@ class TrialNotice:
 
 def running(text: str | None, now: float) -> Trial | None:
     """Return the trial that a notice tells of, unless it is over; now is on CLOCK_MONOTONIC."""
-    said = parse(text or "")
-    if said is None or said.left(now) <= 0:
+    found = parse(text or "")
+    if found is None or found.left(now) <= 0:
         return None
     from lowmem_tui.model.change import Trial
 
-    return Trial(said.id, said.by, said.note, said.units, said.deadline, said.left(now))
+    return Trial(found.id, found.by, found.note, found.units, found.deadline, found.left(now))
 
 
 def _line(text: str) -> str:
@@ -77,18 +75,18 @@ def parse(text: str) -> TrialNotice | None:
     head, *lines = text.split("\n")
     if head != _HEAD:
         return None
-    said = {}
+    found = {}
     for line in lines:
         key, _, value = line.partition(" ")
-        said[key] = value
+        found[key] = value
     try:
         return TrialNotice(
-            number=said["id"],
-            by=said["by"],
-            note=said["note"],
-            units=said["units"].split(),
-            deadline=float(said["deadline"]),
-            monotonic=float(said["monotonic"]),
+            number=found["id"],
+            by=found["by"],
+            note=found["note"],
+            units=found["units"].split(),
+            deadline=float(found["deadline"]),
+            monotonic=float(found["monotonic"]),
         )
     except (KeyError, ValueError):
         return None

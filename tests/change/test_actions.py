@@ -378,7 +378,7 @@ def test_undo_of_a_swap_file_that_is_another_by_now(box: Box) -> None:
     do(box, SWAP_FILE, SWAPPINESS)
     at(box, "/swapfile").write_bytes(b"theirs")
     for force in (False, True):
-        with pytest.raises(RefusedError, match=r"/swapfile is there already.*move it away"):
+        with pytest.raises(RefusedError, match=r"/swapfile already exists.*move it away"):
             undo(box.site(), box.situation, force=force)
     assert at(box, "/swapfile").read_bytes() == b"theirs"
     at(box, "/swapfile").rename(at(box, "/theirs"))

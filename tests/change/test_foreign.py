@@ -293,7 +293,7 @@ def a_pipe(site: Path) -> None:
         (a_pipe, "no ordinary file"),
     ],
 )
-def test_what_cannot_stay_is_said_before_anything_is_written(
+def test_what_cannot_stay_is_reported_before_anything_is_written(
     root: Path, site: Path, files: EtcFiles, make: Callable[[Path], None], words: str
 ) -> None:
     make(site)
@@ -336,7 +336,7 @@ def test_what_the_kernel_does_not_let_us_give_refuses_the_edit(
 
     with (
         mock.patch.object(attributes, "os", Os({call: no})),
-        pytest.raises(RefusedError, match=f"of {PATH} cannot be given"),
+        pytest.raises(RefusedError, match=f"of {PATH} cannot be copied"),
     ):
         files.edit(PATH, NEW, OLD)
     assert everything(site) == before
@@ -349,7 +349,7 @@ def test_what_was_given_is_looked_at(files: EtcFiles, site: Path) -> None:
     forgetful = Os({"setxattr": lambda *_: None})
     with (
         mock.patch.object(attributes, "os", forgetful),
-        pytest.raises(RefusedError, match="not as it was"),
+        pytest.raises(RefusedError, match="something of it differs"),
     ):
         files.edit(PATH, NEW, OLD)
     assert (site.read_text(), others(site)) == (OLD, [])

@@ -242,7 +242,7 @@ def test_what_a_later_change_has_made_of_it_is_left_alone(box: Box) -> None:
     assert states(box) == ["failed", "applied"]
 
 
-def test_an_edited_file_is_left_alone_and_told(box: Box) -> None:
+def test_an_edited_file_is_left_alone_and_reported(box: Box) -> None:
     cut(box)
     (box.root / FILE[1:]).write_text("[Service]\nMemoryMax=1G\n")
     settled(box.site())

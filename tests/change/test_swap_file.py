@@ -112,7 +112,7 @@ def test_one_that_comes_meanwhile_is_not_replaced(tmp_path: Path, swap: SwapFile
     def come() -> None:
         theirs.write_text("precious")
 
-    with pytest.raises(RefusedError, match="is there already"):
+    with pytest.raises(RefusedError, match="already exists"):
         swap.put("/swapfile", str(SIZE), come)
     assert theirs.read_text() == "precious"
     assert names(tmp_path) == ["swapfile"]

@@ -146,7 +146,7 @@ def test_what_systemctl_does_not_say_is_not_taken_for_an_end(
 ) -> None:
     """A swap space that runs would not be stopped, and its file not be removed."""
     program("systemctl", "exit 0")
-    with pytest.raises(ManagerError, match=r"does not say whether swapfile\.swap runs"):
+    with pytest.raises(ManagerError, match=r"does not report whether swapfile\.swap is running"):
         LocalSystem(allowed=allowed()).get(ActionKind.RUN, "swapfile.swap")
 
 
@@ -206,7 +206,7 @@ TMPFILES = {
 
 
 @pytest.mark.parametrize(("script", "fine"), TMPFILES.values(), ids=TMPFILES)
-def test_a_rule_is_tried(
+def test_a_rule_is_checked(
     program: Callable[[str, str], None],
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
@@ -235,7 +235,7 @@ def test_what_does_not_run_on_after_its_restart(
         f"[ $1 = restart ] && {{ touch {tmp_path}/done; exit 0; }}\n"
         f"if [ -e {tmp_path}/done ]; then echo {state}; else echo active; fi",
     )
-    with pytest.raises(ManagerError, match="does not run after its restart"):
+    with pytest.raises(ManagerError, match="is not running after"):
         LocalSystem(allowed=allowed()).put(ActionKind.SERVICE, "x.service", "restart", nothing)
 
 

@@ -339,7 +339,7 @@ def reports(data: bytes) -> object:
 LINES_OF_REPORTS = (
     oom_text.asked, oom_text.usage, oom_text.swap, oom_text.stats_of, oom_text.summary,
     oom_text.killed, oom_text.chosen, oom_text.task_in, oom_text.together, oom_text.lowered,
-    oom_text.constraint, oom_text.nothing_to_kill, oom_text.not_eligible, pid1_text.said,
+    oom_text.constraint, oom_text.nothing_to_kill, oom_text.not_eligible, pid1_text.event,
 )  # fmt: skip
 target(
     "the kernel's reports", reports, kernel_log.parse, kernel_log.wanted, task_table.parse_table,

@@ -123,7 +123,7 @@ class TestSample:
         assert {p.oom_score_adj for p in sample.units["ssh.service"].processes} == {-1000}
         assert "session-3.scope" in sample.units
 
-    def test_what_is_started_at_boot_is_listed_though_it_is_dead(self, server: DemoServer) -> None:
+    def test_what_is_started_at_boot_is_listed_though_it_is_down(self, server: DemoServer) -> None:
         manager = server.connect()
         listed = manager.properties(unit.name for unit in manager.list_units())
         assert listed["unattended-upgrades.service"].active_state == "inactive"
@@ -223,7 +223,7 @@ class TestLeak:
         assert after.units[CLOUDCHAT].swap == 0
         assert after.host.oom_kills == 1
 
-    def test_goes_on_for_ever(self, server: DemoServer, clock: Clock) -> None:
+    def test_goes_on_indefinitely(self, server: DemoServer, clock: Clock) -> None:
         last = run(server, clock, 1300, 60)[-1]
         assert last.host.oom_kills == 3
         assert about(server, CLOUDCHAT).n_restarts == 3

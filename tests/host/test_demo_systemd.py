@@ -141,7 +141,7 @@ class TestReload:
         assert server.kernel.oom_score_adj(pid, start) == -50
         assert one(manager, REDIS).main_pid == pid
 
-    def test_removing_gives_back_what_was(self, server: DemoServer, manager: DemoManager) -> None:
+    def test_removing_restores_what_was(self, server: DemoServer, manager: DemoManager) -> None:
         before = one(manager, REDIS)
         server.files.write(OURS, "[Service]\nMemoryMax=100M\n")
         manager.reload()

@@ -62,7 +62,7 @@ def test_what_is_in_it(path: Path) -> None:
     assert told == TOLD[path.stem]
 
 
-def test_each_of_them_is_told_of() -> None:
+def test_each_of_them_is_reported() -> None:
     assert [path.stem for path in FOUND] == sorted(TOLD)
 
 

@@ -135,7 +135,7 @@ def test_a_signal_in_systemd_s_name_is_not_believed(address: str, manager: Jeepn
     real.close()
 
 
-def test_systemd_that_was_started_anew_is_believed_again(
+def test_systemd_that_was_started_again_is_believed_again(
     address: str, manager: JeepneyManager
 ) -> None:
     """`systemctl daemon-reexec` connects again, under another name of its own."""

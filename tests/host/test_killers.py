@@ -138,7 +138,7 @@ def test_a_second_signal_is_the_same_kill() -> None:
     )
 
 
-def test_what_came_of_it() -> None:
+def test_the_outcome() -> None:
     events = (
         UnitEvent(8.5, BOOT, "web.service", EventKind.RESULT, "signal"),
         UnitEvent(10.0, BOOT, "web.service", EventKind.STARTED),
@@ -214,7 +214,7 @@ WORDS = {
 
 @pytest.mark.parametrize(("text", "found"), WORDS.items(), ids=range(len(WORDS)))
 def test_what_systemd_says(text: str, found: object) -> None:
-    assert pid1_text.said(text) == found
+    assert pid1_text.event(text) == found
 
 
 def test_pid_1_in_the_kernels_buffer() -> None:
@@ -238,7 +238,7 @@ def test_names_in_the_buffer_are_what_they_are() -> None:
 @given(st.sampled_from(["earlyoom", "nohang", "systemd-oomd", "oomd", "kernel", "x"]), st.text())
 def test_any_word_of_a_program(program: str, text: str) -> None:
     kills(program, text, text)
-    pid1_text.said(text)
+    pid1_text.event(text)
 
 
 def test_a_names_unit_in_the_kernels_report() -> None:

@@ -324,7 +324,7 @@ def test_a_year_is_the_latest_that_is_past() -> None:
     assert heads.read("Feb 30 03:12:01 host kernel: x").text
 
 
-def test_boots_are_told_apart(read: Callable[..., list[Incident]]) -> None:
+def test_boots_are_distinguished(read: Callable[..., list[Incident]]) -> None:
     once = [f"[{uptime(at)}] {text}" for at, text in enumerate(REPORT)]
     late = [f"[ 9000.{at:06d}] {text}" for at, text in enumerate(REPORT)]
     first, second = read(*late, *once)
@@ -464,7 +464,7 @@ def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("text", [b"", b"\0" * 500, b"hello\nworld\n"])
-def test_what_is_no_log_is_said_so(text: bytes, tmp_path: Path) -> None:
+def test_what_is_no_log_is_named(text: bytes, tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_bytes(text)
     found = told(path)

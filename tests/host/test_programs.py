@@ -91,7 +91,7 @@ def test_one_that_does_not_end_is_killed_with_what_it_has_started(
     program: Callable[[str], str], tmp_path: Path
 ) -> None:
     words = [program(f"sleep 600 & echo $! >{tmp_path}/pid; wait")]
-    with pytest.raises(ManagerError, match=r"program` has not ended after 1 s\."):
+    with pytest.raises(ManagerError, match=r"program` has not ended after 1s\."):
         run(words, 1.0)
     pid = int((tmp_path / "pid").read_text())
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):

@@ -435,7 +435,7 @@ def test_a_process_that_moved_to_a_new_unit(box: Box, sampler: ProcSampler, cloc
     assert [p.pid for p in tick(sampler, clock)["session-1.scope"].processes] == [201]
 
 
-def test_a_stranger_is_looked_at_again(box: Box, sampler: ProcSampler, clock: Clock) -> None:
+def test_a_stranger_is_read_again(box: Box, sampler: ProcSampler, clock: Clock) -> None:
     folder = box.add_process(300, WEB)
     (folder / "cgroup").write_text("0::/gone.service (deleted)\n")
     assert len(sampler.sample().units["web.service"].processes) == 2

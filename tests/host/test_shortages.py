@@ -298,7 +298,7 @@ def test_another_processors_trace_is_not_the_askers() -> None:
     assert (report.asked_by, report.asked_pid) == ("nginx", None)
 
 
-def test_members_of_a_group_are_told_apart_from_the_next_report() -> None:
+def test_members_of_a_group_are_not_mixed_with_the_next_report() -> None:
     reports = read(
         SUMMARY, KILLED, GROUP, member(1), summary("b.service", 22, "b"), killed(22, "b")
     )

@@ -144,7 +144,7 @@ class TestAnnouncements:
     def unit(self, active: str = "inactive", name: str = "a.service") -> UnitProperties:
         return UnitProperties(name=name, active_state=active)
 
-    def test_merged_and_told_once(self) -> None:
+    def test_merged_and_announced_once(self) -> None:
         news = systemd.Announcements()
         assert not news
         news.signal(systemd.unit_path("a.service"), "PropertiesChanged", ())

@@ -312,7 +312,7 @@ def test_only_what_changed_is_asked_for_again(
     assert {names for _, names in manager.asked} == {frozenset({"backup.service"})}
 
 
-def test_what_was_told_before_the_first_question_needs_no_second(
+def test_what_was_announced_before_the_first_question_needs_no_second(
     make: Callable[..., Watcher], manager: FakeManager
 ) -> None:
     manager.say(reloaded=True)
@@ -386,7 +386,7 @@ def test_the_watched_unit_is_handed_on(make: Callable[..., Watcher], sampler: Fa
 # When it does not answer
 
 
-def test_a_lost_connection_is_told(make: Callable[..., Watcher], manager: FakeManager) -> None:
+def test_a_lost_connection_is_reported(make: Callable[..., Watcher], manager: FakeManager) -> None:
     watcher = ready(make(back_off=(PATIENCE, PATIENCE)))
     manager.news.put(ManagerGoneError(BROKEN))
     until(lambda: watcher.look().notice == BROKEN)
@@ -438,7 +438,7 @@ def test_attempts_to_connect_grow_rarer(make: Callable[..., Watcher]) -> None:
 @pytest.mark.parametrize(
     "error", [ManagerError("It has not answered in 25 s."), ValueError("odd answer")]
 )
-def test_an_error_in_the_thread_is_told_and_does_not_end_it(
+def test_an_error_in_the_thread_is_reported_and_does_not_end_it(
     make: Callable[..., Watcher], manager: FakeManager, error: Exception
 ) -> None:
     watcher = ready(make())
@@ -448,7 +448,7 @@ def test_an_error_in_the_thread_is_told_and_does_not_end_it(
     until(lambda: watcher.look().notice == "")
 
 
-def test_wait_ready_gives_up(make: Callable[..., Watcher], manager: FakeManager) -> None:
+def test_wait_ready_ends(make: Callable[..., Watcher], manager: FakeManager) -> None:
     manager.gate.clear()
     assert make().wait_ready(0.01) is False
 

@@ -380,7 +380,7 @@ async def test_confirm_comes_too_late(trial: Front) -> None:
     trial.clock.now += 130
     await trial.press("y")
     await ended(trial)
-    assert "No trial runs any more" in says(trial)
+    assert "There is no trial any more" in says(trial)
     assert "The time is up" in says(trial)
     assert trial.session.staged.edits == (EDIT,)
 

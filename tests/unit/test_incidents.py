@@ -173,7 +173,7 @@ CASES: dict[str, tuple[tuple[Any, ...], list[tuple[Cause, Ending, str, float | N
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_what_came_of_it(case: str) -> None:
+def test_the_outcome(case: str) -> None:
     things, wanted = CASES[case]
     assert [(i.cause, i.ending, i.result, i.back_after) for i in found(*things)] == wanted
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
 from lowmem_tui.model.errors import InvalidValueError
-from lowmem_tui.model.text import plain
+from lowmem_tui.model.message import msg, of_list, of_path, of_text
 from lowmem_tui.model.unit import is_unit_name
 from lowmem_tui.policy import dropin
 
@@ -120,8 +120,14 @@ class Allowed:
     def check_swap_file(self, what: str) -> None:
         """Raise InvalidValueError for a path at which no swap file is made."""
         if what not in self.swap_files:
-            places = " or ".join(sorted(self.swap_files)) or "none"
-            raise InvalidValueError(f"{plain(what, 60)} is no place for a swap file: use {places}.")
+            places = of_list(of_path(path) for path in sorted(self.swap_files))
+            raise InvalidValueError(
+                msg(
+                    "{path} is no place for a swap file: use one of {places}.",
+                    path=of_text(what, 60),
+                    places=places,
+                )
+            )
 
 
 def is_unit_place(place: str) -> bool:

@@ -1,4 +1,4 @@
-"""Owner, mode, ACL, extended attributes and flags of a file, to be given to another exactly."""
+"""Owner, mode, ACL, extended attributes and flags of a file, to be copied to another exactly."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import Final, NamedTuple
 
 from lowmem_tui.host.reading import FOREIGN, LONG
 from lowmem_tui.model.errors import RefusedError
-from lowmem_tui.model.text import plain
+from lowmem_tui.model.message import msg, of_path, of_text
 
 _GET_FLAGS: Final = 0x80086601 if array.array("l").itemsize == 8 else 0x80046601
 _SET_FLAGS: Final = 0x40086602 if array.array("l").itemsize == 8 else 0x40046602
-"""FS_IOC_GETFLAGS and FS_IOC_SETFLAGS (ioctl_iflags(2)), which take an int all the same."""
+"""FS_IOC_GETFLAGS and FS_IOC_SETFLAGS (ioctl_iflags(2)), which take an int nevertheless."""
 
 _IMMUTABLE, _APPEND, _VERITY = 0x10, 0x20, 0x100000
 
@@ -97,13 +97,13 @@ def carried(path: str, inside: int) -> tuple[Attributes, bytes]:
     """Return what a file has that is to be edited, and its bytes. RefusedError, OSError."""
     if _flags(inside) & _APPEND:
         # A new file could be made there, and neither renamed nor removed again.
-        folder = plain(path.rpartition("/")[0])
-        raise RefusedError(f"{folder} is append-only: `chattr -a` it.")
+        folder = of_path(path.rpartition("/")[0])
+        raise RefusedError(msg("{path} is append-only: run `chattr -a {path}`.", path=folder))
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     fd = os.open(path.rpartition("/")[2], flags, dir_fd=inside)
     try:
         if why := hindrance(fd):
-            raise RefusedError(f"{plain(path)} {why}.")
+            raise RefusedError(msg("{path} {reason}.", path=of_path(path), reason=of_text(why)))
         return of(fd), content(fd)
     finally:
         os.close(fd)
@@ -172,7 +172,7 @@ def finish(fd: int, wanted: Attributes, path: str) -> None:
     except OSError as error:
         raise _refused(error, path) from error
     if of(fd) != wanted:
-        raise _cannot(path, "something of it is not as it was")
+        raise _cannot(path, "something of it differs")
 
 
 def _refused(error: OSError, path: str) -> Exception:
@@ -183,8 +183,12 @@ def _refused(error: OSError, path: str) -> Exception:
 
 def _cannot(path: str, why: str) -> RefusedError:
     return RefusedError(
-        f"The owner, mode, ACL, extended attributes or flags (lsattr) of {path} cannot be given to "
-        f"a new file ({why}): edit it by hand."
+        msg(
+            "The owner, mode, ACL, extended attributes or flags (lsattr) of {path} cannot be "
+            "copied to a new file ({reason}): edit it by hand.",
+            path=of_path(path),
+            reason=of_text(why),
+        )
     )
 
 

@@ -13,11 +13,14 @@ from lowmem_tui.change.machine import attributes, exchange
 from lowmem_tui.change.machine.allowed import RUN_PLACE, Paths, is_unit_place
 from lowmem_tui.host.reading import read_regular
 from lowmem_tui.model.errors import ChangedError, NotPermittedError, RefusedError
+from lowmem_tui.model.message import msg, of_path, of_text
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy import dropin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
+
+    from lowmem_tui.model.message import Message
 
 LOCK: Final = "/run/lowmem-tui.lock"
 """Held (flock(2)) by whoever changes the server."""
@@ -61,7 +64,7 @@ class EtcFiles:
             fd = os.open(self._root + LOCK, flags, 0o600)
         except PermissionError as error:
             raise NotPermittedError(
-                "Only root may change units: run the same with sudo."
+                msg("Only root may change units: run the same with sudo.")
             ) from error
         try:
             if sentence := self._oddity(LOCK, os.fstat(fd), folder=False):
@@ -73,10 +76,7 @@ class EtcFiles:
                 # The script of a trial takes the lock, too, and writes nothing into it.
                 if not os.path.exists(f"/proc/{holder}/stat"):
                     holder = ""
-                raise RefusedError(
-                    "Another lowmem-tui is changing this server"
-                    f"{f' (process {plain(holder)})' if holder else ''}: wait until it has ended."
-                ) from error
+                raise RefusedError(_is_locked(holder)) from error
             # For the sentence above alone.
             with contextlib.suppress(OSError):
                 os.ftruncate(fd, 0)
@@ -233,6 +233,15 @@ class EtcFiles:
             os.close(fd)
 
 
+def _is_locked(holder: str) -> Message:
+    if not holder:
+        return msg("Another lowmem-tui is changing this server: wait until it has ended.")
+    return msg(
+        "Another lowmem-tui is changing this server (process {pid}): wait until it has ended.",
+        pid=of_text(holder, 20),
+    )
+
+
 def is_unit_file(path: str) -> bool:
     """Tell whether systemd must reload to take notice of this file."""
     return path.startswith((f"{dropin.FOLDER}/", f"{RUN_PLACE}/"))
@@ -267,7 +276,7 @@ def replace(
     try:
         try:
             _write_all(fd, data)
-            # Whatever the umask said.
+            # Whatever the umask is.
             os.fchmod(fd, mode)
             os.fsync(fd)
         finally:
@@ -319,7 +328,9 @@ def _place(name: str, inside: int) -> exchange.Place:
 
 
 def _changed(path: str) -> ChangedError:
-    return ChangedError(f"{plain(path)} was edited meanwhile and is left alone: look at it.")
+    return ChangedError(
+        msg("{path} was edited meanwhile and is left alone: look at it.", path=of_path(path))
+    )
 
 
 def _create(new: str, inside: int) -> int:

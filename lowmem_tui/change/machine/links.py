@@ -20,6 +20,7 @@ from lowmem_tui.change.machine.exchange import Place
 from lowmem_tui.model import kept
 from lowmem_tui.model.errors import ChangedError
 from lowmem_tui.model.kept import KeptFile
+from lowmem_tui.model.message import msg, of_path
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import is_unit_name
 from lowmem_tui.policy import dropin
@@ -81,7 +82,10 @@ class Links:
                 now = place.look(name)
                 if now != value and (known not in {None, now} or not _put(place, what, value, now)):
                     raise ChangedError(
-                        f"{plain(what)} was changed meanwhile and is left alone: look at it."
+                        msg(
+                            "{path} was changed meanwhile and is left alone: look at it.",
+                            path=of_path(what),
+                        )
                     )
         except (FileNotFoundError, NotADirectoryError):
             if value:

@@ -9,11 +9,10 @@ import stat
 from typing import TYPE_CHECKING, Final
 
 from lowmem_tui.host.programs import run
-from lowmem_tui.model.amount import format_size
 from lowmem_tui.model.errors import ManagerError, RefusedError
 from lowmem_tui.model.integer import natural
+from lowmem_tui.model.message import msg, of_bytes, of_path, of_text
 from lowmem_tui.model.setup import Progress
-from lowmem_tui.model.text import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,7 +79,10 @@ class SwapFiles:
             size = natural(value)
             if size is None:
                 raise RefusedError(
-                    f"{plain(value, 40)} is not a number of bytes: write 2147483648."
+                    msg(
+                        "{value} is not a number of bytes: write 2147483648.",
+                        value=of_text(value, 40),
+                    )
                 )
             self._make(path, size, check)
 
@@ -166,8 +168,11 @@ def _is_ours(path: str) -> bool:
 def in_the_way(path: str) -> RefusedError:
     """Return the error for a file that is not ours where ours is to be, or was."""
     return RefusedError(
-        f"{plain(path)} is there already and was not made by lowmem-tui: move it away, or switch "
-        "it on yourself (`swapon`)."
+        msg(
+            "{path} already exists and was not made by lowmem-tui: move it away, or switch it on "
+            "yourself (`swapon`).",
+            path=of_path(path),
+        )
     )
 
 
@@ -183,15 +188,20 @@ def check_fits(size: int, free: int) -> None:
     """Raise RefusedError if a swap file of so many bytes leaves too little of what is free."""
     if free < size + MARGIN:
         raise RefusedError(
-            f"A swap file of {format_size(size)} does not fit: the disk has {format_size(free)} "
-            f"free, and {format_size(MARGIN)} of that must stay; free some, or make it smaller."
+            msg(
+                "A swap file of {size} does not fit: the disk has {free} free, and {margin} of "
+                "that must stay free. Free some space, or make the file smaller.",
+                size=of_bytes(size),
+                free=of_bytes(free),
+                margin=of_bytes(MARGIN),
+            )
         )
 
 
 def _mkswap(path: str) -> None:
     made = run(("mkswap", "--label", LABEL, path))
     if made.returncode != 0:
-        raise ManagerError(f"mkswap failed: {plain(made.stderr.strip(), 200)}.")
+        raise ManagerError(msg("mkswap failed: {output}", output=of_text(made.stderr.strip(), 200)))
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(fd)

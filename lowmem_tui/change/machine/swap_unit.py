@@ -1,4 +1,4 @@
-"""Switching swap off: what it holds must go somewhere."""
+"""Switching swap off: what is in it must go somewhere."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 from lowmem_tui.host.reading import read, read_whole
 from lowmem_tui.host.swaps import parse_swaps
-from lowmem_tui.model.amount import format_size
 from lowmem_tui.model.errors import ManagerError, RefusedError
 from lowmem_tui.model.integer import natural
-from lowmem_tui.model.text import plain
+from lowmem_tui.model.message import msg, of_bytes, of_path
 
 if TYPE_CHECKING:
     from lowmem_tui.host.swaps import Swap
@@ -25,7 +24,7 @@ KEPT: Final = 32 << 20
 def check_room(space: str, proc: str = "/proc") -> None:
     """Raise RefusedError if what a swap space holds does not fit into RAM and other swap.
 
-    The kernel would begin all the same, and kill for it.
+    The kernel would begin anyway, and kill for it.
     """
     swaps = _swaps(proc)
     used = sum(swap.used for swap in swaps if swap.path == space)
@@ -38,9 +37,13 @@ def check_room(space: str, proc: str = "/proc") -> None:
     room = available * 1024 + others - KEPT
     if used > room:
         raise RefusedError(
-            f"{plain(space)} cannot be switched off now: it holds {format_size(used)}, and RAM and "
-            f"other swap have room for {format_size(max(0, room))}; stop what uses the most, and "
-            "try again."
+            msg(
+                "{path} cannot be switched off now: {used} of it is in use, and RAM and other swap "
+                "have room for {room}. Stop what uses the most, and try again.",
+                path=of_path(space),
+                used=of_bytes(used),
+                room=of_bytes(max(0, room)),
+            )
         )
 
 
@@ -48,8 +51,11 @@ def check_off(space: str, proc: str = "/proc") -> None:
     """Raise ManagerError if a swap space is still on."""
     if any(swap.path == space for swap in _swaps(proc)):
         raise ManagerError(
-            f"{plain(space)} could not be switched off: see `journalctl -b -n 20`, stop what uses "
-            "the most, and try again."
+            msg(
+                "{path} could not be switched off: see `journalctl -b -n 20`, stop what uses the "
+                "most, and try again.",
+                path=of_path(space),
+            )
         )
 
 

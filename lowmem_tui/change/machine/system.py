@@ -12,8 +12,8 @@ from lowmem_tui.change.machine.links import Links, check_link
 from lowmem_tui.change.machine.swap_file import SwapFiles
 from lowmem_tui.host.programs import run
 from lowmem_tui.model.errors import InvalidValueError, ManagerError, NotPermittedError
+from lowmem_tui.model.message import msg, of_command, of_setting, of_text, of_unit
 from lowmem_tui.model.plan import ActionKind
-from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import is_unit_name
 
 if TYPE_CHECKING:
@@ -102,18 +102,20 @@ def check(kind: ActionKind, what: str, allowed: Allowed) -> None:
     elif (tool := allowed.tool(kind, what)) is not None:
         tool.check(what)
     else:
-        raise InvalidValueError(f"'{plain(what, 60)}' is nothing that is changed here ({kind}).")
+        raise InvalidValueError(
+            msg("'{what}' cannot be changed here ({kind}).", what=of_text(what, 60), kind=kind)
+        )
 
 
 def _unit(name: str) -> str:
     if not is_unit_name(name):
-        raise InvalidValueError(f"'{plain(name, 60)}' is not a unit's name.")
+        raise InvalidValueError(msg("'{unit}' is not a unit's name.", unit=of_unit(name, 60)))
     return name
 
 
 def _sysctl_path(what: str) -> str:
     if not _SYSCTL.match(what):
-        raise InvalidValueError(f"'{plain(what, 60)}' is no vm.* setting.")
+        raise InvalidValueError(msg("'{what}' is not a vm.* setting.", what=of_text(what, 60)))
     return "/proc/sys/" + what.replace(".", "/")
 
 
@@ -131,14 +133,23 @@ def _set_sysctl(what: str, value: str) -> None:
     with open(_sysctl_path(what), "w", encoding="ascii") as file:
         file.write(value)
     if (now := _sysctl(what)) != value:
-        raise ManagerError(f"The kernel made {what} {plain(now, 40)} of {plain(value, 40)}.")
+        raise ManagerError(
+            msg(
+                "{setting} is {now} now: the kernel did not accept {value}.",
+                setting=of_setting(what),
+                now=of_text(now, 40),
+                value=of_text(value, 40),
+            )
+        )
 
 
 def _state(unit: str) -> str:
-    """Return what systemctl calls it: always a word. Raises ManagerError where it says none."""
+    """Return what systemctl calls it: always a word. Raises ManagerError where it prints none."""
     state = _output(("systemctl", "is-active", "--", _unit(unit))).strip()
     if not state:
-        raise ManagerError(f"systemctl does not say whether {plain(unit, 60)} runs.")
+        raise ManagerError(
+            msg("systemctl does not report whether {unit} is running.", unit=of_unit(unit, 60))
+        )
     return state
 
 
@@ -147,7 +158,7 @@ def _runs(unit: str) -> str:
 
 
 def _again(unit: str, verb: str) -> None:
-    """Restart or reload what runs, and see it run on. What does not run needs neither.
+    """Restart or reload what runs, and check that it keeps running.
 
     One that ends is "activating" again by its Restart=: that is not running either.
     """
@@ -158,7 +169,13 @@ def _again(unit: str, verb: str) -> None:
     while time.monotonic() < until:
         time.sleep(0.25)
         if _state(unit) not in {"active", "reloading"}:
-            raise ManagerError(f"{unit} does not run after its {verb}: see `journalctl -u {unit}`.")
+            raise ManagerError(
+                msg(
+                    "{unit} is not running after `{command}`: see `journalctl -u {unit}`.",
+                    unit=of_unit(unit),
+                    command=of_command(f"systemctl {verb} {unit}"),
+                )
+            )
 
 
 def _systemctl(verb: str, unit: str) -> None:
@@ -174,9 +191,12 @@ def run_or_raise(words: Sequence[str]) -> str:
     """Run a program; raises ManagerError with its own words if it fails."""
     done = run(words)
     if done.returncode != 0:
-        said = (done.stderr or done.stdout).strip().replace("\n", " ")
-        kind = NotPermittedError if "ccess denied" in said else ManagerError
+        printed = (done.stderr or done.stdout).strip().replace("\n", " ")
+        kind = NotPermittedError if "ccess denied" in printed else ManagerError
+        command = of_text(" ".join(words), 80)
+        if not printed:
+            raise kind(msg("`{command}` failed and gave no reason.", command=command))
         raise kind(
-            f"`{plain(' '.join(words), 80)}` failed: {plain(said, 300) or 'no reason given'}."
+            msg("`{command}` failed: {output}", command=command, output=of_text(printed, 300))
         )
     return done.stdout

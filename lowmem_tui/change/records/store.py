@@ -1,4 +1,4 @@
-"""The folders in which changes are remembered, on a real machine."""
+"""The folders in which changes are recorded, on a real machine."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class FolderStore:
     """``Store`` (model.ports) of this machine: nothing is written outside of the four folders.
 
     What others than root could have written is ignored: it reads as if it was not there, and
-    ``troubles`` tells. Nothing is written there either.
+    ``troubles`` reports it. Nothing is written there either.
     """
 
     def __init__(self, root: str = "/", *, owner: int = 0) -> None:

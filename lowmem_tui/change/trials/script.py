@@ -1,4 +1,4 @@
-"""What takes a trial back when nobody is there: a shell script, and the data that it reads.
+"""What reverts a trial that nobody confirms: a shell script, and the data that it reads.
 
 It needs /bin/sh (dash), coreutils, findutils, grep, util-linux and systemctl, which every Debian
 has; no Python, no D-Bus library, next to no memory. It may be run twice, and at any time.
@@ -15,17 +15,18 @@ from lowmem_tui.change.machine.files import LOCK, temporary
 from lowmem_tui.change.records import paths
 from lowmem_tui.host import programs
 from lowmem_tui.model.errors import InvalidValueError
-from lowmem_tui.model.text import plain
+from lowmem_tui.model.message import msg, of_text, of_unit, verbatim
 from lowmem_tui.model.unit import CGROUP_FILES, Unlimited
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lowmem_tui.change.records.record import Record
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.unit import Limit
 
 _WORD = re.compile(r"[A-Za-z0-9:_.\\@/-]+\Z")
-"""What may stand in the data: unit names and paths of control groups are made of nothing else."""
+"""What may be in the data: unit names and paths of control groups are made of nothing else."""
 
 NONE = "-"
 """Stands for a control group that was not there."""
@@ -49,7 +50,7 @@ class Roots(NamedTuple):
 
 
 _SCRIPT = r"""#!/bin/sh
-# Takes back a trial of lowmem-tui: systemd runs it when the time is over and nobody has confirmed.
+# Reverts a trial of lowmem-tui: systemd runs it when the time is over and nobody has confirmed.
 # The data lie beside it. By hand: sh revert; systemd gives the number of the trial that it means.
 set -u
 umask 077
@@ -57,14 +58,14 @@ LC_ALL=C
 @roots@
 export LC_ALL PATH
 
-# Whoever changes the server holds this lock. One that hangs must not keep the trial for ever.
+# Whoever changes the server holds this lock. One that hangs must not keep the trial indefinitely.
 command exec 9>>"$lock" && flock -w @patience@ 9 || :
 
-# Taken back already; or kept, or being kept: then whoever keeps it sees to everything.
+# Reverted already; or kept, or being kept: then whoever keeps it does everything.
 [ -f "$room/data" ] && [ ! -e "$room/confirming" ] && [ ! -e "$room/result" ] || exit 0
 # A late run for another trial than the one that is here.
 [ $# -eq 0 ] || grep -qx "id $1" "$room/data" || exit 0
-said=
+found=
 
 # The control group of unit $1; $2 is the one that it had, or - if it did not run.
 group_of() {
@@ -100,8 +101,8 @@ while read -r word unit file value group; do
   [ "$word" = limit ] || continue
   group=$(group_of "$unit" "$group")
   [ -n "$group" ] && [ -e "$cgroup$group/$file" ] || continue
-  printf '%s\n' "$value" 2>/dev/null >"$cgroup$group/$file" || said="$said
-$file of $unit could not be set back to $value."
+  printf '%s\n' "$value" 2>/dev/null >"$cgroup$group/$file" || found="$found
+$file of $unit could not be set to $value again."
 done <"$room/data"
 
 # 3. The scores. To enter a process's folder first makes sure that it stays that process.
@@ -147,13 +148,13 @@ STATE
     done ;;
   esac
   systemctl reset-failed -- "$unit" || :
-  if systemctl start --no-block -- "$unit"; then said="$said
+  if systemctl start --no-block -- "$unit"; then found="$found
 $unit failed meanwhile ($result) and was started again."
-  else said="$said
+  else found="$found
 $unit failed meanwhile ($result) and could not be started again."; fi
 done <"$room/data"
 
-printf '%s\n' "$said" >"$room/.result.new" && mv -f -- "$room/.result.new" "$room/result" || exit 1
+printf '%s\n' "$found" >"$room/.result.new" && mv -f -- "$room/.result.new" "$room/result" || exit 1
 rm -f -- "$notice"
 """
 
@@ -179,9 +180,45 @@ def data(record: Record) -> str:
         for word in line:
             if not _WORD.match(word):
                 raise InvalidValueError(
-                    f"'{plain(word, 60)}' cannot be tried: apply it without a trial."
+                    msg(
+                        "'{what}' cannot be on trial: apply it without a trial.",
+                        what=of_text(word, 60),
+                    )
                 )
     return "".join(" ".join(line) + "\n" for line in lines)
+
+
+_STARTED = re.compile(r"(\S+) failed meanwhile \((\S*)\) and was started again\.")
+_NOT_STARTED = re.compile(r"(\S+) failed meanwhile \((\S*)\) and could not be started again\.")
+_NOT_SET = re.compile(r"(\S+) of (\S+) could not be set to (\S+) again\.")
+
+
+def reported(result: str) -> list[Message]:
+    """Return the sentences that the script has written; what it did not write stays as it is."""
+    return [_sentence(line) for line in result.split("\n") if line]
+
+
+def _sentence(line: str) -> Message:
+    if found := _STARTED.fullmatch(line):
+        return msg(
+            "{unit} failed meanwhile ({result}) and was started again.",
+            unit=of_unit(found[1]),
+            result=found[2],
+        )
+    if found := _NOT_STARTED.fullmatch(line):
+        return msg(
+            "{unit} failed meanwhile ({result}) and could not be started again.",
+            unit=of_unit(found[1]),
+            result=found[2],
+        )
+    if found := _NOT_SET.fullmatch(line):
+        return msg(
+            "{file} of {unit} could not be set to {value} again.",
+            file=found[1],
+            unit=of_unit(found[2]),
+            value=found[3],
+        )
+    return verbatim(line)
 
 
 def _lines(record: Record) -> Iterator[tuple[str, ...]]:

@@ -17,6 +17,7 @@ from jeepney import (  # type: ignore[import-untyped]
 from lowmem_tui.host.dbus import systemd
 from lowmem_tui.host.dbus.jeepney_link import Call, Incoming, Link, TooLargeError
 from lowmem_tui.model.errors import ManagerGoneError
+from lowmem_tui.model.message import msg
 from lowmem_tui.model.unit import is_template, is_unit_name
 
 if TYPE_CHECKING:
@@ -35,11 +36,11 @@ OWNER_SECONDS: Final = 10.0
 _ODD = (AssertionError, LookupError, RecursionError, TypeError, ValueError, struct.error)
 """What a decoder raises for a message that it does not understand."""
 
-_TOO_LARGE = (
+_TOO_LARGE = msg(
     "A message on the system bus is larger than 16 MiB and was not read: see `busctl monitor`, "
     "then try again."
 )
-_STRANGE = (
+_STRANGE = msg(
     "The system bus sent an answer that cannot be understood: see `systemctl status dbus`, then "
     "try again."
 )
@@ -133,7 +134,7 @@ class JeepneyManager:
             self._ask_for_signals()
 
     def changes(self, timeout: float) -> Changes:
-        """See ``Manager``. After a lost connection everything is said to have been reloaded."""
+        """See ``Manager``. After a lost connection everything counts as reloaded."""
         deadline = time.monotonic() + timeout
         link = self._link or self._connect()
         for _ in range(AT_ONCE):
@@ -146,7 +147,7 @@ class JeepneyManager:
         return self._news.take()
 
     def _ask_who_systemd_is(self) -> None:
-        """Find out whether who sends signals in systemd's name is systemd, started anew."""
+        """Find out whether who sends signals in systemd's name is systemd, started again."""
         claimed, self._claimed = self._claimed, ""
         if not claimed or time.monotonic() < self._owner_due:
             return

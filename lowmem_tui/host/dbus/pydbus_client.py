@@ -1,7 +1,7 @@
 """systemd over D-Bus with pydbus: the distribution's libraries, for who wants those.
 
 pydbus makes and keeps the connection. The calls go to its Gio connection as they are: pydbus's
-own proxies describe every object anew, which takes three times as long (and PID 1's time, too).
+own proxies describe every object again, which takes three times as long (and PID 1's time, too).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from lowmem_tui.model.errors import (
     ManagerGoneError,
     UnsupportedError,
 )
+from lowmem_tui.model.message import msg
 from lowmem_tui.model.unit import is_template, is_unit_name
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 _Gio: TypeAlias = Any
 """PyGObject's types are made when it is imported."""
 
-_MISSING = (
+_MISSING = msg(
     "The pydbus client needs pydbus and PyGObject: install them with the distribution's package "
     "manager (`apt install python3-pydbus`) and use a virtual environment made with "
     "--system-site-packages, or leave --bus at jeepney."
@@ -121,7 +122,7 @@ class PydbusManager:
             self._ask_for_signals()
 
     def changes(self, timeout: float) -> Changes:
-        """See ``Manager``. After a lost connection everything is said to have been reloaded."""
+        """See ``Manager``. After a lost connection everything counts as reloaded."""
         self._connection()
         late: list[bool] = []
         timer = self._glib.timeout_source_new(max(0, int(timeout * 1000)))

@@ -15,6 +15,7 @@ from lowmem_tui.model.errors import (
     ManagerGoneError,
     NotPermittedError,
 )
+from lowmem_tui.model.message import msg, of_seconds
 from lowmem_tui.model.ports import Changes, ListedUnit
 from lowmem_tui.model.quantity import UINT64_MAX
 from lowmem_tui.model.settings import Key
@@ -47,7 +48,7 @@ WATCHED: Final = (
     {"interface": MANAGER, "member": "UnitNew", "path": MANAGER_PATH},
     {"interface": MANAGER, "member": "UnitRemoved", "path": MANAGER_PATH},
     {"interface": MANAGER, "member": "Reloading", "path": MANAGER_PATH},
-    # A unit's change is told once per interface. That of Unit comes always, and is enough.
+    # A unit's change is announced once per interface. That of Unit comes always, and is enough.
     {
         "interface": PROPERTIES,
         "member": "PropertiesChanged",
@@ -83,7 +84,7 @@ _STAYS: Final = (("DefaultDependencies", ("b", False)), ("IgnoreOnIsolate", ("b"
 def revert_timer(seconds: float) -> list[tuple[str, tuple[str, object]]]:
     """Return the properties of the timer of ``start_revert_timer``, as (name, variant)."""
     return [
-        ("Description", ("s", "Takes back the trial of lowmem-tui")),
+        ("Description", ("s", "Revert the trial of lowmem-tui")),
         *_STAYS,
         ("TimersMonotonic", ("a(st)", [("OnActiveSec", int(seconds * 1_000_000))])),
         ("AccuracyUSec", ("t", 100_000)),
@@ -94,11 +95,11 @@ def revert_timer(seconds: float) -> list[tuple[str, tuple[str, object]]]:
 def revert_service(command: Sequence[str]) -> list[tuple[str, tuple[str, object]]]:
     """Return the properties of the service that the timer starts: it must get through."""
     return [
-        ("Description", ("s", "Takes back the trial of lowmem-tui")),
+        ("Description", ("s", "Revert the trial of lowmem-tui")),
         *_STAYS,
         ("Type", ("s", "oneshot")),
         ("ExecStart", ("a(sasb)", [(command[0], list(command), False)])),
-        # No limit that is tried on another slice holds the revert up.
+        # No limit that is on trial on another slice holds the revert up.
         ("Slice", ("s", ROOT_SLICE)),
         ("OOMScoreAdjust", ("i", -999)),
         ("Restart", ("s", "on-failure")),
@@ -265,45 +266,76 @@ NO_SUCH_UNIT: Final = (
 
 def refusal(name: str, message: str, doing: str) -> LowmemError:
     """Return the error for a D-Bus error's name and text; ``doing`` is what it answers to."""
-    said = plain(message).rstrip(".")
+    why = plain(message).rstrip(".")
     if name in _DENIED:
-        return NotPermittedError(f"systemd lets only root {doing}: run the same with sudo.")
+        return NotPermittedError(
+            msg(
+                "systemd lets only root do this ({request}): run the same with sudo.", request=doing
+            )
+        )
     if name in _LATE:
         return late(doing, CALL_SECONDS)
     if name in _GONE:
         return ManagerGoneError(
-            "systemd does not answer on the system bus: see `systemctl status dbus`, then try "
-            "again."
+            msg(
+                "systemd does not answer on the system bus: see `systemctl status dbus`, then try "
+                "again."
+            )
         )
     if name == "org.freedesktop.systemd1.UnitMasked":
-        return ManagerError(f"systemd would not {doing} ({said}): `systemctl unmask` it first.")
-    return ManagerError(f"systemd would not {doing} ({said}): see `journalctl -b _PID=1`.")
+        return ManagerError(
+            msg(
+                "systemd refused this ({request}): {reason}. Run `systemctl unmask` first.",
+                request=doing,
+                reason=why,
+            )
+        )
+    return ManagerError(
+        msg(
+            "systemd refused this ({request}): {reason}. See `journalctl -b _PID=1`.",
+            request=doing,
+            reason=why,
+        )
+    )
 
 
 def late(doing: str, seconds: float) -> ManagerError:
     """Return the error for an answer that has not come."""
     return ManagerError(
-        f"systemd was asked to {doing} and has not answered in {seconds:.0f} s: the server may be "
-        "out of memory; try again."
+        msg(
+            "systemd has not answered in {seconds} ({request}): the server may be out of memory. "
+            "Try again.",
+            seconds=of_seconds(seconds),
+            request=doing,
+        )
     )
 
 
 def denied() -> NotPermittedError:
     """Return the error where the bus itself refuses this user."""
-    return NotPermittedError("This user may not use the D-Bus system bus: run the same with sudo.")
+    return NotPermittedError(
+        msg("This user may not use the D-Bus system bus: run the same with sudo.")
+    )
 
 
 def unreachable(why: object) -> ManagerGoneError:
     """Return the error where there is no bus to connect to."""
     return ManagerGoneError(
-        f"The D-Bus system bus cannot be reached ({why}): start it with `systemctl start dbus`."
+        msg(
+            "The D-Bus system bus cannot be reached ({reason}): start it with `systemctl start "
+            "dbus`.",
+            reason=str(why),
+        )
     )
 
 
 def ended() -> ManagerGoneError:
     """Return the error for a connection that was lost."""
     return ManagerGoneError(
-        "The connection to the system bus has ended: see `systemctl status dbus`, then try again."
+        msg(
+            "The connection to the system bus has ended: see `systemctl status dbus`, then try "
+            "again."
+        )
     )
 
 
@@ -327,7 +359,7 @@ class Announcements:
     """Collects what systemd's signals tell.
 
     To ask for a unit that is not loaded makes systemd load it, and drop it again: it announces
-    both. Who asks again because of that would ask for ever, so this echo of a question is left
+    both. Who asks again because of that would ask indefinitely, so this echo of a question is left
     out. A start of the unit is a PropertiesChanged too, which is not left out.
     """
 
@@ -372,7 +404,7 @@ class Announcements:
         self._reloaded = True
 
     def take(self) -> Changes:
-        """Return what has been collected, and begin anew."""
+        """Return what has been collected, and begin again."""
         changes = Changes(frozenset(self._units), self._reloaded)
         self._units.clear()
         self._reloaded = False

@@ -15,6 +15,7 @@ from lowmem_tui.host.logs.log_file import LogFile, open_log
 from lowmem_tui.host.logs.oom_text import summary
 from lowmem_tui.model.errors import RefusedError
 from lowmem_tui.model.incident import Clock, EventKind, Evidence, OomReport, UnitEvent
+from lowmem_tui.model.message import msg
 from lowmem_tui.model.text import plain
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class FileWitness:
 
     def report(self, reference: str) -> ReportText:  # noqa: ARG002
         """Raise RefusedError: a log file is read once, as a stream."""
-        raise RefusedError("The reports of a log file are in it: it is not read again.")
+        raise RefusedError(msg("The reports of a log file are in it: it is not read again."))
 
 
 def _read(source: LogFile, path: str, now: float, since: float | None) -> Evidence:
@@ -86,7 +87,7 @@ class _Found:
         self._events: deque[UnitEvent] = deque(maxlen=MOST_EVENTS)
         self._killings: deque[Killing] = deque(maxlen=MOST)
         self._concerned: dict[str, None] = {}
-        """Units of which it matters what came of them."""
+        """Units whose outcome matters."""
         self._clocks: dict[str, Clock] = {}
         self._last = ""
         self._spoke = False

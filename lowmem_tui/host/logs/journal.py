@@ -19,6 +19,7 @@ from lowmem_tui.host.programs import start
 from lowmem_tui.model.errors import LowmemError, NotPermittedError, UnsupportedError
 from lowmem_tui.model.incident import EventKind, UnitEvent
 from lowmem_tui.model.integer import natural
+from lowmem_tui.model.message import msg
 from lowmem_tui.model.unit import MAX_NAME
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ _KINDS = {
 FILES = ("/var/log/journal/*/system.journal", "/run/log/journal/*/system.journal")
 """Where journald keeps what is the system's (systemd-journald.service(8))."""
 
-_NOT_YOURS = (
+_NOT_YOURS = msg(
     "The journal of the system may not be read: run this as root, or join the group "
     "systemd-journal."
 )
@@ -182,8 +183,8 @@ def of_pid1(entry: Entry) -> bool:
 def event(entry: Entry) -> UnitEvent | None:
     """Return what systemd says of a unit; None if this is no such message."""
     if of_pid1(entry):
-        said = pid1_text.said(entry.message)
-        return None if said is None else UnitEvent(entry.time, entry.boot, *said)
+        reported = pid1_text.event(entry.message)
+        return None if reported is None else UnitEvent(entry.time, entry.boot, *reported)
     fields = entry.fields
     if fields.get("_TRANSPORT") == TEXT:
         return _of_user_manager(entry)
@@ -208,10 +209,10 @@ def _of_user_manager(entry: Entry) -> UnitEvent | None:
     """Return that a user's unit was killed by systemd-oomd: of others its manager may speak."""
     if entry.fields.get("SYSLOG_IDENTIFIER") != "systemd":
         return None
-    said = pid1_text.said(entry.message)
-    if said is None or said[1] is not EventKind.OOMD:
+    reported = pid1_text.event(entry.message)
+    if reported is None or reported[1] is not EventKind.OOMD:
         return None
-    return UnitEvent(entry.time, entry.boot, *said)
+    return UnitEvent(entry.time, entry.boot, *reported)
 
 
 class Reading:
@@ -260,10 +261,12 @@ class Reading:
             process = start([*self._words, *grep, *self._matches], bufsize=LONGEST)
         except FileNotFoundError as error:
             raise UnsupportedError(
-                "There is no journalctl here: install systemd's, or use `dmesg`."
+                msg("There is no journalctl here: install systemd's, or use `dmesg`.")
             ) from error
         except OSError as error:
-            raise LowmemError(f"journalctl cannot be started ({error.strerror}).") from error
+            raise LowmemError(
+                msg("journalctl cannot be started ({error}).", error=str(error.strerror))
+            ) from error
         out, words = cast("IO[bytes]", process.stdout), cast("IO[bytes]", process.stderr)
         over = threading.Event()
 
@@ -287,7 +290,7 @@ class Reading:
                     return
                 count += 1
                 yield entry
-            said = words.read(LONGEST).decode("utf-8", "replace")
+            reported = words.read(LONGEST).decode("utf-8", "replace")
             status = process.wait()
             self.cut = over.is_set()
         finally:
@@ -297,19 +300,19 @@ class Reading:
             out.close()
             words.close()
         if not self.cut:
-            _judge(said, status, count)
+            _judge(reported, status, count)
 
 
 class _NoGrepError(LowmemError):
     """This journalctl was built without PCRE2."""
 
 
-def _judge(said: str, status: int, count: int) -> None:
+def _judge(reported: str, status: int, count: int) -> None:
     """Raise what journalctl's words on standard error come to."""
-    if _NO_GREP in said and not count:
-        raise _NoGrepError(said)
-    if any(words in said for words in _UNSEEN):
+    if _NO_GREP in reported and not count:
+        raise _NoGrepError(reported)
+    if any(words in reported for words in _UNSEEN):
         raise NotPermittedError(_NOT_YOURS)
     # Nothing found is status 1 with --grep, and no error.
-    if status and not count and (words := " ".join(said.split())) and "No entries" not in words:
-        raise LowmemError(f"journalctl failed: {words[:200]}.")
+    if status and not count and (words := " ".join(reported.split())) and "No entries" not in words:
+        raise LowmemError(msg("journalctl failed: {output}.", output=words[:200]))

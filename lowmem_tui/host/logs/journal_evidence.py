@@ -74,14 +74,14 @@ class _Found:
     def __init__(self) -> None:
         self.kernel = Backwards()
         self.events: list[UnitEvent] = []
-        self._said: list[tuple[str, Entry]] = []
-        """What other killers said, each with the program's name."""
+        self._reported: list[tuple[str, Entry]] = []
+        """What other killers reported, each with the program's name."""
         self.oldest: float | None = None
 
     @property
     def kept(self) -> int:
         """How many entries are held."""
-        return self.kernel.kept + len(self.events) + len(self._said)
+        return self.kernel.kept + len(self.events) + len(self._reported)
 
     def read(self, grep: str, since: float | None, until: float | None = None) -> bool:
         """Ask for more, and return whether there was more than is taken."""
@@ -100,7 +100,7 @@ class _Found:
         if (event := journal.event(entry)) is not None:
             self.events.append(event)
         elif program := journal.program(entry):
-            self._said.append((program, entry))
+            self._reported.append((program, entry))
         elif entry.kernel and not journal.of_pid1(entry) and WANTED.search(entry.message):
             self.kernel.take(kernel_log.Line(entry.time, entry.boot, entry.message, entry.cursor))
 
@@ -108,7 +108,7 @@ class _Found:
         """Return the kills by other programs, the oldest first."""
         reader = Killers()
         found: list[Killing] = []
-        for program, entry in reversed(self._said):
+        for program, entry in reversed(self._reported):
             found += reader.take(entry.time, entry.boot, program, entry.message)
         found += reader.over()
         nameless = [k for k in reversed(found) if not k.unit and k.pid is not None][:MOST_ASKED]

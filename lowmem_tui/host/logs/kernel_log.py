@@ -53,7 +53,7 @@ def wanted(text: str) -> bool:
 def parse(lines: Iterable[Line]) -> Iterator[OomReport]:
     """Yield the reports in lines of the kernel's log, which come in their order.
 
-    Shortages that killed nothing are folded, however many there are, and stand in the last report
+    Shortages that killed nothing are folded, however many there are, and are in the last report
     (``OomReport.shortages``); where nothing was killed at all, in one without a victim for each.
     """
     reader = Reader()
@@ -72,7 +72,7 @@ class Reader:
         self._last: OomReport | None = None
         """The report whose group may still be losing its other members."""
         self._group = False
-        """The kernel has said that it kills the group of the last report as one."""
+        """The kernel has logged that it kills the group of the last report as one."""
         self._held: OomReport | None = None
         """The last one that is whole: it takes the shortages along."""
         self._ready: list[OomReport] = []
@@ -121,7 +121,7 @@ class Reader:
             return
         clear = draft.body(line)
         if not clear or (draft.figures(line.text) and self._beside(draft)):
-            # Figures while two reports are open: whose they are cannot be told.
+            # Figures while two reports are open: whose they are is unknown.
             self._drafts = [d for d in self._drafts if d.named is not None]
 
     def _beside(self, draft: Draft) -> list[Draft]:
@@ -161,7 +161,7 @@ class Reader:
         boot, time = self._stuck
         again = boot == line.boot and line.time - time <= 1
         if not self._drafts and again and lack is Lack.NO_VICTIM:
-            return True  # the same request, said once more
+            return True  # the same request, logged once more
         draft = self._drafts.pop() if self._drafts else Draft(line)
         if draft.named is not None:
             # It has a victim: this is another one, whose beginning is lost.

@@ -17,6 +17,7 @@ from lowmem_tui.host.reading import each, read, read_whole
 from lowmem_tui.host.tree import populated, walk
 from lowmem_tui.model.errors import LowmemError, NotPermittedError, RefusedError
 from lowmem_tui.model.incident import Evidence, OomReport, ReportText, UnitEvent
+from lowmem_tui.model.message import msg, sentences
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -55,7 +56,9 @@ class LocalWitness:
             try:
                 newest = list(kmsg.lines(self._boot(), self._log))[::-1]
             except OSError as error:
-                raise RefusedError(f"The kernel's log cannot be read: {error.strerror}.") from error
+                raise RefusedError(
+                    msg("The kernel's log cannot be read: {error}.", error=str(error.strerror))
+                ) from error
             places = [line.reference for line in newest]
             lines = newest[places.index(reference) :] if reference in places else []
         else:
@@ -66,7 +69,7 @@ class LocalWitness:
             lines = _report_lines(reading)
         texts = kernel_log.last_report(lines)
         if not texts:
-            raise RefusedError("This report is no longer in the log: it was rotated away.")
+            raise RefusedError(msg("This report is no longer in the log: it was rotated away."))
         return ReportText(texts, parse_table(texts, os.sysconf("SC_PAGE_SIZE")))
 
     def _boot(self) -> str:
@@ -83,7 +86,10 @@ class LocalWitness:
             if isinstance(error, NotPermittedError):
                 raise error from None
             raise NotPermittedError(
-                f"{error} The kernel's own buffer may not be read: run this as root."
+                sentences(
+                    error.message,
+                    msg("The kernel's own buffer may not be read: run this as root."),
+                )
             ) from None
         except OSError:
             raise error from None
@@ -135,7 +141,7 @@ class LocalWitness:
 _WANTED = journal_evidence.WANTED
 
 _SILENT = (
-    "The journal tells nothing of this boot: see that systemd-journald runs, and that Storage= in "
+    "The journal has nothing of this boot: check that systemd-journald runs, and that Storage= in "
     "journald.conf is not none."
 )
 
@@ -149,8 +155,8 @@ def _of_the_buffer(
         if line.time < since:
             continue
         if line.text.startswith(pid1_text.PREFIX):
-            if (said := pid1_text.said(line.text[len(pid1_text.PREFIX) :])) is not None:
-                events.append(UnitEvent(line.time, line.boot, *said))
+            if (reported := pid1_text.event(line.text[len(pid1_text.PREFIX) :])) is not None:
+                events.append(UnitEvent(line.time, line.boot, *reported))
         elif _WANTED.search(line.text):
             reader.take(line)
             reports += reader.ready()

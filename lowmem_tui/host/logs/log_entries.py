@@ -29,7 +29,7 @@ MOST_FIELDS = 200
 """Of one entry."""
 
 RESTARTED = 60.0
-"""Seconds by which the kernel's clock goes back where the machine was booted anew: lines of
+"""Seconds by which the kernel's clock goes back where the machine was booted again: lines of
 several processors may be out of order."""
 
 BINARY = 1 << 26

@@ -14,6 +14,7 @@ import sys
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from lowmem_tui.model.errors import InvalidValueError, NotPermittedError
+from lowmem_tui.model.message import msg, of_path
 from lowmem_tui.model.text import plain
 
 if TYPE_CHECKING:
@@ -232,13 +233,28 @@ def open_log(path: str) -> LogFile:
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     except PermissionError as error:
-        raise NotPermittedError(f"{name} may not be read: run this as root.") from error
+        raise NotPermittedError(
+            msg("{path} may not be read: run this as root.", path=of_path(name))
+        ) from error
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else "not a file's name"
-        raise InvalidValueError(f"{name} cannot be opened: {why}.") from error
+        raise InvalidValueError(
+            msg("{path} cannot be opened: {reason}.", path=of_path(name), reason=str(why))
+        ) from error
     mode = os.fstat(fd).st_mode
     if not stat.S_ISREG(mode):
         os.close(fd)
-        what = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
-        raise InvalidValueError(f"{name} is {what}: name a log file, or '-' for standard input.")
+        if stat.S_ISDIR(mode):
+            raise InvalidValueError(
+                msg(
+                    "{path} is a folder: name a log file, or '-' for standard input.",
+                    path=of_path(name),
+                )
+            )
+        raise InvalidValueError(
+            msg(
+                "{path} is not a regular file: name a log file, or '-' for standard input.",
+                path=of_path(name),
+            )
+        )
     return LogFile(io.FileIO(fd, "rb"), name)

@@ -16,7 +16,7 @@ from lowmem_tui.model.integer import natural, signed
 KIB = 1024
 
 BEGINS = " invoked oom-killer: "
-"""Stands in the first line of a report."""
+"""Is in the first line of a report."""
 
 LINES = (
     "invoked oom-killer: |^ ?CPU: .* Comm: |^memory: usage |^swap: usage |^memory.swap: usage "

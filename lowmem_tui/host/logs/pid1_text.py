@@ -37,10 +37,10 @@ LINES = (
     "|Scheduled restart job|scheduling restart|: Succeeded\\.|Deactivated successfully"
     "|(Started|Finished) \\S+\\.service"
 )
-"""A regular expression of the lines that ``said`` reads."""
+"""A regular expression of the lines that ``event`` reads."""
 
 
-def said(text: str) -> tuple[str, EventKind, str] | None:
+def event(text: str) -> tuple[str, EventKind, str] | None:
     """Return the unit, what happened to it and the detail, as in ``UnitEvent``; or None."""
     if (match := _STARTED.match(text)) is not None:
         return match[1], EventKind.STARTED, ""

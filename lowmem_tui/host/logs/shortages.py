@@ -1,7 +1,7 @@
 """Shortages that killed nothing: many of a kind made one; and the kernel's failed allocations.
 
 Pure. Sources: mm/page_alloc.c (``warn_alloc``), mm/slub.c (``slab_out_of_memory``), mm/vmalloc.c,
-lib/ratelimit.c of kernels 4.14 to 6.17. What was asked for on whose behalf stands in the call
+lib/ratelimit.c of kernels 4.14 to 6.17. What was asked for on whose behalf is in the call
 trace that follows: the first function that belongs to the network or to disks decides.
 """
 
@@ -169,7 +169,7 @@ class Failures:
             yield self._open.pop(0).shortage
 
     def _doubled(self, new: Shortage, context: str) -> bool:
-        """Tell whether SLUB says once more what the page allocator said of the same request."""
+        """Tell whether SLUB logs what the page allocator has logged of the same request."""
         failure = self._of(context)
         if new.detail != "SLUB" or failure is None:
             return False
