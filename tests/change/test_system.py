@@ -162,7 +162,7 @@ def test_a_redis_that_does_not_run_needs_nothing(program: Callable[[str, str], N
 )
 def test_a_redis_that_refuses(program: Callable[[str, str], None], answer: str) -> None:
     program("redis-cli", f'echo "{answer}"')
-    with pytest.raises(ManagerError, match="by hand"):
+    with pytest.raises(ManagerError, match="set the value yourself"):
         LocalSystem(allowed=allowed()).get(ActionKind.REDIS, REDIS)
 
 

@@ -348,13 +348,24 @@ async def test_the_kill_order_compares_nothing_with_what_is_on_trial(trial: Fron
     assert "With the staged edit:" not in says(trial)
 
 
-@pytest.mark.parametrize("size", [(40, 12), (80, 24)])
-async def test_the_form_keeps_its_room(size: tuple[int, int]) -> None:
-    async with opened(size=size) as front:
+async def test_the_form_keeps_its_room() -> None:
+    async with opened(size=(80, 24)) as front:
         await tried(front)
         await in_the_form(front, 0)
         body = front.app.screen.query_one("#body").content_region
         assert all(body.contains_region(f.region) for f in front.app.screen.query(Field))
+
+
+async def test_a_form_that_is_higher_than_the_screen_shows_the_field_with_the_cursor() -> None:
+    async with opened(size=(40, 12)) as front:
+        await tried(front)
+        await in_the_form(front, 0)
+        for _ in front.app.screen.query(Field):
+            body = front.app.screen.query_one("#body").content_region
+            focused = front.app.focused
+            assert focused is not None
+            assert body.contains_region(focused.region)
+            await front.press("tab")
 
 
 @pytest.mark.parametrize("word", ["kept", "undone"])
