@@ -119,11 +119,11 @@ def go_through(machine: Machine) -> list[str]:
                 screen.send("p")
                 screen.wait_for_text(r"^ .*: nothing is written yet", PATIENCE)
                 screen.send("A")
-                screen.wait_for_text(r"Apply (this|for good) at once", PATIENCE)
+                screen.wait_for_text(r"Apply (this now|permanently)", PATIENCE)
                 time.sleep(2)  # what comes at once with the page is no answer to it
                 screen.send("y")
-                text = screen.wait_for_text(r"^ .*: (done|this did not work)", PATIENCE)
-                assert re.search(r"^ .*: done$", text, re.MULTILINE), text
+                text = screen.wait_for_text(r"^ .*: (applied|the change failed)", PATIENCE)
+                assert re.search(r"^ .*: applied$", text, re.MULTILINE), text
             to_the_list(screen)
         screen.send("C-q")
         assert screen.wait_for_exit() == 0

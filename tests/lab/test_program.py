@@ -153,7 +153,7 @@ def test_an_edit_made_with_keystrokes_comes_true_and_survives_a_reboot(boot: Boo
         screen.wait_for_text(r"Trial: \d+ s left")
         time.sleep(2)  # what comes at once with the page is not taken for an answer to it
         screen.send("y")
-        screen.wait_for_text("in force for good", timeout=300)
+        screen.wait_for_text("The change is permanent", timeout=300)
         assert "MemoryMax=64M" in machine.get(DROP_IN)
         assert show(machine, "cron.service", "MemoryMax", "OOMScoreAdjust") == ["67108864", "250"]
         assert machine.get(f"/sys/fs/cgroup{group}/memory.max") == "67108864\n"
@@ -236,7 +236,7 @@ def test_without_pressure_files_pressure_is_not_known(boot: Boot) -> None:
 
     machine = boot(psi=False)
     assert machine.run("cat /proc/pressure/memory", check=False).returncode != 0
-    assert "Pressure  not known" in machine.run("lowmem-tui triage").stdout
+    assert "Pressure  unknown" in machine.run("lowmem-tui triage").stdout
     listed = json.loads(machine.run("lowmem-tui list --json").stdout)
     assert listed["host"]["pressure"] is None
     assert machine.run("lowmem-tui list").returncode == 0
