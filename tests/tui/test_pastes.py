@@ -84,7 +84,7 @@ async def test_a_field_says_that_it_cuts(size: tuple[int, int]) -> None:
         entry.post_message(Paste("\r\n600M\x1b[2J\t\nrm -rf /\n"))
         await page.settle()
         assert entry.value == "600M\u00b7[2J "
-        assert "Only the first line of what was pasted was taken." in page.words
+        assert "Only the first line of the paste was used." in page.words
 
 
 async def test_the_word_that_overrules_says_that_it_cuts() -> None:

@@ -127,7 +127,7 @@ async def step(front: Front) -> None:
 async def step_review(front: Front) -> None:
     await step(front)
     await front.press("enter")
-    await front.until(lambda: any(has(front, "nothing is wr")))
+    await front.until(lambda: any(has(front, "nothing i")))
     await front.settle()
 
 

@@ -286,7 +286,10 @@ async def test_no_units_at_all() -> None:
     ("knobs", "words"),
     [
         (Knobs(panic_on_oom=1), "When memory is used up: the machine stops (vm.panic_on_oom)"),
-        (Knobs(kill_asker=1), "When memory is used up: whoever asks for memory is killed (vm.oom"),
+        (
+            Knobs(kill_asker=1),
+            "When memory is used up: the process that asks for memory is killed (vm.oom",
+        ),
         (Knobs(panic_on_oom=0, kill_asker=0), "Next OOM victim: a.service"),
     ],
 )

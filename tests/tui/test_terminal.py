@@ -69,6 +69,9 @@ class Terminal:
         self.sent = b""
         self.pid, self.master = pty.fork()
         if self.pid == 0:  # pragma: no cover - the child
+            # As a login shell has them, however the tests were started (nohup, `&`).
+            for number in (signal.SIGHUP, signal.SIGINT):
+                signal.signal(number, signal.SIG_DFL)
             os.environ.update({"TERM": "xterm-256color", "LC_ALL": "C.UTF-8", **environment})
             fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
             os.execv(sys.executable, [sys.executable, "-m", program, "--demo", *options])
@@ -292,5 +295,5 @@ def test_a_long_paste_is_cut_and_reported_and_half_a_character_ends_nothing(
         terminal.read(0.01)
     terminal.type(b"\x1b[201~", "Cut: 80 characters at most.")
     terminal.type(b"\x15", "Enter keep")
-    terminal.type(b"\x1b[200~redis\nrm\x1b[201~", "Only the first line of what was pasted")
+    terminal.type(b"\x1b[200~redis\nrm\x1b[201~", "Only the first line of the paste")
     terminal.type(b"\r", "UNIT with 'redis'")

@@ -160,10 +160,7 @@ def instead(host: HostUsage, *, group: bool = False) -> Message | None:
     if host.knobs.panic_on_oom and (not group or host.knobs.panic_on_oom == PANIC_ALWAYS):
         return msg("the machine stops (vm.panic_on_oom)")
     if host.knobs.kill_asker and not group:
-        return msg(
-            "the process that asks for memory is killed, whatever its score "
-            "(vm.oom_kill_allocating_task)"
-        )
+        return msg("the process that asks for memory is killed (vm.oom_kill_allocating_task)")
     return None
 
 
