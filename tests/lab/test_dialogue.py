@@ -17,6 +17,7 @@ GROUP = f"/sys/fs/cgroup/system.slice/{REDIS}"
 ETC = f"/etc/systemd/system/{REDIS}.d/zz-lowmem-tui.conf"
 EDIT = (f"edit {REDIS}", "MemoryMax", "200M", "0")
 SIZE = str(200 << 20)
+FORGET = "rm -rf /var/lib/lowmem-tui /var/log/lowmem-tui"
 
 
 def held(machine: Machine, *lines: str, user: str = "root") -> str:
@@ -34,8 +35,10 @@ def limit(machine: Machine) -> str:
 
 @pytest.fixture
 def before(machine: Machine) -> Iterator[str]:
+    # Changes are numbered from 1 only where there were none.
+    machine.run(FORGET)
     yield limit(machine)
-    machine.run("lowmem-tui undo || :; rm -rf /var/lib/lowmem-tui /var/log/lowmem-tui", timeout=600)
+    machine.run(f"lowmem-tui undo || :; {FORGET}", timeout=600)
 
 
 def test_one_dialogue_from_the_edit_to_the_undo(machine: Machine, before: str) -> None:

@@ -122,7 +122,7 @@ def test_check_says_what_is_so_and_the_way_in_is_there_though_nobody_has_come(
     assert show(machine, SSH, "ActiveState") == "inactive"
     (ssh,) = (each for each in found if each["subject"] == SSH)
     assert ssh["severity"] == "warning"
-    assert f"(RestartSec=100ms): {SOCKET} fails with it then" in ssh["text"]
+    assert f"(RestartSec=100ms). Then {SOCKET} fails, too" in ssh["text"]
     assert f'\n[units."{SSH}"]\n' in policy
     assert {each["subject"] for each in found if each["step"] == "idle"} == OFF
     # multipathd gives itself -1000; without a script networkd-dispatcher does not start.
