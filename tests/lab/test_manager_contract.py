@@ -45,9 +45,9 @@ def test_both_say_the_same(machine: Machine) -> None:
     ask = """
 import sys
 if sys.argv[1] == "pydbus":
-    from lowmem_tui.host.bus_pydbus import PydbusManager as Manager
+    from lowmem_tui.host.dbus.pydbus_client import PydbusManager as Manager
 else:
-    from lowmem_tui.host.bus_jeepney import JeepneyManager as Manager
+    from lowmem_tui.host.dbus.jeepney_client import JeepneyManager as Manager
 manager = Manager()
 names = [u.name for u in manager.list_units() if not u.name.endswith((".scope", ".device"))]
 found = manager.properties([*names, "worker@.service", "nosuch.service"])

@@ -470,9 +470,9 @@ AS_A_USER = """
 import sys
 from lowmem_tui.model.errors import NotPermittedError
 if sys.argv[1] == "pydbus":
-    from lowmem_tui.host.bus_pydbus import PydbusManager as Manager
+    from lowmem_tui.host.dbus.pydbus_client import PydbusManager as Manager
 else:
-    from lowmem_tui.host.bus_jeepney import JeepneyManager as Manager
+    from lowmem_tui.host.dbus.jeepney_client import JeepneyManager as Manager
 manager = Manager()
 assert len(manager.list_units()) > 50
 found = manager.properties(["ssh.service", "worker@never.service"])
