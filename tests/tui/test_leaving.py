@@ -55,7 +55,7 @@ DOINGS = {
         left(["trial", "applied"], 400, TRIED, OURS),
     ),
     "undo": Doing(
-        ((b"H", "u Undo"), (b"u", "y Undo it"), (b"y", WORKING)),
+        ((b"H", "u Undo"), (b"u", "y undoes it"), (b"y", WORKING)),
         left(["failed", "applied"], 300, OURS),
         left(["applied", "undone"], 256),
     ),
