@@ -61,7 +61,7 @@ KEPT = frozenset({State.APPLIED, State.CONFIRMED})
 """The states of a change that is in force, and can be undone."""
 
 SET_UP = "set-up: "
-"""How the note of a change begins that a step of the set-up has made; its title follows, and
+"""How the note of a change begins that a step of the set-up has made; its name follows, and
 behind a semicolon, where no effect shows it, what was requested."""
 
 

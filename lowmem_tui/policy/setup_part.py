@@ -92,8 +92,8 @@ class Part:
 
     @property
     def note(self) -> str:
-        """What the history calls a change of this step."""
-        return f"{SET_UP}{self.step.title}"
+        """What the history calls a change of this step: by the name that no translation changes."""
+        return f"{SET_UP}{self.step.name}"
 
     def note_of(self, plan: Plan, wishes: Wishes) -> str:
         """Return the note of a change: with what was requested, where no effect shows it."""

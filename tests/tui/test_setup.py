@@ -532,7 +532,7 @@ async def test_all_else_is_applied_after_a_question_and_verified_and_undone() ->
         assert "= vm.swappiness, as the guide has it: 10" in said
         assert system.get(ActionKind.SYSCTL, "vm.swappiness") == "10"
         assert backend.history()[0].note == (
-            "set-up: Kernel settings; vm.swappiness 10, vm.vfs_cache_pressure 50"
+            "set-up: kernel; vm.swappiness 10, vm.vfs_cache_pressure 50"
         )
         await front.press("u")
         assert front.shows(ChangeScreen)
@@ -787,7 +787,7 @@ async def test_the_report() -> None:
         await front.press("escape", "end", "enter")
         await applied(front)
         await front.press("escape", "escape", "R")
-        await front.until(lambda: "set-up: Kernel settings: applied" in says(front))
+        await front.until(lambda: "set-up: kernel: applied" in says(front))
         assert "vm.swappiness 10, vm.vfs_cache_pressure 50; sysctl -w vm.swapp" in says(front)
         said = says(front)
         assert "sysctl -w vm.swappiness=10; sysctl -w vm.vfs_cache_pressure=50" in said
