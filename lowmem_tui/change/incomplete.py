@@ -60,7 +60,7 @@ def try_again(site: Site, record: Record, records: Sequence[Record], *, force: b
     accepted = tuple(msg("Not rolled back: {todo}", todo=each) for each in left)
     ended = accepted or (msg("What remained is rolled back now."),)
     try:
-        outcome = sentences(as_message(record.outcome), *ended)
+        outcome = sentences(as_message(record.outcome) if record.outcome else None, *ended)
         site.journal.put(record.to(State.FAILED, outcome))
     except OSError as error:
         raise HalfDoneError(

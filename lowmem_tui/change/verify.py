@@ -82,7 +82,7 @@ def _properties(plan: Plan, ports: Ports) -> dict[str, UnitProperties]:
 def _down(units: Iterable[UnitProperties]) -> tuple[Message | str, ...]:
     failed = [u for u in units if u.active_state == "failed"]
     return tuple(
-        str(is_down(unit.name))
+        is_down(unit.name)
         for unit in failed
         if unit_type(unit.name) not in {UnitType.SCOPE, UnitType.SLICE}
     )

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from lowmem_tui.cli.output import talk
 from lowmem_tui.cli.rules import unread
-from lowmem_tui.cli.sudo import for_demo
 from lowmem_tui.model.errors import LowmemError
-from lowmem_tui.model.language import say, tr
+from lowmem_tui.model.language import tr
 from lowmem_tui.model.message import as_message, msg
-from lowmem_tui.model.setup import lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from lowmem_tui.model.message import Message
     from lowmem_tui.model.ports import Backend, Step
-    from lowmem_tui.model.setup import Look, Words
+    from lowmem_tui.model.setup import Look
 
 
 class Looked(NamedTuple):
@@ -28,6 +25,8 @@ class Looked(NamedTuple):
     look: Look | None
     trouble: Message | str
     """Why it could not look; "" if it could."""
+    demo: bool = False
+    """Whether the remedies are for the demo server."""
 
 
 def look(backend: Backend) -> list[Looked]:
@@ -39,7 +38,7 @@ def look(backend: Backend) -> list[Looked]:
         talk(words)
     found = list(_look(backend.steps()))
     if backend.demo:
-        found = [each._replace(look=each.look and _for_demo(each.look)) for each in found]
+        found = [each._replace(demo=True) for each in found]
     for each in found:
         if each.trouble:
             talk(
@@ -50,19 +49,6 @@ def look(backend: Backend) -> list[Looked]:
                 )
             )
     return found
-
-
-def _for_demo(look: Look) -> Look:
-    findings = (
-        replace(each, remedy=tuple(_demo_line(line) for line in lines(each.remedy)))
-        for each in look.findings
-    )
-    return replace(look, findings=tuple(findings))
-
-
-def _demo_line(line: Words) -> Words:
-    """Return a line with the commands for the demo server, in the operator's language."""
-    return for_demo(say(line))
 
 
 def _look(steps: Sequence[Step]) -> Iterator[Looked]:

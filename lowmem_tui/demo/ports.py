@@ -177,7 +177,7 @@ class DemoFiles:
             return f"{path} is a symbolic link to {target}" if target else ""
 
     def is_others(self, path: str) -> bool:
-        """Tell nothing: what may be written here is for ``change.machine.guard`` to say."""
+        """Tell nothing: what may be written here is for ``guarded_files`` to say."""
         del path
         return False
 

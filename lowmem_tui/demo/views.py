@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from lowmem_tui.demo import roster, texts
 from lowmem_tui.demo.memory import PAGE, Sizes
-from lowmem_tui.model.settings import CGROUP_FILES
+from lowmem_tui.model.settings import CGROUP_FILES, PROTECTIONS
 from lowmem_tui.model.unit import INFINITY, UnitProperties, UnitType, unit_type
 from lowmem_tui.model.unitfile import assignments
 from lowmem_tui.model.usage import Memory, UnitUsage
@@ -130,7 +130,7 @@ def _usage(
     )
     if group.path == "/":
         # The root has no limits and is not counted: it is the machine.
-        stat = stat._replace(settings=dict.fromkeys(CGROUP_FILES, INFINITY))
+        stat = stat._replace(settings=dict.fromkeys(CGROUP_FILES.keys() - PROTECTIONS, INFINITY))
         return UnitUsage(group.name, group.path, stat, processes, rss, None)
     stat = stat._replace(
         current=sizes.current,

@@ -9,7 +9,7 @@ from lowmem_tui.host import cgroupfs, machine, tree
 from lowmem_tui.host.reading import ABSENT, SMALL, keep, read
 from lowmem_tui.host.tasks import Members
 from lowmem_tui.model.amount import INFINITY
-from lowmem_tui.model.settings import CGROUP_FILES
+from lowmem_tui.model.settings import CGROUP_FILES, PROTECTIONS
 from lowmem_tui.model.usage import MEMORY_STAT, Memory, Pressure, Process, UnitUsage
 
 if TYPE_CHECKING:
@@ -154,20 +154,28 @@ class Group(Members):
         if rarely:
             self.kills(root)
         if whole or self.visits & 1:
-            self.set(SETTINGS, self._settings(root))
+            self.set(SETTINGS, self._settings(root, whole or self.visits % 4 == 1))
             raw = read(base + "oom.group", root)
             self.set(TOGETHER, None if raw is None else cgroupfs.parse_flag(raw))
         if not self.tasks and not self.slice:
             self._ask_peopled(root)
 
-    def _settings(self, root: int) -> dict[Key, Limit]:
-        """Read the files of the settings; the root has none, and no limit either."""
+    def _settings(self, root: int, protections: bool) -> dict[Key, Limit]:
+        """Read the files of the settings, those of ``protections`` only if asked.
+
+        The root has none: no limit, and no protection.
+        """
         found: dict[Key, Limit] = {}
+        before = self.values[SETTINGS]
         for key, file in CGROUP_FILES.items():
+            if key in PROTECTIONS and not protections and isinstance(before, dict) and before:
+                if key in before:
+                    found[key] = before[key]
+                continue
             raw = read(f".{self.path}/{file}", root)
             if raw is not None and (limit := cgroupfs.parse_limit(raw)) is not None:
                 found[key] = limit
-            elif raw is None and self.path == "/":
+            elif raw is None and self.path == "/" and key not in PROTECTIONS:
                 found[key] = INFINITY
         return found
 

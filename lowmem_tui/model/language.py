@@ -40,5 +40,6 @@ def say(words: Message | str) -> str:
 def tr(template: str, /, **values: Given) -> str:
     """Return a text of the screen's or the command's own in the operator's language."""
     if not values:
-        return _Chosen.catalog.gettext(template) if _Chosen.catalog else template
+        # gettext has the catalog's own heading for "".
+        return _Chosen.catalog.gettext(template) if _Chosen.catalog and template else template
     return say(msg(template, **values))

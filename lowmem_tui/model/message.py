@@ -105,7 +105,8 @@ class Message:
 
     def _template(self, count: Value | None, catalog: Catalog | None) -> str:
         if not self.many:
-            return catalog.gettext(self.template) if catalog else self.template
+            # gettext has the catalog's own heading for "".
+            return catalog.gettext(self.template) if catalog and self.template else self.template
         n = count.value if count and isinstance(count.value, int) else 0
         if catalog:
             return catalog.ngettext(self.template, self.many, n)

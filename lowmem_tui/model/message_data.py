@@ -6,6 +6,7 @@ What comes back may be anybody's: whatever is not exactly what we write is refus
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import TYPE_CHECKING, NoReturn
 
 from lowmem_tui.model.errors import InvalidValueError
@@ -19,6 +20,8 @@ LONGEST_TEMPLATE = 2000
 LONGEST_TEXT = 8192
 MOST_VALUES = 32
 MOST_ITEMS = 256
+LONGEST_RENDERED = 1 << 18
+"""Characters that a whole message may render to."""
 DEEPEST = 6
 """Messages in messages."""
 
@@ -63,7 +66,25 @@ def _bare(value: Value) -> object:
 
 def from_data(made: object) -> Message:
     """Return the message that ``as_data`` has written. Raises InvalidValueError for all else."""
-    return _message(made, DEEPEST)
+    message = _message(made, DEEPEST)
+    if _length(message) > LONGEST_RENDERED:
+        _refuse()
+    return message
+
+
+def _length(message: Message) -> int:
+    """Return about how many characters a message renders to: a name may be there many times."""
+    longer = max((message.template, message.many), key=len)
+    named = Counter((*fields(message.template), *fields(message.many)))
+    return len(longer) + sum(named[name] * _length_of(value) for name, value in message.values)
+
+
+def _length_of(value: Value) -> int:
+    if isinstance(value.value, Message):
+        return _length(value.value)
+    if isinstance(value.value, tuple):
+        return sum(map(_length_of, value.value))
+    return len(value.value) if isinstance(value.value, str) else len(str(_LARGEST))
 
 
 def fields(template: str) -> Iterator[str]:

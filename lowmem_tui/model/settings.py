@@ -376,6 +376,9 @@ CGROUP_FILES: dict[Key, str] = {
 }
 """The control group's file of each setting that has one (cgroup-v2.rst)."""
 
+PROTECTIONS = frozenset(key for key in CGROUP_FILES if key.facts.bounded is Bound.PROTECTION)
+"""Those of the settings with a file of the group's that protect it; the others limit it."""
+
 MEMORY_KEYS = frozenset(key for key in Key if key.facts.kind.pages)
 
 WRITE_ORDER: tuple[Key, ...] = tuple(

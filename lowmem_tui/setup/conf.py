@@ -109,7 +109,22 @@ def rewritten(
     lines = [f"{key}={value}\n" for key, value in settings.items() if value]
     text = head + "".join(lines) if lines else None
     before = files.read(path)
-    return () if before == text else (FileChange(path, before, text),)
+    return () if same_settings(before, text) else (FileChange(path, before, text),)
+
+
+def same_settings(before: str | None, after: str | None) -> bool:
+    """Tell whether two texts of a file of ours differ in comments and empty lines at most.
+
+    A release that words a comment otherwise must not make a service be restarted.
+    """
+    return _bare(before) == _bare(after)
+
+
+def _bare(text: str | None) -> list[str] | None:
+    if text is None:
+        return None
+    lines = (line.strip() for line in text.splitlines())
+    return [line for line in lines if line and not line.startswith(("#", ";"))]
 
 
 def known(step: str, wishes: Mapping[str, str], keys: Iterable[str]) -> None:

@@ -171,11 +171,29 @@ def test_no_control_sequence_on_a_terminal(term: str) -> None:
     program.until(rb"> \Z")
     for line in JOBS[:-2]:
         program.type(line)
-    os.write(program.master, b"q\nyes\n")
+    program.type("q")
+    os.write(program.master, b"yes\n")
     program.until(rb"never")
     assert program.end() == Exit.DONE
     assert b"evil" in program.seen
     assert harmless(program.seen)
+
+
+def test_a_yes_that_was_typed_ahead_answers_no_question() -> None:
+    program = Program("--plain", "--demo")
+    program.until(rb"> \Z")
+    program.type("edit redis-server.service")
+    program.type("MemoryMax")
+    program.type("300M")
+    program.type("0")
+    os.write(program.master, b"q\nyes\n")
+    program.until(rb"Type the word yes\.\s+> \Z")
+    program.type("no")
+    os.write(program.master, b"q\n")
+    program.until(rb"Type the word yes\.\s+> \Z")
+    os.write(program.master, b"yes\n")
+    program.until(rb"never")
+    assert program.end() == Exit.DONE
 
 
 def test_no_control_sequence_through_a_pipe() -> None:

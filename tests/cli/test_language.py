@@ -95,6 +95,22 @@ def test_without_a_terminal_of_utf8_it_is_english(compiled: None, environ: dict[
     assert result.stderr.isascii()
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("check",), ("list",), ("incidents",), ("history",),
+        ("plan", "--set", "redis-server.service:MemoryMax=10M"),
+        ("whatif", "--set", "redis-server.service:MemoryMax=90M"),
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_json_is_the_same_in_every_language(compiled: None, command: tuple[str, ...]) -> None:
+    english = run(*command, "--demo", "--json", LANG="C.UTF-8")
+    chinese = run("--lang", "zh_CN", *command, "--demo", "--json", LANG="C.UTF-8")
+    assert (chinese.stdout, chinese.returncode) == (english.stdout, english.returncode)
+    assert english.stdout.startswith("{")
+
+
 def test_ascii_is_english(compiled: None) -> None:
     assert run("--ascii", *WRONG, LANG=CHINESE).stderr.isascii()
 

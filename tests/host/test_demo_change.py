@@ -188,7 +188,7 @@ def test_undo_says_what_stays_down(backend: ServerBackend, clock: Clock) -> None
     outcome = backend.undo()
     assert not outcome.mismatches
     assert not outcome.well
-    assert outcome.down == (
+    assert tuple(map(str, outcome.down)) == (
         f"{REDIS} is down: `systemctl reset-failed {REDIS} && systemctl start {REDIS}`.",
     )
 

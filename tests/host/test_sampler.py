@@ -182,6 +182,11 @@ def test_the_root_group_has_no_limits(sampler: ProcSampler) -> None:
     assert (memory.max, memory.high, memory.swap_max) == (INFINITY, INFINITY, INFINITY)
 
 
+def test_the_root_group_has_no_protection_either(sampler: ProcSampler) -> None:
+    settings = sampler.sample().units["-.slice"].memory.settings
+    assert settings.keys() == CGROUP_FILES.keys() - {Key.MEMORY_MIN, Key.MEMORY_LOW}
+
+
 def test_a_container_without_unit(box: Box, sampler: ProcSampler) -> None:
     box.add_group("/docker/abc")
     box.add_process(300, "/docker/abc")

@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
+from rich.console import Console
 from rich.text import Text
 
 from lowmem_tui.model import language
 from lowmem_tui.tui.terminal.cells import fit, right, wrapped
+from lowmem_tui.tui.widgets.prose import hang
 from tests import catalogs
 from tests.tui.conftest import opened
 from tests.tui.test_picture import find
@@ -56,6 +58,14 @@ async def test_every_line_of_other_screens_is_as_wide(
         await front.press(*keys)
         await front.settle()
         assert {cell_len(line) for line in lines(front)} == {size[0]}
+
+
+@given(st.integers(20, 90))
+def test_a_paragraph_behind_a_chinese_label_loses_nothing(width: int) -> None:
+    words = "RSS 412M · total 500M · kernel 1.8M · swap 175M · 峰值 571M"
+    shown = hang(Text(f" 内存      {words}"), width, Console(width=width))
+    assert max(line.cell_len for line in shown) <= width
+    assert "".join("".join(line.plain for line in shown).split()) == "".join(f"内存{words}".split())
 
 
 async def test_the_form_of_a_unit_is_aligned() -> None:

@@ -145,7 +145,10 @@ def test_keys_resize_and_leaving(terminal: Terminal) -> None:
     fcntl.ioctl(terminal.master, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
     os.kill(terminal.pid, signal.SIGWINCH)
     terminal.until("PEAK")
-    assert len(screen(terminal.sent)) == 40
+    end = time.monotonic() + 60
+    while len(screen(terminal.sent)) != 40:  # it is painted in pieces
+        assert time.monotonic() < end
+        terminal.read(0.1)
     os.write(terminal.master, b"q")
     assert terminal.ended() == 0
     assert LEFT in terminal.sent

@@ -287,6 +287,30 @@ def test_hostile_data_is_refused(made: object) -> None:
         from_data(made)
 
 
+def test_data_that_would_render_to_too_much_is_refused() -> None:
+    made: dict[str, object] = {"kind": "text", "value": "x" * 8000}
+    for _ in range(3):
+        message = {"template": "{a}" * 600, "values": {"a": made}}
+        made = {"kind": "message", "value": message}
+    with pytest.raises(errors.InvalidValueError):
+        from_data(message)
+
+
+def test_the_empty_text_is_empty_in_every_language() -> None:
+    """For "" gettext has the catalog's own heading."""
+
+    class Heading(Shouting):
+        def gettext(self, message: str) -> str:
+            return message or "Project-Id-Version: 1"
+
+    assert Message("").render(Heading()) == ""
+    language.use("xx", Heading())
+    try:
+        assert language.tr("") == ""
+    finally:
+        language.use(language.ENGLISH, None)
+
+
 def test_messages_in_messages_are_bounded_but_not_too_soon() -> None:
     assert str(from_data(_nest(5))) == "x"
 

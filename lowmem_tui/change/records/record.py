@@ -228,8 +228,16 @@ def stored(outcome: Message | str) -> object:
 
 
 def words(found: object) -> Message | str:
-    """Read a message back, or the plain words of an older version. ValueError."""
-    return from_data(found) if isinstance(found, dict) else decode.text(found)
+    """Read a message back, or the plain words of an older version. ValueError.
+
+    What only another version can render must not make the record unreadable: its template is shown.
+    """
+    if not isinstance(found, dict):
+        return decode.text(found)
+    try:
+        return from_data(found)
+    except InvalidValueError:
+        return decode.text(found.get("template", ""))
 
 
 def _agrees(record: Record) -> None:

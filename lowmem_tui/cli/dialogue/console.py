@@ -67,6 +67,13 @@ class Console:
         """Have everything printed: what could not be shown is not agreed to."""
         self._target.flush()
 
+    def forget_typed(self) -> None:
+        """Throw away what was typed ahead: it cannot be the answer to what was not read yet."""
+        if self._typed and self._source.isatty():
+            import termios
+
+            termios.tcflush(self._source.fileno(), termios.TCIFLUSH)
+
     def read(self) -> str:
         """Prompt, and return the line that is typed, without the blanks around it.
 

@@ -39,7 +39,8 @@ HELP = N_("history lists the changes with their numbers.")
 
 def show_trial(d: Dialogue, _: str) -> None:
     """Say what is on trial, and for how long yet."""
-    trial = d.backend.trial()
+    news.since(d)
+    trial = d.trial.running
     if trial is None:
         d.console.say(NO_TRIAL)
         return
@@ -58,7 +59,8 @@ def show_trial(d: Dialogue, _: str) -> None:
 
 def confirm(d: Dialogue, _: str) -> None:
     """Keep the change that is on trial."""
-    trial = d.backend.trial()
+    news.since(d)  # what it killed while the prompt was there is a reason to ask
+    trial = d.trial.running
     if trial is None:
         d.console.say(NO_TRIAL)
         return

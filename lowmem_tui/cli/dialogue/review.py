@@ -164,7 +164,8 @@ def carry_out(d: Dialogue, do: Callable[[], Outcome], *, overrides: bool = False
     d.console.flush()
     try:
         with _progress(d):
-            return do()
+            outcome = do()
+        d.console.forget_typed()
     except LowmemError as error:
         number = getattr(error.__cause__, "number", 0)
         if number not in {0, 2} or (overrides and isinstance(error, RefusedError) and error.way):
@@ -175,6 +176,7 @@ def carry_out(d: Dialogue, do: Callable[[], Outcome], *, overrides: bool = False
         if len(d.staged):
             d.console.say("Your edits are still staged.")
         return None
+    return outcome
 
 
 @contextlib.contextmanager

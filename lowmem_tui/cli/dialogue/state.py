@@ -147,6 +147,7 @@ class Dialogue:
 
         Raises Quit, EndOfInput.
         """
+        self.console.forget_typed()
         while True:
             answer = self.ask(question, YES_OR_NO, **values)
             if answer is None or answer.lower() in NO:

@@ -25,7 +25,7 @@ from lowmem_tui.model.setup import Finding, Item, Look, Severity
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy import swap as policy
 from lowmem_tui.setup import common
-from lowmem_tui.setup.conf import known
+from lowmem_tui.setup.conf import known, same_settings
 from lowmem_tui.setup.swap import zram
 from lowmem_tui.setup.swap.seen import FILE, LINK, PATH, TEXT, UNIT, impossible, see
 
@@ -121,7 +121,7 @@ class SwapStep:
         if not size and not seen.is_ours:
             return (), ()
         text = TEXT if size else None
-        files = () if text == seen.text else (FileChange(PATH, seen.text, text),)
+        files = () if same_settings(seen.text, text) else (FileChange(PATH, seen.text, text),)
         link = self._ground.system.get(ActionKind.LINK, LINK)
         if not size:
             return files, tuple(_removed(seen, link))

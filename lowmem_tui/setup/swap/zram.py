@@ -12,7 +12,7 @@ from lowmem_tui.model.quantity import parse_size
 from lowmem_tui.model.setup import Item
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.swap import zram_size
-from lowmem_tui.setup.conf import MARK, read_file
+from lowmem_tui.setup.conf import MARK, read_file, same_settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -134,7 +134,7 @@ def refusals(found: Zram) -> list[Notice]:
 def changes(found: Zram, link: str, size: int) -> tuple[tuple[FileChange, ...], tuple[Action, ...]]:
     """Return what makes a device of this size (0: none) of what there is."""
     text = unit(size) if size else None
-    files = () if text == found.text else (FileChange(PATH, found.text, text),)
+    files = () if same_settings(found.text, text) else (FileChange(PATH, found.text, text),)
     target = PATH if size else ""
     actions = []
     if found.active and (files or not size):

@@ -187,7 +187,7 @@ class ChangeScreen(Sheet):
         """Return what it did, what undoing would do, or what that has done."""
         change, palette = self.change, self.session.palette
         if self.stage is Stage.DONE and self._outcome is not None:
-            return plan_report.of_outcome(self._outcome, touched="Restored")
+            return plan_report.of_outcome(self._outcome, restored=True)
         back = self.stage in {Stage.ASKING, Stage.WORKING}
         lines: list[Text] = []
         effects, actions = change.effects, change.actions

@@ -296,7 +296,7 @@ class TrialScreen(Sheet):
             lines = [Text(f" {plain(sentence)}") for sentence in self._end]
             lines += dangers
             if done is not None:
-                lines += plan_report.of_outcome(done, touched="Touched")
+                lines += plan_report.of_outcome(done)
             return lines
         lines, trial = [], self.trial
         until = time.strftime("%H:%M:%S", time.localtime(trial.deadline))

@@ -27,7 +27,6 @@ from lowmem_tui.tui.text.unit_page import heading
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Sequence
 
-    from lowmem_tui.model.message import Message
     from lowmem_tui.model.plan import Action, Effect, Outcome, Plan
     from lowmem_tui.tui.terminal.palette import Palette
 
@@ -36,8 +35,6 @@ WHEN = {
     When.RELOAD: msg("at reload"),
     When.RESTART: msg("at its next start"),
 }
-
-WRITTEN = msg("Written")
 
 
 def of_plan(
@@ -124,8 +121,8 @@ def effects(rows: tuple[Effect, ...], width: int) -> Iterator[Text]:
             yield Text.assemble(f"   {e.key} {change}, ", when)
 
 
-def of_outcome(outcome: Outcome, touched: Message | str = WRITTEN) -> list[Text]:
-    """Return what was done, what waits, and what failed the verification."""
+def of_outcome(outcome: Outcome, *, restored: bool = False) -> list[Text]:
+    """Return what was done, what waits, and what failed the verification; after an undo or not."""
     lines: list[Text] = []
     for m in outcome.mismatches:
         differs = tr(
@@ -146,8 +143,10 @@ def of_outcome(outcome: Outcome, touched: Message | str = WRITTEN) -> list[Text]
     for path in outcome.files:
         if path in outcome.removed:
             lines.append(Text(" " + tr("Removed: {path}", path=of_path(path))))
+        elif restored:
+            lines.append(Text(" " + tr("Restored: {path}", path=of_path(path))))
         else:
-            lines.append(Text(f" {say(touched)}: {plain(path)}"))
+            lines.append(Text(" " + tr("Written: {path}", path=of_path(path))))
     for sentence in outcome.live:
         lines.append(Text(" " + tr("Live: {what}", what=as_message(sentence))))
     for action in outcome.done:

@@ -10,7 +10,7 @@ from rich.text import Text
 from lowmem_tui.model.amount import UNKNOWN, format_limit, format_size, format_time_span
 from lowmem_tui.model.language import say, tr
 from lowmem_tui.model.message import of_bytes, of_list, of_unit
-from lowmem_tui.model.settings import Bound, render_value
+from lowmem_tui.model.settings import PROTECTIONS, Bound, render_value
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import CGROUP_FILES, MEMORY_KEYS, Key
 from lowmem_tui.policy.setting_advice import TIER_NAMES
@@ -192,7 +192,7 @@ def _parts(usage: UnitUsage) -> Iterator[str]:
 def _limits(m: Memory) -> Iterator[str]:
     for key, file in CGROUP_FILES.items():
         limit = m.settings.get(key)
-        if key.facts.bounded is Bound.PROTECTION and limit in {0, None}:
+        if key in PROTECTIONS and limit in {0, None}:
             continue
         yield f"{file.removeprefix('memory.').replace('.', ' ')} {format_limit(limit)}"
     if m.oom_group:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from rich.text import Text
 from textual.geometry import Region
 from textual.strip import Strip
@@ -122,11 +123,11 @@ def hang(text: Text, width: int, console: Console) -> list[Text]:
     """
     label = _LABEL.match(text.plain)
     indent = label.end() if label else 0
-    if indent >= width // 2:
+    if cell_len(text.plain[:indent]) >= width // 2:
         indent = 1 if indent else 0
     first, rest = text[:indent], text[indent:]
-    pad = Text(" " * indent)
-    room = max(width - indent, 1)
+    pad = Text(" " * first.cell_len)
+    room = max(width - first.cell_len, 1)
     if rest.plain.isascii():
         lines = rest.wrap(console, room)
     else:
