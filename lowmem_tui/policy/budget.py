@@ -5,11 +5,9 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
-from lowmem_tui.model.amount import format_size
 from lowmem_tui.model.cgroup import ROOT_SLICE, TOP_SLICES
-from lowmem_tui.model.message import msg, of_bytes, sentences
+from lowmem_tui.model.message import msg, of_bytes, of_limit, of_unit, plural, sentences
 from lowmem_tui.model.snapshot import Unit
-from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import Tier, UnitType, unit_type
 from lowmem_tui.policy.forecast.oom import cap_above
 
@@ -223,11 +221,22 @@ class Advice(NamedTuple):
     """A MemoryMax for a unit."""
 
     unit: str
-    limit: int | None
-    """Bytes; None for no limit."""
-    sentence: str
+    limit: int
+    """Bytes."""
+    why: Message
+    """Sentences."""
     fits: bool = True
     """Whether it fits into RAM beside the reserve, the limits that stay, and those before it."""
+
+    @property
+    def words(self) -> Message:
+        """The unit, its limit and why."""
+        return msg(
+            "{unit}: {limit}. {why}",
+            unit=of_unit(self.unit, 60),
+            limit=of_limit(self.limit >> 20 << 20),
+            why=self.why,
+        )
 
 
 _STEP = 10 << 20
@@ -279,7 +288,7 @@ def advise(
     if first is not None:
         least_of = {u.name: max(_lowest(u, wholes), _LEAST_SPARE * need(u)) for u in others}
         _trim(given, least_of, room - need(first))
-        made.append(_rest(snapshot, first, room, given))
+        made.append(_rest(snapshot, first, room, given, fixed))
     full = first is None and sum(given.values()) > room
     made += [_other(snapshot, u, given[u.name], _up(spare * need(u)), full=full) for u in others]
     return list(_fitting(snapshot, made, room))
@@ -344,11 +353,10 @@ def _fitting(snapshot: Snapshot, made: Iterable[Advice], room: int) -> Iterator[
     # Of what does not run, limits may be too much without being so yet.
     full = budget(snapshot).free < 0
     for each in made:
-        limit = each.limit or 0
         unit = snapshot.units.get(each.unit)
         # Nobody sets a limit below what a unit holds.
-        good = (full or limit <= room) and not (unit and limit < held(unit))
-        room -= limit if good else 0
+        good = (full or each.limit <= room) and not (unit and each.limit < held(unit))
+        room -= each.limit if good else 0
         yield each._replace(fits=good)
 
 
@@ -379,48 +387,80 @@ def _other(snapshot: Snapshot, unit: Unit, size: int, wanted: int, *, full: bool
 
     ``full``: the limits that are there leave no room for it.
     """
-    needed = need(unit)
-    had = f"It has needed {format_size(needed)}" if needed else "It does not run now"
-    more = "and a fork or a reload needs more"
+    more = msg("A fork or a reload needs more.")
     if _high(unit) and size == above_high(unit):
-        more = f"and MemoryMax is to stand above its MemoryHigh of {format_size(_high(unit))}"
+        more = _above_high(unit)
     elif size > wanted:
-        more = f"and is not given less than {size >> 20}M, for it may have been small until now"
+        least = of_limit(size >> 20 << 20)
+        more = msg("It gets at least {size}, because it may have been small until now.", size=least)
     size, bound = _within(snapshot, unit, size)
-    text = f"{plain(unit.name, 60)}: {size >> 20}M{bound}. {had}, {more}."
-    if full:
-        text += " With the limits that are there this is more than RAM: lower one of those too."
-    return Advice(unit.name, size, text)
+    lower = msg("With the limits that are set now this is more than RAM: lower one of them too.")
+    return Advice(unit.name, size, sentences(_needed(unit), more, bound, lower if full else None))
 
 
-def _rest(snapshot: Snapshot, unit: Unit, room: int, given: Mapping[str, int]) -> Advice:
-    """Return what is left for the largest."""
+def _rest(
+    snapshot: Snapshot, unit: Unit, room: int, given: Mapping[str, int], fixed: Mapping[str, int]
+) -> Advice:
+    """Return what the largest gets; ``fixed`` are the limits that stay."""
     rest = max(_STEP, (room - sum(given.values())) // _STEP * _STEP)
-    ram = snapshot.host.mem_total
-    why = f", that is {format_size(ram)} of RAM less the reserve of {format_size(reserve(ram))}"
-    if given:
-        others = "1 other" if len(given) == 1 else f"{len(given)} others"
-        why += f" and {format_size(sum(given.values()))} for {others}"
-    needed = need(unit)
+    why = _remains(snapshot, [*given.values(), *filter(None, fixed.values())])
     if above_high(unit) > rest:
-        rest = above_high(unit)
-        why = f", for MemoryMax is to stand above its MemoryHigh of {format_size(_high(unit))}"
+        rest, why = above_high(unit), _above_high(unit)
     rest, bound = _within(snapshot, unit, rest)
-    end = "."
-    if rest < needed:
-        beyond = "it swaps beyond that" if swap_of(snapshot, unit) else "it is killed beyond that"
-        end = f", so {beyond}: give it less to do, or the server more RAM."
-    name, size = plain(unit.name, 60), f"{rest >> 20}M"
-    text = f"{name}: {size}{bound or why}. It has needed {format_size(needed)}{end}"
-    return Advice(unit.name, rest, text)
+    words = _needed(unit)
+    if rest < need(unit):
+        words = sentences(words, _too_little(snapshot, unit, rest))
+    return Advice(unit.name, rest, sentences(bound or why, words))
 
 
-def _within(snapshot: Snapshot, unit: Unit, size: int) -> tuple[int, str]:
-    """Return a limit that the slices above a unit let it have, and what bounds it, in words."""
+def _remains(snapshot: Snapshot, others: Sequence[int]) -> Message:
+    """Return why the largest gets so much; ``others`` are the limits of the others in bytes."""
+    ram, kept = snapshot.host.mem_total, of_bytes(reserve(snapshot.host.mem_total))
+    if not others:
+        return msg(
+            "It is the largest and gets what remains of {ram} of RAM; the reserve is {reserve}.",
+            ram=of_bytes(ram),
+            reserve=kept,
+        )
+    return plural(
+        "It is the largest and gets what remains of {ram} of RAM; the reserve is {reserve}, and "
+        "{n} other unit gets {limits}.",
+        "It is the largest and gets what remains of {ram} of RAM; the reserve is {reserve}, and "
+        "{n} other units get {limits}.",
+        len(others),
+        ram=of_bytes(ram),
+        reserve=kept,
+        limits=of_bytes(sum(others)),
+    )
+
+
+def _needed(unit: Unit) -> Message:
+    if needed := need(unit):
+        return msg("It has needed up to {needed} so far.", needed=of_bytes(needed))
+    return msg("It does not run now.")
+
+
+def _above_high(unit: Unit) -> Message:
+    return msg("MemoryMax must be above its MemoryHigh of {high}.", high=of_bytes(_high(unit)))
+
+
+def _too_little(snapshot: Snapshot, unit: Unit, limit: int) -> Message:
+    shown = of_limit(limit >> 20 << 20)
+    if swap_of(snapshot, unit):
+        return msg(
+            "Beyond {limit} it swaps: give it less work, or the server more RAM.", limit=shown
+        )
+    return msg(
+        "Beyond {limit} it is killed: give it less work, or the server more RAM.", limit=shown
+    )
+
+
+def _within(snapshot: Snapshot, unit: Unit, size: int) -> tuple[int, Message | None]:
+    """Return a limit that the slices above a unit let it have, and what bounds it."""
     cap = cap_above(snapshot, unit.usage.cgroup) if unit.usage else None
     if cap is None or cap[1] >= size:
-        return size, ""
-    return cap[1], f", for {plain(cap[0], 60)} allows no more"
+        return size, None
+    return cap[1], msg("{slice} above it allows no more.", slice=of_unit(cap[0], 60))
 
 
 def _up(size: float) -> int:

@@ -1,8 +1,8 @@
-"""Protect, limit, or leave alone: what each service's settings should be by its tier; pure.
+"""OOM scores, limits and restarts: what each service's settings should be by its tier; pure.
 
-The user's table: gatekeepers get OOMScoreAdjust -200 to -500 and come back after a failure;
-business units can be killed (-100, 0, slightly positive: the largest first), have a MemoryMax and
-are started again after 3 s; short-lived ones are left alone.
+Gatekeepers get OOMScoreAdjust -200 to -500 and restart after a failure; business units can be
+killed (-100, 0, slightly positive: the largest first), have a MemoryMax and restart after 3 s;
+short-lived ones keep their settings.
 """
 
 from __future__ import annotations
@@ -10,10 +10,18 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from lowmem_tui.model.amount import format_size
+from lowmem_tui.model.message import (
+    msg,
+    of_bytes,
+    of_setting,
+    of_span,
+    of_text,
+    of_unit,
+    sentences,
+    verbatim,
+)
 from lowmem_tui.model.settings import render_value
 from lowmem_tui.model.snapshot import UnitSituation
-from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import INFINITY, Key, Tier
 from lowmem_tui.policy.budget import Verdict as Fits
 from lowmem_tui.policy.budget import advise, budget, held, limits, need
@@ -28,6 +36,7 @@ from lowmem_tui.policy.forecast.restart_text import activators
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.snapshot import Situation, Snapshot, Unit
     from lowmem_tui.model.unit import UnitProperties, Value
     from lowmem_tui.policy.budget import Advice
@@ -40,13 +49,13 @@ GUARDED_WELL = -500
 """And of what PID 1 and every login lean on; below -999 is the kernel's own."""
 
 STORE, LARGEST = -100, 100
-"""Of business units: what keeps data for others dies after them, the largest before them all."""
+"""Of business units: what keeps data for others is killed after them, the largest first."""
 
 LEAST = -200
 """A business unit's own value from here on up is as good as ours."""
 
 UNTOUCHABLE = -999
-"""From here on down its maker took it out of the killer's reach on purpose."""
+"""From here on down its package excludes it from OOM kills on purpose."""
 
 AGAIN = "3s"
 AGAIN_USEC = 3_000_000
@@ -59,13 +68,13 @@ IDLE = frozenset(
         *("networkd-dispatcher", "irqbalance", "thermald", "rpcbind", "lxcfs"),
     )
 )
-"""Business units that the set-up would switch off where they are not in use (idle.toml)."""
+"""Business units that the set-up would disable where they are not in use (idle.toml)."""
 
 GOOD = frozenset({"always", "on-failure"})
 """Restart= that brings a unit back after a kill and after an error."""
 
-_AT_THE_DOOR = (*preflight.LOGINS, "systemd-networkd")
-"""Their sockets fail with them when systemd gives up, and then nobody gets in at all."""
+_FOR_LOGINS = (*preflight.LOGINS, "systemd-networkd")
+"""Their sockets fail with them at the start limit, and then nobody can log in."""
 
 _OWN_SCORES = ("postgresql",)
 """These give their children a score apart from their own: -900 guards only the small parent."""
@@ -105,14 +114,14 @@ class Proposal(NamedTuple):
     unit: str
     key: Key
     value: str
-    """As it stands in a unit file."""
-    now: str
-    why: str
+    """As a unit file has it."""
+    now: Message
+    why: Message
     choices: tuple[str, ...]
     done: bool
-    """What it is now is as good already, or better."""
+    """Whether what it has now is as good, or better."""
     fits: bool = True
-    """Whether it may be set without promising more than there is."""
+    """Whether it fits into RAM beside the reserve and the other limits."""
 
 
 def proposals(
@@ -120,8 +129,8 @@ def proposals(
 ) -> list[Proposal]:
     """Return what each service should have, in the order of the roles.
 
-    ``needs`` are bytes that a unit comes to by its own configuration: no limit below them is
-    ticked.
+    ``needs`` are bytes that a unit may use by its own configuration: no limit below them is
+    preselected.
     """
     advised = _limits(roles, situation, needs or {})
     first = largest(roles)
@@ -137,7 +146,7 @@ def proposals(
 
 
 def largest(roles: Sequence[Role]) -> str:
-    """Return the business unit that is to die first: the largest, a store only if all are."""
+    """Return the business unit that is to be killed first: the largest, a store only if all are."""
     business = [r for r in roles if r.tier is Tier.BUSINESS and r.kind is not Kind.HELPER]
     business.sort(key=lambda r: (r.kind is Kind.STORE, -need(r.unit), r.name))
     return business[0].name if business else ""
@@ -159,28 +168,23 @@ def _limits(
     own = {r.name: limit for r in business if isinstance(limit := r.properties.memory_max, int)}
     kinds, kept = {r.name: r.kind for r in business}, _kept(snapshot, own)
     found = _advise(snapshot, kinds, kept, needs)
-    if needs and any(each.limit and each.limit < need(known[each.unit]) for each in found):
+    if needs and any(each.limit < need(known[each.unit]) for each in found):
         # Somebody else would not have what it has needed: then it is for the operator to choose.
         found = _advise(snapshot, kinds, kept)
-    found = [_with_room(each, needs.get(each.unit, 0)) for each in found]
-    return {
-        advice.unit: advice._replace(sentence=advice.sentence.partition(": ")[2])
-        for advice in found
-        if advice.limit is not None
-    }
+    return {each.unit: _with_room(each, needs.get(each.unit, 0)) for each in found}
 
 
 def _with_room(advice: Advice, needed: int) -> Advice:
-    """Return advice that leaves room for what a unit's own configuration lets it take."""
-    if advice.limit is None or needed == 0:
+    """Return advice that leaves room for what a unit's own configuration lets it use."""
+    if needed == 0:
         return advice
-    text = f"Its own configuration lets it take {format_size(needed)}: a lower limit would kill it."
-    if advice.limit >= needed:
-        return advice._replace(sentence=f"{advice.sentence} {text}")
-    size = _up(needed)
-    return advice._replace(
-        limit=size, sentence=f"{plain(advice.unit, 60)}: {_mega(size)}. {text}", fits=False
+    why = msg(
+        "Its own configuration lets it use {needed}: with a lower limit it would be killed.",
+        needed=of_bytes(needed),
     )
+    if advice.limit >= needed:
+        return advice._replace(why=sentences(advice.why, why))
+    return advice._replace(limit=_up(needed), why=why, fits=False)
 
 
 def _kept(snapshot: Snapshot, own: Mapping[str, int]) -> dict[str, int]:
@@ -199,7 +203,7 @@ def limits_advised(
     """Return the advice that the set-up gives, too, for what runs: limits that are there stay.
 
     But where all of them together are more than there is, what would fit in their place. What
-    commonly idles has its share, and no advice: it is better switched off.
+    is commonly unneeded has its share, and no advice: it is better disabled.
     """
     units = [snapshot.units[name] for name, tier in tiers.items() if tier is Tier.BUSINESS]
     units = [
@@ -244,33 +248,45 @@ def _gatekeeper(role: Role) -> Iterator[Proposal]:
         now = role.properties.oom_score_adjust
         own = _gives_itself(role)
         good = now is not None and (now <= GUARDED or own is not None)
-        why = (
-            f"A gatekeeper is to be the last that the kernel kills; {GUARDED} to {GUARDED_WELL} is "
-            "the policy, -100 is often too weak."
-        )
-        if bare:
-            why = (
-                f"{name} does not protect itself, as sshd does. Every login, and all that is "
-                f"started from it, inherits the score: so no more than {GUARDED}."
-            )
-        if own is not None:
-            why = f"It gives itself {own} when it starts: the kernel never kills it."
         yield Proposal(
             role.name,
             Key.OOM_SCORE_ADJUST,
             str(now if good else score),
             _now(now),
-            why,
+            _why_guarded(name, own, bare=bare),
             ("-200",) if bare else ("-200", "-300", "-500"),
             done=good,
         )
     # A oneshot would do all of its work again, ifupdown's the whole network's.
     if role.properties.type != "oneshot":
-        yield from _restart(role, "on-failure", "It restarts by itself when it was killed.")
+        yield from _restart(role, "on-failure")
+
+
+def _why_guarded(program: str, own: int | None, *, bare: bool) -> Message:
+    """Return why a gatekeeper's score is low; ``own`` is what it sets for itself."""
+    if own is not None:
+        return msg(
+            "It sets {setting} for itself when it starts: the kernel never kills it.",
+            setting=of_setting(Key.OOM_SCORE_ADJUST, own),
+        )
+    if bare:
+        return msg(
+            "{program} does not protect itself, as sshd does. Every login, and every program "
+            "started from it, inherits its OOMScoreAdjust: {score} is enough to keep logins "
+            "possible.",
+            program=of_text(program, 40),
+            score=GUARDED,
+        )
+    return msg(
+        "A gatekeeper must be killed last: OOMScoreAdjust from {high} to {low} protects it, and "
+        "-100 is often not enough.",
+        high=GUARDED,
+        low=GUARDED_WELL,
+    )
 
 
 def _gives_itself(role: Role) -> int | None:
-    """Return the score of a main process that keeps the killer off by itself, as multipathd does.
+    """Return the score of a main process that protects itself, as multipathd does.
 
     It would do so with any OOMScoreAdjust=: a setting has no effect there.
     """
@@ -291,7 +307,7 @@ def _business(
     yield from _limit(role, limit, situation)
     # What is started on demand, and ends when nobody wants it, must not be kept alive.
     word = "always" if role.enabled and not role.properties.triggered_by else "on-failure"
-    yield from _restart(role, word, "Killed for memory, it comes back by itself.")
+    yield from _restart(role, word)
 
 
 def makers_own(role: Role) -> bool:
@@ -309,13 +325,18 @@ def _score(role: Role, first: str) -> Iterator[Proposal]:
         return
     if role.name == first:
         value, good = LARGEST, now > 0
-        why = "It is the largest of what can be started again: it goes first, and gives back most."
+        why = msg(
+            "It is the largest service that can be restarted: it is killed first, and that frees "
+            "the most memory."
+        )
     elif role.kind is Kind.STORE:
         value, good = STORE, LEAST <= now < 0
-        why = "Others need what it holds: it is killed after them, and still before gatekeepers."
+        why = msg(
+            "Other services need its data: it is killed after them, and before any gatekeeper."
+        )
     else:
         value, good = 0, now >= LEAST
-        why = "It can be started again, and is better killed than what is guarded."
+        why = msg("It can be restarted: it is killed before any gatekeeper.")
     yield Proposal(
         role.name,
         Key.OOM_SCORE_ADJUST,
@@ -331,15 +352,21 @@ def _limit(role: Role, limit: Advice | None, situation: Situation) -> Iterator[P
     now = role.properties.memory_max
     if isinstance(now, int):
         text = render_value(Key.MEMORY_MAX, now)
-        needed = need(role.unit)
-        why = f"It has a limit; it has needed {format_size(needed)}." if needed else "It has one."
-        yield Proposal(role.name, Key.MEMORY_MAX, text, text, why, (text,), done=True)
+        why = msg("It has a limit already.")
+        if needed := need(role.unit):
+            why = msg(
+                "It has a limit already, and has needed up to {needed} so far.",
+                needed=of_bytes(needed),
+            )
+        yield Proposal(role.name, Key.MEMORY_MAX, text, verbatim(text), why, (text,), done=True)
         return
-    if limit is None or limit.limit is None or now is None:
+    if limit is None or now is None:
         return
-    size, why = limit.limit, limit.sentence
+    size, why = limit.limit, limit.why
     if not limit.fits:
-        why += " It does not fit beside the other limits, so it is not ticked."
+        why = sentences(
+            why, msg("It does not fit beside the other limits, so it is not preselected.")
+        )
     floor = max(held(role.unit), 1)
     sizes = {size, *(_up(size * part) for part in (3 / 4, 5 / 4, 3 / 2))}
     ram = situation.snapshot.host.mem_total
@@ -347,7 +374,7 @@ def _limit(role: Role, limit: Advice | None, situation: Situation) -> Iterator[P
         role.name,
         Key.MEMORY_MAX,
         _mega(size),
-        "none",
+        msg("none"),
         why,
         tuple(_mega(each) for each in sorted(sizes) if floor < each < ram),
         done=False,
@@ -362,14 +389,18 @@ def _mega(size: int) -> str:
 # --- all ----------------------------------------------------------------------------------------
 
 
-def _restart(role: Role, word: str, why: str) -> Iterator[Proposal]:
+def _restart(role: Role, word: str) -> Iterator[Proposal]:
     properties = role.properties
     now = properties.restart
     if now is None:
         return
     good = now in GOOD
+    why = msg("systemd restarts it after an OOM kill or another failure.")
     if not good and (triggers := activators(properties)):
-        why = f"{plain(triggers[0], 60)} alone starts it again, when it is next asked for. {why}"
+        only = msg(
+            "Now only {unit} starts it again, when it is next used.", unit=of_unit(triggers[0], 60)
+        )
+        why = sentences(only, why)
     choices = ("on-failure", "always")
     yield Proposal(
         role.name, Key.RESTART, now if good else word, _now(now), why, choices, done=good
@@ -382,34 +413,47 @@ def _restart(role: Role, word: str, why: str) -> Iterator[Proposal]:
     kept_alive = then == "always" and role.tier is Tier.BUSINESS
     if slow and good and not kept_alive:
         return
-    if not slow and not kept_alive and (_awaited(role) or not _gives_up(properties, then)):
+    policy = _limited(properties, then)
+    if not slow and not kept_alive and (_awaited(role) or policy is None):
         return
+    shown = render_value(Key.RESTART_SEC, delay)
     yield Proposal(
         role.name,
         Key.RESTART_SEC,
-        render_value(Key.RESTART_SEC, delay) if slow else AGAIN,
-        render_value(Key.RESTART_SEC, delay),
-        _until(role)
-        if _gives_up(properties, then)
-        else "Each start takes memory and time from the rest: 20 a minute are enough.",
+        shown if slow else AGAIN,
+        verbatim(shown),
+        _why_slow(role, policy),
         ("3s", "5s", "10s"),
         done=slow,
     )
 
 
-def _until(role: Role) -> str:
-    """Return what RestartSec= keeps from happening."""
-    gives_up = "With a shorter time systemd gives up after 5 failed starts within 10 s"
-    if socket := activating_socket(role.properties):
-        return (
-            f"{gives_up}. {plain(socket, 60)} fails with it then, and nobody can log in until "
-            "somebody starts both."
+def _why_slow(role: Role, policy: restart.Policy | None) -> Message:
+    """Return what RestartSec= prevents; ``policy`` is one that hits its start limit."""
+    if policy is None:
+        return msg(
+            "Each start uses memory and processor time that other units need: 20 starts a minute "
+            "are enough."
         )
-    return f"{gives_up}, and it stays down until somebody starts it."
+    limit, socket = of_span(policy.interval), activating_socket(role.properties)
+    if socket:
+        return msg(
+            "With a shorter RestartSec, {starts} failed starts within {interval} hit the start "
+            "limit: {unit} fails with it, and nobody can log in until somebody starts both.",
+            starts=policy.burst,
+            interval=limit,
+            unit=of_unit(socket, 60),
+        )
+    return msg(
+        "With a shorter RestartSec, {starts} failed starts within {interval} hit the start limit, "
+        "and it stays down until somebody starts it.",
+        starts=policy.burst,
+        interval=limit,
+    )
 
 
 def activating_socket(properties: UnitProperties) -> str:
-    """Return the socket that takes logins for a service, and is closed once systemd gives it up.
+    """Return the socket that takes logins for a service, and fails with it at the start limit.
 
     Seen on systemd 257: after six kills within 10 s ssh.socket was "failed" with
     service-start-limit-hit, and connections were refused.
@@ -420,22 +464,24 @@ def activating_socket(properties: UnitProperties) -> str:
 
 
 def _awaited(role: Role) -> bool:
-    """Tell whether a request starts a service again sooner than a delayed restart, or a hand does.
+    """Tell whether a request starts a service sooner than a delayed restart, or somebody does.
 
     systemd starts nothing while a restart is due: whoever asks would wait for that.
     """
     name, properties = preflight.stem(role.name), role.properties
-    if name in _AT_THE_DOOR:
+    if name in _FOR_LOGINS:
         return False
     by_bus = properties.type == "dbus" or any(n.startswith("dbus-org.") for n in properties.names)
     return by_bus or bool(activators(properties)) or name in preflight.CONSOLES
 
 
-def _gives_up(properties: UnitProperties, word: str) -> bool:
+def _limited(properties: UnitProperties, word: str) -> restart.Policy | None:
+    """Return how systemd restarts a unit if it hits the start limit when every start fails."""
     policy = restart.policy_of(properties, {Key.RESTART: word})
     if policy is None:
-        return False
-    return restart.dies_at_every_start(policy).fate is restart.Fate.GIVES_UP
+        return None
+    found = restart.dies_at_every_start(policy).fate
+    return policy if found is restart.Fate.GIVES_UP else None
 
 
 def _one_of_many(role: Role, situation: Situation) -> Iterator[Proposal]:
@@ -451,15 +497,18 @@ def _one_of_many(role: Role, situation: Situation) -> Iterator[Proposal]:
         role.name,
         Key.OOM_POLICY,
         "continue",
-        now,
-        f"It serves with several {plain(program, 30)} processes: when one of them is killed, it "
-        "replaces that one. With OOMPolicy=stop systemd stops them all.",
+        verbatim(now),
+        msg(
+            "It serves with several {program} processes and replaces one that is killed. With "
+            "OOMPolicy=stop systemd would stop all of them.",
+            program=of_text(program, 30),
+        ),
         ("continue", "stop"),
         done=now == "continue",
     )
 
 
-def _now(value: Value | None) -> str:
+def _now(value: Value | None) -> Message:
     if value is None:
-        return "not known"
-    return "none" if value is INFINITY else str(value)
+        return msg("unknown")
+    return msg("none") if value is INFINITY else verbatim(str(value))

@@ -9,6 +9,7 @@ import pytest
 from lowmem_tui.model.snapshot import Unit
 from lowmem_tui.model.unit import INFINITY, Tier
 from lowmem_tui.policy.budget import Verdict, advise, budget, in_words, need, reserve
+from tests.catalogs import translations
 
 from .servers import M, process, service, snapshot, usage
 
@@ -105,12 +106,26 @@ def test_advice(ram: int, needs: dict[str, int], limits: dict[str, int]) -> None
 def test_advice_says_why() -> None:
     server = snapshot(of("app", 400), of("redis", 60))
     tiers: dict[str, Tier | None] = dict.fromkeys(server.units, Tier.BUSINESS)
-    app, redis = (a.sentence for a in advise(server, tiers))
-    assert app == (
-        "app.service: 550M, that is 1G of RAM less the reserve of 384M and 90M for 1 other. "
-        "It has needed 400M."
+    app, redis = (a.words for a in advise(server, tiers))
+    assert str(app) == (
+        "app.service: 550M. It is the largest and gets what remains of 1G of RAM; the reserve is "
+        "384M, and 1 other unit gets 90M. It has needed up to 400M so far."
     )
-    assert redis == "redis.service: 90M. It has needed 60M, and a fork or a reload needs more."
+    assert str(redis) == (
+        "redis.service: 90M. It has needed up to 60M so far. A fork or a reload needs more."
+    )
+    assert redis.render(translations("zh_CN")) == (
+        "redis.service：90M。迄今最多需要 60M。fork 或重新加载时需要更多。"
+    )
+
+
+def test_advice_counts_the_limits_that_stay() -> None:
+    server = snapshot(of("app", 300), of("b", 20, 100))
+    tiers: dict[str, Tier | None] = dict.fromkeys(server.units, Tier.BUSINESS)
+    (app,) = advise(server, tiers, None, {"b.service": 100 * M, "c.service": 0})
+    assert "the reserve is 384M, and 1 other unit gets 100M." in str(app.why)
+    (alone,) = advise(snapshot(of("app", 300)), {"app.service": Tier.BUSINESS})
+    assert "of 1G of RAM; the reserve is 384M. It has" in str(alone.why)
 
 
 LEAST: dict[str, tuple[dict[str, int], dict[str, int], dict[str, int], str]] = {
@@ -118,26 +133,26 @@ LEAST: dict[str, tuple[dict[str, int], dict[str, int], dict[str, int], str]] = {
         {"app": 200, "b": 20},
         {},
         {"app": 560, "b": 80},
-        "It has needed 20M, and is not given less than 80M, for it may have been small until now.",
+        "It has needed up to 20M so far. It gets at least 80M, because it may have been small",
     ),
     "no room: its need alone": (
         {"app": 200, "b": 20},
         {"app": 900},
         {"b": 40},
-        "It has needed 20M, and a fork or a reload needs more.",
+        "It has needed up to 20M so far. A fork or a reload needs more.",
     ),
     "it does not run, and there is room": (
         {"app": 200, "b": 0},
         {},
         {"app": 560, "b": 80},
-        "It does not run now, and is not given less than 80M, for it may have been small until now",
+        "It does not run now. It gets at least 80M, because it may have been small until now.",
     ),
     "it does not run, and there is no room": ({"app": 200, "b": 0}, {"app": 900}, {}, ""),
 }
 
 
 @pytest.mark.parametrize(("needs", "kept", "limits", "why"), LEAST.values(), ids=LEAST)
-def test_the_least_is_given_where_there_is_room_and_said(
+def test_the_least_is_given_where_there_is_room_with_the_reason(
     needs: dict[str, int], kept: dict[str, int], limits: dict[str, int], why: str
 ) -> None:
     server = snapshot(*(of(n, held) for n, held in needs.items()))
@@ -147,7 +162,7 @@ def test_the_least_is_given_where_there_is_room_and_said(
     assert {a.unit: (a.limit or 0) // M for a in found} == {
         f"{n}.service": limit for n, limit in limits.items()
     }
-    assert why in (found[-1].sentence if found else "")
+    assert why in (str(found[-1].why) if found else "")
 
 
 def test_the_largest_keeps_room_though_others_need_more_than_their_share() -> None:
@@ -172,19 +187,19 @@ def test_the_largest_keeps_room_though_others_need_more_than_their_share() -> No
 ABOVE: dict[str, tuple[int | None, int | None, dict[str, int], dict[str, int], list[str]]] = {
     "of a lesser one": (
         *(None, 100, {}, {"app": 530, "b": 110}),
-        ["530M, that is", "and MemoryMax is to stand above its MemoryHigh of 100M"],
+        ["530M. It is the largest", "MemoryMax must be above its MemoryHigh of 100M."],
     ),
     "below what it gets anyway": (
         *(None, 60, {}, {"app": 560, "b": 80}),
-        ["560M, that is", "a fork or a reload needs more."],
+        ["560M. It is the largest", "A fork or a reload needs more."],
     ),
     "of the largest": (
         *(700, None, {}, {"app": 710, "b": 80}),
-        ["710M, for MemoryMax is to stand above its MemoryHigh of 700M.", "needs more."],
+        ["710M. MemoryMax must be above its MemoryHigh of 700M.", "needs more."],
     ),
     "and no room": (
         *(None, 100, {"app": 600}, {"b": 110}),
-        ["With the limits that are there this is more than RAM: lower one of those too."],
+        ["With the limits that are set now this is more than RAM: lower one of them too."],
     ),
 }  # fmt: skip
 
@@ -198,7 +213,7 @@ def test_advice_stands_above_memory_high(
     tiers: dict[str, Tier | None] = dict.fromkeys(server.units, Tier.BUSINESS)
     found = advise(server, tiers, None, {f"{n}.service": size * M for n, size in kept.items()})
     assert {a.unit.removesuffix(".service"): (a.limit or 0) // M for a in found} == limits
-    assert all(word in each.sentence for word, each in zip(words, found, strict=True))
+    assert all(word in str(each.words) for word, each in zip(words, found, strict=True))
 
 
 def test_advice_stays_within_the_slice() -> None:
@@ -207,17 +222,17 @@ def test_advice_stays_within_the_slice() -> None:
     server = snapshot(*(Unit(u.name, u, None) for u in (inner, outer)))
     (found,) = advise(server, {"app.service": Tier.BUSINESS})
     assert found.limit == 200 * M
-    assert found.sentence.startswith("app.service: 200M, for x.slice allows no more.")
+    assert str(found.words).startswith("app.service: 200M. x.slice above it allows no more.")
 
 
 def test_what_may_not_swap_is_killed_beyond_its_limit() -> None:
     (found,) = advise(snapshot(of("app", 900, swap_max=0)), {"app.service": Tier.BUSINESS})
-    assert "it is killed beyond that" in found.sentence
+    assert "Beyond 640M it is killed:" in str(found.why)
 
 
 @pytest.mark.parametrize(("swap", "words"), [(0, "it is killed"), (1024, "it swaps")])
-def test_what_does_not_fit_is_said(swap: int, words: str) -> None:
+def test_what_does_not_fit_is_shown(swap: int, words: str) -> None:
     server = snapshot(of("app", 900), swap_total=swap * M, swap_free=swap * M)
     (found,) = advise(server, {"app.service": Tier.BUSINESS})
-    assert f"{words} beyond that" in found.sentence
+    assert f"Beyond 640M {words}:" in str(found.why)
     assert found.limit == 640 * M

@@ -223,4 +223,6 @@ def test_a_limit_that_does_not_fit_is_offered_and_not_ticked() -> None:
     made = proposals(roles, situation(*(r.known for r in roles)))
     (found,) = [p for p in made if p.unit == B and p.key is Key.MEMORY_MAX]
     assert not found.fits
-    assert found.why.endswith("It does not fit beside the other limits, so it is not ticked.")
+    assert str(found.why).endswith(
+        "It does not fit beside the other limits, so it is not preselected."
+    )

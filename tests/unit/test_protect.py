@@ -9,6 +9,7 @@ import pytest
 from lowmem_tui.model.unit import INFINITY, Key, Tier
 from lowmem_tui.policy.classify import Kind, parse_rules
 from lowmem_tui.policy.protect import IDLE, Proposal, Role, largest, limits_advised, proposals
+from tests.catalogs import translations
 
 from .servers import M, known, process, service, situation
 
@@ -282,13 +283,15 @@ def test_every_proposal_is_among_its_choices_or_done() -> None:
         role("r.service", 1, Kind.STORE),
     )
     assert all(each.done or each.value in each.choices for each in made)
-    assert all(each.why.endswith((".", "`.")) for each in made)
+    assert all(str(each.why).endswith(".") for each in made)
 
 
-def test_of_dropbear_it_is_said_that_logins_inherit() -> None:
+def test_of_dropbear_it_is_shown_that_logins_inherit() -> None:
     (score, *_) = proposed(role("dropbear.service", 0))
-    assert "does not protect itself" in score.why
-    assert "inherits the score" in score.why
+    assert str(score.why) == (
+        "dropbear does not protect itself, as sshd does. Every login, and every program started "
+        "from it, inherits its OOMScoreAdjust: -200 is enough to keep logins possible."
+    )
 
 
 TABLE = """
@@ -354,7 +357,24 @@ def test_the_reason_goes_with_the_figure_that_is_proposed() -> None:
     small = settled("b.service", Kind.APPLICATION, rss=20, memory_high=64 * M)
     (made,) = (p for p in proposed(app, small) if p.key is MAX and p.unit == "b.service")
     assert made.value == "70M"
-    assert made.why.startswith("70M. It has needed 20M")
+    assert str(made.why).startswith("It has needed up to 20M so far. MemoryMax must be above its")
+
+
+def test_reasons_are_rendered_in_the_operator_s_language() -> None:
+    found = {p.key: p.why for p in proposed(role("nginx.service", 0))}
+    assert str(found[ADJ]) == (
+        "A gatekeeper must be killed last: OOMScoreAdjust from -200 to -500 protects it, and -100 "
+        "is often not enough."
+    )
+    assert str(found[SEC]) == (
+        "With a shorter RestartSec, 5 failed starts within 10s hit the start limit, and it stays "
+        "down until somebody starts it."
+    )
+    chinese = translations("zh_CN")
+    assert found[ADJ].render(chinese) == (
+        "守门服务必须最后才被终止：OOMScoreAdjust 取 -200 到 -500 可以保护它，-100 往往不够。"
+    )
+    assert found[RESTART].render(chinese) == "OOM 终止或其他故障之后，systemd 会重启它。"
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from lowmem_tui.model.amount import format_size
 from lowmem_tui.model.message import (
-    as_message,
     msg,
     of_bytes,
     of_limit,
@@ -299,4 +298,4 @@ def budget_lines(
     if advice:
         yield render(msg("Advice for MemoryMax:"))
         for one in advice:
-            yield f"- {render(as_message(one.sentence))}"
+            yield f"- {render(one.words)}"

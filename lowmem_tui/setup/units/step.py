@@ -9,6 +9,7 @@ from lowmem_tui.model.errors import InvalidValueError, LowmemError
 from lowmem_tui.model.message import (
     N_,
     as_message,
+    as_value,
     msg,
     of_command,
     of_text,
@@ -175,7 +176,7 @@ def _item(made: Proposal, idle: frozenset[str]) -> Item:
         why=made.why
         if kept
         else sentences(
-            as_message(made.why),
+            made.why,
             msg("Not preselected: the step Unneeded services proposes to disable it."),
         ),
         choices=made.choices if made.value in made.choices else (made.value, *made.choices),
@@ -239,7 +240,7 @@ _GRAVE = frozenset({Key.RESTART, Key.OOM_POLICY})
 
 def _lack(made: Proposal, role: Role) -> Message:
     """Say what a unit has, or does not have, in place of a proposal."""
-    now = of_text(made.now, 30)
+    now = as_value(made.now)
     triggers = activators(role.properties)
     if made.key is Key.OOM_SCORE_ADJUST:
         return msg("OOMScoreAdjust is {now}.", now=now)
