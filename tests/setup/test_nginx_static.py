@@ -140,6 +140,13 @@ BESIDE: dict[str, tuple[str, bool]] = {
     "what is internal": ("location /files/ { internal; alias /srv/; }", False),
     "another application": ("location /pma { root /usr; location ~ \\.php$ { APP } }", False),
     "an API of the same": ("location /api/ { APP }", False),
+    "pictures alone": (r"location ~* \.(jpe?g|png|gif|webp)$ { root /srv; }", False),
+    "pictures that are handed on (tautulli)": ("location ~ (/tautulli)?/image { APP }", False),
+    "uploads alone (whitenoise)": ("location /media/ { alias /srv/media/; }", False),
+    "downloads alone (prowlarr)": (r"location ~ (/x)?(/[0-9]+)?/download { APP }", False),
+    "a part's own files (ubooquity)": ("location /adm { APP } location /adm-res { APP }", False),
+    "a part's own folder": ("location /adm { APP } location /adm/static/ { root /s; }", False),
+    "scripts and pictures": (r"location ~* \.(js|png)$ { root /srv; }", True),
 }  # fmt: skip
 
 
@@ -330,6 +337,31 @@ SERVERS: dict[str, tuple[str, set[str]]] = {
         ),
         set(),
     ),
+    "thumbnails through an API, by the server's name": (
+        server("server_name immich.example.org;", STATIC, "location /api { APP }"),
+        set(),
+    ),
+    "covers through an API, by a variable (reverse-proxy-confs)": (
+        server(
+            STATIC,
+            "location ~ (/x)?/api { set $upstream_app radarr; set $upstream_port 7878; "
+            "proxy_pass http://$upstream_app:$upstream_port; }",
+        ),
+        set(),
+    ),
+    "panels through an API, by its upstream": (
+        server(STATIC, "location /api/ { proxy_pass http://grafana:3000; }"),
+        set(),
+    ),
+    "the login of such an application": (
+        server(STATIC, "location = /api/login { proxy_pass http://grafana:3000; }"),
+        {"= /api/login"},
+    ),
+    "an application of an ordinary name": (
+        server("server_name shop.example.org;", STATIC, "location /api { APP }"),
+        {"/api"},
+    ),
+    "large files of git": (server(STATIC, "location ~ (/git)?/(api|info/lfs) { APP }"), set()),
     "what browsers do not keep": (
         server(STATIC, ROOT, "location /x { APP expires -1; }"),
         {"/", "/x"},

@@ -46,6 +46,26 @@ FOLDERS = _names(
 )
 """Names of folders of such files."""
 
+LOOKS = _names(
+    "static statics asset assets css mjs js javascript javascripts scripts style styles",
+    "stylesheets public packs build dist bundle bundles _next _nuxt _astro _app themes skins",
+    "vendor node_modules webjars wp-content wp-includes bower_components resources resource res",
+    "plugins cdn",
+)
+"""Which of them a page's style sheets and scripts have: an application whose pictures or downloads
+alone are served elsewhere still serves these itself."""
+
+THROUGH_API = _names(
+    "immich photoprism photoview librephotos pigallery2 piwigo lychee damselfly",
+    "jellyfin emby plex navidrome subsonic airsonic airsonic-advanced gonic ampache koel funkwhale",
+    "audiobookshelf komga kavita ubooquity calibre calibre-web romm stash tautulli",
+    "sonarr radarr lidarr readarr whisparr prowlarr mylar mylar3 bazarr overseerr jellyseerr ombi",
+    "paperless paperless-ngx mealie tandoor grocy homebox linkwarden hoarder karakeep linkding",
+    "frigate zoneminder shinobi scrypted grampsweb wger outline memos",
+    "synapse dendrite conduit grafana kibana metabase superset netdata pingvin-share",
+)
+"""Applications whose pictures (thumbnails, covers) or panels are requested from their API."""
+
 POLLED = _names(
     "socket.io engine.io sockjs sockjs-node signalr comet bosh http-bind poll polling",
     "longpoll long-poll longpolling ws wss websocket websockets cable livereload heartbeat",
@@ -53,7 +73,7 @@ POLLED = _names(
 """What an open page requests repeatedly, or reconnects to."""
 
 PIECES = _names(
-    "upload tus resumable chunk chunks dav webdav caldav carddav",
+    "upload tus resumable chunk chunks lfs dav webdav caldav carddav",
 )
 """What is sent in many requests, one for each piece or file."""
 
@@ -74,6 +94,7 @@ _SCRIPTS = _names(
     "php php5 php7 php8 phtml py cgi pl fcgi jsp aspx asp do action",
 )
 _PART = re.compile(r"[a-z0-9]+")
+_APP = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _COMMON = _names("public build dist vendor system maps i raw cache storage")
 """Which do not mean files as a part of another name."""
 _NEXT = re.compile(r"\^?/_next/static")
@@ -156,9 +177,19 @@ class _Site:
         self.serving = [
             (each.match[1], each)
             for each in locations
-            if _serves_files(each, self) and not _NEXT.match(each.match[1])
+            if _serves_files(each, self) and _has_looks(each) and not _NEXT.match(each.match[1])
         ]
         """What those match that are for many files, and they."""
+        self.parts = [
+            each.match[1].rstrip("/")
+            for each in locations
+            if each.passes and each.match[0] in {"", "^~"} and not is_static(each)
+        ]
+        """The paths of the parts of an application: ``/admin``."""
+
+    def belongs_elsewhere(self, path: str) -> bool:
+        """Return whether static files of a path are those of a part of the application alone."""
+        return any(each and path.startswith(each) for each in self.parts)
 
     def _note(self, block: Directive, *, rooted: bool) -> None:
         inside = [*block.inside()]
@@ -230,6 +261,12 @@ def _many(location: Location, site: _Site) -> Message | None:
             "WebDAV clients (Nextcloud and the like) send one request for each file here: "
             "limit_req would refuse some of them."
         )
+    if app := _app_of_pictures(location):
+        return msg(
+            "{name} sends thumbnails, covers or the panels of a page through its API: one page "
+            "requests many of them at once, and limit_req would refuse those beyond its burst.",
+            name=of_text(app, 60),
+        )
     if _is_asked_for_others(location, site):
         return msg(
             "nginx sends a request here for each request to other locations (auth_request, "
@@ -260,7 +297,9 @@ def _all_of_it(location: Location, site: _Site) -> Message | None:
     whole = _is_whole(location) or location.passes in site.wholes
     prefix = "" if whole else text.lstrip("^").rstrip("/")
     if any(
-        matched.lstrip("^").startswith(prefix) and _shields(each, location)
+        matched.lstrip("^").startswith(prefix)
+        and _shields(each, location)
+        and not (whole and site.belongs_elsewhere(matched))
         for matched, each in site.serving
     ):
         return None
@@ -322,6 +361,28 @@ def _serves_files(location: Location, site: _Site) -> bool:
         return True
     inner = site.within.get(id(location.directive), ())
     return not location.passes and location.has(*_FILES) and not any(i.passes for i in inner)
+
+
+def _has_looks(location: Location) -> bool:
+    """Return whether a location for files is for style sheets and scripts as well.
+
+    One of an unknown name may be for anything.
+    """
+    words = _words(location)
+    return not words & (FOLDERS | ENDINGS) or not words.isdisjoint(LOOKS)
+
+
+def _app_of_pictures(location: Location) -> str:
+    """Return which of ``THROUGH_API`` a location passes requests to; "" for none of them."""
+    if location.match[0] == "=" or not (_is_whole(location) or _words(location) & APIS):
+        return ""
+    texts = [location.match[1], location.passes[:LONGEST]]
+    texts += [args[-1][:LONGEST] for args in location.values("set") if args]
+    for each in location.site.inside() if location.site else ():
+        if each.name == "server_name":
+            texts += [name[:LONGEST] for name in each.args]
+    words = {word for text in texts for word in _APP.findall(text.lower())}
+    return min(THROUGH_API & words, default="")
 
 
 def _is_asked_for_others(location: Location, site: _Site) -> bool:
