@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -65,11 +66,14 @@ from lowmem_tui.setup.redis import config as redis_config
 from lowmem_tui.setup.redis import file as redis_file
 from lowmem_tui.setup.steps import allowed
 from lowmem_tui.setup.swap import zram
+from lowmem_tui.stream.frames import Decoder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 GIB = 1 << 30
+FRAMES = Path(__file__).parents[1].joinpath("stream/version-1.frames").read_bytes()
+KEY_FRAME = FRAMES[4 : 4 + int.from_bytes(FRAMES[:4], "big")]
 
 
 @dataclass(frozen=True)
@@ -247,6 +251,25 @@ target(
     "the notice of a trial",
     by_text(trial.parse, lambda s: trial.running(s, 1000.0)), trial.parse, trial.running,
     seeds=['{"schema": 1, "id": 1, "deadline": 5, "monotonic": 7, "by": "root", "units": ["a"]}'],
+)  # fmt: skip
+
+# stream
+
+
+def frames_after_a_key_frame(data: bytes) -> object:
+    """Read bytes as a key frame, and as a difference from one that was read."""
+    decoder = Decoder()
+    decoder.snapshot(KEY_FRAME)
+    for begin in (b"", KEY_FRAME[:-1], b"\0\1"):
+        with contextlib.suppress(LowmemError):
+            decoder.snapshot(begin + data)
+    return None
+
+
+target(
+    "frames of a recording",
+    frames_after_a_key_frame, "stream.frames.snapshot",
+    seeds=[FRAMES[4:].decode("latin-1"), "\0\1\1", "LMT\1"],
 )  # fmt: skip
 
 # host

@@ -19,6 +19,7 @@ MAY_LOOK_INTO = {
     "model": set[str](),
     "policy": {"model"},
     "host": {"model"},
+    "stream": {"model"},
     "demo": {"model", "host"},
     "change": {"model", "policy", "host"},
     "setup": {"model", "policy", "host", "change"},
@@ -27,7 +28,7 @@ MAY_LOOK_INTO = {
     "": {"cli"},
 }
 
-STANDARD_LIBRARY_ALONE = {"model", "policy", "demo", "change"}
+STANDARD_LIBRARY_ALONE = {"model", "policy", "stream", "demo", "change"}
 
 # (library, the only places below lowmem_tui/ that may import it)
 LIBRARIES = [

@@ -1,0 +1,1 @@
+"""A Snapshot as a frame of bytes, and back: what recordings and other servers are read from."""
