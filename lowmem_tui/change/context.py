@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from lowmem_tui.change.machine.allowed import Paths
-    from lowmem_tui.change.records.who import By
     from lowmem_tui.change.steps import Ports
     from lowmem_tui.model.ports import Store
+    from lowmem_tui.model.who import By
 
 
 @dataclass(frozen=True, slots=True)

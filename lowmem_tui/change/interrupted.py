@@ -65,13 +65,13 @@ def unfinished(store: Store, *, state: State | None = None) -> Sequence[Message 
             from lowmem_tui.model.change import UNENDED
 
             changes, notices = public(store)
-            from lowmem_tui.model.message import msg, of_text
+            from lowmem_tui.model.message import msg
 
             found += [
                 msg(
                     "Change {id} by {by}: {state}",
                     id=change.id,
-                    by=of_text(change.by, 200),
+                    by=change.by.message,
                     state=UNENDED[change.state],
                 )
                 for change in reversed(changes)

@@ -32,7 +32,7 @@ _REMEDIES: Final[Mapping[int, Message]] = {
 def reason(error: BaseException, failure: Message | None = None) -> Message:
     """Return why something failed; ``failure`` says what the kernel's own error does not."""
     if isinstance(error, Interruption):
-        return msg("It was interrupted ({how}): run it again.", how=str(error))
+        return msg("It was interrupted ({how}): run it again.", how=error.how)
     if isinstance(error, LowmemError):
         return error.message
     if isinstance(error, OSError) and error.errno is not None:

@@ -6,18 +6,22 @@ import signal
 import threading
 from typing import TYPE_CHECKING, Self
 
+from lowmem_tui.model.message import msg
+
 if TYPE_CHECKING:
     from types import FrameType, TracebackType
+
+    from lowmem_tui.model.message import Message
 
 _CAUGHT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interruption(Exception):  # noqa: N818 - it is none of our faults
-    """A signal has come; ``number`` is 0 where it came in another way."""
+    """A signal has come; ``number`` is 0 where the operator has stopped the change."""
 
-    def __init__(self, words: str, number: int = 0) -> None:
-        super().__init__(words)
-        self.number = number
+    def __init__(self, how: Message | str, number: int = 0) -> None:
+        super().__init__(str(how))
+        self.how, self.number = how, number
 
 
 class Interruptions:
@@ -41,7 +45,7 @@ class Interruptions:
         if came is not None:
             raise Interruption(came.name, came)
         if self._cancelled is not None and self._cancelled.is_set():
-            raise Interruption("by you")
+            raise Interruption(msg("by you"))
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():

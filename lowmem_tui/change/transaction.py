@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from lowmem_tui.change.reason import reason
 from lowmem_tui.change.revive import UNKNOWN, revive
+from lowmem_tui.change.signals import Interruption
 from lowmem_tui.change.steps import Act, Reload, WriteFile
 from lowmem_tui.model.errors import (
     ChangedError,
@@ -15,6 +16,7 @@ from lowmem_tui.model.errors import (
     LowmemError,
     NotPermittedError,
     RolledBackError,
+    StoppedError,
     UnreloadedError,
 )
 from lowmem_tui.model.message import msg, sentences
@@ -117,7 +119,8 @@ class Transaction:
     def abandon(self, error: BaseException) -> BaseException:
         """Undo every step that was begun, start what that killed, and return what to raise now.
 
-        RolledBackError (NotPermittedError, if the cause is one) when everything is as it was,
+        RolledBackError (NotPermittedError, if the cause is one; StoppedError, if the operator has
+        stopped it) when everything is as it was,
         UnreloadedError when systemd alone does not know, or HalfDoneError with what remains.
         What is no Exception is raised again as it is.
         """
@@ -134,8 +137,7 @@ class Transaction:
             )
         if not isinstance(error, Exception):
             return error
-        kind = NotPermittedError if isinstance(error, NotPermittedError) else RolledBackError
-        return kind(sentences(why, _ROLLED_BACK, *revived))
+        return _kind(error)(sentences(why, _ROLLED_BACK, *revived))
 
     def _revive(self, left: Iterable[Step]) -> Sequence[Message]:
         """Start again what has failed since the change began, once systemd has the old settings."""
@@ -145,3 +147,11 @@ class Transaction:
             with contextlib.suppress(OSError, LowmemError):
                 return tuple(revive(self._active, self._ports.manager))
         return (UNKNOWN,)
+
+
+def _kind(error: Exception) -> type[LowmemError]:
+    """Return the class of what is raised when everything is as it was."""
+    if isinstance(error, NotPermittedError):
+        return NotPermittedError
+    stopped = isinstance(error, Interruption) and not error.number
+    return StoppedError if stopped else RolledBackError

@@ -15,6 +15,7 @@ from lowmem_tui.model.errors import InvalidValueError, NotPermittedError
 from lowmem_tui.model.language import tr
 from lowmem_tui.model.message import as_message, msg, of_list, of_path, of_unit
 from lowmem_tui.model.text import plain
+from lowmem_tui.policy.change_text import noted
 
 if TYPE_CHECKING:
     import argparse
@@ -91,8 +92,8 @@ def trial_line(trial: Trial) -> str:
             time=until,
             seconds=left,
             units=units,
-            by=trial.by,
-            note=trial.note,
+            by=trial.by.message,
+            note=noted(trial.note),
         )
     else:
         line = tr(
@@ -101,7 +102,7 @@ def trial_line(trial: Trial) -> str:
             time=until,
             seconds=left,
             units=units,
-            by=trial.by,
+            by=trial.by.message,
         )
     return plain(line, 1000)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from lowmem_tui.model.errors import LowmemError, NotPermittedError, UnsupportedError
-from lowmem_tui.model.message import N_, msg
+from lowmem_tui.model.message import msg
 from lowmem_tui.model.trial import running
 
 if TYPE_CHECKING:
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from lowmem_tui.change.context import Site
     from lowmem_tui.change.machine.allowed import Paths
-    from lowmem_tui.change.records.who import By
     from lowmem_tui.model.change import Change, Trial
     from lowmem_tui.model.message import Message
     from lowmem_tui.model.plan import FileChange, Outcome, Plan
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     )
     from lowmem_tui.model.setup import Progress
     from lowmem_tui.model.snapshot import Situation, Snapshot
+    from lowmem_tui.model.who import By
     from lowmem_tui.policy.classify import Rules
     from lowmem_tui.policy.incidents.shortages import Failures
 
@@ -40,7 +40,9 @@ LOG_EVERY = 600.0
 """Seconds for which what the log says of them is kept: a slow disk takes long to read a month of
 it, and the set-up looks at its steps after each change."""
 
-READ_ONLY = N_("This is the read-only mode: start lowmem-tui without --read-only to change things.")
+READ_ONLY = msg(
+    "This is the read-only mode: start lowmem-tui without --read-only to change things."
+)
 
 READY = 30.0
 """Seconds that a command waits for systemd's answers before it goes on without them."""
@@ -96,7 +98,7 @@ class ServerBackend:
         records: Records,
         *,
         demo: bool,
-        cannot_change: str,
+        cannot_change: Message | str,
         witness: Callable[[], Witness],
         machine: Machine,
     ) -> None:

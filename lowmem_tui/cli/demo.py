@@ -12,15 +12,14 @@ from lowmem_tui.demo.roster import UPTIME
 from lowmem_tui.demo.server import DemoServer
 from lowmem_tui.host.watcher import Watcher
 from lowmem_tui.model.errors import LowmemError, RefusedError
-from lowmem_tui.model.language import tr
 from lowmem_tui.model.message import msg
 from lowmem_tui.model.trial import PATH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
-    from lowmem_tui.change.records.who import By
     from lowmem_tui.model.ports import Files, Kernel, System
+    from lowmem_tui.model.who import By
     from lowmem_tui.policy.classify import Rules
 
 
@@ -68,7 +67,7 @@ def serve(server: DemoServer, *, read_only: bool = False) -> ServerBackend:
         wall=lambda: server.sampler.sample().time,
         monotonic=uptime,
         boot_id=lambda: "demo",
-        by=_you,
+        by=_by,
     )
     backend = ServerBackend(
         Watcher(server.sampler, server.connect),
@@ -76,7 +75,7 @@ def serve(server: DemoServer, *, read_only: bool = False) -> ServerBackend:
         tools,
         records,
         demo=True,
-        cannot_change=tr(READ_ONLY) if read_only else "",
+        cannot_change=READ_ONLY if read_only else "",
         witness=lambda: server.witness,
         machine=Machine(system, lambda: server.inspector, _rules),
     )
@@ -99,7 +98,7 @@ def _rules() -> Rules:
     return load_rules(config=None)
 
 
-def _you() -> By:
-    from lowmem_tui.change.records.who import By
+def _by() -> By:
+    from lowmem_tui.model.who import By
 
-    return By(0, "you", "", "")
+    return By(0, "root", "", "")

@@ -12,27 +12,15 @@ from lowmem_tui.cli.open import open_backend
 from lowmem_tui.model import language
 from lowmem_tui.model.change import UNENDED, State
 from lowmem_tui.model.language import tr
-from lowmem_tui.model.message import N_, as_message
+from lowmem_tui.model.message import as_message
 from lowmem_tui.model.text import plain
+from lowmem_tui.policy.change_text import STATES, noted
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
     from lowmem_tui.model.change import Change
-
-
-STATES = {
-    State.APPLYING: N_("being applied"),
-    State.CONFIRMING: N_("being confirmed"),
-    State.APPLIED: N_("applied"),
-    State.TRIAL: N_("trial"),
-    State.CONFIRMED: N_("confirmed"),
-    State.EXPIRED: N_("expired"),
-    State.UNDONE: N_("undone"),
-    State.FAILED: N_("failed"),
-    State.INCOMPLETE: N_("incomplete"),
-}
 
 
 def run(options: argparse.Namespace) -> Exit:
@@ -64,7 +52,7 @@ def as_json(change: Change) -> dict[str, object]:
     return {
         "id": change.id,
         "time": datetime.fromtimestamp(change.time, UTC).isoformat(timespec="seconds"),
-        "by": change.by,
+        "by": str(change.by.message),
         "note": change.note,
         "state": change.state,
         "files": list(change.files),
@@ -80,19 +68,19 @@ def as_json(change: Change) -> dict[str, object]:
 def lines(change: Change) -> Iterator[str]:
     """Yield a change for a person."""
     time = datetime.fromtimestamp(change.time).astimezone()
-    state, when = tr(STATES[change.state]), f"{time:%Y-%m-%d %H:%M:%S}"
+    state, when = STATES[change.state], f"{time:%Y-%m-%d %H:%M:%S}"
     if change.trial is not None and change.state is not State.TRIAL:
         line = tr(
             "{state} after a trial of {seconds} s, by {by}",
             state=state,
             seconds=change.trial,
-            by=change.by,
+            by=change.by.message,
         )
     else:
-        line = tr("{state}, by {by}", state=state, by=change.by)
+        line = tr("{state}, by {by}", state=state, by=change.by.message)
     yield plain(f"{change.id}  {when}  {line}", 1000)
     if change.note:
-        yield plain(f"    {change.note}", 1000)
+        yield plain(f"    {language.say(noted(change.note))}", 1000)
     for e in change.effects:
         yield plain(f"    {e.unit}: {e.key} {e.from_} -> {e.to}")
     for action in change.actions:

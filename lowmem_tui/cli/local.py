@@ -10,15 +10,14 @@ from lowmem_tui.cli.backend import READ_ONLY, Machine, Records, ServerBackend
 from lowmem_tui.host.reading import LONG
 from lowmem_tui.host.trusted import public
 from lowmem_tui.model.errors import UnsupportedError
-from lowmem_tui.model.language import tr
-from lowmem_tui.model.message import msg
+from lowmem_tui.model.message import msg, of_command
 from lowmem_tui.model.trial import PATH
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-    from lowmem_tui.change.records.who import By
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.ports import (
         Files,
         Inspector,
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
         System,
         Witness,
     )
+    from lowmem_tui.model.who import By
     from lowmem_tui.policy.classify import Rules
 
 PROC = "/proc"
@@ -138,15 +138,15 @@ def check_supported(cgroup_root: str = CGROUP) -> None:
         )
 
 
-def _cannot_change(read_only: bool) -> str:
+def _cannot_change(read_only: bool) -> Message | str:
     if read_only:
-        return tr(READ_ONLY)
+        return READ_ONLY
     if os.geteuid() != 0:
         from lowmem_tui.cli import sudo
 
-        return tr(
+        return msg(
             "Only root may change this: run the same with sudo (`{command}`).",
-            command=sudo.command(),
+            command=of_command(sudo.command()),
         )
     return ""
 

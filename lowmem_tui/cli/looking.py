@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lowmem_tui.cli.output import talk
 from lowmem_tui.cli.rules import unread
-from lowmem_tui.model.errors import LowmemError
+from lowmem_tui.model.errors import LowmemError, message_of
 from lowmem_tui.model.language import tr
-from lowmem_tui.model.message import as_message, msg
+from lowmem_tui.model.message import as_message
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -55,7 +55,5 @@ def _look(steps: Sequence[Step]) -> Iterator[Looked]:
     for step in steps:
         try:
             yield Looked(step, step.look(), "")
-        except LowmemError as error:
-            yield Looked(step, None, error.message)
-        except OSError as error:
-            yield Looked(step, None, msg("{why}: see `dmesg`.", why=error.strerror or str(error)))
+        except (LowmemError, OSError) as error:
+            yield Looked(step, None, message_of(error))

@@ -16,6 +16,7 @@ from lowmem_tui.model.message import msg, of_bytes, of_list, of_path, of_text, o
 from lowmem_tui.model.setup import lines
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.budget import budget, in_words
+from lowmem_tui.policy.change_text import noted
 from lowmem_tui.policy.checks.overcommit import overcommitted
 from lowmem_tui.policy.forecast import prediction_text
 from lowmem_tui.policy.forecast.gains import gained, in_force, without
@@ -95,8 +96,8 @@ def _changed(changes: Sequence[Change], trouble: str) -> Iterator[str]:
         yield tr("The history contains no change.")
     for change in changes:
         time = datetime.fromtimestamp(change.time).astimezone()
-        note = f": {plain(change.note, 200)}" if change.note else ""
-        who = tr("{time}, by {by}", time=f"{time:%Y-%m-%d %H:%M}", by=of_text(change.by, 100))
+        note = f": {plain(say(noted(change.note)), 200)}" if change.note else ""
+        who = tr("{time}, by {by}", time=f"{time:%Y-%m-%d %H:%M}", by=change.by.message)
         yield f"- **{change.id}**, {who}{note}"
         for effect in change.effects:
             text = f"{effect.unit}: {effect.key} {effect.from_} -> {effect.to}"

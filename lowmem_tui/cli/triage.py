@@ -226,7 +226,7 @@ def _trial(notice: str) -> list[str]:
         "On trial until {time} ({seconds} s left), started by {by}: {units}",
         time=time.strftime("%H:%M:%S", time.localtime(found.deadline)),
         seconds=f"{left:.0f}",
-        by=found.by,
+        by=found.by.message,
         units=", ".join(found.units),
     )
     how = tr("`lowmem-tui confirm` keeps it, `lowmem-tui undo` undoes it.")

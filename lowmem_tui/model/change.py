@@ -11,6 +11,7 @@ from lowmem_tui.model.message import msg
 if TYPE_CHECKING:
     from lowmem_tui.model.message import Message
     from lowmem_tui.model.plan import Action, Effect
+    from lowmem_tui.model.who import By
 
 
 class State(StrEnum):
@@ -73,8 +74,7 @@ class Change:
     """A number, counted from 1."""
     time: float
     """Seconds since 1970."""
-    by: str
-    """Who, in words: ``alice with sudo, from 192.0.2.7``."""
+    by: By
     note: str
     """Why, as it was given; or ""."""
     state: State
@@ -107,7 +107,7 @@ class Trial:
     """The trial that runs now."""
 
     id: str
-    by: str
+    by: By
     note: str
     units: tuple[str, ...]
     deadline: float

@@ -21,6 +21,16 @@ class LowmemError(Exception):
         return words if isinstance(words, Message) else verbatim(str(words))
 
 
+def message_of(error: Exception) -> Message:
+    """Return what to say of an error that may be the kernel's own (OSError)."""
+    if isinstance(error, LowmemError):
+        return error.message
+    from lowmem_tui.model.message import msg
+
+    why = getattr(error, "strerror", None) or str(error)
+    return msg("{why}: see `dmesg`.", why=why)
+
+
 class InvalidValueError(LowmemError, ValueError):
     """A value or a file that cannot be understood."""
 
@@ -35,6 +45,10 @@ class UnsupportedError(LowmemError):
 
 class ManagerError(LowmemError):
     """systemd refused, or gave no answer."""
+
+
+class NotReadyError(ManagerError):
+    """What was asked is still starting: it has no values yet."""
 
 
 class ManagerGoneError(ManagerError):
@@ -58,6 +72,10 @@ class ChangedError(RefusedError):
 
 class RolledBackError(LowmemError):
     """The change failed, and everything is as it was."""
+
+
+class StoppedError(RolledBackError):
+    """The operator has stopped the change (``Backend.cancel``), and everything is as it was."""
 
 
 class UnreloadedError(RolledBackError):

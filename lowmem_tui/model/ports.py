@@ -272,7 +272,7 @@ class Backend(Protocol):
         """Whether this is the demo server."""
 
     @property
-    def cannot_change(self) -> str:
+    def cannot_change(self) -> Message | str:
         """Why nothing can be changed from here, and what to run instead; or ""."""
 
     def look(self) -> Snapshot:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lowmem_tui.model.change import Trial
+    from lowmem_tui.model.who import By
 
 PATH = "/run/lowmem-tui/trial-public"
 """Mode 0644; a reboot forgets it, as it forgets the trial."""
@@ -34,7 +35,7 @@ class TrialNotice:
         self,
         *,
         number: str,
-        by: str,
+        by: By,
         note: str,
         units: Sequence[str],
         deadline: float,
@@ -52,7 +53,9 @@ class TrialNotice:
         """Return the text of the file."""
         return (
             f"{_HEAD}\nid {self.id}\nmonotonic {self.monotonic:.3f}\ndeadline {self.deadline:.3f}\n"
-            f"by {_line(self.by)}\nunits {' '.join(self.units)}\nnote {_line(self.note)}\n"
+            f"uid {self.by.uid}\nuser {_line(self.by.user)}\nsudo {_line(self.by.sudo_user)}\n"
+            f"from {_line(self.by.ssh_client)}\nunits {' '.join(self.units)}\n"
+            f"note {_line(self.note)}\n"
         )
 
 
@@ -79,10 +82,13 @@ def parse(text: str) -> TrialNotice | None:
     for line in lines:
         key, _, value = line.partition(" ")
         found[key] = value
+    from lowmem_tui.model.integer import natural
+    from lowmem_tui.model.who import By
+
     try:
         return TrialNotice(
             number=found["id"],
-            by=found["by"],
+            by=By(natural(found["uid"]) or 0, found["user"], found["sudo"], found["from"]),
             note=found["note"],
             units=found["units"].split(),
             deadline=float(found["deadline"]),

@@ -1,17 +1,44 @@
-"""What a change of the history did, and why it cannot be undone, in words; pure."""
+"""The state of a change, its note, what it did, and why it cannot be undone, in words; pure."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lowmem_tui.model.change import KEPT, State
-from lowmem_tui.model.message import msg, of_list, verbatim
+from lowmem_tui.model.change import KEPT, SET_UP, State
+from lowmem_tui.model.message import msg, of_list, of_setting, of_text, verbatim
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lowmem_tui.model.change import Change
     from lowmem_tui.model.message import Message
+
+
+STATES = {
+    State.APPLYING: msg("being applied"),
+    State.CONFIRMING: msg("being confirmed"),
+    State.APPLIED: msg("applied"),
+    State.TRIAL: msg("trial"),
+    State.CONFIRMED: msg("confirmed"),
+    State.EXPIRED: msg("expired"),
+    State.UNDONE: msg("undone"),
+    State.FAILED: msg("failed"),
+    State.INCOMPLETE: msg("incomplete"),
+}
+"""The states of a change, for every screen and command; ``--json`` has the codes."""
+
+
+def noted(note: str) -> Message:
+    """Return the note of a change: the operator's words, or which step of the set-up made it.
+
+    The step is named as a policy file and ``setup --step`` name it: no language changes that.
+    """
+    if not note.startswith(SET_UP):
+        return verbatim(note)
+    step, _, wishes = note.removeprefix(SET_UP).partition("; ")
+    if wishes:
+        return msg("set-up: {step}; {wishes}", step=of_setting(step), wishes=of_text(wishes))
+    return msg("set-up: {step}", step=of_setting(step))
 
 
 def did(change: Change) -> Message:
@@ -44,5 +71,5 @@ def why_not(change: Change, changes: Sequence[Change]) -> Message | None:
     return msg(
         "Change {id} is not in force ({state}): there is nothing to undo.",
         id=change.id,
-        state=change.state.value,
+        state=STATES[change.state],
     )

@@ -75,7 +75,7 @@ class Part:
 
     step: Step
     look: Look | None = None
-    trouble: str = ""
+    trouble: Words = ""
     """Why it could not be looked at."""
     looking: bool = False
     on_trial: bool = False

@@ -15,7 +15,7 @@ from textual.binding import Binding, BindingType
 from textual.events import Key
 from textual.worker import WorkerFailed
 
-from lowmem_tui.model.errors import LowmemError
+from lowmem_tui.model.errors import LowmemError, message_of
 from lowmem_tui.model.language import say, tr
 from lowmem_tui.model.message import N_, msg, plural, sentences
 from lowmem_tui.tui import css_path
@@ -211,8 +211,7 @@ class LowmemApp(App[int]):
         try:
             snapshot, trial = future.result()
         except (LowmemError, OSError) as error:
-            why = error.message if isinstance(error, LowmemError) else str(error)
-            session.notify(tr("No new figures: {error}", error=why))
+            session.notify(tr("No new figures: {error}", error=message_of(error)))
             return
         trial_watch.see(session, trial)
         session.take(snapshot)

@@ -21,7 +21,6 @@ from lowmem_tui.change.machine.system import LocalSystem
 from lowmem_tui.change.records import paths
 from lowmem_tui.change.records import store as store_module
 from lowmem_tui.change.records.store import FolderStore
-from lowmem_tui.change.records.who import By
 from lowmem_tui.change.situation import situation
 from lowmem_tui.change.steps import Ports
 from lowmem_tui.change.trials.script import Roots
@@ -34,6 +33,7 @@ from lowmem_tui.host.watcher import Watcher
 from lowmem_tui.model.errors import ManagerError
 from lowmem_tui.model.plan import ActionKind
 from lowmem_tui.model.unit import CGROUP_FILES, Unlimited
+from lowmem_tui.model.who import By
 from lowmem_tui.policy.plan import parse_set, plan
 from lowmem_tui.setup.steps import allowed
 

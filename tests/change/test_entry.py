@@ -63,7 +63,7 @@ def test_records_and_their_modes(box: Box, umask: int) -> None:
     assert found == past.history(box.site().store, allowed().paths, everything=False, trial=None)
     (change,) = found
     assert (change.id, change.note, change.state) == ("1", "a reason", State.APPLIED)
-    assert change.by == "op with sudo, from 192.0.2.7"
+    assert str(change.by.message) == "op with sudo, from 192.0.2.7"
     modes = {
         path: (box.root / path[1:]).stat().st_mode & 0o777
         for path in (places.RECORDS, f"{places.RECORDS}/1.json", places.SUMMARY)

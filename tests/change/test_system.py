@@ -11,7 +11,7 @@ import pytest
 
 from lowmem_tui.change.machine.system import LocalSystem
 from lowmem_tui.host import programs
-from lowmem_tui.model.errors import InvalidValueError, ManagerError
+from lowmem_tui.model.errors import InvalidValueError, ManagerError, NotReadyError
 from lowmem_tui.model.plan import ActionKind
 from lowmem_tui.setup.redis import client
 from lowmem_tui.setup.sessions import rule as tmpfiles_rule
@@ -158,11 +158,20 @@ def test_a_redis_that_does_not_run_needs_nothing(program: Callable[[str, str], N
 
 @pytest.mark.parametrize(
     "answer",
-    ["NOAUTH Authentication required.", "ERR unknown command 'CONFIG'", "LOADING", "", "NOPERM x"],
+    ["NOAUTH Authentication required.", "ERR unknown command 'CONFIG'", "", "NOPERM x"],
 )
 def test_a_redis_that_refuses(program: Callable[[str, str], None], answer: str) -> None:
     program("redis-cli", f'echo "{answer}"')
     with pytest.raises(ManagerError, match="set the value yourself"):
+        LocalSystem(allowed=allowed()).get(ActionKind.REDIS, REDIS)
+
+
+@pytest.mark.parametrize("to", ["", " >&2; exit 1"])
+def test_a_redis_that_is_still_loading_is_not_ready(
+    program: Callable[[str, str], None], to: str
+) -> None:
+    program("redis-cli", f"echo 'LOADING Redis is loading the dataset in memory'{to}")
+    with pytest.raises(NotReadyError, match="still loading its data"):
         LocalSystem(allowed=allowed()).get(ActionKind.REDIS, REDIS)
 
 

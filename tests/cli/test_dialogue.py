@@ -95,7 +95,7 @@ def test_a_trial_of_somebody_else_is_reported_and_its_end(talk: Talk) -> None:
     first = talk.hold(*TRIAL)
     assert "Change 1 is on trial." in first
     said = talk.hold("", talk.backend.confirm, "", "trial", "confirm", "q")
-    assert "A trial was started by you." in said
+    assert "A trial was started by root." in said
     assert "Change 1 was confirmed elsewhere and stays in force." in said
     assert said.count("No trial runs.") == 2
 

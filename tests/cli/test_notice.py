@@ -9,6 +9,7 @@ import pytest
 
 from lowmem_tui.cli import local
 from lowmem_tui.model.trial import TrialNotice, running
+from lowmem_tui.model.who import By
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +22,12 @@ def test_a_notice_is_read_whole(
     units = tuple(f"worker@{number}.service" for number in range(count))
     now = time.monotonic()
     notice = TrialNotice(
-        number="7", by="root", note="why " * 50, units=units, deadline=time.time(), monotonic=now
+        number="7",
+        by=By(0, "root", "", ""),
+        note="why " * 50,
+        units=units,
+        deadline=time.time(),
+        monotonic=now,
     )
     (tmp_path / "trial").write_text(notice.render())
     monkeypatch.setattr(local, "PATH", str(tmp_path / "trial"))

@@ -13,6 +13,7 @@ import pytest
 from lowmem_tui.cli import triage
 from lowmem_tui.cli.exit import Exit
 from lowmem_tui.model.trial import TrialNotice
+from lowmem_tui.model.who import By
 from tests.bench.tree import MIB, Box, events, make_tree
 
 if TYPE_CHECKING:
@@ -77,7 +78,12 @@ def test_zram(box: Box) -> None:
 def test_a_trial_and_what_can_be_done_about_it(box: Box, tmp_path: Path) -> None:
     over = time.monotonic() + 60
     found = TrialNotice(
-        number="7", by="op", note="", units=["redis.service"], deadline=0, monotonic=over
+        number="7",
+        by=By(0, "op", "", ""),
+        note="",
+        units=["redis.service"],
+        deadline=0,
+        monotonic=over,
     )
     notice = tmp_path / "notice"
     notice.write_text(found.render())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lowmem_tui.cli.rules import load_rules
-from lowmem_tui.model.errors import ManagerError
+from lowmem_tui.model.errors import ManagerError, NotReadyError
 from lowmem_tui.setup.context import Ground
 from lowmem_tui.setup.redis import step as redis
 from tests.english import EnglishStep
@@ -57,10 +57,11 @@ class Silent(Answers):
 
     def __init__(self, words: str = "NOAUTH Authentication required.") -> None:
         super().__init__()
-        self.words = words
+        kind = NotReadyError if words.startswith("LOADING") else ManagerError
+        self.error = kind(words)
 
     def get(self, kind: ActionKind, what: str) -> str:
-        raise ManagerError(self.words)
+        raise self.error
 
 
 def see(

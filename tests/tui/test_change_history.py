@@ -17,6 +17,7 @@ from lowmem_tui.model.change import Change, State
 from lowmem_tui.model.errors import InvalidValueError, NotPermittedError, RolledBackError
 from lowmem_tui.model.plan import Action, ActionKind, Edit, FileChange, Plan
 from lowmem_tui.model.unit import Key
+from lowmem_tui.model.who import By
 from lowmem_tui.policy import dropin
 from lowmem_tui.policy.change_text import did
 from lowmem_tui.policy.plan import plan
@@ -107,9 +108,9 @@ async def test_nothing_was_changed_yet(front: Front) -> None:
 async def test_the_newest_comes_first(two: Front) -> None:
     lines = listed(two)
     assert lines[0].split()[0] == "2"
-    assert lines[0].split()[3:5] == ["applied", "you"]
+    assert lines[0].split()[3:5] == ["applied", "root"]
     assert lines[1].strip() == "redis-server.service MemoryMax 280M -> 300M"
-    assert lines[2].endswith("you · more room")
+    assert lines[2].endswith("root · more room")
     assert "MemoryMax 256M -> 280M" in lines[3]
 
 
@@ -242,7 +243,9 @@ async def test_errors_are_one_sentence(two: Front) -> None:
 async def test_what_others_wrote_is_harmless(two: Front) -> None:
     change = two.session.backend.history()[0]
     effects = tuple(replace(e, unit=EVIL, from_=EVIL) for e in change.effects)
-    evil = replace(change, by=EVIL, note=EVIL, outcome=EVIL, effects=effects, files=(EVIL,))
+    evil = replace(
+        change, by=By(0, EVIL, EVIL, EVIL), note=EVIL, outcome=EVIL, effects=effects, files=(EVIL,)
+    )
     with patch.object(two.session.backend, "history", return_value=[evil]):
         await two.press("r")
         await two.until(lambda: "evil" in listed(two)[0])
@@ -258,7 +261,7 @@ async def test_many_at_any_size(size: tuple[int, int]) -> None:
     backend = demo_backend(clock=Clock())
     backend.wait_ready()
     changes = [
-        Change(str(n), 1e9 + n, "alice with sudo, from 192.0.2.7", "", State.APPLIED, (), ())
+        Change(str(n), 1e9 + n, By(0, "root", "alice", "192.0.2.7"), "", State.APPLIED, (), ())
         for n in range(200, 0, -1)
     ]
     with patch.object(backend, "history", return_value=changes):
@@ -307,7 +310,9 @@ async def test_what_a_change_did_besides_files() -> None:
 )
 def test_what_was_requested_in_the_set_up_is_what_was_done(note: str, why: str, done: str) -> None:
     actions = (Action(ActionKind.SERVICE, "a", "restart", "restart"),)
-    change = Change("1", 0.0, "you", note, State.APPLIED, ("/x",), (), actions=actions)
+    change = Change(
+        "1", 0.0, By(0, "root", "", ""), note, State.APPLIED, ("/x",), (), actions=actions
+    )
     assert (change.why, str(did(change))) == (why, done)
 
 

@@ -76,7 +76,7 @@ async def test_where_nothing_can_be_changed_it_is_only_reported() -> None:
     async with opened(serve(server, read_only=True), read_only=True) as front:
         await front.until(lambda: news(front))
         assert (
-            "Change 1 by you: It is being applied, or it was interrupted: then the next start as "
+            "Change 1 by root: It is being applied, or it was interrupted: then the next start as "
             "root rolls it back." in news(front)
         )
     assert [record.state for record in Journal(server.store, allowed().paths).records()] == [

@@ -16,6 +16,7 @@ from lowmem_tui.model.errors import ManagerError
 from lowmem_tui.model.plan import Edit, Mismatch, Outcome
 from lowmem_tui.model.staged import Staged
 from lowmem_tui.model.unit import Key
+from lowmem_tui.model.who import By
 from lowmem_tui.policy.plan import plan
 from lowmem_tui.tui.screens.ask import AskScreen
 from lowmem_tui.tui.screens.main import MainScreen
@@ -98,7 +99,7 @@ async def trial() -> AsyncIterator[Front]:
 
 async def test_it_says_what_it_does_and_counts_down(trial: Front) -> None:
     assert "DEMO Trial: 120 s left" in says(trial)
-    assert "started by you" in says(trial)
+    assert "started by root" in says(trial)
     assert "256M -> 300M" in says(trial)
     assert "zzz-lowmem-tui-trial.conf" in says(trial)
     assert "Verified" in says(trial)
@@ -153,7 +154,7 @@ async def test_leaving_it_running(trial: Front, key: str) -> None:
     await trial.press(key)
     assert trial.shows(MainScreen)
     await trial.tick(20)
-    await trial.until(lambda: line(trial) == "Trial: 100 s left. F8: y keep, u undo. By you")
+    await trial.until(lambda: line(trial) == "Trial: 100 s left. F8: y keep, u undo. By root")
     await trial.press("down", "y", "u", "enter", "escape")
     assert line(trial).startswith("Trial: 100 s left")
     await trial.press("f8")
@@ -200,7 +201,7 @@ SCREENS = {
 async def test_it_is_visible_everywhere(trial: Front, keys: tuple[str, ...]) -> None:
     await trial.press("n", "down", *keys)
     await trial.tick(7)
-    await trial.until(lambda: line(trial) == "Trial: 113 s left. F8: y keep, u undo. By you")
+    await trial.until(lambda: line(trial) == "Trial: 113 s left. F8: y keep, u undo. By root")
 
 
 @pytest.mark.parametrize("keys", SCREENS.values(), ids=list(SCREENS))
@@ -433,7 +434,7 @@ async def test_of_somebody_else_from_before_the_start() -> None:
     begun(backend, EVIL)
     held = backend.trial()
     assert held is not None
-    other = Trial(held.id, EVIL, EVIL, held.units, held.deadline, held.left)
+    other = Trial(held.id, By(0, EVIL, EVIL, EVIL), EVIL, held.units, held.deadline, held.left)
     with patch.object(backend, "trial", lambda: other):
         async with opened(backend) as front:
             await front.settle()

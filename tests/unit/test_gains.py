@@ -11,6 +11,7 @@ from lowmem_tui.model.change import Change, State
 from lowmem_tui.model.plan import Action, ActionKind, Effect, When
 from lowmem_tui.model.quantity import parse_size
 from lowmem_tui.model.unit import Key
+from lowmem_tui.model.who import By
 from lowmem_tui.policy.forecast.gains import below_use, gained, in_force, stopped, without
 
 from .servers import M, process, service, snapshot
@@ -18,7 +19,7 @@ from .servers import M, process, service, snapshot
 
 def change(number: int, state: State = State.APPLIED, *effects: Effect, undoes: str = "") -> Change:
     back = (undoes,) if undoes else ()
-    return Change(str(number), 0.0, "root", "", state, (), effects, undoes=back)
+    return Change(str(number), 0.0, By(0, "root", "", ""), "", state, (), effects, undoes=back)
 
 
 def test_what_holds_is_told_the_oldest_first() -> None:

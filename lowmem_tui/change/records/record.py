@@ -21,7 +21,6 @@ from lowmem_tui.change.records.decode import (
     that,
     whole,
 )
-from lowmem_tui.change.records.who import By
 from lowmem_tui.model import kept
 from lowmem_tui.model.change import Change, State
 from lowmem_tui.model.errors import InvalidValueError
@@ -39,6 +38,7 @@ from lowmem_tui.model.plan import (
 )
 from lowmem_tui.model.trial import LONGEST
 from lowmem_tui.model.unit import CGROUP_FILES, INFINITY, Key, Unlimited, is_unit_name
+from lowmem_tui.model.who import By
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -151,7 +151,7 @@ class Record:
         return Change(
             id=str(self.id),
             time=self.time,
-            by=str(self.by),
+            by=self.by,
             note=self.note,
             state=state or self.state,
             files=self.paths,
@@ -194,7 +194,7 @@ def load(text: str, paths: Paths) -> Record:
             id=made("id", whole(1, LAST)),
             time=made("time", WHEN),
             boot_id=made("boot_id", flat),
-            by=made("by", _by),
+            by=made("by", by_from),
             note=made("note", decode.text),
             state=made("state", _state),
             plan=made("plan", of_fields(partial(_plan, paths))),
@@ -256,7 +256,8 @@ def _agrees(record: Record) -> None:
 
 
 @of_fields
-def _by(made: Fields) -> By:
+def by_from(made: Fields) -> By:
+    """Read who made a change. ValueError."""
     return By(
         made("uid", whole(0, 1 << 32)),
         made("user", flat),

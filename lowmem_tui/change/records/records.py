@@ -17,6 +17,7 @@ from lowmem_tui.change.records.record import (
     WHEN,
     Record,
     action_from,
+    by_from,
     dump,
     effect_from,
     load,
@@ -227,6 +228,7 @@ def shown(records: Sequence[Record]) -> list[Change]:
 
 def _summed_up(change: Change) -> dict[str, object]:
     made = asdict(change)
+    made["by"] = change.by._asdict()
     del made["outcome"]
     made["said"] = stored(change.outcome)  # the key of every version so far
     made["remaining"] = [stored(each) for each in change.remaining]
@@ -282,7 +284,7 @@ def _change(made: Fields) -> Change:
     return Change(
         id=made("id", flat),
         time=made("time", WHEN),
-        by=made("by", decode.text),
+        by=made("by", by_from),
         note=made("note", decode.text),
         state=made("state", lambda word: State(flat(word))),
         files=made("files", listed(flat)),

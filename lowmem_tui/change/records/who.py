@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import pwd
-from typing import NamedTuple
 
 from lowmem_tui.host.procfs import parse_stat
 from lowmem_tui.host.reading import SMALL, read, read_whole
 from lowmem_tui.model.text import plain
+from lowmem_tui.model.who import By
 
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
 _LONGEST = 100
@@ -16,20 +16,6 @@ _LONGEST = 100
 
 _PARENTS = 12
 """How many parents are looked at: sudo takes SSH_CONNECTION away, the login shell still has it."""
-
-
-class By(NamedTuple):
-    """Who makes a change; "" is "not known"."""
-
-    uid: int
-    user: str
-    sudo_user: str
-    ssh_client: str
-    """The address that the ssh login came from."""
-
-    def __str__(self) -> str:
-        words = f"{self.sudo_user} with sudo" if self.sudo_user else self.user or f"uid {self.uid}"
-        return plain(f"{words}, from {self.ssh_client}" if self.ssh_client else words)
 
 
 def whoami(proc: str = "/proc") -> By:

@@ -34,7 +34,7 @@ from lowmem_tui.model.errors import (
     RolledBackError,
     UnreloadedError,
 )
-from lowmem_tui.model.message import msg, of_list, of_path, of_seconds, of_text, of_unit, sentences
+from lowmem_tui.model.message import msg, of_list, of_path, of_seconds, of_unit, sentences
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.trial import TrialNotice
 
@@ -114,7 +114,7 @@ def notice(record: Record, run: TrialRun) -> TrialNotice:
     """Return what everybody may read of a trial."""
     return TrialNotice(
         number=str(record.id),
-        by=str(record.by),
+        by=record.by,
         note=plain(record.note),
         units=record.units,
         deadline=run.deadline,
@@ -163,7 +163,7 @@ def sentence(trial: Trial) -> Message:
         "A change of {units} is on trial, started by {by}: it reverts automatically at {until} "
         "({left} left).",
         units=of_list(of_unit(unit) for unit in trial.units),
-        by=of_text(trial.by, 200),
+        by=trial.by.message,
         until=until,
         left=of_seconds(round(trial.left)),
     )

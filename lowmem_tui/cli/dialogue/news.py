@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from lowmem_tui.model.change import State
-from lowmem_tui.model.errors import LowmemError
+from lowmem_tui.model.errors import LowmemError, message_of
 from lowmem_tui.policy import trial_text
 
 if TYPE_CHECKING:
@@ -20,8 +20,7 @@ def since(d: Dialogue) -> bool:
     try:
         snapshot = d.look()
     except (LowmemError, OSError) as error:
-        why = error.message if isinstance(error, LowmemError) else str(error)
-        d.console.say("There are no new figures. {why}", why=why)
+        d.console.say("There are no new figures. {why}", why=message_of(error))
         return True
     spoke = _kills(d, snapshot)
     running = d.backend.trial()
@@ -71,7 +70,7 @@ def _begun(d: Dialogue, trial: Trial, snapshot: Snapshot) -> None:
         d.trial.effects, d.trial.forced = (), False
         found = _change(d, trial.id)
         d.trial.effects = found.effects if found else ()
-        d.console.say("A trial was started by {by}.", by=trial.by)
+        d.console.say("A trial was started by {by}.", by=trial.by.message)
     began(d, trial)
 
 

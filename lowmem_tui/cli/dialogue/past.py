@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING
 
 from lowmem_tui.cli.dialogue import news
 from lowmem_tui.cli.dialogue.review import cannot_change, carry_out, file_change, report
-from lowmem_tui.cli.history import STATES
 from lowmem_tui.model.errors import LowmemError, RefusedError
 from lowmem_tui.model.integer import natural
-from lowmem_tui.model.language import tr
 from lowmem_tui.model.message import N_, of_list
 from lowmem_tui.policy import trial_text
-from lowmem_tui.policy.change_text import why_not
+from lowmem_tui.policy.change_text import STATES, noted, why_not
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -44,9 +42,9 @@ def show_trial(d: Dialogue, _: str) -> None:
     if trial is None:
         d.console.say(NO_TRIAL)
         return
-    d.console.say("Change {id} was started by {by}.", id=trial.id, by=trial.by)
+    d.console.say("Change {id} was started by {by}.", id=trial.id, by=trial.by.message)
     if trial.note:
-        d.console.say("Note: {note}", note=trial.note)
+        d.console.say("Note: {note}", note=noted(trial.note))
     for effect in d.trial.effects:
         _changed(d, effect)
     if not d.trial.effects:
@@ -235,11 +233,11 @@ def listing(d: Dialogue, changes: Sequence[Change], effects: int = FEW) -> None:
             "Change {id}, {time}, by {by}: {state}.",
             id=change.id,
             time=time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(change.time)),
-            by=change.by,
-            state=tr(STATES[change.state]),
+            by=change.by.message,
+            state=STATES[change.state],
         )
         if change.why and not change.undoes:
-            d.console.say("Note: {note}", note=change.why)
+            d.console.say("Note: {note}", note=noted(change.why))
         _effects(d, change, effects)
     if len(changes) > MOST:
         d.console.say("{count} older changes are not listed.", count=len(changes) - MOST)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from lowmem_tui.cli.dialogue import past, review
 from lowmem_tui.cli.dialogue.state import BACK, BACK_FROM_VALUE
 from lowmem_tui.model.amount import format_size
-from lowmem_tui.model.errors import LowmemError
+from lowmem_tui.model.errors import LowmemError, message_of
 from lowmem_tui.model.integer import natural
 from lowmem_tui.model.language import say, tr
 from lowmem_tui.model.message import N_, of_list
@@ -92,7 +92,7 @@ def look(d: Dialogue, part: Part) -> None:
     try:
         part.look, part.trouble = part.step.look(), ""
     except (LowmemError, OSError) as error:
-        part.look, part.trouble = None, str(error)
+        part.look, part.trouble = None, message_of(error)
     running = d.backend.trial()
     part.on_trial = running is not None and part.tried_by(running, d.trial.effects)
     part.kept = _kept(part)

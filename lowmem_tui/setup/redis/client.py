@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from lowmem_tui.host.programs import find, run
 from lowmem_tui.host.reading import SMALL, read, read_regular
-from lowmem_tui.model.errors import InvalidValueError, ManagerError, RefusedError
+from lowmem_tui.model.errors import InvalidValueError, ManagerError, NotReadyError, RefusedError
 from lowmem_tui.model.integer import natural
 from lowmem_tui.model.message import msg, of_command, of_setting, of_text, of_unit
 from lowmem_tui.model.text import plain
@@ -36,6 +36,7 @@ _OPTIONS: Final = {
     "-s": re.compile(r"/[^\s]+\Z"),
     "@": re.compile(r"/[^\s]+\Z"),
 }
+_LOADING: Final = "LOADING"
 _OWNERS: Final = (b".service", b".scope")
 _COMMAND: Final = re.compile(r"[0-9A-Za-z_][!-~]*\Z")
 """What a command may be renamed to and still be sent: it is no option of the client."""
@@ -117,9 +118,7 @@ def _figure(what: str, name: str) -> str:
             )
         )
     if figures.get("loading", "0") != "0":
-        raise ManagerError(
-            msg("{unit} is still loading its data: refresh when it is ready.", unit=of_unit(unit))
-        )
+        raise _loading(unit)
     return figures.get(name, "")
 
 
@@ -150,6 +149,9 @@ def _ask(what: str, command: str, *words: str) -> list[str]:
     client = next((c for c in CLIENTS if find(c)), CLIENTS[0])
     done = run((client, *options, "--raw", name, *words), PATIENCE, more)
     lines = done.stdout.rstrip("\n").split("\n")
+    # The first word of an error is its code.
+    if any(text.startswith(_LOADING) for text in (lines[0], done.stderr)):
+        raise _loading(what.partition(" ")[0])
     if done.returncode != 0:
         raise ManagerError(_unanswered(unit, client, done.stderr or done.stdout))
     # Its errors are an answer like any other, with exit status 0.
@@ -165,6 +167,12 @@ def _ask(what: str, command: str, *words: str) -> list[str]:
             )
         )
     return lines
+
+
+def _loading(unit: str) -> NotReadyError:
+    return NotReadyError(
+        msg("{unit} is still loading its data: refresh when it is ready.", unit=of_unit(unit))
+    )
 
 
 def _unanswered(unit: Value, client: str, output: str) -> Message:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from lowmem_tui.model.errors import LowmemError, RefusedError
+from lowmem_tui.model.errors import LowmemError, NotReadyError, RefusedError
 from lowmem_tui.model.integer import natural
 from lowmem_tui.model.message import msg, verbatim
 from lowmem_tui.model.plan import ActionKind
@@ -214,14 +214,13 @@ class _Asked(NamedTuple):
 def _ask(ground: Ground, name: str, where: str | None, config: RedisConfig) -> _Asked:
     if where is None:
         return _Asked(None, _unreachable(config), None)
-    used, trouble = None, None
+    used, trouble, loading = None, None, False
     try:
         used = natural(ground.system.get(ActionKind.REDIS, f"{name} used_memory{where}"))
     except RefusedError as error:
         return _Asked(None, error.message, None)  # another one answers there
     except (LowmemError, OSError) as error:
-        trouble = _reason(error)
-    loading = trouble is not None and "loading" in str(trouble).lower()
+        trouble, loading = _reason(error), isinstance(error, NotReadyError)
     try:
         values = {
             each: ground.system.get(ActionKind.REDIS, f"{name} {each}{where}") for each in OPTIONS

@@ -14,10 +14,10 @@ from textual.binding import Binding, BindingType
 from lowmem_tui.model.change import State
 from lowmem_tui.model.errors import LowmemError, RefusedError
 from lowmem_tui.model.language import say, tr
-from lowmem_tui.model.message import N_, Message, of_command
+from lowmem_tui.model.message import N_, of_command
 from lowmem_tui.model.plan import FileChange
 from lowmem_tui.model.text import plain
-from lowmem_tui.policy.change_text import why_not
+from lowmem_tui.policy.change_text import STATES, noted, why_not
 from lowmem_tui.tui.screens.sheet import MORE, Sheet, working
 from lowmem_tui.tui.session import trial_watch
 from lowmem_tui.tui.text import plan_report
@@ -177,7 +177,7 @@ class ChangeScreen(Sheet):
                 return tr("Change {id} is undone, but verification failed", id=number)
             return tr("Change {id} is undone", id=number)
         if self.stage is Stage.SHOWN:
-            state = Message(self.change.state)
+            state = STATES[self.change.state]
             return tr("Change {id}: {state}", id=number, state=state)
         if self.stage is Stage.ASKING:
             return tr("Undo of change {id}: nothing is written yet", id=number)
@@ -198,10 +198,10 @@ class ChangeScreen(Sheet):
             effects = tuple(replace(e, from_=e.to, to=e.from_) for e in effects)
         else:
             when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(change.time))
-            who = tr("{when} by {who}", when=when, who=say(change.by))
+            who = tr("{when} by {who}", when=when, who=change.by.message)
             lines.append(Text(f" {who}"))
             if change.note:
-                lines.append(Text(" " + tr("Note: {note}", note=say(change.note))))
+                lines.append(Text(" " + tr("Note: {note}", note=noted(change.note))))
             if change.trial is not None:
                 trial = tr("Applied as a trial of {seconds} s", seconds=change.trial)
                 lines.append(Text(f" {trial}"))

@@ -337,7 +337,7 @@ class EditScreen(FullScreen):
 
     def _label(self) -> None:
         count = len(self.session.staged)
-        self._keys.label("f8", tr("Review {count}", count=count) if count else tr("Review"))
+        self._keys.label("f8", msg("Review {count}", count=count) if count else N_("Review"))
 
     # Keys
 

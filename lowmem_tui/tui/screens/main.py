@@ -16,7 +16,7 @@ from lowmem_tui.tui.table.unit_table import NO_MARKS, Marks, UnitTable
 from lowmem_tui.tui.table.unit_values import differs
 from lowmem_tui.tui.widgets.header import Header
 from lowmem_tui.tui.widgets.keybar import KeyBar, keys_of
-from lowmem_tui.tui.widgets.prompt import Prompt
+from lowmem_tui.tui.widgets.prompt import Prompt, Purpose
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -132,7 +132,7 @@ class MainScreen(FullScreen):
     def on_staged_changed(self) -> None:
         """Mark the units with staged edits, and count them beside F8."""
         count = len(self.session.staged)
-        self._keys.label("f8", tr("Review {count}", count=count) if count else tr("Review"))
+        self._keys.label("f8", msg("Review {count}", count=count) if count else N_("Review"))
         self._staged = frozenset(self.session.staged.units)
         self._update()
 
@@ -373,16 +373,16 @@ class MainScreen(FullScreen):
     def action_find(self) -> None:
         """Ask for a text, and go to the first unit with it while it is typed."""
         self._keys.display = False
-        self._prompt.open(tr("Find"), tr("F3 next, Enter done"))
+        self._prompt.open(Purpose.FIND, tr("F3 next, Enter done"))
 
     def action_filter(self) -> None:
         """Ask for a text, and show only units with it while it is typed."""
         self._keys.display = False
-        self._prompt.open(tr("Filter"), tr("Enter keep, Esc show all"), self._view.filter)
+        self._prompt.open(Purpose.FILTER, tr("Enter keep, Esc show all"), self._view.filter)
 
     def on_prompt_changed(self, message: Prompt.Changed) -> None:
         """Find or filter at once."""
-        if message.purpose == tr("Filter"):
+        if message.purpose is Purpose.FILTER:
             self._see(replace(self._view, filter=message.text))
             self._say("")  # that nothing has it is shown in place of the units
         elif message.text and not self._find(message.text, again=message.again):
@@ -395,7 +395,7 @@ class MainScreen(FullScreen):
         self._keys.display = True
         self._table.focus()
         self._say("")
-        if message.purpose == tr("Filter") and not message.kept:
+        if message.purpose is Purpose.FILTER and not message.kept:
             self._see(replace(self._view, filter=""))
 
     def _find(self, text: str, *, again: bool) -> bool:

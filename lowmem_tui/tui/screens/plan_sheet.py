@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 
-from lowmem_tui.model.errors import HalfDoneError, LowmemError
+from lowmem_tui.model.errors import HalfDoneError, LowmemError, message_of
 from lowmem_tui.model.language import say, tr
-from lowmem_tui.model.message import Message, msg
+from lowmem_tui.model.message import N_, Message, msg
 from lowmem_tui.model.text import plain
 from lowmem_tui.tui.screens.sheet import Sheet
 from lowmem_tui.tui.session import trial_watch
@@ -37,8 +37,8 @@ NOT_WRITTEN = msg("Nothing was written.")
 def trial_keys() -> tuple[Key, Key]:
     """Return the keys that apply a plan as a trial, and permanently."""
     return (
-        Key("a", "a", tr("Trial {seconds} s", seconds=TRIAL)),
-        Key("A", "A", tr("Permanently")),
+        Key("a", "a", msg("Trial {seconds} s", seconds=TRIAL)),
+        Key("A", "A", N_("Permanently")),
     )
 
 
@@ -54,11 +54,6 @@ class Stage(Enum):
     FAILED = "failed"
 
 
-def error_text(error: Exception) -> str:
-    """Return what failed, in the operator's language where it is an error of ours."""
-    return say(error.message) if isinstance(error, LowmemError) else str(error)
-
-
 class PlanSheet(Sheet):
     """One plan, from its making to the proof that it is in force."""
 
@@ -70,7 +65,7 @@ class PlanSheet(Sheet):
         self.stage: Stage = Stage.PLANNING
         self.plan: Plan | None = None
         self.outcome: Outcome | None = None
-        self.trouble = ""
+        self.trouble: Message | str = ""
         """One sentence on what failed."""
         self._situation: Situation | None = None
         self._next: TrialScreen | None = None
@@ -100,7 +95,7 @@ class PlanSheet(Sheet):
 
     def failed(self, error: LowmemError) -> None:
         """Show why it could not be applied."""
-        self.trouble = say(error.message)
+        self.trouble = error.message
         self._enter(Stage.FAILED, "" if isinstance(error, HalfDoneError) else say(self.UNCHANGED))
 
     # Planning
@@ -121,7 +116,7 @@ class PlanSheet(Sheet):
             try:
                 self.plan, self._situation = await self.session.run_blocking(make)
             except (LowmemError, OSError) as error:
-                self.trouble = error_text(error)
+                self.trouble = message_of(error)
                 self._enter(Stage.FAILED, say(self.UNCHANGED))
                 return
         self._enter(Stage.SHOWN)
@@ -201,7 +196,7 @@ class PlanSheet(Sheet):
         """Return the plan, or what it did."""
         lines: list[Text] = []
         if self.trouble:
-            lines.append(Text(f" {plain(self.trouble, 2000)}", style=BAD))
+            lines.append(Text(f" {plain(say(self.trouble), 2000)}", style=BAD))
         if self.stage is Stage.DONE and self.outcome is not None:
             return [*lines, *self.result(self.outcome, width)]
         if self.plan is not None:

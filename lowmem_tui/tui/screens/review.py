@@ -192,6 +192,6 @@ class ReviewScreen(PlanSheet):
         keys = list(KEYS[self.stage])
         if self.stage is Stage.SHOWN:
             if self.session.cannot_change:
-                return [Key("a", "a", tr("Command to run")), *keys]
+                return [Key("a", "a", N_("Command to run")), *keys]
             return [*trial_keys(), *keys]
         return keys

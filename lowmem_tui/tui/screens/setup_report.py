@@ -14,7 +14,7 @@ from lowmem_tui.model.message import N_, Message, msg, of_bytes, of_unit
 from lowmem_tui.model.setup import lines
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.budget import budget, in_words
-from lowmem_tui.policy.change_text import did
+from lowmem_tui.policy.change_text import STATES, did, noted
 from lowmem_tui.policy.checks.overcommit import overcommitted
 from lowmem_tui.policy.forecast import prediction_text
 from lowmem_tui.policy.forecast.gains import gained, in_force
@@ -125,8 +125,8 @@ class SetupReportScreen(Sheet):
                 yield Text(" " + tr("Nothing yet."))
             for change in ours:
                 style = "bold" if change.state in KEPT else ""
-                note = f"{plain(say(change.why))}: " if change.why else ""
-                state = say(Message(change.state))
+                note = f"{plain(say(noted(change.why)))}: " if change.why else ""
+                state = say(STATES[change.state])
                 yield Text(f" {change.id:>3}  {note}{state}", style=style)
                 yield Text(f"      {plain(say(did(change)), 2000)}")
 

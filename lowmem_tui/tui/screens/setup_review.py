@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, ClassVar
 from rich.text import Text
 from textual.binding import Binding, BindingType
 
-from lowmem_tui.model.errors import LowmemError, RolledBackError
+from lowmem_tui.model.errors import LowmemError, StoppedError, message_of
 from lowmem_tui.model.language import say, tr
 from lowmem_tui.model.message import N_, Message, msg, of_command
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.plan import is_triable
-from lowmem_tui.tui.screens.plan_sheet import FOR_GOOD, PlanSheet, Stage, error_text, trial_keys
+from lowmem_tui.tui.screens.plan_sheet import FOR_GOOD, PlanSheet, Stage, trial_keys
 from lowmem_tui.tui.screens.sheet import MORE, working
 from lowmem_tui.tui.text import plan_report
 from lowmem_tui.tui.text.unit_page import heading
@@ -36,9 +36,6 @@ POLL = 0.2
 
 AT_ONCE = msg("Apply this now? (u undoes it afterwards)")
 LOSES = msg("Apply this now? Undoing it does not restore what the warnings above describe as lost.")
-
-BY_YOU = "interrupted (by you)"
-"""What ``Backend.cancel`` makes a change end with."""
 
 AT_WORK = frozenset({Stage.WORKING, Stage.STOPPING})
 BACK = Key("escape", "Esc", N_("Back, change nothing"))
@@ -177,7 +174,7 @@ class SetupReviewScreen(PlanSheet):
 
     def failed(self, error: LowmemError) -> None:
         """Show why it could not be applied, or that it was stopped."""
-        if BY_YOU in str(error) and isinstance(error, RolledBackError):
+        if isinstance(error, StoppedError):
             self._enter(Stage.STOPPED, say(self.UNCHANGED))
         else:
             super().failed(error)
@@ -198,7 +195,7 @@ class SetupReviewScreen(PlanSheet):
         try:
             left = await session.run_blocking(part.step.plan, self._wishes)
         except (LowmemError, OSError) as error:
-            self.trouble, self._is_so = error_text(error), False
+            self.trouble, self._is_so = message_of(error), False
             return
         self.trouble, self._is_so = "", left.empty
 

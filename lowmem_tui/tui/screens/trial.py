@@ -24,6 +24,7 @@ from lowmem_tui.model.message import (
     sentences,
 )
 from lowmem_tui.model.text import plain
+from lowmem_tui.policy.change_text import noted
 from lowmem_tui.tui.screens.sheet import MORE, Sheet
 from lowmem_tui.tui.session import trial_watch
 from lowmem_tui.tui.terminal.palette import BAD
@@ -308,14 +309,14 @@ class TrialScreen(Sheet):
             "connection is lost or the power fails.",
             time=until,
         )
-        who = tr("Change {id}, started by {who}", id=trial.id, who=say(trial.by))
+        who = tr("Change {id}, started by {who}", id=trial.id, who=trial.by.message)
         lines += [
             *dangers,
             Text(f" {end}"),
             Text(f" {who}"),
         ]
         if trial.note:
-            lines.append(Text(" " + tr("Note: {note}", note=say(trial.note))))
+            lines.append(Text(" " + tr("Note: {note}", note=noted(trial.note))))
         if effects:
             lines.append(heading(tr("ON TRIAL"), width, palette))
             lines += plan_report.effects(effects, width)

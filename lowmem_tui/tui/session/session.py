@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from lowmem_tui.model.language import say, tr
+from lowmem_tui.model.message import msg
 from lowmem_tui.model.staged import Staged
 from lowmem_tui.policy.unseen_kills import UnseenKills
 from lowmem_tui.tui.session.memory_history import MemoryHistory
@@ -17,6 +17,7 @@ from lowmem_tui.tui.session.under_way import UnderWay
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.plan import Edit, Outcome
     from lowmem_tui.model.ports import Backend
     from lowmem_tui.model.snapshot import Snapshot
@@ -94,11 +95,11 @@ class Session:
         return self._setup
 
     @property
-    def cannot_change(self) -> str:
+    def cannot_change(self) -> Message | str:
         """Why nothing can be changed from here, in one sentence; or ""."""
         if self.backend.cannot_change:
-            return say(self.backend.cannot_change)
-        return tr("This was started with --read-only.") if self.read_only else ""
+            return self.backend.cannot_change
+        return msg("This was started with --read-only.") if self.read_only else ""
 
     # Calling the backend
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from lowmem_tui.model.errors import LowmemError
+from lowmem_tui.model.errors import LowmemError, message_of
 from lowmem_tui.policy.setup_part import Part, Stand
 from lowmem_tui.tui.session.messages import StepLooked
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lowmem_tui.model.change import Change, State
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.ports import Backend
     from lowmem_tui.model.setup import Wishes
     from lowmem_tui.model.snapshot import Snapshot
@@ -34,7 +35,7 @@ class SetupSession:
         self._backend, self._thread = backend, thread
         self._trials, self._screens = trials, screens
         self.parts: list[Part] = []
-        self.trouble = ""
+        self.trouble: Message | str = ""
         """Why there are no steps."""
         self.begun = False
         self.before: Snapshot | None = None
@@ -57,7 +58,7 @@ class SetupSession:
             self.before = snapshot or await run(backend.look)
             self.parts = [Part(step) for step in await run(backend.steps)]
         except (LowmemError, OSError) as error:
-            self.trouble = str(error)
+            self.trouble = message_of(error)
         # Where the history cannot be read, nothing can be added to it either.
         with contextlib.suppress(LowmemError):
             changes = await run(backend.history)
@@ -113,7 +114,7 @@ class SetupSession:
             part.look, part.trouble = await self._thread.run(part.step.look), ""
             part.kept = await self._kept(part)
         except (LowmemError, OSError) as error:
-            part.look, part.trouble = None, str(error)
+            part.look, part.trouble = None, message_of(error)
         part.looking = False
         self.follow_trial()
         self._tell()

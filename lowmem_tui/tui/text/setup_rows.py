@@ -80,7 +80,7 @@ def page(part: Part, width: int, palette: Palette) -> Iterator[ItemRow]:
     if part.on_trial:
         yield ItemRow(Text(f" {say(ON_TRIAL)}", style="bold"))
     if part.trouble:
-        yield ItemRow(Text(f" ! {plain(part.trouble, 2000)}", style=BAD))
+        yield ItemRow(Text(f" ! {plain(say(part.trouble), 2000)}", style=BAD))
     if look is None:
         if not part.trouble:
             yield ItemRow(Text(" " + tr("Reading the configuration…")))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
+
 from lowmem_tui.model.change import KEPT, Change
 from lowmem_tui.model.language import say
 from lowmem_tui.model.text import plain
-from lowmem_tui.policy.change_text import did
+from lowmem_tui.policy.change_text import STATES, did, noted
 from lowmem_tui.tui.terminal.cells import fit
 from lowmem_tui.tui.widgets.cursor_list import CursorList, when
 
@@ -29,9 +31,11 @@ class ChangeList(CursorList[Change]):
     def draw(self, seen: Sequence[Change], width: int) -> Iterator[Sequence[tuple[str, Style]]]:
         """Yield the lines of each."""
         palette = self.session.palette
+        widest = max((cell_len(say(STATES[change.state])) for change in seen), default=0)
         for change in seen:
-            head = f" {change.id:>3} {when(change.time, width)} {change.state:<9} {change.by}"
-            note = f" · {change.why}" if change.why and not change.undoes else ""
+            state, who = fit(say(STATES[change.state]), widest), say(change.by.message)
+            head = f" {change.id:>3} {when(change.time, width)} {state} {who}"
+            note = f" · {say(noted(change.why))}" if change.why and not change.undoes else ""
             # In force: bold. That the others are not, their state says, too.
             style = palette.strong if change.state in KEPT else palette.plain
             yield (

@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from rich.segment import Segment
 from textual.binding import Binding
 
-from lowmem_tui.model.language import say
+from lowmem_tui.model.language import say, tr
 from lowmem_tui.model.message import N_, Message
 from lowmem_tui.tui.widgets.lines import Lines
 
@@ -28,13 +28,13 @@ class Key(NamedTuple):
     name: str
     """As Textual calls it: ``f8``."""
     shown: str
-    label: str
-    """English, and marked; or in the operator's language already."""
+    label: Message | str
+    """English, and marked; or a message."""
 
     @property
     def words(self) -> str:
         """The label in the operator's language."""
-        return say(Message(self.label))
+        return say(self.label) if isinstance(self.label, Message) else tr(self.label)
 
     @property
     def cells(self) -> int:
@@ -75,7 +75,7 @@ class KeyBar(Lines):
         self._palette, self._keys, self._drop, self._short = palette, list(keys), drop, short
         self._ends: list[tuple[int, str]] = []
 
-    def label(self, name: str, label: str) -> None:
+    def label(self, name: str, label: Message | str) -> None:
         """Change the label of a key."""
         self._keys = [key._replace(label=label) if key.name == name else key for key in self._keys]
         self.paint()

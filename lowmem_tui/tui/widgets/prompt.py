@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.cells import cell_len
 from textual.message import Message
 
+from lowmem_tui.model.language import tr
+from lowmem_tui.model.message import N_
 from lowmem_tui.tui.terminal.cells import fit
 from lowmem_tui.tui.terminal.pastes import first_line
 from lowmem_tui.tui.widgets.lines import Lines, line
@@ -21,6 +24,13 @@ if TYPE_CHECKING:
 LONGEST = 80
 
 
+class Purpose(Enum):
+    """What a text is asked for; the value is the label."""
+
+    FIND = N_("Find")
+    FILTER = N_("Filter")
+
+
 class Prompt(Lines):
     """Hidden until it is opened; tells of each change at once."""
 
@@ -30,25 +40,26 @@ class Prompt(Lines):
     class Changed(Message):
         """The text is another one; ``again``: the same, look for the next."""
 
-        def __init__(self, purpose: str, text: str, *, again: bool = False) -> None:
+        def __init__(self, purpose: Purpose, text: str, *, again: bool = False) -> None:
             super().__init__()
             self.purpose, self.text, self.again = purpose, text, again
 
     class Closed(Message):
         """The operator is done with it."""
 
-        def __init__(self, purpose: str, text: str, *, kept: bool) -> None:
+        def __init__(self, purpose: Purpose, text: str, *, kept: bool) -> None:
             super().__init__()
             self.purpose, self.text, self.kept = purpose, text, kept
 
     def __init__(self, palette: Palette) -> None:
         super().__init__(("",), id="prompt")
         self._palette = palette
-        self._purpose = self._hint = self._text = ""
+        self._purpose = Purpose.FIND
+        self._hint = self._text = ""
         self._cut = ""
         """Why not all of what was typed or pasted last was taken; or ""."""
 
-    def open(self, purpose: str, hint: str, text: str = "") -> None:
+    def open(self, purpose: Purpose, hint: str, text: str = "") -> None:
         """Ask for a text."""
         self._purpose, self._hint, self._text, self._cut = purpose, hint, text, ""
         self.display = True
@@ -61,7 +72,7 @@ class Prompt(Lines):
         self._paint()
 
     def _paint(self) -> None:
-        label = f" {self._purpose}: "
+        label = f" {tr(self._purpose.value)}: "
         room = max(1, self.size.width - cell_len(label) - 1)
         # The end of the text, where the cursor is; and why it was cut must be visible.
         most = max(room // 4, room - cell_len(f"  {self._cut}")) if self._cut else room
