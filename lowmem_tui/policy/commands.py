@@ -37,6 +37,14 @@ WRAPPERS = frozenset(
 )
 """They run another program, which is named somewhere behind their own options."""
 
+RUNNERS = frozenset(
+    {
+        *("npx", "pnpx", "bunx", "yarn", "pnpm", "xvfb-run", "proxychains", "proxychains4"),
+        *("torsocks", "uv", "poetry", "pipenv"),
+    }
+)
+"""They may run another program, or do something of their own."""
+
 INTERPRETERS = frozenset({"node", "nodejs", "bun", "python", "python2", "python3", "ruby", "perl"})
 """They run the script that is their first word which is no option."""
 
@@ -93,7 +101,7 @@ def _inside(command: Command, known: Container[str]) -> list[Command]:
     if program in INTERPRETERS:
         at = next((n for n, word in enumerate(command) if n and word[:1] != "-"), len(command))
         return [command[at:]] if program_of("".join(command[at : at + 1])) in known else []
-    if program not in WRAPPERS:
+    if program not in WRAPPERS | RUNNERS:
         return []
     if program in {"su", "runuser", "sg", "script"} and (
         text := _option(command, "-c", "--command")

@@ -66,12 +66,13 @@ MemoryMax=1 G
 RestartSec=1min 30s
 MemoryMax=٣
 StartLimitBurst=4294967296
+StartLimitBurst=-0
 [Install]
 MemoryMax=1G
 """
 LINES = (
     *(1, 6, 11, 12, 13, 14, 15, 16, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 32),
-    *(41, 42, 43, 44, 45, 52, 53, 55),
+    *(41, 42, 43, 44, 45, 52, 53, 56),
 )
 """What `systemd-analyze verify` of systemd 252 has a word on, but for the line without a =."""
 

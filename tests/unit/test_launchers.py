@@ -99,6 +99,15 @@ ELSEWHERE: list[tuple[str, Place, str]] = [
     ("/usr/bin/supervisorctl start app", SUPERVISED, "supervisorctl start"),
     ("/usr/bin/snap run app", SNAP, "snap run"),
     ("/snap/bin/app --port 80", SNAP, "app"),
+    ("/usr/bin/docker attach app", DOCKER, "docker attach"),
+    ("/usr/bin/xvfb-run -a docker run app", DOCKER, "docker run"),
+    ("/usr/local/bin/minikube start --driver=docker", DOCKER, "minikube start"),
+    ("/usr/local/bin/k3d cluster start app", DOCKER, "k3d start"),
+    ("/usr/bin/distrobox enter app -- /srv/run", PODMAN, "distrobox enter"),
+    ("/usr/bin/toolbox run -c app /srv/run", PODMAN, "toolbox run"),
+    ("/usr/bin/npx pm2 resurrect", PM2, "pm2 resurrect"),
+    ("/usr/bin/yarn pm2 start app.js", PM2, "pm2 start"),
+    ("/usr/sbin/pct start 101", LXC, "pct start"),
 ]
 
 
@@ -140,6 +149,10 @@ HERE = [
     "/usr/bin/screen -DmS mc java -jar server.jar -d64",
     "/usr/bin/screen -ls",
     "/usr/bin/tmux kill-server",
+    "/usr/bin/npx next start",
+    "/usr/bin/yarn start",
+    "/usr/bin/xvfb-run -a /srv/app/run",
+    "/usr/local/bin/minikube status",
     "/usr/bin/atq",
     "/usr/bin/at -l",
     "/bin/systemctl stop app.service",

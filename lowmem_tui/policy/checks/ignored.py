@@ -32,7 +32,9 @@ EXECUTED = frozenset({"Service", "Socket", "Mount", "Swap"})
 SERVICE = frozenset({"Service"})
 
 _BOOLEANS = frozenset(("1", "yes", "y", "true", "t", "on", "0", "no", "n", "false", "f", "off"))
-_NUMBER = re.compile(r"\+?(?:0[xX][0-9a-fA-F]{1,16}|0[bB][01]{1,64}|0[oO]?[0-7]{1,21}|[0-9]{1,20})")
+_NUMBER = re.compile(
+    r"-0{1,20}|\+?(?:0[xX][0-9a-fA-F]{1,16}|0[bB][01]{1,64}|0[oO]?[0-7]{1,21}|[0-9]{1,20})"
+)
 _COMMENT = re.compile(r"\s[#;]")
 _NEAR = re.compile(r"(?i)(mem|oom|managedoom|restart|startlimit)")
 

@@ -214,7 +214,7 @@ PM2 = _server(
 # --- which command is one of them -----------------------------------------------------------------
 
 _RUNS = frozenset({"run", "start", "restart", "create", "exec", "build", "unpause", "runp"})
-_DOCKER = _RUNS | {"up", "deploy", "update"}
+_DOCKER = _RUNS | {"up", "deploy", "update", "attach"}
 
 
 def _verbs(words: Sequence[str], verbs: Iterable[str]) -> str:
@@ -343,6 +343,10 @@ def _when(place: Place, *verbs: str) -> Callable[[Command], Launch | None]:
 _RULES: dict[str, Callable[[Command], Launch | None]] = {
     **dict.fromkeys(("docker", "docker-compose", "nerdctl"), _docker),
     **dict.fromkeys(("podman", "podman-compose", "podman-remote"), _podman),
+    **dict.fromkeys(("kind", "k3d", "minikube"), _when(DOCKER, "start", "create")),
+    **dict.fromkeys(("toolbox", "distrobox"), _when(PODMAN, "run", "enter", "create")),
+    "distrobox-enter": _when(PODMAN),
+    "pct": _when(LXC, "start", "exec", "restore"),
     "ctr": _when(CONTAINERD, "run", "start", "exec"),
     "crictl": _when(KUBERNETES, "run", "runp", "start", "create", "exec"),
     "kubectl": _when(KUBERNETES, "run", "apply", "create", "scale", "rollout", "exec"),
