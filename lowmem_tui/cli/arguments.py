@@ -9,7 +9,7 @@ import argparse
 import re
 from typing import TYPE_CHECKING, NoReturn
 
-from lowmem_tui.cli.cells import wrap
+from lowmem_tui.model.cells import wrap
 from lowmem_tui.model.errors import InvalidValueError
 from lowmem_tui.model.integer import natural
 from lowmem_tui.model.language import tr
@@ -72,7 +72,7 @@ class _Formatter(argparse.HelpFormatter):
     """Help that is wrapped by terminal cells."""
 
     def _split_lines(self, text: str, width: int) -> list[str]:
-        return wrap(" ".join(text.split()), width, then="")
+        return wrap(" ".join(text.split()), width)
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         return "\n".join(wrap(" ".join(text.split()), width, first=indent, then=indent))

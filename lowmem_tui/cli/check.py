@@ -7,11 +7,11 @@ import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 from lowmem_tui.cli import json_view, sudo
-from lowmem_tui.cli.cells import wrap
 from lowmem_tui.cli.exit import Exit
 from lowmem_tui.cli.looking import look
 from lowmem_tui.cli.open import open_backend
 from lowmem_tui.cli.sudo import for_demo
+from lowmem_tui.model.cells import wrap
 from lowmem_tui.model.language import say, tr
 from lowmem_tui.model.message import N_, msg, of_list, plural
 from lowmem_tui.model.setup import Severity, lines
@@ -109,7 +109,7 @@ def _as_json(each: Found) -> dict[str, object]:
 def describe(found: Sequence[Found], width: int, program: str = "sudo lowmem-tui") -> Iterator[str]:
     """Yield the findings for a person; ``program`` is what is to be typed to run this one."""
     for each in found:
-        yield from wrap(say(each.sentence), width)
+        yield from wrap(say(each.sentence), width, then="  ")
         for line in each.remedy(say):
             yield f"  -> {plain(line, 2000)}"
     if not found:

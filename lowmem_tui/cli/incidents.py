@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from lowmem_tui.cli import json_view
-from lowmem_tui.cli.cells import left
 from lowmem_tui.cli.exit import Exit
 from lowmem_tui.cli.output import talk
+from lowmem_tui.model.cells import left
 from lowmem_tui.model.errors import InvalidValueError
 from lowmem_tui.model.incident import Clock
 from lowmem_tui.model.language import say

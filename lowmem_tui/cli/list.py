@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from lowmem_tui.cli import json_view
 from lowmem_tui.cli.apply import trial_line
-from lowmem_tui.cli.cells import left, right, wrap
 from lowmem_tui.cli.exit import Exit
 from lowmem_tui.cli.open import open_backend
 from lowmem_tui.cli.output import talk
 from lowmem_tui.cli.rules import rules_for
 from lowmem_tui.model import language
 from lowmem_tui.model.amount import format_limit, format_size
+from lowmem_tui.model.cells import left, right, wrap
 from lowmem_tui.model.errors import ManagerError, NotPermittedError
 from lowmem_tui.model.language import say, tr
 from lowmem_tui.model.message import N_, as_message, msg, of_list, of_unit, sentences

@@ -85,6 +85,6 @@ def shown(text: str, stream: TextIO) -> str:
         return text
     import shutil
 
-    from lowmem_tui.cli.cells import wrap
+    from lowmem_tui.model.cells import wrap
 
-    return "\n".join(wrap(text, max(40, shutil.get_terminal_size().columns)))
+    return "\n".join(wrap(text, max(40, shutil.get_terminal_size().columns), then="  "))

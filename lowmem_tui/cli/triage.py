@@ -74,7 +74,7 @@ def _prepare() -> None:
 def _left(text: str, width: int) -> str:
     if text.isascii():
         return f"{text:<{width}}"
-    from lowmem_tui.cli.cells import left
+    from lowmem_tui.model.cells import left
 
     return left(text, width)
 
@@ -82,7 +82,7 @@ def _left(text: str, width: int) -> str:
 def _right(text: str, width: int) -> str:
     if text.isascii():
         return f"{text:>{width}}"
-    from lowmem_tui.cli.cells import right
+    from lowmem_tui.model.cells import right
 
     return right(text, width)
 
@@ -93,9 +93,9 @@ def _help() -> str:
         "the OOM kills since boot. Needs no root, no D-Bus and no screen."
     )
     demo = tr("the built-in demo server: nothing of this machine is read or written")
-    from lowmem_tui.cli.cells import wrap
+    from lowmem_tui.model.cells import wrap
 
-    text = "\n".join(wrap(text, WIDTH, then=""))
+    text = "\n".join(wrap(text, WIDTH))
     usage = tr("usage:")
     return f"{usage} lowmem-tui triage [--demo]\n\n{text}\n\n  --demo  {demo}\n"
 

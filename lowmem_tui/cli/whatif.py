@@ -7,12 +7,12 @@ import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 from lowmem_tui.cli import json_view
-from lowmem_tui.cli.cells import wrap
 from lowmem_tui.cli.exit import Exit
 from lowmem_tui.cli.open import open_backend
 from lowmem_tui.cli.output import talk
 from lowmem_tui.cli.plan import report_refusals, warned
 from lowmem_tui.cli.rules import rules_for
+from lowmem_tui.model.cells import wrap
 from lowmem_tui.model.language import say, tr
 from lowmem_tui.model.message import as_message, msg, of_unit, sentences
 from lowmem_tui.policy.budget import budget
@@ -218,4 +218,4 @@ def _compared(now: Snapshot, then: Snapshot, width: int) -> Iterator[str]:
 
 
 def _wrapped(text: Message | str, width: int) -> list[str]:
-    return wrap(say(text), width) or [""]
+    return wrap(say(text), width, then="  ") or [""]

@@ -10,8 +10,9 @@ ELLIPSIS = "…"
 MARKS = 30
 """So many combining marks in a row are composed at most (UAX #15, stream-safe text)."""
 
-# Printable by Unicode's table, and yet blank or of no width: the Hangul fillers.
-_BLANK = frozenset("\u115f\u1160\u3164\uffa0")
+_NOT_SHOWN = r"[\u115f\u2630-\u2637\u268a-\u268f\u4dc0-\u4dff\U0001d300-\U0001d37f]"
+"""Printable by Unicode's table, but a filler that is blank, or (diagrams, counting rods) as wide as
+one cell or two, which depends on the terminal: Unicode 16 has changed it."""
 
 
 def plain(text: str, width: int | None = None) -> str:
@@ -31,18 +32,12 @@ def plain(text: str, width: int | None = None) -> str:
     return text[: width - 1] + ELLIPSIS if width > 0 else ""
 
 
-def cells(text: str) -> int:
-    """Return the terminal cells that a harmless text takes."""
-    if text.isascii():
-        return len(text)
-    from unicodedata import east_asian_width
-
-    return sum(2 if east_asian_width(char) in "WF" else 1 for char in text)
-
-
 def _wide(text: str, width: int | None) -> str:
-    # Only strange text pays for the import.
-    from unicodedata import category, combining, east_asian_width, normalize
+    # Only strange text pays for the imports.
+    import re
+    from unicodedata import category, combining, normalize
+
+    from lowmem_tui.model.cells import cut, width_of
 
     if width is not None:
         # Cut first: what cannot be shown costs nothing. No more than four become one (U+1F82).
@@ -52,23 +47,15 @@ def _wide(text: str, width: int | None) -> str:
     for char in text:
         run = run + 1 if combining(char) else 0
         safe.append(char if run <= MARKS else SUBSTITUTE)
-    cells: list[tuple[str, int]] = []
-    used = 0
+    shown = ""
     for char in normalize("NFC", "".join(safe)):
-        kind = category(char)
-        if kind == "Zs":
-            shown = " "
-        elif char.isprintable() and kind not in {"Mn", "Me"} and char not in _BLANK:
-            shown = char
+        if category(char) == "Zs":
+            shown += " "
+        elif char.isprintable() and width_of(char) and not re.match(_NOT_SHOWN, char):
+            shown += char
         else:
-            shown = SUBSTITUTE
-        cells.append((shown, 2 if east_asian_width(shown) in "WF" else 1))
-        used += cells[-1][1]
-    if width is not None and used > width:
-        while cells and used > width - 1:
-            used -= cells.pop()[1]
-        cells += [(ELLIPSIS, 1)] if width > 0 else []
-    return "".join(shown for shown, _ in cells)
+            shown += SUBSTITUTE
+    return shown if width is None else cut(shown, width, ELLIPSIS)
 
 
 def ascii_for(character: str) -> str:

@@ -36,6 +36,7 @@ from lowmem_tui.host.logs import (
 from lowmem_tui.host.logs.kernel_log import Line
 from lowmem_tui.host.logs.log_file import LogFile
 from lowmem_tui.model import (
+    cells,
     integer,
     kept,
     message_data,
@@ -221,6 +222,17 @@ target(
     by_text(text.plain, lambda s: text.plain(s, 40)),
     text.plain, seeds=["a\u0301\u0327b", "\x1b[31m\u202e", "\u1f82日本語"],
 )  # fmt: skip
+target(
+    "text in terminal cells",
+    by_text(
+        lambda s: (cells.left(s, 40), cells.right(s, 40), cells.fit_right(s, 9, "…")),
+        lambda s: (cells.fit(s, 9, "…"), cells.cut(s, 9, "…"), cells.wrap(s, 20)),
+        lambda s: cells.wrap(s, 20, whole=False),
+    ),
+    cells.cells, cells.left, cells.right, cells.fit, cells.fit_right, cells.cut, cells.breaks,
+    cells.wrap, seeds=["下一个 OOM 终止对象：redis（redis-server）。", "e\u0301\u200b 한"],
+)  # fmt: skip
+
 target(
     "unit files",
     by_text(
@@ -579,7 +591,6 @@ target(
 )  # fmt: skip
 
 NOT_PARSERS = {
-    "model.text.cells": "measures a text that is harmless already",
     "model.language.say": "renders",
     "model.message.as_message": "keeps it as a value, harmless when it is shown",
     "model.message.of_command": "keeps it as a value, harmless when it is shown",

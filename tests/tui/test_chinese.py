@@ -9,11 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
-from rich.console import Console
 from rich.text import Text
 
 from lowmem_tui.model import language
-from lowmem_tui.tui.terminal.cells import fit, right, wrapped
 from lowmem_tui.tui.widgets.prose import hang
 from tests import catalogs
 from tests.tui.conftest import opened
@@ -63,7 +61,7 @@ async def test_every_line_of_other_screens_is_as_wide(
 @given(st.integers(20, 90))
 def test_a_paragraph_behind_a_chinese_label_loses_nothing(width: int) -> None:
     words = "RSS 412M · total 500M · kernel 1.8M · swap 175M · 峰值 571M"
-    shown = hang(Text(f" 内存      {words}"), width, Console(width=width))
+    shown = hang(Text(f" 内存      {words}"), width)
     assert max(line.cell_len for line in shown) <= width
     assert "".join("".join(line.plain for line in shown).split()) == "".join(f"内存{words}".split())
 
@@ -99,25 +97,3 @@ async def test_the_keys_fit_where_the_english_ones_do() -> None:
         language.use(language.ENGLISH, None)
         front.main._keys.paint()
         assert set(re.findall(r"F\d+", front.keys)) <= set(chinese)
-
-
-@given(CHINESE, st.integers(0, 20))
-def test_what_is_fitted_is_as_wide_as_asked(text: str, width: int) -> None:
-    assert cell_len(fit(text, width, "…")) == width
-    assert cell_len(right(text, width, "…")) == width
-
-
-@given(CHINESE, st.integers(4, 20))
-def test_what_is_wrapped_fits_and_loses_no_character(text: str, width: int) -> None:
-    found = wrapped(text, width)
-    assert "".join("".join(found).split()) == "".join(text.split())
-    # A mark that closes goes with what is before it, and is folded with it where it must be.
-    assert all(cell_len(line) <= width for line in found)
-
-
-def test_a_sentence_is_not_broken_before_its_full_stop() -> None:
-    assert wrapped("没有内存。", 8) == ["没有内", "存。"]
-    assert (
-        Text("\n".join(wrapped("按 Esc 重新显示所有单元。", 12))).plain
-        == "按 Esc 重新\n显示所有单\n元。"
-    )

@@ -21,7 +21,6 @@ from lowmem_tui.model.unit import INFINITY
 from lowmem_tui.model.usage import Knobs
 from lowmem_tui.tui import app as app_module
 from lowmem_tui.tui.table.columns import COLUMNS, NAME, lay_out
-from lowmem_tui.tui.terminal.cells import fit
 from lowmem_tui.tui.terminal.glyphs import ASCII, CONSOLE, UNICODE, choose, translation
 from lowmem_tui.tui.terminal.paint import Painter
 from lowmem_tui.tui.widgets.lines import Lines
@@ -442,21 +441,6 @@ def test_columns_fill_the_width_exactly(width: int) -> None:
     assert at == width
     order = [COLUMNS.index(place.column) for place in places]
     assert order == sorted(order)
-
-
-@pytest.mark.parametrize(
-    ("text", "width", "fitted"),
-    [
-        ("abc", 5, "abc  "),
-        ("abcdef", 4, "abc…"),
-        ("abcdef", 1, "…"),
-        ("数据库", 4, "数 …"),
-        ("数", 4, "数  "),
-        ("", 2, "  "),
-    ],
-)
-def test_fit(text: str, width: int, fitted: str) -> None:
-    assert fit(text, width, "…") == fitted
 
 
 def test_a_heading_fits_and_a_key_is_given_once() -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lowmem_tui.cli.language import DOMAIN, LANGUAGES
+from lowmem_tui.model.cells import cells
 from lowmem_tui.model.message_data import fields
 from lowmem_tui.model.text import plain
 from tests import catalogs
@@ -22,11 +23,6 @@ if TYPE_CHECKING:
 MODULES = sorted(PACKAGE.rglob("*.py"))
 DEFINED_IN = {"model/message.py", "model/language.py"}
 RENDERS_IN = ("cli/", "tui/")
-
-
-def cells(text: str) -> int:
-    """Return the terminal cells that a text takes."""
-    return next(n for n in range(2 * len(text) + 1) if plain(text, n) == text)
 
 
 @cache

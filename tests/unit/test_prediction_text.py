@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lowmem_tui.model.amount import format_size
-from lowmem_tui.model.text import cells
+from lowmem_tui.model.cells import cells
 from lowmem_tui.model.unit import INFINITY
 from lowmem_tui.policy.budget import Budget, Part, budget
 from lowmem_tui.policy.forecast import prediction_text

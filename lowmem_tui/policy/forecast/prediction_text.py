@@ -10,6 +10,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, TypeAlias
 
 from lowmem_tui.model.amount import format_size
+from lowmem_tui.model.cells import cells, left, right
 from lowmem_tui.model.message import (
     msg,
     of_bytes,
@@ -18,7 +19,7 @@ from lowmem_tui.model.message import (
     plural,
     verbatim,
 )
-from lowmem_tui.model.text import cells, plain
+from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import UnitType, unit_type
 from lowmem_tui.policy import budget
 from lowmem_tui.policy.forecast import growth
@@ -59,14 +60,12 @@ _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 def _left(text: str, width: int) -> str:
     """Return a text at the left of so many cells."""
-    shown = plain(text, width)
-    return shown + " " * (width - cells(shown))
+    return left(plain(text, width), width)
 
 
 def _right(text: str, width: int) -> str:
     """Return a text at the right of so many cells."""
-    shown = plain(text, width)
-    return " " * (width - cells(shown)) + shown
+    return right(plain(text, width), width)
 
 
 def title(found: Prediction) -> Message:
@@ -252,21 +251,21 @@ def bar(found: Budget, width: int) -> str:
 
     Each unit has its letter, in the order of ``legend``.
     """
-    cells = max(20, width) - 2
+    length = max(20, width) - 2
     whole = max(found.ram, found.promised, 1)
     row: list[str] = []
     spent = found.reserve
-    row += "=" * (spent * cells // whole)
+    row += "=" * (spent * length // whole)
     for letter, part in zip(_LETTERS, found.parts, strict=False):
         used = spent + min(part.used, part.allowed)
         spent += part.allowed
-        row += letter * (used * cells // whole - len(row))
-        row += letter.lower() * (spent * cells // whole - len(row))
+        row += letter * (used * length // whole - len(row))
+        row += letter.lower() * (spent * length // whole - len(row))
     rest = spent + sum(p.allowed for p in found.parts[len(_LETTERS) :])
-    row += "+" * (rest * cells // whole - len(row))
-    row += "." * (cells - len(row))
+    row += "+" * (rest * length // whole - len(row))
+    row += "." * (length - len(row))
     if found.promised > found.ram:
-        row[found.ram * cells // whole] = "|"
+        row[found.ram * length // whole] = "|"
     return f"[{''.join(row)}]"
 
 

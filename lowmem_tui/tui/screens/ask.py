@@ -8,8 +8,8 @@ from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 
+from lowmem_tui.model.cells import fit
 from lowmem_tui.model.language import tr
-from lowmem_tui.tui.terminal.cells import fit
 from lowmem_tui.tui.widgets.prose import Prose, hang
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class AskScreen(ModalScreen[bool]):
 
     def _paint(self, width: int) -> list[Text]:
         question = tr("{question} y/n", question=self._question)
-        lines = hang(Text(f" {question}"), width, self.app.console)
+        lines = hang(Text(f" {question}"), width)
         return [Text(fit(line.plain, width), "bold reverse", no_wrap=True) for line in lines]
 
     def action_answer(self, answer: bool) -> None:

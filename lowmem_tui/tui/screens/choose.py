@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from rich.cells import cell_len
 from rich.segment import Segment
 from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 
+from lowmem_tui.model.cells import cells, fit
 from lowmem_tui.model.language import tr
-from lowmem_tui.tui.terminal.cells import fit
 from lowmem_tui.tui.widgets.lines import Lines
 
 if TYPE_CHECKING:
@@ -62,7 +61,7 @@ class ChooseScreen(ModalScreen[str]):
         palette = self.session.palette
         foot = tr("Enter  Esc cancel")
         texts = [text for _, text in self._options]
-        longest = max(map(cell_len, (*texts, self._title, foot)))
+        longest = max(map(cells, (*texts, self._title, foot)))
         width = max(LEAST_WIDTH, longest + 4)
         page = max(1, self.app.size.height - 2)
         self._top = max(self._index - page + 1, min(self._top, self._index))

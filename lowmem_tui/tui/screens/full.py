@@ -8,8 +8,8 @@ from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
+from lowmem_tui.model.cells import fit
 from lowmem_tui.model.text import plain
-from lowmem_tui.tui.terminal.cells import fit
 
 if TYPE_CHECKING:
     from textual.worker import WorkType

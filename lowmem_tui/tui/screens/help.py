@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.binding import Binding, BindingType
 
 from lowmem_tui import __version__
+from lowmem_tui.model.cells import fit, wrap
 from lowmem_tui.model.language import say
 from lowmem_tui.model.message import N_, Message
 from lowmem_tui.tui.screens.full import FullScreen
 from lowmem_tui.tui.screens.sheet import MORE, StageKeys
 from lowmem_tui.tui.table.columns import COLUMNS
-from lowmem_tui.tui.terminal.cells import fit, wrapped
 from lowmem_tui.tui.widgets.keybar import keys_of
 from lowmem_tui.tui.widgets.lines import line
 from lowmem_tui.tui.widgets.page import Page
@@ -226,6 +226,6 @@ class HelpScreen(FullScreen):
             yield line((f" {say(Message(title))}", palette.strong))
             for name, text in entries:
                 room = max(20, width - LEFT - 1)
-                for index, part in enumerate(wrapped(say(Message(text)), room)):
+                for index, part in enumerate(wrap(say(Message(text)), room, whole=False)):
                     left = fit("" if index else say(Message(name)), LEFT - 1)
                     yield line((f" {left}", palette.key), part)

@@ -5,18 +5,17 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, ClassVar
 
-from rich.cells import cell_len
 from rich.text import Text
 from textual.binding import Binding, BindingType
 
 from lowmem_tui.model.amount import format_seconds, format_size
+from lowmem_tui.model.cells import cells, fit, fit_right
 from lowmem_tui.model.errors import LowmemError
 from lowmem_tui.model.language import say, tr
 from lowmem_tui.model.message import N_, plural
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.incidents import text as incident_text
 from lowmem_tui.tui.screens.sheet import MORE, Sheet
-from lowmem_tui.tui.terminal.cells import fit, right
 from lowmem_tui.tui.text.unit_page import heading
 from lowmem_tui.tui.widgets.keybar import Key
 
@@ -104,7 +103,7 @@ class IncidentScreen(Sheet):
         if facts:
             title = tr("KERNEL REPORT") if incident.killing is None else tr("KILL")
             lines.append(heading(title, width, palette))
-            names = max(cell_len(name) for name, _ in facts)
+            names = max(cells(name) for name, _ in facts)
             lines += [Text(f" {fit(name, names)} {plain(value)}") for name, value in facts]
         if self._report is not None and self._report.tasks:
             count = len(self._report.tasks)
@@ -117,7 +116,7 @@ class IncidentScreen(Sheet):
         report = self._incident.report
         victims = (report.victim, *report.also) if report else ()
         killed = {victim.pid for victim in victims if victim is not None}
-        sizes = f"{right(tr('RSS'), 5)} {right(tr('SWAP'), 5)} {right(tr('ADJ'), 5)}"
+        sizes = f"{fit_right(tr('RSS'), 5)} {fit_right(tr('SWAP'), 5)} {fit_right(tr('ADJ'), 5)}"
         name = tr("NAME")
         title = f"   {'PID':>8} {'UID':>5} {sizes} {name}"
         yield Text(title, style="bold", no_wrap=True)

@@ -285,7 +285,7 @@ class StepScreen(FullScreen):
         if not self.page.cursor_visible:
             title, words = tr("Proposals"), words or say(READ_ON)
         if words:
-            lines = hang(Text(f" {plain(words)}", style="bold"), width, self.app.console)
+            lines = hang(Text(f" {plain(words)}", style="bold"), width)
         if len(lines) > height:
             lines = [*lines[: height - 1], Text(f" {session.glyphs.more}")]
         lines += [Text("")] * (height - len(lines))
@@ -294,7 +294,7 @@ class StepScreen(FullScreen):
     def _reason(self, index: int, width: int) -> list[Text]:
         session = self.session
         reasons = setup_rows.why(self.part, index, session.glyphs)
-        return [line for text in reasons for line in hang(text, width, self.app.console)]
+        return [line for text in reasons for line in hang(text, width)]
 
     def _offers(self) -> Sequence[Key]:
         part, item = self.part, self.item if self.is_mounted else None

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from lowmem_tui.model.amount import UNKNOWN, format_size
+from lowmem_tui.model.cells import fit, fit_right
 from lowmem_tui.model.language import say, tr
 from lowmem_tui.model.message import N_, Message, msg
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import Key
 from lowmem_tui.policy.setting_advice import keys_of
 from lowmem_tui.tui.screens.edit import SHORT, EditScreen
-from lowmem_tui.tui.terminal.cells import fit, right
 from lowmem_tui.tui.text import unit_page
 
 if TYPE_CHECKING:
@@ -60,8 +60,12 @@ class TaggedScreen(EditScreen):
         ]
 
     def _table(self) -> Iterator[Text]:
-        heads = "".join(f" {right(say(Message(title)), width - 1)}" for _, title, width in COLUMNS)
-        yield Text(f" {'':{NAME_WIDTH}}{right(tr('RSS'), 6)}{heads}", style="bold", no_wrap=True)
+        heads = "".join(
+            f" {fit_right(say(Message(title)), width - 1)}" for _, title, width in COLUMNS
+        )
+        yield Text(
+            f" {'':{NAME_WIDTH}}{fit_right(tr('RSS'), 6)}{heads}", style="bold", no_wrap=True
+        )
         for name in self.units:
             unit = self.unit_of(name)
             known = self._known[name].settings if name in self._known else {}
@@ -71,5 +75,5 @@ class TaggedScreen(EditScreen):
             text.append(f"{UNKNOWN if rss is None else format_size(rss):>6}")
             for key, _, width in COLUMNS:
                 now = unit_page.now(key, known.get(key), unit.properties)
-                text.append(f" {right(say(now), width - 1)}")
+                text.append(f" {fit_right(say(now), width - 1)}")
             yield text

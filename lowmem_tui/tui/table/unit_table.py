@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from rich.cells import cell_len
 from rich.segment import Segment
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
+from lowmem_tui.model.cells import cells, fit, fit_right, wrap
 from lowmem_tui.model.language import say, tr
 from lowmem_tui.model.message import N_
 from lowmem_tui.model.message import Message as Words
 from lowmem_tui.tui.table.columns import NAME, lay_out
 from lowmem_tui.tui.table.rows import Kind, Row, View
-from lowmem_tui.tui.terminal.cells import fit, right, wrapped
 from lowmem_tui.tui.widgets.lines import Line, Lines
 
 if TYPE_CHECKING:
@@ -160,7 +159,7 @@ class UnitTable(Lines):
 
     def _rest(self) -> list[Line]:
         empty, width = self._page - len(self._rows) + self._top, self.size.width
-        why = () if self._rows else wrapped(self._view.empty, max(width - 2, 1))
+        why = () if self._rows else wrap(self._view.empty, max(width - 2, 1), whole=False)
         texts = [*(f" {words}" for words in why), *[""] * empty][: max(0, empty)]
         return [(Segment(fit(text, width), self._palette.strong),) for text in texts]
 
@@ -238,7 +237,7 @@ class UnitTable(Lines):
         return [
             (gutter, self._palette.mark),
             (
-                fit(row.name, width - GUTTER - cell_len(note), more),
+                fit(row.name, width - GUTTER - cells(note), more),
                 self._palette.mark if marks.tagged else base,
             ),
             (note, self._palette.bad),
@@ -342,7 +341,7 @@ def _cell(text: str, width: int, left: bool, more: str) -> str:
     room = width - 1
     if left:
         return " " + fit(text, room, more)
-    return " " + right(text, room, more)
+    return " " + fit_right(text, room, more)
 
 
 def _merge(parts: Sequence[tuple[str, Style]], over: Style | None) -> Line:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.cells import cell_len
 from rich.text import Text
 
+from lowmem_tui.model.cells import cells, fit
 from lowmem_tui.model.language import say, tr
 from lowmem_tui.model.message import (
     as_message,
@@ -19,7 +19,6 @@ from lowmem_tui.model.message import (
 )
 from lowmem_tui.model.plan import Phase, When
 from lowmem_tui.model.text import plain
-from lowmem_tui.tui.terminal.cells import fit
 from lowmem_tui.tui.terminal.palette import BAD
 from lowmem_tui.tui.text.diff import difference
 from lowmem_tui.tui.text.unit_page import heading
@@ -103,9 +102,9 @@ def actions(rows: Iterable[Action], files: int) -> Iterator[Text]:
 
 def effects(rows: tuple[Effect, ...], width: int) -> Iterator[Text]:
     """Yield a table where there is room for one, else two lines for each."""
-    units = max((cell_len(plain(e.unit)) for e in rows), default=0)
-    values = max((cell_len(f"{plain(e.from_)} -> {plain(e.to)}") for e in rows), default=0)
-    whens = max(cell_len(say(when)) for when in WHEN.values())
+    units = max((cells(plain(e.unit)) for e in rows), default=0)
+    values = max((cells(f"{plain(e.from_)} -> {plain(e.to)}") for e in rows), default=0)
+    whens = max(cells(say(when)) for when in WHEN.values())
     wide = units + 1 + 14 + 1 + values + 2 + whens < width
     for e in rows:
         change = f"{plain(e.from_)} -> {plain(e.to)}"

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.cells import cell_len
 from rich.text import Text
 
+from lowmem_tui.model.cells import cells, fit
 from lowmem_tui.model.language import say, tr
 from lowmem_tui.model.message import msg
 from lowmem_tui.model.setup import Severity, lines
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.setup_part import ON_TRIAL, WORTH_A_WORD, Stand
-from lowmem_tui.tui.terminal.cells import fit
 from lowmem_tui.tui.terminal.palette import BAD
 from lowmem_tui.tui.text.item_row import ItemRow
 from lowmem_tui.tui.text.unit_page import heading
@@ -54,7 +53,7 @@ def steps(parts: Sequence[Part], width: int, palette: Palette) -> Iterator[ItemR
     """Yield a line for each step: its title, how it stands, what was found."""
     # What was found is shown whole below the list; of the titles there is no other place.
     room = max(12, width * 3 // 8, width - BESIDE - LEAST_FOUND)
-    titles = min(max((cell_len(plain(tr(p.step.title))) for p in parts), default=0), room)
+    titles = min(max((cells(plain(tr(p.step.title))) for p in parts), default=0), room)
     for index, part in enumerate(parts):
         state = part.stand
         mark = MARKS.get(state, " ")
@@ -150,11 +149,11 @@ def _finding(finding: Finding) -> Iterator[ItemRow]:
 def items(part: Part, width: int) -> Iterator[ItemRow]:
     """Yield the items: selected or not, what it is about, what it is now and is to be."""
     shown = part.items
-    titles = max((cell_len(plain(say(item.title))) for item in shown), default=0)
+    titles = max((cells(plain(say(item.title))) for item in shown), default=0)
     unset = (item for item in shown if not part.is_so(item))
-    nows = max((cell_len(plain(say(item.now))) for item in unset), default=0)
+    nows = max((cells(plain(say(item.now))) for item in unset), default=0)
     nows = min(nows, max(8, width // 4))
-    changes = max((cell_len(_change(part, item, nows)) for item in shown), default=0)
+    changes = max((cells(_change(part, item, nows)) for item in shown), default=0)
     titles = min(titles, max(width * 2 // 5, width - changes - 8))
     for index, item in enumerate(shown):
         first = f" {mark(part, item)} "

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.cells import cell_len
 from rich.text import Text
 
 from lowmem_tui.model.amount import UNKNOWN, format_limit, format_size, format_time_span
+from lowmem_tui.model.cells import cells, fit, fit_right
 from lowmem_tui.model.language import say, tr
 from lowmem_tui.model.message import of_bytes, of_list, of_unit
 from lowmem_tui.model.settings import PROTECTIONS, Bound, render_value
@@ -15,7 +15,6 @@ from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import CGROUP_FILES, MEMORY_KEYS, Key
 from lowmem_tui.policy.setting_advice import TIER_NAMES
 from lowmem_tui.tui.session.memory_history import SPAN
-from lowmem_tui.tui.terminal.cells import fit, right
 from lowmem_tui.tui.terminal.palette import BAD
 from lowmem_tui.tui.text.sparkline import BLOCKS, PLAIN, sparkline
 
@@ -239,7 +238,7 @@ def settings(values: Mapping[Key, Setting], width: int) -> Iterator[Text]:
         declared = tr("not set") if s.declared is None else plain(s.declared) or tr("(default)")
         first = Text(f" {key:<15} {declared}", no_wrap=True)
         source = f"  {plain(s.source)}" if s.source else ""
-        if first.cell_len + cell_len(source) <= width:
+        if first.cell_len + cells(source) <= width:
             yield first.append(source)
         else:
             yield first
@@ -275,7 +274,7 @@ WIDEST = 400
 
 def processes(rows: Sequence[Process], main_pid: int) -> Iterator[Text]:
     """Yield a table of them, the largest first."""
-    swap, score, adj = right(tr("SWAP"), 5), right(tr("SCORE"), 5), right(tr("ADJ"), 5)
+    swap, score, adj = fit_right(tr("SWAP"), 5), fit_right(tr("SCORE"), 5), fit_right(tr("ADJ"), 5)
     title = f" {'PID':>8} {'UID':>5} {'RSS':>5} {swap} {score} {adj} "
     yield Text(title + tr("COMMAND"), style="bold", no_wrap=True)
     ranked = sorted(rows, key=lambda p: p.rss + (p.swap or 0), reverse=True)

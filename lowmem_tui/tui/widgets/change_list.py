@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.cells import cell_len
-
+from lowmem_tui.model.cells import cells, fit
 from lowmem_tui.model.change import KEPT, Change
 from lowmem_tui.model.language import say
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.change_text import STATES, did, noted
-from lowmem_tui.tui.terminal.cells import fit
 from lowmem_tui.tui.widgets.cursor_list import CursorList, when
 
 if TYPE_CHECKING:
@@ -31,7 +29,7 @@ class ChangeList(CursorList[Change]):
     def draw(self, seen: Sequence[Change], width: int) -> Iterator[Sequence[tuple[str, Style]]]:
         """Yield the lines of each."""
         palette = self.session.palette
-        widest = max((cell_len(say(STATES[change.state])) for change in seen), default=0)
+        widest = max((cells(say(STATES[change.state])) for change in seen), default=0)
         for change in seen:
             state, who = fit(say(STATES[change.state]), widest), say(change.by.message)
             head = f" {change.id:>3} {when(change.time, width)} {state} {who}"

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, cast
 
-from rich.cells import cell_len
 from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widget import Widget
 
+from lowmem_tui.model.cells import cells, fit_right
 from lowmem_tui.model.language import tr
 from lowmem_tui.model.message import N_
 from lowmem_tui.policy.setting_advice import CHOICES
-from lowmem_tui.tui.terminal.cells import right
 from lowmem_tui.tui.terminal.palette import BAD
 from lowmem_tui.tui.widgets.prose import Prose
 from lowmem_tui.tui.widgets.typed import Typed as Line
@@ -155,8 +154,8 @@ class Field(Widget):
 
     def _paint_label(self, width: int) -> list[Text]:
         now = self.now if width > NAME_WIDTH + 6 else ""
-        text = Text(f" {self.key:<{NAME_WIDTH}}{right(now, NOW_WIDTH)} [", no_wrap=True)
-        if width < cell_len(text.plain):
+        text = Text(f" {self.key:<{NAME_WIDTH}}{fit_right(now, NOW_WIDTH)} [", no_wrap=True)
+        if width < cells(text.plain):
             text = Text(f" {self.key:<{NAME_WIDTH - 1}}[", no_wrap=True)
         return [text]
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from rich.cells import cell_len
 from rich.text import Text
 from textual.message import Message as Event
 from textual.widget import Widget
 
 from lowmem_tui.model.amount import format_size
+from lowmem_tui.model.cells import cells, fit, fit_right
 from lowmem_tui.model.errors import InvalidValueError
 from lowmem_tui.model.integer import natural
 from lowmem_tui.model.language import say, tr
@@ -18,7 +18,6 @@ from lowmem_tui.model.plan import Edit
 from lowmem_tui.model.settings import parse_value
 from lowmem_tui.model.unit import MEMORY_KEYS, Key
 from lowmem_tui.policy.setting_advice import ABOUT, CHOICES, WORDS
-from lowmem_tui.tui.terminal.cells import fit, right
 from lowmem_tui.tui.terminal.palette import BAD
 from lowmem_tui.tui.widgets.field import NAME_WIDTH, NOW_WIDTH, Field
 from lowmem_tui.tui.widgets.prose import Prose
@@ -244,11 +243,11 @@ class Form(Widget):
 
     def _paint_title(self, width: int) -> list[Text]:
         setting = fit(tr("SETTING"), NAME_WIDTH)
-        now, to = right(tr("NOW"), NOW_WIDTH), tr("SET TO")
+        now, to = fit_right(tr("NOW"), NOW_WIDTH), tr("SET TO")
         title = f" {setting}{now}  {fit(to, 16)}"
         if width >= ROOM_FOR_ADVICE:
             title += tr("ADVICE")
-        elif width < cell_len(title):
+        elif width < cells(title):
             title = f" {setting}{to}"
         return [Text(fit(title, width), style=self._session.palette.header, no_wrap=True)]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from rich.cells import cell_len
 from rich.segment import Segment
 
 from lowmem_tui.model.amount import format_size
+from lowmem_tui.model.cells import cells
 from lowmem_tui.model.language import say, tr
 from lowmem_tui.model.message import of_bytes
 from lowmem_tui.model.text import plain
@@ -100,10 +100,10 @@ class Header(Lines):
         facts = _facts(host)
         dot = self._glyphs.dot
         room = self.size.width - _cells(parts)
-        pressure = self._pressure(host, room - cell_len(f" {dot} {facts[0]}") - 1)
+        pressure = self._pressure(host, room - cells(f" {dot} {facts[0]}") - 1)
         for fact in facts:
             more = f" {dot} {fact}"
-            room -= cell_len(more)
+            room -= cells(more)
             if room <= _cells(pressure):
                 break
             parts.append((more, self._palette.plain))
@@ -114,7 +114,7 @@ class Header(Lines):
             return []
         some, full = host.pressure.some, host.pressure.full
         text = f"PSI some {some.avg10:.1f}%" + (f" full {full.avg10:.1f}% " if full else " ")
-        if cell_len(text) > room:
+        if cells(text) > room:
             text = f"PSI {some.avg10:.1f}% "
         # A twentieth of the time lost to waiting is felt, a tenth is bad.
         lost = some.avg10 / 10
@@ -134,7 +134,7 @@ class Header(Lines):
         if doomed is None:
             nobody = tr("no process can be killed")
             return self._line_of([(label + nobody, self._palette.plain)], limits)
-        room = self.size.width - cell_len(label)
+        room = self.size.width - cells(label)
         unit, process = _named(doomed, room, room - _cells(limits) - 1, narrow=narrow)
         plain_, strong = self._palette.plain, self._palette.strong
         return self._line_of([(label, plain_), (unit, strong), (process, plain_)], limits)
@@ -198,20 +198,20 @@ def _named(doomed: Candidate, room: int, beside: int, *, narrow: bool) -> tuple[
     """Return the victim's unit and process for so many cells; ``beside`` the limits for fewer."""
     process = f" ({plain(doomed.name, 16)} {doomed.pid})"
     whole = process if narrow else f"{process[:-1]}, {format_size(doomed.rss)})"
-    unit = plain(doomed.unit, max(room - cell_len(whole), 8))
-    if cell_len(unit) + cell_len(whole) <= beside:
+    unit = plain(doomed.unit, max(room - cells(whole), 8))
+    if cells(unit) + cells(whole) <= beside:
         return unit, whole
     # What it uses makes room for the limits, then the name as long as enough of it is left, then
     # the process.
-    if beside >= LEAST_NAME + cell_len(process):
-        return plain(doomed.unit, beside - cell_len(process)), process
+    if beside >= LEAST_NAME + cells(process):
+        return plain(doomed.unit, beside - cells(process)), process
     if beside >= LEAST_NAME:
         return plain(doomed.unit, beside), ""
     return unit, whole
 
 
 def _cells(parts: list[Part]) -> int:
-    return sum(cell_len(text) for text, _ in parts)
+    return sum(cells(text) for text, _ in parts)
 
 
 def _length(line: Line) -> int:

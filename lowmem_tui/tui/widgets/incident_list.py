@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lowmem_tui.model.cells import fit
 from lowmem_tui.model.incident import Ending, Incident, Kind
 from lowmem_tui.model.language import say
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.incidents import text as incident_text
-from lowmem_tui.tui.terminal.cells import fit
 from lowmem_tui.tui.widgets.cursor_list import CursorList, when
 
 if TYPE_CHECKING:

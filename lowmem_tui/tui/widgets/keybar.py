@@ -5,10 +5,10 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
-from rich.cells import cell_len
 from rich.segment import Segment
 from textual.binding import Binding
 
+from lowmem_tui.model.cells import cells
 from lowmem_tui.model.language import say, tr
 from lowmem_tui.model.message import N_, Message
 from lowmem_tui.tui.widgets.lines import Lines
@@ -39,7 +39,7 @@ class Key(NamedTuple):
     @property
     def cells(self) -> int:
         """The cells that it takes, with a blank before it and one within."""
-        return cell_len(self.shown) + cell_len(self.words) + 2
+        return cells(self.shown) + cells(self.words) + 2
 
 
 HELP = Key("f1", "F1", N_("Help"))

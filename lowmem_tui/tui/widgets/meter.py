@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from rich.cells import cell_len
-
 from lowmem_tui.model.amount import format_size
+from lowmem_tui.model.cells import cells
 from lowmem_tui.model.language import tr
 
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ def draw(
     meters: Sequence[Meter], width: int, glyphs: Glyphs, palette: Palette
 ) -> list[tuple[str, Style]]:
     """Return meters side by side; their bars share the room, or go where there is too little."""
-    fixed = sum(cell_len(m.label) + 3 + cell_len(m.figures) for m in meters)
+    fixed = sum(cells(m.label) + 3 + cells(m.figures) for m in meters)
     barred = [m for m in meters if m.fraction is not None]
     shares = sum(m.share for m in barred)
     room = width - fixed - 2 * len(barred)
@@ -57,9 +56,9 @@ def draw(
     parts: list[tuple[str, Style]] = []
     for meter in meters:
         parts.append((f" {meter.label}", palette.strong))
-        cells = wide.get(meter.label, 0)
-        if cells and meter.fraction is not None:
-            bar = glyphs.bar(meter.fraction, cells)
+        length = wide.get(meter.label, 0)
+        if length and meter.fraction is not None:
+            bar = glyphs.bar(meter.fraction, length)
             parts += [
                 (f" {glyphs.left}", palette.plain),
                 (bar, palette.level(meter.fraction)),

@@ -8,8 +8,8 @@ from rich.segment import Segment
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
+from lowmem_tui.model.cells import fit
 from lowmem_tui.model.message import N_
-from lowmem_tui.tui.terminal.cells import fit
 from lowmem_tui.tui.widgets.lines import Lines
 from lowmem_tui.tui.widgets.prose import hang
 
@@ -82,9 +82,7 @@ class Picker(Lines):
         self._rows = [
             row._replace(text=line)
             for row in self._write(width)
-            for line in (
-                [row.text] if row.text.no_wrap else hang(row.text, width, self.app.console)
-            )
+            for line in ([row.text] if row.text.no_wrap else hang(row.text, width))
         ]
         self.index = max(0, min(self.index, self.count - 1))
         # Whoever has scrolled away from the cursor, or has not come to it yet, reads on.

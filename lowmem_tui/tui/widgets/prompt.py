@@ -5,12 +5,11 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, ClassVar
 
-from rich.cells import cell_len
 from textual.message import Message
 
+from lowmem_tui.model.cells import cells, fit
 from lowmem_tui.model.language import tr
 from lowmem_tui.model.message import N_
-from lowmem_tui.tui.terminal.cells import fit
 from lowmem_tui.tui.terminal.pastes import first_line
 from lowmem_tui.tui.widgets.lines import Lines, line
 
@@ -73,11 +72,11 @@ class Prompt(Lines):
 
     def _paint(self) -> None:
         label = f" {tr(self._purpose.value)}: "
-        room = max(1, self.size.width - cell_len(label) - 1)
+        room = max(1, self.size.width - cells(label) - 1)
         # The end of the text, where the cursor is; and why it was cut must be visible.
-        most = max(room // 4, room - cell_len(f"  {self._cut}")) if self._cut else room
+        most = max(room // 4, room - cells(f"  {self._cut}")) if self._cut else room
         text = _end(self._text, most)
-        hint = fit(f"  {self._cut or self._hint}", room - cell_len(text))
+        hint = fit(f"  {self._cut or self._hint}", room - cells(text))
         self.show(
             [
                 line(
@@ -143,6 +142,6 @@ class Prompt(Lines):
 
 def _end(text: str, width: int) -> str:
     """Return as much of the end of a text as so many cells hold."""
-    while cell_len(text) > width:
+    while cells(text) > width:
         text = text[1:]
     return text

@@ -5,18 +5,16 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from rich.cells import cell_len
 from rich.text import Text
 from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
-from lowmem_tui.tui.terminal.cells import breaks
+from lowmem_tui.model.cells import breaks, cells
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from rich.console import Console
     from textual.geometry import Size
 
     from lowmem_tui.tui.terminal.glyphs import Glyphs
@@ -71,7 +69,6 @@ class Prose(Widget):
             self._lines = self._wrapped(width)
 
     def _wrapped(self, width: int) -> list[Text]:
-        console = self.app.console
         lines: list[Text] = []
         for text in self._paint(width):
             shown = text.copy()
@@ -81,7 +78,7 @@ class Prose(Widget):
                     shown.append(self._more)
                 lines.append(shown)
             else:
-                lines.extend(hang(shown, width, console))
+                lines.extend(hang(shown, width))
         for line in lines:
             line.end = ""
             # A text without spans is rendered without its own style.
@@ -116,22 +113,23 @@ class Prose(Widget):
         return strip.adjust_cell_length(width).apply_style(style)
 
 
-def hang(text: Text, width: int, console: Console) -> list[Text]:
+def hang(text: Text, width: int) -> list[Text]:
     """Wrap a paragraph; what follows its first line stands below the beginning of its text.
 
     That is after the spaces, and after a mark or a first word with a wider gap behind it.
     """
     label = _LABEL.match(text.plain)
     indent = label.end() if label else 0
-    if cell_len(text.plain[:indent]) >= width // 2:
+    if cells(text.plain[:indent]) >= width // 2:
         indent = 1 if indent else 0
     first, rest = text[:indent], text[indent:]
     pad = Text(" " * first.cell_len)
     room = max(width - first.cell_len, 1)
-    if rest.plain.isascii():
-        lines = rest.wrap(console, room)
-    else:
-        lines = rest.divide(breaks(rest.plain, room))
-        for each in lines:
-            each.rstrip()
+    lines = [
+        part
+        for each in rest.split(allow_blank=True)
+        for part in each.divide(breaks(each.plain, room))
+    ]
+    for part in lines:
+        part.rstrip()
     return [(pad if y else first) + line for y, line in enumerate(lines)] or [first]

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from lowmem_tui.model.cells import fit
 from lowmem_tui.model.text import plain
-from lowmem_tui.tui.terminal.cells import fit
 from lowmem_tui.tui.text.trial import in_one_line
 from lowmem_tui.tui.widgets.prose import Prose, hang
 
@@ -35,5 +35,5 @@ class TrialLine(Prose):
             lines = [plain(f" {in_one_line(session, running)}", width)]
         else:
             end = Text(f" {plain(session.trials.end)}")
-            lines = [line.plain for line in hang(end, width, self.app.console)]
+            lines = [line.plain for line in hang(end, width)]
         return [Text(fit(line, width), session.palette.badge, no_wrap=True) for line in lines]
