@@ -40,10 +40,11 @@ DIALOGUE: dict[str, tuple[int, ...] | None] = {
     "cannot_change": (2,),
 }
 """The same in cli/dialogue, whose sentences are printed by functions of its own."""
-TABLES: dict[str, tuple[str, tuple[str, ...]]] = {
-    "setup/idle/idle.toml": ("services", ("reason", "lost", "keep")),
+TABLES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "setup/idle/idle.toml": (("services",), ("reason", "lost", "keep")),
+    "policy/tiers.toml": (("units", "programs"), ("reason",)),
 }
-"""Tables with sentences in them: the list of blocks, and the keys of the sentences."""
+"""Tables with sentences in them: the lists of blocks, and the keys of the sentences."""
 WIDTH = "WIDTH:"
 """A comment above a text says how many cells there are for it: ``# WIDTH: 12``."""
 
@@ -81,8 +82,9 @@ def extracted() -> Catalog:
 
 def in_tables() -> Iterator[tuple[str, str]]:
     """Yield the sentences of the tables, each with the table's name."""
-    for name, (blocks, keys) in TABLES.items():
-        for block in tomllib.loads((PACKAGE / name).read_text("utf-8"))[blocks]:
+    for name, (lists, keys) in TABLES.items():
+        table = tomllib.loads((PACKAGE / name).read_text("utf-8"))
+        for block in (block for each in lists for block in table[each]):
             yield from ((name, block[key]) for key in keys if key in block)
 
 

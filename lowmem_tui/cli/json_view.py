@@ -79,7 +79,7 @@ def unit(unit: Unit, verdict: Verdict, situation: Situation) -> dict[str, object
     return {
         "name": unit.name,
         "tier": verdict.tier,
-        "reason": verdict.reason,
+        "reason": str(verdict.reason),
         "state": properties.active_state if properties else ("active" if usage else None),
         **_columns(unit),
         "memory": memory.current if memory else None,

@@ -1,4 +1,4 @@
-"""Which tier a unit belongs to, and why, in words."""
+"""Which tier a unit belongs to, and why."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from lowmem_tui.model.amount import format_size
+from lowmem_tui.model.message import Message, msg, of_bytes, of_text, of_unit, sentences
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import Tier, UnitType, is_unit_name, unit_type
 from lowmem_tui.policy import toml
@@ -48,8 +48,8 @@ class Verdict(NamedTuple):
 
     tier: Tier | None
     group: Group
-    reason: str
-    """In words, without a full stop: ``started by certbot.timer``."""
+    reason: Message
+    """A sentence or two: ``certbot.timer starts it.``"""
 
 
 Config: TypeAlias = tuple[tuple[str, Tier], ...]
@@ -62,15 +62,15 @@ LARGE = 0.10
 """A unit of unknown name that holds this share of RAM counts as large."""
 
 _OTHERS = {
-    UnitType.SOCKET: "a socket",
-    UnitType.MOUNT: "a mount",
-    UnitType.AUTOMOUNT: "a mount",
-    UnitType.SWAP: "swap space",
-    UnitType.TIMER: "a timer",
-    UnitType.TARGET: "a target",
-    UnitType.PATH: "a watched path",
-    UnitType.DEVICE: "a device",
-    UnitType.CGROUP: "a control group without a unit",
+    UnitType.SOCKET: msg("It is a socket."),
+    UnitType.MOUNT: msg("It is a mount."),
+    UnitType.AUTOMOUNT: msg("It is a mount."),
+    UnitType.SWAP: msg("It is swap space."),
+    UnitType.TIMER: msg("It is a timer."),
+    UnitType.TARGET: msg("It is a target."),
+    UnitType.PATH: msg("It is a watched path."),
+    UnitType.DEVICE: msg("It is a device."),
+    UnitType.CGROUP: msg("It is a control group without a unit."),
 }
 
 _CONTAINERS = ("docker-*.scope", "libpod-*.scope", "crio-*.scope", "cri-containerd-*.scope")
@@ -79,7 +79,7 @@ _CONTAINERS = ("docker-*.scope", "libpod-*.scope", "crio-*.scope", "cri-containe
 class _Judged(NamedTuple):
     tier: Tier
     kind: Kind
-    reason: str
+    reason: Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +112,15 @@ class Rules:
         names = _names(unit)
         for own, tier in self.config:
             if any(matches(own, name) for name in names):
-                return _tier(tier, f"the configuration says so ({plain(own)})")
+                return _tier(
+                    tier, msg("The configuration sets this tier ({name}).", name=of_unit(own))
+                )
         kind = unit_type(unit.name)
         if kind is UnitType.SERVICE:
             if unit.name.startswith("user@"):
-                return Verdict(None, Group.SESSIONS, "the services of a logged-in user")
+                return Verdict(
+                    None, Group.SESSIONS, msg("It runs the services of a logged-in user.")
+                )
             return self._service(unit, names, ram)
         return _no_service(unit.name, kind)
 
@@ -137,9 +141,14 @@ class Rules:
         usage = unit.usage
         held = (usage.rss or 0) + (usage.swap or 0) if usage else 0
         if ram and held >= LARGE * ram:
-            share = f"holds {format_size(held)}, {held * 100 // ram} % of RAM"
-            return _tier(Tier.BUSINESS, share)
-        return _tier(Tier.BUSINESS, "not in the table: killable, as any application")
+            uses = msg(
+                "It uses {size}, {share} % of RAM.", size=of_bytes(held), share=held * 100 // ram
+            )
+            return _tier(Tier.BUSINESS, uses)
+        return _tier(
+            Tier.BUSINESS,
+            msg("It is not in the table of known services, and counts as an application."),
+        )
 
     def _judge(self, unit: Unit, names: Sequence[str]) -> _Judged | None:
         """Return what a service is by its name, its type, its timer and its program."""
@@ -157,7 +166,7 @@ class Rules:
         if named and sort is not Sort.DAEMON:
             return _in_table(named.rule)
         if sort not in {Sort.DAEMON, Sort.JOB} and is_agent(unit.name.removesuffix(SERVICE)):
-            return _Judged(AGENT.tier, AGENT.kind, f"by its name {AGENT.reason}")
+            return _in_table(AGENT)
         return _runs(program) if program else None
 
     def _oneshot(self, unit: Unit, named: Found | None, program: Program | None) -> _Judged:
@@ -167,7 +176,9 @@ class Rules:
                 return _in_table(named.rule)
             if program and program.rule.tier is Tier.GATEKEEPER:
                 return _runs(program)
-        return _Judged(Tier.SHORT_LIVED, Kind.HELPER, "Type=oneshot")
+        return _Judged(
+            Tier.SHORT_LIVED, Kind.HELPER, msg("It is Type=oneshot: it does its work and ends.")
+        )
 
     def _program(self, unit: Unit) -> Program | None:
         """Return what a service runs, by ExecStart= and by its main (or largest) process."""
@@ -201,7 +212,8 @@ def _timed(timer: str, named: Found | None, program: Program | None) -> _Judged 
     sort = program.sort if program is not None else None
     known = named and named.itself and named.rule.tier is not Tier.SHORT_LIVED
     if sort is not Sort.DAEMON and (sort is Sort.JOB or not known):
-        return _Judged(Tier.SHORT_LIVED, Kind.HELPER, f"started by {plain(timer)}")
+        started = msg("{timer} starts it.", timer=of_unit(timer))
+        return _Judged(Tier.SHORT_LIVED, Kind.HELPER, started)
     return _in_table(named.rule) if named and known else None
 
 
@@ -212,14 +224,15 @@ def _is_certain(named: Found) -> bool:
 
 
 def _in_table(rule: Rule) -> _Judged:
-    return _Judged(rule.tier, rule.kind, f"in the table: {rule.reason}")
+    known = rule.reason or msg("It is in the table of known services.")
+    return _Judged(rule.tier, rule.kind, known)
 
 
 def _runs(program: Program) -> _Judged:
     rule = program.rule
-    reason = f"its command line runs {plain(program.name, 40)}"
-    explained = rule.reason and rule.kind is not Kind.APPLICATION
-    return _Judged(rule.tier, rule.kind, f"{reason}: {rule.reason}" if explained else reason)
+    runs = msg("Its command line runs {program}.", program=of_text(program.name, 40))
+    explained = rule.reason if rule.kind is not Kind.APPLICATION else None
+    return _Judged(rule.tier, rule.kind, sentences(runs, explained))
 
 
 def _stays(unit: Unit, properties: UnitProperties) -> bool:
@@ -240,19 +253,23 @@ def _command_lines(unit: Unit) -> Iterator[Sequence[str]]:
 
 def _no_service(name: str, kind: UnitType) -> Verdict:
     if kind is UnitType.SLICE:
-        return Verdict(None, Group.SLICES, "a slice: it holds other units")
+        return Verdict(None, Group.SLICES, msg("It is a slice: it contains other units."))
     if kind is not UnitType.SCOPE:
-        return Verdict(None, Group.OTHER, _OTHERS.get(kind, "not a service"))
+        return Verdict(None, Group.OTHER, _OTHERS.get(kind, msg("It is not a service.")))
     if matches("session-*.scope", name):
-        return Verdict(None, Group.SESSIONS, "a login session")
+        return Verdict(None, Group.SESSIONS, msg("It is a login session."))
     if name == "init.scope":
-        return Verdict(None, Group.OTHER, "systemd itself, which the kernel never kills")
+        return Verdict(
+            None, Group.OTHER, msg("It is systemd itself, which the kernel never kills.")
+        )
     if any(matches(pattern, name) for pattern in _CONTAINERS):
-        return _tier(Tier.BUSINESS, "a container")
-    return Verdict(None, Group.OTHER, "processes that another program handed to systemd")
+        return _tier(Tier.BUSINESS, msg("It is a container."))
+    return Verdict(
+        None, Group.OTHER, msg("It contains processes that another program handed to systemd.")
+    )
 
 
-def _tier(tier: Tier, reason: str) -> Verdict:
+def _tier(tier: Tier, reason: Message) -> Verdict:
     return Verdict(tier, GROUP_OF[tier], reason)
 
 
@@ -283,7 +300,7 @@ def parse_rules(text: str) -> Rules:
     alike: list[tuple[Pattern, Rule, Sort]] = []
     verbs: dict[str, Tier] = {}
     for section, tier, kind, reason, names in _toml_blocks(text) if blocks is None else blocks:
-        rule = Rule(tier, reason, kind)
+        rule = Rule(tier, Message(reason) if reason else None, kind)
         for name in names:
             if section == "verbs":
                 verbs[name] = tier

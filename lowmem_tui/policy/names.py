@@ -11,6 +11,8 @@ from lowmem_tui.model.unit import Tier
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from lowmem_tui.model.message import Message
+
 SERVICE = ".service"
 
 
@@ -29,7 +31,8 @@ class Rule(NamedTuple):
     """What a group of the table says of each of its names."""
 
     tier: Tier
-    reason: str
+    reason: Message | None
+    """A sentence that is true of each."""
     kind: Kind = Kind.HELPER
 
 

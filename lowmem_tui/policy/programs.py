@@ -10,6 +10,7 @@ import re
 from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple
 
+from lowmem_tui.model.message import msg
 from lowmem_tui.model.unit import Tier
 from lowmem_tui.policy.commands import SHELLS, WRAPPERS, commands, program_of
 from lowmem_tui.policy.names import LONGEST, SERVICE, Kind, Names, Pattern, Rule, bare, is_agent
@@ -39,10 +40,13 @@ class Program(NamedTuple):
     sort: Sort
 
 
-AGENT = Rule(Tier.BUSINESS, "an agent: it reports to a console elsewhere, or obeys it")
-_ENDS = Rule(Tier.SHORT_LIVED, "it does one thing, and ends")
-_SERVES = Rule(Tier.BUSINESS, "it serves for good", Kind.APPLICATION)
-_TUNNEL = Rule(Tier.GATEKEEPER, "a tunnel by which the server may be reached")
+AGENT = Rule(
+    Tier.BUSINESS,
+    msg("By its name it is an agent, which reports to a console or is controlled by one."),
+)
+_ENDS = Rule(Tier.SHORT_LIVED, msg("It does one thing, and ends."))
+_SERVES = Rule(Tier.BUSINESS, None, Kind.APPLICATION)
+_TUNNEL = Rule(Tier.GATEKEEPER, msg("It is a tunnel through which the server may be reached."))
 
 _MOST_WORDS = 64
 _MOST_KEPT = 1024

@@ -18,10 +18,10 @@ def box() -> Box:
 
 def test_every_service_has_its_tier_and_a_reason(box: Box) -> None:
     look = box.step("tiers").look()
-    found = {item.key: (item.value, item.why) for item in look.items}
+    found = {item.key: (item.value, str(item.why)) for item in look.items}
     assert found["nginx.service"][0] == "0"
     assert found["cloudchat.service"] == ("1", "Its command line runs gunicorn.")
-    assert found["certbot.service"] == ("2", "Type=oneshot.")
+    assert found["certbot.service"] == ("2", "It is Type=oneshot: it does its work and ends.")
     assert all(item.done and item.taken and item.choices == ("0", "1", "2") for item in look.items)
     assert [item.value for item in look.items] == sorted(item.value for item in look.items)
     assert look.findings == ()
@@ -41,8 +41,8 @@ def test_another_tier_is_written_counted_kept_and_undone(box: Box) -> None:
     assert file.after is not None
     assert file.after.endswith('[tiers]\n"cron.service" = 0\n"snapd.service" = 2\n')
     box.backend.apply(plan)
-    found = {item.key: (item.value, item.why) for item in box.step("tiers").look().items}
-    assert found["cron.service"] == ("0", "The configuration says so (cron.service).")
+    found = {item.key: (item.value, str(item.why)) for item in box.step("tiers").look().items}
+    assert found["cron.service"] == ("0", "The configuration sets this tier (cron.service).")
     assert found["snapd.service"][0] == "2"
     assert box.step("tiers").plan({"cron.service": "0", "snapd.service": "2"}).empty
     again = box.step("tiers").plan({"cron.service": "2"}).files[0]

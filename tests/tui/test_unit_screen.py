@@ -25,7 +25,7 @@ async def test_the_page_says_what_the_unit_is(server: SmallServer) -> None:
     async with unit_page(server) as desk:
         for words in (
             "redis-server.service · A key-value store",
-            "Tier 1, business: in the table",
+            "Tier 1, business. It is a cache: set a limit in its own configuration as well.",
             "active (running) · main pid 845",
             "RSS 64M · total 68M · anon 64M · file 3M · shmem 0 · kernel 1M · swap 20M · peak 90M",
             "max — · high — · swap max —",

@@ -13,6 +13,7 @@ from lowmem_tui.model.snapshot import Unit
 from lowmem_tui.model.unit import Tier
 from lowmem_tui.policy import classify
 from lowmem_tui.policy.classify import Group, Rules, matches, parse_config, parse_rules
+from tests.catalogs import translations
 
 from .servers import M, process, properties, usage
 
@@ -66,6 +67,7 @@ def test_a_unit_of_which_only_the_name_is_known(name: str) -> None:
     assert (verdict.tier, verdict.group) == BY_NAME[name]
 
 
+UNKNOWN = "It is not in the table of known services, and counts as an application."
 COMMANDS: dict[str, tuple[tuple[str, ...], str | None]] = {
     "a program": (("/srv/venv/bin/gunicorn", "app:app"), "gunicorn"),
     "a module of Python": (("/usr/bin/python3", "-m", "uvicorn", "app"), "uvicorn"),
@@ -85,44 +87,44 @@ COMMANDS: dict[str, tuple[tuple[str, ...], str | None]] = {
 def test_a_unit_of_unknown_name_by_its_exec_start(words: tuple[str, ...], program: str) -> None:
     unit = Unit("cloudchat.service", None, properties("cloudchat.service", exec_start=words))
     found = RULES.classify(unit, RAM)
-    expected = f"its command line runs {program}" if program else "not in the table"
-    assert (found.tier, found.reason.partition(":")[0]) == (Tier.BUSINESS, expected)
+    expected = f"Its command line runs {program}." if program else UNKNOWN
+    assert (found.tier, str(found.reason)) == (Tier.BUSINESS, expected)
 
 
 def test_a_unit_by_the_command_line_of_its_main_process() -> None:
     small = process(7, rss=1, command="node x.js")
     large = process(8, rss=9, command="/opt/x")
     unit = Unit("x.service", usage("x.service", small, large), properties("x.service", main_pid=7))
-    assert RULES.classify(unit, RAM).reason == "its command line runs node"
+    assert str(RULES.classify(unit, RAM).reason) == "Its command line runs node."
 
 
 @pytest.mark.parametrize(
     ("rss", "reason"),
     [
-        (180 * M, "holds 180M, 17 % of RAM"),
-        (50 * M, "not in the table: killable, as any application"),
+        (180 * M, "It uses 180M, 17 % of RAM."),
+        (50 * M, UNKNOWN),
     ],
 )
 def test_a_unit_of_which_nothing_is_known_by_its_size(rss: int, reason: str) -> None:
     unit = Unit("x.service", usage("x.service", process(rss=rss)), properties("x.service"))
-    assert RULES.classify(unit, RAM) == (Tier.BUSINESS, Group.BUSINESS, reason)
+    found = RULES.classify(unit, RAM)
+    assert (found.tier, found.group, str(found.reason)) == (Tier.BUSINESS, Group.BUSINESS, reason)
 
 
 @pytest.mark.parametrize(
-    ("changes", "reason"),
+    "changes",
     [
-        ({"type": "oneshot"}, "Type=oneshot"),
-        ({"type": "oneshot", "sub_state": "exited"}, "Type=oneshot"),
-        ({"type": "oneshot", "triggered_by": ("x.timer",)}, "Type=oneshot"),
+        {"type": "oneshot"},
+        {"type": "oneshot", "sub_state": "exited"},
+        {"type": "oneshot", "triggered_by": ("x.timer",)},
     ],
     ids=["oneshot", "oneshot that remains after exit", "by a timer as well"],
 )
 @pytest.mark.parametrize("name", ["nginx.service", "redis-server.service", "x.service"])
-def test_what_ends_by_itself_is_short_lived(
-    name: str, changes: dict[str, object], reason: str
-) -> None:
+def test_what_ends_by_itself_is_short_lived(name: str, changes: dict[str, object]) -> None:
     verdict = RULES.classify(Unit(name, None, properties(name, **changes)), RAM)
-    assert verdict == (Tier.SHORT_LIVED, Group.SHORT_LIVED, reason)
+    assert (verdict.tier, verdict.group) == (Tier.SHORT_LIVED, Group.SHORT_LIVED)
+    assert str(verdict.reason) == "It is Type=oneshot: it does its work and ends."
 
 
 # name, state and processes of a oneshot → its tier
@@ -151,7 +153,9 @@ def test_a_socket_s_service_is_not_short_lived() -> None:
 def test_an_alias_counts_as_well() -> None:
     names = ("x.service", "redis.service")
     unit = Unit("x.service", None, properties("x.service", names=names))
-    assert RULES.classify(unit, RAM).reason.startswith("in the table: a cache")
+    reason = RULES.classify(unit, RAM).reason
+    assert str(reason) == "It is a cache: set a limit in its own configuration as well."
+    assert reason.render(translations("zh_CN")) == "它是缓存：请在它自己的配置中也设置上限。"
 
 
 @pytest.mark.parametrize(
@@ -166,11 +170,8 @@ def test_an_alias_counts_as_well() -> None:
 def test_the_configuration_goes_before_all(pattern: str, name: str) -> None:
     rules = RULES.with_config(parse_config(f'[tiers]\n"{pattern}" = 0'))
     verdict = rules.classify(Unit(name, None, properties(name, type="oneshot")), RAM)
-    assert verdict == (
-        Tier.GATEKEEPER,
-        Group.GATEKEEPERS,
-        f"the configuration says so ({pattern})",
-    )
+    assert (verdict.tier, verdict.group) == (Tier.GATEKEEPER, Group.GATEKEEPERS)
+    assert str(verdict.reason) == f"The configuration sets this tier ({pattern})."
 
 
 def test_of_the_configuration_the_first_that_fits_counts() -> None:
@@ -238,7 +239,7 @@ def test_the_table_knows_many_services() -> None:
     assert len(RULES.units) + sum(map(len, RULES.patterns.values())) >= 600
 
 
-def test_no_name_stands_in_the_table_twice() -> None:
+def test_no_name_is_in_the_table_twice() -> None:
     blocks = list(classify._toml_blocks(TABLE))
     names = [name for section, _, _, _, block in blocks if section == "units" for name in block]
     assert len(names) == len(set(names))

@@ -147,7 +147,7 @@ def _identity(d: Dialogue, unit: Unit, snapshot: Snapshot) -> None:
         )
     if unit.name in snapshot.units:
         verdict = d.rules.classify(unit, snapshot.host.mem_total)
-        d.console.say("{tier}: {reason}.", tier=TIER_NAMES[verdict.tier], reason=verdict.reason)
+        d.console.say("{tier}. {reason}", tier=TIER_NAMES[verdict.tier], reason=verdict.reason)
     if p is not None and p.need_daemon_reload:
         d.console.say("Its files have changed on disk, and systemd has not reloaded them.")
 

@@ -9,7 +9,6 @@ from lowmem_tui.model.message import N_, msg, of_path, of_text
 from lowmem_tui.model.plan import FileChange
 from lowmem_tui.model.setup import Item, Look
 from lowmem_tui.model.snapshot import Unit
-from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import Tier, UnitType, is_unit_name, unit_type
 from lowmem_tui.policy.classify import parse_config
 from lowmem_tui.policy.files.tiers_file import with_tiers
@@ -133,13 +132,12 @@ def _wish(key: str, value: str) -> tuple[str, Tier]:
 
 def _item(service: Service) -> Item:
     tier = service.verdict.tier or Tier.GATEKEEPER
-    reason = plain(service.verdict.reason, 200)
     return Item(
         key=service.name,
         title=service.name,
         now=WORDS[tier],
         value=str(int(tier)),
-        why=f"{reason[:1].upper()}{reason[1:]}.",
+        why=service.verdict.reason,
         choices=CHOICES,
         done=True,
     )

@@ -58,7 +58,8 @@ def identity(unit: Unit, verdict: Verdict | None, glyphs: Glyphs) -> list[Text]:
         name.append(dot + plain(unit.properties.description), style="not bold")
     second = Text(" ").append_text(state(unit, glyphs))
     if verdict is not None:
-        second.append(f"{dot}{say(TIER_NAMES[verdict.tier])}: {plain(say(verdict.reason))}")
+        words = tr("{tier}. {reason}", tier=TIER_NAMES[verdict.tier], reason=verdict.reason)
+        second.append(f"{dot}{words}")
     return [name, second]
 
 
