@@ -34,6 +34,20 @@ def message_of(error: Exception) -> Message:
 class InvalidValueError(LowmemError, ValueError):
     """A value or a file that cannot be understood."""
 
+    @property
+    def instead(self) -> Message | None:
+        """What to write: the value ``instead`` of its message, a phrase; None where it has none."""
+        from lowmem_tui.model.message import Message
+
+        found = dict(self.message.values).get("instead")
+        return found.value if found and isinstance(found.value, Message) else None
+
+    @property
+    def meant(self) -> str:
+        """What was probably meant, as systemd writes it: the value ``meant`` of its message."""
+        found = dict(self.message.values).get("meant")
+        return found.value if found and isinstance(found.value, str) else ""
+
 
 class NotPermittedError(LowmemError):
     """The kernel or systemd says that this user may not."""

@@ -70,7 +70,11 @@ def parse_size(text: str) -> int:
             or whole + (1 if fraction > 0 else 0) > UINT64_MAX // factor
         ):
             raise _TooLargeError(
-                msg("'{text}' is too large: write a size below 16E.", text=of_text(text, 40))
+                msg(
+                    "'{text}' is too large: {instead}.",
+                    text=of_text(text, 40),
+                    instead=msg("write a size below 16E"),
+                )
             )
         least, at = rank + 1, part.end()
     return total
@@ -95,7 +99,11 @@ def parse_limit(text: str, ram: int, page_size: int = 4096) -> Limit:
             raise _not_a_limit(text, _as_systemd_writes_it(body)) from error
         if size >= UINT64_MAX:
             raise InvalidValueError(
-                msg("'{text}' is too large: write infinity for no limit.", text=of_text(text, 40))
+                msg(
+                    "'{text}' is too large: {instead}.",
+                    text=of_text(text, 40),
+                    instead=msg("write infinity for no limit"),
+                )
             )
         return size
     if share == 10000:
@@ -154,8 +162,9 @@ def parse_time_span(text: str) -> int | Unlimited:
         if total >= UINT64_MAX or whole >= 2**63:
             raise InvalidValueError(
                 msg(
-                    "'{text}' is too long: write infinity to wait indefinitely.",
+                    "'{text}' is too long: {instead}.",
                     text=of_text(text, 40),
+                    instead=msg("write infinity to wait indefinitely"),
                 )
             )
     return total
@@ -167,8 +176,9 @@ def parse_score(text: str) -> int:
     if number is None or not SCORE_MIN <= number <= SCORE_MAX:
         raise InvalidValueError(
             msg(
-                "'{text}' is not an OOMScoreAdjust: write a whole number from -1000 to 1000.",
+                "'{text}' is not an OOMScoreAdjust: {instead}.",
                 text=of_text(text, 40),
+                instead=msg("write a whole number from -1000 to 1000"),
             )
         )
     return number
@@ -212,9 +222,9 @@ def _not_a_limit(text: str, meant: str) -> InvalidValueError:
         )
     return InvalidValueError(
         msg(
-            "'{text}' is not a limit: write a size like 256M, a share of RAM like 25%, or "
-            "infinity.",
+            "'{text}' is not a limit: {instead}.",
             text=of_text(text, 40),
+            instead=msg("write a size like 256M, a share of RAM like 25%, or infinity"),
         )
     )
 
@@ -222,8 +232,9 @@ def _not_a_limit(text: str, meant: str) -> InvalidValueError:
 def _not_a_size(text: str) -> InvalidValueError:
     return InvalidValueError(
         msg(
-            "'{text}' is not a size: write a number with K, M or G, like 256M or 1.5G.",
+            "'{text}' is not a size: {instead}.",
             text=of_text(text, 40),
+            instead=msg("write a number with K, M or G, like 256M or 1.5G"),
         )
     )
 
@@ -231,7 +242,8 @@ def _not_a_size(text: str) -> InvalidValueError:
 def _not_a_span(text: str) -> InvalidValueError:
     return InvalidValueError(
         msg(
-            "'{text}' is not a time span: write something like 3s, 1min 30s or 100ms.",
+            "'{text}' is not a time span: {instead}.",
             text=of_text(text, 40),
+            instead=msg("write something like 3s, 1min 30s or 100ms"),
         )
     )

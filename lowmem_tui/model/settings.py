@@ -87,7 +87,11 @@ class Bytes(Kind):
         limit = parse_limit(text, ram, page_size)
         if limit == 0 and not self.zero:
             raise InvalidValueError(
-                msg("{setting} is out of range: write at least 1M.", setting=of_setting(name, text))
+                msg(
+                    "{setting} is out of range: {instead}.",
+                    setting=of_setting(name, text),
+                    instead=msg("write at least 1M"),
+                )
             )
         return limit
 
@@ -141,10 +145,10 @@ class Word(Kind):
         if text not in self.words:
             raise InvalidValueError(
                 msg(
-                    "'{text}' is not a value of {setting}: write one of {words}.",
+                    "'{text}' is not a value of {setting}: {instead}.",
                     text=of_text(text, 40),
                     setting=of_setting(name),
-                    words=of_list(self.words),
+                    instead=msg("write one of {words}", words=of_list(self.words)),
                 )
             )
         return text

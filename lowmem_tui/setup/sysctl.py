@@ -10,7 +10,6 @@ from lowmem_tui.model.integer import natural
 from lowmem_tui.model.message import (
     N_,
     Message,
-    as_message,
     msg,
     of_bytes,
     of_path,
@@ -445,7 +444,7 @@ def _wrong(item: Item, seen: Seen) -> Message:
     """Say what is wrong with a value."""
     key, now = of_setting(item.key), item.now
     if advice := seen.advice.get(item.key):
-        return as_message(advice.text)
+        return advice.text
     if now == item.value:
         return msg(
             "{key} is {now} only until the next boot, which sets it to {then}.",

@@ -309,7 +309,7 @@ IGNORED = {
         "write SystemMaxUse=100M",
     ),
     "another section": ("[journal]\n\nRuntimeMaxUse=9M\n", "[Journal]", 3, "below [Journal]"),
-    "no section": ("Storage=volatile\n", "counts only in [Journal]", 1, "below [Journal]"),
+    "no section": ("Storage=volatile\n", "only in [Journal]", 1, "below [Journal]"),
     "another name": ("[Journal]\nSystemMaxuse=100M\n", "SystemMaxUse=", 2, "write SystemMaxUse="),
     "a word": ("[Journal]\nStorage=disk\n", "Storage=disk", 2, ""),
     "a span": ("[Journal]\nMaxRetentionSec=1 fortnight\n", "MaxRetentionSec", 2, ""),

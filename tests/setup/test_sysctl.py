@@ -318,7 +318,7 @@ def test_huge_pages_that_nothing_uses(tree: Tree, step: EnglishStep) -> None:
     meminfo(tree, 128, 128)
     look = step.look()
     (found,) = [f for f in look.findings if f.code == "sysctl-nr-hugepages"]
-    assert "256M are kept" in found.text
+    assert "256M are reserved" in found.text
     assert (items(look)[HUGE].now, items(look)[HUGE].value) == ("128", "0")
     assert proposed(step)[HUGE] == "0"
     plan = step.plan({HUGE: "0"})

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from lowmem_tui.model.snapshot import UnitFile
 from lowmem_tui.policy.checks.ignored import SETTINGS, Ignored, ignored, overridden
+from tests.catalogs import translations
 
 UNIT = "app.service"
 PATH = f"/etc/systemd/system/{UNIT}"
@@ -87,11 +88,11 @@ def test_it_is_what_systemd_says_itself() -> None:
     assert [each.line for each in found(VERIFIED, systemd=252)] == list(LINES)
 
 
-# What stands in the file; the line, a part of the reason, what to write instead.
+# What the file has; the line, a part of the reason, what to write instead.
 WRONG: dict[str, tuple[str, int, str, str]] = {
     "a unit that systemd does not have": (
         "[Service]\nMemoryMax=512MB\n",
-        *(2, "MemoryMax=512MB is no value", "write MemoryMax=512M"),
+        *(2, "MemoryMax=512MB is not a value that systemd takes.", "write MemoryMax=512M"),
     ),
     "small letters": ("[Service]\nMemoryMax=512m\n", 2, "MemoryMax", "write MemoryMax=512M"),
     "a comment behind a value": (
@@ -100,7 +101,12 @@ WRONG: dict[str, tuple[str, int, str, str]] = {
     ),
     "a comment behind a word": ("[Service]\nRestart=always ;x\n", 2, "comment", "Restart=always"),
     "a comment behind a tab": ("[Service]\nOOMScoreAdjust=5\t#x\n", 2, "comment", "=5,"),
-    "a comment behind nonsense": ("[Service]\nRestart=x # y\n", 2, "no value", "one of no, on-"),
+    "a comment behind nonsense": (
+        "[Service]\nRestart=x # y\n",
+        2,
+        "is not a value",
+        "one of no, on-",
+    ),
     "quotes": ("[Service]\nMemoryMax='1G'\n", 2, "no quotes", "write MemoryMax=1G"),
     "another section": ("[Unit]\nMemoryMax=1G\n", 2, "[Unit], only in [Service]", "[Service]"),
     "the last section": ("[Install]\nRestart=always\n", 2, "[Install]", "below [Service]"),
@@ -125,11 +131,11 @@ WRONG: dict[str, tuple[str, int, str, str]] = {
     "too much": ("[Service]\nMemoryHigh=101%\n", 2, "MemoryHigh=101%", "25%"),
     "what is behind a broken line": (
         "[Service]\n[Broken\nMemoryMax=1G\nRestart=no\n",
-        *(2, "never comes to MemoryMax=, Restart=", "mend"),
+        *(2, "ignores what is below it: MemoryMax=, Restart=.", "correct this line"),
     ),
     "what is behind a line that is no text": (
         "[Service]\nDescription=\udcff\nMemoryMax=1G\n",
-        *(2, "MemoryMax=", "mend"),
+        *(2, "MemoryMax=", "correct this line"),
     ),
     "a line that goes on": ("[Service]\nMemoryMax=\\\n  512MB\n", 3, "MemoryMax", "=512M"),
 }
@@ -139,9 +145,20 @@ WRONG: dict[str, tuple[str, int, str, str]] = {
 def test_what_systemd_ignores(text: str, line: int, why: str, instead: str) -> None:
     (one,) = found(text)
     assert (one.path, one.line) == (PATH, line)
-    assert why in one.why
-    assert instead in one.instead
-    assert any(name in one.why for name in SETTINGS)
+    assert why in str(one.why)
+    assert instead in str(one.instead)
+    assert any(name in str(one.why) for name in SETTINGS)
+
+
+def test_what_to_write_is_rendered_in_the_operator_s_language() -> None:
+    chinese = translations("zh_CN")
+    (size,) = found("[Service]\nMemoryMax=512MB\n")
+    assert size.why.render(chinese) == "MemoryMax=512MB 不是 systemd 接受的值。"
+    assert size.instead.render(chinese) == "写 MemoryMax=512M"
+    (word,) = found("[Service]\nRestart=x\n")
+    assert word.instead.render(chinese).startswith("请使用 no、on-success")
+    (score,) = found("[Service]\nOOMScoreAdjust=x\n")
+    assert str(score.instead) == "write a whole number from -1000 to 1000"
 
 
 RIGHT = {
@@ -172,16 +189,16 @@ def test_what_systemd_takes(text: str) -> None:
     [
         ("a.slice", "[Slice]\nMemoryMax=1G\n", ""),
         ("a.slice", "[Service]\nMemoryMax=1G\n", "[Service], only in [Slice]"),
-        ("a.slice", "[Slice]\nOOMScoreAdjust=1\n", "a slice has no OOMScoreAdjust="),
+        ("a.slice", "[Slice]\nOOMScoreAdjust=1\n", "Units of type slice have no OOMScoreAdjust=."),
         ("a.socket", "[Socket]\nOOMScoreAdjust=1\n", ""),
-        ("a.socket", "[Socket]\nRestart=always\n", "a socket has no Restart="),
+        ("a.socket", "[Socket]\nRestart=always\n", "Units of type socket have no Restart=."),
         ("a.scope", "[Scope]\nOOMPolicy=kill\n", ""),
-        ("a.timer", "[Timer]\nMemoryMax=1G\n", "a timer has no MemoryMax="),
+        ("a.timer", "[Timer]\nMemoryMax=1G\n", "Units of type timer have no MemoryMax=."),
         ("a.mount", "[Mount]\nMemoryMax=1GB\n", "MemoryMax=1GB"),
     ],
 )
 def test_other_units(unit: str, text: str, why: str) -> None:
-    assert [why in each.why for each in found(text, unit)] == ([True] if why else [])
+    assert [why in str(each.why) for each in found(text, unit)] == ([True] if why else [])
 
 
 # A setting, the version of systemd, whose file; whether it is ignored, or old.
@@ -205,7 +222,7 @@ def test_versions(text: str, systemd: int | None, path: str, is_found: bool, old
     made = found(f"[Service]\n{text}\n", systemd=systemd, path=path)
     assert [each.old for each in made] == [old] * is_found
     if made and not old:
-        assert text.partition("=")[0] in made[0].why
+        assert text.partition("=")[0] in str(made[0].why)
 
 
 DROP_IN = f"{PATH}.d"
@@ -288,7 +305,7 @@ _LINE = st.one_of(
 def test_any_file_is_judged(text: str, unit: str) -> None:
     for each in found(text, unit):
         assert each.line <= text.count("\n") + text.count("\r") + 2 + text.count("\0")
-        assert each.why.isprintable()
+        assert str(each.why).isprintable()
         assert each.text.isprintable()
-        assert each.instead.isprintable()
+        assert str(each.instead).isprintable()
     list(overridden([UnitFile(PATH, text), UnitFile(DROP_IN, text)], unit))

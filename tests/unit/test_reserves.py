@@ -14,6 +14,7 @@ from lowmem_tui.policy.checks.reserves import (
     right,
 )
 from lowmem_tui.policy.incidents.shortages import Failures
+from tests.catalogs import translations
 
 M = 1 << 20
 FAILED = Failures(12, 11)
@@ -62,20 +63,32 @@ def test_what_is_kept_free(
     assert (found and found.value) == (None if value is None else str(value))
     if found:
         assert found.taken is taken
-        assert f"vm.min_free_kbytes is {now}" in found.text
-        assert str(right(ram * M).most) in found.text
+        assert f"vm.min_free_kbytes is {now}: " in str(found.text)
+        assert str(right(ram * M).most) in str(found.text)
         # What is proposed is right from then on.
         assert value is not None
         assert min_free(value, ram * M, ram * M // 2, failed) is None
         if failed:
-            assert "12 times, 11 of them for the network" in found.text
+            assert "have failed 12 times, 11 of them for the network" in str(found.text)
 
 
 def test_more_is_not_taken_where_memory_is_scarce() -> None:
     found = min_free(2745, 460 * M, 40 * M, FAILED)
     assert found is not None
     assert not found.taken
-    assert "killed" in found.why
+    assert str(found.why).endswith("Memory is scarce now: something may be killed for it.")
+    assert found.why.render(translations("zh_CN")) == (
+        "10240（10M）会从程序和页缓存中占用 11M。目前内存紧张：可能会有程序因此被终止。"
+    )
+
+
+def test_one_failure_is_a_sentence_of_its_own() -> None:
+    found = min_free(2745, 460 * M, 400 * M, Failures(1, 1))
+    assert found is not None
+    assert "(GFP_ATOMIC) has failed once, for the network: packets were lost" in str(found.text)
+    other = min_free(2745, 460 * M, 400 * M, Failures(2, 0))
+    assert other is not None
+    assert "have failed 2 times: packets may have been lost." in str(other.text)
 
 
 @given(st.integers(64, 1 << 20), st.integers(0, 1 << 30), st.integers(0, 1 << 40), st.booleans())
@@ -122,8 +135,8 @@ def test_huge_pages(
     assert (found and found.value) == (None if value is None else str(value))
     if found:
         assert found.taken is taken
-        assert f"vm.nr_hugepages is {total}: 256M are kept" in found.text
-        assert user in found.why
+        assert f"vm.nr_hugepages is {total}: 256M are reserved" in str(found.text)
+        assert user in str(found.why)
 
 
 @pytest.mark.parametrize("text", ["", "HugePages_Total: 5\n", MEMINFO.replace("2048", "x")])

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lowmem_tui.model.errors import InvalidValueError
 from lowmem_tui.model.integer import natural
+from lowmem_tui.model.message import msg, of_list, of_setting, of_text
 from lowmem_tui.model.quantity import parse_limit, parse_time_span
 from lowmem_tui.model.settings import Key, parse_value
 from lowmem_tui.model.text import plain
@@ -21,6 +22,7 @@ from lowmem_tui.model.unitfile import SECTIONS, assignments, end, section_of, st
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.snapshot import UnitFile
     from lowmem_tui.model.unitfile import Assignment
 
@@ -58,10 +60,10 @@ class Ignored(NamedTuple):
     line: int
     text: str
     """``MemoryMax=512MB``."""
-    why: str
+    why: Message
     """A sentence, with the option's name."""
-    instead: str
-    """What to write, or to do."""
+    instead: Message
+    """What to write, or to do: a phrase."""
     old: bool = False
     """Whether it is an old name that this systemd still takes."""
 
@@ -74,16 +76,20 @@ class Overridden(NamedTuple):
     line: int
     value: str
     winner: str
-    """The file that wins."""
+    """The file that overrides it."""
     winner_line: int
     winner_value: str
+
+
+def _not_taken(instead: Message) -> InvalidValueError:
+    return InvalidValueError(msg("systemd ignores this value: {instead}.", instead=instead))
 
 
 def _limit(*, zero: bool) -> Callable[[str], object]:
     def check(value: str) -> object:
         limit = parse_limit(value, RAM) if value else parse_limit("infinity", RAM)
         if limit == 0 and not zero:
-            raise InvalidValueError("0 is out of range: write at least 1M.")
+            raise _not_taken(msg("write at least 1M"))
         return limit
 
     return check
@@ -94,7 +100,7 @@ def _words(words: Iterable[str], *, empty: bool = False) -> Callable[[str], obje
 
     def check(value: str) -> object:
         if value not in known and not (empty and not value):
-            raise InvalidValueError(f"write one of {', '.join(known)}.")
+            raise _not_taken(msg("write one of {words}", words=of_list(known)))
         return value
 
     return check
@@ -102,22 +108,22 @@ def _words(words: Iterable[str], *, empty: bool = False) -> Callable[[str], obje
 
 def _boolean(value: str) -> object:
     if value.lower() not in _BOOLEANS:
-        raise InvalidValueError("write yes or no.")
+        raise _not_taken(msg("write yes or no"))
     return value.lower() in {"1", "yes", "y", "true", "t", "on"}
 
 
 def _unsigned(value: str) -> object:
     if not _NUMBER.fullmatch(value):
-        raise InvalidValueError("write a whole number.")
+        raise _not_taken(msg("write a whole number"))
     number = natural(value)
     if number is not None and number >= 1 << 32:
-        raise InvalidValueError("it is too large.")
+        raise _not_taken(msg("write a smaller number"))
     return value if number is None else number
 
 
 def _share(value: str) -> object:
     if value and not value.endswith(("%", "‰", "‱")):
-        raise InvalidValueError("write a share, like 60%.")
+        raise _not_taken(msg("write a share, like 60%"))
     return parse_limit(value or "0%", 10000)
 
 
@@ -154,7 +160,7 @@ SETTINGS: dict[str, Setting] = {
     "StartLimitInterval": Setting(SERVICE | {"Unit"}, parse_time_span),
     "StartLimitIntervalSec": Setting(frozenset({"Unit"}), parse_time_span),
 }
-"""Of memory, of who is killed, and of what comes back."""
+"""Of memory, OOM kills and restarts."""
 
 OTHERS = frozenset(
     {
@@ -173,10 +179,10 @@ SYNONYMS = {"oomscore": "OOMScoreAdjust", "oomadjust": "OOMScoreAdjust", "mem": 
 class Wrong(NamedTuple):
     """What is wrong with a setting."""
 
-    why: str
-    """A sentence without its full stop."""
-    instead: str
-    """What to write, or to do."""
+    why: Message
+    """A sentence."""
+    instead: Message
+    """What to write, or to do: a phrase."""
     old: bool = False
     """Whether it is an old name that this systemd still takes."""
     vendors: bool = True
@@ -186,17 +192,21 @@ class Wrong(NamedTuple):
 def ignored(files: Sequence[UnitFile], unit: str, systemd: int | None) -> Iterator[Ignored]:
     """Yield what systemd ignores in the files of a unit; ``systemd`` is its version.
 
-    Only settings of memory, of who is killed and of what comes back are looked at.
+    Only settings of memory, OOM kills and restarts are checked.
     """
     section = section_of(unit)
     for file in files:
         text = file.text or ""
         for each in stray(text):
             if name := _meant(each.key):
-                home = _home(name, section)
-                why = f"{name}= stands ahead of any section, and counts in [{home}] alone"
-                shown = _shown(each)
-                yield Ignored(file.path, each.line, shown, why, f"put it below a line [{home}]")
+                home = of_setting(_home(name, section))
+                why = msg(
+                    "{name} counts only in [{section}], and this line is ahead of any section.",
+                    name=of_setting(f"{name}="),
+                    section=home,
+                )
+                move = msg("move it below [{section}]", section=home)
+                yield Ignored(file.path, each.line, _shown(each), why, move)
         for each in assignments(text):
             found = _wrong(each, unit, section, systemd)
             if found and (found.vendors or not is_packages(file.path)):
@@ -213,10 +223,13 @@ def _behind(file: UnitFile, text: str) -> Iterator[Ignored]:
     lines = text.splitlines()
     names = [name for line in lines[stop:] if (name := line.partition("=")[0].strip()) in SETTINGS]
     if names:
-        listed = ", ".join(f"{name}=" for name in dict.fromkeys(names))
         shown = plain(lines[stop - 1], 60)
-        why = f"systemd stops reading the file there, and never comes to {listed}"
-        yield Ignored(file.path, stop, shown, why, "mend that line")
+        why = msg(
+            "systemd stops reading the file at this line, and ignores what is below it: "
+            "{settings}.",
+            settings=of_list(of_setting(f"{name}=") for name in dict.fromkeys(names)),
+        )
+        yield Ignored(file.path, stop, shown, why, msg("correct this line"))
 
 
 def _wrong(each: Assignment, unit: str, section: str | None, systemd: int | None) -> Wrong | None:
@@ -224,25 +237,63 @@ def _wrong(each: Assignment, unit: str, section: str | None, systemd: int | None
     name = _meant(each.key)
     if not name or each.section.startswith("X-"):
         return None
-    known, home = SETTINGS[name], _home(name, section)
+    known, home, shown = SETTINGS[name], _home(name, section), of_setting(f"{name}=")
     if each.key != name:
-        return Wrong(f"systemd knows no {plain(each.key, 40)}=, only {name}=", f"write {name}=")
+        return unknown(each.key, name)
     if home not in known.sections:
-        return Wrong(f"a {unit_type(unit)} has no {name}=", "take it out")
-    if each.section not in known.sections & {section, "Unit"}:
-        return Wrong(
-            f"{name}= does not count in [{plain(each.section, 40)}], only in [{home}]",
-            f"put it below [{home}]",
+        why = msg(
+            "Units of type {type} have no {setting}.", type=of_text(unit_type(unit)), setting=shown
         )
+        return Wrong(why, msg("remove it"))
+    if each.section not in known.sections & {section, "Unit"}:
+        return misplaced(name, each.section, home)
     if systemd is not None and systemd < known.since:
-        why = f"{name}= needs systemd {known.since}, and this is {systemd}"
-        return Wrong(why, "take it out", vendors=False)
+        why = msg(
+            "{setting} needs systemd {since}, and this is {version}.",
+            setting=shown,
+            since=known.since,
+            version=systemd,
+        )
+        return Wrong(why, msg("remove it"), vendors=False)
     if name == "MemoryLimit":
-        old = systemd is None or systemd <= known.until
-        how = "counts only where no other limit stands" if old else f"is gone in systemd {systemd}"
-        why = f"MemoryLimit= is the old name of MemoryMax=, and {how}"
-        return Wrong(why, f"write MemoryMax={plain(each.value, 40)}", old, vendors=False)
+        return _old(each.value, systemd if systemd and systemd > known.until else None)
     return refused(name, known, each.value)
+
+
+def unknown(key: str, name: str) -> Wrong:
+    """Return what is wrong with a name that systemd does not know, but ``name``."""
+    known = of_setting(f"{name}=")
+    why = msg(
+        "systemd knows {name}, not {wrong}.", name=known, wrong=of_setting(f"{plain(key, 40)}=")
+    )
+    return Wrong(why, msg("write {setting}", setting=known))
+
+
+def misplaced(name: str, section: str, home: str) -> Wrong:
+    """Return what is wrong with a setting in another section than its own."""
+    why = msg(
+        "{name} does not count in [{wrong}], only in [{section}].",
+        name=of_setting(f"{name}="),
+        wrong=of_setting(plain(section, 40)),
+        section=of_setting(home),
+    )
+    return Wrong(why, msg("move it below [{section}]", section=of_setting(home)))
+
+
+def _old(value: str, systemd: int | None) -> Wrong:
+    """Return what is wrong with MemoryLimit=; ``systemd`` is a version without it, or None."""
+    write = msg("write {setting}", setting=of_setting("MemoryMax", plain(value, 40)))
+    if systemd is None:
+        why = msg(
+            "MemoryLimit= is the old name of MemoryMax=, and counts only where no other limit is "
+            "set."
+        )
+        return Wrong(why, write, old=True, vendors=False)
+    why = msg(
+        "MemoryLimit= is the old name of MemoryMax=, and systemd {version} does not know it.",
+        version=systemd,
+    )
+    return Wrong(why, write, vendors=False)
 
 
 def refused(name: str, known: Setting, value: str) -> Wrong | None:
@@ -250,21 +301,33 @@ def refused(name: str, known: Setting, value: str) -> Wrong | None:
     try:
         known.check(value)
     except InvalidValueError as error:
-        shown = f"{name}={plain(value, 60)}"
-        head = _COMMENT.split(value, maxsplit=1)[0].strip()
-        if head != value and _takes(known, head):
-            return Wrong(
-                f"systemd takes the comment for a part of the value {shown}",
-                f"write {name}={plain(head, 40)}, and the comment on a line of its own",
-            )
-        bare = value.strip("\"'")
-        if bare != value and _takes(known, bare):
-            return Wrong(f"{name}= takes no quotes", f"write {name}={plain(bare, 40)}")
-        how = "is no value that it takes" if value else "may not be empty"
-        # The parsers say what is to be written behind a colon.
-        hint = str(error).rpartition(": ")[2].rstrip(".")
-        return Wrong(f"{shown} {how}", hint.replace("systemd writes it ", f"write {name}="))
+        return _refused(name, known, value, error)
     return None
+
+
+def _refused(name: str, known: Setting, value: str, error: InvalidValueError) -> Wrong:
+    option, shown = of_setting(f"{name}="), of_setting(name, plain(value, 60))
+    head = _COMMENT.split(value, maxsplit=1)[0].strip()
+    if head != value and _takes(known, head):
+        return Wrong(
+            msg("systemd takes the comment for a part of the value {setting}.", setting=shown),
+            msg(
+                "write {setting}, and the comment on a line of its own",
+                setting=of_setting(name, plain(head, 40)),
+            ),
+        )
+    bare = value.strip("\"'")
+    if bare != value and _takes(known, bare):
+        return Wrong(
+            msg("{setting} takes no quotes.", setting=option),
+            msg("write {setting}", setting=of_setting(name, plain(bare, 40))),
+        )
+    why = msg("{setting} may not be empty.", setting=option)
+    if value:
+        why = msg("{setting} is not a value that systemd takes.", setting=shown)
+    if error.meant:
+        return Wrong(why, msg("write {setting}", setting=of_setting(name, error.meant)))
+    return Wrong(why, error.instead or msg("correct the value"))
 
 
 def _takes(known: Setting, value: str) -> bool:

@@ -10,10 +10,11 @@ import re
 from math import isqrt
 from typing import TYPE_CHECKING, NamedTuple
 
-from lowmem_tui.model.amount import format_size
 from lowmem_tui.model.integer import natural
+from lowmem_tui.model.message import msg, of_bytes, of_setting, of_unit, plural, sentences
 
 if TYPE_CHECKING:
+    from lowmem_tui.model.message import Message, Value
     from lowmem_tui.policy.incidents.shortages import Failures
 
 MIN_FREE = "vm.min_free_kbytes"
@@ -48,9 +49,9 @@ class Advice(NamedTuple):
     """What is proposed for a value."""
 
     value: str
-    text: str
-    """What is wrong: one or two sentences with figures, the value's name in them."""
-    why: str
+    text: Message
+    """What is wrong: sentences with figures, the value's name in them."""
+    why: Message
     """What the proposal is and what it costs."""
     taken: bool
     grave: bool
@@ -91,48 +92,93 @@ def min_free(now: int, ram: int, available: int, failed: Failures | None) -> Adv
     if now < max(LEAST, int(fit.own * SLACK)) or (atomic and now < fit.good):
         return _more(now, ram, available, fit, failed)
     if now > ram * MOST / 1024 and not atomic:
-        return Advice(
-            str(fit.good),
-            f"{MIN_FREE} is {now} ({_size(now)}): the kernel keeps {_size(now)} to "
-            f"{_size(now * 3 // 2)} of {format_size(ram)} free at all times, which programs never "
-            f"get. {_fitting(fit, ram)}",
-            f"{fit.good} ({_size(fit.good)}) gives {_size((now - fit.good) * 3 // 2)} back to "
-            "programs. Somebody has set it so high: where that was for a network card that lost "
-            "packets, leave it.",
-            taken=False,
-            grave=now > ram * REFUSED / 1024,
-        )
+        return _less(now, ram, fit)
     return None
+
+
+def _less(now: int, ram: int, fit: Range) -> Advice:
+    text = msg(
+        "{key} is {now}: the kernel keeps {size} to {most} of {ram} free at all times, and no "
+        "program gets that memory.",
+        key=of_setting(MIN_FREE),
+        now=now,
+        size=_size(now),
+        most=_size(now * 3 // 2),
+        ram=of_bytes(ram),
+    )
+    why = msg(
+        "{value} ({size}) frees {freed} for programs. Somebody has set it so high: if that was for "
+        "a network card that lost packets, keep it.",
+        value=fit.good,
+        size=_size(fit.good),
+        freed=_size((now - fit.good) * 3 // 2),
+    )
+    return Advice(
+        str(fit.good),
+        sentences(text, _fitting(fit, ram)),
+        why,
+        taken=False,
+        grave=now > ram * REFUSED / 1024,
+    )
 
 
 def _more(now: int, ram: int, available: int, fit: Range, failed: Failures | None) -> Advice:
     atomic = failed.atomic if failed else 0
     value = fit.good if atomic else fit.own
     cost = (value - now) * 3 // 2
-    lost = ""
-    if failed and atomic:
-        times = "once" if atomic == 1 else f"{atomic} times"
-        path = f", {failed.network} of them for the network" if failed.network else ""
-        lost = (
-            f"A request of the kernel that cannot wait (GFP_ATOMIC) has failed {times}{path}: "
-            "packets were lost, and a login over ssh may have ended in the middle. "
-        )
     taken = cost * SPARE < available >> 10
-    caution = "" if taken else " Memory is scarce right now: something might be killed for it."
+    text = msg(
+        "{key} is {now}: {size} are kept free for requests of the kernel that cannot wait.",
+        key=of_setting(MIN_FREE),
+        now=now,
+        size=_size(now),
+    )
+    why = msg(
+        "{value} ({size}) takes {cost} from programs and the page cache.",
+        value=value,
+        size=_size(value),
+        cost=_size(cost),
+    )
+    scarce = msg("Memory is scarce now: something may be killed for it.")
     return Advice(
         str(value),
-        f"{lost}{MIN_FREE} is {now} ({_size(now)}), which is kept free for requests that cannot "
-        f"wait. {_fitting(fit, ram)}",
-        f"{value} ({_size(value)}) takes {_size(cost)} from programs and the page cache.{caution}",
+        sentences(_lost(failed), text, _fitting(fit, ram)),
+        sentences(why, None if taken else scarce),
         taken=taken,
         grave=bool(atomic) or now < LEAST,
     )
 
 
-def _fitting(fit: Range, ram: int) -> str:
-    return (
-        f"Right for {format_size(ram)} are {fit.own} (sqrt(16 × RAM), the kernel's own) to "
-        f"{fit.most} (5 % of RAM)."
+def _lost(failed: Failures | None) -> Message | None:
+    """Return what has failed for lack of memory that is kept free; None for nothing."""
+    if failed is None or not failed.atomic:
+        return None
+    if failed.network:
+        return plural(
+            "A request of the kernel that cannot wait (GFP_ATOMIC) has failed once, for the "
+            "network: packets were lost, and a login over ssh may have been interrupted.",
+            "Requests of the kernel that cannot wait (GFP_ATOMIC) have failed {n} times, {network} "
+            "of them for the network: packets were lost, and a login over ssh may have been "
+            "interrupted.",
+            failed.atomic,
+            network=failed.network,
+        )
+    return plural(
+        "A request of the kernel that cannot wait (GFP_ATOMIC) has failed once: packets may have "
+        "been lost.",
+        "Requests of the kernel that cannot wait (GFP_ATOMIC) have failed {n} times: packets may "
+        "have been lost.",
+        failed.atomic,
+    )
+
+
+def _fitting(fit: Range, ram: int) -> Message:
+    return msg(
+        "For {ram} of RAM, {least} (sqrt(16 × RAM), the kernel's own value) to {most} (5 % of RAM) "
+        "is right.",
+        ram=of_bytes(ram),
+        least=fit.own,
+        most=fit.most,
     )
 
 
@@ -146,19 +192,34 @@ def huge_pages(pages: HugePages, ram: int, user: str) -> Advice | None:
         return None
     needed = pages.total - pages.unused
     share = round(100 * unused / ram) if ram else 0
-    caution = (
-        f"{user} may ask for them when it starts: look at its huge_pages setting first."
-        if user
-        else "A program that is started later and insists on huge pages would not start."
+    text = msg(
+        "{key} is {total}: {size} are reserved for huge pages of {page}. {unused} of them ({free}, "
+        "{share} % of RAM) are unused, and nothing else can use that memory.",
+        key=of_setting(HUGE_PAGES),
+        total=pages.total,
+        size=of_bytes(pages.total * pages.size),
+        page=of_bytes(pages.size),
+        unused=pages.unused,
+        free=of_bytes(unused),
+        share=share,
     )
+    caution = msg("A program that is started later and needs huge pages would not start.")
+    if user:
+        caution = msg(
+            "{unit} may need them when it starts: check its huge_pages setting first.",
+            unit=of_unit(user),
+        )
     return Advice(
         str(needed),
-        f"{HUGE_PAGES} is {pages.total}: {format_size(pages.total * pages.size)} are kept for huge "
-        f"pages of {format_size(pages.size)}, and {pages.unused} of them "
-        f"({format_size(unused)}, {share} % of RAM) are used by nothing and can be used for "
-        "nothing else.",
-        f"{needed} gives {format_size(unused)} back at once. {caution} An undo asks for them "
-        "again, and the kernel may not find as many in one piece before the next boot.",
+        text,
+        sentences(
+            msg("{value} frees {size} at once.", value=needed, size=of_bytes(unused)),
+            caution,
+            msg(
+                "An undo requests them again, but the kernel may not find as many in one piece "
+                "before the next boot."
+            ),
+        ),
         # Where some are in use, their user may want more.
         taken=not needed and not user,
         grave=share >= 10,
@@ -179,5 +240,5 @@ def parse_huge_pages(meminfo: str) -> HugePages | None:
     return HugePages(total, min(free, total), reserved, size << 10)
 
 
-def _size(kib: int) -> str:
-    return format_size(kib << 10)
+def _size(kib: int) -> Value:
+    return of_bytes(kib << 10)

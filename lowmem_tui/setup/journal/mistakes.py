@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lowmem_tui.model.message import as_message, msg, of_command, of_path, of_setting
+from lowmem_tui.model.message import msg, of_command, of_path, of_setting, sentences
 from lowmem_tui.model.setup import Finding, Severity
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unitfile import assignments, stray
-from lowmem_tui.policy.checks.ignored import Setting, is_packages, refused
+from lowmem_tui.policy.checks.ignored import Setting, is_packages, misplaced, refused, unknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from lowmem_tui.model.message import Message
     from lowmem_tui.model.snapshot import UnitFile
     from lowmem_tui.model.unitfile import Assignment
+    from lowmem_tui.policy.checks.ignored import Wrong
 
 
 def findings(
@@ -41,42 +41,31 @@ def findings(
                     "journal-ignored",
                     Severity.WARNING,
                     unit,
-                    msg(
-                        "{text} in {path}, line {line} is ignored by systemd: {why}.",
-                        text=of_setting(plain(f"{each.key}={each.value}", 60)),
-                        path=of_path(file.path),
-                        line=each.line,
-                        why=wrong[0],
+                    sentences(
+                        msg(
+                            "{text} in {path}, line {line} is ignored by systemd.",
+                            text=of_setting(plain(f"{each.key}={each.value}", 60)),
+                            path=of_path(file.path),
+                            line=each.line,
+                        ),
+                        wrong.why,
                     ),
                     (
                         msg(
                             "{command}    # line {line}: {what}",
                             command=of_command(f"sudoedit {plain(file.path)}"),
                             line=each.line,
-                            what=wrong[1],
+                            what=wrong.instead,
                         ),
                         f"sudo systemctl restart {unit}",
                     ),
                 )
 
 
-def _wrong(
-    name: str, each: Assignment, section: str, known: Setting
-) -> tuple[Message, Message] | None:
+def _wrong(name: str, each: Assignment, section: str, known: Setting) -> Wrong | None:
     """Return why a setting does not count, and what to do; None where it does."""
     if each.key != name:
-        why = msg(
-            "systemd knows {name}, not {wrong}",
-            name=of_setting(f"{name}="),
-            wrong=of_setting(f"{plain(each.key, 40)}="),
-        )
-        return why, msg("write {setting}", setting=of_setting(f"{name}="))
+        return unknown(each.key, name)
     if each.section != section:
-        why = msg(
-            "{name} counts only in [{section}]",
-            name=of_setting(f"{name}="),
-            section=of_setting(section),
-        )
-        return why, msg("move it below [{section}]", section=of_setting(section))
-    found = refused(name, known, each.value)
-    return (as_message(found.why), as_message(found.instead)) if found else None
+        return misplaced(name, each.section, section)
+    return refused(name, known, each.value)

@@ -243,9 +243,9 @@ def _parse(key: str, value: str, *, least: int = LEAST) -> int | None:
     if size < least:
         raise InvalidValueError(
             msg(
-                "{setting} is too little: write at least {least}.",
+                "{setting} is too little: {instead}.",
                 setting=of_setting(key, plain(value, 40)),
-                least=of_bytes(least),
+                instead=msg("write at least {least}", least=of_bytes(least)),
             )
         )
     return size

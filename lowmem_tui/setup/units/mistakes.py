@@ -8,7 +8,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from lowmem_tui.model.message import as_message, msg, of_command, of_path, of_setting
+from lowmem_tui.model.message import msg, of_command, of_path, of_setting, sentences
 from lowmem_tui.model.setup import Finding, Severity
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import is_unit_name
@@ -69,26 +69,24 @@ def _of_unit(name: str, unit: UnitSituation, systemd: int | None) -> Iterator[Fi
 
 def _ignored(name: str, each: Ignored) -> Finding:
     words = msg(
-        "{text} in {path}, line {line} is ignored by systemd: {why}.",
+        "{text} in {path}, line {line} is ignored by systemd.",
         text=of_setting(each.text),
         path=of_path(each.path),
         line=each.line,
-        why=as_message(each.why),
     )
     if each.old:
         words = msg(
-            "{text} in {path}, line {line} is an old setting: {why}.",
+            "{text} in {path}, line {line} is an old setting.",
             text=of_setting(each.text),
             path=of_path(each.path),
             line=each.line,
-            why=as_message(each.why),
         )
     return Finding(
         "setting-deprecated" if each.old else "setting-ignored",
         Severity.ADVICE if each.old else Severity.WARNING,
         name,
-        words,
-        _edit(name, each.path, each.line, as_message(each.instead)),
+        sentences(words, each.why),
+        _edit(name, each.path, each.line, each.instead),
     )
 
 
