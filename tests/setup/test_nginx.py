@@ -590,6 +590,14 @@ MAPS: dict[str, tuple[str, str]] = {
         "some",
     ),
     "all together": ("map $http_x $k { default $server_name; }", "shared"),
+    "a variable in a geo is its name alone": (
+        'geo $k { default $binary_remote_addr; 10.0.0.0/8 ""; }',
+        "shared",
+    ),
+    "a map of such a geo": (
+        "geo $ip { default $binary_remote_addr; } map $ip $k { default $binary_remote_addr; }",
+        "",
+    ),
     "a circle": ("map $k $k { default $k; }", ""),
     "a circle of two": ("map $a $k { default $a; } map $k $a { default $k; }", ""),
     "a long way": (
@@ -610,6 +618,31 @@ def test_whom_a_zone_counts(maps: str, code: str) -> None:
     zone = f"{maps} limit_req_zone $k zone=z:1m rate=5r/s;\n"
     box = with_site(f"{zone} server {{ limit_req zone=z; location / {{ {PROXY} }} }}")
     assert codes(box.step("nginx").look()) == ([f"nginx-zone-{code}"] if code else [])
+
+
+NO_ZONE = {
+    "in a server, where nginx refuses it": (
+        "server { limit_req_zone $binary_remote_addr zone=api:1m rate=1r/s; limit_req zone=api; "
+        "location / { P } }"
+    ),
+    "without a rate, which nginx refuses": (
+        "limit_req_zone $binary_remote_addr zone=api:1m; "
+        "server { location / { limit_req zone=api; P } }"
+    ),
+    "nowhere": "server { location / { limit_req zone=api burst=9; P } }",
+    "of another name": (
+        "limit_req_zone $binary_remote_addr zone=apis:1m rate=1r/s; "
+        "server { location / { limit_req zone=api; P } }"
+    ),
+}
+
+
+@pytest.mark.parametrize("text", NO_ZONE.values(), ids=NO_ZONE)
+def test_a_zone_that_is_not_set_is_no_bound(text: str) -> None:
+    look = with_site(text.replace("P", PROXY)).step("nginx").look()
+    assert codes(look) == ["nginx-broken"]
+    assert "limit_req names the zone api" in look.findings[0].text
+    assert defaults(look) == {}
 
 
 def test_the_status_of_refused_requests_is_reported() -> None:

@@ -28,7 +28,7 @@ from lowmem_tui.setup.nginx.tested import NAME
 from lowmem_tui.setup.nginx.zones import zones_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from lowmem_tui.model.message import Message
     from lowmem_tui.setup.context import Ground
@@ -133,11 +133,33 @@ def see(ground: Ground) -> Seen:
             usual=of_path(nginx_config.MAIN),
         )
     # `nginx -t` would test the distribution's files.
-    broken = sentences(*config.broken[:3]) if config.broken else None
+    zones = zones_of(config)
+    broken = sentences(*config.broken[:3]) if config.broken else _unknown_zone(config, zones)
     if broken is None and not elsewhere:
         broken = _tested(ground)
     places = _places(ground, config, elsewhere)
-    return Seen(None, broken, config, nginx.main, elsewhere, zones_of(config), places)
+    return Seen(None, broken, config, nginx.main, elsewhere, zones, places)
+
+
+def _unknown_zone(config: Config, zones: Mapping[str, Zone]) -> Message | None:
+    """Return that a limit_req names a zone that is set nowhere: nginx refuses that.
+
+    A limit_req_zone in a server block is refused as well, and often met.
+    """
+    if config.unread:
+        return None
+    for location in nginx_sites.all_locations(config):
+        for limit in location.limits:
+            zone = nginx_sites.zone_of(limit)
+            if "$" not in zone and zone not in zones:
+                return msg(
+                    "{file}, line {line}: limit_req names the zone {name}, and no limit_req_zone "
+                    "in http sets it.",
+                    file=of_path(limit.file),
+                    line=limit.line,
+                    name=of_text(zone, 60),
+                )
+    return None
 
 
 def _absent(why: Message) -> Seen:

@@ -74,6 +74,8 @@ def zones_of(config: Config) -> dict[str, Zone]:
     for each in config.find("http", "limit_req_zone"):
         key = next((a for a in each.args if "=" not in a), "")
         rate = next((a.removeprefix("rate=") for a in each.args if a.startswith("rate=")), "")
+        if not rate:
+            continue  # nginx refuses it: there is no such zone
         found[zone_of(each)] = Zone(each.file, key, rate, usual.of(key))
     return found
 
@@ -84,6 +86,8 @@ class _Table(NamedTuple):
     source: str
     """``$limit``; "" for an address (geo)."""
     values: dict[str, str]
+    literal: bool
+    """Whether its values are as they stand: ``geo`` knows no variables."""
 
     def usual(self, value: str | None) -> str:
         """Return what a value becomes; None: one that is named nowhere."""
@@ -98,7 +102,8 @@ def _tables(config: Config) -> dict[str, _Table]:
         if each.args:
             values = {inner.name: inner.args[0] for inner in each.inside() if inner.args}
             source = each.args[0] if each.name == "map" and len(each.args) == 2 else ""
-            found[each.args[-1].removeprefix("$")] = _Table(source, values)
+            table = _Table(source, values, each.name == "geo")
+            found[each.args[-1].removeprefix("$")] = table
     return found
 
 
@@ -122,7 +127,8 @@ class _Usual:
                 self._depth += 1
                 source = _VARIABLE.fullmatch(table.source)
                 maps = source and source[1] in self._tables
-                self._known[name] = self.of(table.usual(self.of(table.source) if maps else None))
+                usual = table.usual(self.of(table.source) if maps else None)
+                self._known[name] = usual.replace("$", "%") if table.literal else self.of(usual)
                 self._depth -= 1
         return self._known[name]
 
