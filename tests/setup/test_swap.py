@@ -334,6 +334,20 @@ def test_swap_of_a_unit(
         assert proposed(step) == {}
 
 
+@pytest.mark.parametrize(("on", "first"), [(False, "dd if=/dev/zero"), (True, "swapoff /swapfile")])
+def test_what_is_done_by_hand_begins_with_what_can_be_done(
+    tree: Tree, step: EnglishStep, on: bool, first: str
+) -> None:
+    """``swapoff`` of what is not on fails, and nothing behind the && is done."""
+    tree.write("/etc/fstab", "/swapfile none swap sw 0 0\n")
+    if on:
+        tree.write("/swapfile", "x")
+        tree.swaps(_swapfile=256)
+    (by_hand,) = step.look().by_hand
+    assert f"`{first}" in by_hand
+    assert "swapon /swapfile" in by_hand
+
+
 def test_a_unit_of_a_line_of_fstab_is_reported_once(tree: Tree, step: EnglishStep) -> None:
     tree.write("/etc/fstab", "/swap.img none swap sw 0 0\n")
     tree.write("/swap.img", "x")

@@ -380,9 +380,19 @@ def _by_hand(seen: Seen, cannot: Message | None) -> tuple[Message, ...]:
     if seen.in_fstab:
         size = policy.wanted(seen.host.mem_total)
         command = (
-            f"swapoff {FILE} && dd if=/dev/zero of={FILE} bs=1M count={size >> 20} && "
+            f"dd if=/dev/zero of={FILE} bs=1M count={size >> 20} && "
             f"chmod 600 {FILE} && mkswap {FILE} && swapon {FILE}"
         )
+        if not any(swap.path == FILE for swap in seen.swaps):
+            return (
+                msg(
+                    "To write {path} of {size}, and switch it on: `{command}`.",
+                    path=of_path(FILE),
+                    size=of_limit(size),
+                    command=of_command(command),
+                ),
+            )
+        command = f"swapoff {FILE} && {command}"
         return (
             msg(
                 "To resize {path} to {size}: `{command}`.",
