@@ -275,6 +275,16 @@ def test_a_slice_killed_as_one_is_one_report(
     assert sorted((i.unit, i.report is not None) for i in incidents) == told
 
 
+def test_a_slice_above_names_no_report() -> None:
+    """systemd tells of each slice above a kill, too; of many kills only the first is whole."""
+    user, slice_ = "user@1021.service", "user-1021.slice"
+    slices = [say(100.136 + n / 1000, K.OOM, unit=u) for n, u in enumerate((slice_, "user.slice"))]
+    bare = OomReport(100.0, "now", Victim(4242, "python", 1021, MIB), constraint=NONE)
+    told = found(bare, slices[0], say(100.2, K.OOM, unit=user), slices[1], running=(user,))
+    assert [incident.unit for incident in told] == [user]
+    assert [incident.unit for incident in found(bare, *slices)] == [""]
+
+
 def test_who_died_with_a_slice_is_told_of() -> None:
     report = kill(100, also=TWO, together=APP)
     evidence = Evidence("now", (report,), (say(100, K.OOM, unit=B),), counters={A: 1, B: 2})

@@ -84,13 +84,17 @@ class _Told:
         self._used: set[int] = set()
 
     def take(self, report: OomReport, unit: str = "") -> UnitEvent | None:
-        """Return the nearest one to a report, of this unit if one is named, and only once."""
+        """Return the nearest one to a report, of this unit if one is named, and only once.
+
+        A slice counts what is killed in the units below it: it names no report.
+        """
         best: tuple[float, int] | None = None
         for at in range(bisect_left(self._times, report.time - NEAR), len(self._events)):
             event = self._events[at]
             if event.time > report.time + NEAR:
                 break
-            if at in self._used or not _near(event, report) or (unit and event.unit != unit):
+            fits = event.unit == unit if unit else not event.unit.endswith(".slice")
+            if at in self._used or not _near(event, report) or not fits:
                 continue
             distance = abs(event.time - report.time)
             if best is None or distance < best[0]:
