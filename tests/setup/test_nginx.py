@@ -294,7 +294,8 @@ def test_a_file_elsewhere_is_left_to_its_owner() -> None:
     box.write("/srv/app/nginx.conf", f"server {{ location / {{ {PROXY} }} }}")
     look = box.step("nginx").look()
     assert codes(look) == ["nginx-unbounded"]
-    assert str(look.findings[0].remedy) == f"by hand: {LINE}"
+    zone = "limit_req_zone $binary_remote_addr zone=lowmem:10m rate=5r/s;"
+    assert look.findings[0].remedy == f"by hand: {zone} in http, and {LINE} there"
     assert look.items == ()
     assert "outside of /etc/nginx" in str(look.by_hand[0])
     with pytest.raises(RefusedError, match="outside"):
@@ -530,7 +531,7 @@ def test_two_of_a_name_on_one_line_are_two() -> None:
     look = box.step("nginx").look()
     # Which of them a line is put into cannot be told.
     assert codes(look) == ["nginx-unbounded"] * 2
-    assert len(look.by_hand) == 3
+    assert len(look.by_hand) == 4
 
 
 DRY = "limit_req_dry_run on;"
@@ -618,6 +619,23 @@ def test_whom_a_zone_counts(maps: str, code: str) -> None:
     zone = f"{maps} limit_req_zone $k zone=z:1m rate=5r/s;\n"
     box = with_site(f"{zone} server {{ limit_req zone=z; location / {{ {PROXY} }} }}")
     assert codes(box.step("nginx").look()) == ([f"nginx-zone-{code}"] if code else [])
+
+
+def test_what_is_done_by_hand_includes_its_zone() -> None:
+    """nginx refuses a limit_req whose zone is not set, and nothing else sets it there."""
+    box = Box()
+    unit = "/etc/systemd/system/nginx.service.d/own.conf"
+    box.write(unit, "[Service]\nExecStart=\nExecStart=/opt/nginx/sbin/nginx -p /opt/nginx\n")
+    site = f"server {{ listen 80; location /login {{ {PROXY} }} }}"
+    box.write("/opt/nginx/conf/nginx.conf", f"events {{}} http {{ {site} }}")
+    look = box.step("nginx").look()
+    zone = "limit_req_zone $binary_remote_addr zone=lowmem:10m rate=5r/s;"
+    assert any(zone in line for line in look.by_hand)
+    assert all(zone in found.remedy for found in look.findings if found.code == "nginx-unbounded")
+    box.write("/opt/nginx/conf/nginx.conf", f"events {{}} http {{ {zone} {site} }}")
+    look = box.step("nginx").look()
+    assert codes(look) == ["nginx-unbounded"]
+    assert not any(zone in line for line in look.by_hand)
 
 
 NO_ZONE = {

@@ -161,7 +161,7 @@ def test_another_configuration_is_looked_at_and_left_alone(line: str, main: str)
     assert look.items == ()
     (found,) = look.findings
     assert found.code == "nginx-unbounded"
-    assert str(found.remedy).startswith("by hand: limit_req zone=")
+    assert str(found.remedy).startswith("by hand: limit_req_zone $binary_remote_addr zone=lowmem:")
 
 
 def test_openresty_has_a_unit_of_its_own() -> None:

@@ -56,6 +56,7 @@ BURSTS = ("burst=5 nodelay", "burst=10 nodelay", "burst=20 nodelay", "burst=40 n
 
 _TEST = of_command("sudo nginx -t")
 _LINE = of_setting(statement(BURST))
+_ZONE_LINE = of_setting(f"limit_req_zone $binary_remote_addr zone={ZONE}:10m rate={RATE};")
 _RATE = re.compile(r"[1-9][0-9]{0,5}r/[sm]\Z")
 _BURST = re.compile(r"burst=[1-9][0-9]{0,5}(?: nodelay| delay=[1-9][0-9]{0,5})?\Z")
 
@@ -320,7 +321,7 @@ def _findings(seen: Seen) -> Iterator[Finding]:
         if place.dry:
             yield _dry(place)
         elif place.location.limit is None and not place.static and not seen.config.unread:
-            yield _unbounded(place)
+            yield _unbounded(place, seen)
     yield from nginx_zones.findings(
         seen.zones,
         [place.location for place in seen.places if place.location.bounded],
@@ -328,7 +329,7 @@ def _findings(seen: Seen) -> Iterator[Finding]:
     )
 
 
-def _unbounded(place: Place) -> Finding:
+def _unbounded(place: Place, seen: Seen) -> Finding:
     return Finding(
         "nginx-unbounded",
         Severity.ADVICE if place.caution else Severity.WARNING,
@@ -342,8 +343,19 @@ def _unbounded(place: Place) -> Finding:
             ),
             place.caution,
         ),
-        msg("by hand: {line}", line=_LINE) if place.by_hand else common.remedy("nginx"),
+        _line_by_hand(seen) if place.by_hand else common.remedy("nginx"),
     )
+
+
+def _lacks_zone(seen: Seen) -> bool:
+    """Return whether the zone is not set, and nothing that is done from here would set it."""
+    return ZONE not in seen.zones and not _ours_to_do(seen)
+
+
+def _line_by_hand(seen: Seen) -> Message:
+    if not _lacks_zone(seen):
+        return msg("by hand: {line}", line=_LINE)
+    return msg("by hand: {zone} in http, and {line} there", zone=_ZONE_LINE, line=_LINE)
 
 
 def _dry(place: Place) -> Finding:
@@ -370,7 +382,13 @@ def _by_hand(seen: Seen) -> Iterator[Message]:
             line = msg("Write this as its first line: {line}", line=_LINE)
             yield sentences(_unchangeable(place), line)
     unbounded = [p for p in seen.places if p.location.limit is None and not p.static]
-    if unbounded and not seen.elsewhere and not zone_possible(seen):
+    if _lacks_zone(seen) and any(place.by_hand for place in unbounded):
+        yield msg(
+            "nginx refuses limit_req without its zone: write this line into the http block as "
+            "well: {line}",
+            line=_ZONE_LINE,
+        )
+    if unbounded and not _lacks_zone(seen) and not zone_possible(seen):
         yield _not_included()
     if seen.places and not any(seen.config.find("http", "real_ip_header")):
         yield msg(
