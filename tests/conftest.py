@@ -8,6 +8,7 @@ import pytest
 from hypothesis import settings
 
 from lowmem_tui.host.watcher import Watcher
+from lowmem_tui.model.language import use_demo
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,6 +17,13 @@ if TYPE_CHECKING:
 # Time is measured where it is the point, and there with patience: a busy machine fails no test.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
+
+
+@pytest.fixture(autouse=True)
+def commands_are_named_for_this_machine() -> Iterator[None]:
+    """A test that was given the demo server must not name the commands of the next one."""
+    yield
+    use_demo(demo=False)
 
 
 @pytest.fixture(autouse=True)

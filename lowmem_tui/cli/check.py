@@ -10,20 +10,19 @@ from lowmem_tui.cli import json_view, sudo
 from lowmem_tui.cli.exit import Exit
 from lowmem_tui.cli.looking import look
 from lowmem_tui.cli.open import open_backend
-from lowmem_tui.cli.sudo import for_demo
 from lowmem_tui.model.cells import wrap
-from lowmem_tui.model.language import say, tr
+from lowmem_tui.model.language import english, say, tr
 from lowmem_tui.model.message import N_, msg, of_list, plural
 from lowmem_tui.model.setup import Severity, lines
 from lowmem_tui.model.text import plain
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from lowmem_tui.cli.looking import Looked
     from lowmem_tui.model.message import Message
-    from lowmem_tui.model.setup import Finding, Words
+    from lowmem_tui.model.setup import Finding
 
 ORDER = (Severity.PROBLEM, Severity.WARNING, Severity.ADVICE)
 """What is reported, the worst first; notes are for the pages of the set-up."""
@@ -41,13 +40,6 @@ class Found(NamedTuple):
 
     step: str
     finding: Finding
-    demo: bool = False
-    """Whether it is of the demo server."""
-
-    def remedy(self, render: Callable[[Words], str]) -> list[str]:
-        """Return the lines of the remedy, with the commands for the server that it is of."""
-        found = map(render, lines(self.finding.remedy))
-        return [for_demo(line) if self.demo else line for line in found]
 
     @property
     def sentence(self) -> Message:
@@ -80,7 +72,7 @@ def run(options: argparse.Namespace) -> Exit:
 def worst_first(looked: Iterable[Looked]) -> list[Found]:
     """Return the findings worth a word, the worst first, of equals in the steps' order."""
     found = [
-        Found(each.step.name, finding, each.demo)
+        Found(each.step.name, finding)
         for each in looked
         if each.look is not None
         for finding in each.look.findings
@@ -101,8 +93,8 @@ def _as_json(each: Found) -> dict[str, object]:
         "code": finding.code,
         "severity": finding.severity,
         "subject": finding.subject,
-        "text": str(finding.text),
-        "remedy": "\n".join(each.remedy(str)),
+        "text": english(finding.text),
+        "remedy": "\n".join(map(english, lines(finding.remedy))),
     }
 
 
@@ -110,12 +102,12 @@ def describe(found: Sequence[Found], width: int, program: str = "sudo lowmem-tui
     """Yield the findings for a person; ``program`` is what is to be typed to run this one."""
     for each in found:
         yield from wrap(say(each.sentence), width, then="  ")
-        for line in each.remedy(say):
-            yield f"  -> {plain(line, 2000)}"
+        for line in lines(each.finding.remedy):
+            yield f"  -> {plain(say(line), 2000)}"
     if not found:
         yield tr("No problem was found.")
         return
-    counts = [sum(f.severity is s for _, f, _ in found) for s in ORDER]
+    counts = [sum(f.severity is s for _, f in found) for s in ORDER]
     named = (
         plural("{n} problem", "{n} problems", counts[0]),
         plural("{n} warning", "{n} warnings", counts[1]),

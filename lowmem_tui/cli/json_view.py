@@ -6,6 +6,7 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
+from lowmem_tui.model.language import english
 from lowmem_tui.model.message_data import bare_values
 from lowmem_tui.model.unit import Unlimited
 
@@ -33,7 +34,7 @@ def notice(notice: Notice) -> dict[str, object]:
     return {
         "code": notice.code,
         "unit": notice.unit,
-        "text": notice.text,
+        "text": english(notice.message),
         "values": bare_values(notice.message),
     }
 

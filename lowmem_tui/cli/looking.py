@@ -25,8 +25,6 @@ class Looked(NamedTuple):
     look: Look | None
     trouble: Message | str
     """Why it could not look; "" if it could."""
-    demo: bool = False
-    """Whether the remedies are for the demo server."""
 
 
 def look(backend: Backend) -> list[Looked]:
@@ -37,8 +35,6 @@ def look(backend: Backend) -> list[Looked]:
     if not backend.demo and (words := unread()):
         talk(words)
     found = list(_look(backend.steps()))
-    if backend.demo:
-        found = [each._replace(demo=True) for each in found]
     for each in found:
         if each.trouble:
             talk(

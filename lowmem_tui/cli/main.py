@@ -13,7 +13,7 @@ from lowmem_tui import __version__
 from lowmem_tui.cli import ended, language, output
 from lowmem_tui.cli.exit import Exit
 from lowmem_tui.model import errors
-from lowmem_tui.model.language import tr
+from lowmem_tui.model.language import tr, use_demo
 from lowmem_tui.model.message import msg, of_list
 
 if TYPE_CHECKING:
@@ -252,7 +252,9 @@ def _sets(command: argparse._ActionsContainer) -> None:
         default=[],
         dest="sets",
         metavar="UNIT:KEY=VALUE",
-        help=tr("may be repeated; an empty VALUE drops our setting"),
+        help=tr(
+            "may be repeated; an empty VALUE removes the setting from the drop-in of lowmem-tui"
+        ),
     )
 
 
@@ -395,6 +397,7 @@ def _run(arguments: Sequence[str]) -> int:
         if arguments:
             options = _parse(arguments)
         output.prepare(ascii_only=options.ascii)
+        use_demo(demo=options.demo)
         if options.command == "triage":  # with options before it
             triage = import_module(f"lowmem_tui.cli.{'triage_demo' if options.demo else 'triage'}")
             return Exit(triage.run([]))

@@ -35,7 +35,7 @@ class Asked(NamedTuple):
     shown: Message
     text: str
 
-    def wrong(self, path: tuple[str, ...], sentence: str) -> InvalidValueError:
+    def wrong(self, path: tuple[str, ...], sentence: Message) -> InvalidValueError:
         """Return the error that names the file and the line where ``path`` is set."""
         return InvalidValueError(
             msg("{path}: {why}", path=self.shown, why=toml.wrong(self.text, path, sentence).message)
@@ -79,8 +79,8 @@ def _step_plan(step: Step, wishes: Wishes, asked: Asked) -> Plan:
             try:
                 step.plan({key: value})
             except InvalidValueError as found:
-                raise asked.wrong((step.name, key), str(found)) from found
-        raise asked.wrong((step.name,), str(error)) from error
+                raise asked.wrong((step.name, key), found.message) from found
+        raise asked.wrong((step.name,), error.message) from error
 
 
 def _text(path: str) -> str:

@@ -155,7 +155,7 @@ def _to_do(looked: Sequence[Looked]) -> Iterator[str]:
     found = worst_first(looked)
     for each in found:
         yield f"- {say(each.sentence)}"
-        for line in each.remedy(say):
+        for line in map(say, lines(each.finding.remedy)):
             # What is to be done by hand is prose, with backticks of its own.
             command = line.startswith(("sudo ", "lowmem-tui "))
             yield f"  `{plain(line, 1000)}`" if command else f"  {plain(line, 1000)}"

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from lowmem_tui.cli.exit import Exit
 from lowmem_tui.cli.looking import look
 from lowmem_tui.cli.open import open_backend
-from lowmem_tui.cli.sudo import for_demo
 from lowmem_tui.model.amount import format_size
 from lowmem_tui.model.errors import InvalidValueError
+from lowmem_tui.model.language import english
 from lowmem_tui.model.message import msg, of_list, of_text
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.files.policy_text import Part, render
@@ -75,5 +75,4 @@ def proposal(backend: ServerBackend, only: str | None = None) -> str:
     ram, swap = format_size(host.mem_total), format_size(host.swap_total)
     name = plain(host.hostname, 60)
     where = f"{'the demo server ' * backend.demo}{name} ({ram} of RAM, {swap} of swap)"
-    text = render(parts, where)
-    return for_demo(text) if backend.demo else text
+    return english(render(parts, where))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shlex
 import shutil
 import sys
@@ -12,8 +11,6 @@ from lowmem_tui.host.programs import PATH
 
 SECURE_PATH = PATH
 """Where sudo looks for programs, whatever the caller's PATH says (Debian, Ubuntu)."""
-
-_FOR_THIS_MACHINE = re.compile(r"(?:sudo )?lowmem-tui (?=[a-z])")
 
 
 def command(program: str | None = None, *, demo: bool = False) -> str:
@@ -33,8 +30,3 @@ def command(program: str | None = None, *, demo: bool = False) -> str:
     if found is not None and os.path.realpath(found) == os.path.realpath(path):
         return f"sudo {name}"
     return f"sudo {shlex.quote(path)}"
-
-
-def for_demo(text: str) -> str:
-    """Return a text whose commands of ours are for the demo server, not for this machine."""
-    return _FOR_THIS_MACHINE.sub("lowmem-tui --demo ", text)

@@ -8,7 +8,6 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from lowmem_tui.model.message import Message, msg, of_bytes, of_text, of_unit, sentences
-from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import Tier, UnitType, is_unit_name, unit_type
 from lowmem_tui.policy import toml
 from lowmem_tui.policy.names import SERVICE, Names, Rule, is_agent, pattern
@@ -359,8 +358,14 @@ def _toml_blocks(text: str) -> Iterator[_Block]:
     document = toml.parse(text)
     for section, blocks in document.items():
         if section not in _SECTIONS or not isinstance(blocks, list):
-            sentence = f"'{plain(section, 40)}' is unknown: write [[units]] or [[programs]]."
-            raise toml.wrong(text, (section,), sentence)
+            raise toml.wrong(
+                text,
+                (section,),
+                msg(
+                    "'{section}' is unknown: write [[units]] or [[programs]].",
+                    section=of_text(section, 40),
+                ),
+            )
         for block in blocks:
             known = isinstance(block, dict) and set(block) <= {"tier", "kind", "reason", "names"}
             names = block.get("names") if known else None
@@ -372,7 +377,9 @@ def _toml_blocks(text: str) -> Iterator[_Block]:
                 or kind not in _KINDS
                 or not all(isinstance(name, str) for name in names)
             ):
-                raise toml.wrong(text, (section,), "write tier, kind, reason and a list of names.")
+                raise toml.wrong(
+                    text, (section,), msg("write tier, kind, reason and a list of names.")
+                )
             tier = tier_of(text, (section,), block.get("tier"))
             yield section, tier, Kind(kind), reason, names
 
@@ -380,7 +387,9 @@ def _toml_blocks(text: str) -> Iterator[_Block]:
 def tier_of(text: str, path: tuple[str, ...], value: object) -> Tier:
     """Return a tier read from TOML; InvalidValueError, naming the line, if it is none."""
     if isinstance(value, bool) or not isinstance(value, int) or value not in (0, 1, 2):
-        raise toml.wrong(text, path, f"a tier is 0, 1 or 2, not {plain(repr(value), 40)}.")
+        raise toml.wrong(
+            text, path, msg("a tier is 0, 1 or 2, not {value}.", value=of_text(repr(value), 40))
+        )
     return Tier(value)
 
 
@@ -393,8 +402,14 @@ def parse_config(text: str) -> Config:
     document = toml.parse(text)
     for section in document:
         if section != "tiers":
-            sentence = f"section '{plain(section, 40)}' is unknown: only [tiers] may stand here."
-            raise toml.wrong(text, (section,), sentence)
+            raise toml.wrong(
+                text,
+                (section,),
+                msg(
+                    "section '{section}' is unknown: only [tiers] is allowed here.",
+                    section=of_text(section, 40),
+                ),
+            )
     return parse_tiers(text, document.get("tiers", {}))
 
 
@@ -404,15 +419,22 @@ def parse_tiers(text: str, tiers: object) -> Config:
     Raises InvalidValueError.
     """
     if not isinstance(tiers, dict):
-        raise toml.wrong(text, ("tiers",), 'write [tiers] with lines such as "app.service" = 1.')
+        raise toml.wrong(
+            text, ("tiers",), msg('write [tiers] with lines such as "app.service" = 1.')
+        )
     found: list[tuple[str, Tier]] = []
     for name, value in tiers.items():
         path = ("tiers", name)
         full = _service(name)
         # A name with a dot and without quotes is two keys of TOML.
         if not name or isinstance(value, dict) or not is_unit_name(full.replace("*", "x")):
-            shown = plain(name, 40)
-            hint = 'write it in quotes, like "app.service".'
-            raise toml.wrong(text, path, f"'{shown}' is not a unit's name: {hint}")
+            raise toml.wrong(
+                text,
+                path,
+                msg(
+                    "'{unit}' is not a unit's name: write it in quotes, like \"app.service\".",
+                    unit=of_text(name, 40),
+                ),
+            )
         found.append((full, tier_of(text, path, value)))
     return tuple(found)

@@ -61,7 +61,7 @@ def render(unit: str, settings: Mapping[Key, str], section: str) -> str:
     path(unit)
     lines = [
         f"{_MARK} Change it with 'lowmem-tui apply --set UNIT:KEY=VALUE'.",
-        "# To take a setting back, leave its value empty:",
+        "# To remove a setting, leave its value empty:",
     ]
     # A backslash of the name is the shell's own sign too, and at a line's end it would go on.
     lines += [f"#   lowmem-tui apply --set '{unit}:{key}='" for key in Key if key in settings]

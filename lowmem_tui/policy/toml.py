@@ -6,11 +6,12 @@ import re
 from typing import TYPE_CHECKING
 
 from lowmem_tui.model.errors import InvalidValueError
-from lowmem_tui.model.text import plain
+from lowmem_tui.model.message import msg, of_limit, of_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from lowmem_tui.model.message import Message
 
 BOM = "\ufeff"
 """The mark that some editors put ahead of UTF-8."""
@@ -31,23 +32,31 @@ def parse(text: str) -> dict[str, object]:
     import tomllib
 
     if len(text) > LONGEST:
-        raise InvalidValueError(f"It is longer than {LONGEST >> 10} KiB: split the file.")
+        raise InvalidValueError(
+            msg("It is longer than {size}: split the file.", size=of_limit(LONGEST))
+        )
     for number, line in enumerate(text.split("\n"), 1):
         # tomllib takes time and memory that grow with the square of a key's parts.
         if line.count(".") > MOST_DOTS and _TEXT.sub("", line).count(".") > MOST_DOTS:
-            raise InvalidValueError(f"Line {number}: a key has more than {MOST_DOTS} dots.")
+            raise InvalidValueError(
+                msg("Line {line}: a key has more than {most} dots.", line=number, most=MOST_DOTS)
+            )
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise InvalidValueError(f"Mend the TOML syntax: {plain(str(error), 200)}.") from error
+        raise InvalidValueError(
+            msg("Correct the TOML syntax: {error}.", error=of_text(str(error), 200))
+        ) from error
     except RecursionError as error:
-        raise InvalidValueError("Mend the TOML syntax: it is nested too deeply.") from error
+        raise InvalidValueError(msg("Correct the TOML syntax: it is nested too deeply.")) from error
 
 
-def wrong(text: str, path: tuple[str, ...], sentence: str) -> InvalidValueError:
+def wrong(text: str, path: tuple[str, ...], sentence: Message) -> InvalidValueError:
     """Return an error whose sentence begins with the line where ``path`` is set."""
     line = line_of(text, path)
-    return InvalidValueError(f"Line {line}: {sentence}" if line else sentence)
+    return InvalidValueError(
+        msg("Line {line}: {why}", line=line, why=sentence) if line else sentence
+    )
 
 
 def line_of(text: str, path: tuple[str, ...]) -> int | None:

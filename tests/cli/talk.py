@@ -9,6 +9,7 @@ from lowmem_tui.cli.demo import serve
 from lowmem_tui.cli.dialogue.console import Console
 from lowmem_tui.cli.dialogue.run import hold
 from lowmem_tui.demo.server import DemoServer
+from lowmem_tui.model.language import use_demo
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -63,6 +64,7 @@ class Talk:
     def hold(self, *lines: str | bytes | Callable[[], object], start: str = "") -> str:
         """Type these lines, then end the input; return all that was printed."""
         out = io.StringIO()
+        use_demo(demo=self.backend.demo)
         self.status = hold(self.backend, Console(Lines(lines), out), start)
         return out.getvalue()
 

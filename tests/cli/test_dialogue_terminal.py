@@ -239,7 +239,8 @@ def test_neither_readline_nor_the_screens_library_is_loaded() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "command"), [((), "lowmem-tui --plain"), (("setup",), "lowmem-tui setup --plain")]
+    ("words", "command"),
+    [((), "lowmem-tui --demo --plain"), (("setup",), "lowmem-tui --demo setup --plain")],
 )
 def test_a_dumb_terminal_is_named_the_option(words: tuple[str, ...], command: str) -> None:
     program = Program("--demo", *words, term="dumb")

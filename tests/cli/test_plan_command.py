@@ -136,7 +136,10 @@ WRONG = {
     "a value": ("[units.cron]\nMemoryMax='x'\n", "line 10: 'x' is not a limit"),
     "what does not idle": ("[idle]\n'ssh.service' = 'off'\n", "line 10: [idle] knows no"),
     "not off": ("[idle]\n'snapd.service' = 'on'\n", "line 10: [idle] 'snapd.service' cannot be"),
-    "a name without quotes": ("[idle]\nsnapd.service = 'off'\n", "line 10: put the name in quotes"),
+    "a name without quotes": (
+        "[idle]\nsnapd.service = 'off'\n",
+        "line 10: write the name in quotes",
+    ),
     "a tier": ("[tiers]\ncron=7\n", "line 10: a tier is 0, 1 or 2"),
     "no TOML": ("[units\n", "line 9"),
 }

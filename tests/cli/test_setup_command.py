@@ -18,6 +18,7 @@ from lowmem_tui.cli.looking import Looked, look
 from lowmem_tui.cli.main import run_command
 from lowmem_tui.demo.server import DemoServer
 from lowmem_tui.model.errors import InvalidValueError, NotPermittedError
+from lowmem_tui.model.language import use_demo
 from lowmem_tui.model.setup import Finding, Look, Severity
 
 if TYPE_CHECKING:
@@ -75,7 +76,10 @@ def test_check_finds_what_setup_would_do_and_nothing_afterwards(
     assert found.finding.code == "limits-over-ram"
     assert "Lower MemoryMax of " in str(found.sentence)
     assert "cloudchat.service from 600M to " in str(found.sentence)
-    assert "lowmem-tui --demo apply --set " in "\n".join(found.remedy(str))
+    use_demo(demo=True)
+    (line,) = [line for line in check.describe([found], 10_000) if " apply --set " in line]
+    assert line.startswith("  -> lowmem-tui --demo apply --set ")
+    assert "lowmem-tui --demo apply --set " in str(check.as_json([found]))
 
 
 def test_one_step_alone(capsys: Capture) -> None:
@@ -87,7 +91,7 @@ def test_one_step_alone(capsys: Capture) -> None:
 
 def test_the_wizard_needs_a_terminal(capsys: Capture) -> None:
     assert run_command(["setup", "--demo"]) == Exit.USAGE
-    assert "needs a terminal: use `lowmem-tui setup --print`" in capsys.readouterr().err
+    assert "needs a terminal: use `lowmem-tui --demo setup --print`" in capsys.readouterr().err
 
 
 def test_a_report_and_a_policy_are_two_commands(capsys: Capture) -> None:

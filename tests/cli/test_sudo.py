@@ -45,17 +45,3 @@ def test_started_in_another_way(started: str) -> None:
 
 def test_the_demo_server_needs_no_root() -> None:
     assert sudo.command(demo=True) == "lowmem-tui --demo"
-
-
-@pytest.mark.parametrize(
-    ("text", "made"),
-    [
-        ("sudo lowmem-tui apply --set x", "lowmem-tui --demo apply --set x"),
-        ("see `lowmem-tui setup --step swap`", "see `lowmem-tui --demo setup --step swap`"),
-        ("/etc/lowmem-tui/config.toml", "/etc/lowmem-tui/config.toml"),
-        ("lowmem-tui --demo check", "lowmem-tui --demo check"),
-        ("sudo systemctl daemon-reload", "sudo systemctl daemon-reload"),
-    ],
-)
-def test_commands_for_the_demo_server(text: str, made: str) -> None:
-    assert sudo.for_demo(text) == made

@@ -49,6 +49,7 @@ from lowmem_tui.model import (
     when,
 )
 from lowmem_tui.model.errors import LowmemError
+from lowmem_tui.model.message import verbatim
 from lowmem_tui.model.snapshot import UnitFile
 from lowmem_tui.model.unit import Key, Tier
 from lowmem_tui.policy import classify, commands, dropin, names, plan, toml
@@ -429,7 +430,7 @@ target(
     by_text(
         toml.parse,
         lambda s: toml.line_of(s, ("units", "a.service")),
-        lambda s: toml.wrong(s, ("tiers",), "x"),
+        lambda s: toml.wrong(s, ("tiers",), verbatim("x")),
         classify.parse_config,
         classify.parse_rules,
         lambda s: policy_file.parse_policy(s, {}, frozenset({"swap"})),

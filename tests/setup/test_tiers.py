@@ -74,5 +74,5 @@ def test_a_request_that_is_invalid(box: Box, key: str, value: str, message: str)
 
 def test_a_broken_file_is_for_its_author_to_mend(box: Box) -> None:
     box.write(CONFIG, "[tiers\n")
-    with pytest.raises(RefusedError, match=r"config.toml: Mend the TOML syntax"):
+    with pytest.raises(RefusedError, match=r"config.toml: Correct the TOML syntax"):
         box.step("tiers").plan({"cron.service": "0"})

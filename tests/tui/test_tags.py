@@ -294,7 +294,8 @@ async def test_emptying_what_differs_drops_ours(server: SmallServer) -> None:
         await desk.into(MAX)
         await desk.press("backspace")
         assert (
-            "empty: our setting 256M is dropped, other files count. For 1 of 2 units." in desk.words
+            "empty: 256M is removed from the drop-in of lowmem-tui, other files count. For 1 of 2 "
+            "units." in desk.words
         )
         await desk.press("enter")
         assert staged(desk) == {REDIS: {MAX: None}, SSH: {}}

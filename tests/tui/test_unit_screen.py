@@ -265,7 +265,10 @@ async def test_our_own_file_fills_the_form_and_emptying_drops_it(server: SmallSe
         assert desk.entry(Key.MEMORY_HIGH).value == ""
         await desk.into(Key.MEMORY_MAX)
         await desk.press("backspace")
-        assert "empty: our setting 256M is dropped, other files count." in desk.words
+        assert (
+            "empty: 256M is removed from the drop-in of lowmem-tui, other files count."
+            in desk.words
+        )
         await desk.press("enter")
         assert desk.staged == {Key.MEMORY_MAX: None}
         await desk.type("256M")

@@ -191,7 +191,7 @@ BAD_CONFIG = {
     "no table": ("tiers = 1\n", "Line 1: write [tiers]"),
     "inline": ('tiers = {"a.service" = 5}\n', "Line 1: a tier is 0, 1 or 2"),
     "dotted": ('\ntiers."a.service" = 5\n', "Line 2: a tier is 0, 1 or 2"),
-    "no TOML": ("[tiers\n", "Mend the TOML syntax: .* line 1"),
+    "no TOML": ("[tiers\n", "Correct the TOML syntax: .* line 1"),
 }
 
 

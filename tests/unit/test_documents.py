@@ -65,9 +65,9 @@ def test_the_modules_that_a_page_names_exist(page: Path) -> None:
 
 
 QUOTED = {
-    "docs/first-hour.md": ["left as it is", "OOM scores, limits, restarts", "Unneeded services"],
+    "docs/first-hour.md": ["not selected", "OOM scores, limits, restarts", "Unneeded services"],
     "docs/first-hour.zh-CN.md": [
-        "left as it is",
+        "not selected",
         "OOM scores, limits, restarts",
         "Unneeded services",
     ],

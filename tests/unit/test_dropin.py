@@ -14,7 +14,7 @@ from lowmem_tui.policy.dropin import OUR_NAME, is_ours, marked, ours, path, rend
 
 TEXT = """\
 # Written by lowmem-tui. Change it with 'lowmem-tui apply --set UNIT:KEY=VALUE'.
-# To take a setting back, leave its value empty:
+# To remove a setting, leave its value empty:
 #   lowmem-tui apply --set 'a.service:OOMScoreAdjust='
 #   lowmem-tui apply --set 'a.service:MemoryMax='
 

@@ -144,6 +144,31 @@ def test_the_operators_language_is_used_where_words_are_made() -> None:
     assert language.tr("quit") == "quit"
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("sudo lowmem-tui apply --set x", "lowmem-tui --demo apply --set x"),
+        ("see `lowmem-tui setup --step swap`", "see `lowmem-tui --demo setup --step swap`"),
+        ("look up its name with 'lowmem-tui list'.", None),
+        ("/etc/lowmem-tui/config.toml", "/etc/lowmem-tui/config.toml"),
+        ("lowmem-tui --demo check", "lowmem-tui --demo check"),
+        ("use `lowmem-tui --plain` here", "use `lowmem-tui --demo --plain` here"),
+        ("a file that lowmem-tui did not write", "a file that lowmem-tui did not write"),
+        ("lowmem-tui checks that file", "lowmem-tui checks that file"),
+        ("sudo systemctl daemon-reload", "sudo systemctl daemon-reload"),
+    ],
+)
+def test_commands_are_named_for_the_server_that_is_shown(text: str, shown: str | None) -> None:
+    ways = (language.say, language.english, language.tr)
+    assert [way(text) for way in ways] == [text] * 3
+    language.use_demo(demo=True)
+    expected = shown or "look up its name with 'lowmem-tui --demo list'."
+    assert [way(text) for way in ways] == [expected] * 3
+    apply = made_up("Try `{command}`.", command=of_command("sudo lowmem-tui apply --set x"))
+    assert language.say(apply) == "Try `lowmem-tui --demo apply --set x`."
+    assert str(apply) == "Try `sudo lowmem-tui apply --set x`."
+
+
 # --- as data -------------------------------------------------------------------------------------
 
 NAMES = st.sampled_from(("unit", "held", "limit", "why", "n"))

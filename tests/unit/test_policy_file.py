@@ -54,7 +54,7 @@ WRONG_WISHES = {
     "a truth": ("[swap]\nsize = true\n", "Line 3: write the value of size"),
     "a float": ("[swap]\n\nsize = 1.5\n", "Line 4: write the value of size"),
     "a list": ("[swap]\nsize = [1]\n", "Line 3: write the value of size"),
-    "no quotes": ("[swap]\nvm.swappiness = 1\n", "Line 3: put the name in quotes"),
+    "no quotes": ("[swap]\nvm.swappiness = 1\n", "Line 3: write the name in quotes"),
     "no table": ("swap = 1\n", "Line 2: write [swap] with lines"),
 }
 
@@ -119,10 +119,16 @@ def test_a_name_counts_before_a_pattern(wishes: dict[str, str], made: dict[str, 
 CONTRADICTIONS = {
     "an alias": (
         {"redis": "1G", "redis-server": "2G"},
-        'Line 5: MemoryMax of redis-server.service is 2G here and 1G in [units."redis"], line 3',
+        (
+            "Line 5: redis-server.service has MemoryMax=2G here and MemoryMax=1G in "
+            '[units."redis"], line 3: keep one of them.'
+        ),
     ),
-    "two patterns": ({"w@*": "1G", "w*": "2G"}, "Line 5: MemoryMax of w@1.service is 2G here"),
-    "a drop": ({"w@1": "", "w@1.service": "1G"}, "Line 5: MemoryMax of w@1.service is 1G here and"),
+    "two patterns": ({"w@*": "1G", "w*": "2G"}, "Line 5: w@1.service has MemoryMax=2G here"),
+    "a drop": (
+        {"w@1": "", "w@1.service": "1G"},
+        "Line 5: w@1.service has MemoryMax=1G here and MemoryMax= in",
+    ),
 }
 
 
@@ -145,13 +151,13 @@ BAD = {
     "nothing fits": ('schema = 1\n[units."x*"]\n', "Line 2: there is no unit x*"),
     "an instance of nothing": ('schema = 1\n[units."v@1"]\n', "Line 2: there is no unit v@1"),
     "no name": ('schema = 1\n[units."../x"]\n', "Line 2: there is no unit ../x"),
-    "no quotes": ("schema = 1\n[units.redis-server.service]\n", "Line 2: put the name in quotes"),
+    "no quotes": ("schema = 1\n[units.redis-server.service]\n", "Line 2: write the name in quotes"),
     "unknown key": (HEAD + "Nice = 5\n", "Line 4: 'Nice' is not a setting"),
     "wrong value": (HEAD + '\nMemoryMax = "banana"\n', "Line 5: 'banana' is not a limit"),
     "wrong number": (HEAD + "OOMScoreAdjust = 5000\n", "Line 4: '5000' is not an OOMScoreAdjust"),
     "a truth": (HEAD + "Restart = true\n", "Line 4: write the value of Restart"),
     "a list": (HEAD + "Restart = []\n", "Line 4: write the value of Restart"),
-    "the same key twice": (HEAD + "Restart = 1\nRestart = 2\n", "Mend the TOML syntax"),
+    "the same key twice": (HEAD + "Restart = 1\nRestart = 2\n", "Correct the TOML syntax"),
     "units no table": ("schema = 1\nunits = 5\n", "Line 2: write a section"),
     "a unit no table": ('schema = 1\n[units]\n"a.service" = 5\n', 'Line 3: write [units."a.serv'),
     "inline": ('schema = 1\nunits = {"redis-server.service" = {Nice = 1}}\n', "Line 2: 'Nice'"),

@@ -45,37 +45,37 @@ def test_a_file_of_several_steps() -> None:
     assert (
         text
         == r"""# The policy that 'lowmem-tui setup' proposes for web-1.
-# Look through it, change it, then: sudo lowmem-tui apply --policy THIS-FILE
+# Read it, change it, then apply it: sudo lowmem-tui apply --policy THIS-FILE
 
 schema = 1
 
 # --- Swap
 # There is none.
 [swap]
-# a title: no such thing now. Because.
+# a title (now: no such thing). Because.
 file = "1G"
-# a title: no such thing now. Because.
+# a title (now: no such thing). Because.
 # zram = "no"
-# a title: no such thing now. Because.
+# a title (now: no such thing). Because.
 "vm.swappiness" = 10
 # By hand: Buy RAM.
 
 # --- Protect
 
 [units."nginx.service"]
-# a title: no such thing now. Because.
+# a title (now: no such thing). Because.
 OOMScoreAdjust = -200
-# Restart = "always"  (so already) Because.
+# Restart = "always"  (already set) Because.
 
 [units."worker@a\\x2db.service"]
-# a title: no such thing now. Because.
+# a title (now: no such thing). Because.
 MemoryMax = "64M"
 
 # --- nginx
 # There is no nginx.
 
 # --- Redis
-# Not looked at: It does not answer.
+# This step could not examine the server: It does not answer.
 """
     )
     names = {name: name for name in ("nginx.service", r"worker@a\x2db.service")}

@@ -69,7 +69,9 @@ def test_the_file_afterwards(text: str | None, wanted: dict[str, int], after: st
     ids=["inline", "dotted", "a quoted section"],
 )
 def test_what_is_not_written_line_by_line_is_left_to_its_author(text: str) -> None:
-    with pytest.raises(InvalidValueError, match=r'put "a.service" = 0 into it by hand'):
+    with pytest.raises(
+        InvalidValueError, match=r'add to its section .tiers. by hand: "a.service" = 0'
+    ):
         with_tiers(text, {A: Tier.GATEKEEPER})
 
 

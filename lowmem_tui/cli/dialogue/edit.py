@@ -37,8 +37,8 @@ DROP, UNSTAGE = "drop", "unstage"
 QUESTION = N_("Which unit do you want to edit? Type its number in the last list, or its name.")
 HELP_SETTING = N_("Type the number of a setting or its name. What you stage is not written yet.")
 HELP_VALUE = N_(
-    "Type the value as systemd takes it. drop stages that our setting is removed, so that other "
-    "files count; unstage forgets what is staged here."
+    "Type the value as systemd takes it. drop stages that the setting is removed from the "
+    "drop-in of lowmem-tui, so that other files count; unstage forgets what is staged here."
 )
 
 
@@ -117,7 +117,10 @@ def _value(d: Dialogue, names: Sequence[str], key: Key) -> None:
     choices = CHOICES.get(key, ())
     for number, word in enumerate(choices, 1):
         d.console.say("{number}. {word}: {meaning}.", number=number, word=word, meaning=WORDS[word])
-    question = N_("Which value for {key}? drop removes our setting, back changes nothing.")
+    question = N_(
+        "Which value for {key}? drop removes it from the drop-in of lowmem-tui, back changes "
+        "nothing."
+    )
     while (answer := d.ask(question, HELP_VALUE, None, BACK_FROM_VALUE, key=key)) is not None:
         if answer.lower() == UNSTAGE:
             for name in names:

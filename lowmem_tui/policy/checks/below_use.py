@@ -111,9 +111,9 @@ def _route(case: EditCase, held: int) -> Iterator[Message]:
 def _sets(case: EditCase) -> str:
     """Return the options that ask for what this plan asks of the unit."""
     unit, limit = case.unit.name, case.limit or 0
-    wished = {Key.MEMORY_MAX: "" if case.dropped else render_limit(limit)}
-    wished |= {k: render_value(k, v) for k, v in case.beside.items() if k is not Key.MEMORY_MAX}
-    return " ".join(f"--set '{unit}:{key}={value}'" for key, value in wished.items())
+    asked = {Key.MEMORY_MAX: "" if case.dropped else render_limit(limit)}
+    asked |= {k: render_value(k, v) for k, v in case.beside.items() if k is not Key.MEMORY_MAX}
+    return " ".join(f"--set '{unit}:{key}={value}'" for key, value in asked.items())
 
 
 def _largest(case: EditCase, excess: int) -> list[Unit]:

@@ -32,7 +32,7 @@ class UnitCase:
     drops_only: bool
     """Whether every edit of it only drops a setting of ours."""
     at_restart: bool = False
-    """Whether what runs is left as it is: all counts from the unit's next start on."""
+    """Whether running processes keep their values: the change counts from the next start on."""
 
     @property
     def name(self) -> str:
@@ -55,7 +55,7 @@ class EditCase:
     beside: Mapping[Key, Value] = field(default_factory=dict)
     """What the same plan makes of the unit's other settings."""
     dropped: bool = False
-    """Whether it comes out by dropping our setting."""
+    """Whether it is the result of dropping our setting."""
 
     @property
     def limit(self) -> int | None:

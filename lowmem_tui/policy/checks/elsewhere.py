@@ -101,7 +101,7 @@ def _launch(unit: Unit, lines: Sequence[Sequence[str]]) -> Launch | None:
     found = [made for words in lines if (made := launch(words)) is not None]
     if unit.name.startswith("snap."):
         found = [each for each in found if each.place is not SNAP]
-    # It may well start itself anew.
+    # It may well start itself again.
     found = [each for each in found if _full(each.target) != unit.name]
     return min(found, key=lambda each: each.place.rank, default=None)
 

@@ -1,4 +1,4 @@
-"""What a plan refuses or warns of, each in words and with the better alternative; pure.
+"""What a plan refuses or warns of, each with the better alternative; pure.
 
 A check gets one case (a unit, or an edit of one) and returns a Notice or None.
 """
@@ -40,7 +40,7 @@ LEAST_LIMIT = 1 << 20
 A_LOGIN = 10 << 20
 """Bytes that a connection holds in the login service until its session has a unit of its own."""
 
-LEAST_FORLOGINS = 64 << 20
+LEAST_FOR_LOGINS = 64 << 20
 
 LONGEST_NAME = 253
 """Bytes of a unit's name that leave room for the ".d" of its folder (NAME_MAX is 255)."""
@@ -63,7 +63,7 @@ NEEDED = frozenset(
 
 LOGINS = ("ssh", "sshd", "dropbear", "tinysshd", "openssh-server")
 UNGUARDED = ("dropbear", "tinysshd")
-"""Of them those that, other than sshd, leave their own score as they got it."""
+"""Of them those that, other than sshd, do not protect themselves."""
 CONSOLES = ("getty", "serial-getty", "console-getty", "container-getty", "autovt")
 JOBS = ("cron", "crond", "cronie", "fcron", "atd")
 
@@ -380,8 +380,8 @@ def _holds_the_needed(case: EditCase) -> Notice | None:
     )
 
 
-def _shuts_the_door(case: EditCase) -> Notice | None:
-    if case.key is not Key.MEMORY_MAX or case.limit is None or case.limit >= LEAST_FORLOGINS:
+def _no_room_for_logins(case: EditCase) -> Notice | None:
+    if case.key is not Key.MEMORY_MAX or case.limit is None or case.limit >= LEAST_FOR_LOGINS:
         return None
     if case.limit < LEAST_LIMIT or stem(case.unit.name) not in LOGINS:
         return None
@@ -406,7 +406,7 @@ EDIT_REFUSALS: tuple[EditCheck, ...] = (
     _forgotten_suffix,
     _needed,
     _holds_the_needed,
-    _shuts_the_door,
+    _no_room_for_logins,
 )
 
 

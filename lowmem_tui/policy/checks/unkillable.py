@@ -1,4 +1,4 @@
-"""Limits at which a kill gives nothing back: nobody may be killed, or what is held outlives it."""
+"""Limits at which a kill frees nothing: nothing may be killed, or the memory outlives the kill."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _MUCH_SHMEM = 16 << 20
 _SHMEM_SHARE = 1 / 4
-"""From so much of a limit on, shared memory that outlives a kill is told of."""
+"""From this share of a limit on, shared memory that outlives a kill is warned about."""
 
 
 def _limit(case: EditCase) -> int | None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from lowmem_tui.model.errors import InvalidValueError
+from lowmem_tui.model.message import msg, of_list, of_setting, of_text, of_unit
 from lowmem_tui.model.plan import Edit
 from lowmem_tui.model.settings import parse_value
-from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import Key, UnitType, is_template, is_unit_name, unit_type
 from lowmem_tui.policy import toml
 from lowmem_tui.policy.classify import matches, parse_tiers
@@ -16,6 +16,8 @@ from lowmem_tui.policy.plan import parse_key
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from lowmem_tui.model.message import Message
+    from lowmem_tui.model.message import Value as MessageValue
     from lowmem_tui.model.setup import Wishes
     from lowmem_tui.policy.classify import Config
 
@@ -44,12 +46,18 @@ def parse_policy(
     """
     document = toml.parse(text)
     if document.get("schema") != SCHEMA or isinstance(document["schema"], bool):
-        raise toml.wrong(text, ("schema",), f"begin the file with 'schema = {SCHEMA}'.")
+        raise toml.wrong(
+            text, ("schema",), msg("begin the file with 'schema = {schema}'.", schema=SCHEMA)
+        )
     for section in document:
         if section in {"schema", "units", "tiers"} | sections:
             continue
-        known = ", ".join(f"[{name}]" for name in sorted({"tiers"} | sections))
-        sentence = f"section '{plain(section, 40)}' is unknown: [units.\"NAME\"] and {known} are."
+        known = of_list(f"[{name}]" for name in sorted({"tiers"} | sections))
+        sentence = msg(
+            "section '{section}' is unknown: write [units.\"NAME\"] or one of {sections}.",
+            section=of_text(section, 40),
+            sections=known,
+        )
         raise toml.wrong(text, (section,), sentence)
     edits = _edits(text, document.get("units", {}), names)
     given = document.get("tiers", {})
@@ -63,31 +71,40 @@ def parse_policy(
 
 def _wishes(text: str, section: str, given: object) -> Wishes:
     if not isinstance(given, dict):
-        raise toml.wrong(text, (section,), f"write [{section}] with lines such as key = 1.")
+        raise toml.wrong(
+            text,
+            (section,),
+            msg("write [{section}] with lines such as key = 1.", section=of_text(section)),
+        )
     found: Wishes = {}
     for key, value in given.items():
-        shown = plain(key, 60)
         if isinstance(value, dict):
-            sentence = f'put the name in quotes, like "{shown}.{plain(next(iter(value), ""), 40)}".'
+            whole = of_text(f"{key}.{next(iter(value), '')}", 100)
+            sentence = msg('write the name in quotes, like "{name}".', name=whole)
             raise toml.wrong(text, (section, key), sentence)
         if isinstance(value, bool) or not isinstance(value, int | str):
-            sentence = f'write the value of {shown} as a number or a "text".'
-            raise toml.wrong(text, (section, key), sentence)
+            raise toml.wrong(text, (section, key), _no_value(key))
         found[key] = str(value)
     return found
 
 
 def _edits(text: str, units: object, names: Mapping[str, str]) -> tuple[Edit, ...]:
     if not isinstance(units, dict):
-        raise toml.wrong(text, ("units",), 'write a section [units."NAME.service"] for each unit.')
+        raise toml.wrong(
+            text, ("units",), msg('write a section [units."NAME.service"] for each unit.')
+        )
     asked_for: list[_Asked] = []
     for unit, settings in units.items():
         path = ("units", unit)
         if not isinstance(settings, dict):
-            sentence = f'write [units."{plain(unit, 60)}"] with its settings below.'
+            sentence = msg(
+                'write [units."{unit}"] with its settings below.', unit=of_unit(unit, 60)
+            )
             raise toml.wrong(text, path, sentence)
         if any(isinstance(value, dict) for value in settings.values()):
-            sentence = f'put the name in quotes, like [units."{plain(unit, 60)}.service"].'
+            sentence = msg(
+                'write the name in quotes, like [units."{unit}.service"].', unit=of_unit(unit, 60)
+            )
             raise toml.wrong(text, path, sentence)
         found = _units(unit, names)
         if not found:
@@ -96,7 +113,7 @@ def _edits(text: str, units: object, names: Mapping[str, str]) -> tuple[Edit, ..
             try:
                 setting, asked = _setting(key, value)
             except InvalidValueError as error:
-                raise toml.wrong(text, (*path, key), str(error)) from error
+                raise toml.wrong(text, (*path, key), error.message) from error
             asked_for += [_Asked(Edit(name, setting, asked), (*path, key)) for name in found]
     return _one_value_each(text, asked_for, names)
 
@@ -121,24 +138,39 @@ def _one_value_each(
         unit = names.get(asked.edit.unit, asked.edit.unit)
         found.setdefault((unit, asked.edit.key), []).append(asked)
     counting: set[int] = set()
-    for (unit, key), several in found.items():
+    for (unit, _), several in found.items():
         first, *others = [a for a in several if not a.pattern] or several
         for other in others:
             if other.edit.value != first.edit.value:
-                place = f'in [units."{plain(first.path[1], 60)}"]'
-                if line := toml.line_of(text, first.path):
-                    place += f", line {line}"
-                sentence = (
-                    f"{key} of {plain(unit, 60)} is {_shown(other.edit)} here and "
-                    f"{_shown(first.edit)} {place}: keep one of them."
-                )
-                raise toml.wrong(text, other.path, sentence)
+                raise toml.wrong(text, other.path, _contradiction(text, unit, first, other))
         counting |= {id(asked) for asked in (first, *others)}
     return tuple(asked.edit for asked in asked_for if id(asked) in counting)
 
 
-def _shown(edit: Edit) -> str:
-    return plain(edit.value, 40) if edit.value else "dropped"
+def _contradiction(text: str, unit: str, first: _Asked, other: _Asked) -> Message:
+    name, here, there = of_unit(unit, 60), _shown(other.edit), _shown(first.edit)
+    section = of_unit(first.path[1], 60)
+    line = toml.line_of(text, first.path)
+    if line is None:
+        return msg(
+            '{unit} has {here} here and {there} in [units."{section}"]: keep one of them.',
+            unit=name,
+            here=here,
+            there=there,
+            section=section,
+        )
+    return msg(
+        '{unit} has {here} here and {there} in [units."{section}"], line {line}: keep one of them.',
+        unit=name,
+        here=here,
+        there=there,
+        section=section,
+        line=line,
+    )
+
+
+def _shown(edit: Edit) -> MessageValue:
+    return of_setting(edit.key, of_text(edit.value or "", 40).value)
 
 
 def _units(unit: str, names: Mapping[str, str]) -> list[str]:
@@ -155,16 +187,21 @@ def _units(unit: str, names: Mapping[str, str]) -> list[str]:
 
 
 def _no_unit(text: str, path: tuple[str, ...]) -> InvalidValueError:
-    shown = plain(path[-1], 60)
-    return toml.wrong(
-        text, path, f"there is no unit {shown}: look up its name with 'lowmem-tui list'."
+    sentence = msg(
+        "there is no unit {unit}: look up its name with 'lowmem-tui list'.",
+        unit=of_unit(path[-1], 60),
     )
+    return toml.wrong(text, path, sentence)
+
+
+def _no_value(key: str) -> Message:
+    return msg('write the value of {key} as a number or a "text".', key=of_text(key, 60))
 
 
 def _setting(key: str, value: object) -> tuple[Key, str | None]:
     setting = parse_key(key)
     if isinstance(value, bool) or not isinstance(value, int | str):
-        raise InvalidValueError(f'write the value of {setting} as a number or a "text".')
+        raise InvalidValueError(_no_value(setting))
     if value == "":
         return setting, None
     parse_value(setting, str(value), _ANY_RAM)

@@ -1,4 +1,4 @@
-"""The policy file that a set-up's proposals come to, as TOML with comments saying why; pure."""
+"""The policy file of a set-up's proposals, as TOML with comments that say why; pure."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Part(NamedTuple):
     title: str
     look: Look | None
     trouble: str = ""
-    """Why there is no look: one sentence."""
+    """Why the step could not examine the server: one sentence."""
 
 
 def render(parts: Sequence[Part], where: str) -> str:
@@ -43,7 +43,7 @@ def render(parts: Sequence[Part], where: str) -> str:
     """
     made = [
         *_comment(f"The policy that 'lowmem-tui setup' proposes for {where}."),
-        "# Look through it, change it, then: sudo lowmem-tui apply --policy THIS-FILE",
+        "# Read it, change it, then apply it: sudo lowmem-tui apply --policy THIS-FILE",
         "",
         f"schema = {SCHEMA}",
     ]
@@ -56,7 +56,7 @@ def render(parts: Sequence[Part], where: str) -> str:
 def _part(part: Part) -> Iterator[str]:
     look = part.look
     if look is None:
-        yield from _comment(f"Not looked at: {part.trouble}")
+        yield from _comment(f"This step could not examine the server: {part.trouble}")
         return
     if look.absent:
         yield from _comment(str(look.absent))
@@ -90,11 +90,11 @@ def asked(item: Item) -> bool:
 def _item(key: str, item: Item) -> Iterator[str]:
     line = f"{key if _BARE.match(key) else quoted(key)} = {value(item.value)}"
     if item.done:
-        yield from _comment(f"{line}  (so already) {item.why}")
+        yield from _comment(f"{line}  (already set) {item.why}")
         return
-    yield from _comment(f"{item.title}: {item.now} now. {item.why}")
+    yield from _comment(f"{item.title} (now: {item.now}). {item.why}")
     if not item.value:
-        yield from _comment(f"{key}: left as it is.")
+        yield from _comment(f"{key}: unchanged.")
     elif not item.taken:
         yield f"# {line}"
     else:

@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from lowmem_tui.model.errors import InvalidValueError
+from lowmem_tui.model.message import msg, of_list, of_path
 from lowmem_tui.policy import toml
 from lowmem_tui.policy.classify import matches, parse_config
 
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
     from lowmem_tui.policy.classify import Config
 
 HEAD = (
-    "# Which tier a unit belongs to on this server, where lowmem-tui's own table is not meant:\n"
-    "# 0 protect, 1 limit, 2 leave alone. The first line that fits counts; * is a pattern.\n"
+    "# The tier of a unit on this server, where it differs from lowmem-tui's own table:\n"
+    "# 0 gatekeeper, 1 business, 2 short-lived. The first line that fits counts; * is a pattern.\n"
 )
 
 _NUMBER = re.compile(r"([^=\n]*=[ \t]*)[0-9_+]+(.*)\Z", re.DOTALL)
@@ -117,7 +118,11 @@ def _check(made: str, before: Config, wanted: Mapping[str, Tier]) -> None:
 
 
 def _by_hand(wanted: Mapping[str, Tier]) -> InvalidValueError:
-    lines = ", ".join(f'"{name}" = {int(tier)}' for name, tier in wanted.items())
+    lines = of_list(f'"{name}" = {int(tier)}' for name, tier in wanted.items())
     return InvalidValueError(
-        f"/etc/lowmem-tui/config.toml is not written line by line: put {lines} into it by hand."
+        msg(
+            "{path} is not written line by line: add to its section [tiers] by hand: {lines}.",
+            path=of_path("/etc/lowmem-tui/config.toml"),
+            lines=lines,
+        )
     )

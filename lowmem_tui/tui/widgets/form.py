@@ -275,7 +275,7 @@ class Form(Widget):
             return say(sentences(why, msg("What was staged before stays staged.")))
         if stands:
             return say(sentences(why, msg("{value} stays staged.", value=stands)))
-        return say(sentences(why, msg("That our setting is dropped stays staged.")))
+        return say(sentences(why, msg("The setting is still staged to be dropped.")))
 
     def _explained(self, key: Key) -> Message:
         wish, asked = self.wish(key), self._asked(key)
@@ -295,9 +295,12 @@ class Form(Widget):
         if text:
             return sentences(self._meaning(key, text), whose, then)
         ours = one_of(self._our(edit.unit, key) for edit in wish.edits)
-        dropped = msg("empty: our setting is dropped, other files count.")
+        dropped = msg("empty: removed from the drop-in of lowmem-tui, other files count.")
         if ours != DIFFER:
-            dropped = msg("empty: our setting {value} is dropped, other files count.", value=ours)
+            dropped = msg(
+                "empty: {value} is removed from the drop-in of lowmem-tui, other files count.",
+                value=ours,
+            )
         return sentences(dropped, whose, then)
 
     def _unchanged(self, key: Key, text: str, *, staged: bool) -> Message:
