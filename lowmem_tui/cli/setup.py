@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING
 from lowmem_tui.cli.exit import Exit
 from lowmem_tui.cli.looking import look
 from lowmem_tui.cli.open import open_backend
-from lowmem_tui.model.amount import format_size
 from lowmem_tui.model.errors import InvalidValueError
-from lowmem_tui.model.language import english
-from lowmem_tui.model.message import msg, of_list, of_text
-from lowmem_tui.model.text import plain
+from lowmem_tui.model.language import say, tr
+from lowmem_tui.model.message import msg, of_bytes, of_list, of_text
 from lowmem_tui.policy.files.policy_text import Part, render
 from lowmem_tui.setup.steps import STEPS
 
@@ -67,12 +65,17 @@ def _report(options: argparse.Namespace) -> Exit:
 def proposal(backend: ServerBackend, only: str | None = None) -> str:
     """Return the policy file that the defaults of the steps (of one alone) would make."""
     parts = [
-        Part(each.step.name, each.step.title, each.look, str(each.trouble))
+        Part(each.step.name, tr(each.step.title), each.look, each.trouble)
         for each in look(backend)
         if only in {None, each.step.name}
     ]
     host = backend.look().host
-    ram, swap = format_size(host.mem_total), format_size(host.swap_total)
-    name = plain(host.hostname, 60)
-    where = f"{'the demo server ' * backend.demo}{name} ({ram} of RAM, {swap} of swap)"
-    return english(render(parts, where))
+    where = msg(
+        "{host} ({ram} of RAM, {swap} of swap)",
+        host=of_text(host.hostname, 60),
+        ram=of_bytes(host.mem_total),
+        swap=of_bytes(host.swap_total),
+    )
+    if backend.demo:
+        where = msg("the demo server {host}", host=where)
+    return render(parts, where, say)

@@ -24,7 +24,7 @@ MemoryMax=256M
 """
 
 
-def test_the_text_says_who_wrote_it_and_how_to_take_it_back() -> None:
+def test_the_text_says_who_wrote_it_and_how_to_remove_a_setting() -> None:
     settings = {Key.MEMORY_MAX: "256M", Key.OOM_SCORE_ADJUST: "-100"}
     assert render("a.service", settings, "Service") == TEXT
 

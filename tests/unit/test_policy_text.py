@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lowmem_tui.model.message import as_message, msg, verbatim
 from lowmem_tui.model.plan import Action, ActionKind, FileChange, Notice, Plan
 from lowmem_tui.model.setup import Item, Look
 from lowmem_tui.model.unit import Key
 from lowmem_tui.policy.files.policy_file import parse_policy
 from lowmem_tui.policy.files.policy_text import Part, render
 from lowmem_tui.policy.merge import merged
+from tests.catalogs import translations
+
+if TYPE_CHECKING:
+    from lowmem_tui.model.setup import Words
 
 SWAP = frozenset({"swap"})
 
@@ -40,7 +47,7 @@ def test_a_file_of_several_steps() -> None:
             Part("nginx", "nginx", Look(absent="There is no nginx.")),
             Part("redis", "Redis", None, "It does not answer."),
         ),
-        "web-1",
+        verbatim("web-1"),
     )
     assert (
         text
@@ -88,8 +95,26 @@ MemoryMax = "64M"
 
 
 def test_nothing_to_do_is_a_file_too() -> None:
-    text = render((Part("swap", "Swap", Look(items=(item("file", "1G", done=True),))),), "x")
+    text = render(
+        (Part("swap", "Swap", Look(items=(item("file", "1G", done=True),))),), verbatim("x")
+    )
     assert parse_policy(text, {}, SWAP) == ((), (), {})
+
+
+def test_the_comments_are_in_the_operator_s_language() -> None:
+    chinese = translations("zh_CN")
+
+    def words(each: Words) -> str:
+        return as_message(each).render(chinese)
+
+    why = msg("It can be restarted: it is killed before any gatekeeper.")
+    done = Item("file", "swap", "1G", "1G", why, done=True)
+    look = Look(items=(done, Item("size", msg("none"), "1G", "2G", why)), by_hand=("x" * 200,))
+    text = render((Part("swap", "x", look),), verbatim("web-1"), words)
+    assert text.startswith("# “lowmem-tui setup”为 web-1 建议的策略。\n# 请阅读、修改，然后应用：")
+    assert '# file = "1G"  （已设置）它可以重启：它在任何守门服务之前被终止。\n' in text
+    assert "# 无（现在：1G）。它可以重启：" in text
+    assert parse_policy(text, {}, SWAP).wishes == {"swap": {"size": "2G"}}
 
 
 # No lone surrogates: a file of ours is UTF-8.
@@ -100,7 +125,7 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 def test_whatever_it_says_it_is_read_back(wishes: dict[str, str], why: str, now: str) -> None:
     items = tuple(Item(key, why, now, value, why) for key, value in wishes.items())
     look = Look(facts=(why,), items=items, by_hand=(now,))
-    text = render((Part("swap", why, look, now),), now)
+    text = render((Part("swap", why, look, now),), verbatim(now))
     made = parse_policy(text, {}, SWAP)
     assert made.wishes.get("swap", {}) == wishes
 

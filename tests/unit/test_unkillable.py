@@ -215,7 +215,7 @@ def test_a_limit_on_a_mount_holds_no_files(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["user@1000.service", "user@0.service"])
 @pytest.mark.parametrize("score", [-500, 50])
-def test_a_user_s_manager_hands_its_score_on(name: str, score: int) -> None:
+def test_a_user_s_manager_passes_its_score_on(name: str, score: int) -> None:
     made = plan(
         [parse_set(f"{name}:{Key.OOM_SCORE_ADJUST}={score}")],
         situation(known(unit(name, oom_score_adjust=100, delegate=True))),

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import json
 import re
-import textwrap
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from lowmem_tui.model.cells import wrap
+from lowmem_tui.model.message import as_message, msg, of_command, of_setting
 from lowmem_tui.model.setup import lines
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.files.policy_file import SCHEMA
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
-    from lowmem_tui.model.setup import Item, Look
+    from lowmem_tui.model.message import Message
+    from lowmem_tui.model.setup import Item, Look, Words
+
+Render: TypeAlias = "Callable[[Words], str]"
+"""Puts a message into words."""
 
 WIDTH = 100
-"""Characters of a comment's line."""
+"""Cells of a comment's line."""
 
 UNITS = "units"
 """The step whose items are named ``UNIT:KEY``: each unit has a section of its own."""
@@ -30,39 +35,40 @@ class Part(NamedTuple):
     """A step as it goes into the file."""
 
     section: str
-    title: str
+    title: Words
     look: Look | None
-    trouble: str = ""
+    trouble: Words = ""
     """Why the step could not examine the server: one sentence."""
 
 
-def render(parts: Sequence[Part], where: str) -> str:
+def render(parts: Sequence[Part], where: Message, words: Render = str) -> str:
     """Return the file. What is already set, and what is not taken by default, is a comment in it.
 
-    ``where`` says in a few words which server it was made for.
+    ``where`` names the server that it was made for; ``words`` renders the comments.
     """
-    made = [
-        *_comment(f"The policy that 'lowmem-tui setup' proposes for {where}."),
-        "# Read it, change it, then apply it: sudo lowmem-tui apply --policy THIS-FILE",
-        "",
-        f"schema = {SCHEMA}",
-    ]
+    title = msg("The policy that 'lowmem-tui setup' proposes for {where}.", where=where)
+    how = msg(
+        "Read it, change it, then apply it: {command}",
+        command=of_command("sudo lowmem-tui apply --policy THIS-FILE"),
+    )
+    made = [*_comment(words(title)), *_comment(words(how)), "", f"schema = {SCHEMA}"]
     for part in parts:
-        made += ["", f"# --- {plain(part.title, 80)}"]
-        made += _part(part)
+        made += ["", f"# --- {plain(words(part.title), 80)}"]
+        made += _part(part, words)
     return "\n".join(made) + "\n"
 
 
-def _part(part: Part) -> Iterator[str]:
+def _part(part: Part, words: Render) -> Iterator[str]:
     look = part.look
     if look is None:
-        yield from _comment(f"This step could not examine the server: {part.trouble}")
+        why = as_message(part.trouble)
+        yield from _comment(words(msg("This step could not examine the server: {why}", why=why)))
         return
     if look.absent:
-        yield from _comment(str(look.absent))
+        yield from _comment(words(look.absent))
         return
     for fact in look.facts:
-        yield from _comment(str(fact))
+        yield from _comment(words(fact))
     groups: dict[str, list[tuple[str, Item]]] = {}
     for item in look.items:
         head, key = part.section, item.key
@@ -77,9 +83,12 @@ def _part(part: Part) -> Iterator[str]:
         wanted = any(asked(item) for _, item in items)
         yield f"[{head}]" if wanted else f"# [{head}]"
         for key, item in items:
-            yield from _item(key, item)
-    for words in look.by_hand:
-        yield from _comment("By hand: " + "\n".join(map(str, lines(words))))
+            yield from _item(key, item, words)
+    for by_hand in look.by_hand:
+        first, *others = lines(by_hand) or ("",)
+        yield from _comment(words(msg("By hand: {text}", text=as_message(first))))
+        for line in others:
+            yield from _comment(words(line))
 
 
 def asked(item: Item) -> bool:
@@ -87,14 +96,18 @@ def asked(item: Item) -> bool:
     return item.taken and item.value != "" and not item.done
 
 
-def _item(key: str, item: Item) -> Iterator[str]:
+def _item(key: str, item: Item, words: Render) -> Iterator[str]:
     line = f"{key if _BARE.match(key) else quoted(key)} = {value(item.value)}"
+    why = as_message(item.why)
     if item.done:
-        yield from _comment(f"{line}  (already set) {item.why}")
+        yield from _comment(
+            words(msg("{line}  (already set) {why}", line=of_setting(line), why=why))
+        )
         return
-    yield from _comment(f"{item.title} (now: {item.now}). {item.why}")
+    title, now = as_message(item.title), as_message(item.now)
+    yield from _comment(words(msg("{title} (now: {now}). {why}", title=title, now=now, why=why)))
     if not item.value:
-        yield from _comment(f"{key}: unchanged.")
+        yield from _comment(words(msg("{setting}: unchanged.", setting=of_setting(key))))
     elif not item.taken:
         yield f"# {line}"
     else:
@@ -103,8 +116,7 @@ def _item(key: str, item: Item) -> Iterator[str]:
 
 def _comment(text: str) -> Iterator[str]:
     for line in text.splitlines():
-        shown = plain(line)
-        for each in textwrap.wrap(shown, WIDTH - 2, break_on_hyphens=False) or [""]:
+        for each in wrap(plain(line), WIDTH - 2) or [""]:
             yield f"# {each}".rstrip()
 
 
