@@ -36,7 +36,7 @@ MAGIC = b"LMT"
 VERSION = 1
 """Raised only where the meaning of a kind or of the frame changes: a new field needs no new one."""
 
-_LAST_SECOND = 253_402_300_800
+LAST_SECOND = 253_402_300_800
 """The year 10000, which no clock and no calendar of Python's reaches."""
 _MOST_RECORDS = 64
 _MOST_FIELDS = 64
@@ -126,8 +126,8 @@ def _check(snapshot: Snapshot | None, *, complete: bool) -> None:
     host = snapshot.host
     processes = sum(len(unit.usage.processes) for unit in snapshot.units.values() if unit.usage)
     if (
-        not 0 <= snapshot.time < _LAST_SECOND
-        or not 0 <= snapshot.monotonic < _LAST_SECOND
+        not 0 <= snapshot.time < LAST_SECOND
+        or not 0 <= snapshot.monotonic < LAST_SECOND
         or host.mem_total < 1
         or not 512 <= host.page_size <= 1 << 24
         or host.page_size & (host.page_size - 1)
@@ -173,17 +173,19 @@ def _read_head(reader: Reader) -> Record:
         reader.position += len(head)
         return SNAPSHOT
     if reader.number() > VERSION:
-        refuse(
-            msg(
-                "This was recorded by a newer version of lowmem-tui: install that version to"
-                " read it."
-            )
-        )
+        raise newer()
     settings = _read_settings(reader)
     found: list[Record] = []
     for _ in range(reader.count(_MOST_RECORDS)):
         found.append(_read_record(reader, found, settings))
     return found[-1] if found and found[-1].name == SNAPSHOT.name else refuse()
+
+
+def newer() -> StreamError:
+    """Return the error for what this version is too old to read."""
+    return StreamError(
+        msg("This was recorded by a newer version of lowmem-tui: install that version to read it.")
+    )
 
 
 def _read_settings(reader: Reader) -> tuple[Key | None, ...]:

@@ -58,8 +58,8 @@ class Reader:
 
     __slots__ = ("data", "position")
 
-    def __init__(self, data: bytes) -> None:
-        if len(data) > LONGEST_FRAME:
+    def __init__(self, data: bytes, longest: int = LONGEST_FRAME) -> None:
+        if len(data) > longest:
             refuse()
         self.data = data
         self.position = 0

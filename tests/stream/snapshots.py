@@ -142,11 +142,14 @@ def ticks(first: Snapshot, share: float = 0.1) -> Iterator[Snapshot]:
         units = dict(now.units)
         for name in chance.sample(sorted(units), max(1, int(len(units) * share))):
             units[name] = _changed(units[name], chance)
-        busy = [chance.randrange(10_000) / 100 for _ in range(3)]
-        some = Stall(busy[0], busy[1], busy[2], chance.randrange(10**9))
+        stall = now.host.pressure.some if now.host.pressure else Stall(0.0, 0.0, 0.0, 0)
+        some = Stall(
+            _walk(stall.avg10, chance), _walk(stall.avg60, chance), _walk(stall.avg300, chance),
+            stall.total_usec + chance.randrange(20_000),
+        )  # fmt: skip
         used = now.host._replace(
-            mem_free=chance.randrange(1 << 18) * PAGE,
-            mem_available=chance.randrange(1 << 18) * PAGE,
+            mem_free=now.host.mem_free + chance.randrange(-500, 500) * PAGE,
+            mem_available=now.host.mem_available + chance.randrange(-500, 500) * PAGE,
             uptime=round((now.host.uptime or 0) + 1.01, 2),
             pressure=Pressure(some, some),
         )
@@ -156,16 +159,24 @@ def ticks(first: Snapshot, share: float = 0.1) -> Iterator[Snapshot]:
         yield now
 
 
+def _walk(share: float, chance: random.Random) -> float:
+    return min(100.0, max(0.0, round(share + chance.randrange(-100, 101) / 100, 2)))
+
+
 def _changed(one: Unit, chance: random.Random) -> Unit:
     assert one.usage is not None
     running = tuple(
-        each._replace(rss=each.rss + chance.randrange(64) * PAGE, oom_score=chance.randrange(1000))
+        each._replace(
+            rss=max(0, each.rss + chance.randrange(-200, 220) * PAGE),
+            oom_score=600 + chance.randrange(8),
+        )
         for each in one.usage.processes
     )
-    memory = one.usage.memory._replace(
-        current=chance.randrange(5000) * PAGE,
-        anon=chance.randrange(5000) * PAGE,
-        kernel=chance.randrange(1 << 20),
+    memory = one.usage.memory
+    memory = memory._replace(
+        current=max(0, (memory.current or 0) + chance.randrange(-300, 320) * PAGE),
+        anon=max(0, (memory.anon or 0) + chance.randrange(-200, 220) * PAGE),
+        kernel=max(0, (memory.kernel or 0) + chance.randrange(-4000, 4000)),
     )
     used = sum(each.rss for each in running)
     return replace(one, usage=one.usage._replace(memory=memory, processes=running, rss=used))
