@@ -9,7 +9,7 @@ import sys
 def _triage(options: list[str]) -> int:
     if "--demo" in options:
         # Only where it is asked for: the demo server is larger than all the rest of the page.
-        from lowmem_tui.cli.triage_demo import run as run_demo
+        from lowmem_tui.cli.triage_of import run as run_demo
 
         return run_demo(options)
     from lowmem_tui.cli.triage import run

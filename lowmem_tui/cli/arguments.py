@@ -9,11 +9,13 @@ import argparse
 import re
 from typing import TYPE_CHECKING, NoReturn
 
+from lowmem_tui.model.amount import Unlimited
 from lowmem_tui.model.cells import wrap
 from lowmem_tui.model.errors import InvalidValueError
 from lowmem_tui.model.integer import natural
 from lowmem_tui.model.language import tr
 from lowmem_tui.model.message import N_, msg
+from lowmem_tui.model.quantity import parse_time_span
 from lowmem_tui.model.trial import LONGEST, SHORTEST
 
 if TYPE_CHECKING:
@@ -22,7 +24,10 @@ if TYPE_CHECKING:
 INTERVAL = 1.0
 """Seconds between two samples, unless ``--interval`` is given."""
 
-_WITH_VALUE = frozenset({"--set", "--since", "--note", "--trial"})
+RECORD_EVERY = 5.0
+"""Seconds between two samples of a recording, unless ``--every`` is given."""
+
+_WITH_VALUE = frozenset({"--set", "--since", "--note", "--trial", "--at"})
 """Options whose values may begin with a dash, as `-.slice` does."""
 
 
@@ -99,6 +104,17 @@ def interval(text: str) -> float:
     if not 0.2 <= seconds <= 60:
         raise argparse.ArgumentTypeError(tr("write a number of seconds from 0.2 to 60"))
     return seconds
+
+
+def span(text: str) -> float:
+    """Return the seconds of a time span. Raises ArgumentTypeError."""
+    try:
+        usec = parse_time_span(text)
+    except InvalidValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    if isinstance(usec, Unlimited) or usec <= 0:
+        raise argparse.ArgumentTypeError(tr("write a time span such as 90s, 10min or 2h"))
+    return usec / 1_000_000
 
 
 def trial(text: str) -> int:

@@ -260,6 +260,10 @@ class ServerBackend:
             found = settled(self._site())
         return found or interrupted.incomplete(store)
 
+    def boot_id(self) -> str:
+        """Return what names this boot (/proc/sys/kernel/random/boot_id)."""
+        return self._records.boot_id()
+
     def expire(self) -> None:
         """Revert the trial now, where there is no shell for the script: the demo server."""
         from lowmem_tui.change.entry import expire

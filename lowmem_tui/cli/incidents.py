@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
+    from lowmem_tui.cli.recorded import Recorded
     from lowmem_tui.model.incident import Incident, Incidents, Killing, OomReport, Shortage, Victim
     from lowmem_tui.model.ports import Witness
 
@@ -68,6 +69,9 @@ def _witness(options: argparse.Namespace) -> tuple[Witness, float, float | None]
 
         now = time.time()
         return FileWitness(options.file, now), now, None
+    if options.recorded is not None:
+        recorded: Recorded = options.recorded
+        return recorded.witness(), recorded.now(), None
     if options.demo:
         from lowmem_tui.demo.roster import BOOTED
         from lowmem_tui.demo.server import DemoServer

@@ -74,6 +74,7 @@ def parser() -> argparse.ArgumentParser:
         help=tr("time between two samples, 0.2 to 60 (default 1)"),
     )
 
+    top.set_defaults(recorded=None)  # `replay` has a command look at the past
     commands = top.add_subparsers(dest="command", metavar="COMMAND", title=tr("commands"))
     _incidents(commands)
     _setup(commands)
@@ -86,6 +87,7 @@ def parser() -> argparse.ArgumentParser:
     _whatif(commands)
     _plan_and_apply(commands)
     _past(commands)
+    _recordings(commands)
     return top
 
 
@@ -310,6 +312,50 @@ def _json(command: argparse.ArgumentParser) -> None:
     command.add_argument("--json", action="store_true", help=tr("print JSON"))
 
 
+def _recordings(commands: Commands) -> None:
+    import argparse
+
+    from lowmem_tui.cli import arguments as given
+
+    command = _command(commands, "record", tr("record this server into a file"))
+    command.add_argument(
+        "--for",
+        dest="seconds",
+        required=True,
+        type=given.span,
+        metavar="TIME",
+        help=tr("how long: 90s, 10min, 2h (systemd.time(7)); Ctrl-C ends it sooner"),
+    )
+    command.add_argument(
+        "--every",
+        default=given.RECORD_EVERY,
+        type=given.interval,
+        metavar="SECONDS",
+        help=tr("time between two samples, 0.2 to 60 (default 5)"),
+    )
+    command.add_argument(
+        "--arguments",
+        action="store_true",
+        help=tr("record whole command lines: they may contain passwords"),
+    )
+    command.add_argument("file", type=given.file, metavar="FILE", help=tr("a new file"))
+    command = _command(commands, "replay", tr("run a command on a recording"))
+    command.add_argument(
+        "--at",
+        metavar="WHEN",
+        help=tr("the moment, as for `incidents --since`; without it, the newest sample"),
+    )
+    command.add_argument(
+        "words",
+        nargs=argparse.REMAINDER,
+        metavar="FILE [COMMAND …]",
+        help=tr(
+            "the recording (a file or a folder), then list, triage (default), whatif or incidents, "
+            "with their options"
+        ),
+    )
+
+
 def alone() -> SimpleNamespace:
     """Return what the parser makes of no arguments at all.
 
@@ -326,10 +372,11 @@ def alone() -> SimpleNamespace:
         interval=1.0,
         ascii=False,
         lang=None,
+        recorded=None,
     )
 
 
-def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Return what is asked for. Raises InvalidValueError."""
     from lowmem_tui.cli import arguments as given
 
@@ -395,11 +442,11 @@ def _run(arguments: Sequence[str]) -> int:
     try:
         language.prepare(arguments, ascii_only="--ascii" in arguments)
         if arguments:
-            options = _parse(arguments)
+            options = parse(arguments)
         output.prepare(ascii_only=options.ascii)
         use_demo(demo=options.demo)
         if options.command == "triage":  # with options before it
-            triage = import_module(f"lowmem_tui.cli.{'triage_demo' if options.demo else 'triage'}")
+            triage = import_module(f"lowmem_tui.cli.{'triage_of' if options.demo else 'triage'}")
             return Exit(triage.run([]))
         module = import_module(f"lowmem_tui.cli.{options.command or SCREEN}")
         status: Exit = module.run(options)

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     import argparse
 
     from lowmem_tui.cli.backend import ServerBackend
+    from lowmem_tui.cli.recorded import Recorded
 
 
 def open_backend(options: argparse.Namespace, *, read_only: bool = False) -> ServerBackend:
@@ -15,6 +16,9 @@ def open_backend(options: argparse.Namespace, *, read_only: bool = False) -> Ser
 
     Raises UnsupportedError where there is no systemd with cgroup v2.
     """
+    if options.recorded is not None:
+        recorded: Recorded = options.recorded
+        return recorded.backend()
     read_only = read_only or options.read_only
     if options.demo:
         from lowmem_tui.cli.demo import demo_backend

@@ -40,6 +40,22 @@ class DemoWitness:
                 kills=init.memory.oom_kills,
             )
 
+    def lines(self, since: float) -> str:
+        """See ``Witness``: what the kernel wrote."""
+        from lowmem_tui.host.logs import journal  # the screen starts without
+
+        with self._machine.lock:
+            lines = [line for line in self._machine.init.log.lines if line.time >= since]
+        return "\n".join(
+            journal.as_json(
+                journal.Entry(
+                    f"demo-{line.reference}", line.time, line.boot, kernel=True, message=line.text,
+                    fields={"_TRANSPORT": "kernel", "_BOOT_ID": line.boot},
+                )
+            )
+            for line in lines
+        )  # fmt: skip
+
     def report(self, reference: str) -> ReportText:
         """Return a report. Raises RefusedError."""
         with self._machine.lock:

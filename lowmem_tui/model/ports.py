@@ -247,7 +247,7 @@ class Step(Protocol):
 class Witness(Protocol):
     """What remembers kills: the logs and counters of a machine. Blocking, seconds perhaps.
 
-    Both methods raise NotPermittedError where this user may not read them, UnsupportedError where
+    The methods raise NotPermittedError where this user may not read them, UnsupportedError where
     there are none, LowmemError when they cannot be read.
     """
 
@@ -255,6 +255,12 @@ class Witness(Protocol):
         """Return all that tells of kills and of what came of them; ``since`` in seconds of 1970.
 
         It is bounded: of a long log the newest part.
+        """
+
+    def lines(self, since: float) -> str:
+        """Return what the log says of kills since a moment, as ``journalctl -o json`` prints it.
+
+        The oldest first, bounded.
         """
 
     def report(self, reference: str) -> ReportText:

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from lowmem_tui.recording.segment import Writer
 
 KEY_EVERY = 900.0
-"""Seconds from one key frame to the next: at most so much is read to come to any moment."""
+"""Seconds from one key frame to the next: no more than that is read to find a moment."""
 FLUSH_EVERY = 60.0
-"""Seconds: at most so much is lost by a power cut."""
+"""Seconds: a power cut loses no more than that."""
 FULL_STALL = 10.0
 """Per cent of time in which all tasks waited for memory: each snapshot is flushed at once."""
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from lowmem_tui.model.snapshot import Snapshot
     from lowmem_tui.recording.segment import Head, Place
 
+FOLDER = "/var/log/lowmem-tui"
+"""Where the resident helper records."""
 SUFFIX = ".lmt"
 MOST_SEGMENTS = 4096
 MOST_LOG = 4 << 20

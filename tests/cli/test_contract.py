@@ -88,7 +88,7 @@ def test_each_option_is_explained() -> None:
 def test_each_command_is_run_by_a_module_of_its_name() -> None:
     """And a module that runs a command is one: it has been registered in ``cli/main``."""
     modules = {path.stem for path in CLI.glob("*.py") if _RUNS.search(path.read_text("utf-8"))}
-    assert modules - {"screen", "triage_demo"} == set(COMMANDS)
+    assert modules - {"screen", "triage_of"} == set(COMMANDS)
 
 
 def test_the_exit_codes() -> None:

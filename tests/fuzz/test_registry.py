@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PACKAGE = Path(__file__).parents[2] / "lowmem_tui"
-ROOMS = ("model", "policy", "stream", "host", "change", "setup")
+ROOMS = ("model", "policy", "stream", "recording", "host", "change", "setup")
 GIVEN = frozenset({"text", "raw", "line", "lines", "value", "word", "words"})
 """What a parser's first argument is called."""
 

@@ -20,15 +20,16 @@ MAY_LOOK_INTO = {
     "policy": {"model"},
     "host": {"model"},
     "stream": {"model"},
+    "recording": {"model", "stream"},
     "demo": {"model", "host"},
     "change": {"model", "policy", "host"},
     "setup": {"model", "policy", "host", "change"},
     "tui": {"model", "policy"},
-    "cli": {"model", "policy", "host", "change", "setup", "tui", "demo"},
+    "cli": {"model", "policy", "host", "stream", "recording", "change", "setup", "tui", "demo"},
     "": {"cli"},
 }
 
-STANDARD_LIBRARY_ALONE = {"model", "policy", "stream", "demo", "change"}
+STANDARD_LIBRARY_ALONE = {"model", "policy", "stream", "recording", "demo", "change"}
 
 # (library, the only places below lowmem_tui/ that may import it)
 LIBRARIES = [

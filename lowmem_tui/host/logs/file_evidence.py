@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections import deque
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lowmem_tui.host.cgroupfs import owner
@@ -42,9 +43,28 @@ class FileWitness:
         with closing(open_log(self._path)) as source:
             return _read(source, self._path, self._now, since)
 
+    def lines(self, since: float) -> str:  # noqa: ARG002
+        """Raise RefusedError: a log file is read once, as a stream."""
+        raise RefusedError(msg("The reports of a log file are in it: it is not read again."))
+
     def report(self, reference: str) -> ReportText:  # noqa: ARG002
         """Raise RefusedError: a log file is read once, as a stream."""
         raise RefusedError(msg("The reports of a log file are in it: it is not read again."))
+
+
+class LinesWitness(FileWitness):
+    """model.ports.Witness of lines that were kept: those of a recording."""
+
+    def __init__(self, lines: bytes, name: str, now: float) -> None:
+        super().__init__(name, now)
+        self._lines = lines
+
+    def evidence(self, since: float | None = None) -> Evidence:
+        """Read the lines."""
+        if not self._lines:
+            return Evidence("", since=since, now=self._now)
+        source = LogFile(io.BytesIO(self._lines), self._path)
+        return replace(_read(source, self._path, self._now, since), now=self._now)
 
 
 def _read(source: LogFile, path: str, now: float, since: float | None) -> Evidence:

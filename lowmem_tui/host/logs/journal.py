@@ -170,6 +170,19 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
+def as_json(entry: Entry) -> str:
+    """Return an entry as ``-o json`` prints it, with the fields that are asked for."""
+    fields = {name: entry.fields[name] for name in FIELDS.split(",") if name in entry.fields}
+    return json.dumps(
+        {
+            "__CURSOR": entry.cursor,
+            "__REALTIME_TIMESTAMP": str(round(entry.time * 1_000_000)),
+            "MESSAGE": entry.message,
+            **fields,
+        }
+    )
+
+
 def of_pid1(entry: Entry) -> bool:
     """Tell whether PID 1 wrote this into the kernel's log, as it does while journald is down."""
     fields = entry.fields

@@ -50,6 +50,11 @@ class LocalWitness:
             found = self._with_the_buffer(found, since, silent)
         return self._with_the_present(found)
 
+    def lines(self, since: float) -> str:
+        """See ``Witness``. Raises as ``evidence``."""
+        reading = Reading(journal.killers(), since=since, most=MOST_LINES, seconds=SECONDS)
+        return "\n".join([journal.as_json(entry) for entry in reading.entries()][::-1])
+
     def report(self, reference: str) -> ReportText:
         """Read a report whole. Raises RefusedError if it is gone, and as ``evidence``."""
         if reference.startswith("kmsg:"):

@@ -1,4 +1,4 @@
-"""`lowmem-tui triage --demo`: the same page, of files that the demo server would have."""
+"""The page of `triage`, of a server that is not this one: of files that it would have had."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 from lowmem_tui.cli import triage
 from lowmem_tui.cli.output import DEMO, talk
 from lowmem_tui.cli.triage import Folder, page
-from lowmem_tui.demo.server import DemoServer
 from lowmem_tui.model.language import tr
 from lowmem_tui.model.unit import Unlimited
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from lowmem_tui.model.unit import Limit
     from lowmem_tui.model.usage import HostUsage, Process, Stall, UnitUsage
@@ -49,20 +48,25 @@ class Made(Folder):
 
 def run(argv: list[str]) -> int:
     """Print the page of a demo server that has just been switched on; return the exit status."""
-    return triage.run(argv, make=page_of_demo)
+    return triage.run(argv, make=_page_of_demo)
 
 
-def page_of_demo() -> str:
-    """Return the page of a demo server that has just been switched on."""
+def _page_of_demo() -> str:
+    from lowmem_tui.demo.server import DemoServer
+
     sample = DemoServer().sampler.sample()
-    proc, cgroup = _machine(sample.host), {"cgroup.controllers": "memory\n"}
-    for usage in sample.units.values():
+    talk(tr(DEMO))
+    return page_of(sample.host, sample.units.values())
+
+
+def page_of(host: HostUsage, units: Iterable[UnitUsage]) -> str:
+    """Return the page of a server with these units."""
+    proc, cgroup = _machine(host), {"cgroup.controllers": "memory\n"}
+    for usage in units:
         cgroup |= _group(usage)
         for process in usage.processes:
-            proc |= _process(
-                process, f"{usage.cgroup}/{process.cgroup}".rstrip("/"), sample.host.page_size
-            )
-    talk(tr(DEMO))
+            path = f"{usage.cgroup}/{process.cgroup}".rstrip("/")
+            proc |= _process(process, path, host.page_size)
     return page(Made("/proc", proc), Made("/sys/fs/cgroup", cgroup), NOWHERE, NOWHERE, NOWHERE)
 
 
@@ -83,8 +87,8 @@ def _machine(host: HostUsage) -> dict[str, str]:
         "pressure/memory": f"{_stall('some', pressure.some)}{_stall('full', pressure.full)}"
         if pressure
         else "",
-        "sys/vm/panic_on_oom": "0\n",
-        "sys/vm/oom_kill_allocating_task": "0\n",
+        "sys/vm/panic_on_oom": f"{host.knobs.panic_on_oom or 0}\n",
+        "sys/vm/oom_kill_allocating_task": f"{host.knobs.kill_asker or 0}\n",
     }
 
 
