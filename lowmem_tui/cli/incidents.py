@@ -87,14 +87,14 @@ def _witness(options: argparse.Namespace) -> tuple[Witness, float, float | None]
 
 def lines(incidents: list[Incident], found: Incidents) -> Iterator[str]:
     """Yield one line for each, and one for each unit whose counter tells of more."""
-    if not incidents and not found.untold:
+    if not incidents and not found.unreported:
         yield say(incident_words.none(_local(found.since) if found.since is not None else ""))
     names = [say(incident_words.whom(incident)) for incident in incidents]
     width = max(map(len, names), default=0)
     for incident, name in zip(incidents, names, strict=True):
         yield f"{_shown(incident)}  {left(name, width)}  {say(incident_words.short(incident))}"
-    for unit, kills in found.untold.items():
-        yield say(incident_words.untold(unit, kills))
+    for unit, kills in found.unreported.items():
+        yield say(incident_words.unreported(unit, kills))
 
 
 def as_json(incidents: list[Incident], found: Incidents) -> dict[str, object]:
@@ -102,7 +102,7 @@ def as_json(incidents: list[Incident], found: Incidents) -> dict[str, object]:
     return {
         "incidents": [_incident(incident) for incident in incidents],
         "since": None if found.since is None else _time(found.since),
-        "untold": found.untold,
+        "untold": found.unreported,
         "notes": list(found.notes),
     }
 

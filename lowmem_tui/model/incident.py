@@ -1,4 +1,4 @@
-"""What was killed, and what came of it: the reports as they were read, and the incidents they make.
+"""What was killed, and the outcome: the reports as they were read, and the incidents they make.
 
 Plain data. Times are seconds since 1970, sizes are bytes, ``None`` is "not known". Names and
 messages are as their writers wrote them: not safe to print as they are.
@@ -26,7 +26,7 @@ class Victim:
 
     @property
     def rss(self) -> int | None:
-        """What it held in RAM."""
+        """What it used of RAM."""
         parts = [size for size in (self.anon, self.file, self.shmem) if size is not None]
         return sum(parts) if parts else None
 
@@ -113,7 +113,7 @@ class OomReport:
     cgroup: str = ""
     """The group that the victim was in (``task_memcg``)."""
     constraint: str = ""
-    """``CONSTRAINT_NONE``, ``CONSTRAINT_MEMCG``, ``CONSTRAINT_CPUSET``…; "" if it is not told."""
+    """``CONSTRAINT_NONE``, ``CONSTRAINT_MEMCG``, ``CONSTRAINT_CPUSET``…; "" if it is unknown."""
     limit_cgroup: str = ""
     """The group whose limit was reached (``oom_memcg``); "" for the whole machine."""
     limit_unit: str = ""
@@ -128,7 +128,7 @@ class OomReport:
     by_hand: bool = False
     """Whether somebody asked for the kill (SysRq f), and no memory was short."""
     lowered: bool = False
-    """Whether the limit was set below what was in use: nobody asked for memory."""
+    """Whether the limit was set below what was in use: no process requested memory."""
     asked_by: str = ""
     """The process whose request for memory could not be met."""
     asked_pid: int | None = None
@@ -137,7 +137,7 @@ class OomReport:
     together: str = ""
     """The unit, a slice perhaps, that was killed as one."""
     reference: str = ""
-    """Where the report's last line stands, for whoever keeps it."""
+    """Where the report's last line is, for whoever stores it."""
     shortages: tuple[Shortage, ...] = ()
     """What killed nothing and was read before this report; it need not be of the same unit."""
 
@@ -166,7 +166,7 @@ class ReportText:
 
 
 class EventKind(StrEnum):
-    """What systemd said of a unit."""
+    """What systemd reported of a unit."""
 
     OOM = "oom"
     """A process of it was killed by the OOM killer."""
@@ -278,7 +278,7 @@ class Cause(StrEnum):
 
 
 class Ending(StrEnum):
-    """What came of it."""
+    """The outcome."""
 
     BACK = "back"
     """The unit ended, and was started again."""
@@ -291,7 +291,7 @@ class Ending(StrEnum):
     START_LIMIT = "gave-up"
     """It was restarted too often and needs ``systemctl reset-failed`` and a start."""
     DEAD = "dead"
-    """Still dead."""
+    """It stays down."""
     REBOOT = "reboot"
     """It was not back when the machine went down."""
     NOTHING = "nothing-killed"
@@ -301,12 +301,12 @@ class Ending(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """One line: when, whom, why, what came of it."""
+    """One line: when, which unit, why, and the outcome."""
 
     time: float
     this_boot: bool
     unit: str
-    """"" where nobody told."""
+    """"" where nothing reports it."""
     cause: Cause
     report: OomReport | None = None
     result: str = ""
@@ -353,7 +353,7 @@ class Incidents:
     """Everything that is known, the newest first."""
 
     incidents: tuple[Incident, ...]
-    untold: dict[str, int]
+    unreported: dict[str, int]
     """Kills since this boot that the kernel counted for a unit and of which no report was found;
     empty where reports were not looked for since this boot."""
     notes: tuple[str, ...] = ()

@@ -55,7 +55,7 @@ class Effect:
     to: str
     when: When
     loaded: Value | None = None
-    """What systemd will hold after the reload; None if that cannot be told."""
+    """What systemd will have loaded after the reload; None if that cannot be determined."""
     live: Value | None = None
     """The value to write into the kernel for what is running; None for nothing to write."""
 
@@ -215,7 +215,7 @@ class Plan:
     actions: tuple[Action, ...] = ()
     """In the order in which they are done, within each phase."""
     at_restart: bool = False
-    """Whether what runs is left as it is, limits and scores included, until its next start."""
+    """Whether running processes keep all values, limits and scores too, until their next start."""
 
     @property
     def empty(self) -> bool:

@@ -31,7 +31,7 @@ class Sampler(Protocol):
         """Read this unit whole at each sample (the one whose page is open)."""
 
     def close(self) -> None:
-        """Give back every descriptor."""
+        """Close every descriptor."""
 
 
 class ListedUnit(NamedTuple):
@@ -47,7 +47,7 @@ class Changes(NamedTuple):
     units: frozenset[str]
     """Units that appeared, went or changed."""
     reloaded: bool
-    """systemd has read its files anew: everything may have changed."""
+    """systemd has reloaded its files: everything may have changed."""
 
 
 class Manager(Protocol):
@@ -252,7 +252,7 @@ class Witness(Protocol):
     """
 
     def evidence(self, since: float | None = None) -> Evidence:
-        """Return all that tells of kills and of what came of them; ``since`` in seconds of 1970.
+        """Return all evidence of kills and of their outcome; ``since`` in seconds of 1970.
 
         It is bounded: of a long log the newest part.
         """
@@ -313,10 +313,10 @@ class Backend(Protocol):
     def undo(
         self, change: str | None = None, *, force: bool = False, with_later: bool = False
     ) -> Outcome:
-        """Take a change back: the one with this id; the trial, if one runs; else the newest.
+        """Undo a change: the one with this id; the trial, if one runs; else the newest.
 
         Byte for byte, and verified. ``force`` goes on though a file was edited since;
-        ``with_later`` takes later changes of the same files back, too. Raises as ``apply``.
+        ``with_later`` undoes later changes of the same files, too. Raises as ``apply``.
         """
 
     def history(self) -> Sequence[Change]:
@@ -345,13 +345,13 @@ class Backend(Protocol):
         """Return how far a long action of ``apply`` is; from any thread."""
 
     def cancel(self) -> None:
-        """Have the change that is under way put back, if it is not at its end; from any thread."""
+        """Have the change in progress rolled back, if it has not ended; from any thread."""
 
     def settle(self) -> Sequence[Message | str]:
-        """Finish or put back what was interrupted; return sentences on what was done.
+        """Finish or roll back what was interrupted; return sentences on what was done.
 
-        Called once at the start; where nothing can be changed, it only says what there is. Raises
-        as ``apply``.
+        Called once at the start; where nothing can be changed, it only reports what there is.
+        Raises as ``apply``.
         """
 
     def close(self) -> None:

@@ -56,7 +56,7 @@ class Kind:
         raise NotImplementedError
 
     def render(self, value: Value) -> str:
-        """Return the value as it stands in a unit file."""
+        """Return the value as it is written in a unit file."""
         return str(value)
 
     def decode(self, raw: object) -> Value | None:
@@ -415,7 +415,7 @@ def parse_value(key: Key, text: str, ram: int, page_size: int = PAGE) -> Value:
 
 
 def render_value(key: Key, value: Value | None) -> str:
-    """Return a value as it would stand in a unit file; ``?`` for None."""
+    """Return a value as it is written in a unit file; ``?`` for None."""
     return UNKNOWN if value is None else key.facts.kind.render(value)
 
 

@@ -62,11 +62,11 @@ class Setting:
 
     key: Key
     declared: str | None
-    """The text that wins in the files, as it stands there; None where no file sets it."""
+    """The text that counts in the files, as it is written there; None where no file sets it."""
     source: str | None
-    """The file that it stands in."""
+    """The file that sets it."""
     loaded: Value | None
-    """What systemd holds."""
+    """What systemd has loaded."""
     kernel: Value | None
     """What the kernel does: memory.max, oom_score_adj of the main process…; None where it has none
     (Restart) or the unit does not run."""

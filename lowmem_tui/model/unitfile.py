@@ -51,7 +51,7 @@ class Assignment(NamedTuple):
 
 
 class Winner(NamedTuple):
-    """The assignment that counts, and the file that it stands in."""
+    """The assignment that counts, and the file that has it."""
 
     path: str
     assignment: Assignment

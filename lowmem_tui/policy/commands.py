@@ -1,6 +1,6 @@
 """Which programs a command line runs, past shells and wrappers; pure, bounded, never raises.
 
-What cannot be told from the words alone (a variable, a script of its own) is left out.
+What cannot be determined from the words alone (a variable, a script of its own) is left out.
 """
 
 from __future__ import annotations
@@ -185,7 +185,7 @@ def _bare(command: Command) -> Command:
 
 
 def words_of(text: str) -> list[str]:
-    """Return the words of an ExecStart= as it stands in a unit file."""
+    """Return the words of an ExecStart= as it is written in a unit file."""
     import shlex
 
     try:

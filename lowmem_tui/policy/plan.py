@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from lowmem_tui.model.unit import Tier, Value
 
 ALREADY = "no-op"
-"""The code of the warning that a setting is so already."""
+"""The code of the warning that a setting is already set."""
 
 
 def parse_set(text: str) -> Edit:
@@ -144,13 +144,13 @@ def _unit_plans(
     edits: Iterable[Edit], situation: Situation, refused: list[Notice], *, at_restart: bool
 ) -> Iterator[_UnitPlan]:
     """Yield what the edits do to each unit; edits of unknown units are added to ``refused``."""
-    for unit, (asked, wishes) in _by_unit(edits, situation, refused).items():
+    for unit, (asked, requested) in _by_unit(edits, situation, refused).items():
         known = situation.units[asked]
         properties = known.unit.properties
         if properties is not None:
-            drops_only = all(value is None for value in wishes.values())
+            drops_only = all(value is None for value in requested.values())
             case = UnitCase(asked, known, properties, situation, drops_only, at_restart)
-            yield _plan_unit(case, unit, wishes)
+            yield _plan_unit(case, unit, requested)
 
 
 def _after(made: _UnitPlan, tiers: Mapping[str, Tier | None]) -> After:
@@ -168,7 +168,7 @@ def _by_unit(
     edits: Iterable[Edit], situation: Situation, refused: list[Notice]
 ) -> dict[str, tuple[str, dict[Key, str | None]]]:
     """Group the edits by primary name, as (a name asked for, settings); refuse unknown units."""
-    wishes: dict[str, tuple[str, dict[Key, str | None]]] = {}
+    requested: dict[str, tuple[str, dict[Key, str | None]]] = {}
     unknown: dict[str, Notice] = {}
     for edit in edits:
         known = situation.units.get(edit.unit)
@@ -177,9 +177,9 @@ def _by_unit(
         elif known and known.unit.properties:
             primary = known.unit.properties.name
             value = dropin.one_line(edit.value or "") or None
-            wishes.setdefault(primary, (edit.unit, {}))[1][edit.key] = value
+            requested.setdefault(primary, (edit.unit, {}))[1][edit.key] = value
     refused += unknown.values()
-    return wishes
+    return requested
 
 
 class _UnitPlan(NamedTuple):
@@ -191,33 +191,33 @@ class _UnitPlan(NamedTuple):
     refusals: list[Notice]
 
 
-def _nothing_yet(case: UnitCase, unit: str, wishes: Mapping[Key, str | None]) -> _UnitPlan:
+def _nothing_yet(case: UnitCase, unit: str, requested: Mapping[Key, str | None]) -> _UnitPlan:
     """Return the plan of a unit with what applies to the unit itself, and no change yet."""
-    edits = tuple(Edit(unit, key, value) for key, value in wishes.items())
+    edits = tuple(Edit(unit, key, value) for key, value in requested.items())
     warnings = [n for check in preflight.UNIT_WARNINGS if (n := check(case))]
     refusals = [n for check in preflight.UNIT_REFUSALS if (n := check(case))]
     return _UnitPlan(case, edits, None, [], warnings, refusals)
 
 
-def _plan_unit(case: UnitCase, unit: str, wishes: dict[Key, str | None]) -> _UnitPlan:
-    made = _nothing_yet(case, unit, wishes)
+def _plan_unit(case: UnitCase, unit: str, requested: dict[Key, str | None]) -> _UnitPlan:
+    made = _nothing_yet(case, unit, requested)
     section = section_of(unit)
     if section is None or any(not refusal.forceable for refusal in made.refusals):
         return made
 
     before = case.known.drop_in.text if case.known.drop_in else None
     settings = dropin.ours(before or "")
-    beside = _beside(case, wishes)
-    changed = [key for key, value in wishes.items() if _take(made, key, value, settings, beside)]
+    beside = _beside(case, requested)
+    changed = [key for key, value in requested.items() if _take(made, key, value, settings, beside)]
     if not changed:
         return made
     path = dropin.path(unit)
     after = dropin.render(unit, settings, section) if settings else None
     files = dropin.with_file(case.known.files, UnitFile(path, after))
     for key in changed:
-        effect = _effect(case, key, wishes[key], files, section)
+        effect = _effect(case, key, requested[key], files, section)
         made.effects.append(effect)
-        if wishes[key] is None:
+        if requested[key] is None:
             made.refusals.extend(_against_the_rest(case, effect, beside))
         elif notice := _later_file(unit, key, files, section):
             made.warnings.append(notice)
@@ -231,7 +231,7 @@ def _take(
     settings: dict[Key, str],
     beside: Mapping[Key, Value],
 ) -> bool:
-    """Take a wish over into our settings, or say why not; tell whether they have changed."""
+    """Enter a requested value into our settings, or note why not; tell whether they changed."""
     if value is not None:
         accepted = _accept(made.case, key, value, made, beside)
         if accepted:
@@ -248,7 +248,7 @@ def _against_the_rest(
 ) -> Iterator[Notice]:
     """Yield what speaks against dropping a setting of ours.
 
-    What comes out is somebody else's value: it may kill all the same.
+    The value that counts then is somebody else's, and it may cause a kill, too.
     """
     if effect.loaded is None:
         return
@@ -257,10 +257,10 @@ def _against_the_rest(
     yield from (notice for notice in found if notice and notice.forceable)
 
 
-def _beside(case: UnitCase, wishes: Mapping[Key, str | None]) -> dict[Key, Value]:
-    """Return the values that are wished for, those left out that are none."""
+def _beside(case: UnitCase, requested: Mapping[Key, str | None]) -> dict[Key, Value]:
+    """Return the requested values, without those that are invalid."""
     found: dict[Key, Value] = {}
-    for key, value in wishes.items():
+    for key, value in requested.items():
         with contextlib.suppress(InvalidValueError):
             if value is not None:
                 found[key] = _parsed(case, key, value)

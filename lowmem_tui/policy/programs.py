@@ -86,7 +86,7 @@ _VALUES = frozenset({"-r", "--require", "--import", "-X", "-W", "-I", "-cp", "-p
 _SOURCE = re.compile(r"\.(?:sh|bash|pyc?|pyz|[mc]?js|ts|rb|pl|php)\Z")
 
 _REVERSE = re.compile(r"-[46AaCfGgKkMNnqsTtVvXxYy]*R|(?:-o)?RemoteForward")
-"""How ssh is told to let others in from the far end."""
+"""The options by which ssh lets others in from the far end."""
 
 
 class Programs:
@@ -182,14 +182,14 @@ class Programs:
         found = self.named(name) or self._by_folder(command[0])
         if name in _BUNDLERS or (found is not None and found.sort is Sort.RUNNER):
             return self._script(name, arguments) or found
-        return self._told(found, arguments) if found is not None else None
+        return self._by_verb(found, arguments) if found is not None else None
 
     def _ssh(self, arguments: Sequence[str]) -> Program | None:
         reverse = any(_REVERSE.match(word) for word in arguments)
         return Program("ssh -R", _TUNNEL, Sort.DAEMON) if reverse else self.named("ssh")
 
-    def _told(self, found: Program, arguments: Sequence[str]) -> Program:
-        """Return a program as its first word that is no option tells: a job, or what serves."""
+    def _by_verb(self, found: Program, arguments: Sequence[str]) -> Program:
+        """Return a program by its first word that is no option: a job, or what serves."""
         if found.sort is Sort.JOB:
             verb = self._serving(found.name, arguments)
             return Program(f"{found.name} {verb}", _SERVES, Sort.DAEMON) if verb else found
@@ -224,7 +224,7 @@ class Programs:
             for part in parts:
                 found = self.named(program_of(part)) or self._by_folder(part)
                 if found is not None and found.sort is not Sort.RUNNER:
-                    return self._told(found, arguments[at + 1 :])
+                    return self._by_verb(found, arguments[at + 1 :])
         return None
 
     def _java(self, arguments: Sequence[str]) -> Program | None:

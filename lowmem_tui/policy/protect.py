@@ -480,8 +480,8 @@ def _limited(properties: UnitProperties, word: str) -> restart.Policy | None:
     policy = restart.policy_of(properties, {Key.RESTART: word})
     if policy is None:
         return None
-    found = restart.dies_at_every_start(policy).fate
-    return policy if found is restart.Fate.GIVES_UP else None
+    found = restart.ends_at_every_start(policy).reaction
+    return policy if found is restart.Reaction.START_LIMIT else None
 
 
 def _one_of_many(role: Role, situation: Situation) -> Iterator[Proposal]:

@@ -151,7 +151,7 @@ def test_a_night_from_the_journal(answer: Callable[..., Path], witness: LocalWit
     (incident,) = found.incidents
     assert (incident.cause, incident.ending, incident.restarts) == (Cause.LIMIT, Ending.BACK, 4)
     assert incident.back_after == pytest.approx(5.0)
-    assert found.untold == {HOG: 1}
+    assert found.unreported == {HOG: 1}
     first, second = (json.loads(line) for line in asked.read_text().splitlines())
     assert "--since=@50" in first
     assert "_TRANSPORT=kernel" in first

@@ -37,12 +37,12 @@ def kills(program: str, *texts: str) -> list[Killing]:
     return [*found, *reader.over()]
 
 
-def said(program: str, *texts: str, events: tuple[UnitEvent, ...] = ()) -> list[Incident]:
+def incidents_of(program: str, *texts: str, events: tuple[UnitEvent, ...] = ()) -> list[Incident]:
     return list(join(Evidence(BOOT, (), events, tuple(kills(program, *texts)))).incidents)
 
 
 # The program, its lines → who, whose unit, what it held, by which signal
-SAID: dict[str, tuple[str, tuple[str, ...], tuple[Any, ...]]] = {
+LINES: dict[str, tuple[str, tuple[str, ...], tuple[Any, ...]]] = {
     "oomd, pressure": (
         "systemd-oomd",
         (f"Killed {USER}/vte-spawn-1.scope due to memory pressure for {USER} being 51.07% > 50%",),
@@ -96,7 +96,7 @@ SAID: dict[str, tuple[str, tuple[str, ...], tuple[Any, ...]]] = {
 }
 
 
-@pytest.mark.parametrize(("program", "texts", "found"), SAID.values(), ids=SAID)
+@pytest.mark.parametrize(("program", "texts", "found"), LINES.values(), ids=LINES)
 def test_each_program(program: str, texts: tuple[str, ...], found: tuple[Any, ...]) -> None:
     (killing,) = kills(program, *texts)
     assert (killing.pid, killing.name, killing.unit, killing.rss, killing.signal) == found
@@ -130,7 +130,7 @@ def test_what_is_no_kill(program: str, texts: tuple[str, ...]) -> None:
 
 def test_a_second_signal_is_the_same_kill() -> None:
     line = 'sending {} to process 31 uid 0 "x": oom_score 1, VmRSS 1 MiB'
-    (incident,) = said("earlyoom", line.format("SIGTERM"), line.format("SIGKILL"))
+    (incident,) = incidents_of("earlyoom", line.format("SIGTERM"), line.format("SIGKILL"))
     assert (incident.kind, incident.cause) == (Kind.EARLYOOM, Cause.EARLYOOM)
     assert str(incident_words.short(incident)) == "x 1M, killed by earlyoom, outcome unknown"
     assert str(incident_words.why(incident)) == (
@@ -143,7 +143,7 @@ def test_the_outcome() -> None:
         UnitEvent(8.5, BOOT, "web.service", EventKind.RESULT, "signal"),
         UnitEvent(10.0, BOOT, "web.service", EventKind.STARTED),
     )
-    (incident,) = said("nohang", *SAID["nohang"][1], events=events)
+    (incident,) = incidents_of("nohang", *LINES["nohang"][1], events=events)
     assert (incident.kind, incident.ending, incident.result) == (Kind.NOHANG, Ending.BACK, "signal")
     assert "in /system.slice/web.service with SIGTERM" in str(incident_words.why(incident))
 
@@ -153,7 +153,7 @@ def test_oomds_word_and_systemds_are_one(time: float) -> None:
     event = UnitEvent(time, BOOT, "user@1000.service", EventKind.OOMD)
     inner = UnitEvent(time, BOOT, "vte-spawn-1.scope", EventKind.OOMD)
     for told in (event, inner):
-        (incident,) = said("systemd-oomd", *SAID["oomd, pressure"][1], events=(told,))
+        (incident,) = incidents_of("systemd-oomd", *LINES["oomd, pressure"][1], events=(told,))
         assert (incident.kind, incident.unit) == (Kind.OOMD, "user@1000.service")
         assert "due to memory pressure" in str(incident_words.why(incident))
 

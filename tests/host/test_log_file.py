@@ -53,7 +53,7 @@ def utc(monkeypatch: pytest.MonkeyPatch) -> None:
     time.tzset()
 
 
-def told(path: Path, since: float | None = None) -> Incidents:
+def incidents_in(path: Path, since: float | None = None) -> Incidents:
     return join(FileWitness(str(path), NOW).evidence(since))
 
 
@@ -66,7 +66,7 @@ def read(tmp_path: Path) -> Callable[..., list[Incident]]:
         path.write_bytes(
             b"".join((x if isinstance(x, bytes) else x.encode()) + b"\n" for x in lines)
         )
-        return list(told(path, since).incidents)[::-1]
+        return list(incidents_in(path, since).incidents)[::-1]
 
     return reading
 
@@ -229,7 +229,7 @@ STRUCTURED = {
 def test_each_shape_with_fields(pieces: list[bytes], tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_bytes(b"".join(pieces))
-    (incident,) = told(path).incidents
+    (incident,) = incidents_in(path).incidents
     assert (incident.unit, incident.cause, incident.ending) == (
         "hog.service", Cause.LIMIT, Ending.BACK,
     )  # fmt: skip
@@ -241,7 +241,7 @@ def test_dmesg_as_json(tmp_path: Path) -> None:
     path = tmp_path / "log"
     entries = [{"pri": 4, "time": 12 + at / 10, "msg": text} for at, text in enumerate(REPORT)]
     path.write_text(json.dumps({"dmesg": entries}, indent=3))
-    (incident,) = told(path).incidents
+    (incident,) = incidents_in(path).incidents
     assert (incident.unit, incident.clock) == ("hog.service", Clock.BOOT)
     assert incident.time == pytest.approx(12.4)
 
@@ -360,7 +360,7 @@ def test_what_a_windows_shell_writes(
     path = tmp_path / "log"
     raw = "".join(f"[{uptime(1)}] {text}\r\n" for text in REPORT).encode(coding)
     path.write_bytes(pack(raw))
-    (incident,) = told(path).incidents
+    (incident,) = incidents_in(path).incidents
     assert incident.unit == "hog.service"
 
 
@@ -368,7 +368,7 @@ def test_the_first_and_the_last_line_may_be_cut(tmp_path: Path) -> None:
     path = tmp_path / "log"
     text = "\n".join(f"[{uptime(at)}] {text}" for at, text in enumerate(REPORT))
     path.write_text(f"oom-killer: x\n{text[:-30]}")
-    (incident,) = told(path).incidents
+    (incident,) = incidents_in(path).incidents
     assert incident.unit == "hog.service"
 
 
@@ -392,7 +392,7 @@ PACKED = {
 def test_packed(pack: Callable[[bytes], bytes], tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_bytes(pack("".join(f"[{uptime(1)}] {text}\n" for text in REPORT).encode()))
-    (incident,) = told(path).incidents
+    (incident,) = incidents_in(path).incidents
     assert incident.unit == "hog.service"
 
 
@@ -405,7 +405,7 @@ def test_a_packed_log_that_is_cut_or_damaged(
     path = tmp_path / "log"
     for broken in (raw[: len(raw) // 2], raw[:200] + b"\x55" * 500 + raw[700:]):
         path.write_bytes(broken)
-        (note, *_) = told(path).notes
+        (note, *_) = incidents_in(path).notes
         assert "read as far as it goes" in note
 
 
@@ -419,14 +419,14 @@ def test_a_bomb_is_cut_with_a_sentence(
     monkeypatch.setattr(log_file, "FREE", 4 << 20)
     path = tmp_path / "log"
     path.write_bytes(pack(b"\0" * (64 << 20)))
-    assert "unpacks to very much more than a log would" in told(path).notes[0]
+    assert "unpacks to very much more than a log would" in incidents_in(path).notes[0]
 
 
 def test_a_flood_of_one_report_is_no_bomb(tmp_path: Path) -> None:
     path = tmp_path / "log.gz"
     lines = (f"[{n / 1000:12.6f}] {text}\n" for n in range(20_000) for text in stuck())
     path.write_bytes(gzip.compress("".join(lines).encode()))
-    found = told(path)
+    found = incidents_in(path)
     assert [i.count for i in found.incidents] == [20_000]
     assert len(found.notes) == 1
 
@@ -444,14 +444,14 @@ def test_what_is_packed_otherwise_is_named(magic: bytes, words: str, tmp_path: P
     path = tmp_path / "log"
     path.write_bytes(magic + b"x" * 100)
     with pytest.raises(InvalidValueError, match=words):
-        told(path)
+        incidents_in(path)
 
 
 def test_only_regular_files_are_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     for path in (tmp_path, tmp_path / "fifo", Path("/dev/zero"), tmp_path / "none", Path("a\0b")):
         with pytest.raises(InvalidValueError):
-            told(path)
+            incidents_in(path)
 
 
 def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -460,14 +460,14 @@ def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr("lowmem_tui.host.logs.log_file.os.open", refuse)
     with pytest.raises(NotPermittedError):
-        told(tmp_path / "log")
+        incidents_in(tmp_path / "log")
 
 
 @pytest.mark.parametrize("text", [b"", b"\0" * 500, b"hello\nworld\n"])
 def test_what_is_no_log_is_named(text: bytes, tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_bytes(text)
-    found = told(path)
+    found = incidents_in(path)
     assert found.incidents == ()
     assert "log" in found.notes[0]
 
@@ -482,7 +482,7 @@ def test_many_kills_are_bounded_and_what_killed_nothing_takes_no_place(
         for n in range(50):
             for text in (*REPORT, *stuck() * 20):
                 out.write(f"[{n + 1:5d}.000000] {text}\n")
-    found = told(path)
+    found = incidents_in(path)
     kinds = [i.kind for i in found.incidents]
     assert kinds.count(Kind.OOM_KILL) == 10
     assert kinds.count(Kind.NO_VICTIM) == 1
@@ -505,7 +505,7 @@ RECORDED = sorted(HERE.glob("*.jsonl"))
 
 @pytest.mark.parametrize("path", RECORDED, ids=[p.stem for p in RECORDED])
 def test_a_recorded_night(path: Path) -> None:
-    found = {i.unit: (i.cause, i.ending) for i in told(path).incidents[::-1]}
+    found = {i.unit: (i.cause, i.ending) for i in incidents_in(path).incidents[::-1]}
     assert found["hogback.service"] == (Cause.LIMIT, Ending.BACK)
     assert found["hogloop.service"] == (Cause.LIMIT, Ending.START_LIMIT)
 
@@ -563,7 +563,7 @@ def test_what_the_real_journalctl_prints(output: str, tmp_path: Path) -> None:
         subprocess.run(
             ["journalctl", "--no-pager", "--file", journal, "-o", output], stdout=out, check=True
         )
-    found = {i.kind: i for i in told(path).incidents}
+    found = {i.kind: i for i in incidents_in(path).incidents}
     kill, failed = found[Kind.OOM_KILL], found[Kind.ALLOCATION].shortage
     assert kill.unit == "hog.service"
     assert found[Kind.NO_VICTIM].unit == "hog.service"

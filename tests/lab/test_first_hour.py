@@ -162,7 +162,7 @@ def test_the_first_hour_by_keystrokes(boot: Boot) -> None:
     nginx_limits(machine)
     gunicorn_comes_back(machine)
     redis_keeps_its_bound(machine)
-    the_door_stays_open(machine)
+    ssh_stays_open(machine)
 
     undone = 0
     while (
@@ -215,7 +215,7 @@ def redis_keeps_its_bound(machine: Machine) -> None:
     assert bound * 0.8 < int(used) <= bound * 1.02
 
 
-def the_door_stays_open(machine: Machine) -> None:
+def ssh_stays_open(machine: Machine) -> None:
     """A hog beside the units takes all memory: it dies, and whoever is logged in stays."""
     # Less to fill: writing gigabytes to a swap file takes an hour here.
     machine.run("swapoff -a", timeout=PATIENCE)

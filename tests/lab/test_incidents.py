@@ -107,7 +107,7 @@ def last_of_each(found: list[dict[str, Any]]) -> dict[str, tuple[str, str, str]]
 
 
 @pytest.mark.long
-def test_every_kill_is_told(boot: Boot) -> None:
+def test_every_kill_is_reported(boot: Boot) -> None:
     machine = boot()
     night(machine)
     found = incidents(machine)

@@ -62,7 +62,7 @@ for name, found in sorted(found.items()):
     assert said[0] == said[1]
 
 
-def test_pydbus_missing_is_told(machine: Machine) -> None:
+def test_missing_pydbus_is_reported(machine: Machine) -> None:
     ask = "from lowmem_tui.host.dbus.pydbus_client import PydbusManager as M; M()"
     done = machine.run([f"{recipe.VENV}/bin/python", "-c", ask], check=False)
     assert done.returncode == 1

@@ -201,7 +201,7 @@ def test_a_refusal_writes_nothing(machine: Machine, asked: str, status: int) -> 
     assert "Traceback" not in ended.stderr
 
 
-def test_an_ordinary_user_sees_and_is_told_what_to_run(
+def test_an_ordinary_user_sees_and_is_shown_what_to_run(
     machine: Machine, screen: OpenScreen
 ) -> None:
     opened = screen("lowmem-tui", width=80, height=24, user="op")

@@ -43,15 +43,19 @@ def life(line: Line) -> float:
     )
 
 
-def foretold(line: Line) -> str:
-    """Return its fate as foretold for starts that live as long as they did."""
+def predicted(line: Line) -> str:
+    """Return its reaction as predicted for starts that live as long as they did."""
     within = inf if line["within"] is None else line["within"]
-    return "loops" if line["fate"] == "gives-up" and life(line) > within else line["fate"]
+    return (
+        "restarts-indefinitely"
+        if line["reaction"] == "start-limit" and life(line) > within
+        else line["reaction"]
+    )
 
 
 def wrong(line: Line) -> str:
-    """Return what is not as foretold, in words; "" if all is."""
-    began, fate = line["began"], foretold(line)
+    """Return what is not as predicted, in words; "" if all is."""
+    began, reaction = line["began"], predicted(line)
     if line["refused"]:
         right = line["load"] == "bad-setting" and not began
         return "" if right else f"systemd took it: {line['load']}"
@@ -63,16 +67,16 @@ def wrong(line: Line) -> str:
     ]
     if late:
         return "; ".join(late)
-    if fate == "stays-dead":
-        # With RestartSec=infinity systemd calls it "activating" for ever, and does nothing.
+    if reaction == "stays-down":
+        # With RestartSec=infinity systemd calls it "activating" indefinitely, and does nothing.
         waits = line["waits"] and line["sub"] == "auto-restart"
         right = len(began) == 1 and (waits or line["state"] in {"failed", "inactive"})
-    elif fate == "gives-up":
+    elif reaction == "start-limit":
         right = len(began) == line["starts"] and line["state"] == "failed"
-    elif fate == "comes-back":
+    elif reaction == "restarts":
         right = len(began) == 2 and line["state"] == "active"
     else:
-        # For ever: until the last look, as often as the slowest pace that passes for right allows.
+        # Until the last look, as often as the slowest pace that passes for right allows.
         pace = line["delays"][-1] + SLOW
         right = line["until"] - began[-1] <= pace and line["state"] in {"activating", "active"}
     return "" if right else f"{len(began)} starts, {line['state']} ({line['result']})"
@@ -102,4 +106,4 @@ def test_every_restart_policy(machine: Machine) -> None:
     lines = mortals(machine, 60)
     prove(lines, [mortal.name for mortal in MORTALS])
     # Where starts live too long for the limit, nothing is shown of it.
-    assert sum(foretold(line) == "gives-up" for line in lines) >= 6
+    assert sum(predicted(line) == "start-limit" for line in lines) >= 6

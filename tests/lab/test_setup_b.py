@@ -170,7 +170,7 @@ def test_nginx_bounds_the_application_alone(server: Machine) -> None:
     assert set(burst(server, "/")[0]) == {200}
 
 
-def test_what_nginx_does_not_take_is_put_back(server: Machine) -> None:
+def test_what_nginx_refuses_is_rolled_back(server: Machine) -> None:
     before = etc(server)
     pid = server.get("/run/nginx.pid")
     said = server.run(f"{recipe.VENV}/bin/python /root/meanwhile.py", timeout=900).stdout

@@ -153,7 +153,7 @@ def test_stopped_until_the_script_has_been_there(machine: Machine, before: dict[
 
 
 @pytest.mark.long
-def test_the_line_is_cut(machine: Machine, before: dict[str, str]) -> None:
+def test_the_connection_is_lost(machine: Machine, before: dict[str, str]) -> None:
     """Whoever began the trial is gone in the middle of it, with the shell."""
     line = machine.connection
     assert line is not None

@@ -41,7 +41,7 @@ def contrast(one: str, other: str) -> float:
     return (lighter + 0.05) / (darker + 0.05)
 
 
-def told(colour: Color | None) -> int | None:
+def number(colour: Color | None) -> int | None:
     """The number of a colour among the sixteen; None for the terminal's own."""
     if colour is None or colour.type is ColorType.DEFAULT:
         return None
@@ -51,7 +51,7 @@ def told(colour: Color | None) -> int | None:
 
 def readable(style: Style) -> bool:
     """Whether text in it is, on any background that a terminal may have."""
-    text, behind = told(style.color), told(style.bgcolor)
+    text, behind = number(style.color), number(style.bgcolor)
     if style.dim:
         return False
     if text is None or behind is None:

@@ -67,7 +67,7 @@ def test_a_cap_above_is_a_limit() -> None:
     assert not may_have_killed(server, B, (A,), (RAISED,))
 
 
-def test_where_what_is_tried_is_not_known_its_units_are() -> None:
+def test_an_unknown_trial_still_names_its_units() -> None:
     server = snapshot(service(A, process(7)), service(B, process(8)))
     assert may_have_killed(server, A, (A,), ())
     assert not may_have_killed(server, B, (A,), ())

@@ -210,7 +210,7 @@ DANGERS = {
     "a start limit that trips at once": Danger(
         looping(0),
         "a:Restart=on-failure",
-        *("gives-up-at-once", WARNING, "systemctl reset-failed", "systemd keeps trying"),
+        *("gives-up-at-once", WARNING, "systemctl reset-failed", "it does not reach that limit"),
     ),
     "MemoryHigh without swap": Danger(
         no_swap(unit("a.service")),
@@ -297,7 +297,7 @@ DANGERS = {
 
 
 @pytest.mark.parametrize("danger", DANGERS.values(), ids=DANGERS)
-def test_a_danger_is_told(danger: Danger) -> None:
+def test_a_danger_is_warned_about(danger: Danger) -> None:
     edits = [parse_set(danger.sets)]
     made = plan(edits, danger.server)
     found = {n.code: n for n in (*made.refusals, *made.warnings)}

@@ -22,7 +22,7 @@ def change(number: int, state: State = State.APPLIED, *effects: Effect, undoes: 
     return Change(str(number), 0.0, By(0, "root", "", ""), "", state, (), effects, undoes=back)
 
 
-def test_what_holds_is_told_the_oldest_first() -> None:
+def test_what_is_in_force_is_reported_the_oldest_first() -> None:
     given = [
         change(5, State.TRIAL),
         change(4, undoes="2"),
@@ -34,12 +34,12 @@ def test_what_holds_is_told_the_oldest_first() -> None:
 
 
 @given(st.integers(0, 1 << 40), st.sampled_from(["a.service", r"w@a\x2db.service"]))
-def test_what_a_stop_gives_back_is_read_from_its_own_words(held: int, unit: str) -> None:
+def test_what_a_stop_frees_is_read_from_its_own_words(held: int, unit: str) -> None:
     action = Action(ActionKind.RUN, unit, "active", "inactive", words=stopped(unit, held))
     assert gained([action]) == parse_size(format_size(held))
 
 
-def test_other_words_give_nothing_back() -> None:
+def test_other_words_free_nothing() -> None:
     words = [stopped("a.service", None), "", "systemctl stop a (it holds much)"]
     actions = [Action(ActionKind.RUN, "a", "active", "inactive", words=w) for w in words]
     actions.append(Action(ActionKind.LINK, "a", "b", "", words="(it holds 5M)"))

@@ -196,7 +196,7 @@ def test_what_runs_now_counts() -> None:
 @pytest.mark.parametrize(
     ("now", "ending"), [(105.0, Ending.UNKNOWN), (111.0, Ending.LIVED), (None, Ending.LIVED)]
 )
-def test_what_came_of_it_is_not_known_at_once(now: float | None, ending: Ending) -> None:
+def test_the_outcome_is_not_known_at_once(now: float | None, ending: Ending) -> None:
     (incident,) = found(kill(100), say(100, K.OOM), running=(A,), now=now)
     assert incident.ending is ending
 
@@ -285,10 +285,10 @@ def test_a_slice_above_names_no_report() -> None:
     assert [incident.unit for incident in found(bare, *slices)] == [""]
 
 
-def test_who_died_with_a_slice_is_told_of() -> None:
+def test_all_victims_of_a_slice_are_reported() -> None:
     report = kill(100, also=TWO, together=APP)
     evidence = Evidence("now", (report,), (say(100, K.OOM, unit=B),), counters={A: 1, B: 2})
-    assert join(evidence).untold == {}
+    assert join(evidence).unreported == {}
 
 
 def test_one_of_both_has_a_report_of_its_own() -> None:
@@ -336,7 +336,7 @@ def test_kills_that_only_a_counter_knows() -> None:
         (kill(100, also=(Victim(1, "x"),)), kill(5, B, boot="old")),
         counters={A: 5, B: 1, "c.service": 0},
     )
-    assert join(evidence).untold == {A: 2, B: 1}
+    assert join(evidence).unreported == {A: 2, B: 1}
 
 
 # since when was looked for reports, and when the machine was booted → whether a counter is held
@@ -355,7 +355,7 @@ def test_a_counter_tells_of_more_only_where_all_of_the_boot_was_read(
     since: float | None, booted: float | None, *, told: bool
 ) -> None:
     evidence = Evidence("now", booted=booted, since=since, counters={A: 1})
-    assert join(evidence).untold == ({A: 1} if told else {})
+    assert join(evidence).unreported == ({A: 1} if told else {})
 
 
 EVENTS = st.builds(
@@ -379,7 +379,7 @@ KILLS = st.builds(
 
 
 @given(st.lists(KILLS, max_size=8), st.lists(EVENTS, max_size=20), st.booleans())
-def test_every_report_is_one_incident_and_can_be_told(
+def test_every_report_is_one_incident_and_can_be_shown(
     kills: list[OomReport], events: list[UnitEvent], outcomes: bool
 ) -> None:
     incidents = found(*kills, *events, running=(A,), outcomes=outcomes)

@@ -151,7 +151,7 @@ def test_what_the_kernel_spares_systemd_stops(loaded: dict[str, Any], along: set
     assert found.first.ram == sum({10: 50, 11: 40, 12: 5}[pid] for pid in {10, *along}) * M
 
 
-def test_what_a_kill_gives_back_and_what_is_left() -> None:
+def test_what_a_kill_frees_and_what_is_in_use_after() -> None:
     server = snapshot(
         service("a.service", process(10, 50 * M, swap=20 * M), oom_policy="continue"),
         service("b.service", process(20, 30 * M), oom_policy="continue"),
@@ -176,7 +176,7 @@ def test_what_the_processes_of_a_unit_share_comes_back_once() -> None:
     assert found.kills[0].ram == 60 * M
 
 
-def test_only_so_many_are_told() -> None:
+def test_only_so_many_are_shown() -> None:
     found = predict(snapshot(service("a.service", *A, oom_policy="continue"), B), BOX, 2)
     assert found is not None
     assert [k.victim.pid for k in found.kills] == [10, 20]
@@ -210,7 +210,9 @@ MANY = st.lists(
 
 
 @given(MANY, st.sampled_from(["stop", "continue", "kill"]), st.booleans(), st.integers(2, 40))
-def test_nobody_dies_twice(processes: list[Any], policy: str, group: bool, main: int) -> None:
+def test_no_process_is_killed_twice(
+    processes: list[Any], policy: str, group: bool, main: int
+) -> None:
     server = snapshot(
         service("a.service", *processes[::2], memory={"oom_group": group}, oom_policy=policy),
         service("b.service", *processes[1::2], oom_policy=policy, main_pid=main),

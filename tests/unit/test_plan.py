@@ -144,7 +144,7 @@ def test_edits_by_alias_and_by_name_are_one_unit_s() -> None:
 SO = Setting(MAX, "1G", OURS, 1 << 30, 1 << 30)
 NOTHING: dict[str, tuple[UnitSituation, Edit]] = {
     "nothing of ours to drop": (known(running()), Edit(A, MAX, None)),
-    "the default is so already": (known(running()), Edit(A, MAX, "infinity")),
+    "the default is already set": (known(running()), Edit(A, MAX, "infinity")),
     "ours says so": (
         known(
             running(memory_max=1 << 30),
@@ -166,7 +166,7 @@ NOTHING: dict[str, tuple[UnitSituation, Edit]] = {
 
 
 @pytest.mark.parametrize(("unit", "edit"), NOTHING.values(), ids=NOTHING)
-def test_what_is_so_already_changes_nothing(unit: UnitSituation, edit: Edit) -> None:
+def test_what_is_already_set_changes_nothing(unit: UnitSituation, edit: Edit) -> None:
     made = plan([edit], situation(unit))
     assert (made.files, made.effects, [w.code for w in made.warnings]) == ((), (), ["no-op"])
 

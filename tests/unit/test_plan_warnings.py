@@ -127,7 +127,7 @@ def test_a_limit_below_the_peak(limit: int, file: int, expected: bool) -> None:
     assert found == (["memory-max-below-peak"] if expected else [])
 
 
-def test_a_limit_below_use_is_said_once() -> None:
+def test_a_limit_below_use_is_reported_once() -> None:
     one = known(serving(memory={"peak": 300 * M}, oom_policy="continue"))
     made = plan([Edit(A, MAX, "100M")], situation(one))
     assert [n.code for n in (*made.refusals, *made.warnings)] == ["memory-max-below-use"]
@@ -233,11 +233,11 @@ RESTARTS: dict[str, tuple[dict[str, object], tuple[str, ...], str, str]] = {
     "the guide's": ({}, ("a:Restart=always", "a:RestartSec=3s"), "", ""),
     "systemd's own delay": (
         {},
-        *(("a:Restart=on-failure",), "gives-up-at-once", "5 starts in 600ms"),
+        *(("a:Restart=on-failure",), "gives-up-at-once", "5 starts in 10s (StartLimitBurst="),
     ),
     "a delay that still trips": (
         {"restart": "always", "restart_usec": 3 * S},
-        *(("a:RestartSec=1s",), "gives-up-at-once", "in 5.1s"),
+        *(("a:RestartSec=1s",), "gives-up-at-once", "here after 5.1s"),
     ),
     "it did so before": ({"restart": "always"}, ("a:Restart=on-failure",), "", ""),
     "a limit that somebody wants": (
@@ -250,7 +250,11 @@ RESTARTS: dict[str, tuple[dict[str, object], tuple[str, ...], str, str]] = {
     ),
     "a longer delay is named": (
         {"start_limit_interval_usec": 60 * S},
-        *(("a:Restart=always",), "gives-up-at-once", "With RestartSec=30s systemd keeps trying"),
+        *(
+            ("a:Restart=always",),
+            "gives-up-at-once",
+            "With RestartSec=30s it does not reach that limit",
+        ),
     ),
     "no limit at all": (
         {"start_limit_interval_usec": 0},
@@ -323,7 +327,7 @@ def test_a_kill_that_is_for_good_now(
     assert words in "".join(told)
 
 
-def test_a_gatekeeper_that_stays_dead_is_told_of_once() -> None:
+def test_a_gatekeeper_that_stays_down_is_reported_once() -> None:
     one = known(unit(A, restart="always", **LIMIT))
     found = warned(situation(one), "a:Restart=no", a=Tier.GATEKEEPER)
     assert [n.code for n in found] == ["gatekeeper-stays-dead"]
@@ -363,35 +367,39 @@ def test_killed_at_its_limit(
     assert ("limit-without-restart" in found) is expected
 
 
-def test_its_workers_die_and_it_lives() -> None:
+def test_its_workers_are_killed_and_it_keeps_running() -> None:
     one = serving(restart="no", oom_policy="continue")
     assert codes(situation(known(one)), "a:MemoryMax=300M") == []
 
 
 SMALL_LIMIT = ("a:MemoryMax=200M",)
 
-# what is loaded and set → what is warned of, where systemd gives up at the limit
-GIVES_UP: dict[str, tuple[dict[str, object], tuple[str, ...], str]] = {
+# what is loaded and set → what is warned of, where the start limit is hit
+START_LIMIT: dict[str, tuple[dict[str, object], tuple[str, ...], str]] = {
     "below what it has needed": (
         {},
-        *(SMALL_LIMIT, "hits the start limit (5 starts in 600ms)"),
+        *(SMALL_LIMIT, "here after 600ms if each start fails at once."),
     ),
-    "the policy's delay is enough": ({}, SMALL_LIMIT, "With RestartSec=3s systemd keeps trying."),
+    "the policy's delay is enough": (
+        {},
+        SMALL_LIMIT,
+        "With RestartSec=3s it does not reach that limit.",
+    ),
     "a longer delay is": (
         {"restart_usec": 3 * S, "start_limit_interval_usec": 60 * S},
-        *(SMALL_LIMIT, "With RestartSec=30s systemd keeps trying."),
+        *(SMALL_LIMIT, "With RestartSec=30s it does not reach that limit."),
     ),
-    "none is": ({"start_limit_interval_usec": INFINITY}, SMALL_LIMIT, "Allow it more."),
+    "none is": ({"start_limit_interval_usec": INFINITY}, SMALL_LIMIT, "Set a higher limit."),
     "above it": ({}, ("a:MemoryMax=400M",), ""),
     "the policy's delay": ({"restart_usec": 3 * S}, SMALL_LIMIT, ""),
     "no restart": ({"restart": "no"}, SMALL_LIMIT, ""),
-    "the loop is told of": ({}, (*SMALL_LIMIT, "a:RestartSec=200ms"), ""),
+    "the loop is warned of": ({}, (*SMALL_LIMIT, "a:RestartSec=200ms"), ""),
     "no limit": ({}, ("a:MemoryMax=infinity",), ""),
 }
 
 
-@pytest.mark.parametrize(("loaded", "sets", "words"), GIVES_UP.values(), ids=GIVES_UP)
-def test_a_limit_at_which_systemd_gives_up(
+@pytest.mark.parametrize(("loaded", "sets", "words"), START_LIMIT.values(), ids=START_LIMIT)
+def test_a_memory_limit_that_leads_to_the_start_limit(
     loaded: dict[str, object], sets: tuple[str, ...], words: str
 ) -> None:
     usual: dict[str, Any] = {"restart_usec": S // 10}
@@ -541,7 +549,7 @@ def test_the_largest_is_not_protected(hog: Unit, sets: tuple[str, ...], victim: 
     assert victim in "".join(n.text for n in found)
 
 
-def test_what_is_said_names_sizes() -> None:
+def test_the_text_names_sizes() -> None:
     server = situation(known(HOG), known(SMALL), known(NEXT))
     (notice,) = warned(server, "hog:OOMScoreAdjust=-500")
     assert "uses the most memory, 400M: with OOMScoreAdjust=-500 the kernel kills" in notice.text

@@ -34,7 +34,7 @@ def judged(one: Unit) -> tuple[Tier | None, Kind | None]:
     return tier, RULES.kind(one) if tier is Tier.BUSINESS else None
 
 
-def told(
+def judged_by(
     command: str, name: str = "x.service", **changes: object
 ) -> tuple[Tier | None, Kind | None]:
     """What a unit is by its ExecStart=, which systemd splits."""
@@ -239,7 +239,7 @@ sh -c "mysqldump --all-databases | gzip > /x"
 def test_what_a_command_line_runs_tells_what_an_unknown_unit_is(
     command: str, expected: tuple[Tier, Kind | None]
 ) -> None:
-    assert told(command) == expected
+    assert judged_by(command) == expected
 
 
 @pytest.mark.parametrize("start", [("/opt/x/start.sh",), ()], ids=["a script", "nothing"])
@@ -287,7 +287,7 @@ ALIKE = {
 def test_the_name_or_the_program(
     named: tuple[str, str], expected: tuple[Tier, Kind | None]
 ) -> None:
-    assert told(named[1], f"{named[0]}.service") == expected
+    assert judged_by(named[1], f"{named[0]}.service") == expected
 
 
 # --- timers ---------------------------------------------------------------------------------------
@@ -350,7 +350,7 @@ TIMED = {
 def test_what_a_timer_starts(one: tuple[str, str, str], expected: tuple[Tier, Kind | None]) -> None:
     name, command, restart = one
     timers = ("x.socket", f"{name}.timer")
-    assert told(command, f"{name}.service", triggered_by=timers, restart=restart) == expected
+    assert judged_by(command, f"{name}.service", triggered_by=timers, restart=restart) == expected
 
 
 def test_the_timer_is_named() -> None:
@@ -361,7 +361,7 @@ def test_the_timer_is_named() -> None:
 def test_a_oneshot_that_has_left_a_tunnel_is_a_gatekeeper() -> None:
     left = process(command="/usr/bin/frpc -c frpc.toml")
     assert judged(unit("rc-local.service", left, type="oneshot")) == GATE
-    assert told("/usr/bin/redis-server", type="oneshot") == SHORT
+    assert judged_by("/usr/bin/redis-server", type="oneshot") == SHORT
 
 
 # --- agents ---------------------------------------------------------------------------------------

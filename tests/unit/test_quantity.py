@@ -123,7 +123,7 @@ def test_a_limit_that_systemd_refuses(text: str) -> None:
         ("18446744073709551615", "is too large: write infinity for no limit."),
     ],
 )
-def test_what_is_said_of_a_limit(text: str, said: str) -> None:
+def test_the_text_of_a_limit(text: str, said: str) -> None:
     with pytest.raises(InvalidValueError) as raised:
         parse_limit(text, G)
     assert said in str(raised.value)
@@ -339,7 +339,7 @@ def test_a_value_that_systemd_would_ignore(key: Key, text: str) -> None:
         (Key.RESTART, "always", "always"),
     ],
 )
-def test_a_value_as_it_stands_in_a_unit_file(key: Key, value: Value | None, text: str) -> None:
+def test_a_value_as_it_is_written_in_a_unit_file(key: Key, value: Value | None, text: str) -> None:
     assert render_value(key, value) == text
 
 

@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 
 from lowmem_tui.model.unit import INFINITY, Key, Unlimited
 from lowmem_tui.policy.forecast.restart import (
-    Death,
-    Fate,
     Policy,
+    Reaction,
+    ServiceEnd,
     Verdict,
     delay_before,
-    dies_at_every_start,
-    dies_once,
+    ends_at_every_start,
+    ends_once,
     policy_of,
     restarts,
 )
@@ -27,51 +27,59 @@ USUAL = Policy("always", 100 * MS, 10 * S, 5)
 
 # systemd.service(5), "Exit causes and the effect of the Restart= settings".
 TABLE = {
-    "no": set[Death](),
-    "always": set(Death),
-    "on-success": {Death.CLEAN},
-    "on-failure": set(Death) - {Death.CLEAN},
-    "on-abnormal": {Death.SIGNAL, Death.OOM_KILL, Death.TIMEOUT, Death.WATCHDOG},
-    "on-watchdog": {Death.WATCHDOG},
-    "on-abort": {Death.SIGNAL},
+    "no": set[ServiceEnd](),
+    "always": set(ServiceEnd),
+    "on-success": {ServiceEnd.CLEAN},
+    "on-failure": set(ServiceEnd) - {ServiceEnd.CLEAN},
+    "on-abnormal": {
+        ServiceEnd.SIGNAL,
+        ServiceEnd.OOM_KILL,
+        ServiceEnd.TIMEOUT,
+        ServiceEnd.WATCHDOG,
+    },
+    "on-watchdog": {ServiceEnd.WATCHDOG},
+    "on-abort": {ServiceEnd.SIGNAL},
 }
 
 
-@pytest.mark.parametrize("death", Death)
+@pytest.mark.parametrize("end", ServiceEnd)
 @pytest.mark.parametrize("word", TABLE)
-def test_the_table_of_systemd(word: str, death: Death) -> None:
-    assert restarts(USUAL._replace(restart=word), death) is (death in TABLE[word])
+def test_the_table_of_systemd(word: str, end: ServiceEnd) -> None:
+    assert restarts(USUAL._replace(restart=word), end) is (end in TABLE[word])
 
 
 def test_with_oompolicy_continue_an_oom_kill_is_a_signal() -> None:
     policy = USUAL._replace(restart="on-abort", oom_policy="continue")
-    assert restarts(policy, Death.OOM_KILL)
+    assert restarts(policy, ServiceEnd.OOM_KILL)
 
 
 def test_a_delay_without_end_is_no_restart() -> None:
-    assert dies_once(USUAL._replace(delay=INFINITY)).fate is Fate.STAYS_DEAD
+    assert ends_once(USUAL._replace(delay=INFINITY)).reaction is Reaction.STAYS_DOWN
 
 
-def test_dying_once() -> None:
-    assert dies_once(USUAL) == Verdict(Fate.COMES_BACK, delay=100 * MS)
-    assert dies_once(USUAL._replace(restart="no")) == Verdict(Fate.STAYS_DEAD)
-    assert dies_once(USUAL._replace(restart="on-failure"), Death.CLEAN).fate is Fate.STAYS_DEAD
+def test_ending_once() -> None:
+    assert ends_once(USUAL) == Verdict(Reaction.RESTARTS, delay=100 * MS)
+    assert ends_once(USUAL._replace(restart="no")) == Verdict(Reaction.STAYS_DOWN)
+    assert (
+        ends_once(USUAL._replace(restart="on-failure"), ServiceEnd.CLEAN).reaction
+        is Reaction.STAYS_DOWN
+    )
 
 
-def loops(policy: Policy) -> float:
-    verdict = dies_at_every_start(policy)
-    assert verdict.fate is Fate.LOOPS
+def per_minute(policy: Policy) -> float:
+    verdict = ends_at_every_start(policy)
+    assert verdict.reaction is Reaction.RESTARTS_INDEFINITELY
     return verdict.per_minute
 
 
-def gives_up(policy: Policy) -> tuple[int, int]:
-    verdict = dies_at_every_start(policy)
-    assert verdict.fate is Fate.GIVES_UP
+def start_limit(policy: Policy) -> tuple[int, int]:
+    verdict = ends_at_every_start(policy)
+    assert verdict.reaction is Reaction.START_LIMIT
     return verdict.starts, verdict.after
 
 
 # delay, interval, burst → starts, microseconds
-GIVES_UP: dict[str, tuple[int, int | Unlimited, int, int, int]] = {
+START_LIMIT: dict[str, tuple[int, int | Unlimited, int, int, int]] = {
     "systemd's defaults": (100 * MS, 10 * S, 5, 5, 600 * MS),
     "no delay": (0, 10 * S, 5, 5, 100 * MS),
     "a delay of 1 s": (1 * S, 10 * S, 5, 5, 5_100 * MS),
@@ -83,15 +91,15 @@ GIVES_UP: dict[str, tuple[int, int | Unlimited, int, int, int]] = {
 
 
 @pytest.mark.parametrize(
-    ("delay", "interval", "burst", "starts", "after"), GIVES_UP.values(), ids=GIVES_UP
+    ("delay", "interval", "burst", "starts", "after"), START_LIMIT.values(), ids=START_LIMIT
 )
 def test_the_start_limit_trips(
     delay: int, interval: int | Unlimited, burst: int, starts: int, after: int
 ) -> None:
-    assert gives_up(Policy("always", delay, interval, burst)) == (starts, after)
+    assert start_limit(Policy("always", delay, interval, burst)) == (starts, after)
 
 
-# delay, interval, burst → how long each start may live for the limit to trip
+# delay, interval, burst → how long each start may run for the limit to trip
 WITHIN: dict[str, tuple[int, int | Unlimited, int, int | Unlimited]] = {
     "systemd's defaults": (100 * MS, 10 * S, 5, 1_900 * MS),
     "no delay": (0, 10 * S, 5, 2 * S),
@@ -101,18 +109,21 @@ WITHIN: dict[str, tuple[int, int | Unlimited, int, int | Unlimited]] = {
 
 
 @pytest.mark.parametrize(("delay", "interval", "burst", "within"), WITHIN.values(), ids=WITHIN)
-def test_how_long_a_start_may_live(
+def test_how_long_a_start_may_run(
     delay: int, interval: int | Unlimited, burst: int, within: int | Unlimited
 ) -> None:
     policy = Policy("always", delay, interval, burst)
-    assert dies_at_every_start(policy).within == within
+    assert ends_at_every_start(policy).within == within
     if isinstance(within, int):
-        assert dies_at_every_start(policy, life=within).fate is Fate.GIVES_UP
-        assert dies_at_every_start(policy, life=within + 1).fate is Fate.LOOPS
+        assert ends_at_every_start(policy, runs_for=within).reaction is Reaction.START_LIMIT
+        assert (
+            ends_at_every_start(policy, runs_for=within + 1).reaction
+            is Reaction.RESTARTS_INDEFINITELY
+        )
 
 
 # delay, interval, burst → starts per minute
-LOOPS: dict[str, tuple[int, int, int, float]] = {
+INDEFINITELY: dict[str, tuple[int, int, int, float]] = {
     "the policy's 3 s": (3 * S, 10 * S, 5, 19.9),
     "2 s": (2 * S, 10 * S, 5, 29.7),
     "no interval": (100 * MS, 0, 5, 500),
@@ -121,14 +132,16 @@ LOOPS: dict[str, tuple[int, int, int, float]] = {
 }
 
 
-@pytest.mark.parametrize(("delay", "interval", "burst", "rate"), LOOPS.values(), ids=LOOPS)
+@pytest.mark.parametrize(
+    ("delay", "interval", "burst", "rate"), INDEFINITELY.values(), ids=INDEFINITELY
+)
 def test_the_start_limit_never_trips(delay: int, interval: int, burst: int, rate: float) -> None:
-    assert loops(Policy("always", delay, interval, burst)) == pytest.approx(rate, abs=0.1)
+    assert per_minute(Policy("always", delay, interval, burst)) == pytest.approx(rate, abs=0.1)
 
 
-def test_a_restart_that_the_death_does_not_bring_is_no_loop() -> None:
+def test_an_end_without_a_restart_is_no_loop() -> None:
     policy = USUAL._replace(restart="on-success")
-    assert dies_at_every_start(policy).fate is Fate.STAYS_DEAD
+    assert ends_at_every_start(policy).reaction is Reaction.STAYS_DOWN
 
 
 STEPS = Policy("always", 1 * S, 10 * S, 5, steps=4, max_delay=16 * S)
@@ -153,12 +166,12 @@ def test_without_steps_or_a_larger_delay_it_does_not_grow(policy: Policy) -> Non
 
 
 def test_a_growing_delay_outgrows_the_limit() -> None:
-    assert loops(STEPS) == pytest.approx(3.7, abs=0.1)
+    assert per_minute(STEPS) == pytest.approx(3.7, abs=0.1)
 
 
 def test_the_limit_may_trip_before_the_delay_has_grown() -> None:
     policy = Policy("always", 100 * MS, 10 * S, 5, steps=50, max_delay=60 * S)
-    starts, after = gives_up(policy)
+    starts, after = start_limit(policy)
     assert starts == 5
     assert after < 2 * S
 
@@ -194,8 +207,8 @@ def walked(policy: Policy, life: int) -> Verdict:
             else:
                 counted += 1
                 if counted > policy.burst:
-                    return Verdict(Fate.GIVES_UP, starts=starts, after=now)
-    return Verdict(Fate.LOOPS)
+                    return Verdict(Reaction.START_LIMIT, starts=starts, after=now)
+    return Verdict(Reaction.RESTARTS_INDEFINITELY)
 
 
 @given(
@@ -210,6 +223,6 @@ def test_as_start_by_start(
     delay: int, interval: int, burst: int, steps: int, most: int | Unlimited, life: int
 ) -> None:
     policy = Policy("always", delay, interval, burst, steps, most)
-    found, expected = dies_at_every_start(policy, life=life), walked(policy, life)
-    assert found.fate is expected.fate
+    found, expected = ends_at_every_start(policy, runs_for=life), walked(policy, life)
+    assert found.reaction is expected.reaction
     assert (found.starts, found.after) == (expected.starts, expected.after)

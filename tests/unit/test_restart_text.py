@@ -21,21 +21,28 @@ USUAL = {
 }
 THREE = USUAL | {"restart": "always", "restart_usec": 3 * S}
 DEAD = "stays down"
-FIRST = "that needs 'systemctl reset-failed' first"
-IDLE = "stays down until it is started by hand"
-DOWN = f"{IDLE}; for 10s {FIRST}"
-TIMED = f"stays down until a.timer starts it, or it is started by hand; for 10s {FIRST}"
-DEAF = f"a.socket fails with it until a.socket is started by hand; for 10s {FIRST}"
-CALLED = "a.socket starts it again while a client waits there; not after 5 starts in 10s; " + DEAF
-LONG = f"hits the start limit (5 starts in 15s) if each fails within 9s; {IDLE}; for 1min {FIRST}"
-ENDLESS = f"hits the start limit (5 starts in 15s); {IDLE}; {FIRST}"
-FIVE = "hits the start limit (5 starts in 600ms) if each fails within 1.9s"
-TWO = "hits the start limit (2 starts in 900ms) if each fails within 4.6s"
+AGAIN = "`systemctl reset-failed` and `systemctl start`"
+DOWN = f"then stays down until {AGAIN}"
+TIMED = f"then stays down until a.timer starts it, or {AGAIN}"
+DEAF = "then a.socket fails, too, until `systemctl reset-failed` and `systemctl start a.socket`"
+OPTIONS = "(StartLimitBurst=, StartLimitIntervalSec=)"
+CALLED = (
+    "a.socket starts it again while a client waits there; "
+    f"at most 5 starts in 10s {OPTIONS}; {DEAF}"
+)
+HITS = "hits the start limit of"
+LONG = f"{HITS} 5 starts in 1min {OPTIONS} if each fails within 9s; {DOWN}"
+ENDLESS = (
+    "hits the start limit of 5 starts in all (StartLimitBurst=, StartLimitIntervalSec=infinity); "
+    + DOWN
+)
+FIVE = f"{HITS} 5 starts in 10s {OPTIONS} if each fails within 1.9s"
+TWO = f"{HITS} 2 starts in 10s {OPTIONS} if each fails within 4.6s"
 STEPS = {"restart_steps": 4, "restart_max_delay_usec": 300 * S, "start_limit_burst": 2}
 QUICK = f"{FIVE}; {DOWN}"
 
 # what systemd has loaded → killed now, ends at every start
-FATES: dict[str, tuple[dict[str, Any], str, str]] = {
+OUTLOOKS: dict[str, tuple[dict[str, Any], str, str]] = {
     "systemd's defaults": (
         USUAL, "restarts in 100ms", QUICK,
     ),
@@ -64,13 +71,13 @@ FATES: dict[str, tuple[dict[str, Any], str, str]] = {
     "one start": (
         USUAL | {"start_limit_burst": 1},
         "restarts in 100ms",
-        f"hits the start limit (1 start in 100ms) if it fails within 9.9s; {DOWN}",
+        f"{HITS} 1 start in 10s {OPTIONS} if it fails within 9.9s; {DOWN}",
     ),
     "a delay without end": (THREE | {"restart_usec": INFINITY}, DEAD, DEAD),
     "no delay": (
         THREE | {"restart_usec": 0},
         "restarts at once",
-        f"hits the start limit (5 starts in 100ms) if each fails within 2s; {DOWN}",
+        f"{HITS} 5 starts in 10s {OPTIONS} if each fails within 2s; {DOWN}",
     ),
     "growing": (
         THREE | {"restart_steps": 4, "restart_max_delay_usec": 300 * S},
@@ -123,8 +130,10 @@ FATES: dict[str, tuple[dict[str, Any], str, str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("loaded", "now", "start"), FATES.values(), ids=FATES)
-def test_fates(loaded: dict[str, Any], now: str, start: str) -> None:
+@pytest.mark.parametrize(("loaded", "now", "start"), OUTLOOKS.values(), ids=OUTLOOKS)
+def test_what_happens_after_a_kill_and_at_every_start(
+    loaded: dict[str, Any], now: str, start: str
+) -> None:
     found = outlook(properties("a.service", **loaded))
     assert found is not None
     assert (str(killed_now(found)), str(at_every_start(found))) == (now, start)

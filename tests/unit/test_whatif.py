@@ -40,8 +40,8 @@ ADJ, MAX, POLICY = Key.OOM_SCORE_ADJUST, Key.MEMORY_MAX, Key.OOM_POLICY
 SWAP, HIGH, AGAIN, WAIT = Key.MEMORY_SWAP_MAX, Key.MEMORY_HIGH, Key.RESTART, Key.RESTART_SEC
 
 FAILING = (
-    "If a.service fails at every start: stays down after the change, restarts indefinitely, 20 "
-    "times a minute now."
+    "If a.service fails at every start, now: restarts indefinitely, 20 times a minute; after the "
+    "change: stays down."
 )
 ENDS = "a.service ends in spite of OOMPolicy=continue, because its main process is killed first."
 STAYS = "The OOM kill order does not change: a.service is killed first."
@@ -128,12 +128,12 @@ ONE: dict[str, tuple[dict[str, Any], dict[Key, Value], list[str]]] = {
     "no restart": (
         DIES,
         {AGAIN: "no"},
-        ["If a.service is killed: stays down after the change, restarts in 3s now."],
+        ["If a.service is killed, now: restarts in 3s; after the change: stays down."],
     ),
     "another delay": (
         DIES,
         {WAIT: 5 * S},
-        ["If a.service is killed: restarts in 5s after the change, restarts in 3s now."],
+        ["If a.service is killed, now: restarts in 3s; after the change: restarts in 5s."],
     ),
     "the same after a kill": (
         DIES | {"restart": "on-abort"},
@@ -167,7 +167,7 @@ ONE: dict[str, tuple[dict[str, Any], dict[Key, Value], list[str]]] = {
 
 
 @pytest.mark.parametrize(("loaded", "wanted", "said"), ONE.values(), ids=ONE)
-def test_what_is_said_of_one(
+def test_the_sentences_about_one(
     loaded: dict[str, Any], wanted: dict[Key, Value], said: list[str]
 ) -> None:
     both = process(10, 50 * M), process(11, 20 * M)
@@ -176,7 +176,7 @@ def test_what_is_said_of_one(
     assert sentences(now, after(now, {"a.service": wanted})) == said
 
 
-def test_where_the_machine_stops_no_order_is_told() -> None:
+def test_where_the_machine_stops_no_order_is_shown() -> None:
     now = replace(server(), host=host(knobs=Knobs(panic_on_oom=1)))
     said = sentences(now, after(now, {"big.service": {ADJ: -500}}))
     assert said == ["When memory is used up, the machine stops (vm.panic_on_oom)."]
@@ -189,7 +189,7 @@ def test_a_limit_taken_away() -> None:
     assert predict(then, "a.service") is None
 
 
-def test_two_changed_units_are_told_once() -> None:
+def test_two_changed_units_are_reported_once() -> None:
     now = server()
     then = after(now, {"big.service": {ADJ: -500}, "mid.service": {ADJ: 100}})
     told = [s for s in sentences(now, then) if "mid.service" in s and "before" in s]
@@ -222,7 +222,7 @@ NAMES = [f"{letter}.service" for letter in "abcde"]
     st.lists(st.tuples(st.integers(1, 300), st.integers(-999, 999)), min_size=5, max_size=5),
     st.dictionaries(st.sampled_from(NAMES), st.integers(-1000, 1000), max_size=3),
 )
-def test_what_is_said_is_so(sizes: list[tuple[int, int]], wanted: dict[str, int]) -> None:
+def test_the_sentences_are_true(sizes: list[tuple[int, int]], wanted: dict[str, int]) -> None:
     now = snapshot(
         *(
             service(name, process(10 + n, mib * M, oom_score_adj=adj), oom_score_adjust=adj)

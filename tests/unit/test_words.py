@@ -206,7 +206,7 @@ def test_what_a_document_quotes_does_not_count() -> None:
     assert _QUOTED.sub("", "a `put back` b\n```\nput back\n```\n    put back\nc") == "a  b\n\n\nc"
 
 
-def test_strings_are_told_from_docstrings_and_comments() -> None:
+def test_strings_are_distinguished_from_docstrings_and_comments() -> None:
     source = '"""a"""\nx = "b"  # c\ny = f"d {x}"\n'
     assert strings(source).split() == ['"b"', ".", 'f"d', '{x}"']
 

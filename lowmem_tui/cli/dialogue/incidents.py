@@ -52,7 +52,7 @@ def _list(d: Dialogue, typed: str) -> None:
     d.console.say("The logs are read. This may take some seconds.")
     d.console.flush()
     d.incidents = found = _found(d, since)
-    if not found.incidents and not found.untold:
+    if not found.incidents and not found.unreported:
         d.console.message(incident_text.none(_time(found.since) if found.since else ""))
     for number, incident in enumerate(found.incidents[:MOST], 1):
         d.console.say(
@@ -64,8 +64,8 @@ def _list(d: Dialogue, typed: str) -> None:
         )
     if (more := len(found.incidents) - MOST) > 0:
         d.console.say("{count} older incidents are not listed.", count=more)
-    for unit, kills in found.untold.items():
-        d.console.message(incident_text.untold(unit, kills))
+    for unit, kills in found.unreported.items():
+        d.console.message(incident_text.unreported(unit, kills))
     for note in found.notes:
         d.console.message(note)
     if found.incidents:

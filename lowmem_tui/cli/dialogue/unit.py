@@ -228,8 +228,8 @@ def _after_a_kill(d: Dialogue, unit: Unit) -> None:
 
     found = outlook(unit.properties) if unit.properties else None
     if found is not None:
-        d.console.say("If it is killed for memory now: {fate}.", fate=killed_now(found))
-        d.console.say("If it fails at every start: {fate}.", fate=at_every_start(found))
+        d.console.say("If it is killed for memory now: {outcome}.", outcome=killed_now(found))
+        d.console.say("If it fails at every start: {outcome}.", outcome=at_every_start(found))
 
 
 def _processes(d: Dialogue, rows: Sequence[Process]) -> None:

@@ -1,4 +1,4 @@
-"""What a plan's changes do to whether a unit comes back when it dies, and how often; pure."""
+"""How a plan's changes affect whether a unit restarts after it ends, and how often; pure."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from lowmem_tui.policy.checks.cases import After
 
 STARTS_PER_MINUTE = 20
-"""What the policy's RestartSec=3s comes to: that many failing starts a minute are accepted."""
+"""What the policy's RestartSec=3s allows: that many failing starts a minute are accepted."""
 
 AT_ONCE = 10_000_000
 """Microseconds; a shortage of memory lasts longer than that."""
 
 _SLOWER = (3, 5, 10, 30, 60)
-"""Seconds that are tried as a better RestartSec."""
+"""Seconds to choose a better RestartSec from."""
 
 
 def unguarded(after: After) -> Notice | None:
-    """Warn of a gatekeeper that is offered to the kernel, or that nothing starts again."""
+    """Warn of a gatekeeper that is killed early, or that nothing starts again."""
     if after.tier is not Tier.GATEKEEPER:
         return None
     score = after.will(Key.OOM_SCORE_ADJUST)
@@ -69,7 +69,7 @@ def unguarded(after: After) -> Notice | None:
 
 def _starts_again(policy: restart.Policy | None) -> bool:
     """Tell whether systemd starts it again when it is killed for memory."""
-    return policy is not None and restart.restarts(policy, restart.Death.OOM_KILL)
+    return policy is not None and restart.restarts(policy, restart.ServiceEnd.OOM_KILL)
 
 
 def _setting(policy: restart.Policy) -> MessageValue:
@@ -79,8 +79,8 @@ def _setting(policy: restart.Policy) -> MessageValue:
     return of_setting(Key.RESTART, policy.restart)
 
 
-def _stays_dead(after: After) -> Notice | None:
-    """Warn of a limit whose kill nobody repairs, and of kills that nobody repairs any more."""
+def _stays_down(after: After) -> Notice | None:
+    """Warn where nothing starts a unit again: after a kill at a limit, or after any kill now."""
     properties = after.case.properties
     policy = restart.policy_of(properties, after.changed)
     if properties.type == "oneshot" or properties.triggered_by or properties.delegate:
@@ -121,17 +121,24 @@ def _crash_loop(after: After) -> Notice | None:
     if not after.touches(Key.RESTART, Key.RESTART_SEC):
         return None
     policy = restart.policy_of(after.case.properties, after.changed)
-    death = policy and next(
-        (d for d in (restart.Death.EXIT_CODE, restart.Death.SIGNAL) if restart.restarts(policy, d)),
+    end = policy and next(
+        (
+            d
+            for d in (restart.ServiceEnd.EXIT_CODE, restart.ServiceEnd.SIGNAL)
+            if restart.restarts(policy, d)
+        ),
         None,
     )
-    if policy is None or death is None:
+    if policy is None or end is None:
         return None
-    verdict = restart.dies_at_every_start(policy, death)
+    verdict = restart.ends_at_every_start(policy, end)
     before = restart.policy_of(after.case.properties)
-    if before and restart.dies_at_every_start(before, death) == verdict:
+    if before and restart.ends_at_every_start(before, end) == verdict:
         return None  # no news
-    if verdict.fate is restart.Fate.LOOPS and verdict.per_minute > STARTS_PER_MINUTE:
+    if (
+        verdict.reaction is restart.Reaction.RESTARTS_INDEFINITELY
+        and verdict.per_minute > STARTS_PER_MINUTE
+    ):
         return Notice(
             "endless-crash-loop",
             after.name,
@@ -147,9 +154,9 @@ def _crash_loop(after: After) -> Notice | None:
                 better=STARTS_PER_MINUTE,
             ),
         )
-    if verdict.fate is not restart.Fate.GIVES_UP or verdict.after > AT_ONCE:
+    if verdict.reaction is not restart.Reaction.START_LIMIT or verdict.after > AT_ONCE:
         return None
-    seconds = _slower(policy, death)
+    seconds = _slower(policy, end)
     if seconds is None:
         return None  # such a start limit is somebody's purpose
     return Notice(
@@ -157,64 +164,68 @@ def _crash_loop(after: After) -> Notice | None:
         after.name,
         sentences(
             msg(
-                "If {unit} fails at every start, this follows: {result}.",
+                "If {unit} fails at every start, it soon hits its start limit.",
                 unit=of_unit(after.name),
-                result=_start_limit(after, policy, verdict),
             ),
-            _keeps_trying(seconds),
+            _start_limit(after, policy, verdict),
+            _below_start_limit(seconds),
         ),
     )
 
 
 def _start_limit(after: After, policy: restart.Policy, verdict: restart.Verdict) -> Message:
     triggers = restart_text.activators(after.case.properties)
-    return restart_text.start_limit(verdict, policy.interval, triggers)
+    return restart_text.start_limit_sentences(after.name, verdict, policy.interval, triggers)
 
 
-def _keeps_trying(seconds: int) -> Message:
+def _below_start_limit(seconds: int) -> Message:
     return msg(
-        "With {setting} systemd keeps trying.", setting=of_setting(Key.RESTART_SEC, f"{seconds}s")
+        "With {setting} it does not reach that limit.",
+        setting=of_setting(Key.RESTART_SEC, f"{seconds}s"),
     )
 
 
-def _slower(policy: restart.Policy, death: restart.Death) -> int | None:
-    """Return the RestartSec with which systemd does not give up; None if none is short enough."""
+def _slower(policy: restart.Policy, end: restart.ServiceEnd) -> int | None:
+    """Return the RestartSec that avoids the start limit; None if none is short enough."""
     for seconds in _SLOWER:
         slower = policy._replace(delay=seconds * 1_000_000)
-        if restart.dies_at_every_start(slower, death).fate is restart.Fate.LOOPS:
+        if (
+            restart.ends_at_every_start(slower, end).reaction
+            is restart.Reaction.RESTARTS_INDEFINITELY
+        ):
             return seconds
     return None
 
 
-def _gives_up_at_limit(after: After) -> Notice | None:
-    """Warn of a limit that may kill it at each start, where systemd soon gives up."""
+def _start_limit_at_limit(after: After) -> Notice | None:
+    """Warn of a limit that may kill it at each start, so that it hits its start limit."""
     if after.touches(Key.RESTART, Key.RESTART_SEC) or not after.touches(Key.MEMORY_MAX):
         return None
     needed = budget.need(after.case.known.unit)
     policy = restart.policy_of(after.case.properties, after.changed)
     if after.limit is None or policy is None or after.limit >= needed:
         return None
-    verdict = restart.dies_at_every_start(policy, restart.Death.OOM_KILL)
-    if verdict.fate is not restart.Fate.GIVES_UP:
+    verdict = restart.ends_at_every_start(policy, restart.ServiceEnd.OOM_KILL)
+    if verdict.reaction is not restart.Reaction.START_LIMIT:
         return None
-    seconds = _slower(policy, restart.Death.OOM_KILL)
+    seconds = _slower(policy, restart.ServiceEnd.OOM_KILL)
     return Notice(
         "gives-up-at-limit",
         after.name,
         sentences(
             msg(
                 "If {unit} needs more than its limit as soon as it starts, it is killed at every "
-                "start, and this follows: {result}.",
+                "start, and hits its start limit.",
                 unit=of_unit(after.name),
-                result=_start_limit(after, policy, verdict),
             ),
-            _keeps_trying(seconds) if seconds else msg("Allow it more."),
+            _start_limit(after, policy, verdict),
+            _below_start_limit(seconds) if seconds else msg("Set a higher limit."),
         ),
     )
 
 
 CHECKS: tuple[Callable[[After], Notice | None], ...] = (
-    _stays_dead,
+    _stays_down,
     _crash_loop,
-    _gives_up_at_limit,
+    _start_limit_at_limit,
 )

@@ -24,7 +24,7 @@ from lowmem_tui.model.unit import UnitType, unit_type
 from lowmem_tui.policy import budget
 from lowmem_tui.policy.forecast import growth
 from lowmem_tui.policy.forecast.kills import Goes
-from lowmem_tui.policy.forecast.restart import Fate
+from lowmem_tui.policy.forecast.restart import Reaction
 from lowmem_tui.policy.forecast.restart_text import killed_now, outlook
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ def _its_unit(kill: Kill, snapshot: Snapshot) -> Message:
     if found is None or found.unloadable:
         # WIDTH: 16
         return msg("ends")
-    if found.now.fate is Fate.COMES_BACK:
+    if found.now.reaction is Reaction.RESTARTS:
         return killed_now(found)
     if found.triggers:
         return msg("waits for {type}", type=found.triggers[0].rpartition(".")[2])

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
     from lowmem_tui.model.unit import UnitProperties, Value
 
-LIFE = 20_000
+SHORTEST_RUN = 20_000
 """Microseconds that even the shortest start takes: a fork, an exec, an exit, systemd noticing."""
 
 _MINUTE = 60_000_000
 _MOST_STEPS = 10_000
 
 
-class Death(StrEnum):
+class ServiceEnd(StrEnum):
     """How a service ends; the names are those of its ``Result`` where it has one."""
 
     CLEAN = "success"
@@ -35,15 +35,15 @@ class Death(StrEnum):
     WATCHDOG = "watchdog"
 
 
-_FAILURES = frozenset(Death) - {Death.CLEAN}
-_RESTARTS_AFTER: dict[str, frozenset[Death]] = {
+_FAILURES = frozenset(ServiceEnd) - {ServiceEnd.CLEAN}
+_RESTARTS_AFTER: dict[str, frozenset[ServiceEnd]] = {
     "no": frozenset(),
-    "always": frozenset(Death),
-    "on-success": frozenset({Death.CLEAN}),
+    "always": frozenset(ServiceEnd),
+    "on-success": frozenset({ServiceEnd.CLEAN}),
     "on-failure": _FAILURES,
-    "on-abnormal": _FAILURES - {Death.EXIT_CODE},
-    "on-watchdog": frozenset({Death.WATCHDOG}),
-    "on-abort": frozenset({Death.SIGNAL}),
+    "on-abnormal": _FAILURES - {ServiceEnd.EXIT_CODE},
+    "on-watchdog": frozenset({ServiceEnd.WATCHDOG}),
+    "on-abort": frozenset({ServiceEnd.SIGNAL}),
 }
 
 
@@ -88,44 +88,45 @@ def policy_of(
     )  # fmt: skip
 
 
-class Fate(StrEnum):
-    """What becomes of a service."""
+class Reaction(StrEnum):
+    """What systemd does when a service has ended."""
 
-    STAYS_DEAD = "stays-dead"
-    COMES_BACK = "comes-back"
-    LOOPS = "loops"
-    """It ends at each start and is restarted indefinitely."""
-    GIVES_UP = "gives-up"
-    """The start limit: it stays down until a start by hand, within the limit's time after
-    ``systemctl reset-failed``."""
+    STAYS_DOWN = "stays-down"
+    RESTARTS = "restarts"
+    RESTARTS_INDEFINITELY = "restarts-indefinitely"
+    """It ends at each start, without reaching the start limit."""
+    START_LIMIT = "start-limit"
+    """It hits the start limit, and stays down until it is started by hand. Within
+    StartLimitIntervalSec= that needs ``systemctl reset-failed`` first."""
 
 
 class Verdict(NamedTuple):
-    """What becomes of a service. Times are microseconds."""
+    """What systemd does, and how often. Times are microseconds."""
 
-    fate: Fate
+    reaction: Reaction
     delay: int = 0
-    """COMES_BACK: from its end to the next start. LOOPS: the delay once it no longer grows."""
+    """RESTARTS: from its end to the next start. RESTARTS_INDEFINITELY: the delay once it no longer
+    grows."""
     starts: int = 0
-    """GIVES_UP: how many starts there are, the first one included."""
+    """START_LIMIT: how many starts there are, the first one included."""
     after: int = 0
-    """GIVES_UP: from the first start to the one that is refused."""
+    """START_LIMIT: from the first start to the one that is refused."""
     per_minute: float = 0.0
-    """LOOPS: starts per minute, once the delay no longer grows."""
+    """RESTARTS_INDEFINITELY: starts per minute, once the delay no longer grows."""
     within: int | Unlimited = 0
-    """GIVES_UP: how long each start may live at most for it to be so."""
+    """START_LIMIT: how long each start may run at most for the limit to be reached."""
 
 
-_DEAD = Verdict(Fate.STAYS_DEAD)
+_DOWN = Verdict(Reaction.STAYS_DOWN)
 
 
-def restarts(policy: Policy, death: Death) -> bool:
+def restarts(policy: Policy, end: ServiceEnd) -> bool:
     """Tell whether systemd starts a service again after such an end."""
-    if death is Death.OOM_KILL and policy.oom_policy == "continue":
-        death = Death.SIGNAL
+    if end is ServiceEnd.OOM_KILL and policy.oom_policy == "continue":
+        end = ServiceEnd.SIGNAL
     if isinstance(policy.delay, Unlimited):
         return False
-    return death in _RESTARTS_AFTER.get(policy.restart, frozenset())
+    return end in _RESTARTS_AFTER.get(policy.restart, frozenset())
 
 
 def delay_before(policy: Policy, restart: int) -> int:
@@ -141,37 +142,42 @@ def delay_before(policy: Policy, restart: int) -> int:
     return int(base * growth)
 
 
-def dies_once(policy: Policy, death: Death = Death.OOM_KILL, already: int = 0) -> Verdict:
+def ends_once(policy: Policy, end: ServiceEnd = ServiceEnd.OOM_KILL, already: int = 0) -> Verdict:
     """Return what happens when a service that has run for long ends.
 
     ``already`` is how often systemd has restarted it (``NRestarts``): with RestartSteps= the delay
     has grown with that, and nothing but a start by hand resets it.
     """
-    if not restarts(policy, death):
-        return _DEAD
-    return Verdict(Fate.COMES_BACK, delay=delay_before(policy, already + 1))
+    if not restarts(policy, end):
+        return _DOWN
+    return Verdict(Reaction.RESTARTS, delay=delay_before(policy, already + 1))
 
 
-def dies_at_every_start(
-    policy: Policy, death: Death = Death.EXIT_CODE, life: int = LIFE, already: int = 0
+def ends_at_every_start(
+    policy: Policy,
+    end: ServiceEnd = ServiceEnd.EXIT_CODE,
+    runs_for: int = SHORTEST_RUN,
+    already: int = 0,
 ) -> Verdict:
-    """Return what happens when a service ends ``life`` microseconds after each start.
+    """Return what happens when a service ends ``runs_for`` microseconds after each start.
 
-    ``already`` is how often systemd has restarted it, as for ``dies_once``.
+    ``already`` is how often systemd has restarted it, as for ``ends_once``.
     """
-    if not restarts(policy, death):
-        return _DEAD
+    if not restarts(policy, end):
+        return _DOWN
     # Delays never shrink: what the limit's first window lets pass, each later one does.
     if policy.interval != 0 and policy.burst > 0:
         waited = _delays(policy, policy.burst, already)
-        after = waited + policy.burst * life
+        after = waited + policy.burst * runs_for
         if isinstance(policy.interval, Unlimited):
-            return Verdict(Fate.GIVES_UP, starts=policy.burst, after=after, within=INFINITY)
+            return Verdict(Reaction.START_LIMIT, starts=policy.burst, after=after, within=INFINITY)
         if after <= policy.interval:
             within = (policy.interval - waited) // policy.burst
-            return Verdict(Fate.GIVES_UP, starts=policy.burst, after=after, within=within)
+            return Verdict(Reaction.START_LIMIT, starts=policy.burst, after=after, within=within)
     delay = delay_before(policy, policy.steps + 1)
-    return Verdict(Fate.LOOPS, delay=delay, per_minute=_MINUTE / max(1, life + delay))
+    return Verdict(
+        Reaction.RESTARTS_INDEFINITELY, delay=delay, per_minute=_MINUTE / max(1, runs_for + delay)
+    )
 
 
 def _delays(policy: Policy, count: int, already: int) -> int:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from lowmem_tui.model.message import msg, of_span, of_unit, plural
+from lowmem_tui.model.message import msg, of_span, of_unit, plural, sentences
 from lowmem_tui.model.unit import UnitType, Unlimited, unit_type
 from lowmem_tui.policy.forecast.restart import (
-    Death,
-    Fate,
+    Reaction,
+    ServiceEnd,
     Verdict,
-    dies_at_every_start,
-    dies_once,
+    ends_at_every_start,
+    ends_once,
     policy_of,
     restarts,
 )
@@ -31,7 +31,7 @@ _ACTIVATES = ("socket", "path", "timer")
 
 
 class Outlook(NamedTuple):
-    """What becomes of a service."""
+    """What happens to a service that ends."""
 
     now: Verdict
     """If it is killed for memory now."""
@@ -50,7 +50,7 @@ class Outlook(NamedTuple):
 def outlook(
     properties: UnitProperties, staged: Mapping[Key, Value] | None = None
 ) -> Outlook | None:
-    """Return what becomes of a service, staged values put over what is loaded.
+    """Return what happens to a service that ends, staged values put over what is loaded.
 
     None for what is no service, and while not all of it is known.
     """
@@ -62,8 +62,8 @@ def outlook(
     refused = properties.type == "oneshot" and policy.restart in REFUSED_ON_ONESHOT
     already = properties.n_restarts or 0
     return Outlook(
-        dies_once(policy, Death.OOM_KILL, already),
-        dies_at_every_start(policy, _death(policy), already=already),
+        ends_once(policy, ServiceEnd.OOM_KILL, already),
+        ends_at_every_start(policy, _likely_end(policy), already=already),
         activators(properties),
         policy.burst if policy.interval != 0 else 0,
         policy.interval,
@@ -76,17 +76,17 @@ def activators(properties: UnitProperties) -> tuple[str, ...]:
     return tuple(t for t in properties.triggered_by if t.rpartition(".")[2] in _ACTIVATES)
 
 
-def _death(policy: Policy) -> Death:
-    """Return the end at a start that is worth telling of: an error, or else a signal."""
-    only_killed = restarts(policy, Death.SIGNAL) and not restarts(policy, Death.EXIT_CODE)
-    return Death.SIGNAL if only_killed else Death.EXIT_CODE
+def _likely_end(policy: Policy) -> ServiceEnd:
+    """Return the end at a start that is worth a prediction: an error, or else a signal."""
+    only_killed = restarts(policy, ServiceEnd.SIGNAL) and not restarts(policy, ServiceEnd.EXIT_CODE)
+    return ServiceEnd.SIGNAL if only_killed else ServiceEnd.EXIT_CODE
 
 
 def killed_now(found: Outlook) -> Message:
     """Return what happens if it is killed for memory now: a phrase without a subject."""
     if found.unloadable:
         return msg("does not start again: Restart= is refused for Type=oneshot")
-    if found.now.fate is Fate.COMES_BACK:
+    if found.now.reaction is Reaction.RESTARTS:
         if not found.now.delay:
             return msg("restarts at once")
         return msg("restarts in {delay}", delay=of_span(rounded(found.now.delay)))
@@ -97,9 +97,9 @@ def at_every_start(found: Outlook) -> Message:
     """Return what happens if it ends at every start: a phrase without a subject."""
     if found.unloadable:
         return msg("does not start at all: Restart= is refused for Type=oneshot")
-    if found.start.fate is Fate.LOOPS:
+    if found.start.reaction is Reaction.RESTARTS_INDEFINITELY:
         return _loops(found.start.per_minute)
-    if found.start.fate is Fate.GIVES_UP:
+    if found.start.reaction is Reaction.START_LIMIT:
         return start_limit(found.start, found.window, found.triggers)
     listener = _listener(found.triggers)
     if not listener:
@@ -110,13 +110,13 @@ def at_every_start(found: Outlook) -> Message:
         again = msg("{listener} starts it again while a client waits there", listener=unit)
     if not found.burst:
         return again
-    end = plural(
-        "not after {n} start in {window}",
-        "not after {n} starts in {window}",
+    limit = plural(
+        "at most {n} start in {window} (StartLimitBurst=, StartLimitIntervalSec=)",
+        "at most {n} starts in {window} (StartLimitBurst=, StartLimitIntervalSec=)",
         found.burst,
         window=_window(found.window),
     )
-    return _clauses(again, end, *_down(found.window, found.triggers))
+    return _clauses(again, limit, _down(found.triggers))
 
 
 def _stays_down(triggers: Sequence[str]) -> Message:
@@ -141,26 +141,72 @@ def _loops(per_minute: float) -> Message:
 
 
 def start_limit(verdict: Verdict, window: int | Unlimited, triggers: Sequence[str] = ()) -> Message:
-    """Return when it hits the start limit, and what it takes then: a phrase without a subject.
+    """Return when it hits the start limit, and how it starts again: a phrase without a subject.
 
     ``window`` is StartLimitIntervalSec, ``triggers`` are what starts the unit by itself.
     """
-    after = of_span(rounded(verdict.after))
-    hit = plural(
-        "hits the start limit ({n} start in {after})",
-        "hits the start limit ({n} starts in {after})",
+    limit = plural(
+        "hits the start limit of {n} start in all (StartLimitBurst=, "
+        "StartLimitIntervalSec=infinity)",
+        "hits the start limit of {n} starts in all (StartLimitBurst=, "
+        "StartLimitIntervalSec=infinity)",
         verdict.starts,
-        after=after,
     )
     if not isinstance(verdict.within, Unlimited):
-        hit = plural(
-            "hits the start limit ({n} start in {after}) if it fails within {within}",
-            "hits the start limit ({n} starts in {after}) if each fails within {within}",
+        limit = plural(
+            "hits the start limit of {n} start in {window} (StartLimitBurst=, "
+            "StartLimitIntervalSec=) if it fails within {within}",
+            "hits the start limit of {n} starts in {window} (StartLimitBurst=, "
+            "StartLimitIntervalSec=) if each fails within {within}",
             verdict.starts,
-            after=after,
             within=of_span(rounded(verdict.within)),
+            window=_window(window),
         )
-    return _clauses(hit, *_down(window, triggers))
+    return _clauses(limit, _down(triggers))
+
+
+def start_limit_sentences(
+    name: str, verdict: Verdict, window: int | Unlimited, triggers: Sequence[str] = ()
+) -> Message:
+    """Return what systemd does at the start limit, how soon, and what starts the unit again."""
+    unit = of_unit(name)
+    stops = plural(
+        "systemd stops restarting it after {n} start in all (StartLimitBurst=, "
+        "StartLimitIntervalSec=infinity).",
+        "systemd stops restarting it after {n} starts in all (StartLimitBurst=, "
+        "StartLimitIntervalSec=infinity).",
+        verdict.starts,
+    )
+    if not isinstance(window, Unlimited):
+        stops = plural(
+            "systemd stops restarting it after {n} start in {window} (StartLimitBurst=, "
+            "StartLimitIntervalSec=), here after {after} if it fails at once.",
+            "systemd stops restarting it after {n} starts in {window} (StartLimitBurst=, "
+            "StartLimitIntervalSec=), here after {after} if each start fails at once.",
+            verdict.starts,
+            window=_window(window),
+            after=of_span(rounded(verdict.after)),
+        )
+    down = msg(
+        "It then stays down until you run `systemctl reset-failed {unit}` and "
+        "`systemctl start {unit}`.",
+        unit=unit,
+    )
+    if listener := _listener(triggers):
+        down = msg(
+            "{listener} then fails, too: both stay down until you run "
+            "`systemctl reset-failed {unit}` and `systemctl start {listener}`.",
+            listener=of_unit(listener, 60),
+            unit=unit,
+        )
+    elif triggers:
+        down = msg(
+            "It then stays down until {trigger} starts it, or you run "
+            "`systemctl reset-failed {unit}` and `systemctl start {unit}`.",
+            trigger=of_unit(triggers[0], 60),
+            unit=unit,
+        )
+    return sentences(stops, down)
 
 
 def _clauses(first: Message, *others: Message) -> Message:
@@ -179,24 +225,21 @@ def _listener(triggers: Sequence[str]) -> str:
     return next((t for t in triggers if not t.endswith(".timer")), "")
 
 
-def _down(window: int | Unlimited, triggers: Sequence[str]) -> tuple[Message, Message]:
-    """Return what it takes once the start limit has been hit."""
-    down = msg("stays down until it is started by hand")
+def _down(triggers: Sequence[str]) -> Message:
+    """Return what starts it again once the start limit has been hit."""
     if listener := _listener(triggers):
-        down = msg(
-            "{listener} fails with it until {listener} is started by hand",
+        return msg(
+            "then {listener} fails, too, until `systemctl reset-failed` and "
+            "`systemctl start {listener}`",
             listener=of_unit(listener, 60),
         )
-    elif triggers:
-        down = msg(
-            "stays down until {trigger} starts it, or it is started by hand",
+    if triggers:
+        return msg(
+            "then stays down until {trigger} starts it, or `systemctl reset-failed` and "
+            "`systemctl start`",
             trigger=of_unit(triggers[0], 60),
         )
-    if isinstance(window, Unlimited):
-        return down, msg("that needs 'systemctl reset-failed' first")
-    return down, msg(
-        "for {window} that needs 'systemctl reset-failed' first", window=_window(window)
-    )
+    return msg("then stays down until `systemctl reset-failed` and `systemctl start`")
 
 
 def rounded(usec: int) -> int:

@@ -93,7 +93,7 @@ def sentences(now: Snapshot, then: Snapshot) -> list[Message]:
         found = [msg("When memory is used up, {what}.", what=other)]
     found += _limits(now, then, changed)
     found += _together(now, then, changed)
-    found += _fates(now, then, changed)
+    found += _restarts(now, then, changed)
     found += _swaps(now, then, changed)
     return found or [_unchanged(_ranks(then))]
 
@@ -272,7 +272,7 @@ def _with_one(unit: UnitProperties, first: int | None) -> Message | None:
     return None
 
 
-def _fates(now: Snapshot, then: Snapshot, changed: Sequence[str]) -> Iterator[Message]:
+def _restarts(now: Snapshot, then: Snapshot, changed: Sequence[str]) -> Iterator[Message]:
     """Yield where something else happens to a unit after a kill, or after failed starts."""
     for name in changed:
         old, new = now.units[name].properties, then.units[name].properties
@@ -282,14 +282,14 @@ def _fates(now: Snapshot, then: Snapshot, changed: Sequence[str]) -> Iterator[Me
         unit = of_unit(name, 60)
         if (before := killed_now(was)) != (later := killed_now(will)):
             yield msg(
-                "If {unit} is killed: {later} after the change, {before} now.",
+                "If {unit} is killed, now: {before}; after the change: {later}.",
                 unit=unit,
                 later=later,
                 before=before,
             )
         elif (before := at_every_start(was)) != (later := at_every_start(will)):
             yield msg(
-                "If {unit} fails at every start: {later} after the change, {before} now.",
+                "If {unit} fails at every start, now: {before}; after the change: {later}.",
                 unit=unit,
                 later=later,
                 before=before,

@@ -1,4 +1,4 @@
-"""From what was found to incidents: one for each kill, with its cause and what came of it. Pure."""
+"""From what was found to incidents: one for each kill, with its cause and its outcome. Pure."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def join(evidence: Evidence) -> Incidents:
     # Where a log has no dates, its boots come in their order.
     rank = {boot: at for at, boot in enumerate(evidence.clocks)}
     found.sort(key=lambda incident: (rank.get(incident.boot, -1), incident.time), reverse=True)
-    untold = _untold(evidence, reports, shared) if _whole_boot(evidence) else {}
-    return Incidents(tuple(found), untold, evidence.notes, evidence.since)
+    unreported = _unreported(evidence, reports, shared) if _whole_boot(evidence) else {}
+    return Incidents(tuple(found), unreported, evidence.notes, evidence.since)
 
 
 def _once(killings: Sequence[Killing]) -> Iterator[Killing]:
@@ -63,7 +63,7 @@ def _once(killings: Sequence[Killing]) -> Iterator[Killing]:
 
 
 def _inner(events: Sequence[UnitEvent], killings: Sequence[Killing]) -> list[UnitEvent]:
-    """Let what a user's manager says of its unit be of the unit that this manager is."""
+    """Attribute what a user's manager reports of its unit to the unit of this manager."""
     groups = {k.cgroup.rpartition("/")[2]: k for k in killings if k.by == Cause.OOMD and k.cgroup}
     return [
         replace(e, unit=groups[e.unit].unit)
@@ -73,8 +73,8 @@ def _inner(events: Sequence[UnitEvent], killings: Sequence[Killing]) -> list[Uni
     ]
 
 
-class _Told:
-    """What systemd says of processes that were killed in units, to be given to reports."""
+class _UnitKills:
+    """systemd's messages about kills in units, to be matched with the kernel's reports."""
 
     def __init__(self, events: Iterable[UnitEvent]) -> None:
         self._events = sorted(
@@ -106,24 +106,24 @@ class _Told:
 
 
 def _named(reports: Sequence[OomReport], events: Iterable[UnitEvent]) -> list[OomReport]:
-    """Give each report without a unit the one that systemd says was hit at that time.
+    """Give each report without a unit the one that systemd reports a kill in at that time.
 
     Of many kills in a few seconds the kernel reports only the first ones whole.
     """
-    told = _Told(events)
+    kills = _UnitKills(events)
     for report in reports:
         if report.unit:
-            told.take(report, report.unit)
+            kills.take(report, report.unit)
     named: list[OomReport] = []
     for report in reports:
-        if not report.unit and (closest := told.take(report)) is not None:
+        if not report.unit and (closest := kills.take(report)) is not None:
             report = replace(report, unit=closest.unit)
         named.append(report)
     return named
 
 
 def _shared(evidence: Evidence, reports: Sequence[OomReport]) -> Iterator[OomReport]:
-    """Yield a slice's report, killed as one, for each other unit that systemd says was hit then."""
+    """Yield a slice's report, killed as one, for each other unit with a kill then."""
     for report in reports:
         if not report.also or not report.together.endswith(".slice"):
             continue
@@ -149,9 +149,9 @@ def _lines(
 ) -> dict[tuple[str, str], list[OomReport | Killing | UnitEvent]]:
     """Return what happened to each unit in each boot, in the order of time."""
     lines: dict[tuple[str, str], list[OomReport | Killing | UnitEvent]] = {}
-    # A slice counts what is killed in the units below it, and those are told of themselves.
-    told = (e for e in events if not (e.kind is EventKind.OOM and e.unit.endswith(".slice")))
-    things: list[OomReport | Killing | UnitEvent] = [*reports, *told]
+    # A slice counts what is killed in the units below it, and those have messages of their own.
+    own = (e for e in events if not (e.kind is EventKind.OOM and e.unit.endswith(".slice")))
+    things: list[OomReport | Killing | UnitEvent] = [*reports, *own]
     for thing in things:
         lines.setdefault((thing.boot, thing.unit), []).append(thing)
     for moments in lines.values():
@@ -189,12 +189,12 @@ def _ending(draft: Draft, boot: str, evidence: Evidence) -> Ending:
     if not draft.unit:
         return Ending.UNKNOWN
     if not _covered(draft, evidence):
-        return _as_it_is(runs=runs, this_boot=this_boot)
+        return _present_state(runs=runs, this_boot=this_boot)
     if draft.open:
         return _open_ending(draft, evidence, runs=runs, this_boot=this_boot)
     if runs:
         return Ending.RUNS
-    if draft.gave_up:
+    if draft.start_limit:
         return Ending.START_LIMIT
     if not this_boot and boot != evidence.last_boot:
         return Ending.REBOOT
@@ -210,23 +210,23 @@ def _covered(draft: Draft, evidence: Evidence) -> bool:
     return evidence.outcomes and not unread
 
 
-def _as_it_is(*, runs: bool, this_boot: bool) -> Ending:
-    """Return what is known without systemd's words: whether the unit runs now."""
+def _present_state(*, runs: bool, this_boot: bool) -> Ending:
+    """Return what is known without systemd's messages: whether the unit runs now."""
     if not this_boot:
         return Ending.UNKNOWN
     return Ending.RUNS if runs else Ending.DEAD
 
 
 def _open_ending(draft: Draft, evidence: Evidence, *, runs: bool, this_boot: bool) -> Ending:
-    """Return the ending where nothing was said of one.
+    """Return the ending where none was reported.
 
-    The unit went on, or it went as silently as a scope does.
+    The unit went on, or it ended without a message, as a scope does.
     """
     if runs and evidence.now is not None and evidence.now - draft.time < SUDDEN:
         return Ending.UNKNOWN
     if this_boot:
         return Ending.LIVED if runs else Ending.DEAD
-    return Ending.LIVED if draft.told and not _whole(draft) else Ending.UNKNOWN
+    return Ending.LIVED if draft.seen and not _whole(draft) else Ending.UNKNOWN
 
 
 def _whole(draft: Draft) -> bool:
@@ -244,21 +244,21 @@ def _whole_boot(evidence: Evidence) -> bool:
     return evidence.booted is not None and evidence.since <= evidence.booted + EARLY
 
 
-def _untold(
+def _unreported(
     evidence: Evidence, reports: Sequence[OomReport], shared: Sequence[OomReport]
 ) -> dict[str, int]:
-    """Return the kills that a unit's counter has and no report tells of.
+    """Return the kills that a unit's counter has and no report contains.
 
-    The counter begins anew with the group, so that it never has too many. Of a slice that was
-    killed as one it is not told who was in which unit: all may have been in each.
+    The counter starts again with the group, so that it never has too many. The report of a slice
+    that was killed as one does not name the units of its victims: all may have been in each.
     """
-    told: Counter[str] = Counter()
+    reported: Counter[str] = Counter()
     for report in reports:
         if report.boot == evidence.boot:
             # The kernel counts the first victim of a group twice.
-            told[report.unit] += 1 + len(report.also) + bool(report.also)
+            reported[report.unit] += 1 + len(report.also) + bool(report.also)
     for report in shared:
         if report.boot == evidence.boot:
-            told[report.unit] += len(report.also)
-    missing = {unit: kills - told[unit] for unit, kills in evidence.counters.items()}
+            reported[report.unit] += len(report.also)
+    missing = {unit: kills - reported[unit] for unit, kills in evidence.counters.items()}
     return {unit: count for unit, count in sorted(missing.items()) if count > 0}

@@ -1,4 +1,4 @@
-"""One unit through one boot: what the kernel and systemd say of it, made into kills. Pure."""
+"""One unit through one boot: what the kernel and systemd report of it, made into kills. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from lowmem_tui.model.incident import OomReport
 
 NEAR = 5.0
-"""Seconds within which the kernel's and systemd's words on one kill are written down: journald
+"""Seconds within which the kernel's and systemd's messages about one kill are logged: journald
 takes them from two places, in any order."""
 
 SLOW = 120.0
@@ -29,11 +29,11 @@ CAUSES = {"oom-kill": Cause.OOM, "watchdog": Cause.WATCHDOG, "start-limit-hit": 
 
 
 class Draft:
-    """An incident whose end is still looked for."""
+    """An incident whose outcome may still be found."""
 
     __slots__ = (
-        "back", "cause", "ended", "gave_up", "killing", "lived", "report", "restarts", "result",
-        "time", "told", "unit", "waiting",
+        "back", "cause", "ended", "killing", "lived", "report", "restarts", "result", "seen",
+        "start_limit", "time", "unit", "waiting",
     )  # fmt: skip
 
     def __init__(self, time: float, unit: str, cause: Cause) -> None:
@@ -41,15 +41,15 @@ class Draft:
         self.report: OomReport | None = None
         self.killing: Killing | None = None
         self.result = ""
-        self.ended = self.gave_up = self.lived = self.waiting = False
-        self.told = False
-        """systemd has seen the kill: it would have said more if the unit had ended with it."""
+        self.ended = self.start_limit = self.lived = self.waiting = False
+        self.seen = False
+        """systemd has seen the kill: it would have reported more if the unit had ended with it."""
         self.back: float | None = None
         self.restarts: int | None = None
 
     @property
     def open(self) -> bool:
-        """Whether nothing is known of what came of it."""
+        """Whether the outcome is still unknown."""
         return not (self.ended or self.lived)
 
     @property
@@ -65,7 +65,7 @@ class Follower:
         self._unit = unit
         self._drafts: list[Draft] = []
         self._live: list[Draft] = []
-        """Those of which more may be said."""
+        """Those of which more may be reported."""
         self._refused = -SLOW
         """When systemd last refused to start it once more: a failure comes with that."""
         self._handlers = {
@@ -79,7 +79,7 @@ class Follower:
         }
 
     def follow(self, moments: Iterable[OomReport | Killing | UnitEvent]) -> list[Draft]:
-        """Return what the kernel's reports and systemd's messages come to."""
+        """Return the kills in the kernel's reports and systemd's messages."""
         for thing in moments:
             if isinstance(thing, UnitEvent):
                 self._event(thing)
@@ -96,7 +96,7 @@ class Follower:
         return draft
 
     def _report(self, report: OomReport) -> None:
-        # systemd's word may have been written down before the kernel's.
+        # systemd's message may have been logged before the kernel's.
         for draft in reversed(self._drafts[-3:]):
             early = draft.cause is Cause.OOM and draft.report is None
             if early and report.time - draft.time <= NEAR:
@@ -116,7 +116,7 @@ class Follower:
         draft.killing = killing
 
     def _recent(self, time: float, causes: frozenset[Cause]) -> list[Draft]:
-        """Return those of these causes that are no older than the words on one kill."""
+        """Return those of these causes that may still get messages about the same kill."""
         near = []
         for draft in reversed(self._drafts):
             if time - draft.time > NEAR:
@@ -132,11 +132,11 @@ class Follower:
 
     def _oom(self, event: UnitEvent) -> None:
         for draft in self._recent(event.time, _OOMS) or [self._new(event.time, Cause.OOM)]:
-            draft.told = True
+            draft.seen = True
 
     def _oomd(self, event: UnitEvent) -> None:
         for draft in self._recent(event.time, _OOMD) or [self._new(event.time, Cause.OOMD)]:
-            draft.told = True
+            draft.seen = True
 
     def _ended(self, event: UnitEvent) -> None:
         for draft in self._waiting():
@@ -147,7 +147,7 @@ class Follower:
         self._refused = event.time
         down = [draft for draft in self._live if draft.down]
         for draft in down or [self._new(event.time, Cause.START_LIMIT)]:
-            draft.ended = draft.gave_up = True
+            draft.ended = draft.start_limit = True
 
     def _restart(self, event: UnitEvent) -> None:
         for draft in self._live:
@@ -181,7 +181,7 @@ class Follower:
             mine = [self._new(event.time, cause)]
         for draft in mine:
             draft.ended, draft.result = True, event.detail
-            draft.gave_up = draft.cause is Cause.START_LIMIT
+            draft.start_limit = draft.cause is Cause.START_LIMIT
 
 
 _OOMS = frozenset({Cause.LIMIT, Cause.RAM, Cause.OTHER, Cause.OOM})

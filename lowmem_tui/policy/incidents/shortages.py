@@ -1,4 +1,4 @@
-"""Shortages that killed nothing: as incidents, and what they say of a server. Pure.
+"""Shortages that killed nothing: as incidents, and as findings about a server. Pure.
 
 An OOM killer without a victim leaves a unit waiting at its limit; an allocation that failed in the
 kernel loses a packet or a request, and often nobody hears of it.
@@ -26,7 +26,7 @@ class Failures(NamedTuple):
 
 
 def failures(shortages: Iterable[Shortage]) -> Failures:
-    """Return what failed allocations come to."""
+    """Return the sums of failed allocations."""
     failed = [s for s in shortages if s.lack is Lack.ALLOCATION]
     return Failures(
         sum(s.count for s in failed if s.atomic),

@@ -467,7 +467,7 @@ def none(since: str = "") -> Message:
     return msg("Nothing was killed for memory, as far as the logs go back.")
 
 
-def untold(unit: str, kills: int) -> Message:
+def unreported(unit: str, kills: int) -> Message:
     """Return a sentence on kills that only a counter reports."""
     return plural(
         "{unit}: the kernel killed {n} more process in it since it started; no report was found.",

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from lowmem_tui.model.incident import Incident, Incidents
     from lowmem_tui.tui.session.session import Session
 
-MOST_UNTOLD = 4
+MOST_UNREPORTED = 4
 """Units whose counters are shown below the list."""
 
 
@@ -146,8 +146,8 @@ class IncidentsScreen(FullScreen):
             return lines
         if not self._found.incidents:
             lines.append(Text(f" {say(incident_text.none(_when(self._found.since)))}"))
-        for unit, kills in list(self._found.untold.items())[:MOST_UNTOLD]:
-            lines.append(Text(f" {say(incident_text.untold(unit, kills))}"))
+        for unit, kills in list(self._found.unreported.items())[:MOST_UNREPORTED]:
+            lines.append(Text(f" {say(incident_text.unreported(unit, kills))}"))
         lines += [Text(f" {plain(say(note))}") for note in self._found.notes]
         return lines
 

@@ -100,7 +100,7 @@ class Sheet(FullScreen):
         """Lay the page out."""
         self._head = Prose(self.session.glyphs, self._paint_head)
         self._page = Prose(self.session.glyphs, self.lines)
-        self._answer = Prose(self.session.glyphs, self._paint_answer, classes="said")
+        self._answer = Prose(self.session.glyphs, self._paint_answer, classes="message")
         self._keys = StageKeys(self.session.palette, (), drop=("f1", "pagedown", "d", "A"))
         yield self._head
         with Container(id="page"):

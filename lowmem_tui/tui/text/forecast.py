@@ -125,7 +125,7 @@ def fates(
     history: MemoryHistory,
     staged: Mapping[Key, Value] | None = None,
 ) -> Iterator[Text]:
-    """Yield what becomes of a unit that is killed, now and with what is staged; how far that is."""
+    """Yield what happens to a unit that is killed, now and with what is staged; how far that is."""
     if unit.properties is not None and (found := outlook(unit.properties)) is not None:
         yield labelled(tr("Killed"), tr("now: {outcome}", outcome=killed_now(found)))
         yield labelled(

@@ -306,7 +306,7 @@ class TestAsAsked:
         assert (CGROUP / "labslice.slice/memory.max").read_text() == "max\n"
 
 
-class TestNotAsAsked:
+class TestVerificationFailed:
     def test_a_later_file_wins(self, server: Server, running: Callable[..., str]) -> None:
         running(A)
         later = UNITS / f"{A}.d" / "zzz-late.conf"
@@ -372,7 +372,7 @@ class TestNotAsAsked:
             folder.unlink()
 
 
-class TestPutBack:
+class TestRollback:
     def test_no_space(self, server: Server, running: Callable[..., str]) -> None:
         running(A)
         running(B)

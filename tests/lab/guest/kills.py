@@ -1,4 +1,4 @@
-"""Runs in the guest: real shortages, each foretold by the program from a sample taken just before.
+"""Runs in the guest: real shortages, each predicted by the program from a sample taken just before.
 
 ``python -m guest.kills SEED global=N group=M`` makes random populations until so many kills of
 each kind were made, and prints one line of JSON for each kill: the prediction, the kernel's victim,
@@ -55,7 +55,7 @@ PATIENCE = 240.0
 """Seconds that one shortage may take to come."""
 
 
-class Foretold(NamedTuple):
+class Predicted(NamedTuple):
     """The last sample before a kill, and what follows from it."""
 
     snapshot: Snapshot
@@ -86,17 +86,17 @@ class Oracle:
         units = {n: Unit(n, usage, self._properties.get(n)) for n, usage in now.units.items()}
         return Snapshot(now.time, now.monotonic, now.host, units)
 
-    def foretell(self, domain: str) -> Foretold:
+    def predict(self, domain: str) -> Predicted:
         snapshot = self.look()
         if domain == BOX:
             order = kill_order(snapshot)
-            return Foretold(snapshot, order, "", global_total(snapshot.host), split(order))
+            return Predicted(snapshot, order, "", global_total(snapshot.host), split(order))
         usage = snapshot.units[domain].usage
         assert usage is not None
         assert isinstance(usage.memory.max, int)
         total = cgroup_total(snapshot.host, usage.memory.max, usage.memory.swap_max)
         order = cgroup_kill_order(snapshot, domain)
-        return Foretold(snapshot, order, usage.cgroup, total, split(order))
+        return Predicted(snapshot, order, usage.cgroup, total, split(order))
 
 
 def split(order: list[Candidate]) -> dict[int, list[int]]:
@@ -180,8 +180,8 @@ def left(group: str) -> int:
 
 def provoke(
     nursery: Nursery, log: KernelLog, oracle: Oracle, one: Population, rng: random.Random
-) -> tuple[Foretold, list[Kill], Peer] | None:
-    """Have processes grow, step by step, until the kernel kills; None if no kill was foretold.
+) -> tuple[Predicted, list[Kill], Peer] | None:
+    """Have processes grow, step by step, until the kernel kills; None if no kill was predicted.
 
     All in turn as long as there is room; then one alone, in steps so small that they hardly change
     the order, with a sample before each.
@@ -191,7 +191,7 @@ def provoke(
     deadline = time.monotonic() + PATIENCE
     group, finest, near = "", 512 << 10, 16 * M
     if one.target != BOX:
-        found = oracle.foretell(one.target)
+        found = oracle.predict(one.target)
         group, near = found.group, 2 * M
         finest = max(16 << 10, found.total * 4096 // 1000)
     if one.shape in EVEN:
@@ -199,7 +199,7 @@ def provoke(
         turns = itertools.cycle([p for p in growers if p.name.isdecimal()] or growers)
     else:
         turns = itertools.cycle(rng.choices(growers, k=64))
-    foretold: Foretold | None = None
+    predicted: Predicted | None = None
     grower = growers[0]
     while time.monotonic() < deadline and grower.pid in nursery.peers:
         rest = left(group)
@@ -208,23 +208,23 @@ def provoke(
             step = near // 12 if one.shape in EVEN else min(4 * M, (rest - near) // 4 + M)
         else:
             grower, step = growers[0], max(finest, rest // 6)
-            new = oracle.foretell(one.target)
+            new = oracle.predict(one.target)
             if kills := log.kills():
                 # On the brink anybody's page is the last one: it came during the sample.
-                return foretold and (foretold, kills, grower)
-            foretold = new
+                return predicted and (predicted, kills, grower)
+            predicted = new
         nursery.grow(grower, step & ~4095)
         kills = log.kills()
         if not kills and grower.pid not in nursery.peers:
             time.sleep(1)
             kills = log.kills()
         if kills:
-            return foretold and (foretold, kills, grower)
+            return predicted and (predicted, kills, grower)
     return None
 
 
 def settled(nursery: Nursery, gone: set[int], timeout: float = 15) -> set[int]:
-    """Return who is gone of the population, once that is who was foretold, or for good."""
+    """Return who is gone of the population, once that is who was predicted, or for good."""
     before = set(nursery.peers) | gone
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
@@ -254,10 +254,10 @@ def outcome(unit: str, main: int | None) -> str:
 
 
 def line_of(
-    one: Population, foretold: Foretold, kill: Kill, grower: Peer, log: set[int]
+    one: Population, predicted: Predicted, kill: Kill, grower: Peer, log: set[int]
 ) -> dict[str, Any]:
     """Return the line of a kill, as far as it is known at once."""
-    order, snapshot = foretold.order, foretold.snapshot
+    order, snapshot = predicted.order, predicted.snapshot
     first = order[0]
     rank = next((i for i, c in enumerate(order) if c.pid == kill.pid), None)
     victim = None if rank is None else order[rank]
@@ -265,7 +265,7 @@ def line_of(
     found = predict(snapshot, one.target, 1)
     assert found is not None
     assert found.first is not None
-    step = foretold.total // 1000
+    step = predicted.total // 1000
 
     def points(candidate: Candidate | None) -> dict[str, object] | None:
         """What the kernel counted at the kill beside what we counted before."""
@@ -274,11 +274,11 @@ def line_of(
         row = kill.tasks.get(candidate.pid)
         return {
             "pid": candidate.pid,
-            "foretold": candidate.points,
+            "predicted": candidate.points,
             "counted": row[0] + row[1] * step if row else 0,
             "adj": candidate.adj,
             "score": candidate.score,
-            "split": foretold.split.get(candidate.pid),
+            "split": predicted.split.get(candidate.pid),
             "row": kill.rows.get(candidate.pid, ""),
         }
 
@@ -293,15 +293,15 @@ def line_of(
         "shape": one.shape,
         "kind": "global" if one.target == BOX else "group",
         "domain": one.target,
-        "domain_right": kill.group == foretold.group,
+        "domain_right": kill.group == predicted.group,
         "constraint": kill.constraint,
         "policies": {n.name: n.oom_policy for n in one.nests},
         "nested": any(n.groups for n in one.nests),
         "swap_held": sum(c.swap for c in order),
         "candidates": len(order),
         "grower": grower.pid,
-        "foretold": first.pid,
-        "foretold_unit": first.unit,
+        "predicted": first.pid,
+        "predicted_unit": first.unit,
         "killed": kill.pid,
         "killed_unit": victim.unit if victim else "",
         "right": first.pid == kill.pid,
@@ -314,9 +314,9 @@ def line_of(
         ),
         "lead_pages": first.points - second.points if second else 10**9,
         "points": [points(c) for c in (first, victim, second)],
-        "step_pages": foretold.total,
+        "step_pages": predicted.total,
         "goes": found.first.goes.value,
-        "gone_foretold": sorted({first.pid, *(p.pid for p in found.first.others)} & log),
+        "gone_predicted": sorted({first.pid, *(p.pid for p in found.first.others)} & log),
         "scores": len(scores),
         "scores_off": max(abs(ours - theirs) for _, theirs, ours in scores),
         "scores_wrong": [
@@ -352,21 +352,21 @@ def live(
         oracle.ask([one.slice, *(n.name for n in one.nests)])
         result = provoke(nursery, log, oracle, one, rng)
         if result is None or not result[0].order:
-            say(one, "came to no kill that was foretold")
+            say(one, "came to no kill that was predicted")
             break
-        foretold, (kill, *others), grower = result
+        predicted, (kill, *others), grower = result
         members = {
             pid
-            for pid in (*nursery.peers, *(c.pid for c in foretold.order))
-            if is_ours(foretold, pid)
+            for pid in (*nursery.peers, *(c.pid for c in predicted.order))
+            if is_ours(predicted, pid)
         }
-        line = line_of(one, foretold, kill, grower, members)
-        gone = settled(nursery, set(line["gone_foretold"]) | {kill.pid} & members)
+        line = line_of(one, predicted, kill, grower, members)
+        gone = settled(nursery, set(line["gone_predicted"]) | {kill.pid} & members)
         line["gone"] = sorted(gone)
-        line["goes_right"] = line["gone"] == line["gone_foretold"]
+        line["goes_right"] = line["gone"] == line["gone_predicted"]
         # Before the victim's memory is given back another may be killed for the same page.
         line["another"] = [k.pid for k in (*others, *log.kills())]
-        unit = foretold.snapshot.units.get(line["killed_unit"])
+        unit = predicted.snapshot.units.get(line["killed_unit"])
         about = unit.properties if unit else None
         line["outcome"] = outcome(line["killed_unit"], about.main_pid if about else None)
         spare = time.monotonic() + SUDDEN if line["outcome"] == "lived" else spare
@@ -388,11 +388,11 @@ def end(nursery: Nursery, one: Population, made: list[dict[str, Any]], due: floa
         print(json.dumps(line), flush=True)
 
 
-def is_ours(foretold: Foretold, pid: int) -> bool:
+def is_ours(predicted: Predicted, pid: int) -> bool:
     """Tell whether a process was in a unit of the population."""
     return any(
         p.pid == pid
-        for name, unit in foretold.snapshot.units.items()
+        for name, unit in predicted.snapshot.units.items()
         if name.startswith("oracle-") and unit.usage
         for p in unit.usage.processes
     )

@@ -17,7 +17,12 @@ from typing import TYPE_CHECKING
 from lowmem_tui.host.dbus.jeepney_client import JeepneyManager
 from lowmem_tui.model.unit import INFINITY
 from lowmem_tui.policy.forecast import restart_text
-from lowmem_tui.policy.forecast.restart import Death, delay_before, dies_at_every_start, policy_of
+from lowmem_tui.policy.forecast.restart import (
+    ServiceEnd,
+    delay_before,
+    ends_at_every_start,
+    policy_of,
+)
 
 from .mortals import MEMORY, MORTALS, ONCE, Mortal
 from .nursery import UNITS, systemctl
@@ -36,7 +41,7 @@ def unit(mortal: Mortal) -> str:
 
 
 def verdict(manager: JeepneyManager, mortal: Mortal) -> dict[str, object]:
-    """Return what the program foretells, from what systemd has loaded."""
+    """Return what the program predicts, from what systemd has loaded."""
     properties = manager.properties([unit(mortal)])[unit(mortal)]
     # As it is before its first start: the delay grows with what was restarted already.
     properties = replace(properties, n_restarts=0)
@@ -51,11 +56,11 @@ def verdict(manager: JeepneyManager, mortal: Mortal) -> dict[str, object]:
         else restart_text.at_every_start(found)
     )
     if mortal.dies == MEMORY:
-        said = dies_at_every_start(policy, Death.OOM_KILL)
+        said = ends_at_every_start(policy, ServiceEnd.OOM_KILL)
     return {
         "name": mortal.name,
         "dies": mortal.dies,
-        "fate": said.fate.value,
+        "reaction": said.reaction.value,
         "refused": str(found.unloadable) if found.unloadable else "",
         "words": str(words),
         "starts": said.starts,
@@ -89,20 +94,20 @@ def uptime() -> float:
 
 
 def watch(manager: JeepneyManager, chosen: Sequence[Mortal], seconds: float) -> None:
-    """Let some of them live and die for so long, and print what came of it."""
+    """Let some of them live and die for so long, and print the result."""
     for mortal in chosen:
         for note in (mortal.name, f"{mortal.name}.once"):
             (NOTES / note).unlink(missing_ok=True)
         (UNITS / unit(mortal)).write_text(mortal.text())
     systemctl("daemon-reload")
-    told = {m.name: verdict(manager, m) for m in chosen}
+    predicted = {m.name: verdict(manager, m) for m in chosen}
     for mortal in chosen:
         subprocess.run(["systemctl", "start", "--no-block", unit(mortal)], check=False,
                        stderr=subprocess.DEVNULL)  # fmt: skip
         time.sleep(1)
     time.sleep(seconds)
     for mortal in chosen:
-        line = {**told[mortal.name], **seen(mortal), "until": uptime()}
+        line = {**predicted[mortal.name], **seen(mortal), "until": uptime()}
         print(json.dumps(line), flush=True)
     systemctl("stop", *(unit(m) for m in chosen), check=False)
     systemctl("reset-failed", *(unit(m) for m in chosen), check=False)
