@@ -71,7 +71,7 @@ def apply(
     if seconds is not None and not is_triable(plan):
         raise RefusedError(
             msg(
-                "A trial is for the settings of units alone: apply the rest without --trial; "
+                "Only settings of units can be on trial: apply the rest without --trial; "
                 "`lowmem-tui undo` undoes it."
             )
         )
@@ -187,8 +187,7 @@ _WHICH = msg(
     "So it is unknown which change is the newest: name the one to undo (`lowmem-tui undo ID`)."
 )
 _END_IT_FIRST = msg(
-    "Keep it with `lowmem-tui confirm` or undo it with `lowmem-tui undo` first, then this can be "
-    "done."
+    "Keep it with `lowmem-tui confirm` or undo it with `lowmem-tui undo` first, then try again."
 )
 
 
@@ -259,8 +258,8 @@ def _none_to_keep(site: Site) -> Message:
     last = next((r for r in reversed(_records(site)) if r.trial is not None), None)
     if last is not None and last.state is State.EXPIRED:
         return msg(
-            "There is no trial any more: change {id} was reverted automatically, and everything is "
-            "as it was before. Apply it again.",
+            "There is no trial any more: change {id} was reverted automatically, and "
+            "everything has its previous value. Apply it again.",
             id=last.id,
         )
     return msg("There is no trial to confirm: see `lowmem-tui history`.")

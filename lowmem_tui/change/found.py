@@ -90,8 +90,8 @@ def only_by_force(action: Action, now: str) -> None:
     if is_foreign(now):
         raise ChangedError(
             msg(
-                "{what} is {found} that lowmem-tui did not write: look at it. --force replaces it "
-                "and keeps it in the record, and `lowmem-tui undo` restores it.",
+                "{what} is {found} that lowmem-tui did not write: check it. --force "
+                "replaces it and keeps it in the record, and `lowmem-tui undo` restores it.",
                 what=subject(action),
                 found=of_text(shown(now), 200),
             ),
@@ -99,8 +99,9 @@ def only_by_force(action: Action, now: str) -> None:
         )
     raise ChangedError(
         msg(
-            "{what} was changed after the plan was made, from {before} to {now}: look at it, and "
-            "make a new plan. --force changes it anyway, and `lowmem-tui undo` restores {now}.",
+            "{what} was changed after the plan was made, from {before} to {now}: check it, "
+            "and make a new plan. --force changes it anyway, and `lowmem-tui undo` "
+            "restores {now}.",
             what=subject(action),
             before=_value(action, action.before),
             now=_value(action, now),
@@ -125,7 +126,7 @@ def subject(action: Action) -> Value:
 def changed(action: Action, now: str) -> Message:
     """Return the sentence on what is neither as it was nor as an action makes it."""
     return msg(
-        "{what} was changed meanwhile (it is {now}) and is left alone: look at it.",
+        "{what} was changed meanwhile (it is {now}) and is not touched: check it.",
         what=subject(action),
         now=_value(action, now),
     )

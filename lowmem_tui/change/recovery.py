@@ -122,7 +122,7 @@ def _settle(site: Site, record: Record) -> Message:
             return _incomplete(site, record, what, rolled)
         _reloaded(rolled)
         words = msg(
-            "Change {id} was interrupted and is rolled back: everything is as it was before.",
+            "Change {id} was interrupted and is rolled back: everything has its previous value.",
             id=number,
         )
         return _end(site, record, State.FAILED, sentences(words, *rolled.revived))
@@ -263,7 +263,7 @@ def _write(site: Site, file: FileChange) -> Iterator[Message]:
     found = site.ports.files.read(file.path)
     if found not in {file.before, file.after}:
         yield msg(
-            "Look at {path}: it was edited meanwhile and is left alone.", path=of_path(file.path)
+            "Check {path}: it was edited meanwhile and is not changed.", path=of_path(file.path)
         )
     elif found == file.after:
         site.ports.files.tidy(file.path)

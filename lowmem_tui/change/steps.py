@@ -105,7 +105,7 @@ class WriteFile:
             return
         if now != self.after:
             raise ChangedError(
-                msg("{path} was edited meanwhile: look at it.", path=of_path(self.path))
+                msg("{path} was edited meanwhile: check it.", path=of_path(self.path))
             )
         self._put(ports, self.before, self.after)
 

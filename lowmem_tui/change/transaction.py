@@ -86,10 +86,10 @@ def _undo(step: Step, ports: Ports) -> Message | None:
     return sentences(step.todo, why)
 
 
-_ROLLED_BACK = msg("The change was rolled back: everything is as it was before.")
+_ROLLED_BACK = msg("The change was rolled back: everything has its previous value.")
 _UNRELOADED = msg(
-    "The files are as they were before. The next start of lowmem-tui makes systemd read them "
-    "again, as does `systemctl daemon-reload`."
+    "The files are restored. The next start of lowmem-tui makes systemd read them again, "
+    "as does `systemctl daemon-reload`."
 )
 _INCOMPLETE = msg("Not everything could be rolled back. Do this by hand:")
 

@@ -97,8 +97,8 @@ def _chosen(records: Sequence[Record], change: str | None) -> Record:
             )
             raise RefusedError(
                 msg(
-                    "Change {id} is already undone, by change {by}: `lowmem-tui undo {by}` makes "
-                    "it again.",
+                    "Change {id} is already undone, by change {by}: `lowmem-tui undo {by}` "
+                    "applies it again.",
                     id=record.id,
                     by=by,
                 )
@@ -171,8 +171,8 @@ def _since(records: Sequence[Record], back: Sequence[Record], thing: Thing, *, f
         if record.id > newest and record.state in KEPT and thing.key in _things(record):
             raise RefusedError(
                 msg(
-                    "Change {id} came later and changed {what}, too: undo that first, or give "
-                    "--with-later to undo both.",
+                    "Change {id} came later and changed {what}, too: undo that first, or "
+                    "pass --with-later to undo both.",
                     id=record.id,
                     what=thing.name,
                 ),
@@ -180,14 +180,14 @@ def _since(records: Sequence[Record], back: Sequence[Record], thing: Thing, *, f
             )
     if not force:
         words = msg(
-            "{what} was changed since: look at it. --force restores what was there before change "
-            "{id} anyway, and keeps what is there now in the record.",
+            "{what} was changed since: check it. --force restores the value from before "
+            "change {id} anyway, and keeps the present value in the record.",
             what=thing.name,
             id=back[-1].id,
         )
         if thing.is_file:
             words = msg(
-                "{path} was edited since: look at it. --force restores the file from before "
+                "{path} was edited since: check it. --force restores the file from before "
                 "change {id} anyway, and keeps the present one in the record.",
                 path=thing.name,
                 id=back[-1].id,

@@ -31,8 +31,8 @@ def run(options: argparse.Namespace) -> Exit:
     if options.at_restart and options.trial is not None:
         raise InvalidValueError(
             msg(
-                "--at-restart and --trial cannot be combined: what applies at a restart is not on "
-                "trial."
+                "--at-restart and --trial cannot be combined: a change that applies at a "
+                "restart cannot be on trial."
             )
         )
     backend = open_backend(options)

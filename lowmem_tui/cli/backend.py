@@ -41,7 +41,7 @@ LOG_EVERY = 600.0
 it, and the set-up looks at its steps after each change."""
 
 READ_ONLY = msg(
-    "This is the read-only mode: start lowmem-tui without --read-only to change things."
+    "lowmem-tui was started with --read-only: start it without that option to change anything."
 )
 
 READY = 30.0

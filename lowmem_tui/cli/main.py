@@ -157,7 +157,7 @@ def _whatif(commands: Commands) -> None:
     command.add_argument(
         "--force",
         action="store_true",
-        help=tr("include what a check refuses but can be overridden"),
+        help=tr("include edits that a check refuses, where it can be overridden"),
     )
     _json(command)
 
@@ -235,8 +235,8 @@ def _past(commands: Commands) -> None:
         "--force",
         action="store_true",
         help=tr(
-            "undo although a file or a value was changed since, or a check refuses: the record "
-            "stores what is replaced"
+            "undo even if a file or a value was changed since, or a check refuses: the "
+            "record stores what is replaced"
         ),
     )
     command.add_argument(

@@ -155,7 +155,10 @@ def run(
         return _print(_help())
     if any(word != DEMO for word in argv):
         return _fail(
-            tr("triage takes no options but --demo: run `lowmem-tui triage` alone, or with it."),
+            tr(
+                "triage takes only the option --demo: run `lowmem-tui triage` or "
+                "`lowmem-tui triage --demo`."
+            ),
             USAGE,
         )
     try:

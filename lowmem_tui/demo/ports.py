@@ -190,7 +190,7 @@ class DemoFiles:
         """Write a file that is as it is known."""
         with self._machine.held() as machine:
             if machine.disk.read(path) != known:
-                raise ChangedError(f"{path} was edited meanwhile and is left alone: look at it.")
+                raise ChangedError(f"{path} was edited meanwhile and is not changed: check it.")
             machine.disk.write(path, text)
 
     def remove(self, path: str) -> None:

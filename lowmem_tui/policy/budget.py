@@ -168,19 +168,22 @@ def in_words(found: Budget) -> Message:
         ram=ram,
     )
     if found.verdict is Verdict.SWAPS:
-        return sentences(sums, msg("If the units use all of it at once, the server swaps."))
+        return sentences(sums, msg("If all units reach their MemoryMax at once, the server swaps."))
     if not found.usable:
-        kills = msg("If the units use all of it at once, the kernel kills, whatever the limits.")
+        kills = msg(
+            "If all units reach their MemoryMax at once, memory runs out, and the kernel "
+            "kills a process."
+        )
     elif found.usable == found.swap:
         kills = msg(
-            "If the units use all of it at once, {swap} of swap is not enough: the kernel kills, "
-            "whatever the limits.",
+            "If all units reach their MemoryMax at once, {swap} of swap is not enough, and "
+            "the kernel kills a process.",
             swap=of_bytes(found.usable),
         )
     else:
         kills = msg(
-            "If the units use all of it at once, the {swap} of swap that may be used is not "
-            "enough: the kernel kills, whatever the limits.",
+            "If all units reach their MemoryMax at once, the {swap} of swap that may be "
+            "used is not enough, and the kernel kills a process.",
             swap=of_bytes(found.usable),
         )
     return sentences(sums, kills)

@@ -193,7 +193,7 @@ class Part:
         stand = self.stand
         if stand is Stand.TODO:
             # WIDTH: 13
-            return msg("to do {n}", n=len(self.to_do()))
+            return msg("{n} to do", n=len(self.to_do()))
         if stand is Stand.DONE and not self.items:
             # WIDTH: 13
             return msg("nothing to do")

@@ -100,14 +100,14 @@ def unknown(step: str, key: str, known: Iterable[str]) -> InvalidValueError:
     if not names:
         return InvalidValueError(
             msg(
-                "[{step}] knows no '{key}': nothing can be set here.",
+                "[{step}] has no key '{key}': nothing can be set in this section.",
                 step=of_setting(step),
                 key=of_text(key, 80),
             )
         )
     return InvalidValueError(
         msg(
-            "[{step}] knows no '{key}'. Write one of: {names}.",
+            "[{step}] has no key '{key}'. Write one of: {names}.",
             step=of_setting(step),
             key=of_text(key, 80),
             names=several(names, NAMED),

@@ -134,7 +134,7 @@ def known(step: str, wishes: Mapping[str, str], keys: Iterable[str]) -> None:
         if key not in names:
             raise InvalidValueError(
                 msg(
-                    "'{key}' is no key of [{step}]: write one of {names}.",
+                    "'{key}' is not a key of [{step}]: write one of {names}.",
                     key=of_text(key, 60),
                     step=of_setting(step),
                     names=of_list(map(of_setting, names)),

@@ -81,7 +81,7 @@ class BoxStep:
         for key in wishes:
             raise InvalidValueError(
                 msg(
-                    "'{key}' is no key of [box]: that step changes nothing. Remove the line.",
+                    "'{key}' is not a key of [box]: that step changes nothing. Remove the line.",
                     key=of_text(key, 60),
                 )
             )

@@ -353,7 +353,7 @@ def _reserve(key: str, seen: Seen) -> Item:
         title=VALUES[key].title,
         now=plain(now, 20),
         value=value,
-        why=advice.why if advice else msg("It is as our file has it."),
+        why=advice.why if advice else msg("Our file already sets this value."),
         choices=tuple(sorted(choices, key=_number)),
         taken=advice is None or advice.taken,
         done=now == value == seen.at_boot(key),
@@ -536,7 +536,7 @@ def _validate(key: str, value: str) -> None:
     if value and number is None:
         raise InvalidValueError(
             msg(
-                "'{value}' is no value of {key}: write a whole number, {least} to {most}.",
+                "'{value}' is not a value of {key}: write a whole number from {least} to {most}.",
                 value=of_text(value, 40),
                 key=of_setting(key),
                 least=known_.least,

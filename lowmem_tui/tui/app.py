@@ -346,14 +346,14 @@ def _quit_question(edits: int, *, waits: bool, trial: bool) -> Message:
         if not edits:
             return msg("A change is being made. Quit when it has ended?")
         return plural(
-            "A change is being made. Quit when it has ended and forget {n} staged edit?",
-            "A change is being made. Quit when it has ended and forget {n} staged edits?",
+            "A change is being made. Quit when it has ended and discard {n} staged edit?",
+            "A change is being made. Quit when it has ended and discard {n} staged edits?",
             edits,
         )
     question = msg("Quit?")
     if edits:
         question = plural(
-            "Quit and forget {n} staged edit?", "Quit and forget {n} staged edits?", edits
+            "Quit and discard {n} staged edit?", "Quit and discard {n} staged edits?", edits
         )
     goes_on = msg("The trial reverts automatically when its time is up.") if trial else None
     return sentences(question, goes_on)

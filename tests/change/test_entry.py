@@ -420,7 +420,7 @@ def test_a_trial_that_the_script_comes_into_is_rolled_back(
         return answer
 
     monkeypatch.setattr(owner, call, stopped)
-    with pytest.raises(RolledBackError, match="The trial was over before all of it was done"):
+    with pytest.raises(RolledBackError, match="The trial was over before everything was applied"):
         apply(box.site(), made, box.situation, seconds=60)
     assert (tmp_path / "asked").exists()
     assert strip_empty(box.state()) == strip_empty(before)
@@ -535,7 +535,7 @@ def test_what_a_change_has_killed_is_started_again_when_it_is_rolled_back(
         apply(box.site(), made, box.situation)
     also = f" {REDIS} failed meanwhile (oom-kill) and was started again." if again else ""
     assert str(raised.value) == (
-        f"no. The change was rolled back: everything is as it was before.{also}"
+        f"no. The change was rolled back: everything has its previous value.{also}"
     )
     assert hit.started == [REDIS] * again
 
@@ -547,7 +547,7 @@ def test_what_a_change_has_killed_is_started_again_by_the_next_start(box: Box) -
     hit = Hit(box, ("failed", "failed", "oom-kill"))
     (sentence,) = settled(box.site())
     assert str(sentence) == (
-        "Change 1 was interrupted and is rolled back: everything is as it was before. "
+        "Change 1 was interrupted and is rolled back: everything has its previous value. "
         f"{REDIS} failed meanwhile (oom-kill) and was started again."
     )
     assert hit.started == [REDIS]
@@ -561,7 +561,7 @@ def test_what_somebody_has_edited_meanwhile_is_not_called_as_before(box: Box) ->
     (sentence,) = settled(box.site())
     assert str(sentence) == (
         "Change 1 was interrupted, and rolling it back is incomplete. Do this by hand: Remove "
-        f"{FILE}. {FILE} was edited meanwhile: look at it. `lowmem-tui undo 1` attempts that "
+        f"{FILE}. {FILE} was edited meanwhile: check it. `lowmem-tui undo 1` attempts that "
         "again. `lowmem-tui undo 1 --force` ends the change as it is."
     )
     assert states(box) == {"1": State.INCOMPLETE}

@@ -47,7 +47,7 @@ def test_an_edit_is_applied_as_a_trial_confirmed_and_undone(talk: Talk) -> None:
     said = talk.hold(*TRIAL, "confirm", "history", "history 1", "undo 1", "yes", "q")
     assert talk.status is Exit.DONE
     for sentence in (
-        f"Staged: MemoryMax of {REDIS} is to be 300M. Nothing is written yet.",
+        f"Staged: set MemoryMax of {REDIS} to 300M. Nothing is written yet.",
         f"{REDIS}: MemoryMax changes from 256M to 300M, live, at once.",
         f"New file {DROP_IN}:\n",
         "  MemoryMax=300M\n",
@@ -57,7 +57,7 @@ def test_an_edit_is_applied_as_a_trial_confirmed_and_undone(talk: Talk) -> None:
         f"{REDIS}: MemoryMax changed from 256M to 300M.",
         "It was applied as a trial of 120 seconds.",
         f"{REDIS}: MemoryMax goes back from 300M to 256M.",
-        "Change 1 is undone: everything is as it was before it.",
+        "Change 1 is undone: everything has its previous value.",
     ):
         assert sentence in said
     assert [change.state for change in talk.backend.history()] == [State.APPLIED, State.UNDONE]
@@ -67,7 +67,7 @@ def test_an_edit_is_applied_as_a_trial_confirmed_and_undone(talk: Talk) -> None:
 def test_nothing_is_written_by_a_review(talk: Talk) -> None:
     said = talk.hold(*EDIT, "review", "staged", "0", "q", "yes")
     assert "Nothing is written yet: apply does it." in said
-    assert f"1. {REDIS}: MemoryMax is to be 300M." in said
+    assert f"1. {REDIS}: set MemoryMax to 300M." in said
     assert talk.ours == [] and not talk.backend.history()
 
 
@@ -79,7 +79,7 @@ def test_a_trial_that_nobody_confirms_reverts_and_the_edits_stay_staged(talk: Ta
     assert "The trial of change 1 is over: it was reverted automatically." in said
     assert "Your edits are still staged." in said
     assert "1 staged edit is not applied." in said
-    assert said.endswith("Quit and forget the staged edits (1)? Type the word yes.\n> yes\n")
+    assert said.endswith("Quit and discard the staged edits (1)? Type the word yes.\n> yes\n")
     assert state_of(talk) is State.EXPIRED
     assert talk.ours == []
 
@@ -87,7 +87,7 @@ def test_a_trial_that_nobody_confirms_reverts_and_the_edits_stay_staged(talk: Ta
 def test_a_trial_is_undone(talk: Talk) -> None:
     said = talk.hold(*TRIAL, "trial", "undo", "staged", "0", "q", "yes")
     assert f"{REDIS}: MemoryMax changed from 256M to 300M." in said
-    assert "Change 1 is undone: everything is as it was before it." in said
+    assert "Change 1 is undone: everything has its previous value." in said
     assert state_of(talk) is State.UNDONE
 
 
@@ -106,7 +106,7 @@ def test_what_is_kept_is_staged_no_longer_and_what_came_later_is(talk: Talk) -> 
     assert "A trial runs: confirm or undo it first, then apply." in said
     assert "The staged edit of nginx.service RestartSec is not on trial." in said
     assert "It was not confirmed: the trial goes on." in said
-    assert "1 edit is staged.\n1. nginx.service: RestartSec is to be 3s." in said
+    assert "1 edit is staged.\n1. nginx.service: set RestartSec to 3s." in said
 
 
 def test_for_good_is_asked_about_with_the_whole_word(talk: Talk) -> None:
@@ -130,13 +130,13 @@ def test_a_check_that_refuses_is_overridden_with_the_word_alone(talk: Talk) -> N
 
 def test_what_cannot_be_overridden_is_not_asked_about(talk: Talk) -> None:
     said = talk.hold("edit certbot", "Restart", "always", "0", "apply", "q", "yes")
-    assert "It is refused: change or forget those edits, then apply." in said
+    assert "It is refused: change or discard those edits, then apply." in said
     assert "How is it to be applied?" not in said
 
 
 def test_several_units_at_once(talk: Talk) -> None:
     said = talk.hold("list worker@", "edit 1, 2", "MemoryMax", "70M", "0", "apply", "2", "yes", "q")
-    assert "What is set here is for worker@a.service, worker@b.service." in said
+    assert "Settings on this page apply to worker@a.service, worker@b.service." in said
     assert len(talk.ours) == 2
 
 
@@ -146,10 +146,10 @@ def test_an_edit_is_dropped_forgotten_and_discarded(talk: Talk) -> None:
     said = talk.hold(
         *drop, "staged", "1", *drop, "discard", "no", "discard", "yes", *EDIT, *drop, "review"
     )
-    assert f"Staged: our MemoryMax of {REDIS} is to be dropped. Nothing is written yet." in said
+    assert f"Staged: remove our MemoryMax of {REDIS}. Nothing is written yet." in said
     assert f"{REDIS} MemoryMax is not staged any more." in said
     assert "Nothing is staged any more." in said
-    assert f"{REDIS} has MemoryMax as our file sets it: no edit." in said
+    assert f"Our file already sets MemoryMax of {REDIS} to this value: nothing is staged." in said
     assert f"File {DROP_IN} is removed. It contains:" in said
     unstage = (f"edit {REDIS}", "MemoryMax", "310M", "2", "unstage", "0", "q")
     assert "No edit of MemoryMax is staged." in talk.hold(*unstage)
@@ -158,13 +158,13 @@ def test_an_edit_is_dropped_forgotten_and_discarded(talk: Talk) -> None:
 def test_words_of_a_setting_are_chosen_by_number(talk: Talk) -> None:
     said = talk.hold("edit nginx", "OOMPolicy", "1", "0", "q", "yes")
     assert "1. continue: only that process is killed." in said
-    assert "Staged: OOMPolicy of nginx.service is to be continue." in said
+    assert "Staged: set OOMPolicy of nginx.service to continue." in said
 
 
 def test_zero_is_a_value_where_a_value_is_asked_for(talk: Talk) -> None:
     said = talk.hold("edit redis", "1", "?", "back", "1", "0", "0", "q", "yes")
     assert "back goes back, Enter shows what is new, q quits." in said
-    assert f"Staged: OOMScoreAdjust of {REDIS} is to be 0." in said
+    assert f"Staged: set OOMScoreAdjust of {REDIS} to 0." in said
 
 
 def test_looking_says_everything_in_sentences(talk: Talk) -> None:
@@ -181,7 +181,7 @@ def test_looking_says_everything_in_sentences(talk: Talk) -> None:
         "MemoryMax is 256M, set in /etc/systemd/system/redis.service.d/override.conf.",
         "1. cloudchat.service, process 912 (gunicorn): OOM score ",
         "The kernel killed gunicorn (pid 912, 462M in RAM)",
-        "incidents takes nothing, a number, or since and a time",
+        "incidents takes no argument, a number, or since and a time",
         "goes through all of it.",
     ):
         assert sentence in said
@@ -328,7 +328,9 @@ def test_whatever_is_typed_changes_nothing_and_is_answered_in_plain_lines(typed:
 def test_the_read_only_mode_stages_and_applies_nothing() -> None:
     talk = Talk(read_only=True)
     said = talk.hold(*EDIT, "review", "apply", "undo", "confirm", "q", "yes")
-    assert "You can look and stage edits. This is the read-only mode" in said
+    assert (
+        "You can view the server and stage edits. lowmem-tui was started with --read-only" in said
+    )
     assert "How is it to be applied?" not in said
     assert not talk.backend.history()
 
@@ -350,7 +352,7 @@ def test_help_derives_from_the_jobs(talk: Talk) -> None:
     said = talk.hold("?", "nonsense", "q")
     for number, job in enumerate(JOBS, 1):
         assert job.sentence.format(number=number, word=job.word) in said
-    assert "There is no job nonsense: ? prints the jobs, q quits." in said
+    assert "There is no command nonsense: ? lists the commands, q quits." in said
     assert len({job.word for job in JOBS}) == len(JOBS)
     assert len({job.function for job in JOBS}) == len(JOBS)
 

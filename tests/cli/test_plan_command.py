@@ -223,7 +223,7 @@ def test_sections_of_the_steps_cannot_be_on_trial(capsys: Capture, policy: Path)
     words = ["apply", "--demo", "--yes", "--trial", "60", "--policy", str(policy)]
     assert run_command(words) == Exit.REFUSED
     said = capsys.readouterr()
-    assert "A trial is for the settings of units alone" in said.err
+    assert "Only settings of units can be on trial" in said.err
     assert "Written: " not in said.out
 
 

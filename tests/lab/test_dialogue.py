@@ -55,7 +55,7 @@ def test_one_dialogue_from_the_edit_to_the_undo(machine: Machine, before: str) -
     assert limit(machine) == SIZE
     assert "MemoryMax=200M" in machine.get(ETC)
     said = held(machine, "undo 1", "yes", "q")
-    assert "Change 1 is undone: everything is as it was before it." in said
+    assert "Change 1 is undone: everything has its previous value." in said
     assert limit(machine) == before
     assert machine.run(f"test -e {ETC}", check=False).returncode != 0
 
@@ -67,7 +67,7 @@ def test_a_trial_outlives_the_dialogue_and_is_seen_by_the_next(
     assert limit(machine) == SIZE
     said = held(machine, "trial", "undo", "q")
     assert f"{REDIS}: MemoryMax changed from " in said
-    assert "Change 1 is undone: everything is as it was before it." in said
+    assert "Change 1 is undone: everything has its previous value." in said
     assert limit(machine) == before
 
 

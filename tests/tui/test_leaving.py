@@ -130,7 +130,7 @@ def test_a_change_that_fails_behind_who_leaves(tmp_path: Path) -> None:
     os.write(busy.terminal.master, b"\x03\x03")
     assert busy.terminal.ended() == 6
     assert "systemd would not reload: try again." in busy.words
-    assert "The change was rolled back: everything is as it was before." in busy.words
+    assert "The change was rolled back: everything has its previous value." in busy.words
     busy.terminal.close()
 
 
@@ -141,7 +141,7 @@ def test_a_signal_rolls_it_back_and_reports_it(apply: Busy, number: signal.Signa
     assert apply.terminal.ended() == 128 + number
     assert "rolled back first" in apply.words
     assert "It was interrupted (by you): run it again." in apply.words
-    assert "The change was rolled back: everything is as it was before." in apply.words
+    assert "The change was rolled back: everything has its previous value." in apply.words
 
 
 def test_control_c_while_it_waits_rolls_it_back(apply: Busy) -> None:

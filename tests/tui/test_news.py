@@ -53,7 +53,7 @@ async def test_what_was_interrupted_is_rolled_back_and_reported() -> None:
     server = interrupted()
     async with opened(serve(server)) as front:
         await front.until(lambda: news(front))
-        assert "Change 1 was interrupted and is rolled back: everything is as it was" in news(front)
+        assert "Change 1 was interrupted and is rolled back: everything has its" in news(front)
         limits = front.session.backend.situation([REDIS]).units[REDIS].settings[Key.MEMORY_MAX]
         assert limits.kernel == 256 * MIB
         # A key that was on its way does not take it away unread.

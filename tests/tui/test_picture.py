@@ -170,5 +170,5 @@ async def test_a_step_of_the_set_up() -> None:
         await guided(front)
         await step(front, "sysctl")
         await front.press("enter", "down")
-        assert all(has(front, "Kernel settings (vm.*): to do 5", "Why: vm.dirty_ratio"))
+        assert all(has(front, "Kernel settings (vm.*): 5 to do", "Why: vm.dirty_ratio"))
         compare(front, "setup-step.svg")

@@ -154,7 +154,9 @@ async def test_leaving_it_running(trial: Front, key: str) -> None:
     await trial.press(key)
     assert trial.shows(MainScreen)
     await trial.tick(20)
-    await trial.until(lambda: line(trial) == "Trial: 100 s left. F8: y keep, u undo. By root")
+    await trial.until(
+        lambda: line(trial) == "Trial: 100 s left. F8 keeps or undoes it. Started by root"
+    )
     await trial.press("down", "y", "u", "enter", "escape")
     assert line(trial).startswith("Trial: 100 s left")
     await trial.press("f8")
@@ -201,7 +203,9 @@ SCREENS = {
 async def test_it_is_visible_everywhere(trial: Front, keys: tuple[str, ...]) -> None:
     await trial.press("n", "down", *keys)
     await trial.tick(7)
-    await trial.until(lambda: line(trial) == "Trial: 113 s left. F8: y keep, u undo. By root")
+    await trial.until(
+        lambda: line(trial) == "Trial: 113 s left. F8 keeps or undoes it. Started by root"
+    )
 
 
 @pytest.mark.parametrize("keys", SCREENS.values(), ids=list(SCREENS))
@@ -440,7 +444,8 @@ async def test_of_somebody_else_from_before_the_start() -> None:
             await front.settle()
             await front.until(
                 lambda: (
-                    line(front) == "Trial: 120 s left. F8: y keep, u undo. By evil ·[2J[bold]x[/]··"
+                    line(front)
+                    == "Trial: 120 s left. F8 keeps or undoes it. Started by evil ·[2J[bold]x[/]··"
                 )
             )
             await front.press("f8")
@@ -503,7 +508,9 @@ async def test_quitting_in_anothers_trial_tells_of_the_staged_edits_too() -> Non
         await front.tick()
         await front.until(lambda: front.session.trials.running is not None)
         await front.press("f10")
-        told = "Quit and forget 1 staged edit? The trial reverts automatically when its time is up."
+        told = (
+            "Quit and discard 1 staged edit? The trial reverts automatically when its time is up."
+        )
         assert told in asked(front)
 
 
@@ -525,7 +532,7 @@ async def test_leaving_asks_as_long_as_the_screen_has_not_shown_what_a_change_di
         assert "A change is being made. Quit when it has ended?" in asked(front)
         front.session.under_way.settled()
         await front.press("y")
-        assert "Quit and forget 1 staged edit?" in asked(front)
+        assert "Quit and discard 1 staged edit?" in asked(front)
 
 
 @pytest.mark.parametrize("size", [(40, 12), (200, 50)])
@@ -535,7 +542,9 @@ async def test_other_sizes(size: tuple[int, int]) -> None:
         assert "120 s left" in says(front)
         assert "y Keep" in says(front)
         await front.press("end", "home", "n")
-        await front.until(lambda: line(front).startswith("Trial: 120 s left. F8: y keep, u undo"))
+        await front.until(
+            lambda: line(front).startswith("Trial: 120 s left. F8 keeps or undoes it")
+        )
         assert len(front.units) >= 5
 
 
@@ -660,7 +669,7 @@ async def test_leaving_asks_where_a_trial_of_ours_runs(trial: Front) -> None:
     assert stage_of(trial) is Stage.RUNNING
     trial.session.stage(Staged(OTHERS))
     await trial.press("ctrl+c")
-    assert "Quit and forget 3 staged edits? The trial reverts" in says(trial)
+    assert "Quit and discard 3 staged edits? The trial reverts" in says(trial)
     await trial.press("ctrl+c")
     assert trial.app._exit
 

@@ -168,7 +168,7 @@ async def test_quitting_asks_about_the_fields_of_the_form(server: SmallServer, k
     async with unit_page(server) as desk:
         await desk.into(Key.MEMORY_MAX, "256M")
         await desk.press(key)
-        assert "Quit and forget 1 staged edit?" in desk.words
+        assert "Quit and discard 1 staged edit?" in desk.words
         await desk.press("n")
         assert desk.staged == {Key.MEMORY_MAX: "256M"}
         assert desk.entry(Key.MEMORY_MAX).has_focus

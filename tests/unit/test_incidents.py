@@ -315,7 +315,7 @@ WHYS: dict[str, tuple[dict[str, Any], str]] = {
         {"constraint": "CONSTRAINT_CPUSET"},
         ": its memory nodes were used up (CONSTRAINT_CPUSET).",
     ),
-    "cut": ({"constraint": ""}, ": the report is cut, so that the reason cannot be determined."),
+    "cut": ({"constraint": ""}, ": the report is incomplete, so the reason cannot be determined."),
     "by hand": ({"by_hand": True}, "a kill was requested by hand (SysRq f), memory was not short."),
     "with a slice": (
         {"also": TWO, "together": APP},

@@ -199,10 +199,15 @@ HIGH_OF_USE: dict[str, tuple[tuple[str, ...], int | None, int, str]] = {
         *(
             None,
             900,
-            "has 20M of swap left: the kernel can only slow it down, perhaps indefinitely.",
+            "has only 20M of swap left, so the kernel can only slow it down, perhaps indefinitely.",
         ),
     ),
-    "more than the server's swap takes": (("a:MemoryHigh=300M",), None, 30, "Allow 360M, or use"),
+    "more than the server's swap takes": (
+        ("a:MemoryHigh=300M",),
+        None,
+        30,
+        "Set MemoryHigh to at least 360M, or use",
+    ),
     "as much as its swap takes": (("a:MemoryHigh=300M",), None, 86, ""),
     "above what it holds": (("a:MemoryHigh=400M", "a:MemorySwapMax=1M"), None, 900, ""),
     "another setting": (("a:OOMScoreAdjust=5",), None, 0, ""),
@@ -480,8 +485,8 @@ def test_the_budget_says_what_would_fit() -> None:
     assert notice.unit == "cloudchat.service"
     assert notice.text == (
         "Overcommitted: MemoryMax of 2 units adds up to 856M; with the reserve of 363M that is "
-        "1.2G of 967M of RAM. If the units use all of it at once, the server swaps. Limits of 604M "
-        "in total would fit."
+        "1.2G of 967M of RAM. If all units reach their MemoryMax at once, the server swaps. Limits "
+        "of 604M in total would fit."
     )
 
 

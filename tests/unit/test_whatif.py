@@ -145,7 +145,12 @@ ONE: dict[str, tuple[dict[str, Any], dict[Key, Value], list[str]]] = {
     "no swap at its limit": (
         {},
         {SWAP: 0},
-        ["a.service may then use no swap, now 1G: at its limit it is killed at once."],
+        [
+            (
+                "a.service may then use no swap; now it may use 1G. "
+                "At its limit it is then killed at once."
+            )
+        ],
     ),
     "more swap than there is": ({}, {SWAP: 50 << 30}, [STAYS]),
     "slowed down": (

@@ -329,7 +329,7 @@ def _place(name: str, inside: int) -> exchange.Place:
 
 def _changed(path: str) -> ChangedError:
     return ChangedError(
-        msg("{path} was edited meanwhile and is left alone: look at it.", path=of_path(path))
+        msg("{path} was edited meanwhile and is not changed: check it.", path=of_path(path))
     )
 
 

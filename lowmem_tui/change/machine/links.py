@@ -83,7 +83,7 @@ class Links:
                 if now != value and (known not in {None, now} or not _put(place, what, value, now)):
                     raise ChangedError(
                         msg(
-                            "{path} was changed meanwhile and is left alone: look at it.",
+                            "{path} was changed meanwhile and is not touched: check it.",
                             path=of_path(what),
                         )
                     )

@@ -210,7 +210,7 @@ def load(text: str, paths: Paths) -> Record:
         raise
     except ValueError as error:
         raise InvalidValueError(
-            msg("It is no record of a change: {error}.", error=of_text(str(error), 200))
+            msg("It is not a record of a change: {error}.", error=of_text(str(error), 200))
         ) from error
     return record
 

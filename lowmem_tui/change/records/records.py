@@ -44,7 +44,7 @@ DIGITS = len(str(LAST))
 
 _ASIDE = re.compile(r".+\.json\.unreadable(\.[0-9]+)?\Z")
 
-LOOK_AT_IT = msg("Look at it, and remove it when it is of no more use.")
+LOOK_AT_IT = msg("Check it, and remove it when it is no longer needed.")
 
 OPEN = frozenset({State.APPLYING, State.CONFIRMING, State.TRIAL})
 """The states that are not the end of a change."""
@@ -121,7 +121,7 @@ class Journal:
                 )
                 yield sentences(what, why, ended)
             else:
-                renamed = msg("It is ignored, and is now {path}.", path=of_path(new))
+                renamed = msg("It is ignored, and was renamed to {path}.", path=of_path(new))
                 yield sentences(what, why, renamed, LOOK_AT_IT)
 
     def aside(self) -> list[str]:

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 ROOM_FILES = (paths.DATA, paths.RESULT, paths.CONFIRMING, paths.SCRIPT, paths.NOTICE)
 """In the order in which they are removed: without data the script does nothing."""
 
-_TOO_LATE = msg("The trial was over before all of it was done: give it more seconds.")
+_TOO_LATE = msg("The trial was over before everything was applied: use a longer trial.")
 
 _TRIES = 20
 """How often we ask whether the timer is armed, a quarter of a second apart."""

@@ -37,8 +37,8 @@ DROP, UNSTAGE = "drop", "unstage"
 QUESTION = N_("Which unit do you want to edit? Type its number in the last list, or its name.")
 HELP_SETTING = N_("Type the number of a setting or its name. What you stage is not written yet.")
 HELP_VALUE = N_(
-    "Type the value as systemd takes it. drop stages that the setting is removed from the "
-    "drop-in of lowmem-tui, so that other files count; unstage forgets what is staged here."
+    "Type the value as in a unit file. drop stages the removal of the setting from the drop-in of "
+    "lowmem-tui, so that other files count; unstage discards what is staged here."
 )
 
 
@@ -60,7 +60,7 @@ def _list(d: Dialogue, names: Sequence[str], keys: Sequence[Key]) -> None:
     """Say what every setting is, and what is staged."""
     situation = d.backend.situation(names)
     if len(names) > 1:
-        d.console.say("What is set here is for {units}.", units=of_list(names))
+        d.console.say("Settings on this page apply to {units}.", units=of_list(names))
     for number, key in enumerate(keys, 1):
         _line(d, number, names, key, situation)
 
@@ -84,7 +84,7 @@ def _setting(d: Dialogue, names: Sequence[str], keys: Sequence[Key]) -> Key | No
             continue
         if key in keys:
             return key
-        d.console.say("{key} is no setting of {unit}.", key=key, unit=unit)
+        d.console.say("{unit} has no setting {key}.", key=key, unit=unit)
     return None
 
 
@@ -93,9 +93,9 @@ def _line(d: Dialogue, number: int, names: Sequence[str], key: Key, situation: S
     asked = {d.staged.of(name)[key] for name in names if key in d.staged.of(name)}
     sentence = N_("{number}. {key} is {now}.")
     if None in asked:
-        sentence = N_("{number}. {key} is {now}, staged to be dropped.")
+        sentence = N_("{number}. {key} is {now}; staged: remove our setting.")
     elif asked:
-        sentence = N_("{number}. {key} is {now}, staged to be {value}.")
+        sentence = N_("{number}. {key} is {now}; staged: {value}.")
     value = " / ".join(sorted(text for text in asked if text))
     d.console.say(sentence, number=number, key=key, now=now, value=value)
 
@@ -163,12 +163,16 @@ def _stage_one(d: Dialogue, name: str, key: Key, value: str | None, situation: S
     file = situation.units[name].drop_in
     if dropin.ours((file.text if file else None) or "").get(key) == value:
         d.staged = d.staged.without(name, key)
-        d.console.say("{unit} has {key} as our file sets it: no edit.", unit=name, key=key)
+        d.console.say(
+            "Our file already sets {key} of {unit} to this value: nothing is staged.",
+            unit=name,
+            key=key,
+        )
         return
     d.staged = d.staged.with_edit(Edit(name, key, value))
-    sentence = N_("Staged: {key} of {unit} is to be {value}. Nothing is written yet.")
+    sentence = N_("Staged: set {key} of {unit} to {value}. Nothing is written yet.")
     if value is None:
-        sentence = N_("Staged: our {key} of {unit} is to be dropped. Nothing is written yet.")
+        sentence = N_("Staged: remove our {key} of {unit}. Nothing is written yet.")
     d.console.say(sentence, key=key, unit=name, value=value)
 
 
@@ -190,14 +194,14 @@ def _effects(d: Dialogue, names: Sequence[str]) -> None:
         now = whatif.known(situation)
         then = whatif.after(now, whatif.changes(made.effects))
         d.console.message(whatif.sentences(now, then)[0])
-    d.console.say("review shows all that would be done, apply does it.")
+    d.console.say("review shows everything that would change; apply changes it.")
 
 
 # --- what is staged -----------------------------------------------------------------------------
 
 
 def staged(d: Dialogue, _: str) -> None:
-    """List the staged edits, and forget those that are chosen."""
+    """List the staged edits, and discard those that are chosen."""
     while d.staged.edits:
         d.console.say_count("1 edit is staged.", "{n} edits are staged.", len(d.staged))
         for number, each in enumerate(d.staged.edits, 1):
@@ -212,17 +216,17 @@ def staged(d: Dialogue, _: str) -> None:
 
 def _say_edit(d: Dialogue, number: int, each: Edit) -> None:
     tried = each not in d.untried.edits
-    sentence = N_("{number}. {unit}: {key} is to be {value}.")
+    sentence = N_("{number}. {unit}: set {key} to {value}.")
     if each.value is None:
-        sentence = N_("{number}. {unit}: our {key} is to be dropped.")
+        sentence = N_("{number}. {unit}: remove our {key}.")
     d.console.say(sentence, number=number, unit=each.unit, key=each.key, value=each.value)
     if tried:
         d.console.say("It is on trial.")
 
 
 def _which(d: Dialogue) -> Edit | None:
-    """Return the edit that is to be forgotten; None to go back."""
-    question = N_("Which edit is to be forgotten? Type its number, or 0 to keep them all.")
+    """Return the edit to discard; None to go back."""
+    question = N_("Which edit do you want to discard? Type its number, or 0 to keep all of them.")
     help_ = N_("The numbers are those of the list above.")
     while (answer := d.ask(question, help_)) is not None:
         number = natural(answer, 4) or 0

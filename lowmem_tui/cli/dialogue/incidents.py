@@ -47,7 +47,10 @@ def _list(d: Dialogue, typed: str) -> None:
 
         since = parse_when(typed.removeprefix(SINCE), d.look().time)
     elif typed:
-        d.console.say("incidents takes nothing, a number, or since and a time: since yesterday.")
+        d.console.say(
+            "incidents takes no argument, a number, or since and a time, for example: "
+            "since yesterday."
+        )
         return
     d.console.say("The logs are read. This may take some seconds.")
     d.console.flush()
@@ -69,7 +72,7 @@ def _list(d: Dialogue, typed: str) -> None:
     for note in found.notes:
         d.console.message(note)
     if found.incidents:
-        d.console.say("Type incidents and a number to have one whole.")
+        d.console.say("Type incidents and a number to see one in full.")
 
 
 def _found(d: Dialogue, since: float | None) -> Incidents:

@@ -36,14 +36,14 @@ JOBS = (
         N_("{number}. {word}: the units by tier, numbered; list all, list ssh, list by score."),
         look.units,
     ),
-    Job("unit", N_("{number}. {word}: one unit whole; unit 3, unit redis-server."), unit.page),
+    Job("unit", N_("{number}. {word}: one unit in full; unit 3, unit redis-server."), unit.page),
     Job(
         "edit",
         N_("{number}. {word}: stage settings of a unit, or of several; edit 3, edit redis-server."),
         edit.edit,
     ),
-    Job("staged", N_("{number}. {word}: the staged edits, and forgetting one."), edit.staged),
-    Job("discard", N_("{number}. {word}: forget all staged edits."), edit.discard),
+    Job("staged", N_("{number}. {word}: show the staged edits, or discard one."), edit.staged),
+    Job("discard", N_("{number}. {word}: discard all staged edits."), edit.discard),
     Job("review", N_("{number}. {word}: what the staged edits would do."), review.review),
     Job(
         "apply",
@@ -93,7 +93,7 @@ def find(word: str) -> Job | None:
 
 def explain(d: Dialogue) -> None:
     """Say what can be typed."""
-    d.console.say("Type the number or the word of a job:")
+    d.console.say("Type the number or the name of a command:")
     for number, job in enumerate(JOBS, 1):
         d.console.say(job.sentence, number=number, word=job.word)
     d.console.say(

@@ -44,7 +44,10 @@ SORTS = {
 }
 """What ``list by`` takes."""
 
-HINT = N_("list takes nothing, all, a part of a name, or by and one of {sorts}: list by score.")
+HINT = N_(
+    "list takes no argument, all, a part of a name, or by and one of {sorts}, for example: "
+    "list by score."
+)
 
 
 def summary(d: Dialogue) -> None:

@@ -28,7 +28,7 @@ NO_TRIAL = N_("No trial runs.")
 MOST = 20
 """Changes of the history that are listed."""
 
-QUESTION = N_("Which change is to be undone? Type its number, or 0 to go back.")
+QUESTION = N_("Which change do you want to undo? Type its number, or 0 to go back.")
 HELP = N_("history lists the changes with their numbers.")
 
 
@@ -152,7 +152,7 @@ def _undo_trial(d: Dialogue, trial: Trial) -> None:
     outcome = _end(d, trial, lambda: d.backend.undo(trial.id))
     if outcome is not None:
         report(d, outcome)
-        d.console.say("Change {id} is undone: everything is as it was before it.", id=trial.id)
+        d.console.say("Change {id} is undone: everything has its previous value.", id=trial.id)
         if len(d.staged):
             d.console.say("Your edits are still staged.")
 
@@ -202,7 +202,7 @@ def _undo(d: Dialogue, number: str, overruled: dict[str, bool]) -> None:
     if outcome is not None:
         report(d, outcome)
         d.follow_files((file.path, file.before) for file in d.backend.files_of(number))
-        d.console.say("Change {id} is undone: everything is as it was before it.", id=number)
+        d.console.say("Change {id} is undone: everything has its previous value.", id=number)
 
 
 # --- the history --------------------------------------------------------------------------------
@@ -221,7 +221,7 @@ def history(d: Dialogue, typed: str) -> None:
     for notice in d.backend.notices():
         d.console.message(notice)
     if changes:
-        d.console.say("history and a number shows one whole, undo and a number undoes it.")
+        d.console.say("history and a number shows one change in full; undo and a number undoes it.")
 
 
 def listing(d: Dialogue, changes: Sequence[Change], effects: int = FEW) -> None:
@@ -276,7 +276,7 @@ def _one(d: Dialogue, typed: str, changes: Sequence[Change]) -> None:
     if change is None:
         hint = N_("There is no change {id}: history lists them.")
         if natural(typed) is None:
-            hint = N_("{id} is no number of a change: history lists them.")
+            hint = N_("{id} is not the number of a change: history lists them.")
         d.console.say(hint, id=typed)
         return
     listing(d, [change], len(change.effects) + len(change.actions))

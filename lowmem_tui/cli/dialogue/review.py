@@ -38,7 +38,7 @@ WORKING = N_(
     "Working: this may take some seconds. It ends by itself, or everything is rolled back; Ctrl-C "
     "rolls it back."
 )
-UNCHANGED = N_("Nothing is changed: everything is as it was.")
+UNCHANGED = N_("Nothing is changed: everything keeps its value.")
 NOTHING_WRITTEN = N_("Nothing was written.")
 
 
@@ -96,7 +96,7 @@ def planned(d: Dialogue) -> Plan | None:
 def is_possible(d: Dialogue, made: Plan) -> bool:
     """Say why a plan cannot be applied, if it cannot."""
     if any(not notice.forceable for notice in made.refusals):
-        d.console.say("It is refused: change or forget those edits, then apply.")
+        d.console.say("It is refused: change or discard those edits, then apply.")
         d.console.say(NOTHING_WRITTEN)
         return False
     return not made.empty

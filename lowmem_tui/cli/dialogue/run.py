@@ -83,7 +83,7 @@ def _hold(d: Dialogue, start: str) -> None:
 
 
 def _greet(d: Dialogue) -> None:
-    d.console.say("lowmem-tui, plain lines. Type ? for the list of jobs, q to quit.")
+    d.console.say("lowmem-tui, plain lines. Type ? for the list of commands, q to quit.")
     if d.backend.demo:
         d.console.say(
             "DEMO: this is the built-in server; nothing of this machine is read or changed."
@@ -91,7 +91,7 @@ def _greet(d: Dialogue) -> None:
     elif words := unread():
         d.console.message(words)
     if d.backend.cannot_change:
-        d.console.say("You can look and stage edits. {why}", why=d.backend.cannot_change)
+        d.console.say("You can view the server and stage edits. {why}", why=d.backend.cannot_change)
     d.backend.wait_ready()
     _guarded(d, lambda: look.summary(d))
     _guarded(d, lambda: _settle(d))
@@ -120,7 +120,7 @@ def _answer(d: Dialogue, answer: str) -> None:
     elif (job := jobs.find(word)) is not None:
         _guarded(d, lambda: job.function(d, rest.strip()))
     else:
-        d.console.say("There is no job {word}: ? prints the jobs, q quits.", word=word)
+        d.console.say("There is no command {word}: ? lists the commands, q quits.", word=word)
 
 
 def _guarded(d: Dialogue, do: Callable[[], object]) -> None:
@@ -160,11 +160,11 @@ def _leaves(d: Dialogue) -> bool:
     question = ""
     if count and ours:
         question = N_(
-            "Quit and forget the staged edits that are not on trial ({count})? The trial goes on, "
-            "and reverts automatically. Type the word yes."
+            "Quit and discard the staged edits that are not on trial ({count})? The trial "
+            "goes on, and reverts automatically. Type the word yes."
         )
     elif count:
-        question = N_("Quit and forget the staged edits ({count})? Type the word yes.")
+        question = N_("Quit and discard the staged edits ({count})? Type the word yes.")
     elif ours:
         question = N_("Quit? The trial goes on, and reverts automatically. Type the word yes.")
     while question:

@@ -26,18 +26,19 @@ QUESTION = N_(
     "Which step? Type its number or its name, next for the first one that waits, report, or 0."
 )
 HELP = N_(
-    "Each step shows first what it would change; nothing is changed before you say so, and each "
-    "change can be undone, or says what cannot."
+    "Each step first shows what it would change. Nothing changes before you agree. Each "
+    "change can be undone, and the step warns of what cannot."
 )
 STEP = N_(
     "What now? Type a number, apply, confirm, undo, look, skip, next, or 0 for the list of steps."
 )
 STEP_HELP = N_(
-    "A number changes what is proposed there. apply shows exactly what would be changed, and "
-    "asks. confirm and undo end a trial; undo undoes the step's newest change, too. look "
-    "refreshes the step, skip leaves it out of this session, next goes on to the next that waits."
+    "A number changes that proposal. apply shows exactly what would be changed, and asks "
+    "first. confirm keeps a trial and undo reverts it; without a trial, undo undoes the "
+    "step's newest change. look refreshes the step, skip leaves it out of this session, "
+    "next opens the next step that waits."
 )
-ITEM_HELP = N_("yes selects the proposal, no keeps what is there; nothing is written here.")
+ITEM_HELP = N_("yes selects the proposal, no keeps the present value; nothing is written here.")
 NEXT, SKIP = "next", "skip"
 NOT_NOW = N_("A trial runs: confirm or undo it first, then apply this.")
 SEVERITIES = {

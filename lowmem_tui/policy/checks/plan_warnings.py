@@ -170,9 +170,9 @@ def _high_below_use(after: After) -> Notice | None:
         "memory-high-below-use",
         after.name,
         msg(
-            "{unit} uses {held}, and above {setting} it has {room} of swap left: the kernel can "
-            "only slow it down, perhaps indefinitely. Allow {enough}, or use MemoryMax with "
-            "Restart=.",
+            "{unit} uses {held}. Above {setting} it has only {room} of swap left, so the "
+            "kernel can only slow it down, perhaps indefinitely. Set MemoryHigh to at "
+            "least {enough}, or use MemoryMax with Restart=.",
             unit=of_unit(after.name),
             held=of_bytes(held),
             setting=of_setting(Key.MEMORY_HIGH, render_limit(high)),
@@ -316,18 +316,21 @@ def _over_budget(situation: Situation, afters: Sequence[After]) -> Notice | None
 def _when_all_are_used(swap: int, all_swap: int, *, over: bool) -> Message:
     """Return what happens when every unit uses all that it is allowed; bytes of usable swap."""
     if not over:
-        return msg("If the units use all of it at once, the server swaps.")
+        return msg("If all units reach their MemoryMax at once, the server swaps.")
     if not swap:
-        return msg("If the units use all of it at once, the kernel kills, whatever the limits.")
+        return msg(
+            "If all units reach their MemoryMax at once, memory runs out, and the kernel "
+            "kills a process."
+        )
     if swap == all_swap:
         return msg(
-            "If the units use all of it at once, {swap} of swap is not enough: the kernel kills, "
-            "whatever the limits.",
+            "If all units reach their MemoryMax at once, {swap} of swap is not enough, and "
+            "the kernel kills a process.",
             swap=of_bytes(swap),
         )
     return msg(
-        "If the units use all of it at once, the {swap} of swap that they may use is not enough: "
-        "the kernel kills, whatever the limits.",
+        "If all units reach their MemoryMax at once, the {swap} of swap that they may use "
+        "is not enough, and the kernel kills a process.",
         swap=of_bytes(swap),
     )
 

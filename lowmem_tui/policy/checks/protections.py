@@ -107,9 +107,7 @@ def _not_granted(after: After, key: Key, path: str, groups: Sequence[Group]) -> 
             unit=unit,
             setting=setting,
         )
-    better = msg(
-        "Set {key} on {slice}, too, to what its units ask for together.", key=key_, slice=slice_
-    )
+    better = msg("Set {key} on {slice}, too, to the sum of its units.", key=key_, slice=slice_)
     return Notice("protection-not-granted", after.name, sentences(first, better))
 
 
@@ -122,8 +120,9 @@ def _shared(after: After, key: Key, path: str, groups: Sequence[Group]) -> Notic
     if slice_ is None or total <= slice_.asks or not beside:
         return None
     words = msg(
-        "{n} units of {slice} ask for {total} of {key}, and it has {has}: where they use more "
-        "than that, each gets a part. Raise it there, or lower theirs.",
+        "{n} units of {slice} request {total} of {key}, but the slice has {has}: if they "
+        "use more than that, each gets only a part. Raise it on the slice, or lower it on "
+        "the units.",
         n=len(beside) + 1,
         slice=of_unit(slice_.name, 60),
         total=of_limit(INFINITY) if total == float("inf") else of_bytes(round(total)),

@@ -78,7 +78,7 @@ def stalls(case: EditCase) -> Notice | None:
         )
         better = msg("Set no MemoryMax; limit what it serves instead.")
     stalled = msg(
-        "At {setting} it stalls indefinitely, and so does whoever waits for it.",
+        "At {setting} it stalls indefinitely, and so does everything that waits for it.",
         setting=of_setting(Key.MEMORY_MAX, render_limit(limit)),
     )
     return case.notice("limit-on-unkillable", sentences(why, stalled, better), forceable=True)

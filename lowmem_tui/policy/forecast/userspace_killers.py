@@ -75,10 +75,13 @@ def _oomd(snapshot: Snapshot, _: Sequence[Process]) -> Other:
         choice = msg("without swap it acts on memory pressure alone, and its choice is unknown")
         return Other(OOMD, rule, choice)
     if best is None or _swapped(best) * LEAST_SWAP <= swap:
-        choice = msg("by swap none, because no unit uses more than 5% of it; by pressure unknown")
+        choice = msg(
+            "for swap: none, because no unit uses more than 5% of swap; for memory "
+            "pressure: unknown"
+        )
         return Other(OOMD, rule, choice)
     choice = msg(
-        "by swap {unit} ({size}), if it is watched; by pressure unknown",
+        "for swap: {unit} ({size}), if it is watched; for memory pressure: unknown",
         unit=of_unit(best.name, 60),
         size=of_bytes(_swapped(best)),
     )

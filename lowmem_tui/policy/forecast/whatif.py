@@ -327,12 +327,16 @@ def _swap(name: str, before: int, later: int, *, ends: bool) -> Message:
     if later:
         size = of_bytes(later)
         return msg(
-            "{unit} may then use {size} of swap, now {before}.", unit=unit, size=size, before=now
+            "{unit} may then use {size} of swap; now it may use {before}.",
+            unit=unit,
+            size=size,
+            before=now,
         )
     if ends:
         return msg(
-            "{unit} may then use no swap, now {before}: at its limit it is killed at once.",
+            "{unit} may then use no swap; now it may use {before}. At its limit it is then "
+            "killed at once.",
             unit=unit,
             before=now,
         )
-    return msg("{unit} may then use no swap, now {before}.", unit=unit, before=now)
+    return msg("{unit} may then use no swap; now it may use {before}.", unit=unit, before=now)

@@ -208,7 +208,7 @@ def _reason(incident: Incident, report: OomReport, victim: Victim) -> Message:
     if incident.cause is Cause.RAM:
         return _asked_for_more(_used_up(report), report, victim)
     if not report.constraint:
-        return msg("the report is cut, so that the reason cannot be determined")
+        return msg("the report is incomplete, so the reason cannot be determined")
     nodes = msg("its memory nodes were used up ({constraint})", constraint=report.constraint)
     return _asked_for_more(nodes, report, victim)
 
@@ -279,7 +279,7 @@ def _why_short(shortage: Shortage) -> Message:
             reason=_no_victim(shortage),
             times=_times(shortage),
         ),
-        msg("What asks for memory there waits until some is freed."),
+        msg("A process that requests memory there waits until some is freed."),
     )
 
 
@@ -437,7 +437,7 @@ def _advice(shortage: Shortage) -> Message:
     nothing = msg("Outcome: nothing was killed.")
     if shortage.lack is Lack.ALLOCATION:
         if shortage.order and shortage.order > 3:
-            more = msg("Memory was fragmented: a large request may fail so.")
+            more = msg("Memory was fragmented: a large request can then fail.")
             return sentences(nothing, more)
         return sentences(nothing, msg("`lowmem-tui check` examines vm.min_free_kbytes."))
     if not shortage.unit:

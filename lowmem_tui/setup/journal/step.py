@@ -370,7 +370,7 @@ def _facts(seen: Seen) -> Iterable[Message]:
         )
     if seen.ram is not None and seen.ram.bytes:
         yield msg(
-            "{size} of it are in {path}, which is RAM.",
+            "{size} of that is in {path}, which is RAM.",
             size=of_bytes(seen.ram.bytes),
             path=of_path(IN_RAM),
         )

@@ -240,7 +240,8 @@ def _hindrance(
     location = these[0]
     if not file.startswith(FOLDER):
         return msg(
-            "It is outside of {folder}, where lowmem-tui changes nothing.", folder=of_path(FOLDER)
+            "It is outside of {folder}, and lowmem-tui changes nothing there.",
+            folder=of_path(FOLDER),
         )
     if sentence := common.obstacle(ground.files, file):
         return sentence

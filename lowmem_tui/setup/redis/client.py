@@ -179,8 +179,8 @@ def _unanswered(unit: Value, client: str, output: str) -> Message:
     why = plain(output.strip().replace("\n", " "), 300).rstrip(".")
     name = of_command(client)
     if not why:
-        return msg("{client} cannot ask {unit}, without a reason.", client=name, unit=unit)
-    return msg("{client} cannot ask {unit}: {why}.", client=name, unit=unit, why=why)
+        return msg("{client} cannot query {unit}, and reports no reason.", client=name, unit=unit)
+    return msg("{client} cannot query {unit}: {why}.", client=name, unit=unit, why=why)
 
 
 def _config(path: str) -> RedisConfig:

@@ -129,7 +129,9 @@ def _not_taken(redis: Redis, value: str, cap: int) -> Message | None:
     now, then = redis.now("maxmemory"), redis.starts_with("maxmemory")
     policies = redis.now("maxmemory-policy"), redis.starts_with("maxmemory-policy")
     if now is None or then is None or None in policies:
-        return msg("Not preselected: what it starts with cannot be determined completely.")
+        return msg(
+            "Not preselected: the options that it starts with cannot be determined completely."
+        )
     if _size(now) == _size(then) == _size(value):
         return None
     if redis.copies:

@@ -236,8 +236,8 @@ def _unreachable(config: RedisConfig) -> Message:
     """Return why a server has no address that can be asked."""
     if redis_config.secret_of(config) is None:
         return msg(
-            "Its password or the names of its commands are on its command line, and lowmem-tui "
-            "does not repeat them."
+            "Its password or the names of its commands are on its command line, and "
+            "lowmem-tui does not show them."
         )
     if redis_config.tls_alone(config):
         return msg("It accepts only TLS (port 0, tls-port), which lowmem-tui does not use.")

@@ -153,7 +153,10 @@ def _queue(redis: Redis) -> Message | None:
 
 def _start_unknown(redis: Redis, why: Message) -> Message:
     return sentences(
-        msg("What {unit} starts with cannot be determined completely.", unit=of_unit(redis.name)),
+        msg(
+            "The options that {unit} starts with cannot be determined completely.",
+            unit=of_unit(redis.name),
+        ),
         why,
     )
 
@@ -320,7 +323,7 @@ def warnings(redis: Redis, asked: Mapping[str, str], ram: int) -> Iterator[Notic
             name,
             sentences(
                 msg(
-                    "{unit} could not be asked, so this applies from its next start.",
+                    "{unit} could not be queried, so this applies from its next start.",
                     unit=of_unit(name),
                 ),
                 redis.trouble,

@@ -18,9 +18,7 @@ PATH: Final = "/etc/tmpfiles.d/zz-lowmem-tui.conf"
 def check(what: str) -> None:
     """See ``Tool``."""
     if what != NAME:
-        raise InvalidValueError(
-            msg("'{what}' is nothing that is tested here.", what=of_text(what, 60))
-        )
+        raise InvalidValueError(msg("'{what}' is not a test of this step.", what=of_text(what, 60)))
 
 
 def get(what: str) -> str:

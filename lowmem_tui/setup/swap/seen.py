@@ -171,7 +171,7 @@ def impossible(seen: Seen) -> Message | None:
         return msg("/ is mounted read-only: see `dmesg`, then `mount -o remount,rw /`.")
     if facts.root_filesystem not in policy.CARRIERS:
         return msg(
-            "/ is {kind}: a swap file there needs more than being written, so none is made.",
+            "/ is {kind}: a swap file there needs more than an ordinary file, so none is created.",
             kind=of_text(facts.root_filesystem, 20),
         )
     if seen.in_fstab:

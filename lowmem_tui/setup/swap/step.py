@@ -357,7 +357,7 @@ def _facts(seen: Seen, cannot: Message | None) -> Iterable[Message]:
             )
     if seen.zram.foreign:
         yield msg(
-            "There is zram already that lowmem-tui did not set up: {what}.",
+            "There is already a zram device that lowmem-tui did not set up: {what}.",
             what=of_text(seen.zram.foreign),
         )
     if cannot:

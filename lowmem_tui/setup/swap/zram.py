@@ -119,7 +119,7 @@ def refusals(found: Zram) -> list[Notice]:
     """Return why it cannot be made."""
     if found.foreign:
         text = msg(
-            "There is zram already that lowmem-tui did not set up: see {what}.",
+            "There is already a zram device that lowmem-tui did not set up: see {what}.",
             what=of_text(found.foreign),
         )
     elif not found.here:

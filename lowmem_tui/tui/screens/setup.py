@@ -31,8 +31,9 @@ TALL = 18
 """Lines of the screen from which on it describes the step below the cursor."""
 
 PROMISE = msg(
-    "Each step first shows what it would change. Nothing is changed before you apply it, and each "
-    "change can be undone, or shows what cannot. You can go back and continue later."
+    "Each step first shows what it would change. Nothing changes before you apply it. Each "
+    "change can be undone, and the step warns of what cannot. You can go back and continue "
+    "later."
 )
 
 

@@ -172,17 +172,23 @@ def _available(one: HostUsage, other: HostUsage) -> Message:
     gained = other.mem_available - one.mem_available
     old, new = of_bytes(one.mem_available), of_bytes(other.mem_available)
     if abs(gained) < STEADY:
-        return msg("Available memory: {old} before, {new} now. It varies anyway.", old=old, new=new)
+        return msg(
+            "Available memory: {old} before, {new} now. It also varies without any change.",
+            old=old,
+            new=new,
+        )
     more = of_bytes(abs(gained))
     if gained > 0:
         return msg(
-            "Available memory: {old} before, {new} now, {size} more. It varies anyway.",
+            "Available memory: {old} before, {new} now, {size} more. It also varies "
+            "without any change.",
             old=old,
             new=new,
             size=more,
         )
     return msg(
-        "Available memory: {old} before, {new} now, {size} less. It varies anyway.",
+        "Available memory: {old} before, {new} now, {size} less. It also varies without "
+        "any change.",
         old=old,
         new=new,
         size=more,

@@ -231,10 +231,10 @@ class TrialScreen(Sheet):
     def _undone(self) -> None:
         staged = [tr("Your edits are still staged.")] if len(self.session.staged) else []
         title = msg("Undone")
-        end = tr("The change is undone: everything has the value from before.")
+        end = tr("The change is undone: everything has its previous value.")
         if self.outcome is not None and not self.outcome.well:
             title = msg("Undone, but verification failed")
-            end = tr("The change is undone, but not everything has the value from before.")
+            end = tr("The change is undone, but not everything has its previous value.")
         self._over(title, [end, *staged])
 
     def _work(self, do: Callable[[], Outcome], then: Callable[[], None]) -> None:

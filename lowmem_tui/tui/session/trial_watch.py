@@ -131,11 +131,11 @@ async def ended(session: Session, number: str) -> End:
         more = (*more, say(change.outcome))
     if state in {State.CONFIRMED, State.APPLIED}:
         kept(session, number)
-        return End(state, tr("The trial was kept from elsewhere: the change is in force."), more)
+        return End(state, tr("The trial was confirmed elsewhere: the change is in force."), more)
     how = msg("The trial is over: `lowmem-tui history` shows how it ended.")
     if state is State.EXPIRED:
         how = msg("The time is up: the change was rolled back.")
     elif state is State.UNDONE:
-        how = msg("The trial was undone from elsewhere.")
+        how = msg("The trial was undone elsewhere.")
     staged = msg("Your edits are still staged.") if len(session.staged) else None
     return End(state, say(sentences(how, staged)), more)

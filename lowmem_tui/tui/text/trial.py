@@ -20,7 +20,11 @@ def in_one_line(session: Session, trial: Trial) -> str:
     left = round(trial.left)
     for worst in (*danger(session), *harm(session, trial)):
         return tr("Trial: {left} s left, F8. {what}", left=left, what=as_message(worst))
-    return tr("Trial: {left} s left. F8: y keep, u undo. By {by}", left=left, by=trial.by.message)
+    return tr(
+        "Trial: {left} s left. F8 keeps or undoes it. Started by {by}",
+        left=left,
+        by=trial.by.message,
+    )
 
 
 def harm(session: Session, trial: Trial) -> Iterator[Message | str]:

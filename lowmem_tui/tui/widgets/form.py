@@ -272,10 +272,10 @@ class Form(Widget):
             return say(why)
         stands = self._stands(key)
         if stands == DIFFER:
-            return say(sentences(why, msg("What was staged before stays staged.")))
+            return say(sentences(why, msg("Earlier staged edits stay staged.")))
         if stands:
             return say(sentences(why, msg("{value} stays staged.", value=stands)))
-        return say(sentences(why, msg("The setting is still staged to be dropped.")))
+        return say(sentences(why, msg("Removing the setting stays staged.")))
 
     def _explained(self, key: Key) -> Message:
         wish, asked = self.wish(key), self._asked(key)
@@ -306,7 +306,7 @@ class Form(Widget):
     def _unchanged(self, key: Key, text: str, *, staged: bool) -> Message:
         """Explain a field that asks for nothing; ``staged``: as yet something else is."""
         if staged:
-            return msg("as our file has it. Enter discards the staged edit.")
+            return msg("same as in our file. Enter discards the staged edit.")
         if text:
             return msg("our file sets {value}. Empty the field to drop that.", value=text)
         if key in CHOICES:
