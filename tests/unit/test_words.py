@@ -1,7 +1,7 @@
 """The words of docs/glossary.md: its forbidden phrases are searched for wherever they count.
 
 `python -m tests.unit.test_words FILE…` lists those of files (without FILE: of all), with what to
-write instead; `--write` writes words_remaining.toml again, whose counts may only shrink.
+write instead.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 GLOSSARY = "docs/glossary.md"
-REMAINING = Path(__file__).with_name("words_remaining.toml")
 
 FILES = (
     *("lowmem_tui/**/*.py", "lowmem_tui/**/*.toml", "tests/**/*.py", "css/*.tcss"),
@@ -161,26 +160,9 @@ def occurrences(name: str) -> list[tuple[str, str]]:
     return found
 
 
-def remaining() -> dict[str, int]:
-    """Return how many are left in which files."""
-    found: dict[str, int] = tomllib.loads(REMAINING.read_text("utf-8"))
-    return found
-
-
 @pytest.mark.parametrize("name", files())
-def test_a_file_has_no_forbidden_phrase_that_is_not_listed(name: str) -> None:
-    found = occurrences(name)
-    assert len(found) == remaining().get(name, 0), (
-        f"see docs/glossary.md; fewer than listed: python -m tests.unit.test_words --write: {found}"
-    )
-
-
-def test_only_files_that_exist_are_listed() -> None:
-    assert set(remaining()) <= set(files())
-
-
-def test_the_documents_are_clean() -> None:
-    assert [name for name in remaining() if name.endswith(".md")] == []
+def test_a_file_has_no_forbidden_phrase(name: str) -> None:
+    assert occurrences(name) == [], "see docs/glossary.md"
 
 
 @pytest.mark.parametrize(
@@ -211,33 +193,13 @@ def test_strings_are_distinguished_from_docstrings_and_comments() -> None:
     assert strings(source).split() == ['"b"', ".", 'f"d', '{x}"']
 
 
-def shrunk(before: dict[str, int], now: dict[str, int]) -> dict[str, int]:
-    """Return the list to write: what has grown is written only where as much has gone elsewhere."""
-    if sum(now.values()) <= sum(before.values()):
-        return now
-    return {name: min(n, before[name]) for name, n in now.items() if name in before}
-
-
-def test_the_list_only_shrinks() -> None:
-    assert shrunk({"a": 2, "b": 1}, {"a": 1, "b": 1}) == {"a": 1, "b": 1}
-    assert shrunk({"a": 2, "b": 1}, {"moved": 2, "b": 1}) == {"moved": 2, "b": 1}
-    assert shrunk({"a": 2, "b": 1}, {"a": 1, "b": 4, "new": 1}) == {"a": 1, "b": 1}
-
-
 def main(arguments: list[str]) -> int:
-    """List what is found, or write the list again."""
+    """List what is found; ``--write`` is accepted, and there is nothing to write."""
     if arguments != ["--write"]:
         for name in arguments or files():
             for where, write in occurrences(name):
                 print(f"{name}:{where}  ->  {write}")
-        return 0
-    now = {name: n for name in files() if (n := len(occurrences(name)))}
-    made = shrunk(remaining(), now)
-    REMAINING.write_text("".join(f'"{name}" = {n}\n' for name, n in made.items()), "utf-8")
-    for name in now:
-        if now[name] > made.get(name, 0):
-            print(f"{name} has {now[name]}, and the list may only shrink: see docs/glossary.md")
-    return int(now != made)
+    return 0
 
 
 if __name__ == "__main__":

@@ -109,7 +109,7 @@ def _route(case: EditCase, held: int) -> Iterator[Message]:
 
 
 def _sets(case: EditCase) -> str:
-    """Return the options that ask for what this plan asks of the unit."""
+    """Return the options that request what this plan sets on the unit."""
     unit, limit = case.unit.name, case.limit or 0
     asked = {Key.MEMORY_MAX: "" if case.dropped else render_limit(limit)}
     asked |= {k: render_value(k, v) for k, v in case.beside.items() if k is not Key.MEMORY_MAX}
