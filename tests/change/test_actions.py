@@ -299,7 +299,7 @@ def test_what_is_changed_while_the_others_are_done(box: Box) -> None:
                 put(box, MAXMEMORY, "33554432")
 
     slow = replace(site, ports=site.ports._replace(system=Slow()))
-    with pytest.raises(RolledBackError, match=r"maxmemory \(redis.*32M.*as it was"):
+    with pytest.raises(RolledBackError, match=r"maxmemory \(redis.*32M.*previous value"):
         apply(slow, of(SWAPPINESS, MAXMEMORY), box.situation)
     assert (value(box, SWAPPINESS), value(box, MAXMEMORY)) == ("60", "33554432")
     assert box.site().journal.records()[0].state is State.FAILED
@@ -470,7 +470,7 @@ def test_a_file_that_comes_at_any_call_stays(
         try:
             run(Meanwhile(n, lambda: saved(path)))
         except ChangedError as error:
-            assert str(error).endswith("look at it.")
+            assert str(error).endswith("check it.")
         assert (path.is_file(), path.read_text()) == (True, "theirs"), (n, counting.calls[n])
         assert [each.name for each in folder.iterdir()] == [path.name], (n, counting.calls[n])
 

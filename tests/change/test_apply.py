@@ -209,7 +209,7 @@ def test_a_file_is_edited_between_the_look_and_the_write(box: Box) -> None:
             box.files.write(path, text)
             box.files.write(second, theirs)
 
-    with pytest.raises(RolledBackError, match=r"changed after the plan was made.*as it was"):
+    with pytest.raises(RolledBackError, match=r"changed after the plan was made.*previous value"):
         apply(made, manager=box.manager, files=Edited(), kernel=box.kernel, force=True)
     after = box.state()
     assert box.files.read(second) == theirs
@@ -326,7 +326,7 @@ def test_not_permitted_to_reload(box: Box) -> None:
                 self.denied = True
                 raise NotPermittedError("systemd lets only root reload: run the same with sudo.")
 
-    with pytest.raises(NotPermittedError, match="everything is as it was"):
+    with pytest.raises(NotPermittedError, match="everything has its previous value"):
         apply(made, manager=Denied(), files=box.files, kernel=box.kernel)
     assert box.state() == before
 

@@ -355,11 +355,11 @@ def test_undone_already_names_the_change_that_did_it(box: Box) -> None:
 def test_what_systemd_did_not_reload_is_settled_by_the_next_start(box: Box) -> None:
     before = box.state()
     box.connection.reload = raising(ManagerError("no."))  # type: ignore[method-assign]
-    with pytest.raises(UnreloadedError, match="The files are as they were before"):
+    with pytest.raises(UnreloadedError, match="The files are restored"):
         do(box, *SETS)
     box.connection.reload = box.reload  # type: ignore[method-assign]
     (sentence,) = settled(box.site())
-    assert "is rolled back: everything is as it was before" in str(sentence)
+    assert "is rolled back: everything has its previous value" in str(sentence)
     assert box.state() == before
     assert states(box) == {"1": State.FAILED}
 

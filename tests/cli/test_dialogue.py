@@ -401,7 +401,7 @@ def test_a_sentence_is_in_the_operators_language(talk: Talk) -> None:
         said = talk.hold(*EDIT, "staged", "0", "q", "yes")
     finally:
         language.use(language.ENGLISH, None)
-    assert f"yet. written is Nothing 300M. be to is {REDIS} of MemoryMax Staged:" in said
+    assert f"yet. written is Nothing 300M. to {REDIS} of MemoryMax set Staged:" in said
     assert "staged. is edit 1" in said
 
 

@@ -290,7 +290,7 @@ def test_a_change_that_a_signal_stops_is_rolled_back(number: signal.Signals) -> 
     typed = "\n".join((*TRIAL, "history")) + "\n"
     done = piped(typed, "--plain", before=RELOADS.format(number=int(number)))
     assert done.returncode == 128 + number, done.stderr
-    assert b"everything is as it was" in done.stderr
+    assert b"everything has its previous value" in done.stderr
     assert done.stdout.endswith(b"[]\n")
 
 

@@ -129,12 +129,12 @@ def test_one_refusal_refuses_all(capsys: Capture, policy: Path, command: str) ->
 WRONG = {
     "a section": ("[zork]\n", "line 9: section 'zork' is unknown"),
     "a step's value": ("[nginx]\nrate = 1.5\n", "line 10: write the value of rate"),
-    "a step's key": ("[nginx]\nzork = 5\n", "line 10: [nginx] knows no 'zork'"),
-    "a step's good and bad": ("[nginx]\nrate = '9r/s'\nx = 5\n", "line 11: [nginx] knows no"),
+    "a step's key": ("[nginx]\nzork = 5\n", "line 10: [nginx] has no key 'zork'"),
+    "a step's good and bad": ("[nginx]\nrate = '9r/s'\nx = 5\n", "line 11: [nginx] has no key"),
     "a unit": ("[units.zork]\nMemoryMax=5\n", "line 9: there is no unit zork"),
     "a key": ("[units.cron]\nNice=5\n", "line 10: 'Nice' is not a setting"),
     "a value": ("[units.cron]\nMemoryMax='x'\n", "line 10: 'x' is not a limit"),
-    "what does not idle": ("[idle]\n'ssh.service' = 'off'\n", "line 10: [idle] knows no"),
+    "what does not idle": ("[idle]\n'ssh.service' = 'off'\n", "line 10: [idle] has no key"),
     "not off": ("[idle]\n'snapd.service' = 'on'\n", "line 10: [idle] 'snapd.service' cannot be"),
     "a name without quotes": (
         "[idle]\nsnapd.service = 'off'\n",

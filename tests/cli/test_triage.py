@@ -334,7 +334,7 @@ def test_help(box: Box, capfd: pytest.CaptureFixture[str]) -> None:
 
 def test_wrong_usage(box: Box, capfd: pytest.CaptureFixture[str]) -> None:
     assert run(box, "--json") == Exit.USAGE
-    assert "takes no options" in capfd.readouterr().err
+    assert "takes only the option --demo" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(

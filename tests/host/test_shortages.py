@@ -83,8 +83,8 @@ def test_a_unit_that_stands_at_its_limit_is_an_incident() -> None:
     assert str(incident_words.short(incident)) == "limit 64M, nothing to kill, once"
     assert str(incident_words.why(incident)) == (
         "The kernel found no process that may be killed: the limit of hog.service of 64M was "
-        "reached, when hog (pid 700) asked for more, once. What asks for memory there waits until "
-        "some is freed."
+        "reached, when hog (pid 700) asked for more, once. A process that requests memory "
+        "there waits until some is freed."
     )
     assert "Raise MemoryMax of hog.service" in str(incident_words.what_next(incident))
 

@@ -172,7 +172,7 @@ def test_what_goes_wrong_leaves_nothing(boot: Boot) -> None:
     (failed,) = json.loads(machine.get("/root/out"))
     assert failed["kind"] == "RolledBackError", failed
     assert "the disk is full" in failed["error"]
-    assert "everything is as it was" in failed["error"]
+    assert "everything has its previous value" in failed["error"]
     machine.run("rm /root/fill")
     as_before()
 

@@ -176,7 +176,7 @@ def test_what_nginx_refuses_is_rolled_back(server: Machine) -> None:
     said = server.run(f"{recipe.VENV}/bin/python /root/meanwhile.py", timeout=900).stdout
     assert said.startswith("RolledBackError")
     assert "no_such_directive" in said
-    assert "everything is as it was" in said
+    assert "everything has its previous value" in said
     # And what is broken already is not touched, nor tried.
     wish = ("apply", "nginx", "cloudchat /=burst=10 nodelay")
     found, refused = drive_all(server, "look", "nginx", "+", *wish)

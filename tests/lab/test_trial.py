@@ -147,7 +147,7 @@ def test_stopped_until_the_script_has_been_there(machine: Machine, before: dict[
     machine.run("systemctl kill -s CONT lab-apply")
     machine.wait_for("! systemctl -q is-active lab-apply", timeout=600)
     assert values(machine) == before
-    assert "give it more seconds" in machine.run("journalctl -o cat -u lab-apply").stdout
+    assert "use a longer trial" in machine.run("journalctl -o cat -u lab-apply").stdout
     assert states(machine)[0] == "failed"
     machine.run("systemctl reset-failed lab-apply")
 

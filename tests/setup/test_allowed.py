@@ -299,7 +299,7 @@ def test_an_interrupted_change_is_settled_without_the_steps(tmp_path: Path) -> N
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     early, late, (said,) = json.loads(done.stdout)
-    assert "everything is as it was before" in said
+    assert "everything has its previous value" in said
     assert early == ["lowmem_tui.setup", "lowmem_tui.setup.steps"]
     # The tool that tests is loaded to be left out, no step is.
     assert set(late) - set(early) <= {"lowmem_tui.setup.nginx", "lowmem_tui.setup.nginx.tested"}

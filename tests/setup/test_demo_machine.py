@@ -77,7 +77,7 @@ def test_shown_while_it_is_written_and_cancelled(box: Box, monkeypatch: pytest.M
 
     monkeypatch.setattr("lowmem_tui.demo.swap.sleep", pause)
     before = box.files()
-    with pytest.raises(RolledBackError, match="everything is as it was"):
+    with pytest.raises(RolledBackError, match="everything has its previous value"):
         box.backend.apply(box.step("swap").plan({"file": "1G"}))
     assert seen == [n * demo_swap.PIECE for n in range(4)]
     assert box.backend.progress() is None

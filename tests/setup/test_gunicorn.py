@@ -258,9 +258,9 @@ def test_no_gunicorn() -> None:
 
 
 WRONG = {
-    "a key": ({option("bind"): "1"}, "knows no"),
-    "no unit": ({"workers": "1"}, "knows no 'workers'"),
-    "another unit": ({"nginx.service workers": "1"}, "knows no"),
+    "a key": ({option("bind"): "1"}, "has no key"),
+    "no unit": ({"workers": "1"}, "has no key 'workers'"),
+    "another unit": ({"nginx.service workers": "1"}, "has no key"),
     "no number": ({option("workers"): "many"}, "whole number"),
     "none": ({option("workers"): "0"}, "whole number"),
     "a class": ({option("worker-class"): "gevent --preload"}, "one of gevent"),

@@ -256,8 +256,8 @@ def test_used_after_all_it_is_reported_and_not_proposed(box: Box) -> None:
     ("key", "value", "message"),
     [
         ("snapd.service", "on", 'write "off", or leave the line out'),
-        ("ssh.service", "off", "knows no .ssh.service."),
-        ("zork", "off", "knows no .zork."),
+        ("ssh.service", "off", "has no key .ssh.service."),
+        ("zork", "off", "has no key .zork."),
     ],
 )
 def test_a_request_that_is_invalid(box: Box, key: str, value: str, message: str) -> None:

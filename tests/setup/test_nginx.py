@@ -336,8 +336,8 @@ def test_a_file_included_twice_is_one() -> None:
 
 
 WRONG = {
-    "a key": ({"nonsense": "1"}, "knows no 'nonsense'"),
-    "a location": ({"cloudchat /no": "burst=5"}, "knows no 'cloudchat /no'"),
+    "a key": ({"nonsense": "1"}, "has no key 'nonsense'"),
+    "a location": ({"cloudchat /no": "burst=5"}, "has no key 'cloudchat /no'"),
     "a rate": ({"rate": "fast"}, "'rate' cannot be 'fast'"),
     "no rate": ({"rate": "0r/s"}, "cannot be"),
     "a burst": ({"cloudchat /": "burst=5; root /"}, "cannot be 'burst=5; root /'"),
@@ -456,7 +456,7 @@ def test_all_is_rolled_back_if_nginx_refuses_it(
 
     plan = box.step("nginx").plan({"cloudchat /": "burst=5"})
     monkeypatch.setattr(box.server.system, "put", refuse)
-    with pytest.raises(RolledBackError, match="everything is as it was"):
+    with pytest.raises(RolledBackError, match="everything has its previous value"):
         box.backend.apply(plan)
     assert box.files() == before
     assert done == [(ActionKind.TEST, "nginx")]

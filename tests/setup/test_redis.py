@@ -309,8 +309,8 @@ def test_what_cannot_be_done_is_reported(case: str) -> None:
 
 
 WRONG = {
-    "a key": ({"maxmemory": "64mb"}, "knows no 'maxmemory'"),
-    "a unit": ({"nginx.service maxmemory": "64mb"}, "knows no"),
+    "a key": ({"maxmemory": "64mb"}, "has no key 'maxmemory'"),
+    "a unit": ({"nginx.service maxmemory": "64mb"}, "has no key"),
     "no size": ({MAX: "much"}, "cannot be 'much'"),
     "nothing": ({MAX: "0"}, "cannot be '0'"),
     "options": ({MAX: "64mb --loadmodule /tmp/x"}, "cannot be"),

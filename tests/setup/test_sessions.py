@@ -185,7 +185,7 @@ def test_by_the_instance(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 WRONG = {
-    "a folder": ({"/etc": "31d"}, "knows no '/etc'"),
+    "a folder": ({"/etc": "31d"}, "has no key '/etc'"),
     "an age": ({FLASK: "soon"}, "an age in days"),
     "a line break": ({FLASK: "31d\nr /etc"}, "an age in days"),
     "nothing": ({FLASK: "0d"}, "an age in days"),

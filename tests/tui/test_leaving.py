@@ -150,7 +150,7 @@ def test_control_c_while_it_waits_rolls_it_back(apply: Busy) -> None:
         apply.terminal.read(0.05)
     os.write(apply.terminal.master, b"\x03")
     assert apply.terminal.ended() == 130
-    assert "everything is as it was" in apply.words
+    assert "everything has its previous value" in apply.words
 
 
 def test_control_z_does_not_stop_it(apply: Busy) -> None:

@@ -120,7 +120,7 @@ async def test_what_is_down_is_shown(server: SmallServer) -> None:
 @pytest.mark.parametrize(
     ("error", "unchanged"),
     [
-        (RolledBackError("The reload failed, and everything is as it was."), True),
+        (RolledBackError("The reload failed, and everything has its previous value."), True),
         (ChangedError("The file has changed meanwhile: plan again."), True),
         (NotPermittedError("Only root may do that: run it with sudo."), True),
         (HalfDoneError("The file could not be put back: \x1b[2J look at it."), False),

@@ -709,7 +709,7 @@ async def test_who_cannot_change_sees_all_and_what_to_run(read_only: bool) -> No
 @pytest.mark.parametrize(
     ("error", "unchanged"),
     [
-        (RolledBackError(f"The disk is full {EVIL}; everything is as it was."), True),
+        (RolledBackError(f"The disk is full {EVIL}; everything has its previous value."), True),
         (HalfDoneError("Not everything could be put back."), False),
     ],
 )

@@ -33,8 +33,13 @@ BUDGETS: dict[str, tuple[list[int], int, Verdict, str]] = {
     "none": ([], 1024, Verdict.FITS, "No unit has a MemoryMax: of 1G of RAM 384M is the reserve"),
     "fits": ([300, 100], 1024, Verdict.FITS, "fit into 1G of RAM; 240M can still be assigned."),
     "the guide's own": ([600, 256], 1024, Verdict.SWAPS, "are 216M more than 1G of RAM"),
-    "without swap": ([600, 256], 0, Verdict.KILLS, "the kernel kills, whatever the limits."),
-    "far too much": ([2000], 1024, Verdict.KILLS, "1G of swap is not enough: the kernel kills"),
+    "without swap": (
+        [600, 256],
+        0,
+        Verdict.KILLS,
+        "memory runs out, and the kernel kills a process.",
+    ),
+    "far too much": ([2000], 1024, Verdict.KILLS, "1G of swap is not enough, and the kernel kills"),
 }
 
 

@@ -180,7 +180,12 @@ DANGERS = {
     "the limits and the reserve over RAM and swap": Danger(
         guide(redis=256, swap=0),
         "cloudchat:MemoryMax=600M",
-        *("limits-over-memory", WARNING, "the kernel kills, whatever the limits", "Limits of 604M"),
+        *(
+            "limits-over-memory",
+            WARNING,
+            "memory runs out, and the kernel kills a process",
+            "Limits of 604M",
+        ),
     ),
     "OOMScoreAdjust -1000": Danger(
         alone("a.service"),
@@ -274,7 +279,12 @@ DANGERS = {
     "MemoryLow of two, more than their slice's": Danger(
         protected(Key.MEMORY_LOW, s=30, b=20),
         "a:MemoryLow=20M",
-        *("protection-shared", WARNING, "each gets a part", "Raise it there, or lower theirs"),
+        *(
+            "protection-shared",
+            WARNING,
+            "each gets only a part",
+            "Raise it on the slice, or lower it on the units",
+        ),
     ),
     "MemoryMin of more than RAM": Danger(
         protected(Key.MEMORY_MIN),

@@ -141,7 +141,7 @@ ONE: dict[str, tuple[dict[str, Any], dict[Key, Value], list[str]]] = {
         [FAILING],
     ),
     "not known how it restarts": ({}, {AGAIN: "always"}, [STAYS]),
-    "less swap": ({}, {SWAP: 50 * M}, ["a.service may then use 50M of swap, now 1G."]),
+    "less swap": ({}, {SWAP: 50 * M}, ["a.service may then use 50M of swap; now it may use 1G."]),
     "no swap at its limit": (
         {},
         {SWAP: 0},

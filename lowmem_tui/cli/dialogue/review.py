@@ -38,7 +38,7 @@ WORKING = N_(
     "Working: this may take some seconds. It ends by itself, or everything is rolled back; Ctrl-C "
     "rolls it back."
 )
-UNCHANGED = N_("Nothing is changed: everything keeps its value.")
+UNCHANGED = N_("Nothing is changed: everything has its previous value.")
 NOTHING_WRITTEN = N_("Nothing was written.")
 
 
