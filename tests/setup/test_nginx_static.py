@@ -111,6 +111,9 @@ def test_what_an_application_answers_itself_is_taken(where: str) -> None:
         ("/api/login", "burst=10 nodelay"),
         ("= /api", "burst=10 nodelay"),
         ("/search", "burst=10 nodelay"),
+        (r"~ \.php$", "burst=40 nodelay"),
+        (r"~ ^/index\.php(/|$)", "burst=40 nodelay"),
+        ("= /xmlrpc.php", "burst=10 nodelay"),
     ],
 )
 def test_an_api_has_room_for_what_a_page_asks_at_once(where: str, burst: str) -> None:

@@ -211,7 +211,12 @@ class _Site:
 
 def burst_of_many(location: Location) -> bool:
     """Return whether a page requests several things of this location at once."""
-    return bool(_words(location) & APIS) and not _points_below(location)
+    words, (modifier, _) = _words(location), location.match
+    if words & APIS:
+        return not _points_below(location)
+    # All of a PHP application comes through such a pattern, the calls of its pages' scripts, too:
+    # an editor or an administration page sends twenty of them at once.
+    return modifier.startswith("~") and bool(words & _SCRIPTS)
 
 
 def is_static(location: Location) -> bool:
