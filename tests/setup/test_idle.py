@@ -204,6 +204,14 @@ def test_an_alias_goes_with_it(box: Box) -> None:
 
 
 # the guard → the file that shows that it is in use
+ALIKE = [
+    ("modem", "/sys/class/net/ppp0/address"),
+    ("modem", "/sys/class/usbmisc/cdc-wdm0/dev"),
+    ("modem", "/sys/class/tty/ttyUSB2/dev"),
+    ("wireless", "/sys/class/net/wlan0/address"),
+    ("wireless", "/sys/class/net/lan7/phy80211/name"),
+    ("containers", "/var/lib/incus/containers/web/backup.yaml"),
+]
 GUARDS = {
     "snaps": "/var/lib/snapd/snaps/certbot_12.snap",
     "modem": "/sys/class/net/wwan0/address",
@@ -216,7 +224,7 @@ GUARDS = {
 }
 
 
-@pytest.mark.parametrize(("guard", "path"), GUARDS.items(), ids=GUARDS)
+@pytest.mark.parametrize(("guard", "path"), [*GUARDS.items(), *ALIKE])
 def test_what_is_in_use_is_left_alone(box: Box, guard: str, path: str) -> None:
     ground = box.step("idle").of._ground  # type: ignore[attr-defined]
     assert idle_guards.in_use(ground, guard) is None
@@ -232,6 +240,24 @@ def test_guards_that_read_files(box: Box) -> None:
     assert "dm-0 is a disk with several paths" in str(idle_guards.in_use(ground, "multipath"))
     box.write("/proc/mounts", "a:/x /srv nfs4 rw 0 0\n")
     assert "NFS is mounted" in str(idle_guards.in_use(ground, "nfs"))
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "words"),
+    [
+        ("/etc/fstab", "a:/x /srv nfs noauto,x-systemd.automount 0 0\n", "/etc/fstab names"),
+        ("/etc/exports", "# none\n/srv *(ro)\n", "/etc/exports shares"),
+        ("/etc/yp.conf", "ypserver 10.0.0.1\n", "NIS"),
+        ("/etc/exports", "# none\n", ""),
+        ("/etc/fstab", "#a:/x /srv nfs 0 0\nUUID=1 / ext4 defaults 0 1\n", ""),
+    ],
+)
+def test_what_needs_rpcbind(box: Box, path: str, text: str, words: str) -> None:
+    ground = box.step("idle").of._ground  # type: ignore[attr-defined]
+    box.write(path, text)
+    found = idle_guards.in_use(ground, "nfs")
+    assert words in str(found or "")
+    assert (found is None) is (words == "")
 
 
 def test_snaps_of_the_image_alone_are_not_in_use(box: Box) -> None:

@@ -46,13 +46,34 @@ def _card(ground: Ground, prefix: str) -> str:
     return next((name for name in names if name.startswith(prefix)), "")
 
 
+_MODEMS = (
+    ("/sys/class/net", ("ww", "ppp")),
+    ("/sys/class/wwan", ("wwan",)),
+    ("/sys/class/usbmisc", ("cdc-wdm",)),
+    ("/sys/class/tty", ("ttyUSB", "ttyACM")),
+)
+"""Where a modem shows itself: many have a serial line alone until they are connected."""
+
+
 def _modem(ground: Ground) -> Message | None:
-    found = _card(ground, "ww")
-    return msg("There is a mobile modem: {name}.", name=of_text(found, 60)) if found else None
+    for folder, prefixes in _MODEMS:
+        for name in sorted(ground.inspector.names(folder)):
+            if name.startswith(prefixes):
+                return msg("There is a mobile modem, or may be: {name}.", name=of_text(name, 60))
+    return None
 
 
 def _wireless(ground: Ground) -> Message | None:
-    found = _card(ground, "wl")
+    net = "/sys/class/net"
+    found = _card(ground, "wl") or next(
+        (
+            name
+            for name in ground.inspector.names(net)
+            # A driver or an administrator may call it anything.
+            if {"wireless", "phy80211"} & set(ground.inspector.names(f"{net}/{name}"))
+        ),
+        "",
+    )
     return msg("There is a wireless card: {name}.", name=of_text(found, 60)) if found else None
 
 
@@ -79,8 +100,11 @@ def _iscsi(ground: Ground) -> Message | None:
     return msg("There is a disk in the network: {names}.", names=common.several(found, 2))
 
 
+_CONTAINERS = ("/var/lib/lxc", "/var/lib/incus/containers", "/var/lib/lxd/containers")
+
+
 def _containers(ground: Ground) -> Message | None:
-    found = _names(ground, "/var/lib/lxc")
+    found = [name for folder in _CONTAINERS for name in _names(ground, folder)]
     return msg("There is a container: {names}.", names=common.several(found, 2)) if found else None
 
 
@@ -105,12 +129,20 @@ def _nfs(ground: Ground) -> Message | None:
     kinds = {line.split(" ")[2] for line in (mounts or "").splitlines() if line.count(" ") > 2}
     if kinds & {"nfs", "nfs4"}:
         return msg("A folder of NFS is mounted.")
-    exports, _ = common.read(ground.files, "/etc/exports")
-    if any(
-        line.strip() and not line.lstrip().startswith("#") for line in (exports or "").split("\n")
-    ):
+    if any(len(line) > 2 and line[2] in {"nfs", "nfs4"} for line in _lines(ground, "/etc/fstab")):
+        return msg("/etc/fstab names a folder of NFS.")
+    if any(_lines(ground, "/etc/exports")):
         return msg("/etc/exports shares folders by NFS.")
+    if any(_lines(ground, "/etc/yp.conf")):
+        return msg("/etc/yp.conf names a server of NIS: accounts may come from there.")
     return None
+
+
+def _lines(ground: Ground, path: str) -> list[list[str]]:
+    """Return the words of each line that is no comment."""
+    text, _ = common.read(ground.files, path)
+    lines = (line.split() for line in (text or "").split("\n"))
+    return [words for words in lines if words and not words[0].startswith("#")]
 
 
 GUARDS: dict[str, Callable[[Ground], Message | None]] = {
