@@ -65,7 +65,8 @@ amazon-cloudwatch-agent aegis argusagent sysak YDLive YunJing barad_agent sgagen
 hostguard hostwatch ces-uniagent telescoped cloud-monitor-agent jdog_service uma hosteye bcm-agent
 nezha-agent nezha-agent-2 nezha-dashboard komari komari-agent serverstatus vmagent pmcd pmlogger
 mysqld_exporter kafka-exporter redis-exporter@a
-alist openlist filebrowser restic-rest-server ttyd gotty rustdesk ilogtaild
+alist openlist filebrowser restic-rest-server ttyd gotty rustdesk ilogtaild webssh
+linode-longview serverstatus-client
 """
 
 SHORT_LIVED = """
