@@ -13,7 +13,7 @@ from lowmem_tui.model.amount import Unlimited
 from lowmem_tui.model.cells import wrap
 from lowmem_tui.model.errors import InvalidValueError
 from lowmem_tui.model.integer import natural
-from lowmem_tui.model.language import tr
+from lowmem_tui.model.language import spaced, tr
 from lowmem_tui.model.message import N_, msg
 from lowmem_tui.model.quantity import parse_time_span
 from lowmem_tui.model.trial import LONGEST, SHORTEST
@@ -53,7 +53,7 @@ def _translated(text: str | None) -> str | None:
     if not text:
         return text
     bare = text.strip()
-    return f"{tr(bare)} " if bare != text else tr(bare)
+    return spaced(tr(bare)) if bare != text else tr(bare)
 
 
 argparse._ = _translated  # type: ignore[attr-defined]
@@ -75,6 +75,15 @@ class OneSentence(argparse.ArgumentParser):
 
 class _Formatter(argparse.HelpFormatter):
     """Help that is wrapped by terminal cells."""
+
+    class _Section(argparse.HelpFormatter._Section):  # noqa: SLF001 - it is what is to be changed
+        def format_help(self) -> str:
+            """Return the section; argparse has no translation for the colon of its heading."""
+            text = super().format_help()
+            if not isinstance(self.heading, str):
+                return text
+            colon = tr("{label}:", label=self.heading)
+            return text.replace(f"{self.heading}:\n", f"{colon}\n", 1)
 
     def _split_lines(self, text: str, width: int) -> list[str]:
         return wrap(" ".join(text.split()), width)

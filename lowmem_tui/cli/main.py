@@ -57,7 +57,12 @@ def parser() -> argparse.ArgumentParser:
         ),
         allow_abbrev=False,
     )
-    top.add_argument("--version", action="version", version=f"lowmem-tui {__version__}")
+    top.add_argument(
+        "--version",
+        action="version",
+        version=f"lowmem-tui {__version__}",
+        help=tr("show program's version number and exit"),
+    )
     _server(top)
     top.add_argument(
         "--or-demo",

@@ -11,8 +11,8 @@ from lowmem_tui.cli.check import worst_first
 from lowmem_tui.cli.looking import look
 from lowmem_tui.cli.output import talk
 from lowmem_tui.model.errors import InvalidValueError, LowmemError
-from lowmem_tui.model.language import say, tr
-from lowmem_tui.model.message import msg, of_bytes, of_list, of_path, of_text, of_unit
+from lowmem_tui.model.language import say, spaced, tr
+from lowmem_tui.model.message import N_, msg, of_bytes, of_list, of_path, of_text, of_unit
 from lowmem_tui.model.setup import lines
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.budget import budget, in_words
@@ -43,9 +43,8 @@ def write(backend: ServerBackend, path: str) -> None:
         changes, trouble = in_force(backend.history()), ""
     except LowmemError as error:
         changes, trouble = [], say(error.message)
-    demo = tr("the demo server")
-    where = f" ({demo})" if backend.demo else ""
-    text = "\n".join(_lines(backend.look(), where, looked, changes, trouble)) + "\n"
+    title = N_("{host} (the demo server), {time}") if backend.demo else N_("{host}, {time}")
+    text = "\n".join(_lines(backend.look(), title, looked, changes, trouble)) + "\n"
     if path == STANDARD_OUTPUT:
         sys.stdout.write(text)
         return
@@ -70,10 +69,11 @@ def write(backend: ServerBackend, path: str) -> None:
 
 
 def _lines(
-    now: Snapshot, where: str, looked: Sequence[Looked], changes: Sequence[Change], trouble: str
+    now: Snapshot, title: str, looked: Sequence[Looked], changes: Sequence[Change], trouble: str
 ) -> Iterator[str]:
     time = datetime.fromtimestamp(now.time).astimezone()
-    yield f"# {plain(now.host.hostname, 60)}{where}, {time:%Y-%m-%d %H:%M}"
+    host, when = of_text(now.host.hostname, 60), f"{time:%Y-%m-%d %H:%M}"
+    yield f"# {tr(title, host=host, time=when)}"
     box = next((each.look for each in looked if each.step.name == "box" and each.look), None)
     if box is not None:
         yield ""
@@ -96,11 +96,15 @@ def _changed(changes: Sequence[Change], trouble: str) -> Iterator[str]:
         yield tr("The history contains no change.")
     for change in changes:
         time = datetime.fromtimestamp(change.time).astimezone()
-        note = f": {plain(say(noted(change.note)), 200)}" if change.note else ""
         who = tr("{time}, by {by}", time=f"{time:%Y-%m-%d %H:%M}", by=change.by.message)
-        yield f"- **{change.id}**, {who}{note}"
+        if change.note:
+            note = of_text(say(noted(change.note)), 200)
+            who = tr("{subject}: {text}", subject=who, text=note)
+        comma = spaced(tr(","))
+        yield f"- **{change.id}**{comma}{who}"
         for effect in change.effects:
-            text = f"{effect.unit}: {effect.key} {effect.from_} -> {effect.to}"
+            text = f"{effect.key} {effect.from_} -> {effect.to}"
+            text = tr("{subject}: {text}", subject=of_unit(effect.unit), text=text)
             yield f"  - {plain(text, 200)}"
         yield from (f"  - `{plain(action.described, 200)}`" for action in change.actions)
         others = len(change.files) - len({effect.unit for effect in change.effects})

@@ -84,7 +84,8 @@ def fit(text: str, width: int, more: str = "") -> str:
     if cells(text) <= width:
         return left(text, width)
     kept, more = _kept(text, width, more)
-    return left(kept, width - cells(more)) + more
+    # What a wide character leaves free goes to the end: not between the text and ``more``.
+    return left(kept + more, width)
 
 
 def fit_right(text: str, width: int, more: str = "") -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from lowmem_tui.model.message import Message, msg
+from lowmem_tui.model.message import FULL_WIDTH, Message, msg
 
 if TYPE_CHECKING:
     from lowmem_tui.model.message import Catalog, Given
@@ -67,3 +67,8 @@ _OURS = re.compile(rf"(?:sudo )?\blowmem-tui (?=(?:{_COMMANDS}|--plain)\b)")
 def _here(text: str) -> str:
     """Return a text with the commands of ours as they are typed for this server."""
     return _OURS.sub("lowmem-tui --demo ", text) if _Chosen.demo else text
+
+
+def spaced(text: str) -> str:
+    """Return a text and the blank after it: a full-width mark at its end has one of its own."""
+    return text if text[-1:] in FULL_WIDTH else f"{text} "

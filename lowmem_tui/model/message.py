@@ -97,8 +97,11 @@ class Message:
         """Return it in the language of a catalog, None for English; safe to show as it is."""
         values = dict(self.values)
         shown = _Shown((name, _shown(value, catalog)) for name, value in self.values)
+        template = self._template(values.get("n"), catalog)
+        if catalog:
+            template = _closed_up(template, shown)
         try:
-            return self._template(values.get("n"), catalog).format_map(shown)
+            return template.format_map(shown)
         except (ValueError, LookupError, AttributeError, TypeError):
             # A template that is none (a test finds it) must not hide the rest.
             return plain(" ".join((self.template, *shown.values())))
@@ -111,6 +114,23 @@ class Message:
         if catalog:
             return catalog.ngettext(self.template, self.many, n)
         return self.template if n == 1 else self.many
+
+
+FULL_WIDTH = frozenset("，。、：；？！（）")
+"""Marks with a blank of their own, beside which no other is written."""
+
+
+def _closed_up(template: str, shown: dict[str, str]) -> str:
+    """Return a template without its blanks beside full-width marks of a value.
+
+    A translator cannot know them: "{where} has no limit" has a blank for the English value.
+    """
+    for name, text in shown.items():
+        if text[-1:] in FULL_WIDTH:
+            template = template.replace(f"{{{name}}} ", f"{{{name}}}")
+        if text[:1] in FULL_WIDTH:
+            template = template.replace(f" {{{name}}}", f"{{{name}}}")
+    return template
 
 
 class _Shown(dict[str, str]):
@@ -241,6 +261,9 @@ def _parts(message: Message) -> tuple[Value, ...]:
 COMMA = N_("{first}, {second}")
 """How two items of a list are joined; the rest of the list is the second."""
 
+PHRASES = N_("{first}, {rest}")
+"""The same for a list of phrases: other languages have another mark for it than for names."""
+
 SPACE = N_("{first} {second}")
 """How two sentences are joined."""
 
@@ -251,7 +274,10 @@ def _shown(value: Value, catalog: Catalog | None) -> str:
     if isinstance(what, Message):
         return what.render(catalog)
     if isinstance(what, tuple):
-        joint = COMMA if value.kind is Kind.LIST else SPACE
+        joint = SPACE
+        if value.kind is Kind.LIST:
+            phrases = any(isinstance(each.value, Message) for each in what)
+            joint = PHRASES if phrases else COMMA
         return _joined([_shown(each, catalog) for each in what], joint, catalog)
     if isinstance(what, str):
         return plain(what, MAX_NAME if value.kind is Kind.UNIT else None)
@@ -275,5 +301,5 @@ def _joined(texts: list[str], joint: str, catalog: Catalog | None) -> str:
         return ""
     *others, found = texts
     for text in reversed(others):
-        found = how.format_map(_Shown(first=text, second=found))
+        found = how.format_map(_Shown(first=text, second=found, rest=found))
     return found

@@ -86,7 +86,7 @@ async def test_figures_are_below_their_headings() -> None:
         ends = [cell_len(heading[: match.end()]) for match in re.finditer(r"\S+", heading)]
         figures = [cell_len(unit[: match.end()]) for match in re.finditer(r"\S+", unit)]
         assert "内存" in front.header[1]
-        assert "OOM 终止：" in front.header[2]
+        assert "OOM 终止对象：" in front.header[2]
         assert "超额分配" in front.header[2]
         assert figures[2] in ends, (heading, unit)
 

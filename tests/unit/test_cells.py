@@ -78,7 +78,7 @@ def test_a_cut_text_is_a_beginning_of_whole_characters(text: str, width: int, mo
         ("abc", 5, "abc  "),
         ("abcdef", 4, "abc…"),
         ("abcdef", 1, "…"),
-        ("数据库", 4, "数 …"),
+        ("数据库", 4, "数… "),
         ("数", 4, "数  "),
         ("", 2, "  "),
     ],

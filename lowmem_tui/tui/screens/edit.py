@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container
 
 from lowmem_tui.model.errors import LowmemError
-from lowmem_tui.model.language import say, tr
+from lowmem_tui.model.language import say, spaced, tr
 from lowmem_tui.model.message import N_, Message, msg
 from lowmem_tui.model.snapshot import Unit
 from lowmem_tui.model.text import plain
@@ -416,11 +416,13 @@ class EditScreen(FullScreen):
             lines.append(Text(" " + tr("Asking systemd for the settings…")))
         removed = tr("removed")
         tried = (e for e in self.session.trials.tried if e.unit in self.units)
-        if words := ", ".join({f"{e.key} {plain(e.value or removed)}": None for e in tried}):
-            lines.append(Text.assemble((" " + tr("On trial:") + " ", "bold"), words))
+        if words := spaced(tr(",")).join(
+            {f"{e.key} {plain(e.value or removed)}": None for e in tried}
+        ):
+            lines.append(Text.assemble((" " + spaced(tr("On trial:")), "bold"), words))
         if self._plan is not None and self._known:
             mine = {*self.units, *(known.unit.name for known in self._known.values())}
             lines += plan_report.of_notices(self._plan, mine, named=len(self.units) > 1)
             if self._order:
-                lines.append(Text.assemble((" " + tr("Kill order:") + " ", "bold"), self._order))
+                lines.append(Text.assemble((" " + spaced(tr("Kill order:")), "bold"), self._order))
         return lines

@@ -9,6 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from lowmem_tui.model.cells import fit
+from lowmem_tui.model.language import tr
 from lowmem_tui.model.text import plain
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class FullScreen(Screen[None]):
 
     def title_bar(self, words: str, width: int) -> Text:
         """Return the title of the screen as a line."""
-        demo = "DEMO " if self.session.backend.demo else ""
+        demo = tr("DEMO") + " " if self.session.backend.demo else ""
         text = fit(plain(f" {demo}{words}", width), width)
         return Text(text, style="bold reverse", no_wrap=True)
 

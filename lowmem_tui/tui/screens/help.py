@@ -36,7 +36,7 @@ KEYS = (
         "Enter",
         N_("open the unit: its memory, its settings, and the form to edit them; fold a group"),
     ),
-    ("Space", N_("tag or untag the unit; Enter then opens one form for all tagged units")),
+    (N_("Space"), N_("tag or untag the unit; Enter then opens one form for all tagged units")),
     ("U", N_("untag all")),
     (
         "F2",
@@ -93,10 +93,10 @@ KEYS = (
 
 FORM = (
     (
-        "Tab  Down",
+        N_("Tab  Down"),
         N_("next field; Shift-Tab and Up: previous field; the field that you leave is staged"),
     ),
-    ("Left  Right", N_("choose a value of Restart or OOMPolicy")),
+    (N_("Left  Right"), N_("choose a value of Restart or OOMPolicy")),
     ("Enter  Ctrl-U", N_("stage the field; discard what was typed and staged in it")),
     ("PgUp  PgDn", N_("scroll to the unit's memory, its settings with their files, its processes")),
     ("F8  Esc", N_("review; back. Both stage the form; nothing is written yet")),
@@ -112,7 +112,7 @@ REVIEW = (
 
 KILL_ORDER = (
     ("SCORE", N_("the kernel's oom_score: the highest is killed first")),
-    ("FREES  SWAP", N_("the RAM and the swap that the kill frees, at most")),
+    (N_("FREES  SWAP"), N_("the RAM and the swap that the kill frees, at most")),
     ("AFTER", N_("memory in use after this kill and all kills above it")),
     (
         # WIDTH: 16
@@ -127,7 +127,7 @@ SETUP = (
         "Enter",
         N_("open the step; in the step: show what would be changed, then a applies it"),
     ),
-    ("Space", N_("select or deselect a proposal")),
+    (N_("Space"), N_("select or deselect a proposal")),
     ("+  -", N_("choose another value, Right and Left do the same; 0, 1 and 2 set a tier")),
     ("s", N_("skip the step in this session, or stop skipping it; n goes to the next step")),
     ("r", N_("refresh")),

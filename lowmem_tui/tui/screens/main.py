@@ -73,7 +73,7 @@ class MainScreen(FullScreen):
         Binding("a", "running_only", "Running units only, or all", show=False),
         Binding("plus,equals_sign,right,l", "fold(False)", "Unfold the group", show=False),
         Binding("minus,left", "fold(True)", "Fold the group", show=False),
-        Binding("space", "tag", N_("Tag"), key_display="Space"),
+        Binding("space", "tag", N_("Tag"), key_display=N_("Space")),
         Binding("U", "untag", "Untag all", show=False),
         Binding("f7", "forecast", N_("OOM order"), key_display="F7"),
         Binding("f8", "review", N_("Review"), key_display="F8"),
@@ -102,7 +102,10 @@ class MainScreen(FullScreen):
     def compose(self) -> ComposeResult:
         """Lay it out."""
         session = self.session
-        badges = (*("DEMO",) * session.backend.demo, *("READ-ONLY",) * session.read_only)
+        badges = (
+            *(tr("DEMO"),) * session.backend.demo,
+            *(tr("READ-ONLY"),) * session.read_only,
+        )
         self._header = Header(session.glyphs, session.palette, badges)
         self._table = UnitTable(session.glyphs, session.palette)
         self._prompt = Prompt(session.palette)

@@ -125,9 +125,10 @@ class SetupReportScreen(Sheet):
                 yield Text(" " + tr("Nothing yet."))
             for change in ours:
                 style = "bold" if change.state in KEPT else ""
-                note = f"{plain(say(noted(change.why)))}: " if change.why else ""
-                state = say(STATES[change.state])
-                yield Text(f" {change.id:>3}  {note}{state}", style=style)
+                words = STATES[change.state]
+                if change.why:
+                    words = msg("{subject}: {text}", subject=noted(change.why), text=words)
+                yield Text(f" {change.id:>3}  {say(words)}", style=style)
                 yield Text(f"      {plain(say(did(change)), 2000)}")
 
     def _left(self) -> Iterator[Text]:
@@ -137,7 +138,8 @@ class SetupReportScreen(Sheet):
         if not left:
             yield Text(" " + tr("Nothing."))
         for part in left:
-            yield Text(f" - {plain(tr(part.step.title))}: {say(part.words)}")
+            title = Message(part.step.title)
+            yield Text(" - " + tr("{subject}: {text}", subject=title, text=part.words))
             for words in part.look.by_hand if part.look else ():
                 for line in lines(words):
                     yield Text(f"     {plain(say(line), 2000)}")

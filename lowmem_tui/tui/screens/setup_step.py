@@ -304,7 +304,7 @@ class StepScreen(FullScreen):
         elif part.look is not None or part.trouble:
             keys.append(Key("enter", "Enter", N_("Next step")))
         if item is not None:
-            keys.append(Key("space", "Space", N_("Select")))
+            keys.append(Key("space", N_("Space"), N_("Select")))
             if len(item.choices) > 1:
                 shown = "/".join(item.choices)
                 digits = all(len(choice) == 1 and choice in DIGITS for choice in item.choices)

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from lowmem_tui.model.amount import UNKNOWN, format_size
 from lowmem_tui.model.cells import fit, fit_right
-from lowmem_tui.model.language import say, tr
+from lowmem_tui.model.language import say, spaced, tr
 from lowmem_tui.model.message import N_, Message, msg
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import Key
@@ -38,13 +38,15 @@ class TaggedScreen(EditScreen):
 
     def _paint_head(self, _: int) -> list[Text]:
         session = self.session
-        names = ", ".join(plain(name) for name in self.units)
-        title = tr("{count} tagged units:", count=len(self.units))
-        first = Text(f" {title} ", style="bold", no_wrap=True)
+        names = spaced(tr(",")).join(plain(name) for name in self.units)
+        title = spaced(tr("{count} tagged units:", count=len(self.units)))
+        first = Text(f" {title}", style="bold", no_wrap=True)
         first.append(names, style="not bold")
         lines = [first]
         if session.backend.demo:
-            lines[0] = Text(no_wrap=True).append(" DEMO ", "bold reverse").append_text(first)
+            lines[0] = (
+                Text(no_wrap=True).append(f" {tr('DEMO')} ", "bold reverse").append_text(first)
+            )
         if self.app.size.height >= SHORT:
             lines.append(Text(" " + tr("Edits on this page are staged for each of these units.")))
             if any(set(keys_of(name)) != set(self._settings) for name in self.units):

@@ -7,7 +7,7 @@ from enum import Enum
 from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from lowmem_tui.model.language import say
+from lowmem_tui.model.language import say, tr
 from lowmem_tui.model.message import Message, msg, sentences
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.classify import Group
@@ -293,7 +293,7 @@ def build(groups: dict[Group, Members], view: View) -> list[Row]:
 
 
 def _title(title: Message, count: int, *, folded: bool) -> str:
-    return f"{say(title)} ({count})" if folded else say(title)
+    return tr("{title} ({count})", title=title, count=count) if folded else say(title)
 
 
 def _units(units: Iterable[Unit], view: View) -> Iterator[Row]:

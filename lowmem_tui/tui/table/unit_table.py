@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 
 from lowmem_tui.model.cells import cells, fit, fit_right, wrap
-from lowmem_tui.model.language import say, tr
+from lowmem_tui.model.language import say, spaced, tr
 from lowmem_tui.model.message import N_
 from lowmem_tui.model.message import Message as Words
 from lowmem_tui.tui.table.columns import NAME, lay_out
@@ -170,7 +170,7 @@ class UnitTable(Lines):
             if column.key == self._view.sort:
                 title += self._glyphs.down if self._view.descending else self._glyphs.up
             if column is NAME and (notes := self._not_visible()):
-                title += f" ({', '.join(notes)})"
+                title = tr("{title} ({count})", title=title, count=spaced(tr(",")).join(notes))
             if column is NAME and self._view.filter:
                 title += " " + tr("with '{filter}'", filter=self._view.filter)
             texts.append(_cell(title, width, column.left, self._glyphs.more))

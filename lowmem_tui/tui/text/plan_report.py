@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from lowmem_tui.model.cells import cells, fit
-from lowmem_tui.model.language import say, tr
+from lowmem_tui.model.language import say, spaced, tr
 from lowmem_tui.model.message import (
     as_message,
     msg,
@@ -84,10 +84,10 @@ def of_notices(plan: Plan, units: Container[str], *, named: bool) -> Iterator[Te
             if r.forceable:
                 refused = tr("REFUSED, unless overridden: {why}", why=words)
             yield Text(f" {refused}", style=BAD)
-    warning = tr("Warning:")
+    warning = spaced(tr("Warning:"))
     for w in plan.warnings:
         if w.unit in units:
-            yield Text.assemble((f" {warning} ", "bold"), say(w.named if named else w.message))
+            yield Text.assemble((f" {warning}", "bold"), say(w.named if named else w.message))
 
 
 def actions(rows: Iterable[Action], files: int) -> Iterator[Text]:
@@ -117,7 +117,7 @@ def effects(rows: tuple[Effect, ...], width: int) -> Iterator[Text]:
             )
         else:
             yield Text(f" {plain(e.unit)}")
-            yield Text.assemble(f"   {e.key} {change}, ", when)
+            yield Text.assemble(f"   {e.key} {change}" + spaced(tr(",")), when)
 
 
 def of_outcome(outcome: Outcome, *, restored: bool = False) -> list[Text]:
@@ -150,9 +150,9 @@ def of_outcome(outcome: Outcome, *, restored: bool = False) -> list[Text]:
         lines.append(Text(" " + tr("Live: {what}", what=as_message(sentence))))
     for action in outcome.done:
         lines.append(Text(" " + tr("Done: {what}", what=action)))
-    waits = tr("Waits:")
+    waits = spaced(tr("Waits:"))
     lines += [
-        Text.assemble((f" {waits} ", "bold"), plain(say(sentence))) for sentence in outcome.pending
+        Text.assemble((f" {waits}", "bold"), plain(say(sentence))) for sentence in outcome.pending
     ]
     if not outcome.mismatches:
         agree = tr("Verified: the files, systemd and the kernel agree.")

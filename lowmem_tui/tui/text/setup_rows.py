@@ -142,8 +142,9 @@ def _lines(words: Lines) -> Iterator[ItemRow]:
 
 def _finding(finding: Finding) -> Iterator[ItemRow]:
     bad = finding.severity in {Severity.WARNING, Severity.PROBLEM}
-    words = f" ! {say(SEVERITIES[finding.severity])}: {plain(say(finding.named), 2000)}"
-    yield ItemRow(Text(words, style="bold" if bad else ""))
+    severity = SEVERITIES[finding.severity]
+    words = tr("{subject}: {text}", subject=severity, text=finding.named)
+    yield ItemRow(Text(f" ! {words}", style="bold" if bad else ""))
 
 
 def items(part: Part, width: int) -> Iterator[ItemRow]:

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from lowmem_tui.model.amount import UNKNOWN, format_limit, format_size, format_time_span
 from lowmem_tui.model.cells import cells, fit, fit_right
-from lowmem_tui.model.language import say, tr
+from lowmem_tui.model.language import spaced, tr
 from lowmem_tui.model.message import of_bytes, of_list, of_unit
 from lowmem_tui.model.settings import PROTECTIONS, Bound, render_value
 from lowmem_tui.model.text import plain
@@ -82,9 +82,9 @@ def state(unit: Unit, glyphs: Glyphs) -> Text:
     bad = p.active_state == "failed" or p.load_state not in {"loaded", "masked"}
     text.append(f"{plain(p.active_state)} ({plain(p.sub_state)})", style=BAD if bad else "")
     if p.load_state != "loaded":
-        text.append(f", {plain(p.load_state)}", style="bold")
+        text.append(spaced(tr(",")) + plain(p.load_state), style="bold")
     if p.result not in {"success", ""}:
-        text.append(", " + tr("result {result}", result=p.result), style=BAD)
+        text.append(spaced(tr(",")) + tr("result {result}", result=p.result), style=BAD)
     if p.main_pid:
         text.append(f" {glyphs.dot} " + tr("main pid {pid}", pid=p.main_pid))
     if p.need_daemon_reload:
@@ -178,13 +178,13 @@ def _parts(usage: UnitUsage) -> Iterator[str]:
     m = usage.memory
     for name, size in (
         ("RSS", usage.rss),
-        ("total", m.current),
-        ("anon", m.anon),
-        ("file", m.file),
+        (tr("total"), m.current),
+        (tr("anon"), m.anon),
+        (tr("file"), m.file),
         ("shmem", m.shmem),
-        ("kernel", m.kernel),
-        ("swap", usage.swap),
-        ("peak", m.peak),
+        (tr("kernel"), m.kernel),
+        (tr("swap"), usage.swap),
+        (tr("peak"), m.peak),
     ):
         yield f"{name} {UNKNOWN if size is None else format_size(size)}"
 
@@ -254,7 +254,8 @@ def settings(values: Mapping[Key, Setting], width: int) -> Iterator[Text]:
                     loaded=loaded,
                     kernel=render_value(key, s.kernel),
                 )
-            yield Text(f"   ! {what}: {plain(say(s.differs))}", style="bold")
+            words = tr("{subject}: {text}", subject=what, text=s.differs)
+            yield Text(f"   ! {words}", style="bold")
         if s.capped_by:
             slice_, cap = of_unit(s.capped_by), format_limit(s.effective)
             words = tr("{slice} limits it to {size}", slice=slice_, size=cap)

@@ -258,7 +258,9 @@ class Form(Widget):
         if here is not None and (cut := self._fields[here].entry.cut):
             lines.append(Text(f" ! {cut}", style="bold"))
         if here is not None and here not in errors:
-            lines.append(Text(f" {here}: {say(self._explained(here))}"))
+            lines.append(
+                Text(" " + tr("{subject}: {text}", subject=here, text=self._explained(here)))
+            )
         lines.extend(
             Text(f" ! {self._not_staged(key, errors[key])}", style=BAD)
             for key in sorted(errors, key=lambda k: k is not here)

@@ -8,7 +8,7 @@ from rich.segment import Segment
 
 from lowmem_tui.model.amount import format_size
 from lowmem_tui.model.cells import cells
-from lowmem_tui.model.language import say, tr
+from lowmem_tui.model.language import say, spaced, tr
 from lowmem_tui.model.message import of_bytes
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.budget import Verdict, budget
@@ -124,12 +124,12 @@ class Header(Lines):
         limits = self._limits(budget(snapshot))
         narrow = self.size.width < NARROW
         if other := instead(snapshot.host):
-            text = tr("Out of memory:") if narrow else tr("When memory is used up:")
+            text = spaced(tr("Out of memory:")) if narrow else spaced(tr("When memory is used up:"))
             return self._line_of(
-                [(f" {text} ", self._palette.plain), (say(other), self._palette.bad)], limits
+                [(f" {text}", self._palette.plain), (say(other), self._palette.bad)], limits
             )
         unseen = any(u.usage and u.usage.rss is None for u in snapshot.units.values())  # hidepid
-        label = f" {_next_victim(narrow=narrow, unseen=unseen)} "
+        label = f" {_next_victim(narrow=narrow, unseen=unseen)}"
         doomed = next_victim(snapshot)
         if doomed is None:
             nobody = tr("no process can be killed")
@@ -190,8 +190,8 @@ def _facts(host: HostUsage) -> list[str]:
 def _next_victim(*, narrow: bool, unseen: bool) -> str:
     """Return what is shown before the victim; ``unseen``: not all processes can be read."""
     if unseen:
-        return tr("Next visible:") if narrow else tr("Next visible OOM victim:")
-    return tr("Next:") if narrow else tr("Next OOM victim:")
+        return spaced(tr("Next visible:")) if narrow else spaced(tr("Next visible OOM victim:"))
+    return spaced(tr("Next:")) if narrow else spaced(tr("Next OOM victim:"))
 
 
 def _named(doomed: Candidate, room: int, beside: int, *, narrow: bool) -> tuple[str, str]:

@@ -28,8 +28,14 @@ class Key(NamedTuple):
     name: str
     """As Textual calls it: ``f8``."""
     shown: str
+    """English, and marked where it is a word."""
     label: Message | str
     """English, and marked; or a message."""
+
+    @property
+    def keycap(self) -> str:
+        """What is on the key, in the operator's language."""
+        return say(Message(self.shown))
 
     @property
     def words(self) -> str:
@@ -39,7 +45,7 @@ class Key(NamedTuple):
     @property
     def cells(self) -> int:
         """The cells that it takes, with a blank before it and one within."""
-        return cells(self.shown) + cells(self.words) + 2
+        return cells(self.keycap) + cells(self.words) + 2
 
 
 HELP = Key("f1", "F1", N_("Help"))
@@ -52,7 +58,8 @@ def keys_of(bindings: Iterable[BindingType]) -> list[Key]:
     for binding in bindings:
         if isinstance(binding, Binding) and binding.show:
             name = binding.key.partition(",")[0]
-            found.append(Key(name, binding.key_display or name.capitalize(), binding.description))
+            shown = binding.key_display or name.capitalize()
+            found.append(Key(name, shown, binding.description))
     return found
 
 
@@ -103,7 +110,7 @@ class KeyBar(Lines):
         self._ends, x = [], 0
         for key in keys:
             line += [
-                Segment(f" {key.shown}", self._palette.key),
+                Segment(f" {key.keycap}", self._palette.key),
                 Segment(" ", self._palette.plain),
                 Segment(key.words, self._palette.label),
             ]

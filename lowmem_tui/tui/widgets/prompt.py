@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.message import Message
 
 from lowmem_tui.model.cells import cells, fit
-from lowmem_tui.model.language import tr
+from lowmem_tui.model.language import spaced, tr
 from lowmem_tui.model.message import N_
 from lowmem_tui.tui.terminal.pastes import first_line
 from lowmem_tui.tui.widgets.lines import Lines, line
@@ -71,7 +71,7 @@ class Prompt(Lines):
         self._paint()
 
     def _paint(self) -> None:
-        label = f" {tr(self._purpose.value)}: "
+        label = " " + spaced(tr("{label}:", label=tr(self._purpose.value)))
         room = max(1, self.size.width - cells(label) - 1)
         # The end of the text, where the cursor is; and why it was cut must be visible.
         most = max(room // 4, room - cells(f"  {self._cut}")) if self._cut else room

@@ -75,6 +75,7 @@ class Prose(Widget):
             if shown.no_wrap:
                 if shown.cell_len > width:
                     shown.truncate(width - 1, overflow="crop")
+                    shown.rstrip()
                     shown.append(self._more)
                 lines.append(shown)
             else:
