@@ -121,16 +121,23 @@ FULL_WIDTH = frozenset("，。、：；？！（）")
 
 
 def _closed_up(template: str, shown: dict[str, str]) -> str:
-    """Return a template without its blanks beside full-width marks of a value.
+    """Return a template without the blanks beside a value that Chinese does not write.
 
     A translator cannot know them: "{where} has no limit" has a blank for the English value.
     """
     for name, text in shown.items():
-        if text[-1:] in FULL_WIDTH:
-            template = template.replace(f"{{{name}}} ", f"{{{name}}}")
-        if text[:1] in FULL_WIDTH:
-            template = template.replace(f" {{{name}}}", f"{{{name}}}")
+        before, found, after = template.partition(f"{{{name}}}")
+        if before.endswith(" ") and _closes(before[-2:-1], text[:1]):
+            before = before[:-1]
+        if after.startswith(" ") and _closes(after[1:2], text[-1:]):
+            after = after[1:]
+        template = before + found + after
     return template
+
+
+def _closes(beside: str, edge: str) -> bool:
+    """Return whether no blank stands between a template's character and a value's."""
+    return edge in FULL_WIDTH or all("\u4e00" <= c <= "\u9fff" for c in (beside, edge))
 
 
 class _Shown(dict[str, str]):

@@ -109,6 +109,34 @@ def test_a_message_in_another_language_has_the_same_values() -> None:
     assert as_message(inner) is inner
 
 
+@pytest.mark.parametrize(
+    ("template", "value", "shown"),
+    [
+        ("{x} 没有上限", "（整机）", "（整机）没有上限"),
+        ("达到 {x} 时", "上限", "达到上限时"),
+        ("达到 {x} 时", "600M", "达到 600M 时"),
+        ("MemoryMax {x}", "上限", "MemoryMax 上限"),
+        ("{x} no limit", "（", "（no limit"),
+    ],
+)
+def test_no_blank_stands_between_chinese_words(template: str, value: str, shown: str) -> None:
+    class Chinese(Shouting):
+        def gettext(self, _: str) -> str:
+            return template
+
+    assert made_up("{x} has no limit", x=value).render(Chinese()) == shown
+
+
+def test_phrases_are_joined_otherwise_than_names() -> None:
+    class Chinese(Shouting):
+        def gettext(self, message: str) -> str:
+            known = {"{first}, {second}": "{first}、{second}", "{first}, {rest}": "{first}，{rest}"}
+            return known.get(message, message)
+
+    names, phrases = of_list(["a", "b", "c"]), of_list([made_up("d"), made_up("e")])
+    assert made_up("{x}: {y}", x=names, y=phrases).render(Chinese()) == "a、b、c: d，e"
+
+
 def test_a_value_that_is_missing_takes_nothing_else_down() -> None:
     assert str(Message("{a} and {b}", (("a", Value(Kind.NUMBER, 1)),))) == "1 and {b}"
     assert str(Message("{a!x} \x07{", (("a", Value(Kind.NUMBER, 1)),))) == "{a!x} ·{ 1"
