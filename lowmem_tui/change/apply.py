@@ -184,8 +184,10 @@ def needs_reload(plan: Plan, changes: Iterable[FileChange]) -> bool:
     )
 
 
-def _act(plan: Plan, phase: Phase, run: Transaction, check: Callable[[], None]) -> tuple[str, ...]:
-    """Do the actions of a phase; returns them as commands."""
+def _act(
+    plan: Plan, phase: Phase, run: Transaction, check: Callable[[], None]
+) -> tuple[Message, ...]:
+    """Do the actions of a phase; returns them in words."""
     done = [action for action in plan.actions if action.phase is phase]
     for action in done:
         run.do(Act(action, check))

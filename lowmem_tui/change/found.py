@@ -76,9 +76,7 @@ def _as_found(
     if now == action.after:
         return None
     if reason := reason_of(now):
-        raise RefusedError(
-            msg("{what} {reason}.", what=subject(action), reason=of_text(reason, 300))
-        )
+        raise RefusedError(msg("{what}: {reason}", what=subject(action), reason=reason))
     if is_in_the_way(action, now):
         raise in_the_way(action.what)
     refuse(action, now)
@@ -93,7 +91,7 @@ def only_by_force(action: Action, now: str) -> None:
                 "{what} is {found} that lowmem-tui did not write: check it. --force "
                 "replaces it and keeps it in the record, and `lowmem-tui undo` restores it.",
                 what=subject(action),
-                found=of_text(shown(now), 200),
+                found=shown(now),
             ),
             way="force",
         )
@@ -132,5 +130,5 @@ def changed(action: Action, now: str) -> Message:
     )
 
 
-def _value(action: Action, value: str) -> Value:
-    return of_text(action.in_words(value), 120)
+def _value(action: Action, value: str) -> Message:
+    return action.in_words(value)

@@ -10,6 +10,7 @@ from lowmem_tui.change.reason import reason
 from lowmem_tui.change.records import paths
 from lowmem_tui.change.records.records import DIGITS, ODD, OPEN
 from lowmem_tui.change.rollback import Rolled, rolled_back
+from lowmem_tui.change.transaction import BY_HAND
 from lowmem_tui.change.trials.script import reported
 from lowmem_tui.change.trials.trial import ROOM_FILES, clear, kept_files, timer_name
 from lowmem_tui.model.change import State, way_out
@@ -183,10 +184,9 @@ def _reloaded(rolled: Rolled) -> None:
 
 
 def _incomplete(site: Site, record: Record, what: Message, rolled: Rolled) -> Message:
-    words = sentences(
-        what, msg("Do this by hand:"), *rolled.left, way_out(record.id), *rolled.revived
-    )
-    return _end(site, record, State.INCOMPLETE, words, rolled.left)
+    way = way_out(record.id)
+    _end(site, record, State.INCOMPLETE, sentences(what, way, *rolled.revived), rolled.left)
+    return sentences(what, BY_HAND, *rolled.left, way, *rolled.revived)
 
 
 def _keep(site: Site, record: Record) -> Message:

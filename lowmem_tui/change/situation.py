@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from lowmem_tui.change.compare import Declared, Machine, capped, is_sshd, not_in_kernel, not_loaded
 from lowmem_tui.host.cgroupfs import unit_name
+from lowmem_tui.model.message import msg, of_path
 from lowmem_tui.model.quantity import SCORE_MIN
 from lowmem_tui.model.snapshot import Setting, Situation, Unit, UnitFile, UnitSituation
 from lowmem_tui.model.unit import (
@@ -74,16 +75,23 @@ class SettingsReader:
     def situation(self, asked: str, unit: Unit, properties: UnitProperties) -> UnitSituation:
         """Return all that is known of one unit."""
         files = self.files(properties)
-        ours, obstacle = None, ""
+        ours, obstacle = None, None
         if is_unit_name(properties.name):
             path = dropin.path(properties.name)
             ours = self._read(path)
             try:
                 obstacle = self._files.obstacle(path)
             except PermissionError:
-                obstacle = f"{path} cannot be looked at by this user: run the same with sudo."
+                obstacle = msg(
+                    "{path} cannot be looked at by this user: run the same with sudo.",
+                    path=of_path(path),
+                )
             except OSError as error:
-                obstacle = f"{path} cannot be looked at ({error.strerror}): see `dmesg`."
+                obstacle = msg(
+                    "{path} cannot be looked at ({error}): see `dmesg`.",
+                    path=of_path(path),
+                    error=str(error.strerror),
+                )
         return UnitSituation(
             asked=asked,
             unit=unit,

@@ -143,14 +143,14 @@ class Act:
     @property
     def failure(self) -> Message:
         """See ``Step``."""
-        return msg("This failed: {action}.", action=of_text(self.action.described, 200))
+        return msg("This failed: {action}.", action=self.action.described)
 
     @property
     def todo(self) -> Message:
         """See ``Step``."""
         action = self.action
         if action.kind.repeats:
-            return msg("Do this again: {action}.", action=of_text(action.described, 200))
+            return msg("Do this again: {action}.", action=action.described)
         return _restoring(action)
 
     def do(self, ports: Ports) -> None:
@@ -268,7 +268,7 @@ class SetScore:
 
 def _restoring(action: Action) -> Message:
     """Return the sentence on how to restore by hand what an action changes."""
-    was = of_text(action.in_words(action.before), 200)
+    was = action.in_words(action.before)
     if action.kind is ActionKind.RUN:
         unit = of_unit(action.what)
         if action.before == "active":

@@ -91,7 +91,9 @@ _UNRELOADED = msg(
     "The files are restored. The next start of lowmem-tui makes systemd read them again, "
     "as does `systemctl daemon-reload`."
 )
-_INCOMPLETE = msg("Not everything could be rolled back. Do this by hand:")
+_INCOMPLETE = msg("Not everything could be rolled back.")
+BY_HAND = msg("Do this by hand:")
+"""What remains follows."""
 
 
 class Transaction:
@@ -133,7 +135,9 @@ class Transaction:
         if left:
             remaining = tuple(left.values())
             return HalfDoneError(
-                sentences(why, _INCOMPLETE, *remaining, *revived), remaining=remaining
+                sentences(why, _INCOMPLETE, BY_HAND, *remaining, *revived),
+                remaining=remaining,
+                outcome=sentences(why, _INCOMPLETE, *revived),
             )
         if not isinstance(error, Exception):
             return error

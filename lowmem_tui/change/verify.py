@@ -66,7 +66,9 @@ def verify(plan: Plan, ports: Ports, denied: Collection[str] = ()) -> Verified:
             mismatches.append(_mismatch(effect, setting, cause))
         elif effect.when is When.RESTART and unit.active_state in RUNNING:
             pending.append(_pending(effect, unit))
-    return Verified(tuple(mismatches), tuple(pending), _down(properties.values()))
+    # Asked again, and last: a new limit can kill a unit after systemd has answered and before the
+    # kernel is read. Its files are gone then, which is no mismatch, and only its state tells.
+    return Verified(tuple(mismatches), tuple(pending), down(plan, ports))
 
 
 def down(plan: Plan, ports: Ports) -> tuple[Message | str, ...]:

@@ -16,7 +16,7 @@ from lowmem_tui.model.cells import left
 from lowmem_tui.model.errors import InvalidValueError
 from lowmem_tui.model.incident import Clock
 from lowmem_tui.model.language import say
-from lowmem_tui.model.text import plain
+from lowmem_tui.model.message import msg
 from lowmem_tui.model.when import parse_when as parse_when
 from lowmem_tui.policy.incidents import text as incident_words
 from lowmem_tui.policy.incidents.build import join
@@ -44,7 +44,7 @@ def run(options: argparse.Namespace) -> Exit:
         for line in lines(incidents, found):
             print(line)
     for note in found.notes:
-        talk(plain(note))
+        talk(note)
     return Exit.DONE
 
 
@@ -54,7 +54,7 @@ def _since(text: str | None, now: float, booted: float | None) -> float | None:
     if text.strip() != "boot":
         return parse_when(text, now)
     if booted is None:
-        raise InvalidValueError("--since boot is of this machine: give a time with --file.")
+        raise InvalidValueError(msg("--since boot is of this machine: give a time with --file."))
     return booted
 
 
@@ -103,7 +103,7 @@ def as_json(incidents: list[Incident], found: Incidents) -> dict[str, object]:
         "incidents": [_incident(incident) for incident in incidents],
         "since": None if found.since is None else _time(found.since),
         "untold": found.unreported,
-        "notes": list(found.notes),
+        "notes": list(map(str, found.notes)),
     }
 
 

@@ -6,6 +6,7 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
+from lowmem_tui.model.kept import shown
 from lowmem_tui.model.language import english
 from lowmem_tui.model.message_data import bare_values
 from lowmem_tui.model.unit import Unlimited
@@ -55,9 +56,9 @@ def action(action: Action) -> dict[str, object]:
     return {
         "kind": action.kind,
         "what": action.what,
-        "from": action.before,
-        "to": action.after,
-        "words": action.words,
+        "from": str(shown(action.before)),
+        "to": str(shown(action.after)),
+        "words": str(action.described),
     }
 
 

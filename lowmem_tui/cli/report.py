@@ -106,7 +106,7 @@ def _changed(changes: Sequence[Change], trouble: str) -> Iterator[str]:
             text = f"{effect.key} {effect.from_} -> {effect.to}"
             text = tr("{subject}: {text}", subject=of_unit(effect.unit), text=text)
             yield f"  - {plain(text, 200)}"
-        yield from (f"  - `{plain(action.described, 200)}`" for action in change.actions)
+        yield from (f"  - `{plain(say(action.described), 200)}`" for action in change.actions)
         others = len(change.files) - len({effect.unit for effect in change.effects})
         if others > 0:
             files = of_list(of_text(path, 100) for path in change.files)

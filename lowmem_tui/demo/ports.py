@@ -9,7 +9,7 @@ from lowmem_tui.demo import roster
 from lowmem_tui.demo.memory import PAGE
 from lowmem_tui.demo.views import describe, usages
 from lowmem_tui.model.errors import ChangedError, ManagerGoneError
-from lowmem_tui.model.message import msg
+from lowmem_tui.model.message import msg, of_path
 from lowmem_tui.model.ports import Changes, ListedUnit
 from lowmem_tui.model.settings import CGROUP_FILES
 from lowmem_tui.model.usage import HostUsage, Sample
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from lowmem_tui.demo.machine import Machine
     from lowmem_tui.demo.memory import Task
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.unit import Limit, UnitProperties
     from lowmem_tui.model.usage import UnitUsage
 
@@ -170,11 +171,15 @@ class DemoFiles:
                 return machine.swap.table()
             return machine.disk.read(path)
 
-    def obstacle(self, path: str) -> str:
-        """Say why this path must not be written, or ""."""
+    def obstacle(self, path: str) -> Message | None:
+        """Return why this path must not be written, or None."""
         with self._machine.held() as machine:
-            target = machine.disk.links.get(path)
-            return f"{path} is a symbolic link to {target}" if target else ""
+            if path not in machine.disk.links:
+                return None
+            return msg(
+                "{path} is a symbolic link, which is not followed: put a real one in its place.",
+                path=of_path(path),
+            )
 
     def is_others(self, path: str) -> bool:
         """Tell nothing: what may be written here is for ``guarded_files`` to say."""
@@ -190,7 +195,12 @@ class DemoFiles:
         """Write a file that is as it is known."""
         with self._machine.held() as machine:
             if machine.disk.read(path) != known:
-                raise ChangedError(f"{path} was edited meanwhile and is not changed: check it.")
+                raise ChangedError(
+                    msg(
+                        "{path} was edited meanwhile and is not changed: check it.",
+                        path=of_path(path),
+                    )
+                )
             machine.disk.write(path, text)
 
     def remove(self, path: str) -> None:
@@ -240,7 +250,7 @@ class DemoStore:
             self._files[new] = self._files.pop(path)
             return new
 
-    def troubles(self) -> Sequence[str]:
+    def troubles(self) -> Sequence[Message]:
         """Return nothing: nobody else writes here."""
         return ()
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from lowmem_tui.host.tasks import Task
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.usage import HostUsage, UnitUsage
 
 PERIOD = 5.0
@@ -144,18 +145,28 @@ class ProcSampler:
     def _failed(self, what: str, error: OSError) -> None:
         self._failures.append(f"{what}: {error.strerror}")
 
-    def _notice(self) -> str:
+    def _notice(self) -> Message | str:
+        if not (self._failures or self._too_deep):
+            return ""
+        # Not at the start: `triage` has no room for what messages need.
+        from lowmem_tui.model.message import of_text, plural
+
         if self._failures:
-            return (
-                f"{len(self._failures)} processes or control groups cannot be read "
-                f"({self._failures[0]}): what is shown of them is old or missing."
+            return plural(
+                "{n} process or control group cannot be read ({first}): what is shown of it is old "
+                "or missing.",
+                "{n} processes or control groups cannot be read ({first}): what is shown of them "
+                "is old or missing.",
+                len(self._failures),
+                first=of_text(self._failures[0], 200),
             )
-        if self._too_deep:
-            return (
-                f"{len(self._too_deep)} processes are not shown: their control group is nested so "
-                "deeply that the kernel cannot name it."
-            )
-        return ""
+        return plural(
+            "{n} process is not shown: its control group is nested so deeply that the kernel "
+            "cannot name it.",
+            "{n} processes are not shown: their control groups are nested so deeply that the "
+            "kernel cannot name them.",
+            len(self._too_deep),
+        )
 
     # Who is there
 

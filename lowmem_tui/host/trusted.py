@@ -8,6 +8,11 @@ import stat
 
 from lowmem_tui.host.reading import read_bounded
 
+TYPE_CHECKING = False  # `triage` has no room for the typing module
+
+if TYPE_CHECKING:
+    from lowmem_tui.model.message import Message
+
 _LINKS = 40
 """How many symbolic links are followed, as by the kernel (MAXSYMLINKS)."""
 
@@ -15,22 +20,41 @@ FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 """How such a file is opened: no link is followed, no pipe is waited for."""
 
 
-def whose(path: str, found: os.stat_result, owner: int = 0, *, group: bool = False) -> str:
-    """Return a sentence on who else could have written this; "" if nobody.
+class OthersError(PermissionError):
+    """Others than root could have written a file; ``message`` says who."""
+
+    def __init__(self, message: Message, path: str) -> None:
+        super().__init__(errno.EPERM, str(message).rstrip("."), path)
+        self.message = message
+
+
+def whose(
+    path: str, found: os.stat_result, owner: int = 0, *, group: bool = False
+) -> Message | None:
+    """Return a sentence on who else could have written this; None if nobody.
 
     ``group`` says that it does not matter whether a group can.
     """
-    if found.st_uid not in {0, owner}:
-        return f"{path} belongs to user {found.st_uid}, not to root"
+    of_root = found.st_uid in {0, owner}
+    by_group = bool(found.st_mode & stat.S_IWGRP and found.st_gid and not group)
+    if of_root and not by_group and not found.st_mode & stat.S_IWOTH:
+        return None
+    # Not at the start: `triage` has no room for what messages need.
+    from lowmem_tui.model.message import msg, of_path
+
+    if not of_root:
+        return msg(
+            "{path} belongs to user {uid}, not to root.", path=of_path(path), uid=found.st_uid
+        )
     if found.st_mode & stat.S_IWOTH:
-        return f"{path} can be written by everybody"
-    if found.st_mode & stat.S_IWGRP and found.st_gid and not group:
-        return f"{path} can be written by group {found.st_gid}"
-    return ""
+        return msg("{path} can be written by everybody.", path=of_path(path))
+    return msg("{path} can be written by group {gid}.", path=of_path(path), gid=found.st_gid)
 
 
-def folder_trouble(path: str, root: str = "", *, owner: int = 0, group: bool = False) -> str:
-    """Return who else could have put something into a folder below ``root``; "" if nobody.
+def folder_trouble(
+    path: str, root: str = "", *, owner: int = 0, group: bool = False
+) -> Message | None:
+    """Return who else could have put something into a folder below ``root``; None if nobody.
 
     Every folder on the way counts, ``root`` itself and those that symbolic links lead through
     included. ``group`` says that a group may write to those above the last. A folder that is not
@@ -47,7 +71,7 @@ def folder_trouble(path: str, root: str = "", *, owner: int = 0, group: bool = F
         try:
             found = os.lstat(below)
         except (FileNotFoundError, NotADirectoryError):
-            return ""
+            return None
         if stat.S_ISLNK(found.st_mode):
             if (links := links + 1) > _LINKS:
                 raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
@@ -61,7 +85,7 @@ def folder_trouble(path: str, root: str = "", *, owner: int = 0, group: bool = F
         if words := whose(below, found, owner, group=group and bool(todo)):
             return words
         at = below
-    return ""
+    return None
 
 
 def read_trusted(path: str, most: int, *, owner: int = 0) -> bytes | None:
@@ -83,12 +107,12 @@ def read_open(fd: int, path: str, most: int, *, owner: int = 0) -> bytes:
     """Return a file that was opened with ``FLAGS``; its path is for errors.
 
     Raises OSError: EFBIG for a larger one, EINVAL for a pipe, a socket or a device, EISDIR for a
-    folder (none is waited for), ELOOP for a link; PermissionError (EPERM) if others than root
-    could have written it.
+    folder (none is waited for), ELOOP for a link; OthersError if others than root could have
+    written it.
     """
     found = os.fstat(fd)
     if stat.S_ISREG(found.st_mode) and (words := whose(path, found, owner)):
-        raise PermissionError(errno.EPERM, words, path)
+        raise OthersError(words, path)
     return read_bounded(fd, path, most)
 
 

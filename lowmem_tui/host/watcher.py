@@ -15,12 +15,14 @@ import time
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 from lowmem_tui.model.errors import LowmemError
+from lowmem_tui.model.message import msg, of_text
 from lowmem_tui.model.snapshot import Snapshot, Unit
 from lowmem_tui.model.unit import is_template, is_unit_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.ports import Manager, Sampler
     from lowmem_tui.model.unit import UnitProperties
     from lowmem_tui.model.usage import Sample
@@ -64,7 +66,7 @@ class _Known(NamedTuple):
     properties: dict[str, UnitProperties]
     complete: bool = False
     """Whether every unit has been asked for at least once."""
-    notice: str = ""
+    notice: Message | str = ""
     reloads: int = 0
     """How many times systemd has read its files again."""
 
@@ -130,7 +132,10 @@ class Watcher:
         try:
             sample = self._sampler.sample()
         except OSError as error:
-            sentence = f"The kernel's files cannot be read just now ({error}): trying again."
+            sentence = msg(
+                "The kernel's files cannot be read just now ({error}): trying again.",
+                error=of_text(str(error), 200),
+            )
             if self._last is None:
                 raise LowmemError(sentence) from error
             return Snapshot(
@@ -206,16 +211,21 @@ class Watcher:
                 wait = first
                 self._follow(manager)
             except LowmemError as error:
-                self._tell(str(error))
+                self._tell(error.message)
             except Exception as error:  # noqa: BLE001 - a thread has nobody to raise it to
-                self._tell(f"systemd's answers cannot be read ({type(error).__name__}: {error}).")
+                self._tell(
+                    msg(
+                        "systemd's answers cannot be read ({error}).",
+                        error=of_text(f"{type(error).__name__}: {error}", 200),
+                    )
+                )
             finally:
                 if manager is not None:
                     manager.close()
             self._stop.wait(wait)
             wait = min(most, wait * 2)
 
-    def _tell(self, notice: str) -> None:
+    def _tell(self, notice: Message) -> None:
         self._known = self._known._replace(notice=notice)
         self._answered.set()
 

@@ -99,9 +99,15 @@ class UnreloadedError(RolledBackError):
 class HalfDoneError(LowmemError):
     """The change failed, and rolling it back is incomplete: the text says what remains.
 
-    So does ``remaining``, one thing to do by hand each.
+    So does ``remaining``, one thing to do by hand each; ``outcome`` is the text without them.
     """
 
-    def __init__(self, *words: object, remaining: tuple[Message | str, ...] = ()) -> None:
+    def __init__(
+        self,
+        *words: object,
+        remaining: tuple[Message | str, ...] = (),
+        outcome: Message | None = None,
+    ) -> None:
         super().__init__(*words)
         self.remaining = remaining
+        self.outcome = outcome or self.message

@@ -8,6 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lowmem_tui.model.message import Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +230,7 @@ class Evidence:
     """``oom_kill`` of memory.events of each unit that runs, where it is not 0."""
     kills: int | None = None
     """``oom_kill`` of /proc/vmstat: kills since boot."""
-    notes: tuple[str, ...] = ()
+    notes: tuple[Message | str, ...] = ()
     """Sentences on what could not be read."""
 
 
@@ -356,6 +360,6 @@ class Incidents:
     unreported: dict[str, int]
     """Kills since this boot that the kernel counted for a unit and of which no report was found;
     empty where reports were not looked for since this boot."""
-    notes: tuple[str, ...] = ()
+    notes: tuple[Message | str, ...] = ()
     since: float | None = None
     """Nothing older was read; None if all there is was."""

@@ -8,8 +8,17 @@ from typing import TYPE_CHECKING
 
 from lowmem_tui.model.amount import render_limit
 from lowmem_tui.model.integer import natural
-from lowmem_tui.model.kept import shown
-from lowmem_tui.model.message import as_message, msg, of_unit
+from lowmem_tui.model.kept import public, shown
+from lowmem_tui.model.message import (
+    as_message,
+    msg,
+    of_bytes,
+    of_command,
+    of_path,
+    of_setting,
+    of_unit,
+    verbatim,
+)
 
 if TYPE_CHECKING:
     from lowmem_tui.model.message import Message
@@ -151,11 +160,37 @@ class Action:
     after: str
     phase: Phase = Phase.LATE
     words: str = ""
-    """The command an administrator would type for it, or a sentence."""
+    """The command an administrator would type for it; "" where that follows from the rest."""
+    frees: int | None = None
+    """For a unit that is stopped: the bytes that it uses; None if that is unknown."""
 
     @property
-    def described(self) -> str:
-        """The action in words; not safe to print as it is."""
+    def described(self) -> Message:
+        """The action in words."""
+        if self.kind is ActionKind.SWAP_FILE and self.after:
+            return msg(
+                "write {path}, {size} of zeros, mode 0600; {command}",
+                path=of_path(self.what),
+                size=self.in_words(self.after),
+                command=of_command(f"mkswap {self.what}"),
+            )
+        command = self._command
+        if not command:
+            return msg(
+                "{kind} {what}: {before} -> {after}",
+                kind=of_setting(self.kind),
+                what=self.what,
+                before=self.in_words(self.before),
+                after=self.in_words(self.after),
+            )
+        if self.frees is not None:
+            size = of_bytes(self.frees)
+            return msg("{command} (it holds {size})", command=of_command(command), size=size)
+        return verbatim(command)
+
+    @property
+    def _command(self) -> str:
+        """What an administrator would type for it; "" where there is no such command."""
         if self.words:
             return self.words
         if self.kind.repeats:
@@ -164,10 +199,8 @@ class Action:
             return f"systemctl {'start' if self.after == 'active' else 'stop'} {self.what}"
         if self.kind is ActionKind.SYSCTL and self.after:
             return f"sysctl -w {self.what}={self.after}"
-        if self.kind in {ActionKind.LINK, ActionKind.SWAP_FILE} and not self.after:
-            return f"rm {self.what}"
-        before, after = self.in_words(self.before), self.in_words(self.after)
-        return f"{self.kind} {self.what}: {before} -> {after}"
+        removed = self.kind in {ActionKind.LINK, ActionKind.SWAP_FILE} and not self.after
+        return f"rm {self.what}" if removed else ""
 
     @property
     def subject(self) -> str:
@@ -177,11 +210,11 @@ class Action:
             return f"{directive} ({unit})"
         return self.what
 
-    def in_words(self, value: str) -> str:
-        """Return a value of what it changes, for a person; not safe to print as it is."""
+    def in_words(self, value: str) -> Message:
+        """Return a value of what it changes, for a person."""
         if self._is_size and (size := natural(value)) is not None:
-            return render_limit(size) if size else "none"
-        return shown(value) or "none"
+            return verbatim(render_limit(size)) if size else msg("none")
+        return shown(value) if value else msg("none")
 
     @property
     def _is_size(self) -> bool:
@@ -192,7 +225,7 @@ class Action:
     @property
     def public(self) -> Action:
         """The action without the contents of a file that it replaces or restores."""
-        return replace(self, before=shown(self.before), after=shown(self.after))
+        return replace(self, before=public(self.before), after=public(self.after))
 
     @property
     def inverse(self) -> Action:
@@ -255,8 +288,8 @@ class Outcome:
     """Those of ``files`` that were removed."""
     down: tuple[Message | str, ...] = ()
     """Sentences: which of its units have failed, and how to start them."""
-    done: tuple[str, ...] = ()
-    """What was done besides files and units: commands."""
+    done: tuple[Message | str, ...] = ()
+    """What was done besides files and units."""
 
     @property
     def well(self) -> bool:

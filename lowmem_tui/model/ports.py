@@ -109,8 +109,8 @@ class Files(Protocol):
     def read(self, path: str) -> str | None:
         """Return the text (undecodable bytes as surrogates), None if there is no such file."""
 
-    def obstacle(self, path: str) -> str:
-        """Say why this path must not be written (a link, an odd owner on the way), or ""."""
+    def obstacle(self, path: str) -> Message | None:
+        """Return why this path must not be written (a link, an odd owner on the way), or None."""
 
     def is_others(self, path: str) -> bool:
         """Tell whether this is the path of somebody else's file, which is changed by ``edit``."""
@@ -159,7 +159,7 @@ class Store(Protocol):
     def set_aside(self, path: str) -> str:
         """Rename what cannot be read, never over anything else; returns its path then."""
 
-    def troubles(self) -> Sequence[str]:
+    def troubles(self) -> Sequence[Message]:
         """Return sentences on what others than root could have written: it reads as absent."""
 
 

@@ -52,7 +52,7 @@ class Snapshot:
     """By name. Running units come from the cgroup tree, the others from systemd."""
     loading: bool = False
     """Whether systemd has not answered yet: properties are to come."""
-    notice: str = ""
+    notice: Message | str = ""
     """One sentence about the source itself ("systemd does not answer …"), or empty."""
 
 
@@ -99,8 +99,8 @@ class UnitSituation:
     settings: dict[Key, Setting]
     drop_in: UnitFile | None
     """Ours, if there is one (it may not be loaded yet)."""
-    obstacle: str = ""
-    """Why nothing may be written for this unit (an odd owner, a symbolic link), or empty."""
+    obstacle: Message | None = None
+    """Why nothing may be written for this unit (an odd owner, a symbolic link), or None."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,13 @@ Named tuples, because hundreds are made each second. Sizes are bytes unless a fi
 # No annotations from __future__: of a named tuple each is compiled then, and kept (1 kB).
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from lowmem_tui.model.amount import Limit
 from lowmem_tui.model.settings import Key
+
+if TYPE_CHECKING:
+    from lowmem_tui.model.message import Message
 
 
 class Stall(NamedTuple):
@@ -194,5 +197,5 @@ class Sample(NamedTuple):
     host: HostUsage
     units: dict[str, UnitUsage]
     """By name; never changed once handed out."""
-    notice: str = ""
+    notice: "Message | str" = ""
     """One sentence on what could not be read, or empty."""

@@ -47,13 +47,23 @@ def did(change: Change) -> Message:
     for effect in change.effects:
         settings = units.setdefault(effect.unit, [])
         settings.append(f"{effect.key} {effect.from_} -> {effect.to}")
-    done = [f"{unit} {', '.join(each)}" for unit, each in units.items()]
-    done += [change.wishes] if change.wishes else []
+    done = [verbatim(f"{unit} {', '.join(each)}") for unit, each in units.items()]
+    done += [verbatim(change.wishes)] if change.wishes else []
     done += [action.described for action in change.actions]
-    what = "; ".join(done or change.files)
+    what = _with_semicolons(done or [verbatim(path) for path in change.files])
     if change.undoes:
         return msg("undoes {changes}: {what}", changes=of_list(change.undoes), what=what)
-    return verbatim(what)
+    return what
+
+
+def _with_semicolons(items: Sequence[Message]) -> Message:
+    """Return items that have commas of their own as one message."""
+    if not items:
+        return verbatim("")
+    found = items[-1]
+    for item in reversed(items[:-1]):
+        found = msg("{first}; {second}", first=item, second=found)
+    return found
 
 
 def why_not(change: Change, changes: Sequence[Change]) -> Message | None:

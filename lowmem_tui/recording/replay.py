@@ -16,6 +16,7 @@ from lowmem_tui.model.unit import CGROUP_FILES, UnitProperties
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.plan import ActionKind
     from lowmem_tui.model.setup import FolderUsage, HostFacts, Progress
     from lowmem_tui.model.snapshot import Snapshot
@@ -145,9 +146,8 @@ class NoFiles:
         """Return None."""
         return None
 
-    def obstacle(self, path: str) -> str:  # noqa: ARG002
-        """Return "": a plan may be made, to see its effects. Nothing is ever written."""
-        return ""
+    def obstacle(self, path: str) -> None:
+        """Return None: a plan may be made, to see its effects. Nothing is ever written."""
 
     def is_others(self, path: str) -> bool:  # noqa: ARG002
         """Return False."""
@@ -236,7 +236,7 @@ class NoStore:
         """Refuse."""
         refuse()
 
-    def troubles(self) -> Sequence[str]:
+    def troubles(self) -> Sequence[Message]:
         """Return none."""
         return ()
 

@@ -23,7 +23,7 @@ from lowmem_tui.model.unit import Key, UnitType, unit_type
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
-    from lowmem_tui.model.message import Given
+    from lowmem_tui.model.message import Given, Message
     from lowmem_tui.model.ports import Files
     from lowmem_tui.model.setup import Item, Words
     from lowmem_tui.model.snapshot import Snapshot, Unit, UnitSituation
@@ -39,22 +39,31 @@ def remedy(step: str) -> str:
     return f"sudo lowmem-tui setup --step {step}"
 
 
-def read(files: Files, path: str) -> tuple[str | None, str]:
-    """Return a file's text (None: no such file, or unreadable), and why it cannot be read."""
+def read(files: Files, path: str) -> tuple[str | None, Message | None]:
+    """Return a file's text (None: no such file, or unreadable), and why it cannot be read.
+
+    The reason is a phrase without a full stop.
+    """
     try:
-        return files.read(path), ""
+        return files.read(path), None
     except PermissionError:
-        return None, f"{plain(path)} cannot be read by this user"
+        return None, msg("{path} cannot be read by this user", path=of_path(path))
     except OSError as error:
-        return None, f"{plain(path)} cannot be read ({error.strerror})"
+        return None, msg(
+            "{path} cannot be read ({error})", path=of_path(path), error=str(error.strerror)
+        )
 
 
-def obstacle(files: Files, path: str) -> str:
-    """Return why a file must not be written by us, or ""."""
+def obstacle(files: Files, path: str) -> Message | None:
+    """Return why a file must not be written by us, or None."""
     try:
         return files.obstacle(path)
     except OSError as error:
-        return f"{plain(path)} cannot be changed from here ({error.strerror})."
+        return msg(
+            "{path} cannot be changed from here ({error}).",
+            path=of_path(path),
+            error=str(error.strerror),
+        )
 
 
 def services(snapshot: Snapshot, wanted: Callable[[Unit], bool]) -> list[str]:
@@ -177,18 +186,23 @@ def in_the_place_of_links(actions: Iterable[Action]) -> Iterator[Notice]:
             yield Notice(
                 "file-in-place-of-link",
                 action.what.rpartition("/")[2],
-                sentences(
-                    msg(
-                        "{path} is {what} that lowmem-tui did not write: move it away.",
-                        path=of_path(action.what),
-                        what=shown(action.before),
-                    ),
-                    msg(
-                        "With --force it is replaced and kept in the record, and undo restores it."
-                    ),
-                ),
-                forceable=not reason_of(action.before),
+                _in_the_place(action),
+                forceable=reason_of(action.before) is None,
             )
+
+
+def _in_the_place(action: Action) -> Message:
+    path = of_path(action.what)
+    if reason := reason_of(action.before):
+        return msg("{path}: {reason}", path=path, reason=reason)
+    return sentences(
+        msg(
+            "{path} is {what} that lowmem-tui did not write: move it away.",
+            path=path,
+            what=shown(action.before),
+        ),
+        msg("With --force it is replaced and kept in the record, and undo restores it."),
+    )
 
 
 def percent(part: int, whole: int) -> str:

@@ -17,7 +17,7 @@ from lowmem_tui.model.message import (
     of_text,
     of_unit,
 )
-from lowmem_tui.model.plan import Action, ActionKind, Notice, Phase, Plan
+from lowmem_tui.model.plan import Action, ActionKind, Notice, Plan
 from lowmem_tui.model.setup import Finding, Item, Look, Severity
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.checks import reserves
@@ -223,14 +223,11 @@ class SysctlStep:
             tuple(_warnings(wishes, seen)),
             (),
             tuple(
-                Action(
-                    ActionKind.SYSCTL, key, seen.live[key], value, Phase.LATE,
-                    f"sysctl -w {key}={value}  (now {plain(seen.live[key], 20)})",
-                )
+                Action(ActionKind.SYSCTL, key, seen.live[key], value)
                 for key, value in live.items()
                 if key in seen.live and seen.live[key] != value
             ),
-        )  # fmt: skip
+        )
 
     def _see(self) -> Seen:
         ground = self._ground

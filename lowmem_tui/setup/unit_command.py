@@ -10,15 +10,18 @@ import re
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, NamedTuple
 
+from lowmem_tui.model.errors import InvalidValueError
+from lowmem_tui.model.message import msg, of_path, of_setting, of_text
 from lowmem_tui.model.text import plain
 from lowmem_tui.setup import unit_text, unit_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from lowmem_tui.model.message import Message, Value
     from lowmem_tui.model.snapshot import UnitFile
 
-    Read = Callable[[str], tuple[str | None, str]]
+    Read = Callable[[str], tuple[str | None, Message | None]]
     """A file's text (None: no such file, or unreadable), and why it cannot be read."""
     Names = Callable[[str], Sequence[str]]
     """The names in a folder."""
@@ -50,20 +53,20 @@ class Variables(NamedTuple):
 
     values: dict[str, str]
     """Those that are known."""
-    hidden: dict[str, str]
+    hidden: dict[str, Message]
     """Those that are set to what is not known: why."""
-    trouble: str
-    """Why any other may be set, and where; "" if none is. Not a sentence."""
+    trouble: Message | None
+    """Why any other may be set, and where; None if none is. Not a sentence."""
 
-    def unknown(self, name: str) -> str:
-        """Return why the value of a variable is not known; "" if it is known, or not set."""
+    def unknown(self, name: str) -> Message | None:
+        """Return why the value of a variable is not known; None if it is known, or not set."""
         if name in self.values:
-            return ""
+            return None
         if name in self.hidden:
             return self.hidden[name]
         if self.trouble:
             return self.trouble
-        return f"systemd sets {name}" if name in _MANAGERS else ""
+        return msg("systemd sets {name}", name=of_setting(name)) if name in _MANAGERS else None
 
 
 class Command(NamedTuple):
@@ -71,8 +74,8 @@ class Command(NamedTuple):
 
     seen: tuple[str | None, ...]
     """Its words, the path of the program first; None stands for any number that are unknown."""
-    unknown: str
-    """Why a word is not known (which variable, which file); "" if all are. Not a sentence."""
+    unknown: Message | None
+    """Why a word is not known (which variable, which file); None if all are. Not a sentence."""
     path: str = ""
     """The file that it is set in; "" where only systemd knows it."""
 
@@ -98,7 +101,9 @@ def command(
     found = commands(files, unit, read, names)
     if len(found) == 1:
         return found[0]
-    return Command((), f"it has {len(found) or 'no'} ExecStart")
+    if not found:
+        return Command((), msg("it has no ExecStart"))
+    return Command((), msg("it has {count} ExecStart", count=len(found)))
 
 
 def commands(
@@ -118,10 +123,14 @@ def commands_with(files: Sequence[UnitFile], unit: str, known: Variables) -> lis
     return [each for path, line in _starts(files) for each in _parsed(line, path, unit, known)]
 
 
-def unreadable(files: Sequence[UnitFile]) -> str:
-    """Return why what a unit sets is not known: a file of it that cannot be read; or ""."""
+def unreadable(files: Sequence[UnitFile]) -> Message | None:
+    """Return why what a unit sets is not known: a file of it that cannot be read; or None."""
     gone = next((file.path for file in files if file.text is None), "")
-    return f"{plain(gone, 80)} cannot be read" if gone else ""
+    return msg("{path} cannot be read", path=_path(gone)) if gone else None
+
+
+def _path(path: str) -> Value:
+    return of_path(plain(path, 80))
 
 
 def _starts(files: Sequence[UnitFile]) -> list[tuple[str, str]]:
@@ -138,9 +147,9 @@ def _starts(files: Sequence[UnitFile]) -> list[tuple[str, str]]:
 def expand(words: Sequence[str], known: Variables) -> Command:
     """Return the command of these words with its variables filled in (what D-Bus names)."""
     seen: list[str | None] = [words[0]] if words else []
-    unknown = ""
+    unknown: Message | None = None
     for word in words[1:]:
-        if reason := next(filter(None, map(known.unknown, unit_words.variables_of(word))), ""):
+        if reason := next(filter(None, map(known.unknown, unit_words.variables_of(word))), None):
             unknown = unknown or reason
             seen.append(None)
         else:
@@ -154,8 +163,8 @@ def _parsed(line: str, path: str, unit: str, known: Variables) -> Iterator[Comma
     while at < len(line):
         try:
             words, at, expanding = _words(line, at)
-        except ValueError as error:
-            yield Command((), f"its ExecStart has {error}", path)
+        except InvalidValueError as error:
+            yield Command((), msg("its ExecStart cannot be parsed: {why}", why=error.message), path)
             return
         if words:
             yield _specified(words, unit, known if expanding else None)._replace(path=path)
@@ -185,11 +194,11 @@ def _words(line: str, at: int) -> tuple[list[str], int, bool]:
 
 def _specified(words: Sequence[str], unit: str, known: Variables | None) -> Command:
     seen: list[str | None] = []
-    unknown = ""
+    unknown: Message | None = None
     for index, word in enumerate(words):
         made = unit_words.specified(word, unit)
         if made is None:
-            unknown = unknown or f"{plain(word, 60)} has a specifier of this host"
+            unknown = unknown or _of_host(of_text(word, 60))
             seen.append(None)
         elif known is None or index == 0:
             seen.append(made)
@@ -198,6 +207,10 @@ def _specified(words: Sequence[str], unit: str, known: Variables | None) -> Comm
             seen += one.seen[1:]
             unknown = unknown or one.unknown
     return Command(tuple(seen), unknown)
+
+
+def _of_host(what: Value) -> Message:
+    return msg("{what} has a specifier of this host", what=what)
 
 
 # Variables
@@ -213,12 +226,14 @@ def variables(
     if reason := unreadable(files):
         return Variables({}, {}, reason)
     values, hidden = _directories(files, unit)
+    trouble: Message | None = None
     for name in _listed(files, unit, "PassEnvironment"):
         values.pop(name or "", None)
-        hidden[name or ""] = f"{plain(name or '', 60)} is the service manager's (PassEnvironment=)"
+        hidden[name or ""] = msg(
+            "{name} is the service manager's (PassEnvironment=)", name=of_text(name or "", 60)
+        )
     for word in _listed(files, unit, "Environment", raw=True):
         _assign(word or "", unit, values, hidden)
-    trouble = ""
     for path, optional in environment_files(files, unit):
         for each, reason in _matching(path, optional, names):
             reason = reason or _merge(each, optional, read, values, hidden)
@@ -230,7 +245,9 @@ def variables(
     return Variables(values, hidden, trouble)
 
 
-def _unset(word: str, values: dict[str, str], hidden: dict[str, str], trouble: str) -> None:
+def _unset(
+    word: str, values: dict[str, str], hidden: dict[str, Message], trouble: Message | None
+) -> None:
     """Do what a word of ``UnsetEnvironment=`` says: a name, or an assignment."""
     name, equals, value = word.partition("=")
     if not equals or values.get(name) == value:
@@ -242,13 +259,13 @@ def _unset(word: str, values: dict[str, str], hidden: dict[str, str], trouble: s
         hidden[name] = reason
 
 
-def _directories(files: Sequence[UnitFile], unit: str) -> tuple[dict[str, str], dict[str, str]]:
+def _directories(files: Sequence[UnitFile], unit: str) -> tuple[dict[str, str], dict[str, Message]]:
     values: dict[str, str] = {}
-    hidden: dict[str, str] = {}
+    hidden: dict[str, Message] = {}
     for name, (key, root) in _DIRECTORIES.items():
         words = _listed(files, unit, key)
         if any(word is None for word in words):
-            hidden[name] = f"{key}= has a specifier of this host"
+            hidden[name] = _of_host(of_setting(f"{key}="))
         elif words:
             # From systemd 253 on DIRECTORY:LINK.
             values[name] = ":".join(f"{root}/{(word or '').partition(':')[0]}" for word in words)
@@ -263,7 +280,7 @@ def _listed(
     return [word if raw else unit_words.specified(word, unit) for word in words]
 
 
-def _assign(word: str, unit: str, values: dict[str, str], hidden: dict[str, str]) -> None:
+def _assign(word: str, unit: str, values: dict[str, str], hidden: dict[str, Message]) -> None:
     made = unit_words.specified(word, unit)
     name, equals, value = (word if made is None else made).partition("=")
     if not equals or not unit_words.is_assignment(name, value):
@@ -271,7 +288,7 @@ def _assign(word: str, unit: str, values: dict[str, str], hidden: dict[str, str]
     values.pop(name, None)
     hidden.pop(name, None)
     if made is None:
-        hidden[name] = f"{plain(name, 60)} has a specifier of this host"
+        hidden[name] = _of_host(of_text(name, 60))
     else:
         values[name] = value
 
@@ -289,45 +306,60 @@ def environment_files(files: Sequence[UnitFile], unit: str) -> Iterator[tuple[st
             yield path if made is None else made, optional
 
 
-def _matching(path: str, optional: bool, names: Names | None) -> Iterator[tuple[str, str]]:
+def _matching(
+    path: str, optional: bool, names: Names | None
+) -> Iterator[tuple[str, Message | None]]:
     """Yield the files that a pattern names, or why that is not known."""
+    setting = of_setting("EnvironmentFile", plain(path, 80))
     if "%" in path:
-        yield path, f"EnvironmentFile={plain(path, 80)} has a specifier of this host"
+        yield path, _of_host(setting)
     elif not _GLOB.search(path):
-        yield path, ""
+        yield path, None
     else:
         folder, _, pattern = path.rpartition("/")
         if names is None or _GLOB.search(folder) or "\\" in pattern:
-            yield path, f"EnvironmentFile={plain(path, 80)} is a pattern"
+            yield path, msg("{setting} is a pattern", setting=setting)
             return
         found = [n for n in names(folder) if n[:1] != "." and fnmatchcase(n, pattern)]
-        if len(found) > _FILES or not (found or optional):
-            yield path, f"EnvironmentFile={plain(path, 80)} names {len(found) or 'no'} files"
-            return
-        yield from ((f"{folder}/{name}", "") for name in sorted(found))
+        if not (found or optional):
+            yield path, msg("{setting} names no files", setting=setting)
+        elif len(found) > _FILES:
+            yield path, msg("{setting} names {count} files", setting=setting, count=len(found))
+        else:
+            yield from ((f"{folder}/{name}", None) for name in sorted(found))
 
 
 def _merge(
-    path: str, optional: bool, read: Read, values: dict[str, str], hidden: dict[str, str]
-) -> str:
-    """Add what a file assigns; return why that cannot be seen, or ""."""
+    path: str, optional: bool, read: Read, values: dict[str, str], hidden: dict[str, Message]
+) -> Message | None:
+    """Add what a file assigns; return why that cannot be seen, or None."""
     text, trouble = read(path)
-    shown = plain(path, 80)
+    shown = _path(path)
     if text is None:
-        return trouble or ("" if optional else f"{shown} is not there (EnvironmentFile=)")
+        if trouble or optional:
+            return trouble
+        return msg("{path} is not there (EnvironmentFile=)", path=shown)
     if len(text) > unit_words.LONGEST:
-        return f"{shown} is longer than {unit_words.LONGEST} characters (EnvironmentFile=)"
+        return msg(
+            "{path} is longer than {most} characters (EnvironmentFile=)",
+            path=shown,
+            most=unit_words.LONGEST,
+        )
     try:
         found = [*unit_words.environment_file(text)]
-    except ValueError as error:
-        return f"{shown} has {error} (EnvironmentFile=)"
+    except InvalidValueError as error:
+        return msg(
+            "{path} (EnvironmentFile=) cannot be parsed: {why}", path=shown, why=error.message
+        )
     for name, value, sure in found:
         values.pop(name, None)
         hidden.pop(name, None)
         if sure:
             values[name] = value
         else:
-            hidden[name] = (
-                f"{plain(name, 60)} follows a comment that ends in a backslash, in {shown}"
+            hidden[name] = msg(
+                "{name} follows a comment that ends in a backslash, in {path}",
+                name=of_text(name, 60),
+                path=shown,
             )
-    return ""
+    return None

@@ -11,6 +11,9 @@ import enum
 import re
 from typing import TYPE_CHECKING
 
+from lowmem_tui.model.errors import InvalidValueError
+from lowmem_tui.model.message import msg
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -90,21 +93,21 @@ def first(text: str, at: int, mode: Mode) -> tuple[str, int]:
             quote, at = "" if quote else char, at + 1
     else:
         if quote and mode is not Mode.LOOSE:
-            raise ValueError("a quote that is not closed")
+            raise InvalidValueError(msg("a quote that is not closed"))
     return out.decode("utf-8", "surrogateescape"), skip_blanks(text, at)
 
 
 def _backslash(text: str, at: int, quote: str, mode: Mode) -> tuple[bytes, int]:
     if at == len(text):
         if mode is Mode.STRICT or (mode is Mode.KEEP and quote):
-            raise ValueError("a backslash at the end")
+            raise InvalidValueError(msg("a backslash at the end"))
         return b"\\" if mode is Mode.KEEP else b"", at
     if mode is Mode.LOOSE:
         return _encoded(text[at]), at + 1
     if found := _unescaped(text, at):
         return found
     if mode is Mode.STRICT:
-        raise ValueError("an unknown escape")
+        raise InvalidValueError(msg("an unknown escape"))
     return _encoded("\\" + text[at]), at + 1
 
 
@@ -242,7 +245,7 @@ def environment_file(text: str) -> Iterator[tuple[str, str, bool]]:
     that systemd refuses: with a NUL in it, or an assignment that is not UTF-8.
     """
     if "\0" in text:
-        raise ValueError("a NUL")
+        raise InvalidValueError(msg("a NUL character"))
     at, sure = skip_blanks(text, 0), True
     while at < len(text):
         if text[at] in "#;":
@@ -252,7 +255,7 @@ def environment_file(text: str) -> Iterator[tuple[str, str, bool]]:
             if name:
                 value, at = _value(text, at)
                 if not _is_text(name + value):
-                    raise ValueError("not UTF-8")
+                    raise InvalidValueError(msg("text that is not UTF-8"))
                 if is_name(name):
                     yield name, value, sure
             sure = True

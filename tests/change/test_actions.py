@@ -30,6 +30,7 @@ from lowmem_tui.model.errors import (
     RefusedError,
     RolledBackError,
 )
+from lowmem_tui.model.message import msg
 from lowmem_tui.model.plan import Action, ActionKind, FileChange, Phase, Plan
 from lowmem_tui.setup.steps import allowed
 from tests.setup.test_real_redis import SERVER, serving
@@ -137,7 +138,7 @@ def test_nobody_reads_in_the_history_what_was_kept(box: Box) -> None:
     summary = box.site().store.read(paths.SUMMARY) or ""
     assert "my-avahi" not in summary
     (change,) = json.loads(summary)["changes"]
-    assert change["actions"][0]["before"].startswith("a file of ")
+    assert str(kept.shown(change["actions"][0]["before"])).startswith("a file of ")
     record = box.site().store.read(f"{paths.RECORDS}/1.json") or ""
     assert "my-avahi" in record
 
@@ -410,7 +411,9 @@ def test_a_record_of_an_older_version_is_undone(box: Box) -> None:
     do(box, MASKED, SWAPPINESS)
     path = at(box, f"{paths.RECORDS}/1.json")
     made = json.loads(path.read_text())
-    assert set(made["plan"]["actions"][0]) == {"kind", "what", "before", "after", "phase", "words"}
+    assert set(made["plan"]["actions"][0]) == {
+        *("kind", "what", "before", "after", "phase", "words", "frees")
+    }
     undo(box.site(), box.situation)
     assert not at(box, UNIT).is_symlink()
 
@@ -524,7 +527,7 @@ def test_an_immutable_unit_file_is_left(tmp_path: Path, folder: Path) -> None:
         pytest.skip("this file system has no flags")
     try:
         links = Links(str(tmp_path))
-        assert "chattr -i" in kept.reason_of(links.get(UNIT))
+        assert "chattr -i" in str(kept.reason_of(links.get(UNIT)))
         with pytest.raises(OSError):
             links.put(UNIT, MASK)
         assert path.read_text() == "theirs"
@@ -548,7 +551,7 @@ def test_what_is_kept_is_nobody_else_s_while_it_is_written(tmp_path: Path, folde
 
 
 def test_what_is_no_value(tmp_path: Path, folder: Path) -> None:
-    for value in ("\0file {", "\0file []", kept.other("is a folder")):
+    for value in ("\0file {", "\0file []", kept.other(msg("It is a folder."))):
         with pytest.raises(LowmemError):
             Links(str(tmp_path)).put(UNIT, value)
     assert list(folder.iterdir()) == []

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lowmem_tui.change.records.record import Record
+    from lowmem_tui.model.message import Message
 
 JSON = st.recursive(
     st.none()
@@ -189,5 +190,5 @@ class _Store:
     def set_aside(self, path: str) -> str:
         return path
 
-    def troubles(self) -> list[str]:
+    def troubles(self) -> list[Message]:
         return []

@@ -84,7 +84,7 @@ def test_odd_names_make_one_folder(files: EtcFiles, root: Path, name: str) -> No
     path = f"/etc/systemd/system/{name}.d/zz-lowmem-tui.conf"
     files.write(path, OLD)
     assert [p.name for p in (root / "etc/systemd/system").iterdir()] == [f"{name}.d"]
-    assert files.obstacle(path) == ""
+    assert files.obstacle(path) is None
     files.remove(path)
     assert list((root / "etc/systemd/system").iterdir()) == []
 
@@ -178,7 +178,7 @@ def test_somebody_else_s_file_stays_theirs(files: EtcFiles, root: Path, mode: in
     group = 33 if os.getuid() == 0 else os.getgid()
     os.chown(site, -1, group)
     site.chmod(mode)
-    assert files.obstacle(path) == ""
+    assert files.obstacle(path) is None
     files.write(path, NEW)
     found = site.stat()
     assert (site.read_text(), found.st_mode & 0o7777, found.st_gid) == (NEW, mode, group)
@@ -194,7 +194,7 @@ def test_no_link_is_followed(files: EtcFiles, root: Path) -> None:
     elsewhere.mkdir()
     (elsewhere / "zz-lowmem-tui.conf").write_text("theirs")
     at(root, PATH).parent.symlink_to(elsewhere)
-    assert "symbolic link" in files.obstacle(PATH)
+    assert "symbolic link" in str(files.obstacle(PATH))
     for act in (write, remove):
         with pytest.raises(OSError) as caught:
             act(files)
@@ -207,7 +207,7 @@ def test_a_link_in_place_of_the_file(files: EtcFiles, root: Path) -> None:
     target.write_text("theirs")
     at(root, PATH).parent.mkdir()
     at(root, PATH).symlink_to(target)
-    assert "symbolic link" in files.obstacle(PATH)
+    assert "symbolic link" in str(files.obstacle(PATH))
     files.write(PATH, NEW)
     assert target.read_text() == "theirs"
     assert at(root, PATH).read_text() == NEW
@@ -252,17 +252,17 @@ def make_inner_folder(folder: Path) -> None:
     ],
 )
 def test_obstacles(files: EtcFiles, root: Path, make: Callable[[Path], None], words: str) -> None:
-    assert files.obstacle(PATH) == ""
+    assert files.obstacle(PATH) is None
     make(at(root, PATH).parent)
-    assert words in files.obstacle(PATH)
-    assert files.obstacle(PATH).endswith(".")
+    assert words in str(files.obstacle(PATH))
+    assert str(files.obstacle(PATH)).endswith(".")
 
 
 def test_odd_owner(files: EtcFiles, root: Path) -> None:
     files.write(PATH, OLD)
-    assert files.obstacle(PATH) == ""
+    assert files.obstacle(PATH) is None
     others = EtcFiles(str(root), owner=os.getuid() + 1)
-    assert "not to root" in others.obstacle(PATH)
+    assert "not to root" in str(others.obstacle(PATH))
     with pytest.raises(PermissionError):
         others.write(PATH, NEW)
     with pytest.raises(PermissionError):
@@ -272,7 +272,7 @@ def test_odd_owner(files: EtcFiles, root: Path) -> None:
 
 def test_no_place_at_all(tmp_path: Path) -> None:
     files = EtcFiles(str(tmp_path), owner=os.getuid(), paths=allowed().paths)
-    assert files.obstacle(PATH) == ""
+    assert files.obstacle(PATH) is None
     assert files.read(PATH) is None
     with pytest.raises(FileNotFoundError):
         files.write(PATH, NEW)

@@ -173,7 +173,7 @@ def test_an_edit_keeps_all_that_a_file_has(
 ) -> None:
     kind(site)
     before = everything(site)
-    assert files.obstacle(PATH) == ""
+    assert files.obstacle(PATH) is None
     files.edit(PATH, NEW, OLD)
     assert site.read_text() == NEW
     files.write(PATH, OLD)
@@ -300,7 +300,7 @@ def test_what_cannot_stay_is_reported_before_anything_is_written(
     before = sorted(os.listdir(site.parent)), os.lstat(site)
     box = Box(root)
     try:
-        sentence = files.obstacle(PATH)
+        sentence = str(files.obstacle(PATH))
         assert words in sentence
         assert sentence.endswith(".")
         assert PATH.rpartition("/")[0] in sentence

@@ -145,7 +145,7 @@ class Unreadable:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
         return self._files.read(path)
 
-    def obstacle(self, path: str) -> str:
+    def obstacle(self, path: str) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO), path)
 
 
@@ -158,7 +158,7 @@ def test_what_cannot_be_read_is_not_known(server: DemoServer) -> None:
     assert found.files[-1].path == OURS
     assert found.files[-1].text is None
     assert "reloaded" not in str(found.settings[Key.MEMORY_MAX].differs)
-    assert "cannot be looked at" in found.obstacle
+    assert "cannot be looked at" in str(found.obstacle)
     strict = SettingsReader(files, server.kernel, Machine(), strict=True)
     with pytest.raises(PermissionError):
         strict.settings(server.connect().properties([REDIS])[REDIS])

@@ -251,9 +251,9 @@ target(
 )  # fmt: skip
 target(
     "what a change has kept",
-    by_text(kept.reason_of, kept.is_foreign, kept.file_of, kept.shown),
-    kept.reason_of, kept.is_foreign, kept.file_of, kept.shown,
-    seeds=["/dev/null", "file:0644 0 0 YQ==", "{}"],
+    by_text(kept.reason_of, kept.is_foreign, kept.file_of, kept.shown, kept.public, kept.check),
+    kept.reason_of, kept.is_foreign, kept.file_of, kept.shown, kept.public, kept.check,
+    seeds=["/dev/null", '\0file {"text": ""}', "\0sized 12 420", '\0other {"template": "It."}'],
 )  # fmt: skip
 target(
     "a message from elsewhere",
@@ -263,7 +263,9 @@ target(
 target(
     "the notice of a trial",
     by_text(trial.parse, lambda s: trial.running(s, 1000.0)), trial.parse, trial.running,
-    seeds=['{"schema": 1, "id": 1, "deadline": 5, "monotonic": 7, "by": "root", "units": ["a"]}'],
+    seeds=[
+        "lowmem-tui trial\nid 1\nmonotonic 7\ndeadline 5\nuid 0\nuser a\nsudo \nfrom \nunits \nnote"
+    ],
 )  # fmt: skip
 
 # stream
@@ -517,9 +519,9 @@ target(
         or_value_error(lambda s: unit_words.first_or_kept(s, 0)),
         unit_text.words,
         lambda s: unit_command.commands([UnitFile("/etc/systemd/system/a.service", s)],
-                                        "a.service", lambda path: ("A=1 2\n", "")),
+                                        "a.service", lambda path: ("A=1 2\n", None)),
         lambda s: unit_command.expand(
-            s.split(" "), unit_command.variables([], "a.service", lambda path: ("", ""))),
+            s.split(" "), unit_command.variables([], "a.service", lambda path: ("", None))),
     ),
     unit_words.split, unit_words.until_broken, unit_words.is_name, unit_words.specified,
     unit_words.environment_file, unit_words.variables_of, unit_words.whole_variable,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from lowmem_tui.change.steps import Ports
+from lowmem_tui.change.verify import verify
 from lowmem_tui.cli.demo import serve
 from lowmem_tui.demo.roster import MIB
 from lowmem_tui.demo.server import DemoServer
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from lowmem_tui.cli.backend import ServerBackend
     from lowmem_tui.model.plan import Plan
     from lowmem_tui.model.snapshot import Setting
+    from lowmem_tui.model.unit import Limit
     from tests.host.conftest import Clock
 
 REDIS = "redis-server.service"
@@ -191,6 +194,31 @@ def test_undo_says_what_stays_down(backend: ServerBackend, clock: Clock) -> None
     assert tuple(map(str, outcome.down)) == (
         f"{REDIS} is down: `systemctl reset-failed {REDIS} && systemctl start {REDIS}`.",
     )
+
+
+class SlowKernel:
+    """A kernel that is read so slowly that a minute passes each time."""
+
+    def __init__(self, server: DemoServer, clock: Clock) -> None:
+        self._kernel, self._clock = server.kernel, clock
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._kernel, name)
+
+    def limit(self, cgroup: str, file: str) -> Limit | None:
+        self._clock.now += 60
+        return self._kernel.limit(cgroup, file)
+
+
+def test_a_unit_that_goes_down_while_the_kernel_is_read_is_reported(
+    server: DemoServer, backend: ServerBackend, clock: Clock
+) -> None:
+    made = make(backend, f"{REDIS}:MemoryMax=10M")
+    assert not backend.apply(made, force=True).down
+    assert server.connect().properties([REDIS])[REDIS].active_state != "failed"
+    kernel: Any = SlowKernel(server, clock)
+    found = verify(made, Ports(server.connect(), server.files, kernel))
+    assert [REDIS in str(each) for each in found.down] == [True]
 
 
 def test_somebody_elses_write_in_between(server: DemoServer, backend: ServerBackend) -> None:

@@ -569,7 +569,7 @@ def test_what_cannot_be_read_of_one_takes_down_nothing_else(
         monkeypatch.setattr(f"lowmem_tui.host.{module}.read", fail)
     sample = sampler.sample()
     assert sample.units["web.service"].rss == 22 * MIB
-    assert "Input/output error" in sample.notice
+    assert "Input/output error" in str(sample.notice)
     monkeypatch.undo()
     clock.now += 30
     settle(sampler, clock, 3)
@@ -590,7 +590,7 @@ def test_a_kept_descriptor_that_fails_keeps_the_last_values(
     clock.now += 1
     sample = sampler.sample()
     assert sample.units.keys() == before.keys()
-    assert "Input/output error" in sample.notice
+    assert "Input/output error" in str(sample.notice)
 
 
 def test_a_group_nested_deeper_than_a_path_can_be(
@@ -605,7 +605,7 @@ def test_a_group_nested_deeper_than_a_path_can_be(
     monkeypatch.setattr("lowmem_tui.host.sampler.read", fail)
     monkeypatch.setattr("lowmem_tui.host.sampler._too_deep", lambda pid, proc: pid == 900)
     assert settle(sampler, clock, 1)["web.service"].rss == 22 * MIB
-    assert "1 processes are not shown" in sampler.sample().notice
+    assert "1 process is not shown" in str(sampler.sample().notice)
     box.end_process(900)
     clock.now += 1
     assert sampler.sample().notice == ""

@@ -233,10 +233,10 @@ from lowmem_tui.change.context import Site
 from lowmem_tui.change.machine.files import EtcFiles
 from lowmem_tui.change.machine.system import LocalSystem
 from lowmem_tui.change.records.store import FolderStore
-from lowmem_tui.change.records.who import By
 from lowmem_tui.change.steps import Ports
 from lowmem_tui.cli.backend import _paths
 from lowmem_tui.demo.server import DemoServer
+from lowmem_tui.model.who import By
 from lowmem_tui.setup.steps import allowed
 
 root = sys.argv[1]

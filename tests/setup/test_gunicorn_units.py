@@ -67,7 +67,7 @@ class Shop:
         folder = f"WorkingDirectory={self.folder}\n" if self.folder else ""
         text = f"[Service]\n{folder}{self.lines}\nExecStart={self.command}\n"
         files = (UnitFile(UNIT, text),) if self.command else ()
-        known = UnitSituation(self.unit, one, files, {}, None, "")
+        known = UnitSituation(self.unit, one, files, {}, None)
         ground = replace(
             tree.ground(),
             snapshot=lambda: snapshot(one),

@@ -65,14 +65,14 @@ COMMANDS = {
 def test_the_main_file(line: str, main: str) -> None:
     from shlex import split
 
-    found = started_by("nginx.service", Command(tuple(split(line)), ""))
+    found = started_by("nginx.service", Command(tuple(split(line)), None))
     assert (found.main, bool(found.unknown)) == (main, not main)
     assert not found.unknown or "limit_req" in str(found.unknown)
 
 
 @given(st.lists(st.one_of(st.text(max_size=6), st.from_regex("-[pcgestTvqh]{0,4}")), max_size=8))
 def test_any_command_line_is_read(words: list[str]) -> None:
-    found = started_by("nginx.service", Command(("/usr/sbin/nginx", *words), ""))
+    found = started_by("nginx.service", Command(("/usr/sbin/nginx", *words), None))
     assert bool(found.main) is not bool(found.unknown)
 
 

@@ -314,6 +314,6 @@ def test_the_command_line_is_read_as_nginx_reads_it(nginx: Nginx) -> None:
     with nginx.running("-g", "worker_priority 0;"):
         assert nginx.get("/x") == (200, "part")
     words = (NGINX, "-p", str(nginx.root), "-qcconf/nginx.conf", "-g", "worker_processes 3;")
-    found = nginx_main.started_by("nginx.service", Command(words, ""))
+    found = nginx_main.started_by("nginx.service", Command(words, None))
     assert (found.main, found.ahead) == (str(nginx.conf), "worker_processes 3;")
     assert [each.path for each in all_locations(nginx.config())][-1] == "= /x"

@@ -63,7 +63,7 @@ class Fpm:
         )
         text = f"[Service]\n{self.lines}\nExecStart={self.command}\n"
         files = (UnitFile(f"/etc/systemd/system/{self.name}", text),) if self.lines else ()
-        known = UnitSituation(self.name, one, files, {}, None, "")
+        known = UnitSituation(self.name, one, files, {}, None)
         ground = replace(
             tree.ground(),
             snapshot=lambda: snapshot(one),

@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lowmem_tui.model.message import msg
 from lowmem_tui.model.snapshot import UnitFile
 from lowmem_tui.setup import unit_command
 
 if TYPE_CHECKING:
+    from lowmem_tui.model.message import Message
     from lowmem_tui.setup.unit_command import Command, Variables
 
 UNIT = "shop@blue.service"
@@ -29,10 +31,10 @@ FILES = {
 }
 
 
-def read(path: str, files: dict[str, str]) -> tuple[str | None, str]:
+def read(path: str, files: dict[str, str]) -> tuple[str | None, Message | None]:
     if path == "/etc/secret":
-        return None, f"{path} cannot be read by this user"
-    return files.get(path), ""
+        return None, msg("{path} cannot be read by this user", path=path)
+    return files.get(path), None
 
 
 def names(folder: str) -> list[str]:
@@ -123,7 +125,7 @@ WORDS: dict[str, tuple[list[str], list[str]]] = {
 @pytest.mark.parametrize(("lines", "words"), WORDS.values(), ids=WORDS)
 def test_what_a_unit_runs(lines: list[str], words: list[str]) -> None:
     command = found(*lines)
-    assert (command.words, command.unknown, command.path) == (tuple(words), "", PATH)
+    assert (command.words, command.unknown, command.path) == (tuple(words), None, PATH)
 
 
 UNKNOWN: dict[str, tuple[list[str], str]] = {
@@ -148,19 +150,20 @@ def test_what_cannot_be_seen_is_unknown(lines: list[str], reason: str) -> None:
     command = found(*lines, "ExecStart=/bin/x one ${A} two")
     assert command.words is None
     assert command.seen == ("/bin/x", "one", None, "two")
-    assert reason in command.unknown
+    assert reason in str(command.unknown)
     assert found(*lines, "ExecStart=/bin/x one").words == ("/bin/x", "one")
 
 
 def test_what_systemd_sets_itself_is_unknown() -> None:
-    assert found("ExecStart=/bin/x $HOME").unknown == "systemd sets HOME"
+    assert str(found("ExecStart=/bin/x $HOME").unknown) == "systemd sets HOME"
     assert found("Environment=HOME=/srv", "ExecStart=/bin/x $HOME").words == ("/bin/x", "/srv")
 
 
 def test_no_command_and_several() -> None:
-    assert found("Type=oneshot").unknown == "it has no ExecStart"
-    assert found("ExecStart=/bin/x", "ExecStart=/bin/y").unknown == "it has 2 ExecStart"
-    assert found("ExecStart=/bin/x 'y").unknown == "its ExecStart has a quote that is not closed"
+    assert str(found("Type=oneshot").unknown) == "it has no ExecStart"
+    assert str(found("ExecStart=/bin/x", "ExecStart=/bin/y").unknown) == "it has 2 ExecStart"
+    broken = str(found("ExecStart=/bin/x 'y").unknown)
+    assert broken == "its ExecStart cannot be parsed: a quote that is not closed"
     several = unit_command.commands(
         [UnitFile(PATH, "[Service]\nExecStart=/bin/x a ; /bin/y b\n")],
         UNIT,
@@ -172,20 +175,20 @@ def test_no_command_and_several() -> None:
 def test_a_file_of_the_unit_that_cannot_be_read_may_set_anything() -> None:
     files = [UnitFile(PATH, "[Service]\nExecStart=/bin/x\nEnvironment=A=1"), UnitFile("/d", None)]
     reader = partial(read, files=FILES)
-    assert unit_command.command(files, UNIT, reader).unknown == "/d cannot be read"
-    assert unit_command.variables(files, UNIT, reader).unknown("A") == "/d cannot be read"
+    assert str(unit_command.command(files, UNIT, reader).unknown) == "/d cannot be read"
+    assert str(unit_command.variables(files, UNIT, reader).unknown("A")) == "/d cannot be read"
 
 
 def test_a_pattern_is_unknown_where_folders_cannot_be_listed() -> None:
     file = UnitFile(PATH, "[Service]\nEnvironmentFile=/etc/shop.d/*.env\n")
     known = unit_command.variables([file], UNIT, partial(read, files=FILES))
-    assert "is a pattern" in known.unknown("A")
+    assert "is a pattern" in str(known.unknown("A"))
 
 
 def test_an_assignment_after_a_continued_comment_is_unknown() -> None:
     file = UnitFile(PATH, "[Service]\nEnvironmentFile=/x\n")
-    known = unit_command.variables([file], UNIT, lambda path: ("# \\\nA=1\nB=2", ""))
-    assert "a comment that ends in a backslash" in known.unknown("A")
+    known = unit_command.variables([file], UNIT, lambda path: ("# \\\nA=1\nB=2", None))
+    assert "a comment that ends in a backslash" in str(known.unknown("A"))
     assert known.values == {"B": "2"}
 
 
@@ -208,5 +211,5 @@ _KEYS = ["ExecStart", "EnvironmentFile", *("Environment", "UnsetEnvironment", "P
 def test_any_unit_is_read(lines: list[tuple[str, str]], text: str) -> None:
     """No file makes it raise, and where all is known there is no reason."""
     file = UnitFile(PATH, "[Service]\n" + "\n".join(f"{key}={value}" for key, value in lines))
-    for command in unit_command.commands([file], UNIT, lambda path: (text, ""), lambda f: ["x"]):
+    for command in unit_command.commands([file], UNIT, lambda path: (text, None), lambda f: ["x"]):
         assert (command.words is None) == (None in command.seen or not command.seen)

@@ -129,7 +129,7 @@ class Tree:
             if phase == "files":
                 for file in plan.files:
                     assert self.files.read(file.path) == file.before
-                    assert self.files.obstacle(file.path) == ""
+                    assert self.files.obstacle(file.path) is None
                     if file.after is None:
                         self.files.remove(file.path)
                     else:

@@ -17,7 +17,6 @@ from lowmem_tui.model.errors import HalfDoneError, InvalidValueError, RefusedErr
 from lowmem_tui.model.plan import Action, ActionKind, Edit, Notice, Phase, Plan
 from lowmem_tui.model.setup import Finding, Item, Look, Severity
 from lowmem_tui.model.unit import Key as SettingKey
-from lowmem_tui.policy.forecast.gains import stopped
 from lowmem_tui.policy.setup_part import Part, Stand
 from lowmem_tui.tui.screens.ask import AskScreen
 from lowmem_tui.tui.screens.change import ChangeScreen
@@ -803,8 +802,7 @@ async def test_the_report() -> None:
 
 
 def stop(unit: str, held: int) -> Plan:
-    words = stopped(unit, held)
-    action = Action(ActionKind.RUN, unit, "active", "inactive", Phase.EARLY, words)
+    action = Action(ActionKind.RUN, unit, "active", "inactive", Phase.EARLY, frees=held)
     return Plan((), (), (), (), (), (action,))
 
 

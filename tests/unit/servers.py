@@ -18,6 +18,7 @@ from lowmem_tui.model.usage import HostUsage, Process, UnitUsage
 from tests.built import memory_of, properties_of
 
 if TYPE_CHECKING:
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.unit import Key, UnitProperties
 
 PAGE = 4096
@@ -105,7 +106,7 @@ def known(
     asked: str = "",
     files: dict[str, str] | None = None,
     drop_in: UnitFile | None = None,
-    obstacle: str = "",
+    obstacle: Message | None = None,
     settings: dict[Key, Setting] | None = None,
 ) -> UnitSituation:
     """What is known of a unit; ``files`` are path → text below its section's header."""

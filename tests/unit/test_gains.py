@@ -9,10 +9,9 @@ from hypothesis import strategies as st
 from lowmem_tui.model.amount import format_size
 from lowmem_tui.model.change import Change, State
 from lowmem_tui.model.plan import Action, ActionKind, Effect, When
-from lowmem_tui.model.quantity import parse_size
 from lowmem_tui.model.unit import Key
 from lowmem_tui.model.who import By
-from lowmem_tui.policy.forecast.gains import below_use, gained, in_force, stopped, without
+from lowmem_tui.policy.forecast.gains import below_use, gained, in_force, without
 
 from .servers import M, process, service, snapshot
 
@@ -34,16 +33,16 @@ def test_what_is_in_force_is_reported_the_oldest_first() -> None:
 
 
 @given(st.integers(0, 1 << 40), st.sampled_from(["a.service", r"w@a\x2db.service"]))
-def test_what_a_stop_frees_is_read_from_its_own_words(held: int, unit: str) -> None:
-    action = Action(ActionKind.RUN, unit, "active", "inactive", words=stopped(unit, held))
-    assert gained([action]) == parse_size(format_size(held))
+def test_what_a_stop_frees_is_a_number_of_its_own(held: int, unit: str) -> None:
+    action = Action(ActionKind.RUN, unit, "active", "inactive", frees=held)
+    assert gained([action, action.public]) == 2 * held
+    assert str(action.described) == f"systemctl stop {unit} (it holds {format_size(held)})"
+    assert gained([action.inverse]) == 0
 
 
-def test_other_words_free_nothing() -> None:
-    words = [stopped("a.service", None), "", "systemctl stop a (it holds much)"]
-    actions = [Action(ActionKind.RUN, "a", "active", "inactive", words=w) for w in words]
-    actions.append(Action(ActionKind.LINK, "a", "b", "", words="(it holds 5M)"))
-    assert gained(actions) == 0
+def test_no_words_free_anything() -> None:
+    words = ["", "systemctl stop a (it holds 5M)"]
+    assert gained(Action(ActionKind.RUN, "a", "active", "inactive", words=w) for w in words) == 0
 
 
 def effect(key: Key, from_: str, to: str) -> Effect:

@@ -12,6 +12,7 @@ from lowmem_tui.change.records.record import action_from
 from lowmem_tui.model import kept
 from lowmem_tui.model.errors import InvalidValueError
 from lowmem_tui.model.kept import KeptFile
+from lowmem_tui.model.message import msg
 from lowmem_tui.model.plan import Action, ActionKind
 
 NUMBERS = st.integers(0, (1 << 32) - 1)
@@ -30,13 +31,15 @@ FILES = st.builds(
 def test_a_file_is_read_back_whole(file: KeptFile) -> None:
     assert kept.file_of(file.value) == file
     assert kept.is_foreign(file.value)
-    assert kept.reason_of(file.value) == ""
+    assert kept.reason_of(file.value) is None
 
 
 @given(st.text())
 def test_whatever_is_in_a_record_is_a_value_or_an_error(text: str) -> None:
     for value in (text, f"\0{text}", f"\0file {text}", f"\0other {text}"):
-        assert "\0file" not in kept.shown(value) or "\0file" in text
+        shown = str(kept.shown(value))
+        assert "\0" not in shown
+        assert kept.public(kept.public(value)) == kept.public(value)
         try:
             kept.file_of(value)
         except InvalidValueError as error:
@@ -59,12 +62,13 @@ def test_what_is_no_file(made: object) -> None:
     value = f"\0file {json.dumps(made)}"
     with pytest.raises(InvalidValueError):
         kept.file_of(value)
-    assert kept.shown(value) == "a file that cannot be read out of the record"
+    assert str(kept.shown(value)) == "something that cannot be kept"
+    assert "cannot be read" in str(kept.reason_of(kept.public(value)))
 
 
 def test_a_link_s_target_is_itself() -> None:
     for target in ("", "/dev/null", "file {}", "other x"):
-        assert kept.shown(target) == target
+        assert str(kept.shown(target)) == target
         assert kept.file_of(target) is None
         assert not kept.is_foreign(target)
 
@@ -73,9 +77,17 @@ def test_an_action_shows_no_contents() -> None:
     file = KeptFile("Environment=PASSWORD=secret\n", 0, 0, 0o600)
     action = Action(ActionKind.LINK, "/etc/systemd/system/a.service", file.value, "/dev/null")
     for each in (action, action.inverse):
-        assert "secret" not in each.described + str(each.public)
-    assert action.public.before == "a file of 28 bytes (mode 0600)"
-    assert kept.shown(kept.other("is a folder")) == "something that is a folder"
+        assert "secret" not in f"{each.described}{each.public}"
+    assert str(kept.shown(action.public.before)) == "a file of 28 bytes (mode 0600)"
+    kept.check(action.public.before)
+
+
+def test_what_cannot_be_kept_has_its_reason() -> None:
+    reason = msg("It is immutable: run `chattr -i` on it.")
+    value = kept.other(reason)
+    assert kept.reason_of(value) == reason
+    assert str(kept.shown(value)) == "something that cannot be kept"
+    kept.check(value)
 
 
 def test_a_record_of_an_older_version_is_read() -> None:
@@ -100,7 +112,7 @@ def test_a_record_of_an_older_version_is_read() -> None:
         ),
         (
             Action(ActionKind.SWAP_FILE, "/swapfile", "2147483648", "4294967296"),
-            "swap-file /swapfile: 4G -> 2G",
+            "write /swapfile, 2G of zeros, mode 0600; mkswap /swapfile",
         ),
         (Action(ActionKind.SWAP_FILE, "/swapfile", "", "2147483648"), "rm /swapfile"),
         (
@@ -110,4 +122,4 @@ def test_a_record_of_an_older_version_is_read() -> None:
     ],
 )
 def test_what_undoing_does_has_values_as_people_write_them(action: Action, described: str) -> None:
-    assert action.inverse.described == described
+    assert str(action.inverse.described) == described

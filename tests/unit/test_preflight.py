@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from lowmem_tui.model.message import msg
 from lowmem_tui.model.plan import Edit, Notice
 from lowmem_tui.model.snapshot import Unit, UnitFile, UnitSituation
 from lowmem_tui.model.unit import INFINITY, Key
@@ -63,7 +64,7 @@ REFUSED: dict[str, tuple[UnitSituation, Key, str | None, str, bool, str]] = {
         *(MAX, "1G", "transient", False, "`docker update --memory=SIZE`"),
     ),
     "an obstacle": (
-        known(unit(A), obstacle="/etc/x is a link: remove it."),
+        known(unit(A), obstacle=msg("/etc/x is a link: remove it.")),
         *(MAX, "1G", "obstacle", False, "is a link: remove it"),
     ),
     "a drop-in that cannot be read": (

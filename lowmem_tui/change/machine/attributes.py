@@ -8,11 +8,14 @@ import fcntl
 import hashlib
 import os
 import stat
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from lowmem_tui.host.reading import FOREIGN, LONG
 from lowmem_tui.model.errors import RefusedError
 from lowmem_tui.model.message import msg, of_path, of_text
+
+if TYPE_CHECKING:
+    from lowmem_tui.model.message import Message
 
 _GET_FLAGS: Final = 0x80086601 if array.array("l").itemsize == 8 else 0x80046601
 _SET_FLAGS: Final = 0x40086602 if array.array("l").itemsize == 8 else 0x40046602
@@ -50,31 +53,38 @@ def of(fd: int) -> Attributes:
     return Attributes(found.st_uid, found.st_gid, mode, _flags(fd), xattrs)
 
 
-def hindrance(fd: int) -> str:
-    """Return why an open file must not be replaced by another one, as a clause; or "". OSError."""
+def hindrance(fd: int) -> Message | None:
+    """Return why an open file must not be replaced by another one, or None. OSError."""
     found = os.fstat(fd)
     if not stat.S_ISREG(found.st_mode):
-        return "is no ordinary file: move it away"
+        return msg("It is not an ordinary file: move it away.")
     if found.st_nlink > 1:
-        return (
-            f"has {found.st_nlink} names (hard links), and the others would keep the old text: put "
-            "symbolic links in place of all but one"
+        return msg(
+            "It has {count} names (hard links), and the others would keep the old text: put "
+            "symbolic links in place of all but one.",
+            count=found.st_nlink,
         )
     flags = _flags(fd)
     if flags & (_IMMUTABLE | _APPEND):
-        kind, letter = ("immutable", "i") if flags & _IMMUTABLE else ("append-only", "a")
-        return f"is {kind}: `chattr -{letter}` it"
+        if flags & _IMMUTABLE:
+            return msg("It is immutable: run `chattr -i` on it.")
+        return msg("It is append-only: run `chattr -a` on it.")
     names = _xattrs(fd)
     if flags & _VERITY or _SIGNATURES & set(names):
-        return "is signed (fs-verity or IMA), which an edit would break: edit and sign it by hand"
+        return msg(
+            "It is signed (fs-verity or IMA), which an edit would break: edit and sign it by hand."
+        )
     for name in names:
         try:
             os.getxattr(fd, name)
         except OSError as error:
             if error.errno not in _NOT_GIVEN:
                 raise
-            return f"has the extended attribute {name!a}, which cannot be read: edit it by hand"
-    return ""
+            return msg(
+                "It has the extended attribute {name}, which cannot be read: edit it by hand.",
+                name=f"{name!a}",
+            )
+    return None
 
 
 def content(fd: int) -> bytes:
@@ -103,21 +113,21 @@ def carried(path: str, inside: int) -> tuple[Attributes, bytes]:
     fd = os.open(path.rpartition("/")[2], flags, dir_fd=inside)
     try:
         if why := hindrance(fd):
-            raise RefusedError(msg("{path} {reason}.", path=of_path(path), reason=of_text(why)))
+            raise RefusedError(msg("{path}: {reason}", path=of_path(path), reason=why))
         return of(fd), content(fd)
     finally:
         os.close(fd)
 
 
-def obstacle(path: str, inside: int) -> str:
-    """Return why a file is not edited; or "". OSError."""
+def obstacle(path: str, inside: int) -> Message | None:
+    """Return why a file is not edited, or None. OSError."""
     try:
         carried(path, inside)
     except RefusedError as error:
-        return str(error)
+        return error.message
     except PermissionError:
-        return ""  # an ordinary user's lot; nor may they edit it
-    return ""
+        return None  # an ordinary user's lot; nor may they edit it
+    return None
 
 
 def look(name: str, inside: int) -> str:
@@ -132,7 +142,7 @@ def look(name: str, inside: int) -> str:
             return "a link or a socket"
         raise
     try:
-        return hindrance(fd) or in_words(of(fd), content(fd))
+        return str(hindrance(fd) or in_words(of(fd), content(fd)))
     finally:
         os.close(fd)
 

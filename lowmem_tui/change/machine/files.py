@@ -92,45 +92,58 @@ class EtcFiles:
         data = read_regular(self._root + path)
         return None if data is None else data.decode("utf-8", "surrogateescape")
 
-    def obstacle(self, path: str) -> str:
+    def obstacle(self, path: str) -> Message | None:
         """See ``Files``."""
         place, folder, name = self._paths.parts(path)
-        shown = plain(f"{place}/{folder}")
+        shown = f"{place}/{folder}"
         try:
             with self._open(place) as above:
                 try:
                     found = os.stat(folder, dir_fd=above, follow_symlinks=False)
                 except FileNotFoundError:
-                    return ""
+                    return None
                 if sentence := self._oddity(shown, found, folder=True):
                     return sentence
                 if is_unit_place(place) and found.st_mode & stat.S_IWGRP and found.st_gid:
-                    return f"{shown} can be written by group {found.st_gid}: `chmod g-w` it."
+                    return msg(
+                        "{path} can be written by group {gid}: `chmod g-w` it.",
+                        path=of_path(shown),
+                        gid=found.st_gid,
+                    )
                 inside = os.open(folder, _FOLDER | os.O_NOFOLLOW, dir_fd=above)
                 try:
                     found = os.stat(name, dir_fd=inside, follow_symlinks=False)
-                    sentence = self._oddity(plain(path), found, folder=False)
-                    return sentence or (
-                        attributes.obstacle(path, inside) if self._paths.is_others(path) else ""
-                    )
+                    if sentence := self._oddity(path, found, folder=False):
+                        return sentence
+                    others = self._paths.is_others(path)
+                    return attributes.obstacle(path, inside) if others else None
                 except FileNotFoundError:
-                    return ""
+                    return None
                 finally:
                     os.close(inside)
         except FileNotFoundError:
-            return ""
+            return None
 
-    def _oddity(self, path: str, found: os.stat_result, *, folder: bool) -> str:
+    def _oddity(self, path: str, found: os.stat_result, *, folder: bool) -> Message | None:
+        name = of_path(path)
         if stat.S_ISLNK(found.st_mode):
-            return f"{path} is a symbolic link, which is not followed: put a real one in its place."
-        if not (stat.S_ISDIR if folder else stat.S_ISREG)(found.st_mode):
-            kind = "folder" if folder else "file"
-            return f"{path} is no ordinary {kind}: move it away."
+            return msg(
+                "{path} is a symbolic link, which is not followed: put a real one in its place.",
+                path=name,
+            )
+        if folder and not stat.S_ISDIR(found.st_mode):
+            return msg("{path} is no ordinary folder: move it away.", path=name)
+        if not folder and not stat.S_ISREG(found.st_mode):
+            return msg("{path} is no ordinary file: move it away.", path=name)
         if found.st_uid != self._owner:
-            return f"{path} belongs to user {found.st_uid}, not to root: `chown root` it."
+            return msg(
+                "{path} belongs to user {uid}, not to root: `chown root` it.",
+                path=name,
+                uid=found.st_uid,
+            )
         if found.st_mode & stat.S_IWOTH:
-            return f"{path} can be written by everybody: `chmod o-w` it."
-        return ""
+            return msg("{path} can be written by everybody: `chmod o-w` it.", path=name)
+        return None
 
     def is_others(self, path: str) -> bool:
         """See ``Files``."""

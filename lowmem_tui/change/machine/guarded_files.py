@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lowmem_tui.change.machine.allowed import Paths
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.ports import Files
 
 
@@ -20,7 +21,7 @@ class GuardedFiles:
         """See ``Files``."""
         return self._files.read(path)
 
-    def obstacle(self, path: str) -> str:
+    def obstacle(self, path: str) -> Message | None:
         """See ``Files``."""
         self._paths.parts(path)
         return self._files.obstacle(path)

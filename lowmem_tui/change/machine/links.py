@@ -169,8 +169,8 @@ def _look(name: str, inside: int) -> str:
             if error.errno not in {errno.EINVAL, errno.ELOOP}:
                 raise
         else:
-            return kept.other("is neither a link nor a file: move it away")
-    return kept.other("is being changed by somebody: try again")
+            return kept.other(msg("It is neither a link nor a file: move it away."))
+    return kept.other(msg("It is being changed by somebody: try again."))
 
 
 def _keep(name: str, inside: int) -> str:
@@ -179,7 +179,7 @@ def _keep(name: str, inside: int) -> str:
     try:
         fd = os.open(name, flags, dir_fd=inside)
     except PermissionError:
-        return kept.other("is a file that this user cannot read: run the same with sudo")
+        return kept.other(msg("This user cannot read the file: run the same with sudo."))
     try:
         if why := attributes.hindrance(fd):
             return kept.other(why)
@@ -188,7 +188,7 @@ def _keep(name: str, inside: int) -> str:
     except OSError as error:
         if error.errno != errno.EFBIG:
             raise
-        return kept.other("is too large to be kept in a record: move it away")
+        return kept.other(msg("It is too large to be kept in a record: move it away."))
     finally:
         os.close(fd)
     xattrs = tuple((key, raw.hex()) for key, raw in has.xattrs)

@@ -305,6 +305,7 @@ def action_from(made: Fields) -> Action:
         made("after", _action_value),
         made.optional("phase", lambda word: Phase(flat(word)), Phase.LATE),
         made.optional("words", decode.text, ""),
+        made.optional("frees", maybe(whole(0, 1 << 62)), None),
     )
     if action.kind in {ActionKind.RUN, ActionKind.SERVICE}:
         _unit(action.what)
@@ -313,8 +314,8 @@ def action_from(made: Fields) -> Action:
 
 def _action_value(found: object) -> str:
     value = decode.text(found)
-    if kept.is_foreign(value) and not kept.reason_of(value):
-        kept.file_of(value)
+    if kept.is_foreign(value):
+        kept.check(value)
     return value
 
 

@@ -88,4 +88,7 @@ class ChangeRecorder:
 
 
 def _words(failure: BaseException) -> Message | str:
+    """Return why it failed; what remains has its own place in the record."""
+    if isinstance(failure, HalfDoneError):
+        return failure.outcome
     return failure.message if isinstance(failure, LowmemError) else str(failure)

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 from lowmem_tui.change.machine.files import replace, temporary
 from lowmem_tui.change.records.paths import MODES, SUMMARIES, SUMMARY
-from lowmem_tui.host.trusted import FLAGS, folder_trouble, read_open
+from lowmem_tui.host.trusted import FLAGS, OthersError, folder_trouble, read_open
 from lowmem_tui.model.errors import RefusedError
-from lowmem_tui.model.text import plain
+from lowmem_tui.model.message import msg, sentences
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+
+    from lowmem_tui.model.message import Message
 
 MOST = 8 << 20
 """Bytes of the largest file that is read."""
@@ -36,12 +38,12 @@ class FolderStore:
         """Take the tree below `root`; `owner` is the uid that our folders must have."""
         self._root = root.rstrip("/")
         self._owner = owner
-        self._folders: dict[str, str] = {}
+        self._folders: dict[str, Message | None] = {}
         """What is known of folders: looked at once for each operation, which has a store of its
         own. Where nobody but root may write, nobody else makes it otherwise meanwhile."""
-        self._files: dict[str, str] = {}
+        self._files: dict[str, Message] = {}
 
-    def troubles(self) -> list[str]:
+    def troubles(self) -> list[Message]:
         """See ``Store``."""
         folders = (self._trouble(folder) for folder in MODES)
         return [words for words in dict.fromkeys((*folders, *self._files.values())) if words]
@@ -60,10 +62,8 @@ class FolderStore:
             return None
         try:
             data = read_open(fd, self._root + path, MOST, owner=self._owner)
-        except PermissionError as error:
-            if error.errno != errno.EPERM:
-                raise
-            self._files[path] = _ignored(str(error.strerror))
+        except OthersError as error:
+            self._files[path] = _ignored(error.message)
             return None
         finally:
             os.close(fd)
@@ -114,12 +114,12 @@ class FolderStore:
         except FileNotFoundError:
             return []
 
-    def _trouble(self, folder: str) -> str:
-        """Return a sentence on who else could have written there; "" if nobody. OSError."""
+    def _trouble(self, folder: str) -> Message | None:
+        """Return sentences on who else could have written there; None if nobody. OSError."""
         if folder not in self._folders:
             # rsyslog's group owns /var/log on Ubuntu; of what lies there nothing is acted upon.
             words = folder_trouble(folder, self._root, owner=self._owner, group=folder == SUMMARIES)
-            self._folders[folder] = words and _ignored(words)
+            self._folders[folder] = _ignored(words) if words else None
         return self._folders[folder]
 
     def _refuse(self, folder: str) -> None:
@@ -162,12 +162,14 @@ class FolderStore:
             os.close(fd)
 
 
-def _ignored(words: str) -> str:
-    """Return the sentence on something that others could have written."""
-    return plain(
-        f"{words}, so what it holds is ignored, and no change is made with it: look at who wrote "
-        "there, give it to root alone (`chown root:root`, `chmod go-w`), or move it away.",
-        1000,
+def _ignored(who: Message) -> Message:
+    """Return the sentences on something that others could have written."""
+    return sentences(
+        who,
+        msg(
+            "So what it holds is ignored, and no change is made with it: look at who wrote there, "
+            "give it to root alone (`chown root:root`, `chmod go-w`), or move it away."
+        ),
     )
 
 

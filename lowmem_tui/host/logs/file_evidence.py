@@ -16,12 +16,13 @@ from lowmem_tui.host.logs.log_file import LogFile, open_log
 from lowmem_tui.host.logs.oom_text import summary
 from lowmem_tui.model.errors import RefusedError
 from lowmem_tui.model.incident import Clock, EventKind, Evidence, OomReport, UnitEvent
-from lowmem_tui.model.message import msg
+from lowmem_tui.model.message import msg, of_path
 from lowmem_tui.model.text import plain
 
 if TYPE_CHECKING:
     from lowmem_tui.host.logs.log_entries import Seen
     from lowmem_tui.model.incident import Killing, ReportText
+    from lowmem_tui.model.message import Message
 
 MOST = 4000
 """Kills that are kept, the newest; what killed nothing is folded and takes no place of theirs."""
@@ -76,20 +77,22 @@ def _read(source: LogFile, path: str, now: float, since: float | None) -> Eviden
     return found.evidence([*source.notes, *_doubts(entries, found, path)])
 
 
-def _doubts(entries: Entries, found: _Found, path: str) -> list[str]:
-    name = plain(path, 200)
+def _doubts(entries: Entries, found: _Found, path: str) -> list[Message]:
+    name = of_path(plain(path, 200))
     if not entries.lines:
-        return [f"{name} is empty."]
+        return [msg("{path} is empty.", path=name)]
     if not entries.understood and not found.any:
-        return [f"{name} {_UNKNOWN}"]
+        return [
+            msg(
+                "{path} has no lines of a log that is known: give it what `dmesg`, `journalctl -k` "
+                "or /var/log/kern.log has.",
+                path=name,
+            )
+        ]
     return [_UNDATED] if found.undated else []
 
 
-_UNKNOWN = (
-    "has no lines of a log that is known: give it what `dmesg`, `journalctl -k` or "
-    "/var/log/kern.log has."
-)
-_UNDATED = (
+_UNDATED = msg(
     "The times of this log count from the boot, or are not there at all: `dmesg -T` and "
     "`journalctl -o short-iso` give dates."
 )
@@ -183,10 +186,12 @@ class _Found:
         for killing in self._killers.over():
             self._killed(killing)
 
-    def evidence(self, notes: list[str]) -> Evidence:
+    def evidence(self, notes: list[Message]) -> Evidence:
         """Return all of it, once it is over."""
         if self._kills > MOST:
-            notes.append(f"Of {self._kills} kills the last {MOST} are shown.")
+            notes.append(
+                msg("Of {kills} kills the last {most} are shown.", kills=self._kills, most=MOST)
+            )
         return Evidence(
             "",
             tuple(self._reports),

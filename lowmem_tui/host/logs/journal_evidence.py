@@ -13,6 +13,7 @@ from lowmem_tui.host.logs.backwards import Backwards
 from lowmem_tui.host.logs.journal import Entry, Reading
 from lowmem_tui.host.logs.killers import Killers
 from lowmem_tui.model.incident import EventKind, Evidence, Killing, UnitEvent
+from lowmem_tui.model.message import msg
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -40,7 +41,7 @@ WANTED = re.compile(kernel_log.LINES)
 
 _WORDS = f"{pid1_text.LINES}|{killers.LINES}"
 _GREP = f"{kernel_log.LINES}|{_WORDS}"
-_CUT = "The journal is long: only its newest part was read (see --since)."
+_CUT = msg("The journal is long: only its newest part was read (see --since).")
 
 
 def evidence(boot: str, since: float | None) -> Evidence:

@@ -105,7 +105,10 @@ class LocalWitness:
             outcomes=bool(events),
             notes=(
                 *found.notes,
-                f"{error} Until then: what the kernel's own buffer holds of this boot.",
+                sentences(
+                    error.message,
+                    msg("Until then: what the kernel's own buffer holds of this boot."),
+                ),
             ),
         )
 

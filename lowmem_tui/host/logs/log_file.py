@@ -14,7 +14,7 @@ import sys
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from lowmem_tui.model.errors import InvalidValueError, NotPermittedError
-from lowmem_tui.model.message import msg, of_path
+from lowmem_tui.model.message import N_, Message, msg, of_command, of_path, of_text
 from lowmem_tui.model.text import plain
 
 if TYPE_CHECKING:
@@ -86,14 +86,17 @@ def _bzip2() -> _Unpacker:
 
 _PACKED = ((b"\x1f\x8b", _Gzip), (b"\xfd7zXZ\0", _xz), (b"BZh", _bzip2))
 
-_PIPE = "| lowmem-tui incidents --file -`."
 _ELSEWHERE = (
-    (b"\x28\xb5\x2f\xfd", f"is packed by zstd: `zstdcat FILE {_PIPE}"),
-    (b"\x04\x22\x4d\x18", f"is packed by lz4: `lz4cat FILE {_PIPE}"),
-    (b"LPKSHHRH", f"is a file of the journal: `journalctl --file=FILE -o export {_PIPE}"),
-    (b"PK\x03\x04", "is a zip archive: unpack it first."),
+    (b"\x28\xb5\x2f\xfd", N_("{path} is packed by zstd: `{command}`."), "zstdcat {}"),
+    (b"\x04\x22\x4d\x18", N_("{path} is packed by lz4: `{command}`."), "lz4cat {}"),
+    (
+        b"LPKSHHRH",
+        N_("{path} is a file of the journal: `{command}`."),
+        "journalctl --file={} -o export",
+    ),
+    (b"PK\x03\x04", N_("{path} is a zip archive: unpack it first."), ""),
 )
-"""What begins so is named, with the way to read it."""
+"""What begins so is named, with the command that unpacks it."""
 
 
 class LogFile(io.RawIOBase):
@@ -102,7 +105,7 @@ class LogFile(io.RawIOBase):
     def __init__(self, source: BinaryIO | io.FileIO, name: str) -> None:
         super().__init__()
         self._source, self._name = source, plain(name, 200)
-        self.notes: list[str] = []
+        self.notes: list[Message] = []
         self._unpacker: _Unpacker | None = None
         self._decode: codecs.IncrementalDecoder | None = None
         self._first: bytes | None = None
@@ -153,9 +156,11 @@ class LogFile(io.RawIOBase):
         while len(first) < 8 and (piece := self._source.read(PIECE)):
             first += piece
         self._first = first
-        for magic, words in _ELSEWHERE:
+        for magic, template, command in _ELSEWHERE:
             if first.startswith(magic):
-                raise InvalidValueError(f"{self._name} {words.replace('FILE', self._name)}")
+                piped = f"{command.format(self._name)} | lowmem-tui incidents --file -"
+                values = (("path", of_path(self._name)), ("command", of_command(piped)))
+                raise InvalidValueError(Message(template, values if command else values[:1]))
         for magic, make in _PACKED:
             if first.startswith(magic):
                 self._unpacker = make()
@@ -172,7 +177,13 @@ class LogFile(io.RawIOBase):
         try:
             piece = piece or self._source.read(PIECE) or b""
         except OSError as error:
-            self.notes.append(f"{self._name} could not be read to its end: {error.strerror}.")
+            self.notes.append(
+                msg(
+                    "{path} could not be read to its end: {error}.",
+                    path=of_path(self._name),
+                    error=str(error.strerror),
+                )
+            )
             return b""
         self._taken += len(piece)
         return piece
@@ -186,15 +197,27 @@ class LogFile(io.RawIOBase):
                 return self._member(unpacker.unused_data or self._read())
             data = self._read() if unpacker.needs_input else b""
             if not data and unpacker.needs_input:
-                return self._stop(f"{self._name} is cut: it was read as far as it goes.")
+                return self._stop(
+                    msg("{path} is cut: it was read as far as it goes.", path=of_path(self._name))
+                )
             piece = unpacker.decompress(data, PIECE)
         except _broken() as error:
-            return self._stop(f"{self._name} is damaged ({error}): it was read as far as it goes.")
+            return self._stop(
+                msg(
+                    "{path} is damaged ({error}): it was read as far as it goes.",
+                    path=of_path(self._name),
+                    error=of_text(str(error), 200),
+                )
+            )
         self._given += len(piece)
         if self._given > MOST or (self._given > FREE and self._given > RATIO * self._taken):
             return self._stop(
-                f"{self._name} unpacks to very much more than a log would: only its first "
-                f"{self._given >> 20} MiB were read."
+                msg(
+                    "{path} unpacks to very much more than a log would: only its first {size} MiB "
+                    "were read.",
+                    path=of_path(self._name),
+                    size=self._given >> 20,
+                )
             )
         return piece
 
@@ -211,7 +234,7 @@ class LogFile(io.RawIOBase):
         self._over = True  # what follows is no part of it, as gzip(1) has it
         return b""
 
-    def _stop(self, words: str) -> bytes:
+    def _stop(self, words: Message) -> bytes:
         self._over = True
         self.notes.append(words)
         return b""

@@ -23,7 +23,6 @@ from lowmem_tui.model.message import (
 )
 from lowmem_tui.model.plan import Notice
 from lowmem_tui.model.settings import Bytes
-from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import Key, UnitType, is_template, is_unit_name, unit_type
 from lowmem_tui.model.unitfile import section_of
 from lowmem_tui.policy import dropin
@@ -177,7 +176,7 @@ def _transient(case: UnitCase) -> Notice | None:
 
 def _obstacle(case: UnitCase) -> Notice | None:
     if case.known.obstacle:
-        return Notice("obstacle", case.name, plain(case.known.obstacle))
+        return Notice("obstacle", case.name, case.known.obstacle)
     file = case.known.drop_in
     if file is None:
         return None

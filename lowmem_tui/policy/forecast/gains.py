@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
-from lowmem_tui.model.amount import format_size
 from lowmem_tui.model.change import KEPT
 from lowmem_tui.model.errors import InvalidValueError
 from lowmem_tui.model.message import msg, of_bytes, of_command, of_limit, of_unit
-from lowmem_tui.model.plan import ActionKind
-from lowmem_tui.model.quantity import parse_size
 from lowmem_tui.model.settings import certain_default, parse_value
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import Key
@@ -26,19 +22,10 @@ if TYPE_CHECKING:
     from lowmem_tui.model.snapshot import Snapshot
     from lowmem_tui.model.unit import Value
 
-_FREED = re.compile(r"\(it holds ([0-9.]+[KMGTPEB]?)\)\Z")
-
-
-def stopped(unit: str, held: int | None) -> str:
-    """Return the words of an action that stops a unit; ``held`` are the bytes that this frees."""
-    gives = f" (it holds {format_size(held)})" if held is not None else ""
-    return f"systemctl stop {plain(unit)}{gives}"
-
 
 def gained(actions: Iterable[Action]) -> int:
-    """Return the bytes that stopping units has freed, by the words of the actions."""
-    found = (_FREED.search(a.words) for a in actions if a.kind is ActionKind.RUN)
-    return sum(parse_size(match[1]) for match in found if match)
+    """Return the bytes that stopping units has freed."""
+    return sum(action.frees or 0 for action in actions)
 
 
 def in_force(changes: Sequence[Change]) -> list[Change]:

@@ -45,14 +45,14 @@ def unknown(file: str, trouble: Message) -> Config:
     return Config(file, {}, ALL, trouble)
 
 
-def read_trusted(files: Files, path: str) -> tuple[str | None, str]:
+def read_trusted(files: Files, path: str) -> tuple[str | None, Message | None]:
     """Read an environment file as ``common.read``, if what it names may be opened.
 
     Who may write it would have root open what they like: only where files are root's.
     """
     if path.startswith(_OF_ROOT) and "/../" not in path:
         return common.read(files, path)
-    return None, "others may write it"
+    return None, msg("{path} may be written by others", path=of_path(path))
 
 
 def folder_of(files: Sequence[UnitFile], unit: str) -> str | None:

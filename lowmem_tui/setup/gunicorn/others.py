@@ -193,7 +193,7 @@ def _pools(ground: Ground, situation: UnitSituation) -> php_fpm.Pools:
     words = found[0].words
     if words is None:
         return php_fpm.Pools(
-            "", trouble=msg("its command line is unknown ({why})", why=found[0].unknown)
+            "", trouble=msg("its command line is unknown ({why})", why=found[0].unknown or "")
         )
     titles = {php_fpm.named_by_title(p.command or "") for p in _processes(unit) if _is_master(p)}
     places, prefix = php_fpm.candidates(unit.name, words)

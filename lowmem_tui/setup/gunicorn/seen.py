@@ -219,7 +219,7 @@ class _Resolved(NamedTuple):
             return self.start.environment[name], ""
         if self.start.other_environment:
             return "", msg("its command line gives gunicorn other variables than the unit has")
-        return self.known.values.get(name, ""), self.known.unknown(name)
+        return self.known.values.get(name, ""), self.known.unknown(name) or ""
 
     @property
     def arguments(self) -> dict[str, str] | None:
@@ -253,7 +253,7 @@ def _resolved(ground: Ground, unit: Unit, files: Sequence[UnitFile], read: Read)
     ]
     for command in found:
         if start := start_of(command.seen):
-            return _Resolved(known, start, start.unknown or command.unknown)
+            return _Resolved(known, start, start.unknown or command.unknown or "")
     reason = found[0].unknown or msg("a script starts it")
     program = (found[0].seen[:1] or (None,))[0] or ""
     if program.rpartition("/")[2] in CONTAINERS:

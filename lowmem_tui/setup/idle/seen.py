@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from lowmem_tui.model.errors import LowmemError
 from lowmem_tui.model.kept import is_foreign
-from lowmem_tui.model.message import msg, of_path, of_text
+from lowmem_tui.model.message import msg, of_path
 from lowmem_tui.model.plan import ActionKind
 from lowmem_tui.model.unit import UnitType, unit_type
 from lowmem_tui.policy.dropin import FOLDER
@@ -141,7 +141,7 @@ def _obstacle(ground: Ground, mask: Iterable[str]) -> Message | None:
         path = f"{FOLDER}/{name}"
         text, trouble = common.read(ground.files, path)
         if trouble:
-            return msg("{why}.", why=of_text(trouble, 200))
+            return msg("{why}.", why=trouble)
         if text is not None or ground.system.get(ActionKind.LINK, path):
             return msg(
                 "{path} is in the way of a mask: remove it, or what it starts, by hand.",

@@ -9,7 +9,6 @@ from lowmem_tui.model.message import N_, msg, of_bytes, of_unit, sentences
 from lowmem_tui.model.plan import Action, ActionKind, Notice, Phase
 from lowmem_tui.model.setup import Finding, Item, Look, Severity
 from lowmem_tui.policy.dropin import FOLDER
-from lowmem_tui.policy.forecast.gains import stopped
 from lowmem_tui.setup import common
 from lowmem_tui.setup.idle.seen import MASK, Seen, see
 from lowmem_tui.setup.idle.table import table
@@ -188,7 +187,7 @@ def _off(seen: Seen) -> Iterator[Action]:
             "active",
             "inactive",
             Phase.EARLY,
-            words=stopped(name, gives),
+            frees=gives,
         )
     for path, target in seen.links:
         yield Action(
@@ -197,7 +196,7 @@ def _off(seen: Seen) -> Iterator[Action]:
             target,
             "",
             Phase.FILES,
-            words=f"rm {path}  (as systemctl disable {path.rpartition('/')[2]} does)",
+            words=f"rm {path}  # systemctl disable {path.rpartition('/')[2]}",
         )
     for name in seen.mask:
         path = f"{FOLDER}/{name}"

@@ -88,7 +88,7 @@ def started_by(unit: str, made: Command) -> Started:
     """Return what a command of a unit starts."""
     program = (made.seen[0] if made.seen else "") or ""
     if made.words is None:
-        return _unknown(unit, _no_command(unit, program, made.unknown))
+        return _unknown(unit, _no_command(unit, program, made.unknown or ""))
     name, shown = of_unit(unit, 60), of_command(plain(" ".join(made.words), 120))
     if program.rpartition("/")[2] not in PROGRAMS or not program.startswith("/"):
         return _unknown(

@@ -122,15 +122,15 @@ def start(ground: Ground, unit: str, files: Sequence[UnitFile]) -> Start:
     if not seen:
         why = msg(
             "Its ExecStart cannot be understood, so options cannot be added to it: {why}.",
-            why=command.unknown,
+            why=command.unknown or "",
         )
         return Start(_lost(why), why, False)
     folder = unit_text.last(files, "WorkingDirectory").removeprefix("-") or "/"
     at = next((i for i, word in enumerate(seen) if word and PROGRAM.match(_name(word))), None)
     if at is None or (at and _name(seen[0] or "") not in WRAPPERS):
-        return Start(_of_script(ground, seen, command.unknown), _through(seen), False)
+        return Start(_of_script(ground, seen, command.unknown or ""), _through(seen), False)
     config = redis_config.config_of(
-        seen[at:], ground.files, ground.inspector.names, folder, command.unknown
+        seen[at:], ground.files, ground.inspector.names, folder, command.unknown or ""
     )
     if any(unit_text.last(files, key) for key in ROOTED):
         config.lose(msg("It has a root folder of its own (RootDirectory=)."))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from lowmem_tui.change.machine.swap_file import MARGIN
-from lowmem_tui.model.amount import format_size, render_limit
+from lowmem_tui.model.amount import render_limit
 from lowmem_tui.model.errors import InvalidValueError
 from lowmem_tui.model.integer import natural
 from lowmem_tui.model.message import (
@@ -215,10 +215,7 @@ def _run(before: str, after: str, phase: Phase) -> Action:
 
 
 def _write(before: int, after: int, phase: Phase) -> Action:
-    words = f"rm {FILE}"
-    if after:
-        words = f"write {FILE}, {format_size(after)} of zeros, mode 0600; mkswap {FILE}"
-    return Action(ActionKind.SWAP_FILE, FILE, str(before or ""), str(after or ""), phase, words)
+    return Action(ActionKind.SWAP_FILE, FILE, str(before or ""), str(after or ""), phase)
 
 
 def _parse(value: str) -> int:

@@ -14,7 +14,7 @@ from textual.binding import Binding, BindingType
 from lowmem_tui.model.change import State
 from lowmem_tui.model.errors import LowmemError, RefusedError
 from lowmem_tui.model.language import say, tr
-from lowmem_tui.model.message import N_, of_command
+from lowmem_tui.model.message import N_, as_message, of_command
 from lowmem_tui.model.plan import FileChange
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy.change_text import STATES, noted, why_not
@@ -207,6 +207,9 @@ class ChangeScreen(Sheet):
                 lines.append(Text(f" {trial}"))
             if change.outcome:
                 lines.append(Text(f" {plain(say(change.outcome))}"))
+            for left in change.remaining:
+                words = tr("Remaining: {left}", left=as_message(left))
+                lines.append(Text(f" {plain(words, 2000)}"))
         if effects:
             title = tr("SETTINGS AFTER UNDO") if back else tr("CHANGED SETTINGS")
             lines.append(heading(title, width, palette))

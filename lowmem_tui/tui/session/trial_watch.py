@@ -13,6 +13,7 @@ from lowmem_tui.tui.session.messages import TrialChanged
 
 if TYPE_CHECKING:
     from lowmem_tui.model.change import Change, State, Trial
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.plan import Edit, Effect
     from lowmem_tui.tui.session.session import Session
 
@@ -116,19 +117,22 @@ async def ended(session: Session, number: str) -> End:
 
     backend = session.backend
 
-    def find() -> tuple[tuple[str, ...], Change | None]:
+    def find() -> tuple[tuple[Message | str, ...], Change | None]:
         # Where systemd has not come to it, this reverts it.
-        news = () if session.read_only else tuple(map(say, backend.settle()))
+        news = () if session.read_only else tuple(backend.settle())
         return news, next((c for c in backend.history() if c.id == number), None)
 
-    more: tuple[str, ...]
+    news: tuple[Message | str, ...]
     try:
-        more, change = await session.run_blocking(find)
+        news, change = await session.run_blocking(find)
     except LowmemError as error:
-        more, change = (say(error.message),), None
+        news, change = (error.message,), None
     state = change.state if change else None
-    if change is not None and change.outcome and say(change.outcome) not in more:
-        more = (*more, say(change.outcome))
+    if change is not None and change.outcome and change.outcome not in news:
+        # What remains has just been reported where this has found it incomplete.
+        incomplete = state is State.INCOMPLETE
+        news = news if news and incomplete else (*news, change.outcome, *change.remaining)
+    more = tuple(map(say, news))
     if state in {State.CONFIRMED, State.APPLIED}:
         kept(session, number)
         return End(state, tr("The trial was confirmed elsewhere: the change is in force."), more)

@@ -93,8 +93,8 @@ def of_notices(plan: Plan, units: Container[str], *, named: bool) -> Iterator[Te
 def actions(rows: Iterable[Action], files: int) -> Iterator[Text]:
     """Yield what is done besides the files, and where among it their turn comes."""
     done = sorted(rows, key=lambda action: list(Phase).index(action.phase))
-    early = [action.described for action in done if action.phase is Phase.EARLY]
-    later = [action.described for action in done if action.phase is not Phase.EARLY]
+    early = [say(action.described) for action in done if action.phase is Phase.EARLY]
+    later = [say(action.described) for action in done if action.phase is not Phase.EARLY]
     written = plural("change the file below", "change the {n} files below", files)
     for number, words in enumerate([*early, *([say(written)] if files else ()), *later], 1):
         yield Text(f" {number:>2}  {plain(words)}")
