@@ -161,7 +161,7 @@ async def test_the_set_up() -> None:
     async with opened(size=SIZE) as front:
         await guided(front)
         await step(front, "units")
-        assert all(has(front, "OOM scores, limits, restarts", "Nothing is changed"))
+        assert all(has(front, "OOM scores, limits, restarts", "Nothing changes"))
         compare(front, "setup.svg")
 
 
