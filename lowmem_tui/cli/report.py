@@ -23,7 +23,7 @@ from lowmem_tui.policy.forecast.gains import gained, in_force, without
 from lowmem_tui.policy.forecast.kills import BOX, predict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from lowmem_tui.cli.backend import ServerBackend
     from lowmem_tui.cli.looking import Looked
@@ -79,7 +79,7 @@ def _lines(
         yield ""
         yield from (f"- {plain(say(fact))}" for fact in box.facts)
     yield from _changed(changes, trouble)
-    yield from _memory(now, changes)
+    yield from _memory(now, changes, _needs(looked))
     yield from _kills(now, changes)
     yield from _to_do(looked)
 
@@ -116,7 +116,12 @@ def _changed(changes: Sequence[Change], trouble: str) -> Iterator[str]:
         yield from ("", tr("`sudo lowmem-tui undo ID` undoes one, byte for byte."))
 
 
-def _memory(now: Snapshot, changes: Sequence[Change]) -> Iterator[str]:
+def _needs(looked: Sequence[Looked]) -> dict[str, int]:
+    """Return the bytes that units may use by their own configuration."""
+    return {name: size for each in looked if each.look for name, size in each.look.needs.items()}
+
+
+def _memory(now: Snapshot, changes: Sequence[Change], needs: Mapping[str, int]) -> Iterator[str]:
     host = now.host
     yield from _heading(tr("Memory"))
     freed = gained(action for change in changes for action in change.actions)
@@ -131,7 +136,7 @@ def _memory(now: Snapshot, changes: Sequence[Change]) -> Iterator[str]:
         swap=of_bytes(host.swap_total),
     )
     yield f"- {now_}"
-    found = overcommitted(now)
+    found = overcommitted(now, needs=needs)
     yield f"- {say(in_words(budget(now)) if found is None else found.sentences)}"
 
 

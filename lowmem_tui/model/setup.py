@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
 
 from lowmem_tui.model.message import as_message, msg, of_text
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from lowmem_tui.model.message import Message
 
 Words: TypeAlias = "Message | str"
@@ -95,6 +97,8 @@ class Look:
     """What the program cannot do itself: lines to write, commands to run."""
     absent: Words = ""
     """Why there is nothing to do here ("There is no nginx."); or ""."""
+    needs: Mapping[str, int] = field(default_factory=dict)
+    """Bytes that units may use by their own configuration, by name: no limit is to be below."""
 
 
 @dataclass(frozen=True, slots=True)

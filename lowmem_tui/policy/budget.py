@@ -194,6 +194,14 @@ def held(unit: Unit) -> int:
     return (unit.usage.unreclaimable or 0) if unit.usage else 0
 
 
+def in_use(unit: Unit) -> int:
+    """Return the bytes that a unit has in use: in RAM without page cache (``held``), and in swap.
+
+    "In use" means this everywhere; of the machine MemTotal - MemAvailable, and swap.
+    """
+    return held(unit) + ((unit.usage.swap or 0) if unit.usage else 0)
+
+
 def need(unit: Unit) -> int:
     """Return the bytes of RAM that a unit has needed at most, page cache apart; 0: not known.
 
@@ -213,6 +221,14 @@ def _high(unit: Unit) -> int:
         unit.properties.memory_high if unit.properties else None,
     )
     return max((high for high in highs if isinstance(high, int)), default=0)
+
+
+def least_limit(unit: Unit, whole: int = 0) -> int:
+    """Return the least MemoryMax that is ever advised: what the unit has needed, and a tenth.
+
+    ``whole`` are bytes that it needs by its own configuration. All are bytes.
+    """
+    return max(_up(_LEAST_SPARE * need(unit)), _up(whole), above_high(unit))
 
 
 def above_high(unit: Unit) -> int:
@@ -268,8 +284,8 @@ def advise(
     The guide's rule, scaled: keep three eighths of RAM for the system (some 400 MiB of 1 GiB),
     give the lesser ones up to twice what they have needed, and the largest the rest. Together with
     the reserve that is never more than RAM, unless the needs themselves are, or a MemoryHigh that
-    each limit is to stand above. Units of the other tiers get no limit: gatekeepers must not be
-    killed, short-lived ones end by themselves.
+    each limit is to stand above: none is below what its unit has needed. Units of the other tiers
+    get no limit: gatekeepers must not be killed, short-lived ones end by themselves.
 
     ``least`` are bytes for units that get advice though they are small, or do not run yet: what
     they are given at the least, where there is room. ``kept`` are limits that stay as they are, of
@@ -357,8 +373,8 @@ def _fitting(snapshot: Snapshot, made: Iterable[Advice], room: int) -> Iterator[
     full = budget(snapshot).free < 0
     for each in made:
         unit = snapshot.units.get(each.unit)
-        # Nobody sets a limit below what a unit holds.
-        good = (full or each.limit <= room) and not (unit and each.limit < held(unit))
+        # Nobody sets a limit below what a unit has needed.
+        good = (full or each.limit <= room) and not (unit and each.limit < need(unit))
         room -= each.limit if good else 0
         yield each._replace(fits=good)
 
@@ -407,12 +423,12 @@ def _rest(
     """Return what the largest gets; ``fixed`` are the limits that stay."""
     rest = max(_STEP, (room - sum(given.values())) // _STEP * _STEP)
     why = _remains(snapshot, [*given.values(), *filter(None, fixed.values())])
+    words = _needed(unit)
     if above_high(unit) > rest:
         rest, why = above_high(unit), _above_high(unit)
-    rest, bound = _within(snapshot, unit, rest)
-    words = _needed(unit)
     if rest < need(unit):
-        words = sentences(words, _too_little(snapshot, unit, rest))
+        rest, why, words = least_limit(unit), words, _too_little(snapshot, unit, rest)
+    rest, bound = _within(snapshot, unit, rest)
     return Advice(unit.name, rest, sentences(bound or why, words))
 
 
@@ -447,14 +463,29 @@ def _above_high(unit: Unit) -> Message:
     return msg("MemoryMax must be above its MemoryHigh of {high}.", high=of_bytes(_high(unit)))
 
 
-def _too_little(snapshot: Snapshot, unit: Unit, limit: int) -> Message:
-    shown = of_limit(limit >> 20 << 20)
+def _too_little(snapshot: Snapshot, unit: Unit, left: int) -> Message:
+    """Return that less remains than it has needed, and what helps; ``left`` are bytes."""
+    shown = of_limit(left >> 20 << 20)
+    effect = msg(
+        "Only {left} remains for it, and with that as its limit it would be killed.", left=shown
+    )
     if swap_of(snapshot, unit):
+        effect = msg(
+            "Only {left} remains for it, and with that as its limit it would swap.", left=shown
+        )
+    return sentences(effect, what_helps(snapshot))
+
+
+def what_helps(snapshot: Snapshot) -> Message:
+    """Return what helps where no limit can be lowered enough, a sentence."""
+    if snapshot.host.swap_total:
         return msg(
-            "Beyond {limit} it swaps: give it less work, or the server more RAM.", limit=shown
+            "Run fewer workers or services, move a service to another server, or add RAM to the "
+            "server."
         )
     return msg(
-        "Beyond {limit} it is killed: give it less work, or the server more RAM.", limit=shown
+        "Run fewer workers or services, move a service to another server, add swap, or add RAM to "
+        "the server."
     )
 
 

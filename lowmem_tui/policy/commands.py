@@ -77,10 +77,18 @@ def program_of(word: str) -> str:
     return word.lstrip(_PREFIXES).rpartition("/")[2]
 
 
-def commands(words: Sequence[str], known: Container[str]) -> Iterator[Command]:
+_NO_SCRIPT = frozenset({"-m", "-c", "-e", "-p", "--eval", "--print", "-pe"})
+"""Behind these of an interpreter's options stands a module or a program's text: what follows is
+neither a script nor a program (``python3 -m at``, ``node -e CODE at``)."""
+
+
+def commands(
+    words: Sequence[str], known: Container[str], scripts: Container[str] | None = None
+) -> Iterator[Command]:
     """Yield the simple commands that a command line runs, each wrapper before what it wraps.
 
-    ``known`` are the names of programs that are looked for behind a wrapper.
+    ``known`` are the names of programs that are looked for behind a wrapper; ``scripts`` those
+    that are looked for behind an interpreter, all of ``known`` if it is None.
     """
     waiting: list[Command] = [*_split_at(words, {";"})]
     for _ in range(_MOST_COMMANDS):
@@ -90,7 +98,20 @@ def commands(words: Sequence[str], known: Container[str]) -> Iterator[Command]:
         if not command:
             continue
         yield command
-        waiting[:0] = _inside(command, known)
+        if program_of(command[0]) in INTERPRETERS:
+            waiting[:0] = _interpreted(command, known if scripts is None else scripts)
+        else:
+            waiting[:0] = _inside(command, known)
+
+
+def _interpreted(command: Command, scripts: Container[str]) -> list[Command]:
+    """Return the command of the script that an interpreter runs, if it is one of these."""
+    for at, word in enumerate(command[1:], 1):
+        if word in _NO_SCRIPT:
+            return []
+        if word[:1] != "-":
+            return [command[at:]] if program_of(word) in scripts else []
+    return []
 
 
 def _inside(command: Command, known: Container[str]) -> list[Command]:
@@ -98,9 +119,6 @@ def _inside(command: Command, known: Container[str]) -> list[Command]:
     program = program_of(command[0])
     if program in SHELLS:
         return _script(command)
-    if program in INTERPRETERS:
-        at = next((n for n, word in enumerate(command) if n and word[:1] != "-"), len(command))
-        return [command[at:]] if program_of("".join(command[at : at + 1])) in known else []
     if program not in WRAPPERS | RUNNERS:
         return []
     if program in {"su", "runuser", "sg", "script"} and (

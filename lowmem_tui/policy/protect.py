@@ -20,11 +20,12 @@ from lowmem_tui.model.message import (
     sentences,
     verbatim,
 )
+from lowmem_tui.model.quantity import parse_time_span
 from lowmem_tui.model.settings import render_value
 from lowmem_tui.model.snapshot import UnitSituation
 from lowmem_tui.model.unit import INFINITY, Key, Tier
 from lowmem_tui.policy.budget import Verdict as Fits
-from lowmem_tui.policy.budget import advise, budget, held, limits, need
+from lowmem_tui.policy.budget import advise, budget, limits, need
 from lowmem_tui.policy.checks import preflight
 from lowmem_tui.policy.checks.cases import After, UnitCase
 from lowmem_tui.policy.checks.elsewhere import elsewhere
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
     from lowmem_tui.model.message import Message
     from lowmem_tui.model.snapshot import Situation, Snapshot, Unit
-    from lowmem_tui.model.unit import UnitProperties, Value
+    from lowmem_tui.model.unit import UnitProperties, Unlimited, Value
     from lowmem_tui.policy.budget import Advice
     from lowmem_tui.policy.classify import Rules
 
@@ -168,7 +169,7 @@ def _limits(
     own = {r.name: limit for r in business if isinstance(limit := r.properties.memory_max, int)}
     kinds, kept = {r.name: r.kind for r in business}, _kept(snapshot, own)
     found = _advise(snapshot, kinds, kept, needs)
-    if needs and any(each.limit < need(known[each.unit]) for each in found):
+    if needs and not all(each.fits for each in found):
         # Somebody else would not have what it has needed: then it is for the operator to choose.
         found = _advise(snapshot, kinds, kept)
     return {each.unit: _with_room(each, needs.get(each.unit, 0)) for each in found}
@@ -242,7 +243,7 @@ def _up(size: float) -> int:
 def _gatekeeper(role: Role) -> Iterator[Proposal]:
     name = preflight.stem(role.name)
     # Whatever is started from a shell would inherit a login's score.
-    bare = role.name == f"{name}.service" and name in preflight.UNGUARDED
+    bare = preflight.keeps_own_score(role.name)
     if bare or name not in (*preflight.LOGINS, *preflight.CONSOLES):
         score = GUARDED_WELL if role.name in preflight.NEEDED else GUARDED
         now = role.properties.oom_score_adjust
@@ -367,7 +368,7 @@ def _limit(role: Role, limit: Advice | None, situation: Situation) -> Iterator[P
         why = sentences(
             why, msg("It does not fit beside the other limits, so it is not preselected.")
         )
-    floor = max(held(role.unit), 1)
+    floor = max(need(role.unit), 1)
     sizes = {size, *(_up(size * part) for part in (3 / 4, 5 / 4, 3 / 2))}
     ram = situation.snapshot.host.mem_total
     yield Proposal(
@@ -392,7 +393,8 @@ def _mega(size: int) -> str:
 def _restart(role: Role, word: str) -> Iterator[Proposal]:
     properties = role.properties
     now = properties.restart
-    if now is None:
+    # Nothing is better for the bus than what its maker has chosen.
+    if now is None or role.name in preflight.BUSES:
         return
     good = now in GOOD
     why = msg("systemd restarts it after an OOM kill or another failure.")
@@ -405,27 +407,51 @@ def _restart(role: Role, word: str) -> Iterator[Proposal]:
     yield Proposal(
         role.name, Key.RESTART, now if good else word, _now(now), why, choices, done=good
     )
-    then = now if good else word
-    delay = properties.restart_usec
+    yield from _delay(role, now if good else word, changed=not good)
+
+
+def _delay(role: Role, word: str, *, changed: bool) -> Iterator[Proposal]:
+    """Yield RestartSec= to go with a Restart=; ``changed``: this one is proposed as well."""
+    properties, delay = role.properties, role.properties.restart_usec
     if not isinstance(delay, int):
         return
-    slow = delay >= AGAIN_USEC
-    kept_alive = then == "always" and role.tier is Tier.BUSINESS
-    if slow and good and not kept_alive:
-        return
-    policy = _limited(properties, then)
-    if not slow and not kept_alive and (_awaited(role) or policy is None):
+    slow = delay >= AGAIN_USEC and not (changed and _at_once(properties, word, delay))
+    kept_alive = word == "always" and role.tier is Tier.BUSINESS
+    policy = _limited(properties, word)
+    # A Restart= of ours is never proposed without the time that the policy wants with it.
+    needless = slow or _awaited(role) or policy is None
+    if needless and not changed and not kept_alive:
         return
     shown = render_value(Key.RESTART_SEC, delay)
+    value = shown if slow else _again(properties, word)
+    if policy is not None and _limited(properties, word, parse_time_span(value)):
+        policy = None  # RestartSec= does not prevent it
     yield Proposal(
         role.name,
         Key.RESTART_SEC,
-        shown if slow else AGAIN,
+        value,
         verbatim(shown),
         _why_slow(role, policy),
-        ("3s", "5s", "10s"),
+        tuple(dict.fromkeys(("3s", "5s", "10s", value))),
         done=slow,
     )
+
+
+def _again(properties: UnitProperties, word: str) -> str:
+    """Return the RestartSec= to propose: 3 s, or more where its start limit is hit at once then."""
+    policy = restart.policy_of(properties, {Key.RESTART: word})
+    if policy is None or not _at_once(properties, word, AGAIN_USEC):
+        return AGAIN
+    seconds = restart.keeps_trying(policy)
+    return f"{seconds}s" if seconds else AGAIN
+
+
+def _at_once(properties: UnitProperties, word: str, delay: int) -> bool:
+    """Tell whether the start limit is hit at once, though some RestartSec= would never hit it."""
+    policy = restart.policy_of(properties, {Key.RESTART: word, Key.RESTART_SEC: delay})
+    if policy is None or not restart.limit_at_once(policy):
+        return False
+    return restart.keeps_trying(policy) is not None
 
 
 def _why_slow(role: Role, policy: restart.Policy | None) -> Message:
@@ -475,9 +501,17 @@ def _awaited(role: Role) -> bool:
     return by_bus or bool(activators(properties)) or name in preflight.CONSOLES
 
 
-def _limited(properties: UnitProperties, word: str) -> restart.Policy | None:
-    """Return how systemd restarts a unit if it hits the start limit when every start fails."""
-    policy = restart.policy_of(properties, {Key.RESTART: word})
+def _limited(
+    properties: UnitProperties, word: str, delay: int | Unlimited | None = None
+) -> restart.Policy | None:
+    """Return how systemd restarts a unit if it hits the start limit when every start fails.
+
+    ``delay`` is a RestartSec= in microseconds; None for the present one.
+    """
+    staged: dict[Key, Value] = {Key.RESTART: word}
+    if delay is not None:
+        staged[Key.RESTART_SEC] = delay
+    policy = restart.policy_of(properties, staged)
     if policy is None:
         return None
     found = restart.ends_at_every_start(policy).reaction

@@ -10,6 +10,7 @@ from lowmem_tui.model.message import msg, of_bytes, of_limit, verbatim
 from lowmem_tui.model.settings import Word
 from lowmem_tui.model.unit import Key, Tier, unit_type
 from lowmem_tui.policy.budget import swap_of
+from lowmem_tui.policy.checks.preflight import BUSES, keeps_own_score, score_inherited
 from lowmem_tui.policy.forecast.oom import spare_swap
 
 if TYPE_CHECKING:
@@ -119,36 +120,49 @@ def common_keys(units: Iterable[str]) -> tuple[Key, ...]:
 def advice(
     key: Key,
     tier: Tier | None,
-    peak: int | None,
+    needed: int | None,
     kernel: Value | None = None,
     limit: int | None = None,
     swap: bool = True,
+    unit: str = "",
 ) -> Message | None:
     """Return the tier's advice for a setting; None where there is none.
 
-    ``peak`` and ``limit`` (a MemoryMax by the budget) are bytes; ``kernel`` is what the kernel has
-    now. ``swap``: whether swap can take what is above MemoryHigh.
+    ``needed`` (``budget.need``) and ``limit`` (a MemoryMax by the budget) are bytes; ``kernel`` is
+    what the kernel has now. ``swap``: whether swap can take what is above MemoryHigh. ``unit`` is
+    the name of one that the tier's advice may not suit.
     """
     if tier is None:
         return None
     if key is Key.OOM_SCORE_ADJUST and isinstance(kernel, int) and kernel <= _SAFE:
         return msg("none: the kernel never chooses it")
-    if key is Key.MEMORY_MAX and tier is Tier.BUSINESS and (found := _limit(peak, limit)):
+    if key is Key.OOM_SCORE_ADJUST and tier is Tier.GATEKEEPER and score_inherited(unit):
+        return _login_score(unit)
+    if key in {Key.RESTART, Key.RESTART_SEC} and unit in BUSES:
+        return msg("none: dbus.socket starts it again")
+    if key is Key.MEMORY_MAX and tier is Tier.BUSINESS and (found := _limit(needed, limit)):
         return found
     if key is Key.MEMORY_HIGH and not swap:
         return msg("none: without free swap it only slows down")
     return _ADVICE[tier][key]
 
 
-def _limit(peak: int | None, limit: int | None) -> Message | None:
+def _login_score(unit: str) -> Message:
+    """Return the advice for a score that every login inherits."""
+    if keeps_own_score(unit):
+        return msg("-200: every login inherits it")
+    return msg("0: every login inherits it")
+
+
+def _limit(needed: int | None, limit: int | None) -> Message | None:
     """Return the advice for a MemoryMax; None where nothing is known that it depends on."""
     if limit is not None:
         whole = of_limit(limit >> 20 << 20)
-        if peak:
-            return msg("{limit}; its peak was {peak}", limit=whole, peak=of_bytes(peak))
+        if needed:
+            return msg("{limit}; it has needed {needed}", limit=whole, needed=of_bytes(needed))
         return msg("{limit}", limit=whole)
-    if peak:
-        return msg("a limit, above its peak of {peak}", peak=of_bytes(peak))
+    if needed:
+        return msg("a limit, above the {needed} it has needed", needed=of_bytes(needed))
     return None
 
 

@@ -35,11 +35,12 @@ from lowmem_tui.setup.conf import (
     read_file,
     rewritten,
 )
+from lowmem_tui.setup.redis import programs as redis_programs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from lowmem_tui.model.snapshot import UnitFile
+    from lowmem_tui.model.snapshot import Unit, UnitFile
     from lowmem_tui.policy.checks.reserves import Advice, HugePages
     from lowmem_tui.setup.context import Ground
 
@@ -241,7 +242,7 @@ class SysctlStep:
         return Seen(
             live=live,
             layers=layers,
-            redis=_redis(unit_files),
+            redis=_redis(ground, unit_files),
             zram=bool(swaps) and all(swap.path.startswith("/dev/zram") for swap in swaps),
             ram=host.mem_total,
             huge=huge,
@@ -574,12 +575,23 @@ def _in_order(settings: Mapping[str, str]) -> dict[str, str]:
     return {key: settings[key] for key in keys}
 
 
-def _redis(unit_files: Mapping[str, str]) -> str:
+def _redis(ground: Ground, unit_files: Mapping[str, str]) -> str:
+    """Return a Redis that runs or is started at boot: by its unit's name, or by its program."""
     for stem in REDIS:
         name = f"{stem}.service"
         if unit_files.get(name) in STARTED:
             return name
-    return ""
+    units = ground.snapshot().units
+    others = common.services(ground.snapshot(), redis_programs.is_one)
+    return next((name for name in others if _is_started(units[name], unit_files)), "")
+
+
+def _is_started(unit: Unit, unit_files: Mapping[str, str]) -> bool:
+    properties = unit.properties
+    if properties is None:
+        return False
+    states = {properties.unit_file_state, unit_files.get(unit.name)}
+    return bool(states & STARTED) or properties.active_state in {"active", "reloading"}
 
 
 def _huge_user(unit_files: Mapping[str, str]) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from lowmem_tui.model.errors import InvalidValueError
 from lowmem_tui.model.message import msg, of_path, of_setting, of_text
 from lowmem_tui.model.text import plain
-from lowmem_tui.setup import unit_text, unit_words
+from lowmem_tui.setup import manager_environment, unit_text, unit_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -219,14 +219,21 @@ def _of_host(what: Value) -> Message:
 def variables(
     files: Sequence[UnitFile], unit: str, read: Read, names: Names | None = None
 ) -> Variables:
-    """Return what ``PassEnvironment=``, ``Environment=`` and ``EnvironmentFile=`` come to.
+    """Return what all settings of variables come to.
 
-    In this order a later one wins, and ``UnsetEnvironment=`` over all (systemd.exec(5)).
+    They are ``DefaultEnvironment=`` of the manager, the unit's directories, ``PassEnvironment=``,
+    ``Environment=`` and ``EnvironmentFile=``; in this order a later one wins, and
+    ``UnsetEnvironment=`` over all (systemd.exec(5)).
     """
     if reason := unreadable(files):
         return Variables({}, {}, reason)
-    values, hidden = _directories(files, unit)
+    values: dict[str, str] = {}
+    hidden: dict[str, Message] = {}
     trouble: Message | None = None
+    # The manager's files are read for a command that has variables, and for no other.
+    if any("$" in value for value in unit_text.values(files, "ExecStart")):
+        values, hidden, trouble = manager_environment.defaults(read, names)
+    _directories(files, unit, values, hidden)
     for name in _listed(files, unit, "PassEnvironment"):
         values.pop(name or "", None)
         hidden[name or ""] = msg(
@@ -259,17 +266,20 @@ def _unset(
         hidden[name] = reason
 
 
-def _directories(files: Sequence[UnitFile], unit: str) -> tuple[dict[str, str], dict[str, Message]]:
-    values: dict[str, str] = {}
-    hidden: dict[str, Message] = {}
+def _directories(
+    files: Sequence[UnitFile], unit: str, values: dict[str, str], hidden: dict[str, Message]
+) -> None:
+    """Add the variables that name a unit's own directories."""
     for name, (key, root) in _DIRECTORIES.items():
         words = _listed(files, unit, key)
+        if words:
+            values.pop(name, None)
+            hidden.pop(name, None)
         if any(word is None for word in words):
             hidden[name] = _of_host(of_setting(f"{key}="))
         elif words:
             # From systemd 253 on DIRECTORY:LINK.
             values[name] = ":".join(f"{root}/{(word or '').partition(':')[0]}" for word in words)
-    return values, hidden
 
 
 def _listed(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lowmem_tui.change.machine import system
 from lowmem_tui.change.machine.system import LocalSystem
 from lowmem_tui.host import programs
 from lowmem_tui.model.errors import InvalidValueError, ManagerError, NotReadyError
@@ -254,3 +255,50 @@ def test_what_does_not_run_is_not_restarted(
     program("systemctl", f"[ $1 = restart ] && touch {tmp_path}/done; echo inactive")
     LocalSystem(allowed=allowed()).put(ActionKind.SERVICE, "x.service", "restart", nothing)
     assert not (tmp_path / "done").exists()
+
+
+# How many huge pages there is room for, before and after the kernel has moved what lies between;
+# what is there, what is asked for; what is there then, and a word of the error.
+HUGE_PAGES = {
+    "there is room": (200, 200, "0", "128", "128", ""),
+    "after the kernel has moved what lies between": (90, 200, "0", "128", "128", ""),
+    "there is no room": (90, 100, "0", "128", "0", "memory in one piece for 100 of 128 huge pages"),
+    "nor for any": (4, 4, "4", "128", "4", "stays 4. Try it again right after the next boot"),
+    "fewer always fit": (200, 200, "128", "0", "0", ""),
+}
+
+
+@pytest.mark.parametrize(
+    ("room", "moved", "before", "wanted", "after", "error"), HUGE_PAGES.values(), ids=HUGE_PAGES
+)
+def test_huge_pages_are_reserved_whole_or_not_at_all(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    room: int,
+    moved: int,
+    before: str,
+    wanted: str,
+    after: str,
+    error: str,
+) -> None:
+    """A kernel that reserves as many as it finds: what an undo asks for may be too much for it."""
+    pages, compact = tmp_path / "nr_hugepages", tmp_path / "compact_memory"
+    pages.write_text(before)
+    monkeypatch.setattr(system, "_sysctl_path", lambda what: str(pages))
+    monkeypatch.setattr(system, "_COMPACT", str(compact))
+    found = system._sysctl
+
+    def read(what: str) -> str:
+        most = moved if compact.exists() else room
+        pages.write_text(str(min(int(pages.read_text()), most)))
+        return found(what)
+
+    monkeypatch.setattr(system, "_sysctl", read)
+    try:
+        system._set_sysctl("vm.nr_hugepages", wanted)
+    except ManagerError as raised:
+        assert error
+        assert error in str(raised)
+    else:
+        assert not error
+    assert read("vm.nr_hugepages") == after

@@ -161,6 +161,35 @@ def test_words_of_a_setting_are_chosen_by_number(talk: Talk) -> None:
     assert "Staged: set OOMPolicy of nginx.service to continue." in said
 
 
+AT_ONCE = {
+    "as apply --set has it": ("MemoryMax=300M", "MemoryMax of {unit} is to be 300M"),
+    "by its number": ("2=300M", "MemoryMax of {unit} is to be 300M"),
+    "with blanks": (" MemoryMax = 300M ", "MemoryMax of {unit} is to be 300M"),
+    "with the unit": (f"{REDIS}:MemoryMax=300M", "MemoryMax of {unit} is to be 300M"),
+    "with the unit, which is a service": ("redis-server:MemoryMax=300M", "is to be 300M"),
+    "a value of blanks and signs": ("RestartSec=1min 30s", "RestartSec of {unit} is to be 1min"),
+    "zero": ("OOMScoreAdjust=0", "OOMScoreAdjust of {unit} is to be 0"),
+    "a value that is none": ("MemoryMax=banana", "MemoryMax is not staged. "),
+    "a setting that is none": ("Nice=5", "'Nice' is not a setting: write one of "),
+    "a setting that is meant": ("memorymax=300M", "did you mean MemoryMax?"),
+    "of another unit": ("nginx:MemoryMax=300M", "What is edited here is {unit}, not nginx."),
+    "no setting at all": ("=300M", "'' is not a setting: write one of "),
+}
+
+
+@pytest.mark.parametrize(("typed", "words"), AT_ONCE.values(), ids=AT_ONCE)
+def test_a_setting_and_its_value_are_typed_at_once(talk: Talk, typed: str, words: str) -> None:
+    said = talk.hold(f"edit {REDIS}", typed, "0", "discard", "yes", "q")
+    assert words.format(unit=REDIS) in said
+    assert "Which value for" not in said
+
+
+def test_nothing_behind_the_equals_sign_drops_our_setting(talk: Talk) -> None:
+    talk.hold(*FOR_GOOD, "q")
+    said = talk.hold(f"edit {REDIS}", "MemoryMax=", "0", "discard", "yes", "q")
+    assert f"Staged: our MemoryMax of {REDIS} is to be dropped." in said
+
+
 def test_zero_is_a_value_where_a_value_is_asked_for(talk: Talk) -> None:
     said = talk.hold("edit redis", "1", "?", "back", "1", "0", "0", "q", "yes")
     assert "back goes back, Enter shows what is new, q quits." in said

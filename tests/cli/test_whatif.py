@@ -120,7 +120,7 @@ def test_refusals_are_data(capsys: Capture) -> None:
 # what is set → what is warned of
 WARNED = {
     "nothing": (f"{REDIS}:OOMScoreAdjust=400", []),
-    "logins": ("ssh:OOMScoreAdjust=500", ["sessions-inherit", "gatekeeper-offered"]),
+    "logins": ("ssh:OOMScoreAdjust=500", ["sessions-inherit"]),
     "a restart": (f"{CHAT}:Restart=no", ["limit-without-restart"]),
 }
 

@@ -74,7 +74,7 @@ def test_the_limit_that_is_proposed_for_a_redis_has_room_for_its_fork(box: Box) 
     assert items[f"{REDIS} maxmemory"].value == "64mb"
     limit = items[f"{REDIS}:{Key.MEMORY_MAX}"]
     assert (limit.value, limit.taken) == ("150M", False)
-    assert "Its own configuration lets it take 144M" in str(limit.why)
+    assert "Its own configuration lets it use 144M" in str(limit.why)
 
 
 def test_a_redis_that_cannot_be_asked_keeps_no_other_unit_from_its_settings(

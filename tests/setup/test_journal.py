@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 D = "/etc/systemd/journald.conf.d"
 OURS = f"{D}/zz-lowmem-tui.conf"
-ALL = {"journal-disk", "journal-ram", "journal-age"}
+ALL = {"journal-disk", "journal-ram"}
+"""Of a bound by age nothing is found: to have none loses nothing."""
 
 
 @pytest.fixture
@@ -43,21 +44,19 @@ def test_proposes_the_policy_and_finds_nothing_afterwards(tree: Tree, step: Engl
     assert codes(look) == ALL
     assert "4.8M now" in look.facts[0]
     wishes = proposed(step)
-    assert wishes == {"SystemMaxUse": "100M", "RuntimeMaxUse": "32M", "MaxRetentionSec": "7day"}
+    assert wishes == {"SystemMaxUse": "100M", "RuntimeMaxUse": "32M"}
     plan = step.plan(wishes)
     (file,) = plan.files
     assert file.path == OURS
     assert file.after is not None
-    assert file.after.endswith(
-        "\n[Journal]\nSystemMaxUse=100M\nRuntimeMaxUse=32M\nMaxRetentionSec=7day\n"
-    )
+    assert file.after.endswith("\n[Journal]\nSystemMaxUse=100M\nRuntimeMaxUse=32M\n")
     (action,) = plan.actions
     assert (action.kind, action.what) == (ActionKind.SERVICE, "systemd-journald.service")
     assert action.inverse == action
     tree.make(plan)
     after = step.look()
     assert after.findings == ()
-    assert all(item.done for item in after.items)
+    assert all(item.done for item in after.items if item.key != "MaxRetentionSec")
     assert step.plan(wishes).empty
 
 
@@ -178,15 +177,17 @@ NAMES = {
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
 @pytest.mark.parametrize(("days", "goes"), [(3, False), (40, True)])
-def test_an_age_is_warned_of_and_not_taken_only_where_entries_go(
+def test_an_age_is_never_taken_and_warned_of_only_where_entries_go(
     tree: Tree, days: float, goes: bool, name: str
 ) -> None:
     older(tree, days, name)
     step = EnglishStep(journal.make(replace(tree.ground(), now=time.time)))
-    assert ("MaxRetentionSec" not in proposed(step)) is goes
+    # What goes later is lost as well: it is offered, and never preselected.
+    assert "MaxRetentionSec" not in proposed(step)
+    assert "7day" in items(step.look())["MaxRetentionSec"].choices
     told = [w for w in step.plan({"MaxRetentionSec": "7day"}).warnings if w.lost]
     assert bool(told) is goes
-    assert ("journal-age" in codes(step.look())) is not goes
+    assert "journal-age" not in codes(step.look())
     # What is bounded so already loses nothing by a wider bound.
     tree.write(f"{D}/a.conf", "[Journal]\nMaxRetentionSec=5day\n")
     assert step.plan({"MaxRetentionSec": "7day"}).warnings == ()
@@ -209,7 +210,7 @@ def test_a_bound_is_warned_of_and_not_taken_only_where_files_go(
 def test_one_in_ram_is_bounded_there_alone(tree: Tree, step: EnglishStep, storage: str) -> None:
     tree.write("/etc/systemd/journald.conf", f"[Journal]\nStorage={storage}\n")
     (tree.root / "var/log/journal").rename(tree.root / "var/log/other")
-    assert codes(step.look()) == {"journal-ram", "journal-age"}
+    assert codes(step.look()) == {"journal-ram"}
     assert set(items(step.look())) == {"RuntimeMaxUse", "MaxRetentionSec"}
     plan = step.plan({"SystemMaxUse": "100M"})
     assert [w.code for w in plan.warnings] == ["journal-not-on-disk"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +13,7 @@ from lowmem_tui.policy.incidents.shortages import Failures
 from lowmem_tui.setup import sysctl
 from lowmem_tui.setup.sysctl import declared
 from tests.english import EnglishStep
+from tests.unit.servers import service
 
 from .tree import Tree, codes, items, proposed
 
@@ -119,6 +121,38 @@ def test_overcommit_only_with_redis(
     assert ("sysctl-overcommit-memory" in codes(look)) is found
     if offered:
         assert unit in items(look)["vm.overcommit_memory"].why
+
+
+# The unit, its program, the state of its file, whether it runs; whether it is a Redis to ask for.
+BY_PROGRAM = {
+    "a name of its own": ("cache.service", "/usr/bin/redis-server", "enabled", False, True),
+    "an instance": ("redis@6380.service", "/opt/redis/redis-server", "", True, True),
+    "KeyDB": ("keydb.service", "/usr/bin/keydb-server", "enabled", True, True),
+    "a Redis of Amazon Linux": ("redis6.service", "/usr/bin/redis6-server", "enabled", True, True),
+    "it is off": ("cache.service", "/usr/bin/redis-server", "disabled", False, False),
+    "another program": ("cache.service", "/usr/bin/memcached", "enabled", True, False),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "program", "state", "runs", "found"), BY_PROGRAM.values(), ids=BY_PROGRAM
+)
+def test_a_redis_is_known_by_its_program(
+    tree: Tree, step: EnglishStep, name: str, program: str, state: str, runs: bool, found: bool
+) -> None:
+    unit = service(
+        name,
+        exec_start=(program, "/etc/redis.conf"),
+        unit_file_state=state,
+        active_state="active" if runs else "inactive",
+    )
+    tree.snapshot = replace(tree.snapshot, units={name: unit})
+    tree.sysctl(overcommit_memory=0)
+    made = items(step.look())
+    assert ("vm.overcommit_memory" in made) is found
+    if found:
+        assert name in made["vm.overcommit_memory"].why
+        assert not step.plan({"vm.overcommit_memory": "1"}).warnings
 
 
 def test_overcommit_without_redis_is_warned_of(step: EnglishStep) -> None:

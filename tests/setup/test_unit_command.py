@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lowmem_tui.model.message import msg
+from lowmem_tui.model.message import msg, of_path
 from lowmem_tui.model.snapshot import UnitFile
 from lowmem_tui.setup import unit_command
 
@@ -213,3 +213,73 @@ def test_any_unit_is_read(lines: list[tuple[str, str]], text: str) -> None:
     file = UnitFile(PATH, "[Service]\n" + "\n".join(f"{key}={value}" for key, value in lines))
     for command in unit_command.commands([file], UNIT, lambda path: (text, None), lambda f: ["x"]):
         assert (command.words is None) == (None in command.seen or not command.seen)
+
+
+MANAGER = {
+    "the default": ({"/etc/systemd/system.conf": "A=1"}, "1"),
+    "a drop-in": (
+        {"/etc/systemd/system.conf": "A=1", "/etc/systemd/system.conf.d/9.conf": "A=2"},
+        "2",
+    ),
+    "a drop-in in another folder": (
+        {
+            "/etc/systemd/system.conf.d/1.conf": "A=1",
+            "/usr/lib/systemd/system.conf.d/9.conf": "A=3",
+        },
+        "3",
+    ),
+    "one that hides it": (
+        {
+            "/etc/systemd/system.conf.d/9.conf": "A=1",
+            "/usr/lib/systemd/system.conf.d/9.conf": "A=3",
+        },
+        "1",
+    ),
+    "the packages' main file": ({"/usr/lib/systemd/system.conf": "A=4"}, "4"),
+    "which ours replaces": (
+        {"/etc/systemd/system.conf": "B=1", "/usr/lib/systemd/system.conf": "A=4"},
+        None,
+    ),
+    "quotes and blanks": ({"/etc/systemd/system.conf": "B=1 'A=x y'"}, "x y"),
+    "a percent sign": ({"/etc/systemd/system.conf": "A=5%%"}, "5%"),
+    "a specifier of the host": ({"/etc/systemd/system.conf": "A=%H"}, None),
+    "reset": (
+        {"/etc/systemd/system.conf": "A=1", "/etc/systemd/system.conf.d/9.conf": ""},
+        None,
+    ),
+}
+
+
+@pytest.mark.parametrize(("settings", "value"), MANAGER.values(), ids=MANAGER)
+def test_the_managers_default_environment_counts(
+    settings: dict[str, str], value: str | None
+) -> None:
+    files = {p: f"[Manager]\nDefaultEnvironment={text}\n" for p, text in settings.items()}
+
+    def named(folder: str) -> list[str]:
+        return [p.rpartition("/")[2] for p in files if p.rpartition("/")[0] == folder]
+
+    unit = [UnitFile(PATH, "[Service]\nExecStart=/srv/app $A\n")]
+    known = unit_command.variables(unit, UNIT, partial(read, files=files), named)
+    assert known.values.get("A") == value
+    made = unit_command.command(unit, UNIT, partial(read, files=files), named)
+    if value is not None:
+        assert made.words == ("/srv/app", *value.split())
+    # What the unit sets itself wins, and what it takes away is gone.
+    own = [UnitFile(PATH, "[Service]\nExecStart=/srv/app $A\nEnvironment=A=own\n")]
+    assert unit_command.command(own, UNIT, partial(read, files=files), named).words == (
+        *("/srv/app", "own"),
+    )
+    gone = [UnitFile(PATH, "[Service]\nExecStart=/srv/app $A\nUnsetEnvironment=A\n")]
+    assert "A" not in unit_command.variables(gone, UNIT, partial(read, files=files), named).values
+
+
+def test_a_file_of_the_manager_that_cannot_be_read_may_set_any_variable() -> None:
+    def secret(path: str) -> tuple[str | None, Message | None]:
+        secret = path.startswith("/etc/systemd/")
+        return None, msg("{path} cannot be read", path=of_path(path)) if secret else None
+
+    unit = [UnitFile(PATH, "[Service]\nExecStart=/srv/app $A $B\nEnvironment=B=1\n")]
+    known = unit_command.variables(unit, UNIT, secret, lambda folder: [])
+    assert str(known.unknown("A")) == "/etc/systemd/system.conf cannot be read"
+    assert known.values == {"B": "1"}

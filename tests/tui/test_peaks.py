@@ -84,4 +84,4 @@ async def test_the_advice_remembers_a_kill() -> None:
         await front.tick(10)
         await front.press("f3", *"cloudchat", "enter", "enter")
         form = front.app.screen.query_one(Form)
-        assert "a limit, above its peak of 600M" in {f.advice for f in form.query(Field)}
+        assert "a limit, above the 600M it has needed" in {f.advice for f in form.query(Field)}

@@ -90,7 +90,7 @@ ADVICE: dict[str, tuple[int, dict[str, int], dict[str, int]]] = {
     "with redis": (1024, {"app": 400, "redis": 60}, {"app": 550, "redis": 90}),
     "512 MiB": (512, {"app": 200}, {"app": 320}),
     "2 GiB": (2048, {"app": 500, "redis": 100}, {"app": 1080, "redis": 200}),
-    "too small a box": (512, {"app": 400}, {"app": 320}),
+    "too small a box": (512, {"app": 400}, {"app": 440}),
     "room for all": (1024, {"app": 200, "b": 37}, {"app": 560, "b": 80}),
     "what is small lives in the reserve": (1024, {"app": 400, "b": 31}, {"app": 640}),
     "others get none": (1024, {"gate": 900, "job": 900, "app": 40}, {"app": 640}),
@@ -230,14 +230,17 @@ def test_advice_stays_within_the_slice() -> None:
     assert str(found.words).startswith("app.service: 200M. x.slice above it allows no more.")
 
 
-def test_what_may_not_swap_is_killed_beyond_its_limit() -> None:
+def test_what_may_not_swap_would_be_killed_at_what_remains() -> None:
     (found,) = advise(snapshot(of("app", 900, swap_max=0)), {"app.service": Tier.BUSINESS})
-    assert "Beyond 640M it is killed:" in str(found.why)
+    assert "Only 640M remains for it, and with that as its limit it would be killed." in str(
+        found.why
+    )
 
 
-@pytest.mark.parametrize(("swap", "words"), [(0, "it is killed"), (1024, "it swaps")])
-def test_what_does_not_fit_is_shown(swap: int, words: str) -> None:
+@pytest.mark.parametrize(("swap", "words"), [(0, "it would be killed"), (1024, "it would swap")])
+def test_no_limit_below_the_need_is_advised_and_what_helps_is_shown(swap: int, words: str) -> None:
     server = snapshot(of("app", 900), swap_total=swap * M, swap_free=swap * M)
     (found,) = advise(server, {"app.service": Tier.BUSINESS})
-    assert f"Beyond 640M {words}:" in str(found.why)
-    assert found.limit == 640 * M
+    assert f"with that as its limit {words}. Run fewer workers" in str(found.why)
+    assert ("add swap" in str(found.why)) is (not swap)
+    assert (found.limit, found.fits) == (990 * M, False)

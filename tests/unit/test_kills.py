@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from lowmem_tui.model.snapshot import Unit
 from lowmem_tui.model.unit import INFINITY
 from lowmem_tui.model.usage import Knobs
+from lowmem_tui.policy import budget
 from lowmem_tui.policy.forecast import prediction_text
 from lowmem_tui.policy.forecast.kills import BOX, Goes, predict, predictions
 from lowmem_tui.policy.forecast.userspace_killers import EARLYOOM, OOMD, STRANGERS, others
@@ -298,3 +299,24 @@ def test_killers_whose_rules_are_not_read_are_named(name: str) -> None:
 
 def test_who_does_not_run_is_not_named() -> None:
     assert others(snapshot(unit("a.service"), Unit(OOMD, None, properties(OOMD)))) == []
+
+
+def test_what_is_in_use_is_one_value_everywhere() -> None:
+    """Page cache is not in use; RAM and swap are: in the title, the counting down and the bar."""
+    group = usage(
+        *("w.service", process(9, 412 * M, swap=180 * M)),
+        current=575 * M, anon=380 * M, shmem=6 * M, file=170 * M, max=600 * M, swap_max=200 * M,
+    )  # fmt: skip
+    server = snapshot(Unit("w.service", group, properties("w.service", main_pid=9)))
+    found = predict(server, "w.service")
+    assert found is not None
+    (part,) = budget.budget(server).parts
+    assert found.held == budget.in_use(server.units["w.service"]) == 566 * M
+    assert part.used + 180 * M == found.held
+    title = str(prediction_text.title(found))
+    assert title == "w.service: OOM kill order with 566M of 600M + 200M swap in use:"
+    lines = list(prediction_text.kills(found, server, 80))
+    assert lines[1].split() == ["in", "use", "now", "566M"]
+    assert "A  600M MemoryMax of w.service, 386M of RAM in use" in list(
+        prediction_text.legend(budget.budget(server))
+    )

@@ -13,7 +13,7 @@ from lowmem_tui.model.plan import Edit
 from lowmem_tui.model.settings import parse_value
 from lowmem_tui.model.snapshot import Situation, Snapshot, Unit
 from lowmem_tui.model.unit import INFINITY, Key, Tier
-from lowmem_tui.policy.budget import Verdict, budget, held
+from lowmem_tui.policy.budget import Verdict, budget, need
 from lowmem_tui.policy.checks.overcommit import overcommitted
 from lowmem_tui.policy.classify import Kind
 from lowmem_tui.policy.forecast import whatif
@@ -61,8 +61,13 @@ LOWER: dict[str, tuple[list[Unit], int, dict[str, int], int]] = {
     "one alone is enough": ([of(A, 300, 400), of(B, 10, 400)], 1024, {B: 240}, 0),
     "as far as it has needed": ([of(A, 100, 700, peak=500), of(B, 90, 100)], 0, {A: 550}, 10),
     "both": ([of(A, 100, 700, peak=500), of(B, 10, 150)], 0, {A: 550, B: 90}, 0),
-    "beyond its need where it swaps": ([of(A, 100, 700, peak=650)], 1024, {A: 640}, 0),
-    "it is there": ([of(A, 700, 710)], 1024, {A: 700}, 60),
+    "what it needs is not lowered where it would swap": ([of(A, 100, 700, peak=650)], 1024, {}, 60),
+    "nor where it needs less, but more than is left": (
+        [of(A, 100, 700, peak=600)],
+        *(1024, {A: 660}, 20),
+    ),
+    "page cache needs no room": ([of(A, 100, 700, peak=650, file=300 * M)], 1024, {A: 640}, 0),
+    "it is there": ([of(A, 700, 710)], 1024, {}, 70),
     "above its MemoryHigh": ([of(A, 100, 700, high=660 * M)], 1024, {A: 670}, 30),
     "what somebody made by hand comes first": (
         [of("docker-a.scope", 50, 500, transient=True), of(A, 100, 300)],
@@ -94,8 +99,29 @@ def test_the_limit_to_lower_is_named(
         assert f" to {size}M" in said
     if missing:
         assert f"{format_size(found.missing)} too much" in said
+        assert "fewer workers" in said
+        assert "move a service to another server" in said
         assert "or add RAM to the server" in said
+        assert ("add swap" in said) is (not swap)
     assert said.isprintable()
+
+
+def test_no_limit_is_lowered_below_what_the_configuration_needs() -> None:
+    server = snapshot(of(A, 100, 600), of(B, 100, 240))
+    found = overcommitted(server, needs={A: 500 * M})
+    assert found is not None
+    assert {one.unit: one.to // M for one in found.lower} == {A: 530, B: 110}
+    (alone,) = overcommitted(server).lower  # type: ignore[union-attr]
+    assert (alone.unit, alone.to) == (A, 400 * M)
+
+
+def test_without_swap_a_worker_is_left_room_to_be_replaced() -> None:
+    workers = [process(pid, 100 * M, name="gunicorn") for pid in (7, 8, 9)]
+    group = usage("w.service", *workers, anon=300 * M, peak=300 * M, max=700 * M)
+    unit = Unit("w.service", group, properties("w.service", memory_max=700 * M, main_pid=7))
+    for swap, least in ((0, 400), (1024, 330)):
+        server = snapshot(unit, of(B, 600, 700), swap_total=swap * M, swap_free=swap * M)
+        assert lowered(server)["w.service"] == least
 
 
 def test_the_command_lowers_what_is_ours_to_set() -> None:
@@ -208,9 +234,24 @@ def test_after_the_set_up_all_fits_or_the_limit_to_lower_is_named(
     limits = {one.unit: {Key.MEMORY_MAX: one.to} for one in found.lower}
     later = budget(whatif.after(then, limits))
     assert -later.free <= found.missing
-    # Nobody is told to set what would be refused.
+    # Nobody is told to set what would be refused, or is below what the unit has needed.
     for one in found.lower:
-        assert one.to >= min(held(then.units[one.unit]), one.limit)
+        assert need(then.units[one.unit]) <= one.to < one.limit
+        set_ = [Edit(one.unit, Key.MEMORY_MAX, f"{one.to // M}M")]
+        where = situation(*(known(u) for u in then.units.values()))
+        planned = plan(set_, where)
+        codes = {n.code for n in (*planned.refusals, *planned.warnings)}
+        assert not codes & {"memory-max-below-use", "memory-max-below-peak"}
+    for role in roles:
+        if (limit := wanted.get(role.name, {}).get(Key.MEMORY_MAX)) is not None:
+            assert limit >= min(need(role.unit), outer_limit(server, role.unit))
+
+
+def outer_limit(server: Snapshot, unit: Unit) -> int:
+    """The limit of the slice above, in bytes; a large number for none."""
+    outer = server.units.get("x.slice")
+    inside = unit.usage is not None and unit.usage.cgroup.startswith("/x.slice/")
+    return outer.limit if outer and inside and isinstance(outer.limit, int) else 1 << 60
 
 
 def test_a_limit_that_does_not_fit_is_offered_and_not_ticked() -> None:

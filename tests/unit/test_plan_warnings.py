@@ -10,6 +10,7 @@ from lowmem_tui.model.plan import Edit, Notice
 from lowmem_tui.model.snapshot import Situation, Unit, UnitSituation
 from lowmem_tui.model.unit import INFINITY, Key, Tier
 from lowmem_tui.policy import budget
+from lowmem_tui.policy.checks.preflight import NEEDED
 from lowmem_tui.policy.plan import parse_set, plan
 
 from .servers import M, host, known, process, properties, situation, snapshot, unit, usage
@@ -166,6 +167,50 @@ def test_a_gatekeeper_is_kept_safe(
     found = [n.code for n in warned(situation(one), edit, **tiers)]
     expected = code if tier is Tier.GATEKEEPER else None
     assert [c for c in found if c.startswith("gatekeeper")] == ([expected] if expected else [])
+
+
+GATEKEEPERS = ["ssh", "sshd", "ssh@1", "dropbear", "dropbear@1", "tinysshd", "getty@tty1", "nginx"]
+GATEKEEPERS += [name.removesuffix(".service") for name in sorted(NEEDED) if name != "init.scope"]
+ABOUT_A_SCORE = {
+    *("sessions-inherit", "children-inherit", "user-services-inherit"),
+    *("gatekeeper-offered", "less-protected", "oom-score-adjust-1000"),
+}
+
+
+@pytest.mark.parametrize("name", GATEKEEPERS)
+@pytest.mark.parametrize("loaded", [-900, -250, 0, 100])
+@pytest.mark.parametrize("score", [-1000, -500, -200, -100, 0, 1, 500, 900, 1000])
+def test_one_warning_at_most_is_about_a_gatekeeper_s_score(
+    name: str, loaded: int, score: int
+) -> None:
+    one = known(unit(f"{name}.service", oom_score_adjust=loaded))
+    made = plan(
+        [Edit(one.unit.name, Key.OOM_SCORE_ADJUST, str(score))],
+        situation(one),
+        {one.unit.name: Tier.GATEKEEPER},
+    )
+    found = [n for n in (*made.refusals, *made.warnings) if n.code in ABOUT_A_SCORE]
+    assert len(found) <= (2 if score == -1000 else 1)
+    # Nothing is advised that is warned of when it is followed.
+    if score > max(0, loaded):
+        assert len(found) == 1
+        text = str(found[0].message)
+        follows = {"keep that": loaded, "at 0": 0, "Use -200": -200}
+        follow = next(value for words, value in follows.items() if words in text)
+        again = plan(
+            [Edit(one.unit.name, Key.OOM_SCORE_ADJUST, str(follow))],
+            situation(one),
+            {one.unit.name: Tier.GATEKEEPER},
+        )
+        left = {n.code for n in again.warnings} & ABOUT_A_SCORE
+        assert not left or (name in {"dropbear", "tinysshd"} and follow == -200)
+
+
+def test_ssh_at_900_is_warned_of_once_and_kept_at_0() -> None:
+    one = known(unit("ssh.service", **LIMIT))
+    found = warned(situation(one), "ssh:OOMScoreAdjust=900", ssh=Tier.GATEKEEPER)
+    assert [n.code for n in found] == ["sessions-inherit"]
+    assert "before the services. Keep it at 0" in str(found[0].message)
 
 
 # what is set, MemoryHigh before, whether the server has swap, words

@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from lowmem_tui.model.plan import Edit
 from lowmem_tui.model.unit import INFINITY, Key, Tier
 from lowmem_tui.policy.classify import Kind, parse_rules
+from lowmem_tui.policy.plan import plan
 from lowmem_tui.policy.protect import IDLE, Proposal, Role, largest, limits_advised, proposals
 from tests.catalogs import translations
 
@@ -80,7 +84,42 @@ CASES: dict[str, tuple[Role, dict[Key, str]]] = {
     ),
     "the bus, which its socket starts again": (
         role("dbus.service", 0, triggered_by=("dbus.socket",)),
-        {ADJ: "-500", RESTART: "on-failure"},
+        {ADJ: "-500"},
+    ),
+    "the bus by its newer program": (
+        role(
+            *("dbus-broker.service", 0),
+            names=("dbus-broker.service", "dbus.service"),
+            triggered_by=("dbus.socket",),
+            oom_score_adjust=-900,
+        ),
+        {},
+    ),
+    "a gatekeeper that a request starts again": (
+        role("x.service", 0, type="dbus", oom_score_adjust=-200),
+        {RESTART: "on-failure", SEC: "3s"},
+    ),
+    "a gatekeeper without a start limit": (
+        role("x.service", 0, oom_score_adjust=-200, start_limit_burst=0),
+        {RESTART: "on-failure", SEC: "3s"},
+    ),
+    "a start limit that 3 s would still hit at once": (
+        role(
+            *("x.service", 0),
+            oom_score_adjust=-200,
+            start_limit_burst=3,
+            start_limit_interval_usec=60_000_000,
+        ),
+        {RESTART: "on-failure", SEC: "30s"},
+    ),
+    "a start limit of a day is somebody's purpose": (
+        role(
+            *("x.service", 0),
+            oom_score_adjust=-200,
+            start_limit_burst=3,
+            start_limit_interval_usec=86_400_000_000,
+        ),
+        {RESTART: "on-failure", SEC: "3s"},
     ),
     "ssh, whose socket fails with it": (
         role("ssh.service", 0, restart="on-failure", triggered_by=("ssh.socket",)),
@@ -152,7 +191,7 @@ CASES: dict[str, tuple[Role, dict[Key, str]]] = {
     ),
     "a helper behind a socket": (
         role("x.service", 1, triggered_by=("x.socket",)),
-        {RESTART: "on-failure"},
+        {RESTART: "on-failure", SEC: "3s"},
     ),
     "a helper that is given up": (role("cron.service", 1, restart="on-failure"), {SEC: "3s"}),
     "a helper without a start limit": (
@@ -392,3 +431,56 @@ def test_no_limit_is_proposed_where_it_would_hold_nothing(
     kinds = set(changes(role(name, 1, Kind.APPLICATION, exec_start=arguments)).get(name, ()))
     assert MAX not in kinds
     assert RESTART in kinds
+
+
+def test_the_reason_names_the_units_own_start_limit() -> None:
+    made = proposed(
+        role("nginx.service", 0, start_limit_burst=4, start_limit_interval_usec=12_000_000)
+    )
+    (delay,) = (each for each in made if each.key is SEC)
+    assert "4 failed starts within 12s" in str(delay.why)
+
+
+NAMES = ["nginx.service", "dbus.service", "ssh.service", "getty@tty1.service", "x.service"]
+
+
+@settings(max_examples=400)
+@given(
+    st.sampled_from(NAMES),
+    st.sampled_from([0, 1]),
+    st.sampled_from(["no", "on-success", "on-abnormal", "on-abort", "on-failure", "always"]),
+    st.sampled_from(["simple", "notify", "dbus", "forking", "oneshot"]),
+    st.sampled_from([0, 100_000, 2_000_000, 3_000_000, 30_000_000]),
+    st.sampled_from([0, 1_000_000, 10_000_000, 60_000_000, 3_600_000_000]),
+    st.integers(0, 30),
+    st.sampled_from([(), ("x.socket",), ("x.timer",), ("x.path",)]),
+)
+def test_no_check_warns_of_a_restart_that_is_proposed(
+    name: str,
+    tier: int,
+    word: str,
+    kind: str,
+    delay: int,
+    window: int,
+    burst: int,
+    triggers: tuple[str, ...],
+) -> None:
+    given_ = role(
+        name,
+        tier,
+        restart=word,
+        type=kind,
+        restart_usec=delay,
+        start_limit_interval_usec=window,
+        start_limit_burst=burst,
+        triggered_by=triggers,
+    )
+    server = situation(given_.known)
+    edits = [
+        Edit(each.unit, each.key, each.value)
+        for each in proposals([given_], server)
+        if not each.done and not plan([Edit(each.unit, each.key, each.value)], server).refusals
+    ]
+    made = plan(edits, server, {name: Tier(tier)})
+    assert not made.refusals
+    assert [n.code for n in made.warnings] == []

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lowmem_tui.model.unit import INFINITY, Key, Unlimited
 from lowmem_tui.policy.forecast.restart import (
+    AT_ONCE,
+    SHORTEST_RUN,
+    SLOWER,
     Policy,
     Reaction,
     ServiceEnd,
@@ -15,6 +18,8 @@ from lowmem_tui.policy.forecast.restart import (
     delay_before,
     ends_at_every_start,
     ends_once,
+    keeps_trying,
+    limit_at_once,
     policy_of,
     restarts,
 )
@@ -226,3 +231,100 @@ def test_as_start_by_start(
     found, expected = ends_at_every_start(policy, runs_for=life), walked(policy, life)
     assert found.reaction is expected.reaction
     assert (found.starts, found.after) == (expected.starts, expected.after)
+
+
+# --- any start limit, against systemd's own arithmetic -------------------------------------------
+
+
+class RateLimit:
+    """``ratelimit_below`` of src/basic/ratelimit.c, as it stands there."""
+
+    def __init__(self, interval: int | Unlimited, burst: int) -> None:
+        self.interval, self.burst = interval, burst
+        self.begin, self.num = 0, 0
+
+    def below(self, now: int) -> bool:
+        if self.interval == 0 or self.burst == 0:
+            return True
+        ended = isinstance(self.interval, int) and now - self.begin > self.interval
+        if self.begin <= 0 or ended:
+            self.begin, self.num = now, 1
+            return True
+        self.num += 1
+        return self.num <= self.burst
+
+
+def simulated(policy: Policy, life: int, already: int, most: int) -> tuple[list[int], int | None]:
+    """The times of starts that each end after so long, and that of the one that is refused."""
+    limit = RateLimit(policy.interval, policy.burst)
+    now, restarts_so_far, started = S, already, list[int]()
+    while len(started) < most:
+        if not limit.below(now):
+            return started, now
+        started.append(now)
+        restarts_so_far += 1  # service_enter_restart
+        now += life + delay_before(policy, restarts_so_far)
+    return started, None
+
+
+SPANS = st.sampled_from([0, 1, 100 * MS, 500 * MS, 2 * S, 3 * S, 5 * S, 30 * S, 90 * S])
+POLICIES = st.builds(
+    Policy,
+    restart=st.just("always"),
+    delay=SPANS | st.integers(0, 100 * S),
+    interval=st.sampled_from([0, S, 10 * S, 60 * S, 3600 * S, INFINITY]) | st.integers(0, 100 * S),
+    burst=st.integers(0, 12),
+    steps=st.integers(0, 8),
+    max_delay=st.just(INFINITY) | SPANS,
+    oom_policy=st.sampled_from(["stop", "continue", "kill"]),
+)
+
+
+@settings(max_examples=300)
+@given(POLICIES, st.integers(1, 20 * S), st.integers(0, 10), st.sampled_from(list(ServiceEnd)))
+def test_the_start_limit_is_hit_when_systemds_own_arithmetic_shows_it(
+    policy: Policy, life: int, already: int, end: ServiceEnd
+) -> None:
+    verdict = ends_at_every_start(policy, end, life, already)
+    # Longer than the delays grow, and several windows of the limit after that.
+    most = policy.steps + 4 * (policy.burst + 2)
+    times, refused = simulated(policy, life, already, most)
+    if refused is None:
+        assert verdict.reaction is Reaction.RESTARTS_INDEFINITELY
+        assert verdict.per_minute == pytest.approx(60 * S / max(1, times[-1] - times[-2]))
+        assert verdict.delay == times[-1] - times[-2] - life
+        return
+    assert verdict.starts == len(times)
+    assert verdict.after == refused - times[0]
+    if isinstance(verdict.within, Unlimited):
+        return
+    # As long as each start may live at most, and not a moment longer.
+    assert simulated(policy, verdict.within, already, most)[1] is not None
+    assert simulated(policy, verdict.within + 1, already, most)[1] is None
+
+
+@given(POLICIES, st.sampled_from(list(ServiceEnd)))
+def test_a_restart_sec_that_never_hits_the_start_limit_does_so_in_systemd(
+    policy: Policy, end: ServiceEnd
+) -> None:
+    seconds = keeps_trying(policy, end)
+    if seconds is not None:
+        slower = policy._replace(delay=seconds * S)
+        assert simulated(slower, SHORTEST_RUN, 0, 100)[1] is None
+        # None of the shorter choices would do.
+        for each in SLOWER[: SLOWER.index(seconds)]:
+            assert simulated(policy._replace(delay=each * S), SHORTEST_RUN, 0, 100)[1] is not None
+    refused = simulated(policy, SHORTEST_RUN, 0, 100)[1]
+    assert limit_at_once(policy, end) is (refused is not None and refused - S <= AT_ONCE)
+
+
+@given(POLICIES, st.integers(0, 10))
+def test_a_kill_loop_at_a_limit_ends_as_any_other(policy: Policy, already: int) -> None:
+    """With Restart=on-abort a kernel's kill counts as a signal only where OOMPolicy=continue."""
+    killed = policy._replace(restart="on-abort")
+    verdict = ends_at_every_start(killed, ServiceEnd.OOM_KILL, already=already)
+    if policy.oom_policy != "continue":
+        assert not restarts(killed, ServiceEnd.OOM_KILL)
+        assert verdict.starts == 0
+        return
+    assert verdict == ends_at_every_start(policy, ServiceEnd.OOM_KILL, already=already)

@@ -17,17 +17,37 @@ M = 1 << 20
 BUSINESS, GATEKEEPER = Tier.BUSINESS, Tier.GATEKEEPER
 LIMITS = [
     (BUSINESS, None, None, "a limit, above its peak"),
-    (BUSINESS, 90 * M, None, "a limit, above its peak of 90M"),
-    (BUSINESS, 90 * M, 140 * M, "140M; its peak was 90M"),
+    (BUSINESS, 90 * M, None, "a limit, above the 90M it has needed"),
+    (BUSINESS, 90 * M, 140 * M, "140M; it has needed 90M"),
     (BUSINESS, None, 140 * M, "140M"),
     (GATEKEEPER, 90 * M, 140 * M, "none: it must not be killed"),
     (None, 90 * M, 140 * M, ""),
 ]
 
 
-@pytest.mark.parametrize(("tier", "peak", "limit", "words"), LIMITS)
-def test_a_limit(tier: Tier | None, peak: int | None, limit: int | None, words: str) -> None:
-    assert str(advice(Key.MEMORY_MAX, tier, peak, limit=limit) or "") == words
+@pytest.mark.parametrize(("tier", "needed", "limit", "words"), LIMITS)
+def test_a_limit(tier: Tier | None, needed: int | None, limit: int | None, words: str) -> None:
+    assert str(advice(Key.MEMORY_MAX, tier, needed, limit=limit) or "") == words
+
+
+# a gatekeeper, its setting → the advice
+OWN = [
+    ("ssh.service", Key.OOM_SCORE_ADJUST, "0: every login inherits it"),
+    ("getty@tty1.service", Key.OOM_SCORE_ADJUST, "0: every login inherits it"),
+    ("dropbear.service", Key.OOM_SCORE_ADJUST, "-200: every login inherits it"),
+    ("dropbear@1.service", Key.OOM_SCORE_ADJUST, "0: every login inherits it"),
+    ("nginx.service", Key.OOM_SCORE_ADJUST, "-200 to -500: killed last"),
+    ("dbus.service", Key.RESTART, "none: dbus.socket starts it again"),
+    ("dbus-broker.service", Key.RESTART_SEC, "none: dbus.socket starts it again"),
+    ("nginx.service", Key.RESTART, "on-failure"),
+]
+
+
+@pytest.mark.parametrize(("unit", "key", "words"), OWN)
+def test_the_advice_suits_the_unit_as_the_set_up_and_the_checks_do(
+    unit: str, key: Key, words: str
+) -> None:
+    assert str(advice(key, GATEKEEPER, None, unit=unit)) == words
 
 
 # swap of the server in MiB: all, free; the unit's MemorySwapMax and what it has there

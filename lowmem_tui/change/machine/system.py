@@ -15,6 +15,7 @@ from lowmem_tui.model.errors import InvalidValueError, ManagerError, NotPermitte
 from lowmem_tui.model.message import msg, of_command, of_setting, of_text, of_unit
 from lowmem_tui.model.plan import ActionKind
 from lowmem_tui.model.unit import is_unit_name
+from lowmem_tui.policy.checks.reserves import HUGE_PAGES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 SETTLE = 3.0
 """Seconds that a unit must run on after a restart to count as running."""
+
+_COMPACT = "/proc/sys/vm/compact_memory"
+"""Writing 1 has the kernel move pages so that free memory is in one piece (vm.rst)."""
 
 _SYSCTL = re.compile(r"vm\.[a-z_]+\Z")
 
@@ -128,19 +132,51 @@ def _sysctl(what: str) -> str:
 
 
 def _set_sysctl(what: str, value: str) -> None:
-    if _sysctl(what) == value:
+    before = _sysctl(what)
+    if before == value:
         return
-    with open(_sysctl_path(what), "w", encoding="ascii") as file:
-        file.write(value)
-    if (now := _sysctl(what)) != value:
-        raise ManagerError(
-            msg(
-                "{setting} is {now} now: the kernel did not accept {value}.",
-                setting=of_setting(what),
-                now=of_text(now, 40),
-                value=of_text(value, 40),
-            )
+    _write(_sysctl_path(what), value)
+    if (now := _sysctl(what)) == value:
+        return
+    if what == HUGE_PAGES:
+        _more_huge_pages(before, value)
+        return
+    raise ManagerError(
+        msg(
+            "{setting} is {now} now: the kernel did not accept {value}.",
+            setting=of_setting(what),
+            now=of_text(now, 40),
+            value=of_text(value, 40),
         )
+    )
+
+
+def _more_huge_pages(before: str, value: str) -> None:
+    """Reserve huge pages of which the kernel finds too few: each is memory in one piece.
+
+    It moves what lies between, and is asked again. What cannot be reserved whole stays as it
+    was, so that nothing but a complete undo is recorded as one. Raises ManagerError.
+    """
+    _write(_COMPACT, "1")
+    _write(_sysctl_path(HUGE_PAGES), value)
+    if (now := _sysctl(HUGE_PAGES)) == value:
+        return
+    _write(_sysctl_path(HUGE_PAGES), before)
+    raise ManagerError(
+        msg(
+            "The kernel finds memory in one piece for {now} of {value} huge pages, so {setting} "
+            "stays {before}. Try it again right after the next boot.",
+            now=of_text(now, 40),
+            value=of_text(value, 40),
+            setting=of_setting(HUGE_PAGES),
+            before=of_text(before, 40),
+        )
+    )
+
+
+def _write(path: str, value: str) -> None:
+    with open(path, "w", encoding="ascii") as file:
+        file.write(value)
 
 
 def _state(unit: str) -> str:

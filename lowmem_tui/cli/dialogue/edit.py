@@ -14,6 +14,7 @@ from lowmem_tui.model.plan import Edit
 from lowmem_tui.model.settings import parse_value, render_value
 from lowmem_tui.model.staged import Staged
 from lowmem_tui.policy import dropin
+from lowmem_tui.policy.budget import need
 from lowmem_tui.policy.plan import parse_key, plan
 from lowmem_tui.policy.setting_advice import (
     ABOUT,
@@ -28,14 +29,17 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lowmem_tui.cli.dialogue.state import Dialogue
-    from lowmem_tui.model.message import Message
+    from lowmem_tui.model.message import Message, Value
     from lowmem_tui.model.snapshot import Situation
     from lowmem_tui.model.unit import Key
 
 DROP, UNSTAGE = "drop", "unstage"
 
 QUESTION = N_("Which unit do you want to edit? Type its number in the last list, or its name.")
-HELP_SETTING = N_("Type the number of a setting or its name. What you stage is not written yet.")
+HELP_SETTING = N_(
+    "Type the number of a setting or its name, or the setting and its value at once, like "
+    "MemoryMax=600M; nothing behind the = drops our setting. What you stage is not written yet."
+)
 HELP_VALUE = N_(
     "Type the value as in a unit file. drop stages the removal of the setting from the drop-in of "
     "lowmem-tui, so that other files count; unstage discards what is staged here."
@@ -52,8 +56,12 @@ def edit(d: Dialogue, typed: str) -> None:
         d.console.say("There is no setting to edit that {units} has.", units=of_list(names))
         return
     _list(d, names, keys)
-    while (key := _setting(d, names, keys)) is not None:
-        _value(d, names, key)
+    while (chosen := _setting(d, names, keys)) is not None:
+        key, value = chosen
+        if value is None:
+            _value(d, names, key)
+        else:
+            _stage(d, names, key, value or None)
 
 
 def _list(d: Dialogue, names: Sequence[str], keys: Sequence[Key]) -> None:
@@ -65,8 +73,10 @@ def _list(d: Dialogue, names: Sequence[str], keys: Sequence[Key]) -> None:
         _line(d, number, names, key, situation)
 
 
-def _setting(d: Dialogue, names: Sequence[str], keys: Sequence[Key]) -> Key | None:
-    """Return the setting that is chosen; None to go back."""
+def _setting(
+    d: Dialogue, names: Sequence[str], keys: Sequence[Key]
+) -> tuple[Key, str | None] | None:
+    """Return the setting that is chosen, and the value typed with it; None to go back."""
     question = N_("Which setting of {unit}? Type its number or its name, or 0 when you are done.")
     unit = of_list(names)
 
@@ -74,17 +84,30 @@ def _setting(d: Dialogue, names: Sequence[str], keys: Sequence[Key]) -> Key | No
         _list(d, names, keys)
 
     while (answer := d.ask(question, HELP_SETTING, again, unit=unit)) is not None:
-        number = natural(answer, 3) or 0
-        if 1 <= number <= len(keys):
-            return keys[number - 1]
-        try:
-            key = parse_key(answer)
-        except InvalidValueError as error:
-            d.console.message(error.message)
+        left, equals, value = answer.partition("=")
+        # As `apply --set` has it; a unit's name may hold colons, a key cannot.
+        other, colon, name = left.strip().rpartition(":")
+        if colon and dropin.full_name(other) not in names:
+            d.console.say("What is edited here is {unit}, not {other}.", unit=unit, other=other)
             continue
-        if key in keys:
-            return key
-        d.console.say("{unit} has no setting {key}.", key=key, unit=unit)
+        if (key := _chosen(d, name.strip(), keys, unit)) is not None:
+            return key, value.strip() if equals else None
+    return None
+
+
+def _chosen(d: Dialogue, typed: str, keys: Sequence[Key], unit: Value) -> Key | None:
+    """Return the setting of this number or name; None after saying why it is none."""
+    number = natural(typed, 3) or 0
+    if 1 <= number <= len(keys):
+        return keys[number - 1]
+    try:
+        key = parse_key(typed)
+    except InvalidValueError as error:
+        d.console.message(error.message)
+        return None
+    if key in keys:
+        return key
+    d.console.say("{unit} has no setting {key}.", key=key, unit=unit)
     return None
 
 
@@ -139,9 +162,9 @@ def _advice(d: Dialogue, name: str, key: Key) -> Message | None:
     if seen is None:
         return None
     tier = d.rules.classify(seen, snapshot.host.mem_total).tier
-    peak = seen.usage.memory.peak if seen.usage else None
     known = d.backend.situation([name]).units[name].settings.get(key)
-    return advice(key, tier, peak, known.kernel if known else None, None, has_swap(seen, snapshot))
+    kernel = known.kernel if known else None
+    return advice(key, tier, need(seen), kernel, None, has_swap(seen, snapshot), name)
 
 
 def _stage(d: Dialogue, names: Sequence[str], key: Key, value: str | None) -> bool:

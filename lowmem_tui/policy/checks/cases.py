@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from lowmem_tui.model.message import Message
-    from lowmem_tui.model.snapshot import Situation, UnitSituation
+    from lowmem_tui.model.snapshot import Situation, Unit, UnitSituation
     from lowmem_tui.model.unit import Tier, UnitProperties, Value
     from lowmem_tui.model.usage import Process
 
@@ -107,9 +107,15 @@ class After:
 
 def workers(after: After) -> list[Process]:
     """Return the processes that are of the same program as the main one, and are not it."""
-    main = after.case.properties.main_pid
-    name = next((p.name for p in after.processes if p.pid == main), None)
-    return [p for p in after.processes if p.pid != main and p.name == name and not p.cgroup]
+    return workers_of(after.case.known.unit)
+
+
+def workers_of(unit: Unit) -> list[Process]:
+    """Return the processes of a unit that are of the same program as its main one, without it."""
+    main = unit.properties.main_pid if unit.properties else 0
+    processes = unit.usage.processes if unit.usage else ()
+    name = next((p.name for p in processes if p.pid == main), None)
+    return [p for p in processes if p.pid != main and p.name == name and not p.cgroup]
 
 
 def unreclaimable(case: UnitCase) -> int | None:

@@ -372,11 +372,27 @@ _RULES: dict[str, Callable[[Command], Launch | None]] = {
 
 KNOWN = frozenset(_RULES)
 
+_SCRIPTS = frozenset({"docker-compose", "podman-compose", "supervisorctl", "pm2", "byobu"})
+"""Of them those that an interpreter may run; the others are compiled, and a script of that name is
+somebody's own."""
+
+_COMMON = frozenset({"at", "batch", "login", "service", "screen", "snap", "lxc", "incus"})
+"""Names that programs of quite another sort have: they count where the system's are alone."""
+_FOLDERS = frozenset({"", "/bin", "/sbin", "/usr/bin", "/usr/sbin", "/usr/local/bin", "/snap/bin"})
+
+
+def _is_systems(word: str) -> bool:
+    """Tell whether a word names the system's own program, by its folder."""
+    folder = word.rpartition("/")[0].lstrip("@-:+!|")
+    return program_of(word) not in _COMMON or folder in _FOLDERS
+
 
 def launch(words: Sequence[str]) -> Launch | None:
     """Return what a command line starts in another control group; None for nothing known."""
     found: list[Launch] = []
-    for command in commands(words, KNOWN):
+    for command in commands(words, KNOWN, _SCRIPTS):
+        if not _is_systems(command[0]):
+            continue
         if command[0].startswith("/snap/bin/"):
             name = program_of(command[0]).partition(".")[0]
             rule = _RULES.get(name, _when(SNAP))
@@ -425,7 +441,7 @@ def daemon(stem: str, lines: Iterable[Sequence[str]]) -> Place | None:
     ``stem`` is the unit's name without suffix, ``lines`` the words of what it runs.
     """
     for words in lines:
-        for command in commands(words, (*_DAEMONS, "podman")):
+        for command in commands(words, (*_DAEMONS, "podman"), ()):
             program = program_of(command[0])
             if program in _DAEMONS:
                 return _DAEMONS[program]

@@ -16,21 +16,19 @@ from lowmem_tui.model.message import (
 )
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import is_unit_name
-from lowmem_tui.policy.budget import above_high, budget, held, in_words, need, swap_of
+from lowmem_tui.policy.budget import budget, held, in_words, least_limit, swap_of, what_helps
+from lowmem_tui.policy.checks.cases import workers_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from lowmem_tui.model.message import Message, Value
-    from lowmem_tui.model.snapshot import Snapshot
+    from lowmem_tui.model.snapshot import Snapshot, Unit
     from lowmem_tui.model.unit import Limit
     from lowmem_tui.policy.budget import Budget
 
 _STEP = 10 << 20
 """Figures are in tens of MiB."""
-
-_SPARE = 1.1
-"""A limit is not lowered below so many times what the unit has needed."""
 
 
 def _mega(size: int) -> Value:
@@ -45,21 +43,11 @@ class Lower(NamedTuple):
     to: int
     transient: bool
     """Whether no drop-in can be written for it: whoever made it has to."""
-    needed: int = 0
-    """What it has needed, where that is more than ``to``: it swaps beyond ``to``."""
 
     @property
     def words(self) -> Message:
         """The unit, and its limit before and afterwards: a phrase."""
         unit, limit, to = of_unit(self.unit, 60), of_bytes(self.limit), _mega(self.to)
-        if self.needed:
-            return msg(
-                "{unit} from {limit} to {to} (it has needed {needed}, and swaps beyond {to})",
-                unit=unit,
-                limit=limit,
-                to=to,
-                needed=of_bytes(self.needed),
-            )
         return msg("{unit} from {limit} to {to}", unit=unit, limit=limit, to=to)
 
 
@@ -71,6 +59,8 @@ class Overcommitted(NamedTuple):
     """The fewest that it takes; all that can be lowered where even that is not enough."""
     missing: int
     """Bytes that are overcommitted even then."""
+    helps: Message | None = None
+    """What helps against those, a sentence."""
 
     @property
     def sentences(self) -> Message:
@@ -87,19 +77,22 @@ class Overcommitted(NamedTuple):
         missing, largest = of_bytes(self.missing), self.budget.parts[0]
         if self.lower:
             yield msg(
-                "The units use too much to lower the limits further: {missing} too much remains.",
+                "A lower limit would be below what its unit needs: {missing} too much remains.",
                 missing=missing,
             )
         else:
             yield msg(
-                "The units use too much to lower the limits: there is {missing} too much.",
+                "No limit can be lowered, it would be below what its unit needs: there is "
+                "{missing} too much.",
                 missing=missing,
             )
         yield msg(
-            "Reduce the load of these units ({unit} may use {limit}), or add RAM to the server.",
+            "{unit} has the largest limit, {limit}.",
             unit=of_unit(largest.unit, 60),
             limit=of_limit(largest.allowed),
         )
+        if self.helps is not None:
+            yield self.helps
 
     @property
     def commands(self) -> tuple[str, ...]:
@@ -121,44 +114,46 @@ def overcommitted(
     snapshot: Snapshot,
     staged: Mapping[str, Limit] | None = None,
     swaps: Mapping[str, Limit] | None = None,
+    needs: Mapping[str, int] | None = None,
 ) -> Overcommitted | None:
-    """Return by how much limits are overcommitted, ``staged`` MemoryMax included; None if not."""
+    """Return by how much limits are overcommitted, ``staged`` MemoryMax included; None if not.
+
+    ``needs`` are bytes that units may use by their own configuration: no limit is lowered below
+    them, nor below what its unit has needed.
+    """
     found = budget(snapshot, staged, swaps)
     over = -found.free
     if over <= 0 or not found.parts:
         return None
-    lower: dict[str, Lower] = {}
-    # First what nobody has needed; then what would swap, as long as it holds less.
-    for swaps_beyond in (False, True):
-        can = [
-            one
-            for part in found.parts
-            if (one := _least(snapshot, part.unit, part.allowed, swaps=swaps_beyond))
-        ]
-        can.sort(key=lambda one: (one.transient, one.to - one.limit, one.unit))
-        for one in can:
-            now = lower[one.unit].to if one.unit in lower else one.limit
+    can = [
+        one
+        for part in found.parts
+        if (one := _least(snapshot, part.unit, part.allowed, (needs or {}).get(part.unit, 0)))
+    ]
+    can.sort(key=lambda one: (one.transient, one.to - one.limit, one.unit))
+    lower: list[Lower] = []
+    for one in can:
+        if over > 0:
             # Down to what is just enough, in whole steps.
-            to = max(one.to, (now - over) // _STEP * _STEP)
-            if over <= 0 or to >= now:
-                continue
-            lower[one.unit] = one._replace(to=to)
-            over -= now - to
-    return Overcommitted(found, tuple(lower.values()), max(0, over))
+            to = max(one.to, (one.limit - over) // _STEP * _STEP)
+            lower.append(one._replace(to=to))
+            over -= one.limit - to
+    return Overcommitted(found, tuple(lower), max(0, over), what_helps(snapshot))
 
 
-def _least(snapshot: Snapshot, name: str, limit: int, *, swaps: bool) -> Lower | None:
-    """Return how low a limit may go; None where it is there already.
-
-    ``swaps``: down to what it holds, where there is swap for what it needs beyond.
-    """
+def _least(snapshot: Snapshot, name: str, limit: int, whole: int) -> Lower | None:
+    """Return how low a limit may go; None where it is there already."""
     unit = snapshot.units[name]
-    needed = _SPARE * need(unit)
-    if swaps:
-        needed = held(unit) if swap_of(snapshot, unit) else needed
-    least = max(_STEP, -(-int(needed) // _STEP) * _STEP, above_high(unit))
+    least = max(_STEP, least_limit(unit, whole))
+    if not swap_of(snapshot, unit):
+        # A worker is started before the one that it replaces ends.
+        least = max(least, -(-(held(unit) + _largest_worker(unit)) // _STEP) * _STEP)
     if least >= limit:
         return None
     properties = unit.properties
     transient = (properties is not None and properties.transient) or not is_unit_name(name)
-    return Lower(name, limit, least, transient, need(unit) if swaps else 0)
+    return Lower(name, limit, least, transient)
+
+
+def _largest_worker(unit: Unit) -> int:
+    return max((process.rss for process in workers_of(unit)), default=0)

@@ -32,6 +32,7 @@ from lowmem_tui.policy.forecast.oom import members
 if TYPE_CHECKING:
     from lowmem_tui.model.message import Message
     from lowmem_tui.model.snapshot import UnitSituation
+    from lowmem_tui.model.unit import Value
 
 LEAST_LIMIT = 1 << 20
 """Bytes; no program runs below this: the K, M or G was forgotten."""
@@ -65,6 +66,11 @@ UNGUARDED = ("dropbear", "tinysshd")
 """Of them those that, other than sshd, do not protect themselves."""
 CONSOLES = ("getty", "serial-getty", "console-getty", "container-getty", "autovt")
 JOBS = ("cron", "crond", "cronie", "fcron", "atd")
+
+BUSES = frozenset({"dbus.service", "dbus-broker.service"})
+"""Their makers ship no Restart= on purpose. A restart disconnects every client, which few survive
+(dbus recommends a reboot, systemd#2488, dbus-broker#93); dbus.socket starts a dead one again as
+soon as anybody asks."""
 
 
 # --- units --------------------------------------------------------------------------------------
@@ -409,30 +415,17 @@ EDIT_REFUSALS: tuple[EditCheck, ...] = (
 )
 
 
+def score_inherited(unit: str) -> bool:
+    """Tell whether shells and commands of a login inherit this unit's OOMScoreAdjust."""
+    return stem(unit) in (*LOGINS, *CONSOLES)
+
+
 def _inherited(case: EditCase) -> Notice | None:
-    if case.key is not Key.OOM_SCORE_ADJUST or case.wanted == 0:
+    if case.key is not Key.OOM_SCORE_ADJUST or not isinstance(case.wanted, int) or not case.wanted:
         return None
     name = stem(case.unit.name)
-    if name in UNGUARDED:
-        return case.notice(
-            "sessions-inherit",
-            msg(
-                "{program} keeps {setting}, and each login inherits it: so does every shell and "
-                "every program started from it. -200 is enough to keep logins possible.",
-                program=name,
-                setting=of_setting(case.key, case.wanted),
-            ),
-        )
     if name in LOGINS:
-        return case.notice(
-            "sessions-inherit",
-            msg(
-                "sshd protects its listener by itself (-1000), and each login inherits {setting}: "
-                "so does every shell and every program started from it. Better keep it at 0: "
-                "logins stay possible without it.",
-                setting=of_setting(case.key, case.wanted),
-            ),
-        )
+        return case.notice("sessions-inherit", _sessions_inherit(case.unit.name, case.wanted))
     if case.unit.name.startswith("user@"):
         return case.notice(
             "user-services-inherit",
@@ -446,13 +439,7 @@ def _inherited(case: EditCase) -> Notice | None:
             ),
         )
     if name in CONSOLES:
-        return case.notice(
-            "children-inherit",
-            msg(
-                "The login shell at this console inherits {setting} as well.",
-                setting=of_setting(case.key, case.wanted),
-            ),
-        )
+        return case.notice("children-inherit", _console_inherits(case.wanted))
     if name in JOBS:
         return case.notice(
             "children-inherit",
@@ -464,11 +451,74 @@ def _inherited(case: EditCase) -> Notice | None:
     return None
 
 
-def _less_protected(case: EditCase) -> Notice | None:
-    loaded = case.unit.properties.oom_score_adjust
-    if case.key is not Key.OOM_SCORE_ADJUST or case.unit.name not in NEEDED or not loaded:
+def keeps_own_score(unit: str) -> bool:
+    """Tell whether a login service needs a score: its listener does not protect itself."""
+    return unit == f"{stem(unit)}.service" and stem(unit) in UNGUARDED
+
+
+def _sessions_inherit(unit: str, score: int) -> Message:
+    """Return what a login service's score does to every login, and what to set instead."""
+    name, setting = stem(unit), of_setting(Key.OOM_SCORE_ADJUST, score)
+    if name in UNGUARDED and not keeps_own_score(unit):
+        return msg(
+            "Every shell and every program started from this login inherits {setting}: keep it "
+            "at 0.",
+            setting=setting,
+        )
+    if name in UNGUARDED and score > 0:
+        return msg(
+            "{program} keeps {setting}, and each login inherits it: the kernel kills the login "
+            "service, every shell and every program started from it before the services. Use -200: "
+            "that is enough to keep logins possible.",
+            program=name,
+            setting=setting,
+        )
+    if name in UNGUARDED:
+        return msg(
+            "{program} keeps {setting}, and each login inherits it: so does every shell and every "
+            "program started from it. -200 is enough to keep logins possible.",
+            program=name,
+            setting=setting,
+        )
+    if score > 0:
+        return msg(
+            "sshd protects its listener by itself (-1000), but each login inherits {setting}: the "
+            "kernel kills every shell and every program started from it before the services. Keep "
+            "it at 0: logins stay possible without it.",
+            setting=setting,
+        )
+    return msg(
+        "sshd protects its listener by itself (-1000), and each login inherits {setting}: so does "
+        "every shell and every program started from it. Better keep it at 0: logins stay possible "
+        "without it.",
+        setting=setting,
+    )
+
+
+def _console_inherits(score: int) -> Message:
+    setting = of_setting(Key.OOM_SCORE_ADJUST, score)
+    if score > 0:
+        return msg(
+            "The login shell at this console inherits {setting} as well: the kernel kills it "
+            "before the services. Keep it at 0.",
+            setting=setting,
+        )
+    return msg("The login shell at this console inherits {setting} as well.", setting=setting)
+
+
+def better_kept(case: UnitCase, score: Value | None) -> int | None:
+    """Return the present score of what systemd and every login need, if it protects better."""
+    loaded = case.properties.oom_score_adjust
+    if case.name not in NEEDED or loaded is None or loaded >= 0:
         return None
-    if not isinstance(case.wanted, int) or loaded >= 0 or case.wanted <= loaded:
+    return loaded if isinstance(score, int) and score > loaded else None
+
+
+def _less_protected(case: EditCase) -> Notice | None:
+    if case.key is not Key.OOM_SCORE_ADJUST or not isinstance(case.wanted, int):
+        return None
+    loaded = better_kept(case.unit, case.wanted)
+    if loaded is None:
         return None
     return case.notice(
         "less-protected",

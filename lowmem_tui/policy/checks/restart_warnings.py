@@ -9,6 +9,7 @@ from lowmem_tui.model.plan import Notice
 from lowmem_tui.model.unit import Key, Tier, Unlimited
 from lowmem_tui.policy import budget
 from lowmem_tui.policy.checks.cases import workers
+from lowmem_tui.policy.checks.preflight import BUSES, better_kept, score_inherited
 from lowmem_tui.policy.forecast import restart, restart_text
 
 if TYPE_CHECKING:
@@ -21,33 +22,39 @@ if TYPE_CHECKING:
 STARTS_PER_MINUTE = 20
 """What the policy's RestartSec=3s allows: that many failing starts a minute are accepted."""
 
-AT_ONCE = 10_000_000
-"""Microseconds; a shortage of memory lasts longer than that."""
-
-_SLOWER = (3, 5, 10, 30, 60)
-"""Seconds to choose a better RestartSec from."""
-
 
 def unguarded(after: After) -> Notice | None:
     """Warn of a gatekeeper that is killed early, or that nothing starts again."""
     if after.tier is not Tier.GATEKEEPER:
         return None
+    return _offered(after) or _left_down(after)
+
+
+def _offered(after: After) -> Notice | None:
+    """Warn of a score by which a gatekeeper is killed first; a check of the edit may say it."""
     score = after.will(Key.OOM_SCORE_ADJUST)
-    if after.touches(Key.OOM_SCORE_ADJUST) and isinstance(score, int) and score > 0:
-        return Notice(
-            "gatekeeper-offered",
-            after.name,
-            msg(
-                "{unit} is a gatekeeper (tier 0): with {setting} the kernel kills it before the "
-                "services that need it. Use -200 to -500.",
-                unit=of_unit(after.name),
-                setting=of_setting(Key.OOM_SCORE_ADJUST, score),
-            ),
-        )
+    if not after.touches(Key.OOM_SCORE_ADJUST) or not isinstance(score, int) or score <= 0:
+        return None
+    if score_inherited(after.name) or better_kept(after.case, score) is not None:
+        return None
+    return Notice(
+        "gatekeeper-offered",
+        after.name,
+        msg(
+            "{unit} is a gatekeeper (tier 0): with {setting} the kernel kills it before the "
+            "services that need it. Use -200 to -500.",
+            unit=of_unit(after.name),
+            setting=of_setting(Key.OOM_SCORE_ADJUST, score),
+        ),
+    )
+
+
+def _left_down(after: After) -> Notice | None:
+    """Warn of a gatekeeper that nothing starts again."""
     known = restart.policy_of(after.case.properties, after.changed)
     if not after.touches(Key.RESTART, Key.RESTART_SEC) or _starts_again(known):
         return None
-    if known is None or after.case.properties.type == "oneshot":
+    if known is None or after.case.properties.type == "oneshot" or after.name in BUSES:
         return None
     unit, setting = of_unit(after.name), _setting(known)
     text = msg(
@@ -154,9 +161,9 @@ def _crash_loop(after: After) -> Notice | None:
                 better=STARTS_PER_MINUTE,
             ),
         )
-    if verdict.reaction is not restart.Reaction.START_LIMIT or verdict.after > AT_ONCE:
+    if not restart.limit_at_once(policy, end):
         return None
-    seconds = _slower(policy, end)
+    seconds = restart.keeps_trying(policy, end)
     if seconds is None:
         return None  # such a start limit is somebody's purpose
     return Notice(
@@ -185,18 +192,6 @@ def _below_start_limit(seconds: int) -> Message:
     )
 
 
-def _slower(policy: restart.Policy, end: restart.ServiceEnd) -> int | None:
-    """Return the RestartSec that avoids the start limit; None if none is short enough."""
-    for seconds in _SLOWER:
-        slower = policy._replace(delay=seconds * 1_000_000)
-        if (
-            restart.ends_at_every_start(slower, end).reaction
-            is restart.Reaction.RESTARTS_INDEFINITELY
-        ):
-            return seconds
-    return None
-
-
 def _start_limit_at_limit(after: After) -> Notice | None:
     """Warn of a limit that may kill it at each start, so that it hits its start limit."""
     if after.touches(Key.RESTART, Key.RESTART_SEC) or not after.touches(Key.MEMORY_MAX):
@@ -208,7 +203,7 @@ def _start_limit_at_limit(after: After) -> Notice | None:
     verdict = restart.ends_at_every_start(policy, restart.ServiceEnd.OOM_KILL)
     if verdict.reaction is not restart.Reaction.START_LIMIT:
         return None
-    seconds = _slower(policy, restart.ServiceEnd.OOM_KILL)
+    seconds = restart.keeps_trying(policy, restart.ServiceEnd.OOM_KILL)
     return Notice(
         "gives-up-at-limit",
         after.name,

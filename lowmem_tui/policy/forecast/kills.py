@@ -100,8 +100,7 @@ def predict(snapshot: Snapshot, domain: str = BOX, most: int | None = None) -> P
             return None
         limit, page = memory.max, host.page_size
         swap = cgroup_total(host, limit, memory.swap_max) * page - limit // page * page
-        current = memory.current if memory.current is not None else unit.usage.rss
-        held = (current or 0) + (unit.usage.swap or 0)
+        held = budget.in_use(unit)
         order = cgroup_kill_order(snapshot, domain)
     other = instead(host, group=domain != BOX)
     kills = () if never or other else tuple(_kills(snapshot, order, unit, held, most))

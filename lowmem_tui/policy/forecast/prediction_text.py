@@ -274,7 +274,7 @@ def legend(found: Budget, render: Render = str) -> Iterator[str]:
     yield f"= {format_size(found.reserve):>5} " + render(msg("reserve"))
     for letter, part in zip(_LETTERS, found.parts, strict=False):
         words = msg(
-            "MemoryMax of {unit}, {used} in use",
+            "MemoryMax of {unit}, {used} of RAM in use",
             unit=of_unit(part.unit, 60),
             used=of_bytes(part.used),
         )

@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 SHORTEST_RUN = 20_000
 """Microseconds that even the shortest start takes: a fork, an exec, an exit, systemd noticing."""
 
+AT_ONCE = 10_000_000
+"""Microseconds; a shortage of memory lasts longer than that."""
+
+SLOWER = (3, 5, 10, 30, 60)
+"""Seconds, the choices of a better RestartSec."""
+
 _MINUTE = 60_000_000
 _MOST_STEPS = 10_000
 
@@ -108,13 +114,13 @@ class Verdict(NamedTuple):
     """RESTARTS: from its end to the next start. RESTARTS_INDEFINITELY: the delay once it no longer
     grows."""
     starts: int = 0
-    """START_LIMIT: how many starts there are, the first one included."""
+    """How many starts there are until the start limit, the first one included; 0: it is not hit."""
     after: int = 0
-    """START_LIMIT: from the first start to the one that is refused."""
+    """From the first start to the one that the start limit refuses."""
     per_minute: float = 0.0
     """RESTARTS_INDEFINITELY: starts per minute, once the delay no longer grows."""
     within: int | Unlimited = 0
-    """START_LIMIT: how long each start may run at most for the limit to be reached."""
+    """How long each start may run at most for the start limit to be hit."""
 
 
 _DOWN = Verdict(Reaction.STAYS_DOWN)
@@ -178,6 +184,24 @@ def ends_at_every_start(
     return Verdict(
         Reaction.RESTARTS_INDEFINITELY, delay=delay, per_minute=_MINUTE / max(1, runs_for + delay)
     )
+
+
+def limit_at_once(policy: Policy, end: ServiceEnd = ServiceEnd.EXIT_CODE) -> bool:
+    """Tell whether the start limit is hit sooner than a shortage of memory ends."""
+    verdict = ends_at_every_start(policy, end)
+    return verdict.starts > 0 and verdict.after <= AT_ONCE
+
+
+def keeps_trying(policy: Policy, end: ServiceEnd = ServiceEnd.EXIT_CODE) -> int | None:
+    """Return the RestartSec, in seconds, with which the start limit is never hit.
+
+    None where none is short enough.
+    """
+    for seconds in SLOWER:
+        slower = policy._replace(delay=seconds * 1_000_000)
+        if ends_at_every_start(slower, end).reaction is Reaction.RESTARTS_INDEFINITELY:
+            return seconds
+    return None
 
 
 def _delays(policy: Policy, count: int, already: int) -> int:

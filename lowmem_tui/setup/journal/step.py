@@ -296,6 +296,9 @@ def _item(key: str, seen: Seen) -> Item:
         value = found.value
     ready = good or _same(key, _only(seen.layers.ours.get(key)), value)
     lost = None if ready else _lost(key, value, seen)
+    if lost is None and key == AGE and not ready:
+        # Nothing goes today, and every day from then on something does.
+        lost = msg("It removes entries by their age, though the journal's size is limited anyway.")
     if seen.unread and not ready:
         lost = msg(
             "{path} cannot be read, so the value that counts now is unknown.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from lowmem_tui.model.errors import InvalidValueError, LowmemError
+from lowmem_tui.model.errors import InvalidValueError
 from lowmem_tui.model.message import (
     N_,
     as_message,
@@ -27,9 +27,8 @@ from lowmem_tui.policy.plan import ALREADY, parse_set, plan
 from lowmem_tui.policy.protect import Role, activating_socket, proposals
 from lowmem_tui.setup.idle.guards import in_use
 from lowmem_tui.setup.idle.table import table
-from lowmem_tui.setup.redis import programs as redis_programs
-from lowmem_tui.setup.redis import room as redis_room
 from lowmem_tui.setup.units import mistakes as unit_mistakes
+from lowmem_tui.setup.units import needs as unit_needs
 from lowmem_tui.setup.units import tiering
 from lowmem_tui.setup.units.drift import not_in_force
 from lowmem_tui.setup.units.words import by_hand, facts
@@ -65,11 +64,11 @@ class UnitsStep:
         """See ``Step``."""
         found = tiering.services(self._ground)
         roles = _roles(found)
-        needs = _needs(self._ground, roles)
+        needs = unit_needs.needs(self._ground, [role.unit for role in roles])
         made = _allowed(proposals(roles, found.situation, needs), found)
         idle = self._idle({role.name for role in roles})
         return Look(
-            facts=tuple(facts(roles, made, found.situation)),
+            facts=tuple(facts(roles, made, found.situation, needs)),
             items=tuple(_item(each, idle) for each in made),
             findings=(
                 *_findings([m for m in made if m.unit not in idle], roles),
@@ -77,12 +76,15 @@ class UnitsStep:
                     (role for role in roles if role.name not in idle),
                     self._ground.inspector.facts().container,
                 ),
-                *_overcommitted(found.situation.snapshot),
-                *_without_room([m for m in made if m.unit not in idle], found.situation.snapshot),
+                *_overcommitted(found.situation.snapshot, needs),
+                *_without_room(
+                    [m for m in made if m.unit not in idle], found.situation.snapshot, needs
+                ),
                 *unit_mistakes.findings(self._ground, found.situation),
             ),
             by_hand=tuple(by_hand(roles, found.situation)),
             absent="" if roles else msg("There is no service that has a tier."),
+            needs=needs,
         )
 
     def _idle(self, names: set[str]) -> frozenset[str]:
@@ -121,17 +123,6 @@ def make(ground: Ground) -> UnitsStep:
 
 def _edit(key: str, value: str) -> Edit:
     return parse_set(f"{key}={value}")
-
-
-def _needs(ground: Ground, roles: Iterable[Role]) -> dict[str, int]:
-    """Return the bytes that units without a limit may use by their own configuration."""
-    unlimited = (r for r in roles if not isinstance(r.properties.memory_max, int))
-    if not any(redis_programs.is_one(role.unit) for role in unlimited):
-        return {}
-    try:
-        return redis_room.needs(ground)
-    except (LowmemError, OSError):
-        return {}  # the step `redis` reports why; the settings of the others are proposed
 
 
 def _roles(found: Services) -> list[Role]:
@@ -185,9 +176,9 @@ def _item(made: Proposal, idle: frozenset[str]) -> Item:
     )
 
 
-def _overcommitted(snapshot: Snapshot) -> Iterator[Finding]:
+def _overcommitted(snapshot: Snapshot, needs: Mapping[str, int]) -> Iterator[Finding]:
     """Yield a finding where the reserve and all limits together are more than RAM."""
-    found = overcommitted(snapshot)
+    found = overcommitted(snapshot, needs=needs)
     if found is None:
         return
     kills = found.budget.verdict is Verdict.KILLS
@@ -207,13 +198,16 @@ def _overcommitted(snapshot: Snapshot) -> Iterator[Finding]:
     )
 
 
-def _without_room(made: Iterable[Proposal], snapshot: Snapshot) -> Iterator[Finding]:
+def _without_room(
+    made: Iterable[Proposal], snapshot: Snapshot, needs: Mapping[str, int]
+) -> Iterator[Finding]:
     """Yield a finding for each unit that should have a limit, and has none that would fit."""
     for each in made:
         if each.done or each.fits or each.key is not Key.MEMORY_MAX:
             continue
         size = parse_value(each.key, each.value, snapshot.host.mem_total)
-        found = overcommitted(snapshot, {each.unit: size} if isinstance(size, int) else {})
+        staged = {each.unit: size} if isinstance(size, int) else {}
+        found = overcommitted(snapshot, staged, needs=needs)
         yield Finding(
             "limit-does-not-fit",
             Severity.ADVICE,

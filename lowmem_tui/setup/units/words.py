@@ -23,7 +23,7 @@ from lowmem_tui.policy.protect import UNTOUCHABLE, largest, makers_own
 from lowmem_tui.setup import common
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from lowmem_tui.model.message import Message
     from lowmem_tui.model.snapshot import Situation
@@ -35,9 +35,12 @@ USUAL = (600 + 256 + 400) << 20
 
 
 def facts(
-    roles: Sequence[Role], made: Sequence[Proposal], situation: Situation
+    roles: Sequence[Role],
+    made: Sequence[Proposal],
+    situation: Situation,
+    needs: Mapping[str, int],
 ) -> Iterator[Message]:
-    """Yield what was found."""
+    """Yield what was found; ``needs`` are bytes that units may use by their configuration."""
     counts = [sum(role.tier is tier for role in roles) for tier in Tier]
     yield msg(
         "Gatekeepers to protect: {gatekeepers}. Business services to limit: {business}. "
@@ -47,7 +50,7 @@ def facts(
         short=counts[2],
     )
     yield as_message(in_words(budget(situation.snapshot)))
-    yield from _afterwards(made, situation)
+    yield from _afterwards(made, situation, needs)
     first = largest(roles)
     if first:
         yield msg(
@@ -59,7 +62,9 @@ def facts(
     yield from _exceptions(roles)
 
 
-def _afterwards(made: Sequence[Proposal], situation: Situation) -> Iterator[Message]:
+def _afterwards(
+    made: Sequence[Proposal], situation: Situation, needs: Mapping[str, int]
+) -> Iterator[Message]:
     """Show the budget with the limits that are proposed, and what is wrong with it."""
     snapshot = situation.snapshot
     sizes = {
@@ -68,7 +73,7 @@ def _afterwards(made: Sequence[Proposal], situation: Situation) -> Iterator[Mess
         if each.key is Key.MEMORY_MAX and not each.done and each.fits
     }
     staged = {unit: size for unit, size in sizes.items() if isinstance(size, int)}
-    found = overcommitted(snapshot, staged)
+    found = overcommitted(snapshot, staged, needs=needs)
     if found is not None:
         yield as_message(found.sentences)
     elif staged:
@@ -129,6 +134,12 @@ def _exceptions(roles: Sequence[Role]) -> Iterator[Message]:
                 "OOMScoreAdjust. Each shell and every command started from it would have -500, and "
                 "a runaway command would be killed after your application. So only restarts are "
                 "set there.",
+                unit=name,
+            )
+        elif role.name in preflight.BUSES:
+            yield msg(
+                "{unit}: after a restart of the bus few programs connect to it again. After a "
+                "failure dbus.socket starts it, so Restart is kept as its package sets it.",
                 unit=name,
             )
         elif role.tier is Tier.BUSINESS and score is not None and makers_own(role):

@@ -15,6 +15,7 @@ from lowmem_tui.model.message import N_, Message, msg
 from lowmem_tui.model.snapshot import Unit
 from lowmem_tui.model.text import plain
 from lowmem_tui.policy import dropin
+from lowmem_tui.policy.budget import need
 from lowmem_tui.policy.setting_advice import advice, common_keys, has_swap
 from lowmem_tui.tui import css_path
 from lowmem_tui.tui.screens.full import FullScreen
@@ -227,15 +228,14 @@ class EditScreen(FullScreen):
     def _beside(self, name: str, key: Setting) -> Beside:
         unit, verdict = self.unit_of(name), self.verdict_of(name)
         setting = self._known[name].settings.get(key) if name in self._known else None
-        # The peak of one is no advice for several.
-        peak = None
+        # What one has needed is no advice for several.
+        needed = None
         if len(self.units) == 1:
-            mark = unit.usage.memory.peak if unit.usage else None
-            peak = max(mark or 0, self.session.peaks.of(name))
+            needed = max(need(unit), self.session.peaks.of(name))
         tier = verdict.tier if verdict else None
         kernel = setting.kernel if setting else None
         swap = has_swap(unit, self.session.snapshot)
-        words = advice(key, tier, peak, kernel, self._limits.get(name), swap)
+        words = advice(key, tier, needed, kernel, self._limits.get(name), swap, name)
         return Beside(unit_page.now(key, setting, unit.properties), say(words or ""))
 
     # Asking, in the worker

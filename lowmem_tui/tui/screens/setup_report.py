@@ -27,7 +27,7 @@ from lowmem_tui.tui.text.unit_page import heading
 from lowmem_tui.tui.widgets.keybar import Key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from lowmem_tui.model.change import Change
     from lowmem_tui.model.snapshot import Snapshot
@@ -108,11 +108,16 @@ class SetupReportScreen(Sheet):
         yield heading(tr("MEMORY, BEFORE AND NOW"), width, palette)
         ours = self.session.setup.ours(in_force(self._changes or ()))
         back = gained(action for change in ours for action in change.actions)
-        yield from _memory(before, now, back)
+        yield from _memory(before, now, back, self._needs())
         yield heading(tr("OOM KILL ORDER, BEFORE AND NOW"), width, palette)
         yield from _kills(before, now, width)
         yield heading(tr("NOT DONE"), width, palette)
         yield from self._left()
+
+    def _needs(self) -> dict[str, int]:
+        """Return the bytes that units may use by their own configuration."""
+        looks = (part.look for part in self.session.setup.parts)
+        return {name: size for look in looks if look for name, size in look.needs.items()}
 
     def _changed(self) -> Iterator[Text]:
         if self._trouble:
@@ -145,7 +150,9 @@ class SetupReportScreen(Sheet):
                     yield Text(f"     {plain(say(line), 2000)}")
 
 
-def _memory(before: Snapshot, now: Snapshot, freed: int) -> Iterator[Text]:
+def _memory(
+    before: Snapshot, now: Snapshot, freed: int, needs: Mapping[str, int]
+) -> Iterator[Text]:
     one, other = before.host, now.host
     yield Text(f" {say(_available(one, other))}")
     if freed:
@@ -163,7 +170,7 @@ def _memory(before: Snapshot, now: Snapshot, freed: int) -> Iterator[Text]:
         "Units with MemoryMax: {old} before, {new} now.", old=_limited(before), new=_limited(now)
     )
     yield Text(f" {limits}")
-    found = overcommitted(now)
+    found = overcommitted(now, needs=needs)
     if found is None:
         yield Text(f" {say(in_words(budget(now)))}")
     else:
