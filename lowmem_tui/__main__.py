@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
+from lowmem_tui import quick_import
+
 
 def _triage(options: list[str]) -> int:
     if "--demo" in options:
@@ -19,6 +21,7 @@ def _triage(options: list[str]) -> int:
 
 def main() -> int:
     """Run the command line; return the exit status (cli/exit.py)."""
+    quick_import.install()
     arguments = sys.argv[1:]
     if arguments[:1] == ["triage"]:
         # What one types when the box is thrashing: no argument parser, no screen, no bus.

@@ -12,14 +12,20 @@ from lowmem_tui.cli.open import open_backend
 from lowmem_tui.cli.output import talk
 from lowmem_tui.cli.rules import rules_for
 from lowmem_tui.model import language
-from lowmem_tui.model.amount import format_limit, format_size
-from lowmem_tui.model.cells import left, right, wrap
+from lowmem_tui.model.amount import format_size
+from lowmem_tui.model.cells import cells, wrap
 from lowmem_tui.model.errors import ManagerError, NotPermittedError
 from lowmem_tui.model.language import say, tr
 from lowmem_tui.model.message import N_, as_message, msg, of_list, of_unit, sentences
 from lowmem_tui.model.snapshot import Situation
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import Tier, UnitType, unit_type
+from lowmem_tui.tui.table.columns import NAME, placed
+from lowmem_tui.tui.table.drawing import GUTTER, Drawing
+from lowmem_tui.tui.table.marks import NO_MARKS, Marks
+from lowmem_tui.tui.table.rows import Kind, Row
+from lowmem_tui.tui.terminal import looks
+from lowmem_tui.tui.terminal.glyphs import UNICODE
 
 if TYPE_CHECKING:
     import argparse
@@ -29,6 +35,10 @@ if TYPE_CHECKING:
     from lowmem_tui.model.snapshot import Snapshot, Unit
     from lowmem_tui.model.usage import HostUsage
     from lowmem_tui.policy.classify import Verdict
+
+_COLUMNS = frozenset({NAME.key, "rss", "swap", "score", "adj", "max", "restart"})
+_NAMES = 40
+"""Cells of the names at least."""
 
 _GROUPS_ONLY = frozenset({UnitType.MOUNT, UnitType.AUTOMOUNT, UnitType.SOCKET, UnitType.SWAP})
 _NOTHING = 1 << 20
@@ -108,19 +118,20 @@ def table(
 ) -> Iterator[str]:
     """Yield the list for a person: tiers, and in them the largest first."""
     yield from _summary(snapshot.host)
+    drawing = _drawing(map(plain, verdicts))
     for tier in _ORDER:
         rows = [snapshot.units[name] for name, v in verdicts.items() if v.tier is tier]
         empty = [unit for unit in rows if _is_empty(unit)]
         running = [unit for unit in rows if unit.usage and unit not in empty]
         running.sort(key=lambda u: (-_size(u), u.name))
         yield ""
-        heads = (
-            *(left(tr(_TITLES[tier]), 40), right(tr("RSS"), 6), right(tr("SWAP"), 6)),
-            *(right(tr("SCORE"), 5), right(tr("ADJ"), 5), right(tr("MAX"), 6), tr("RESTART")),
-        )
-        yield " ".join(heads)
+        yield _text(drawing.titles({NAME.key: tr(_TITLES[tier])}))
         for unit in running:
-            yield _row(unit, situation)
+            row = Row(unit.name, Kind.UNIT, unit, unit.name)
+            restart = unit.properties.restart if unit.properties else ""
+            marks = NO_MARKS if restart else Marks(note=UNICODE.none)
+            yield _text(drawing.row(row, marks, cursor=False))
+            yield from _differing(unit, situation)
         if names := _names(empty):
             yield from _folded(
                 msg(
@@ -183,21 +194,19 @@ def _size(unit: Unit) -> int:
     return ((unit.usage.rss or 0) + (unit.usage.swap or 0)) if unit.usage else 0
 
 
-def _row(unit: Unit, situation: Situation) -> str:
-    usage, properties = unit.usage, unit.properties
-    adjust = unit.main_process.oom_score_adj if unit.main_process else None
+def _drawing(names: Iterable[str]) -> Drawing[str]:
+    """Return what draws the rows: no name is cut, for it may be what somebody looks for."""
+    widest = max(map(cells, names), default=0) + GUTTER
+    nothing = looks.Palette(*("" for _ in looks.Palette._fields))
+    return Drawing(placed(_COLUMNS, max(widest, _NAMES)), UNICODE, nothing)
+
+
+def _text(parts: Iterable[tuple[str, str]]) -> str:
+    return "".join(text for text, _ in parts).rstrip()
+
+
+def _differing(unit: Unit, situation: Situation) -> Iterator[str]:
     known = situation.units.get(unit.name)
-    differs = [s for s in known.settings.values() if s.differs] if known else []
-    line = (
-        f"  {plain(unit.name):<38} {format_size(usage.rss if usage else None):>6} "
-        f"{format_size(usage.swap if usage else None):>6} "
-        f"{_number(usage.oom_score if usage else None):>5} {_number(adjust):>5} "
-        f"{format_limit(unit.limit):>6} {(properties.restart if properties else None) or '—'}"
-    )
-    for setting in differs:
-        line += f"\n      ! {setting.key}: {plain(say(setting.differs))}"
-    return line
-
-
-def _number(number: int | None) -> str:
-    return "—" if number is None else str(number)
+    for setting in known.settings.values() if known else ():
+        if setting.differs:
+            yield f"      ! {setting.key}: {plain(say(setting.differs))}"

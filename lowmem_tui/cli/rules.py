@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import errno
-from pathlib import Path
-from typing import TYPE_CHECKING
+import os
+from typing import TYPE_CHECKING, TypeAlias
 
 from lowmem_tui.cli.output import talk
 from lowmem_tui.host.reading import FOREIGN
@@ -13,11 +13,15 @@ from lowmem_tui.model.message import msg, of_path
 from lowmem_tui.policy import classify
 
 if TYPE_CHECKING:
+    from os import PathLike
+
     from lowmem_tui.model.message import Message
     from lowmem_tui.policy.classify import Rules
 
-CONFIG = Path("/etc/lowmem-tui/config.toml")
-TABLE = Path(classify.__file__).with_name("tiers.toml")
+StrPath: TypeAlias = "str | PathLike[str]"
+
+CONFIG = "/etc/lowmem-tui/config.toml"
+TABLE = os.path.join(os.path.dirname(classify.__file__), "tiers.toml")
 
 
 def rules_for(*, demo: bool) -> Rules:
@@ -30,7 +34,7 @@ def rules_for(*, demo: bool) -> Rules:
     return load_rules(config=None if demo else CONFIG)
 
 
-def unread(config: Path = CONFIG) -> Message | None:
+def unread(config: StrPath = CONFIG) -> Message | None:
     """Return a sentence where this user may not read the administrator's file."""
     try:
         _raw(config)
@@ -44,24 +48,25 @@ def unread(config: Path = CONFIG) -> Message | None:
     return None
 
 
-def _raw(config: Path) -> bytes:
+def _raw(config: StrPath) -> bytes:
     """Return the file. OSError: one that is no regular file, or too large, is not read."""
-    if config.exists() and not (config.is_file() or config.is_dir()):
+    if os.path.exists(config) and not (os.path.isfile(config) or os.path.isdir(config)):
         raise OSError(errno.EINVAL, "it is not a regular file", str(config))
-    with config.open("rb") as file:
+    with open(config, "rb") as file:
         raw = file.read(FOREIGN + 1)
     if len(raw) > FOREIGN:
         raise OSError(errno.EFBIG, f"it is larger than {FOREIGN >> 10} KiB", str(config))
     return raw
 
 
-def load_rules(*, config: Path | None = CONFIG) -> Rules:
+def load_rules(*, config: StrPath | None = CONFIG) -> Rules:
     """Return the rules; ``config`` None leaves the administrator's file out (the demo server).
 
     So does one that this user may not read. Raises InvalidValueError, naming the file and the
     line, for a config that cannot be understood.
     """
-    rules = classify.parse_rules(TABLE.read_text("utf-8"))
+    with open(TABLE, encoding="utf-8") as table:
+        rules = classify.parse_rules(table.read())
     if config is None:
         return rules
     try:

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
     from lowmem_tui.model.ports import Backend
     from lowmem_tui.tui.app import LowmemApp
+    from lowmem_tui.tui.first_frame import FirstFrame
     from lowmem_tui.tui.session.first_look import Early
+    from lowmem_tui.tui.session.verdicts import Verdicts
 
 M_ARENA_MAX = -8
 """malloc.h."""
@@ -41,6 +43,41 @@ def run(options: argparse.Namespace, *, start: str = "") -> Exit:
         from lowmem_tui.cli.dialogue import run as dialogue
 
         return dialogue.run(options, start=start.replace("/", " "))
+    _check_terminal(start)
+    # 2.8 MB for connections that we never make; asyncio does without.
+    sys.modules.setdefault("ssl", None)  # type: ignore[arg-type]
+    # Of what is imported nothing is ever garbage: a tenth of the start went into looking for it.
+    gc.disable()
+    _share_one_arena()
+    from lowmem_tui.cli.open import open_backend
+    from lowmem_tui.tui.session.first_look import Early
+
+    backend = open_backend(options)
+    early, first = None, None
+    try:
+        verdicts = _verdicts(backend)
+        if not start:
+            first = _first_frame(options, backend, verdicts)
+        # The look has the processor to itself: nothing is loaded meanwhile.
+        early = Early(backend)
+        early.wait()
+        if first is not None and not first.show(early):
+            first = None
+        app = _app(options, backend, early, verdicts, first, start)
+        gc.freeze()
+        gc.enable()
+        return _ended(app, backend, Exit(app.run() or Exit.DONE))
+    finally:
+        gc.enable()
+        if first is not None:
+            first.terminal.release()
+        if early is not None:
+            early.end()
+        backend.close()
+
+
+def _check_terminal(start: str) -> None:
+    """Raise InvalidValueError without a terminal that can show the screen."""
     if os.environ.get("TERM") == DUMB:
         command = "lowmem-tui setup --plain" if start else "lowmem-tui --plain"
         raise InvalidValueError(
@@ -62,26 +99,44 @@ def run(options: argparse.Namespace, *, start: str = "") -> Exit:
                 second=instead[1],
             )
         )
-    # 2.8 MB for connections that we never make; asyncio does without.
-    sys.modules.setdefault("ssl", None)  # type: ignore[arg-type]
-    # Of what is imported nothing is ever garbage: a tenth of the start went into looking for it.
-    gc.disable()
-    _share_one_arena()
-    from lowmem_tui.cli.open import open_backend
-    from lowmem_tui.tui.session.first_look import Early
 
-    backend = open_backend(options)
-    early = Early(backend)
+
+def _verdicts(backend: Backend) -> Verdicts:
+    from lowmem_tui.cli.rules import load_rules
+    from lowmem_tui.tui.session.verdicts import Verdicts
+
+    return Verdicts(load_rules(config=None) if backend.demo else load_rules())
+
+
+def _first_frame(
+    options: argparse.Namespace, backend: Backend, verdicts: Verdicts
+) -> FirstFrame | None:
+    """Take the terminal for the first frame; None where Textual has to paint it."""
+    from lowmem_tui.tui import first_frame
+    from lowmem_tui.tui.text.header import badges
+
+    if not first_frame.possible():
+        return None
+
+    def leave(status: int) -> None:
+        # In the thread that reads the keys: the other one may be waiting for the disk. Nothing has
+        # been changed, and nothing is to be closed that does not close itself.
+        try:
+            _report_trial(backend)
+            sys.stdout.flush()
+            sys.stderr.flush()
+        finally:
+            os._exit(status)
+
     try:
-        early.wait()
-        app = _app(options, backend, early, start)
-        gc.freeze()
-        gc.enable()
-        return _ended(app, backend, Exit(app.run() or Exit.DONE))
-    finally:
-        gc.enable()
-        early.end()
-        backend.close()
+        return first_frame.FirstFrame(
+            verdicts,
+            badges=badges(backend, read_only=options.read_only),
+            ascii_only=options.ascii or not utf8(),
+            leave=leave,
+        )
+    except OSError:
+        return None
 
 
 def _ended(app: LowmemApp, backend: Backend, status: Exit) -> Exit:
@@ -93,17 +148,7 @@ def _ended(app: LowmemApp, backend: Backend, status: Exit) -> Exit:
         discard()
         discard(sys.stderr)
     session = app.session
-    # The demo server ends here, and its trial with it.
-    trial = None if backend.demo else backend.trial()
-    if trial is not None:
-        talk(
-            msg(
-                "A trial runs for {seconds} more seconds: `{program} confirm` keeps it, else it "
-                "reverts automatically.",
-                seconds=round(trial.left),
-                program=session.sudo,
-            )
-        )
+    _report_trial(backend)
     came = session.under_way.came
     if came is not None:
         status = Exit.by(came)
@@ -123,6 +168,22 @@ def _ended(app: LowmemApp, backend: Backend, status: Exit) -> Exit:
     return status
 
 
+def _report_trial(backend: Backend) -> None:
+    from lowmem_tui.cli import sudo
+
+    # The demo server ends here, and its trial with it.
+    trial = None if backend.demo else backend.trial()
+    if trial is not None:
+        talk(
+            msg(
+                "A trial runs for {seconds} more seconds: `{program} confirm` keeps it, else it "
+                "reverts automatically.",
+                seconds=round(trial.left),
+                program=sudo.command(),
+            )
+        )
+
+
 def _share_one_arena() -> None:
     """Have all threads allocate from one heap (mallopt(3)); before there is a second thread.
 
@@ -136,11 +197,16 @@ def _share_one_arena() -> None:
         libc.mallopt(M_ARENA_MAX, 1)
 
 
-def _app(options: argparse.Namespace, backend: Backend, early: Early, start: str) -> LowmemApp:
+def _app(
+    options: argparse.Namespace,
+    backend: Backend,
+    early: Early,
+    verdicts: Verdicts,
+    first: FirstFrame | None,
+    start: str,
+) -> LowmemApp:
     from lowmem_tui.cli import sudo
-    from lowmem_tui.cli.rules import load_rules, unread
-
-    rules = load_rules(config=None) if backend.demo else load_rules()
+    from lowmem_tui.cli.rules import unread
     from lowmem_tui.tui.terminal.slim_import import import_textual
 
     import_textual()
@@ -148,7 +214,7 @@ def _app(options: argparse.Namespace, backend: Backend, early: Early, start: str
 
     return LowmemApp(
         backend,
-        rules=rules,
+        rules=verdicts.rules,
         interval=options.interval,
         read_only=options.read_only,
         ascii=options.ascii or not utf8(),
@@ -156,4 +222,5 @@ def _app(options: argparse.Namespace, backend: Backend, early: Early, start: str
         news=() if backend.demo else map(say, filter(None, (unread(),))),
         start=start,
         early=early,
+        first=first,
     )

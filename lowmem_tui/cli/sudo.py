@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import shutil
 import sys
 
 from lowmem_tui.host.programs import PATH
@@ -26,7 +25,16 @@ def command(program: str | None = None, *, demo: bool = False) -> str:
     if name != "lowmem-tui" or not os.path.exists(started):
         return "sudo lowmem-tui"  # python -m, or a test: nobody knows better
     path = os.path.abspath(started)
-    found = shutil.which(name, path=SECURE_PATH)
+    found = _which(name)
     if found is not None and os.path.realpath(found) == os.path.realpath(path):
         return f"sudo {name}"
     return f"sudo {shlex.quote(path)}"
+
+
+def _which(name: str) -> str | None:
+    """Return where sudo finds a program. ``shutil.which`` brings three kinds of archives along."""
+    for folder in SECURE_PATH.split(":"):
+        path = os.path.join(folder, name)
+        if os.path.isfile(path) and os.access(path, os.X_OK):
+            return path
+    return None

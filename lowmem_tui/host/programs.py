@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import shutil
 import time
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -48,6 +47,8 @@ class Ended(NamedTuple):
 
 def find(name: str) -> str | None:
     """Return the path of a program; None if there is none. A path is returned as it is."""
+    import shutil
+
     return name if name.startswith("/") else shutil.which(name, path=PATH)
 
 

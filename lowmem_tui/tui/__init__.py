@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 
-_HERE = Path(__file__).parents[1] / "css"
-_ROOT = Path(__file__).parents[2] / "css"
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
-def css_path(name: str) -> Path:
+def css_path(name: str) -> str:
     """Return the path of a style sheet: beside the package in a wheel, at the root in a clone."""
-    return (_HERE if _HERE.is_dir() else _ROOT) / name
+    here = os.path.join(_PACKAGE, "css")
+    root = os.path.join(os.path.dirname(_PACKAGE), "css")
+    return os.path.join(here if os.path.isdir(here) else root, name)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from textual import constants
 from textual.app import App
 from textual.binding import Binding, BindingType
-from textual.events import Key
+from textual.events import Key, Resize
 from textual.worker import WorkerFailed
 
 from lowmem_tui.model.errors import LowmemError, message_of
@@ -25,9 +25,12 @@ from lowmem_tui.tui.session.backend_thread import BackendThread
 from lowmem_tui.tui.session.first_look import see
 from lowmem_tui.tui.session.messages import Reach, SnapshotArrived
 from lowmem_tui.tui.session.session import Session
+from lowmem_tui.tui.session.verdicts import Verdicts
 from lowmem_tui.tui.terminal import glyphs
+from lowmem_tui.tui.terminal.canvas import Canvas
 from lowmem_tui.tui.terminal.paint import Painter, forget_regions
 from lowmem_tui.tui.terminal.palette import COLOUR, PLAIN
+from lowmem_tui.tui.text.main_keys import QUIT
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable
@@ -40,8 +43,10 @@ if TYPE_CHECKING:
     from lowmem_tui.model.message import Message
     from lowmem_tui.model.ports import Backend
     from lowmem_tui.policy.classify import Rules
+    from lowmem_tui.tui.first_frame import FirstFrame
     from lowmem_tui.tui.session.first_look import Early
     from lowmem_tui.tui.session.messages import Announcement
+    from lowmem_tui.tui.terminal.driver import PatientDriver
 
 FORGET = 20
 """Looks after which what Textual remembers of each is let go."""
@@ -59,7 +64,7 @@ class LowmemApp(App[int]):
     ALLOW_SELECT = False
     AUTO_FOCUS = None
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("f10,q", "quit", N_("Quit"), key_display="F10"),
+        Binding(QUIT.keys, QUIT.action, QUIT.label, key_display=QUIT.shown),
         Binding("f1", "help", N_("Help"), show=False),
         Binding("ctrl+l", "redraw", N_("Redraw"), show=False),
         Binding("ctrl+z", "suspend_process", N_("To the shell"), show=False),
@@ -79,12 +84,14 @@ class LowmemApp(App[int]):
         sudo: str = "sudo lowmem-tui",
         news: Iterable[str] = (),
         early: Early | None = None,
+        first: FirstFrame | None = None,
     ) -> None:
         """``start`` is where to begin: "setup", or "setup/STEP"; "" for the main screen.
 
-        ``early`` is the backend's thread, in which the first look is under way or done. The others
-        are the session's.
+        ``early`` is the backend's thread, in which the first look is under way or done; ``first``
+        is the frame that is on the terminal already. The others are the session's.
         """
+        self._first = first  # the driver is chosen at once
         super().__init__(ansi_color=True)
         self.animation_level = "none"
         executor = early.executor if early else ThreadPoolExecutor(1, "backend")
@@ -92,16 +99,18 @@ class LowmemApp(App[int]):
             backend,
             BackendThread(executor),
             self,
-            rules=rules,
+            verdicts=first.verdicts if first else Verdicts(rules),
             glyphs=glyphs.choose(ascii_only=ascii, term=os.environ.get("TERM", "")),
             palette=PLAIN if self.no_color else COLOUR,
             interval=interval,
             read_only=read_only,
             sudo=sudo,
-            news=news,
+            # What was not on the first frame is not to push its lines down.
+            news=() if first else news,
         )
-        self._start = start
-        self._painter = Painter(glyphs.translation(self.session.glyphs))
+        self._start, self._news = start, tuple(news)
+        translate = glyphs.translation(self.session.glyphs)
+        self._painter = Painter(first.terminal.canvas if first else Canvas(translate))
         self._early = early.look if early else None
 
     # What the session asks of it
@@ -155,7 +164,9 @@ class LowmemApp(App[int]):
             return super().get_driver_class()
         from lowmem_tui.tui.terminal.driver import PatientDriver
 
-        return PatientDriver
+        if self._first is None:
+            return PatientDriver
+        return type("PatientDriver", (PatientDriver,), {"first": self._first.terminal})
 
     def get_default_screen(self) -> Screen[None]:
         """Return the main screen: no other below it."""
@@ -172,6 +183,17 @@ class LowmemApp(App[int]):
         self.app_resume_signal.subscribe(self, lambda _: self.action_redraw())
         if self.session.under_way.came is not None:
             self.exit(self.session.under_way.status)
+        if self._first is not None:
+            self.screen.call_after_refresh(self._take_keys)
+
+    def _take_keys(self) -> None:
+        """Do what was typed since the first frame: the screen is there."""
+        self._first = None
+        self.screen.refresh()
+        if self._driver is not None:
+            cast("PatientDriver", self._driver).take_keys()
+        if self._news:
+            self.session.tell((*self.session.news, *self._news))
 
     async def _watch(self) -> None:
         clock = asyncio.get_running_loop().time
@@ -312,9 +334,10 @@ class LowmemApp(App[int]):
             trial_watch.read(self.session)
         await super().on_event(event)
 
-    def on_resize(self) -> None:
+    def on_resize(self, event: Resize) -> None:
         """Take nothing for granted that was on the terminal: it may have moved the lines."""
-        self._painter.forget()
+        if self._first is None or self._painter.canvas.size != event.size:
+            self._painter.forget()
 
     def on_unmount(self) -> None:
         """Let the thread end with its present call."""
@@ -337,6 +360,8 @@ class LowmemApp(App[int]):
         self._handle_exception(LowmemError(msg("The terminal could not be read any more.")))
 
     def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
+        if self._first is not None:
+            return  # Textual begins with a blank screen: the first frame stays until ours is there
         super()._display(screen, self._painter.trim(renderable))
 
 

@@ -8,13 +8,18 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from lowmem_tui.cli import local
-from lowmem_tui.cli.main import run_command
+from lowmem_tui import quick_import
 
 if TYPE_CHECKING:
     from lowmem_tui.cli.backend import ServerBackend
 
-if __name__ == "__main__":
+
+def main() -> int:
+    """Run it, as ``lowmem_tui.__main__`` does."""
+    quick_import.install()
+    from lowmem_tui.cli import local
+    from lowmem_tui.cli.main import run_command
+
     proc_root, cgroup_root = sys.argv[1:3]
     this_machine = local.local_backend
 
@@ -23,4 +28,8 @@ if __name__ == "__main__":
         return this_machine(None, read_only=read_only, proc_root=proc_root, cgroup_root=cgroup_root)
 
     local.local_backend = on_the_tree  # type: ignore[assignment]
-    sys.exit(run_command(sys.argv[3:]))
+    return run_command(sys.argv[3:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -31,6 +31,8 @@ class Program:
     argv: tuple[str, ...]
     painted: re.Pattern[bytes]
     env: dict[str, str] = field(default_factory=dict)
+    typed: bytes = b""
+    """What is typed before it has begun."""
 
 
 class Running:
@@ -49,6 +51,7 @@ class Running:
             fcntl.ioctl(0, termios.TIOCSWINSZ, size)
             os.execvp(program.argv[0], program.argv)
         os.set_blocking(self.master, False)
+        os.write(self.master, program.typed)
         self.written = 0
         self.first_frame: float | None = None
         self._seen = b""

@@ -21,6 +21,7 @@ from lowmem_tui.model.unit import INFINITY
 from lowmem_tui.model.usage import Knobs
 from lowmem_tui.tui import app as app_module
 from lowmem_tui.tui.table.columns import COLUMNS, NAME, lay_out
+from lowmem_tui.tui.terminal.canvas import Canvas
 from lowmem_tui.tui.terminal.glyphs import ASCII, CONSOLE, UNICODE, choose, translation
 from lowmem_tui.tui.terminal.paint import Painter
 from lowmem_tui.tui.widgets.lines import Lines
@@ -526,12 +527,12 @@ def test_what_a_terminal_would_obey_is_not_sent() -> None:
 
 
 def test_an_ascii_terminal_gets_ascii() -> None:
-    painter = Painter(translation(ASCII))
+    painter = Painter(Canvas(translation(ASCII)))
     assert send(painter, (0, 0, 20, [strip("é—…漢█▾→x")])) == "\x1b[1;1H?-~??#->x"
 
 
 def test_the_kernels_console_gets_what_its_fonts_have() -> None:
-    painter = Painter(translation(CONSOLE))
+    painter = Painter(Canvas(translation(CONSOLE)))
     assert send(painter, (0, 0, 20, [strip("é—…漢█▾▼ñ")])) == "\x1b[1;1Hé-~??█-▼ñ"
 
 

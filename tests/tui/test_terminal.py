@@ -65,6 +65,8 @@ def screen(sent: bytes) -> list[str]:
 
 
 class Terminal:
+    size = 80, 24
+
     def __init__(self, *options: str, program: str = "lowmem_tui", **environment: str) -> None:
         self.sent = b""
         self.pid, self.master = pty.fork()
@@ -73,7 +75,7 @@ class Terminal:
             for number in (signal.SIGHUP, signal.SIGINT):
                 signal.signal(number, signal.SIG_DFL)
             os.environ.update({"TERM": "xterm-256color", "LC_ALL": "C.UTF-8", **environment})
-            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", *self.size[::-1], 0, 0))
             os.execv(sys.executable, [sys.executable, "-m", program, "--demo", *options])
 
     def read(self, seconds: float) -> bytes:

@@ -11,11 +11,13 @@ from lowmem_tui.model.language import say, tr
 from lowmem_tui.model.message import N_, Message, msg, of_unit, plural
 from lowmem_tui.tui.screens.full import FullScreen
 from lowmem_tui.tui.table import rows
+from lowmem_tui.tui.table.marks import NO_MARKS, Marks, marks_of
 from lowmem_tui.tui.table.rows import Kind, View
-from lowmem_tui.tui.table.unit_table import NO_MARKS, Marks, UnitTable
-from lowmem_tui.tui.table.unit_values import differs
+from lowmem_tui.tui.table.unit_table import UnitTable
+from lowmem_tui.tui.text.header import badges
+from lowmem_tui.tui.text.main_keys import BOUND, DROP, KEYS, SHORT
 from lowmem_tui.tui.widgets.header import Header
-from lowmem_tui.tui.widgets.keybar import KeyBar, keys_of
+from lowmem_tui.tui.widgets.keybar import KeyBar
 from lowmem_tui.tui.widgets.prompt import Prompt, Purpose
 
 if TYPE_CHECKING:
@@ -26,27 +28,6 @@ if TYPE_CHECKING:
     from lowmem_tui.tui.table.rows import Row
     from lowmem_tui.tui.widgets.news import News
 
-STATES = {
-    # WIDTH: 11
-    "activating": N_("starting"),
-    # WIDTH: 11
-    "deactivating": N_("stopping"),
-    # WIDTH: 11
-    "failed": N_("failed"),
-}
-"""systemd's ActiveState, where it is shown."""
-
-LOAD_STATES = {
-    # WIDTH: 11
-    "bad-setting": N_("bad file"),
-    "error": N_("bad file"),
-    # WIDTH: 11
-    "masked": N_("masked"),
-}
-
-SHORT = {"f5": N_("Tree"), "f7": N_("OOM")}
-"""Labels of keys where there is less room."""
-
 NO_KILL = msg("This program does not kill: Enter opens the unit, where its limits can be set.")
 
 
@@ -56,14 +37,8 @@ class MainScreen(FullScreen):
     AUTO_FOCUS = "UnitTable"
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("f1,question_mark,h", "app.help", N_("Help"), key_display="F1"),
+        *(Binding(b.keys, b.action, b.label, key_display=b.shown, priority=b.first) for b in BOUND),
         Binding("enter", "open", "Open", show=False, key_display="Enter"),
-        Binding("f2", "setup", N_("Setup"), key_display="F2"),
-        # Before all others: what is typed right behind them, on a slow line, is for the prompt.
-        Binding("f3,slash", "find", N_("Find"), key_display="F3", priority=True),
-        Binding("f4,backslash", "filter", N_("Filter"), key_display="F4", priority=True),
-        Binding("f5,t", "tree", N_("Processes"), key_display="F5"),
-        Binding("f6", "sort_menu", N_("Sort"), key_display="F6"),
         Binding("less_than_sign,comma", "sort_next(-1)", "Sort by the column before", show=False),
         Binding("greater_than_sign,full_stop", "sort_next(1)", "Sort by the next", show=False),
         Binding("I", "invert", "Reverse sort", show=False),
@@ -73,12 +48,7 @@ class MainScreen(FullScreen):
         Binding("a", "running_only", "Running units only, or all", show=False),
         Binding("plus,equals_sign,right,l", "fold(False)", "Unfold the group", show=False),
         Binding("minus,left", "fold(True)", "Fold the group", show=False),
-        Binding("space", "tag", N_("Tag"), key_display=N_("Space")),
         Binding("U", "untag", "Untag all", show=False),
-        Binding("f7", "forecast", N_("OOM order"), key_display="F7"),
-        Binding("f8", "review", N_("Review"), key_display="F8"),
-        Binding("H", "history", N_("History"), key_display="H"),
-        Binding("K", "incidents", N_("Incidents"), key_display="K"),
         Binding("f9", "kill", "Kill (not here)", show=False),
         Binding("escape", "clear", "Show all again", show=False),
     ]
@@ -102,16 +72,11 @@ class MainScreen(FullScreen):
     def compose(self) -> ComposeResult:
         """Lay it out."""
         session = self.session
-        badges = (
-            *(tr("DEMO"),) * session.backend.demo,
-            *(tr("READ-ONLY"),) * session.read_only,
-        )
-        self._header = Header(session.glyphs, session.palette, badges)
+        named = badges(session.backend, read_only=session.read_only)
+        self._header = Header(session.glyphs, session.palette, named)
         self._table = UnitTable(session.glyphs, session.palette)
         self._prompt = Prompt(session.palette)
-        keys = keys_of([*self.BINDINGS, *self.app.BINDINGS])
-        drop = ("space", "K", "H", "f5", "f7", "f5", "f6", "f3", "f4", "f7", "f8")
-        self._keys = KeyBar(session.palette, keys, drop, SHORT)
+        self._keys = KeyBar(session.palette, KEYS, DROP, SHORT)
         yield self._header
         yield self._table
         yield self._prompt
@@ -167,23 +132,14 @@ class MainScreen(FullScreen):
         session = self.session
         if row.kind is not Kind.UNIT or session.snapshot is None:
             return NO_MARKS
-        unit = cast("Unit", row.of)
-        staged = row.unit in self._staged
-        apart = differs(unit, session.snapshot.host.page_size)
-        marks = Marks(staged, apart, self._note(unit), row.unit in self._tags)
-        return NO_MARKS if marks == NO_MARKS else marks
-
-    def _note(self, unit: Unit) -> str:
-        properties = unit.properties
-        failed = properties is not None and properties.active_state == "failed"
-        # That it is down matters more than why.
-        if (killed := self.session.kills.unseen(unit.name)) and not failed:
-            return tr("killed {count}", count=f"{killed}{self.session.glyphs.times}")
-        if properties is None:
-            return ""
-        state = LOAD_STATES.get(properties.load_state, "")
-        state = state or STATES.get(properties.active_state, "")
-        return say(Message(state)) if state else ""
+        return marks_of(
+            cast("Unit", row.of),
+            session.snapshot.host.page_size,
+            session.glyphs.times,
+            staged=row.unit in self._staged,
+            tagged=row.unit in self._tags,
+            killed=session.kills.unseen(row.unit),
+        )
 
     def _see(self, view: View) -> None:
         self._view = view

@@ -6,13 +6,19 @@ look has thousands of system calls, and after each of them it would wait for its
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor, wait
-from typing import TYPE_CHECKING
+import threading
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Future, ThreadPoolExecutor
+
     from lowmem_tui.model.change import Trial
     from lowmem_tui.model.ports import Backend
     from lowmem_tui.model.snapshot import Snapshot
+
+    Seen: TypeAlias = tuple[Snapshot, Trial | None]
 
 HEAD_START = 0.5
 """Seconds, at most, that the rest waits for the first look: a server that does not answer must not
@@ -25,16 +31,70 @@ def see(backend: Backend) -> tuple[Snapshot, Trial | None]:
 
 
 class Early:
-    """The thread that talks to the backend, and the first look in it."""
+    """The first look, in a thread; and the thread that talks to the backend afterwards."""
 
     def __init__(self, backend: Backend) -> None:
-        self.executor = ThreadPoolExecutor(1, "backend")
-        self.look = self.executor.submit(see, backend)
+        self._backend = backend
+        self._seen: Seen | None = None
+        self._error: BaseException | None = None
+        self._done = threading.Event()
+        self._then: Callable[[], None] | None = None
+        self._thread = threading.Thread(target=self._see, name="first-look")
+        self._thread.start()
 
-    def wait(self, seconds: float = HEAD_START) -> None:
-        """Let the look have the processor to itself."""
-        wait((self.look,), timeout=seconds)
+    def _see(self) -> None:
+        try:
+            self._seen = see(self._backend)
+        except BaseException as error:  # noqa: BLE001 - handed to whoever asks for it
+            self._error = error
+        self._done.set()
+        if self._then is not None:
+            self._then()
+
+    def wait(self, seconds: float = HEAD_START) -> bool:
+        """Let the look have the processor to itself; return whether it is done."""
+        return self._done.wait(seconds)
+
+    def then(self, do: Callable[[], None]) -> None:
+        """Do this when the look is done, in whatever thread; perhaps twice."""
+        self._then = do
+        if self._done.is_set():
+            do()
+
+    @property
+    def seen(self) -> Seen | None:
+        """What was seen; None before that, and where it failed."""
+        return self._seen
+
+    def _result(self) -> Seen:
+        self._thread.join()
+        if self._seen is None:
+            raise self._error or RuntimeError("there is no first look")
+        return self._seen
+
+    @cached_property
+    def executor(self) -> ThreadPoolExecutor:
+        """The thread that talks to the backend, one call at a time: behind the first look."""
+        from concurrent.futures import ThreadPoolExecutor
+
+        return ThreadPoolExecutor(1, "backend")
+
+    @cached_property
+    def look(self) -> Future[Seen]:
+        """The first look, for those who wait; nothing is to be asked of the executor before."""
+        if not self._done.is_set():
+            return self.executor.submit(self._result)
+        from concurrent.futures import Future
+
+        future: Future[Seen] = Future()
+        if self._seen is None:
+            future.set_exception(self._error)
+        else:
+            future.set_result(self._seen)
+        return future
 
     def end(self) -> None:
         """Wait for the call that is under way; there is no other afterwards."""
-        self.executor.shutdown(wait=True, cancel_futures=True)
+        if "executor" in vars(self):
+            self.executor.shutdown(wait=True, cancel_futures=True)
+        self._thread.join()

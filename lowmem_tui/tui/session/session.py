@@ -13,6 +13,7 @@ from lowmem_tui.tui.session.messages import NoticeChanged, StagedChanged
 from lowmem_tui.tui.session.peaks import Peaks
 from lowmem_tui.tui.session.trials import Trials
 from lowmem_tui.tui.session.under_way import UnderWay
+from lowmem_tui.tui.session.verdicts import Verdicts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -44,7 +45,7 @@ class Session:
         thread: BackendThread,
         screens: Screens,
         *,
-        rules: Rules,
+        verdicts: Verdicts,
         glyphs: Glyphs,
         palette: Palette,
         interval: float = 1.0,
@@ -60,7 +61,7 @@ class Session:
         self.backend = backend
         self.thread = thread
         self.screens = screens
-        self.rules = rules
+        self._verdicts = verdicts
         self.glyphs = glyphs
         self.palette = palette
         self.interval = interval
@@ -81,7 +82,6 @@ class Session:
         """What the keys that quit do as long as a change is made that can be stopped."""
         self.before_leaving: Callable[[Callable[[], object]], None] | None = None
         """The form in front: stages its fields, and then calls what it is given."""
-        self._verdicts: dict[str, tuple[object, Verdict]] = {}
         self._setup: SetupSession | None = None
 
     @property
@@ -137,24 +137,21 @@ class Session:
         self.kills.update(snapshot)
         self.peaks.update(snapshot)
         self.memory.add(snapshot)
-        if len(self._verdicts) > 2 * len(snapshot.units):
-            self._verdicts = {n: v for n, v in self._verdicts.items() if n in snapshot.units}
+        self._verdicts.keep(snapshot.units, len(snapshot.units))
 
     def verdict(self, unit_name: str) -> Verdict:
         """Return the tier and group of a unit of the newest snapshot.
 
-        It is kept until systemd's side of the unit changes, so that rows do not wander between
-        groups with their size. Raises KeyError.
+        Raises KeyError.
         """
         if self.snapshot is None:
             raise KeyError(unit_name)
-        unit = self.snapshot.units[unit_name]
-        known = self._verdicts.get(unit_name)
-        if known is not None and known[0] is unit.properties:
-            return known[1]
-        verdict = self.rules.classify(unit, self.snapshot.host.mem_total)
-        self._verdicts[unit_name] = unit.properties, verdict
-        return verdict
+        return self._verdicts.of(self.snapshot.units[unit_name], self.snapshot.host.mem_total)
+
+    @property
+    def rules(self) -> Rules:
+        """The tiers, the administrator's included."""
+        return self._verdicts.rules
 
     def counts(self) -> dict[str, tuple[int, int]]:
         """Return the kills and the restarts of each unit of the newest snapshot."""
@@ -170,8 +167,7 @@ class Session:
             if path == CONFIG:
                 from lowmem_tui.policy.classify import parse_config
 
-                self.rules = self.rules.with_config(parse_config(text or ""))
-                self._verdicts.clear()
+                self._verdicts = Verdicts(self.rules.with_config(parse_config(text or "")))
 
     # What the operator is shown, and asks for
 

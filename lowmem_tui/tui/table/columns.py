@@ -10,15 +10,13 @@ from lowmem_tui.model.text import plain
 from lowmem_tui.tui.table.unit_values import adjust, description, limit, processes, sort_limit, used
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from rich.style import Style
+    from collections.abc import Callable, Container
 
     from lowmem_tui.model.snapshot import Unit
     from lowmem_tui.model.usage import Process
     from lowmem_tui.tui.table.unit_values import Totals
     from lowmem_tui.tui.terminal.glyphs import Glyphs
-    from lowmem_tui.tui.terminal.palette import Palette
+    from lowmem_tui.tui.terminal.looks import Palette
 
 
 class Column(NamedTuple):
@@ -34,7 +32,7 @@ class Column(NamedTuple):
     process: Callable[[Process], Any] | None = None
     group: Callable[[Totals], Any] | None = None
     text: Callable[[Any, Glyphs, int], str] = lambda value, _glyphs, _width: str(value)
-    style: Callable[[Any, Palette], Style | None] | None = None
+    style: Callable[[Any, Palette[Any]], Any] | None = None
     sort: Callable[[Unit], Any] | None = None
     """What to sort units by, where that is not the value itself; None sorts last."""
     descending: bool = True
@@ -270,15 +268,19 @@ def lay_out(width: int) -> tuple[Place, ...]:
             break
     last = COLUMNS[-1]
     spare = width - taken
-    names = min(spare, WIDEST) if last.key in chosen else spare
+    if last.key not in chosen:
+        return placed(chosen, spare)
+    *places, (_, x, _) = placed(chosen, min(spare, WIDEST))
+    return (*places, Place(last, x, width - x))
+
+
+def placed(chosen: Container[str], names: int) -> tuple[Place, ...]:
+    """Return these columns, by their keys, behind names of so many cells."""
     places: list[Place] = []
     x = 0
     for column in COLUMNS:
-        if column.key not in chosen:
-            continue
-        cells = names if column is NAME else column.width
-        if column is last:
-            cells = width - x
-        places.append(Place(column, x, cells))
-        x += cells
+        if column.key in chosen:
+            cells = names if column is NAME else column.width
+            places.append(Place(column, x, cells))
+            x += cells
     return tuple(places)

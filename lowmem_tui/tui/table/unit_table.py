@@ -2,48 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
-from rich.segment import Segment
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
-from lowmem_tui.model.cells import cells, fit, fit_right, wrap
-from lowmem_tui.model.language import say, spaced, tr
 from lowmem_tui.model.message import N_
-from lowmem_tui.model.message import Message as Words
-from lowmem_tui.tui.table.columns import NAME, lay_out
+from lowmem_tui.tui.table.columns import lay_out
+from lowmem_tui.tui.table.drawing import Drawing, Extent
+from lowmem_tui.tui.table.marks import NO_MARKS, Marks
 from lowmem_tui.tui.table.rows import Kind, Row, View
-from lowmem_tui.tui.widgets.lines import Line, Lines
+from lowmem_tui.tui.widgets.lines import Line, Lines, line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-    from rich.style import Style
     from textual import events
 
     from lowmem_tui.tui.table.columns import Place
     from lowmem_tui.tui.terminal.glyphs import Glyphs
     from lowmem_tui.tui.terminal.palette import Palette
-
-GUTTER = 3
-"""Cells before a unit's name: its marks."""
-
-NOTED = "restart"
-"""The column that a note takes the place of."""
-
-
-class Marks(NamedTuple):
-    """What is shown of a unit beside its figures."""
-
-    staged: bool = False
-    differs: bool = False
-    note: str = ""
-    """In the place of Restart=: "killed 1×", "failed"."""
-    tagged: bool = False
-
-
-NO_MARKS = Marks()
 
 
 class UnitTable(Lines):
@@ -83,8 +61,7 @@ class UnitTable(Lines):
         self._width = 0
         """The width that the columns were laid out for."""
         self._places: tuple[Place, ...] = ()
-        self._cells: dict[Kind, list[Cell]] = {}
-        self._noted = False
+        self._drawing = Drawing(self._places, glyphs, palette)
         self._drawn: dict[str, Drawn] = {}
 
     @property
@@ -113,14 +90,14 @@ class UnitTable(Lines):
 
         ``tagged`` units there are, visible or not.
         """
-        before, line = self.row, self._index - self._top
+        before, at = self.row, self._index - self._top
         self._rows, self._view, self._marks, self._tagged = rows, view, marks, tagged
         if before is not None and self._index < len(rows) and rows[self._index].key == before.key:
             pass
         elif before is not None:
             found = next((i for i, row in enumerate(rows) if row.key == before.key), None)
             if found is not None:
-                self._index, self._top = found, found - line
+                self._index, self._top = found, found - at
         return self.paint()
 
     def select(self, key: str) -> bool:
@@ -157,35 +134,14 @@ class UnitTable(Lines):
         self._drawn = {d.row.key: d for d in drawn}
         return self.show([self._heading(), *(d.line for d in drawn), *self._rest()])
 
-    def _rest(self) -> list[Line]:
-        empty, width = self._page - len(self._rows) + self._top, self.size.width
-        why = () if self._rows else wrap(self._view.empty, max(width - 2, 1), whole=False)
-        texts = [*(f" {words}" for words in why), *[""] * empty][: max(0, empty)]
-        return [(Segment(fit(text, width), self._palette.strong),) for text in texts]
+    def _rest(self) -> Iterable[Line]:
+        why = "" if self._rows else self._view.empty
+        below = self._page - len(self._rows) + self._top
+        return (line(*parts) for parts in self._drawing.rest(below, why))
 
     def _heading(self) -> Line:
-        texts = []
-        for column, _, width in self._places:
-            title = say(Words(column.title))
-            if column.key == self._view.sort:
-                title += self._glyphs.down if self._view.descending else self._glyphs.up
-            if column is NAME and (notes := self._not_visible()):
-                title = tr("{title} ({count})", title=title, count=spaced(tr(",")).join(notes))
-            if column is NAME and self._view.filter:
-                title += " " + tr("with '{filter}'", filter=self._view.filter)
-            texts.append(_cell(title, width, column.left, self._glyphs.more))
-        return (Segment("".join(texts), self._palette.header),)
-
-    def _not_visible(self) -> list[str]:
         below = len(self._rows) - self._top - self._page
-        notes = []
-        if self._tagged:
-            notes.append(tr("{n} tagged", n=self._tagged))
-        if self._top > 0:
-            notes.append(tr("{n} above", n=self._top))
-        if below > 0:
-            notes.append(tr("{n} below", n=below))
-        return notes
+        return line(*self._drawing.heading(self._view, Extent(self._top, below, self._tagged)))
 
     def _line_of(self, index: int) -> Drawn:
         """Return the line of a row: that of the last tick, if the row is as it was."""
@@ -196,52 +152,8 @@ class UnitTable(Lines):
         last = self._drawn.get(row.key)
         if last is not None and last[:3] == (row, marks, cursor):
             return last
-        return Drawn(row, marks, cursor, self._draw(row, marks, cursor=cursor))
-
-    def _draw(self, row: Row, marks: Marks, *, cursor: bool) -> Line:
-        base = self._base(row)
-        glyphs, palette, more = self._glyphs, self._palette, self._glyphs.more
-        parts = self._named(row, marks, base)
-        of = row.of
-        for read, write, style, width, left, noted in self._cells[row.kind]:
-            if noted and marks.note:
-                parts.append((_cell(marks.note, width, left, more), palette.bad))
-                continue
-            if read is None:
-                parts.append((" " * width, base))
-                continue
-            value = read(of)
-            text = _cell(write(value, glyphs, width - 1), width, left, more)
-            coloured = style(value, palette) if style and value is not None else None
-            parts.append((text, coloured or base))
-        return _merge(parts, palette.cursor if cursor else None)
-
-    def _base(self, row: Row) -> Style:
-        if row.kind is Kind.GROUP and not row.depth:
-            return self._palette.group
-        return self._palette.plain
-
-    def _named(self, row: Row, marks: Marks, base: Style) -> list[tuple[str, Style]]:
-        more, width = self._glyphs.more, self._places[0].width
-        if row.kind is Kind.GROUP:
-            arrow = self._glyphs.closed if row.folded else self._glyphs.open
-            return [(fit(f"{'':{row.depth * 2}} {arrow} {row.name}", width, more), base)]
-        if row.kind is Kind.PROCESS:
-            return [(fit(f"{'':5}{row.name}", width, more), base)]
-        if marks is NO_MARKS:
-            return [(fit(f"{'':{GUTTER}}{row.name}", width, more), base)]
-        tag = self._glyphs.tag if marks.tagged else " "
-        gutter = tag + ("*" if marks.staged else " ") + ("!" if marks.differs else " ")
-        # Where there is no column that could say it, the name makes room.
-        note = f" {marks.note}" if marks.note and not self._noted else ""
-        return [
-            (gutter, self._palette.mark),
-            (
-                fit(row.name, width - GUTTER - cells(note), more),
-                self._palette.mark if marks.tagged else base,
-            ),
-            (note, self._palette.bad),
-        ]
+        parts = self._drawing.row(row, marks, cursor=cursor)
+        return Drawn(row, marks, cursor, line(*parts))
 
     # Keys and mouse
 
@@ -262,9 +174,9 @@ class UnitTable(Lines):
         self.paint()
 
     def _wheel(self, by: int) -> None:
-        line = self._index - self._top
+        at = self._index - self._top
         top = max(0, min(self._top + by, len(self._rows) - self._page))
-        self._index, self._top = top + line, top
+        self._index, self._top = top + at, top
         self.paint()
 
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
@@ -300,8 +212,7 @@ class UnitTable(Lines):
     def _fit(self, width: int) -> None:
         self._width, self._places = width, lay_out(width)
         self._drawn = {}
-        self._noted = any(place.column.key == NOTED for place in self._places)
-        self._cells = {kind: [_source(place, kind) for place in self._places[1:]] for kind in Kind}
+        self._drawing = Drawing(self._places, self._glyphs, self._palette)
 
 
 class Drawn(NamedTuple):
@@ -311,52 +222,3 @@ class Drawn(NamedTuple):
     marks: Marks
     cursor: bool
     line: Line
-
-
-class Cell(NamedTuple):
-    """A column's part in the rows of one kind."""
-
-    read: Callable[[Any], Any] | None
-    write: Callable[[Any, Glyphs, int], str]
-    style: Callable[[Any, Palette], Style | None] | None
-    width: int
-    left: bool
-    noted: bool
-
-
-def _source(place: Place, kind: Kind) -> Cell:
-    column = place.column
-    read: dict[Kind, Callable[[Any], Any] | None] = {
-        Kind.UNIT: column.unit,
-        Kind.PROCESS: column.process,
-        Kind.GROUP: column.group,
-    }
-    return Cell(
-        read[kind], column.text, column.style, place.width, column.left, column.key == NOTED
-    )
-
-
-def _cell(text: str, width: int, left: bool, more: str) -> str:
-    """Return a cell with a blank before it."""
-    room = width - 1
-    if left:
-        return " " + fit(text, room, more)
-    return " " + fit_right(text, room, more)
-
-
-def _merge(parts: Sequence[tuple[str, Style]], over: Style | None) -> Line:
-    """Return a line with neighbours of one style joined: fewer pieces to compare and to draw."""
-    if over is not None:
-        return (Segment("".join([text for text, _ in parts]), over),)
-    line: list[Segment] = []
-    texts: list[str] = []
-    style: Style | None = None
-    for text, its in parts:
-        if its is not style and text:
-            if style is not None:
-                line.append(Segment("".join(texts), style))
-            texts, style = [], its
-        texts.append(text)
-    if style is not None:
-        line.append(Segment("".join(texts), style))
-    return tuple(line)

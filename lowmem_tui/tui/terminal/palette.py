@@ -1,74 +1,35 @@
-"""The styles: the terminal's own eight colours, and none of them says what words do not.
+"""The looks as Rich's styles, for Textual."""
 
-A colour stands only as a background, or on one of its own: no colour of text can be read on black
-and on white, and what the terminal's background is nobody tells us. Nothing is dim, for the same
-reason.
-"""
+from __future__ import annotations
 
-# No annotations from __future__: see model/usage.
-
-from typing import NamedTuple
+from typing import TypeAlias
 
 from rich.style import Style
 
-BAD = Style(color="bright_white", bgcolor="red", bold=True)
-"""What is refused, has failed or is in danger."""
+from lowmem_tui.tui.terminal import looks
 
-ADDED = Style(color="black", bgcolor="green")
-REMOVED = Style(color="bright_white", bgcolor="red")
-"""Lines of a file, which have a mark before them, too."""
+Palette: TypeAlias = looks.Palette[Style]
 
 
-class Palette(NamedTuple):
-    """Styles by what they are for."""
-
-    plain: Style
-    strong: Style
-    header: Style
-    cursor: Style
-    group: Style
-    key: Style
-    label: Style
-    badge: Style
-    good: Style
-    warn: Style
-    bad: Style
-    mark: Style
-
-    def level(self, fraction: float | None) -> Style:
-        """Return the style of a share of something scarce."""
-        if fraction is None or fraction < 0.7:
-            return self.good
-        return self.warn if fraction < 0.9 else self.bad
+def style(look: looks.Look) -> Style:
+    """Return a look as Rich has it; what is not set is inherited, not off."""
+    if look == looks.Look():
+        return Style.null()
+    return Style(
+        color=look.color or None,
+        bgcolor=look.background or None,
+        bold=look.bold or None,
+        underline=look.underline or None,
+        reverse=look.reverse or None,
+    )
 
 
-COLOUR = Palette(
-    plain=Style.null(),
-    strong=Style(bold=True),
-    header=Style(color="black", bgcolor="green"),
-    cursor=Style(color="black", bgcolor="cyan"),
-    group=Style(bold=True),
-    key=Style(bold=True),
-    label=Style(color="black", bgcolor="cyan"),
-    badge=Style(bold=True, reverse=True),
-    good=Style.null(),
-    warn=Style(bold=True),
-    bad=BAD,
-    mark=Style(bold=True),
-)
-
-PLAIN = Palette(
-    plain=Style.null(),
-    strong=Style(bold=True),
-    header=Style(bold=True, underline=True),
-    cursor=Style(reverse=True),
-    group=Style(bold=True),
-    key=Style(bold=True),
-    label=Style.null(),
-    badge=Style(bold=True, reverse=True),
-    good=Style.null(),
-    warn=Style(bold=True),
-    bad=Style(bold=True),
-    mark=Style(bold=True),
-)
+COLOUR: Palette = looks.Palette(*map(style, looks.COLOUR))
+PLAIN: Palette = looks.Palette(*map(style, looks.PLAIN))
 """For NO_COLOR."""
+
+BAD = COLOUR.bad
+
+ADDED = style(looks.Look("black", "green"))
+REMOVED = style(looks.Look("bright_white", "red"))
+"""Lines of a file, which have a mark before them, too."""

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from rich.segment import Segment
 from textual.binding import Binding
 
-from lowmem_tui.model.cells import cells
-from lowmem_tui.model.language import say, tr
-from lowmem_tui.model.message import N_, Message
-from lowmem_tui.tui.widgets.lines import Lines
+from lowmem_tui.model.message import N_
+from lowmem_tui.tui.text.keybar import Key as Key
+from lowmem_tui.tui.text.keybar import bar, fitting
+from lowmem_tui.tui.widgets.lines import Lines, line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -19,33 +18,8 @@ if TYPE_CHECKING:
     from textual import events
     from textual.binding import BindingType
 
+    from lowmem_tui.model.message import Message
     from lowmem_tui.tui.terminal.palette import Palette
-
-
-class Key(NamedTuple):
-    """One key of the bar."""
-
-    name: str
-    """As Textual calls it: ``f8``."""
-    shown: str
-    """English, and marked where it is a word."""
-    label: Message | str
-    """English, and marked; or a message."""
-
-    @property
-    def keycap(self) -> str:
-        """What is on the key, in the operator's language."""
-        return say(Message(self.shown))
-
-    @property
-    def words(self) -> str:
-        """The label in the operator's language."""
-        return say(self.label) if isinstance(self.label, Message) else tr(self.label)
-
-    @property
-    def cells(self) -> int:
-        """The cells that it takes, with a blank before it and one within."""
-        return cells(self.keycap) + cells(self.words) + 2
 
 
 HELP = Key("f1", "F1", N_("Help"))
@@ -97,27 +71,13 @@ class KeyBar(Lines):
 
     def paint(self) -> None:
         """Choose what fits, and show it."""
-        keys, width = self._keys, self.size.width or self.app.size.width
-        short = dict(self._short)
-        for name in self._drop:
-            if sum(key.cells for key in keys) <= width:
-                break
-            if (label := short.pop(name, None)) is None:
-                keys = [key for key in keys if key.name != name]
-            else:
-                keys = [k._replace(label=label) if k.name == name else k for k in keys]
-        line: list[Segment] = []
+        width = self.size.width or self.app.size.width
+        keys = fitting(self._keys, width, self._drop, self._short)
         self._ends, x = [], 0
         for key in keys:
-            line += [
-                Segment(f" {key.keycap}", self._palette.key),
-                Segment(" ", self._palette.plain),
-                Segment(key.words, self._palette.label),
-            ]
             x += key.cells
             self._ends.append((x, key.name))
-        blank = Segment(" " * max(0, width - x), self._palette.plain)
-        self.show([(*line, blank)])
+        self.show([line(*bar(keys, width, self._palette))])
 
     def on_click(self, event: events.Click) -> None:
         """Do as if the key had been pressed."""

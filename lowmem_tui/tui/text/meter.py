@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from lowmem_tui.model.amount import format_size
 from lowmem_tui.model.cells import cells
@@ -11,10 +11,10 @@ from lowmem_tui.model.language import tr
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rich.style import Style
-
     from lowmem_tui.tui.terminal.glyphs import Glyphs
-    from lowmem_tui.tui.terminal.palette import Palette
+    from lowmem_tui.tui.terminal.looks import Palette
+
+S = TypeVar("S")
 
 LEAST = 3
 """Cells below which a bar shows nothing."""
@@ -43,8 +43,8 @@ class Meter(NamedTuple):
 
 
 def draw(
-    meters: Sequence[Meter], width: int, glyphs: Glyphs, palette: Palette
-) -> list[tuple[str, Style]]:
+    meters: Sequence[Meter], width: int, glyphs: Glyphs, palette: Palette[S]
+) -> list[tuple[str, S]]:
     """Return meters side by side; their bars share the room, or go where there is too little."""
     fixed = sum(cells(m.label) + 3 + cells(m.figures) for m in meters)
     barred = [m for m in meters if m.fraction is not None]
@@ -53,7 +53,7 @@ def draw(
     wide = {m.label: room * m.share // shares for m in barred} if shares else {}
     if wide and min(wide.values()) < LEAST:
         wide = {}
-    parts: list[tuple[str, Style]] = []
+    parts: list[tuple[str, S]] = []
     for meter in meters:
         parts.append((f" {meter.label}", palette.strong))
         length = wide.get(meter.label, 0)
