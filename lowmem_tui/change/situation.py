@@ -18,16 +18,17 @@ from lowmem_tui.model.unit import (
     Unlimited,
     is_template,
     is_unit_name,
+    unit_type,
 )
-from lowmem_tui.model.unitfile import MEMORY_LIMIT, section_of, winning
+from lowmem_tui.model.unitfile import MEMORY_LIMIT, decisive, section_of, sources
 from lowmem_tui.policy import dropin
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable
+    from collections.abc import Generator, Iterable, Iterator, Sequence
 
     from lowmem_tui.model.message import Message
     from lowmem_tui.model.ports import Files, Kernel, Manager
-    from lowmem_tui.model.snapshot import Snapshot
+    from lowmem_tui.model.snapshot import Snapshot, Source
     from lowmem_tui.model.unit import Limit, UnitProperties, Value
 
 TEMPLATE_FOLDERS = (
@@ -39,11 +40,37 @@ TEMPLATE_FOLDERS = (
 )
 """Where the file of a template is looked for (systemd.unit(5)): systemd does not report it."""
 
+UNIT_FOLDERS = (
+    "/etc/systemd/system.control",
+    "/run/systemd/system.control",
+    "/run/systemd/transient",
+    "/run/systemd/generator.early",
+    "/etc/systemd/system",
+    "/etc/systemd/system.attached",
+    "/run/systemd/system",
+    "/run/systemd/system.attached",
+    "/run/systemd/generator",
+    "/usr/local/lib/systemd/system",
+    "/usr/lib/systemd/system",
+    "/run/systemd/generator.late",
+)
+"""Where systemd looks for unit files, in its order (systemd.unit(5)): of files with one name it
+reads the first. /lib is /usr/lib."""
+
 
 def situation(
-    names: Iterable[str], manager: Manager, files: Files, kernel: Kernel, snapshot: Snapshot
+    names: Iterable[str],
+    manager: Manager,
+    files: Files,
+    kernel: Kernel,
+    snapshot: Snapshot,
+    *,
+    hidden: bool = False,
 ) -> Situation:
     """Read the situation of units; a unit that does not exist is in it as "not-found".
+
+    With ``hidden`` also the files that systemd does not read because another one has their name:
+    it costs some hundred looks at files for each unit.
 
     Raises ManagerError. Files that cannot be read are in it without their text.
     """
@@ -54,7 +81,7 @@ def situation(
     for name, properties in manager.properties(names).items():
         known = snapshot.units.get(properties.name)
         unit = Unit(properties.name, known.usage if known else None, properties)
-        units[name] = reader.situation(name, unit, properties)
+        units[name] = reader.situation(name, unit, properties, hidden=hidden)
     return Situation(snapshot, units, swap=snapshot.host.swap_total > 0)
 
 
@@ -72,11 +99,15 @@ class SettingsReader:
         self._texts: dict[str, UnitFile | None] = {}
         self._limits: dict[tuple[str, str], Limit | None] = {}
 
-    def situation(self, asked: str, unit: Unit, properties: UnitProperties) -> UnitSituation:
+    def situation(
+        self, asked: str, unit: Unit, properties: UnitProperties, *, hidden: bool = False
+    ) -> UnitSituation:
         """Return all that is known of one unit."""
         files = self.files(properties)
         ours, obstacle = None, None
+        unread: tuple[UnitFile, ...] = ()
         if is_unit_name(properties.name):
+            unread = self.hidden(properties) if hidden else ()
             path = dropin.path(properties.name)
             ours = self._read(path)
             try:
@@ -96,9 +127,10 @@ class SettingsReader:
             asked=asked,
             unit=unit,
             files=files,
-            settings=self.settings(properties),
+            settings=self.settings(properties, unread),
             drop_in=ours,
             obstacle=obstacle,
+            hidden=unread,
         )
 
     def files(self, properties: UnitProperties) -> tuple[UnitFile, ...]:
@@ -110,20 +142,42 @@ class SettingsReader:
             paths = [properties.fragment_path, *properties.drop_in_paths]
         return tuple(self._read(path) or UnitFile(path, None) for path in paths if path)
 
-    def settings(self, properties: UnitProperties) -> dict[Key, Setting]:
+    def hidden(self, properties: UnitProperties) -> tuple[UnitFile, ...]:
+        """Return the files that systemd does not read, because another one has their name.
+
+        In the reverse of systemd's order of folders: the one that it would read next comes last.
+        """
+        read = [file.path for file in self.files(properties)]
+        known = {_merged(path) for path in (*read, dropin.path(properties.name))}
+        texts = {file.text for file in self.files(properties)}
+        found = []
+        for path in _same_names(properties, read):
+            file = self._read(path) if path not in known else None
+            # The same text under two names is, as a rule, one file behind a link.
+            if file is not None and file.text is not None and file.text not in texts:
+                found.append(file)
+        return tuple(found)
+
+    def settings(
+        self, properties: UnitProperties, hidden: Sequence[UnitFile] = ()
+    ) -> dict[Key, Setting]:
         """Return each setting: as declared, as loaded, as it is in the kernel."""
         section = section_of(properties.name)
         if section is None or not properties.exists:
             return {}
         chain = self._chain(properties)
         # What is in an unreadable file might be in effect.
-        known = all(file.text is not None or self._gone(file.path) for file in chain)
+        there = [file for file in chain if file.text is not None or not self._gone(file.path)]
+        known = all(file.text is not None for file in there)
         found = {}
         for key in Key:
-            winner = winning(chain, section, key) if _mentioned(key, chain) else None
+            found_in: tuple[Source, ...] = ()
+            if _mentioned(key, (*there, *hidden)):
+                found_in = sources(there, section, key, hidden)
+            winner = decisive(found_in)
             declared = None
             if winner:
-                legacy = winner.assignment.key == MEMORY_LIMIT
+                legacy = winner.key == MEMORY_LIMIT
                 declared = Declared(winner.value, winner.path, legacy)
             effective, by = None, None
             if key.facts.bounded:
@@ -136,6 +190,7 @@ class SettingsReader:
                 kernel=self._in_kernel(key, properties),
                 effective=effective,
                 capped_by=by,
+                sources=found_in,
             )
             differs = self._differs(declared, setting, properties, known=known)
             found[key] = replace(setting, differs=differs)
@@ -235,6 +290,28 @@ class SettingsReader:
         if by is None or not isinstance(least, int):
             return least, None
         return least, unit_name(by.rpartition("/")[2]) or by
+
+
+def _same_names(properties: UnitProperties, read: Sequence[str]) -> Iterator[str]:
+    """Yield the paths at which a file would have the name of one of those that are read."""
+    name = properties.name
+    template = f"{name.partition('@')[0]}@.{unit_type(name)}" if "@" in name else ""
+    aliases = filter(is_unit_name, properties.names)
+    folders = dict.fromkeys((*aliases, name, template, f"{unit_type(name)}"))
+    names = dict.fromkeys(path.rpartition("/")[2] for path in read)
+    for above in reversed(UNIT_FOLDERS):
+        for file in names:
+            if not file.endswith(".conf"):
+                yield f"{above}/{file}"
+                continue
+            for folder in folders:
+                if folder:
+                    yield f"{above}/{folder}.d/{file}"
+
+
+def _merged(path: str) -> str:
+    """Return the path of a file on a system where /lib is /usr/lib."""
+    return f"/usr{path}" if path.startswith("/lib/") else path
 
 
 def _mentioned(key: Key, files: Iterable[UnitFile]) -> bool:

@@ -131,14 +131,16 @@ class ServerBackend:
         """Wait for systemd's answers, for commands that look only once."""
         self._watcher.wait_ready(READY)
 
-    def situation(self, names: Iterable[str]) -> Situation:
+    def situation(self, names: Iterable[str], *, hidden: bool = False) -> Situation:
         """Read all that a plan for these units must know.
+
+        With ``hidden`` also the files that systemd does not read: another one has their name.
 
         Raises ManagerError, UnsupportedError.
         """
         from lowmem_tui.change.situation import situation
 
-        return situation(names, self._bus(), *self._tools(), self.look())
+        return situation(names, self._bus(), *self._tools(), self.look(), hidden=hidden)
 
     def apply(
         self, plan: Plan, *, force: bool = False, trial: int | None = None, note: str = ""

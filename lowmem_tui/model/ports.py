@@ -287,8 +287,10 @@ class Backend(Protocol):
     def watch(self, unit: str | None) -> None:
         """Read this unit whole at each look."""
 
-    def situation(self, names: Iterable[str]) -> Situation:
+    def situation(self, names: Iterable[str], *, hidden: bool = False) -> Situation:
         """Read all that a plan for these units must know; blocking, asks systemd.
+
+        With ``hidden`` also the files that systemd does not read: another one has their name.
 
         Raises ManagerError, UnsupportedError.
         """

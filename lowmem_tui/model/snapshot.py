@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -56,6 +57,33 @@ class Snapshot:
     """One sentence about the source itself ("systemd does not answer …"), or empty."""
 
 
+class Standing(StrEnum):
+    """What an assignment in a unit file comes to."""
+
+    DECIDES = "decides"
+    OVERRIDDEN = "overridden"
+    """A later assignment decides; for ``MemoryLimit=``, also a newer setting."""
+    IGNORED = "ignored"
+    """systemd does not accept the value."""
+    NOT_READ = "not read"
+    """systemd reads another file of the same name instead of this one."""
+    UNKNOWN = "unknown"
+    """The last that can be read; a file after it, which cannot be read, may override it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A place in a unit file that sets a setting."""
+
+    path: str
+    line: int
+    key: str
+    """The setting's name as it is there: ``MemoryMax``, or its old name ``MemoryLimit``."""
+    value: str
+    """The text as it is there; "" resets the setting to its default."""
+    standing: Standing
+
+
 @dataclass(frozen=True, slots=True)
 class Setting:
     """The values a setting has at the same time: in the files, in systemd, in the kernel."""
@@ -76,6 +104,8 @@ class Setting:
     """The parent whose limit is below the unit's own, if one is."""
     differs: Message | str = ""
     """Where the three differ: why, in words; else empty."""
+    sources: tuple[Source, ...] = ()
+    """Every place that sets it, in systemd's order (`unitfile.sources`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +131,8 @@ class UnitSituation:
     """Ours, if there is one (it may not be loaded yet)."""
     obstacle: Message | None = None
     """Why nothing may be written for this unit (an odd owner, a symbolic link), or None."""
+    hidden: tuple[UnitFile, ...] = ()
+    """Files that systemd does not read, because another one has their name; only if asked for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lowmem_tui.model.errors import InvalidValueError
 from lowmem_tui.model.settings import parse_value
+from lowmem_tui.model.snapshot import Source, Standing
 from lowmem_tui.model.unit import MEMORY_KEYS, Key, UnitType, unit_type
 
 if TYPE_CHECKING:
@@ -157,13 +158,74 @@ def winning(files: Sequence[UnitFile], section: str, key: Key) -> Winner | None:
     refuses does not win. An empty value that resets wins, with the text "". For MemoryMax a
     ``MemoryLimit=`` wins where no newer memory setting stands (until systemd 257).
     """
-    last: dict[str, Winner] = {}
-    names = {key, MEMORY_LIMIT, *MEMORY_KEYS} if key is Key.MEMORY_MAX else {key}
+    return _last(_assigned(files, section, key), key)
+
+
+def sources(
+    files: Sequence[UnitFile], section: str, key: Key, hidden: Sequence[UnitFile] = ()
+) -> tuple[Source, ...]:
+    """Return every place that sets a setting, in systemd's order, and what each comes to.
+
+    ``files`` are in systemd's order, as for ``winning``; ``hidden`` are those that systemd does not
+    read, because another file has their name. They come first. At most one place decides.
+    """
+    shown = _names(key)
+    found = _assigned(files, section, key)
+    winner = _last(found, key)
+    standing = Standing.DECIDES
+    if winner is not None and _unread_after(files, winner.path):
+        standing = Standing.UNKNOWN
+    rows = [(each, Standing.NOT_READ) for each in _assigned(hidden, section, key)]
+    for each in found:
+        if each is winner:
+            rows.append((each, standing))
+        elif accepted(each.assignment.key, each.value):
+            rows.append((each, Standing.OVERRIDDEN))
+        else:
+            rows.append((each, Standing.IGNORED))
+    return tuple(
+        Source(each.path, each.assignment.line, each.assignment.key, each.value, how)
+        for each, how in rows
+        if each.assignment.key in shown
+    )
+
+
+def decisive(sources: Sequence[Source]) -> Source | None:
+    """Return the place that decides, as far as it is known; None if there is none."""
+    return next((s for s in sources if s.standing in {Standing.DECIDES, Standing.UNKNOWN}), None)
+
+
+def _names(key: Key) -> frozenset[str]:
+    """Return the names of a setting in unit files."""
+    return frozenset({key, MEMORY_LIMIT} if key is Key.MEMORY_MAX else {key})
+
+
+def _unread_after(files: Sequence[UnitFile], path: str) -> bool:
+    """Tell whether a file after this one cannot be read."""
+    after = False
     for file in files:
-        for assignment in assignments(file.text or ""):
-            name = assignment.key
-            if assignment.section == section and name in names and accepted(name, assignment.value):
-                last[name] = Winner(file.path, assignment)
+        if after and file.text is None:
+            return True
+        after = after or file.path == path
+    return False
+
+
+def _assigned(files: Sequence[UnitFile], section: str, key: Key) -> list[Winner]:
+    """Return the assignments on which a setting depends, in order."""
+    names = {*_names(key), *MEMORY_KEYS} if key is Key.MEMORY_MAX else {key}
+    return [
+        Winner(file.path, assignment)
+        for file in files
+        for assignment in assignments(file.text or "")
+        if assignment.section == section and assignment.key in names
+    ]
+
+
+def _last(found: Sequence[Winner], key: Key) -> Winner | None:
+    """Return which of the assignments decides."""
+    last = {
+        each.assignment.key: each for each in found if accepted(each.assignment.key, each.value)
+    }
     if key is Key.MEMORY_MAX and not any(_counts(each, last.get(each)) for each in MEMORY_KEYS):
         return last.get(MEMORY_LIMIT) or last.get(key)
     return last.get(key)

@@ -204,3 +204,91 @@ def test_what_no_file_sets_any_more(key: Key, loaded: dict[str, Any], told: bool
     properties = properties_of("a.service", need_daemon_reload=True, **loaded)
     said = not_loaded(key, None, properties, Machine(1 << 30))
     assert (f"no file sets {key} any more" in str(said)) is told
+
+
+def places(found: Situation, key: Key, unit: str = REDIS) -> list[tuple[str, str, str]]:
+    return [(s.path, s.value, s.standing) for s in found.units[unit].settings[key].sources]
+
+
+def test_etc_is_read_instead_of_run_and_usr_lib(server: DemoServer) -> None:
+    """Only of one name: the order of the names decides between others."""
+    etc, run, lib = (
+        f"{folder}/systemd/system/{REDIS}.d/50-a.conf" for folder in ("/etc", "/run", "/usr/lib")
+    )
+    first = f"/usr/lib/systemd/system/{REDIS}.d/10-b.conf"
+    for path, limit in ((etc, "1G"), (run, "2G"), (lib, "3G"), (first, "4G")):
+        server.files.write(path, f"[Service]\nMemoryHigh={limit}\n")
+    server.connect().reload()
+    found = situation_with_hidden(server, REDIS)
+    assert places(found, Key.MEMORY_HIGH) == [
+        (lib, "3G", "not read"),
+        (run, "2G", "not read"),
+        (first, "4G", "overridden"),
+        (etc, "1G", "decides"),
+    ]
+    assert places(look(server, REDIS), Key.MEMORY_HIGH) == [
+        (first, "4G", "overridden"),
+        (etc, "1G", "decides"),
+    ]
+
+
+def test_a_fragment_in_etc_hides_the_package_s(server: DemoServer) -> None:
+    lib, etc = f"/usr/lib/systemd/system/{REDIS}", f"/etc/systemd/system/{REDIS}"
+    server.files.write(etc, "[Service]\nExecStart=/usr/bin/redis-server\nRestart=no\n")
+    server.connect().reload()
+    found = situation_with_hidden(server, REDIS)
+    assert places(found, Key.RESTART) == [(lib, "always", "not read"), (etc, "no", "decides")]
+    assert [file.path for file in found.units[REDIS].hidden] == [lib]
+
+
+def test_the_drop_ins_of_a_template_and_of_its_instance(server: DemoServer) -> None:
+    name = "worker@b.service"
+    template = "/etc/systemd/system/worker@.service.d/40-all.conf"
+    server.files.write(template, "[Service]\nOOMScoreAdjust=60\n")
+    server.connect().reload()
+    found = situation_with_hidden(server, name)
+    assert places(found, Key.OOM_SCORE_ADJUST, name) == [
+        (template, "60", "overridden"),
+        (f"/etc/systemd/system/{name}.d/override.conf", "50", "decides"),
+    ]
+    assert places(found, Key.RESTART, name) == [
+        ("/etc/systemd/system/worker@.service", "on-failure", "decides")
+    ]
+
+
+def test_our_drop_in_that_is_not_loaded_yet_is_among_the_places(server: DemoServer) -> None:
+    server.files.write(OURS, "[Service]\nMemoryMax=333M\n")
+    assert places(look(server, REDIS), Key.MEMORY_MAX) == [
+        ("/etc/systemd/system/redis.service.d/override.conf", "256M", "overridden"),
+        (OURS, "333M", "decides"),
+    ]
+
+
+def test_a_file_under_lib_is_not_hidden_by_itself(server: DemoServer) -> None:
+    """Debian 12 reports /lib/systemd/system, which is /usr/lib/systemd/system."""
+    files = Lib(server.files)
+    reader = SettingsReader(files, server.kernel, Machine(1 << 30, 4096))
+    properties = properties_of(
+        REDIS, names=(REDIS,), fragment_path=f"/lib/systemd/system/{REDIS}", drop_in_paths=()
+    )
+    assert reader.hidden(properties) == ()
+
+
+class Lib:
+    """Files on a system where /lib is a link to /usr/lib."""
+
+    def __init__(self, files: Any) -> None:  # noqa: ANN401
+        self._files = files
+
+    def read(self, path: str) -> str | None:
+        text: str | None = self._files.read(f"/usr{path}" if path.startswith("/lib/") else path)
+        return text
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        return getattr(self._files, name)
+
+
+def situation_with_hidden(server: DemoServer, name: str) -> Situation:
+    sample = server.sampler.sample()
+    snapshot = Snapshot(sample.time, sample.monotonic, sample.host, {})
+    return situation([name], server.connect(), server.files, server.kernel, snapshot, hidden=True)

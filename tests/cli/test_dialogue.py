@@ -468,3 +468,14 @@ def test_every_sentence_that_is_printed_is_in_the_catalogs() -> None:
     of_steps = {str(text) for step in talk.backend.steps() for text in (step.title, step.about)}
     assert asked.templates - marked - JOINTS - of_steps == set()
     assert len(asked.templates) > 100
+
+
+def test_each_file_that_sets_a_setting_is_named(talk: Talk) -> None:
+    early = f"/etc/systemd/system/{REDIS}.d/10-a.conf"
+    talk.server.files.write(early, "[Service]\nMemoryMax=1G\nMemoryHigh=much\n")
+    talk.server.connect().reload()
+    said = talk.hold("unit redis", "q")
+    decides = "/etc/systemd/system/redis.service.d/override.conf"
+    assert f"MemoryMax is 256M, set in {decides}." in said
+    assert f"MemoryMax=1G in {early}, line 2, is overridden by {decides}, line 3." in said
+    assert f"MemoryHigh=much in {early}, line 3, is ignored: systemd does not accept" in said

@@ -8,6 +8,7 @@ from lowmem_tui.model.errors import UnsupportedError
 from lowmem_tui.model.plan import Outcome
 from lowmem_tui.model.snapshot import Setting, Situation, Snapshot, Unit, UnitFile, UnitSituation
 from lowmem_tui.model.unit import CGROUP_FILES, INFINITY, Key, UnitProperties, Value
+from lowmem_tui.model.unitfile import decisive
 from lowmem_tui.model.usage import HostUsage, Pressure, Process, Stall, UnitUsage
 from tests.built import memory_of, properties_of, with_properties
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from lowmem_tui.model.plan import FileChange, Plan
     from lowmem_tui.model.ports import Step, Witness
     from lowmem_tui.model.setup import Progress
+    from lowmem_tui.model.snapshot import Source
 
 M = 1 << 20
 REDIS = "redis-server.service"
@@ -99,6 +101,7 @@ class SmallServer:
         }
         self.command = "/usr/bin/redis-server 127.0.0.1:6379"
         self.swap = 2048 * M
+        self.sources: dict[Key, tuple[Source, ...]] = {}
 
     def units(self) -> dict[str, Unit]:
         redis = process(845, "redis-server", self.rss, command=self.command)
@@ -126,7 +129,7 @@ class SmallServer:
     def watch(self, unit: str | None) -> None:
         self.watched.append(unit)
 
-    def situation(self, names: Iterable[str]) -> Situation:
+    def situation(self, names: Iterable[str], *, hidden: bool = False) -> Situation:
         names = tuple(names)
         self.asked.append(names)
         if self.situation_error is not None:
@@ -148,7 +151,10 @@ class SmallServer:
                 kernel = unit.usage.processes[0].oom_score_adj
             declared = "always" if key is Key.RESTART else None
             source = vendor.path if declared else None
-            settings[key] = Setting(key, declared, source, loaded, kernel)
+            places = self.sources.get(key, ()) if name == REDIS else ()
+            if (decides := decisive(places)) is not None:
+                declared, source = decides.value, decides.path
+            settings[key] = Setting(key, declared, source, loaded, kernel, sources=places)
         files = (vendor, ours) if ours else (vendor,)
         return UnitSituation(name, unit, files, settings, ours)
 

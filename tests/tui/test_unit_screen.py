@@ -1,15 +1,26 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
+from rich.cells import cell_len
 from textual.containers import Container
 
+from lowmem_tui.model import language
 from lowmem_tui.model.errors import ManagerError
 from lowmem_tui.model.plan import Edit
+from lowmem_tui.model.snapshot import Source, Standing
 from lowmem_tui.model.unit import Key
 from lowmem_tui.policy import dropin
 from lowmem_tui.tui.screens.review import ReviewScreen
+from tests import catalogs
 from tests.tui.pages import Blank, tabs, unit_page
 from tests.tui.small import EVIL, REDIS, SSH, M, SmallServer, properties
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.tui.pages import Desk
 
 
 @pytest.fixture
@@ -458,3 +469,67 @@ async def test_a_page_that_goes_before_its_question_has_begun_leaves_nothing_beh
         page._ask()
         assert page.workers.cancel_node(page)
         await desk.settle()
+
+
+LIB = f"/usr/lib/systemd/system/{REDIS}"
+DROP_IN = f"/etc/systemd/system/{REDIS}.d/50-limit.conf"
+PLACES = {
+    Key.MEMORY_MAX: (
+        Source(f"/run/systemd/system/{REDIS}", 3, "MemoryMax", "4G", Standing.NOT_READ),
+        Source(LIB, 12, "MemoryLimit", "1G", Standing.OVERRIDDEN),
+        Source(LIB, 13, "MemoryMax", "\x1b[2J[red]" * 30, Standing.IGNORED),
+        Source(DROP_IN, 2, "MemoryMax", "", Standing.DECIDES),
+    ),
+    Key.OOM_SCORE_ADJUST: (Source(DROP_IN, 3, "OOMScoreAdjust", "5", Standing.UNKNOWN),),
+}
+
+
+@pytest.fixture
+def chinese() -> Iterator[None]:
+    language.use("zh_CN", catalogs.translations("zh_CN"))
+    yield
+    language.use(language.ENGLISH, None)
+
+
+def facts(desk: Desk) -> list[str]:
+    """The lines about settings and files, as wide as they are on the screen."""
+    shown = desk.unit._facts.text.splitlines()
+    at = next(i for i, line in enumerate(shown) if "OOMScoreAdjust" in line and "[" not in line)
+    assert max(map(cell_len, shown)) <= 80
+    return [line.strip() for line in shown[at:] if line.strip()]
+
+
+@pytest.mark.parametrize("ascii_only", [False, True])
+async def test_every_file_that_sets_a_setting_is_listed(
+    server: SmallServer, ascii_only: bool
+) -> None:
+    server.sources = PLACES
+    async with unit_page(server, ascii_only=ascii_only) as desk:
+        shown = facts(desk)
+        assert shown[:4] == [
+            "OOMScoreAdjust  5",
+            f"unknown    5  {DROP_IN}:3",
+            "MemoryMax       (default)",
+            f"not read   4G  /run/systemd/system/{REDIS}:3",
+        ]
+        assert f"overridden MemoryLimit=1G  {LIB}:12" in shown
+        ignored = next(line for line in shown if line.startswith("ignored"))
+        assert "\x1b" not in ignored
+        assert cell_len(ignored) < 55
+        assert f"decides    (default) {DROP_IN}:2" in " ".join(shown)
+        assert f"Restart         always  {LIB}" in shown
+
+
+@pytest.mark.usefixtures("chinese")
+async def test_every_file_that_sets_a_setting_in_chinese(server: SmallServer) -> None:
+    server.sources = PLACES
+    async with unit_page(server) as desk:
+        shown = facts(desk)
+        for words in (
+            "未知",
+            "未读取     4G",
+            "被覆盖     MemoryLimit=1G",
+            "被忽略",
+            "生效       ",
+        ):
+            assert any(line.startswith(words) for line in shown), words

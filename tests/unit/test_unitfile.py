@@ -6,9 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lowmem_tui.model.snapshot import UnitFile
+from lowmem_tui.model.snapshot import Standing, UnitFile
 from lowmem_tui.model.unit import Key
-from lowmem_tui.model.unitfile import Assignment, assignments, section_of, winning
+from lowmem_tui.model.unitfile import (
+    Assignment,
+    assignments,
+    decisive,
+    section_of,
+    sources,
+    winning,
+)
 
 SYNTAX: dict[str, tuple[str, list[tuple[str, str, str, int]]]] = {
     "plain": ("[Service]\nA=1\n", [("Service", "A", "1", 2)]),
@@ -130,3 +137,115 @@ WINS: dict[str, tuple[Key, list[str | None], tuple[str, str] | None]] = {
 def test_what_wins(key: Key, files: list[str | None], wins: tuple[str, str] | None) -> None:
     winner = winning(service(*files), "Service", key)
     assert (winner and (winner.path, winner.value)) == wins
+
+
+DECIDES, OVERRIDDEN, IGNORED = Standing.DECIDES, Standing.OVERRIDDEN, Standing.IGNORED
+UNKNOWN = Standing.UNKNOWN
+
+SOURCES: dict[str, tuple[Key, list[str | None], list[tuple[str, str, Standing]]]] = {
+    "no file sets it": (MAX, ["Type=simple", ""], []),
+    "the fragment alone": (MAX, ["MemoryMax=1G"], [("/0:2", "MemoryMax=1G", DECIDES)]),
+    "several drop-ins, in their order": (
+        MAX,
+        ["MemoryMax=1G", "", "MemoryMax=2G", "MemoryMax=1G"],
+        [
+            ("/0:2", "MemoryMax=1G", OVERRIDDEN),
+            ("/2:2", "MemoryMax=2G", OVERRIDDEN),
+            ("/3:2", "MemoryMax=1G", DECIDES),
+        ],
+    ),
+    "twice in one file": (
+        SCORE,
+        ["OOMScoreAdjust=5\nOOMScoreAdjust=6"],
+        [("/0:2", "OOMScoreAdjust=5", OVERRIDDEN), ("/0:3", "OOMScoreAdjust=6", DECIDES)],
+    ),
+    "a reset by an empty assignment": (
+        MAX,
+        ["MemoryMax=1G", "MemoryMax="],
+        [("/0:2", "MemoryMax=1G", OVERRIDDEN), ("/1:2", "MemoryMax=", DECIDES)],
+    ),
+    "an empty assignment that resets nothing": (
+        RESTART,
+        ["Restart=always", "Restart="],
+        [("/0:2", "Restart=always", DECIDES), ("/1:2", "Restart=", IGNORED)],
+    ),
+    "a value that systemd does not accept": (
+        MAX,
+        ["MemoryMax=banana"],
+        [("/0:2", "MemoryMax=banana", IGNORED)],
+    ),
+    "the old name, no newer setting": (
+        MAX,
+        ["MemoryMax=infinity", "MemoryLimit=1G"],
+        [("/0:2", "MemoryMax=infinity", OVERRIDDEN), ("/1:2", "MemoryLimit=1G", DECIDES)],
+    ),
+    "the old name, and a newer one before it": (
+        MAX,
+        ["MemoryMax=2G", "MemoryLimit=1G"],
+        [("/0:2", "MemoryMax=2G", DECIDES), ("/1:2", "MemoryLimit=1G", OVERRIDDEN)],
+    ),
+    "the old name, and another limit": (
+        MAX,
+        ["MemoryLimit=1G\nMemoryHigh=1G"],
+        [("/0:2", "MemoryLimit=1G", OVERRIDDEN)],
+    ),
+    "other settings are not listed": (
+        HIGH,
+        ["MemoryMax=1G\nMemoryHigh=1G\nMemoryLimit=2G"],
+        [("/0:3", "MemoryHigh=1G", DECIDES)],
+    ),
+    "an unreadable file before it": (
+        MAX,
+        [None, "MemoryMax=1G"],
+        [("/1:2", "MemoryMax=1G", DECIDES)],
+    ),
+    "an unreadable file after it": (
+        MAX,
+        ["MemoryMax=2G", "MemoryMax=1G", None],
+        [("/0:2", "MemoryMax=2G", OVERRIDDEN), ("/1:2", "MemoryMax=1G", UNKNOWN)],
+    ),
+    "unreadable files alone": (MAX, [None, None], []),
+}
+
+
+@pytest.mark.parametrize(("key", "files", "found"), SOURCES.values(), ids=SOURCES)
+def test_every_place_that_sets_a_setting(
+    key: Key, files: list[str | None], found: list[tuple[str, str, Standing]]
+) -> None:
+    listed = sources(service(*files), "Service", key)
+    assert [(f"{s.path}:{s.line}", f"{s.key}={s.value}", s.standing) for s in listed] == found
+
+
+def test_files_that_are_not_read_come_first_and_never_decide() -> None:
+    (hidden,) = service("MemoryMax=3G")
+    read = service("", "MemoryMax=1G")[1:]
+    listed = sources(read, "Service", MAX, (hidden,))
+    assert [(s.value, s.standing) for s in listed] == [("3G", Standing.NOT_READ), ("1G", DECIDES)]
+    assert sources((), "Service", MAX, (hidden,))[0].standing is Standing.NOT_READ
+
+
+LINE = st.sampled_from(
+    [
+        "MemoryMax=1G",
+        "MemoryMax=",
+        "MemoryMax=x",
+        "MemoryLimit=2G",
+        "MemoryHigh=1G",
+        "Restart=no",
+        "",
+    ]
+)
+
+
+@given(st.lists(st.none() | st.lists(LINE, max_size=4).map("\n".join), max_size=5))
+def test_what_decides_is_what_wins(files: list[str | None]) -> None:
+    listed, winner = (
+        sources(service(*files), "Service", MAX),
+        winning(service(*files), "Service", MAX),
+    )
+    found = decisive(listed)
+    assert (found and (found.path, found.line, found.key, found.value)) == (
+        winner and (winner.path, winner.assignment.line, winner.assignment.key, winner.value)
+    )
+    assert sum(s.standing in {DECIDES, UNKNOWN} for s in listed) == (winner is not None)
+    assert [(s.path, s.line) for s in listed] == sorted((s.path, s.line) for s in listed)

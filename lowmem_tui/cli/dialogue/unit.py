@@ -13,7 +13,7 @@ from lowmem_tui.model.message import N_, msg, of_list, of_unit
 from lowmem_tui.model.settings import Bound, render_value
 from lowmem_tui.model.snapshot import Unit
 from lowmem_tui.model.unit import CGROUP_FILES
-from lowmem_tui.policy import dropin
+from lowmem_tui.policy import dropin, settings_text
 from lowmem_tui.policy.setting_advice import TIER_NAMES
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def page(d: Dialogue, typed: str) -> None:
         else:
             _usage(d, unit.usage)
         try:
-            _settings(d, d.backend.situation([name]).units[name])
+            _settings(d, d.backend.situation([name], hidden=True).units[name])
         except LowmemError as error:
             d.console.message(error.message)
         _after_a_kill(d, unit)
@@ -197,9 +197,13 @@ def _settings(d: Dialogue, situation: UnitSituation) -> None:
                 value=setting.declared or tr("reset to its default"),
                 file=setting.source or tr("an unknown file"),
             )
+        for words in settings_text.not_decisive(setting):
+            d.console.message(words)
         _strange(d, setting)
     if unset:
         d.console.say("No file sets {keys}.", keys=of_list(unset))
+    if (unread := settings_text.unread(situation)) is not None:
+        d.console.message(unread)
 
 
 def _strange(d: Dialogue, setting: Setting) -> None:

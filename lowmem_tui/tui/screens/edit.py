@@ -256,7 +256,7 @@ class EditScreen(FullScreen):
         session = self.session
 
         def ask(staged: Staged, names: list[str]) -> tuple[Situation, Plan | None, str]:
-            situation = session.backend.situation(names)
+            situation = session.backend.situation(names, hidden=len(self.units) == 1)
             tiers = session.rules.tiers(situation)
             made = plan(staged.edits, situation, tiers) if staged.edits else None
             return situation, made, forecast.in_short(situation, made)

@@ -9,6 +9,7 @@ from rich.text import Text
 from lowmem_tui.model.language import say, tr
 from lowmem_tui.model.message import msg
 from lowmem_tui.model.text import plain
+from lowmem_tui.policy import settings_text
 from lowmem_tui.policy.forecast import whatif
 from lowmem_tui.tui.screens.edit import SHORT, EditScreen
 from lowmem_tui.tui.text import forecast, unit_page
@@ -85,6 +86,8 @@ class UnitScreen(EditScreen):
             title = tr("SETTINGS AND SOURCE FILES")
             lines.append(unit_page.heading(title, width, palette))
             lines += unit_page.settings(own, width)
+        if known and (unread := settings_text.unread(known)) is not None:
+            lines.append(Text(f" {say(unread)}"))
         if unit.usage is not None:
             count = len(unit.usage.processes)
             title = tr("PROCESSES ({count})", count=count)

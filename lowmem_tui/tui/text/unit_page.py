@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from lowmem_tui.model.amount import UNKNOWN, format_limit, format_size, format_time_span
-from lowmem_tui.model.cells import cells, fit, fit_right
-from lowmem_tui.model.language import spaced, tr
-from lowmem_tui.model.message import of_bytes, of_list, of_unit
-from lowmem_tui.model.settings import PROTECTIONS, Bound, render_value
+from lowmem_tui.model.cells import fit, fit_right
+from lowmem_tui.model.language import say, spaced, tr
+from lowmem_tui.model.message import of_bytes
+from lowmem_tui.model.settings import PROTECTIONS, render_value
 from lowmem_tui.model.text import plain
 from lowmem_tui.model.unit import CGROUP_FILES, MEMORY_KEYS, Key
+from lowmem_tui.policy import settings_text
 from lowmem_tui.policy.setting_advice import TIER_NAMES
 from lowmem_tui.tui.session.memory_history import SPAN
 from lowmem_tui.tui.terminal.palette import BAD
@@ -229,43 +230,9 @@ def now(key: Key, setting: Setting | None, properties: UnitProperties | None) ->
 
 
 def settings(values: Mapping[Key, Setting], width: int) -> Iterator[Text]:
-    """Yield every setting with the file that set it; where its values differ, all of them."""
-    unset = [str(key) for key, s in values.items() if s.declared is None and not _strange(s)]
-    if unset:
-        yield Text(" " + tr("Not set: {settings}", settings=of_list(unset)))
-    for key, s in values.items():
-        if key in unset:
-            continue
-        declared = tr("not set") if s.declared is None else plain(s.declared) or tr("(default)")
-        first = Text(f" {key:<15} {declared}", no_wrap=True)
-        source = f"  {plain(s.source)}" if s.source else ""
-        if first.cell_len + cells(source) <= width:
-            yield first.append(source)
-        else:
-            yield first
-            yield Text(f"   {source.strip()}")
-        if s.differs:
-            loaded = render_value(key, s.loaded)
-            what = tr("file {declared}, systemd {loaded}", declared=declared, loaded=loaded)
-            if s.kernel is not None:
-                what = tr(
-                    "file {declared}, systemd {loaded}, kernel {kernel}",
-                    declared=declared,
-                    loaded=loaded,
-                    kernel=render_value(key, s.kernel),
-                )
-            words = tr("{subject}: {text}", subject=what, text=s.differs)
-            yield Text(f"   ! {words}", style="bold")
-        if s.capped_by:
-            slice_, cap = of_unit(s.capped_by), format_limit(s.effective)
-            words = tr("{slice} limits it to {size}", slice=slice_, size=cap)
-            if key.facts.bounded is Bound.PROTECTION:
-                words = tr("{slice} protects only {size}", slice=slice_, size=cap)
-            yield Text(f"   ! {words}", style="bold")
-
-
-def _strange(setting: Setting) -> bool:
-    return bool(setting.differs or setting.capped_by)
+    """Yield every setting with each file that sets it; where its values differ, all of them."""
+    for line in settings_text.lines(values, width, say):
+        yield Text(line.text, style="bold" if line.strong else "")
 
 
 # Its processes
