@@ -102,16 +102,17 @@ def _setting(setting: Setting) -> dict[str, object]:
     values: dict[str, object] = {
         "declared": setting.declared,
         "source": setting.source,
-        "loaded": _value(setting.loaded),
+        "loaded": value(setting.loaded),
     }
     if setting.key.facts.file is not None:
-        values["kernel"] = _value(setting.kernel)
+        values["kernel"] = value(setting.kernel)
     if setting.key.facts.bounded:
-        values["effective"] = _value(setting.effective)
+        values["effective"] = value(setting.effective)
     if setting.differs:
         values["differs"] = str(setting.differs)
     return values
 
 
-def _value(value: Value | None) -> int | str | None:
+def value(value: Value | None) -> int | str | None:
+    """Return a value of a setting; None for infinity, and where it is unknown."""
     return None if isinstance(value, Unlimited) else value

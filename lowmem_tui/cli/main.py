@@ -89,6 +89,7 @@ def parser() -> argparse.ArgumentParser:
         tr("one plain page: memory, the largest units, the next OOM victim"),
     )
     _json(_command(commands, "list", tr("every unit by tier, its memory, its settings")))
+    _show(commands)
     _whatif(commands)
     _plan_and_apply(commands)
     _past(commands)
@@ -150,6 +151,21 @@ def _plan_and_apply(commands: Commands) -> None:
                 ),
             )
             command.add_argument("--note", default="", help=tr("the reason, for the history"))
+
+
+def _show(commands: Commands) -> None:
+    command = _command(
+        commands,
+        "show",
+        tr("one unit: tier, memory, settings, every file that sets them, what a kill would do"),
+    )
+    command.add_argument(
+        "units",
+        nargs="+",
+        metavar="UNIT",
+        help=tr("a unit, as systemctl takes it: without suffix a service, an alias, a pattern"),
+    )
+    _json(command)
 
 
 def _whatif(commands: Commands) -> None:
@@ -355,8 +371,8 @@ def _recordings(commands: Commands) -> None:
         nargs=argparse.REMAINDER,
         metavar="FILE [COMMAND …]",
         help=tr(
-            "the recording (a file or a folder), then list, triage (default), whatif or incidents, "
-            "with their options"
+            "the recording (a file or a folder), then list, show, triage (default), whatif or "
+            "incidents, with their options"
         ),
     )
 

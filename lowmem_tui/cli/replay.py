@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-COMMANDS = ("list", "triage", "whatif", "incidents")
+COMMANDS = ("list", "show", "triage", "whatif", "incidents")
 """Commands that can look at the past."""
 
 

@@ -60,7 +60,7 @@ def tr(template: str, /, **values: Given) -> str:
     return say(msg(template, **values))
 
 
-_COMMANDS = "apply|check|confirm|history|incidents|list|plan|setup|triage|undo|whatif"
+_COMMANDS = "apply|check|confirm|history|incidents|list|plan|setup|show|triage|undo|whatif"
 _OURS = re.compile(rf"(?:sudo )?\blowmem-tui (?=(?:{_COMMANDS}|--plain)\b)")
 
 

@@ -58,7 +58,7 @@ class Snapshot:
 
 
 class Standing(StrEnum):
-    """What an assignment in a unit file comes to."""
+    """The result of an assignment in a unit file."""
 
     DECIDES = "decides"
     OVERRIDDEN = "overridden"
@@ -82,6 +82,11 @@ class Source:
     value: str
     """The text as it is there; "" resets the setting to its default."""
     standing: Standing
+
+    @property
+    def decides(self) -> bool:
+        """Whether it decides, as far as the files can be read."""
+        return self.standing is Standing.DECIDES or self.standing is Standing.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)

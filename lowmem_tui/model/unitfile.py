@@ -164,7 +164,7 @@ def winning(files: Sequence[UnitFile], section: str, key: Key) -> Winner | None:
 def sources(
     files: Sequence[UnitFile], section: str, key: Key, hidden: Sequence[UnitFile] = ()
 ) -> tuple[Source, ...]:
-    """Return every place that sets a setting, in systemd's order, and what each comes to.
+    """Return every place that sets a setting, in systemd's order, and the result of each.
 
     ``files`` are in systemd's order, as for ``winning``; ``hidden`` are those that systemd does not
     read, because another file has their name. They come first. At most one place decides.
@@ -192,7 +192,7 @@ def sources(
 
 def decisive(sources: Sequence[Source]) -> Source | None:
     """Return the place that decides, as far as it is known; None if there is none."""
-    return next((s for s in sources if s.standing in {Standing.DECIDES, Standing.UNKNOWN}), None)
+    return next((source for source in sources if source.decides), None)
 
 
 def _names(key: Key) -> frozenset[str]:

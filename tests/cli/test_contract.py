@@ -15,6 +15,7 @@ from lowmem_tui.cli.arguments import joined
 from lowmem_tui.cli.demo import demo_backend
 from lowmem_tui.cli.exit import Exit
 from lowmem_tui.cli.main import parser, run_command
+from lowmem_tui.model import language
 from lowmem_tui.model.change import State
 from lowmem_tui.model.plan import ActionKind, When
 from lowmem_tui.model.unit import Key
@@ -91,6 +92,16 @@ def test_each_command_is_run_by_a_module_of_its_name() -> None:
     assert modules - {"screen", "triage_of"} == set(COMMANDS)
 
 
+def test_the_demo_server_s_commands_name_the_demo() -> None:
+    """`record` and `replay` aside: they are for this machine, or for a file."""
+    language.use_demo(demo=True)
+    try:
+        shown = {name for name in COMMANDS if "--demo" in language.tr(f"lowmem-tui {name} x")}
+    finally:
+        language.use_demo(demo=False)
+    assert shown == set(COMMANDS) - {"record", "replay"}
+
+
 def test_the_exit_codes() -> None:
     codes = {int(code) for cell in rows("Exit codes") for code in cell.split(",")}
     assert codes == set(Exit)
@@ -135,6 +146,7 @@ RestartSec = "3s"
     "command",
     [
         ["list"],
+        ["show", "redis"],
         ["whatif"],
         ["whatif", "--set", "cloudchat.service:MemoryMax=1M"],
         ["plan", "--policy", "FILE"],
@@ -155,6 +167,8 @@ def test_each_key_of_the_json_is_named(
     text = section(f"{command[0]} --json")
     if command[0] == "incidents":
         text += section("JSON", (DOCS / "incidents.md").read_text("utf-8"))
+    if command[0] == "show":
+        text += section("list --json")
     if "refusals" in document:
         text += section("plan --json")
     found = set(keys(document)) - {"schema"}

@@ -183,3 +183,17 @@ def test_nothing_is_ever_changed(player: Player) -> None:
         files.write("/etc/systemd/system/a.service.d/x.conf", "")
     with pytest.raises(RefusedError, match="This is a recording"):
         kernel.set_limit("/system.slice/cloudchat.service", "memory.max", 1)
+
+
+def test_show_on_the_past(tape: Path, capsys: Capture) -> None:
+    """An alias is resolved; what files set is not recorded, so it is unknown."""
+    assert run_command(["replay", str(tape), "show", "redis", "--json"]) == Exit.DONE
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["unit"]["name"] == "redis-server.service"
+    assert {file["readable"] for file in shown["files"]} == {False}
+    assert shown["settings"]["MemoryMax"]["kernel"] == 256 << 20
+    assert shown["settings"]["MemoryMax"]["sources"] == []
+    assert run_command(["replay", str(tape), "show", "redis"]) == Exit.DONE
+    page = capsys.readouterr().out
+    assert "These files cannot be read, so what they set is unknown" in page
+    assert "MemoryMax       unknown       256M" in page

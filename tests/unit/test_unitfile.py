@@ -247,5 +247,5 @@ def test_what_decides_is_what_wins(files: list[str | None]) -> None:
     assert (found and (found.path, found.line, found.key, found.value)) == (
         winner and (winner.path, winner.assignment.line, winner.assignment.key, winner.value)
     )
-    assert sum(s.standing in {DECIDES, UNKNOWN} for s in listed) == (winner is not None)
+    assert sum(s.decides for s in listed) == (winner is not None)
     assert [(s.path, s.line) for s in listed] == sorted((s.path, s.line) for s in listed)

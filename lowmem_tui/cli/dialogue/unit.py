@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lowmem_tui.cli import unit_sentences
 from lowmem_tui.cli.dialogue.words import known, limit, size
+from lowmem_tui.cli.unit_names import by_name
 from lowmem_tui.model import language
 from lowmem_tui.model.errors import InvalidValueError, LowmemError
 from lowmem_tui.model.integer import natural
@@ -12,16 +14,15 @@ from lowmem_tui.model.language import tr
 from lowmem_tui.model.message import N_, msg, of_list, of_unit
 from lowmem_tui.model.settings import Bound, render_value
 from lowmem_tui.model.snapshot import Unit
-from lowmem_tui.model.unit import CGROUP_FILES
 from lowmem_tui.policy import dropin, settings_text
-from lowmem_tui.policy.setting_advice import TIER_NAMES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from lowmem_tui.cli.dialogue.state import Dialogue
+    from lowmem_tui.model.message import Message
     from lowmem_tui.model.snapshot import Setting, Snapshot, UnitSituation
-    from lowmem_tui.model.usage import Process, UnitUsage
+    from lowmem_tui.model.usage import Process
 
 MOST = 10
 """Processes that are listed, the largest first."""
@@ -66,19 +67,7 @@ def _named(d: Dialogue, word: str) -> str:
             )
         )
     snapshot = d.backend.look()
-    if word in snapshot.units:
-        return word
-    if (primary := _by_alias(snapshot, word)) is not None:
-        return primary
-    return _in_part(d, snapshot, word)
-
-
-def _by_alias(snapshot: Snapshot, word: str) -> str | None:
-    names = {word, f"{word}.service"}
-    for unit in snapshot.units.values():
-        if unit.name in names or (unit.properties and names & set(unit.properties.names)):
-            return unit.name
-    return None
+    return by_name(snapshot, word) or _in_part(d, snapshot, word)
 
 
 def _in_part(d: Dialogue, snapshot: Snapshot, word: str) -> str:
@@ -116,75 +105,24 @@ def page(d: Dialogue, typed: str) -> None:
             d.backend.watch(None)
         d.kills.looked_at(name)
         unit = snapshot.units.get(name) or Unit(name, None, None)
-        _identity(d, unit, snapshot)
-        if unit.usage is None:
-            d.console.say("It is not running: it uses no memory.")
-        else:
-            _usage(d, unit.usage)
+        verdict = None
+        if name in snapshot.units:
+            verdict = d.rules.classify(unit, snapshot.host.mem_total)
+        _say(d, unit_sentences.identity(unit, verdict))
+        _say(d, unit_sentences.memory(unit.usage))
         try:
             _settings(d, d.backend.situation([name], hidden=True).units[name])
         except LowmemError as error:
             d.console.message(error.message)
-        _after_a_kill(d, unit)
+        _say(d, unit_sentences.after_a_kill(unit))
         if unit.usage is not None:
             _processes(d, unit.usage.processes)
         d.console.say("edit {unit} sets its settings.", unit=name)
 
 
-def _identity(d: Dialogue, unit: Unit, snapshot: Snapshot) -> None:
-    p = unit.properties
-    if p is None or not p.description:
-        d.console.say("{unit}.", unit=unit.name)
-    else:
-        d.console.say("{unit}: {description}.", unit=unit.name, description=p.description)
-    if p is not None:
-        d.console.say(
-            "State: {active} ({sub}), {load}, result {result}.",
-            active=p.active_state,
-            sub=p.sub_state,
-            load=p.load_state,
-            result=p.result,
-        )
-    if unit.name in snapshot.units:
-        verdict = d.rules.classify(unit, snapshot.host.mem_total)
-        d.console.say("{tier}. {reason}", tier=TIER_NAMES[verdict.tier], reason=verdict.reason)
-    if p is not None and p.need_daemon_reload:
-        d.console.say("Its files have changed on disk, and systemd has not reloaded them.")
-
-
-def _usage(d: Dialogue, usage: UnitUsage) -> None:
-    memory = usage.memory
-    d.console.say(
-        "It uses {rss} RSS and {swap} swap. cgroup total (memory.current): {total}; anonymous "
-        "memory {anon}, page cache {file}, shmem {shmem}, kernel {kernel}, peak {peak}.",
-        rss=size(usage.rss),
-        swap=size(usage.swap),
-        total=size(memory.current),
-        anon=size(memory.anon),
-        file=size(memory.file),
-        shmem=size(memory.shmem),
-        kernel=size(memory.kernel),
-        peak=size(memory.peak),
-    )
-    d.console.say(
-        "Its limits and its protection in the kernel: {values}.",
-        values=of_list(
-            f"{file} {limit(memory.settings.get(key))}" for key, file in CGROUP_FILES.items()
-        ),
-    )
-    if memory.pressure is not None:
-        d.console.say(
-            "Its tasks waited for memory {ten} percent of the last 10 seconds and {sixty} percent "
-            "of the last 60.",
-            ten=memory.pressure.some.avg10,
-            sixty=memory.pressure.some.avg60,
-        )
-    if memory.oom_kills:
-        d.console.say_count(
-            "The OOM killer has killed in it once since it started.",
-            "The OOM killer has killed in it {n} times since it started.",
-            memory.oom_kills,
-        )
+def _say(d: Dialogue, words: Iterable[Message]) -> None:
+    for each in words:
+        d.console.message(each)
 
 
 def _settings(d: Dialogue, situation: UnitSituation) -> None:
@@ -225,15 +163,6 @@ def _strange(d: Dialogue, setting: Setting) -> None:
             key=setting.key,
             limit=limit(setting.effective),
         )
-
-
-def _after_a_kill(d: Dialogue, unit: Unit) -> None:
-    from lowmem_tui.policy.forecast.restart_text import at_every_start, killed_now, outlook
-
-    found = outlook(unit.properties) if unit.properties else None
-    if found is not None:
-        d.console.say("If it is killed for memory now: {outcome}.", outcome=killed_now(found))
-        d.console.say("If it fails at every start: {outcome}.", outcome=at_every_start(found))
 
 
 def _processes(d: Dialogue, rows: Sequence[Process]) -> None:
