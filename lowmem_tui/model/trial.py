@@ -23,6 +23,9 @@ HISTORY = "/var/log/lowmem-tui/history.json"
 SHORTEST, LONGEST = 10, 86_400
 """Seconds that a trial may take: a reload alone can take 11 on weak hardware."""
 
+USUAL = 120
+"""Seconds of a trial that is begun in a dialogue or on a screen."""
+
 _HEAD = "lowmem-tui trial"
 
 

@@ -8,12 +8,11 @@ import threading
 from typing import TYPE_CHECKING
 
 from lowmem_tui.cli.dialogue import news
-from lowmem_tui.cli.dialogue.state import TRIAL
 from lowmem_tui.model.errors import HalfDoneError, LowmemError, RefusedError, RolledBackError
 from lowmem_tui.model.integer import natural
 from lowmem_tui.model.message import N_, as_message
 from lowmem_tui.model.plan import When
-from lowmem_tui.model.trial import LONGEST, SHORTEST
+from lowmem_tui.model.trial import LONGEST, SHORTEST, USUAL
 from lowmem_tui.policy import trial_text
 from lowmem_tui.policy.plan import plan
 
@@ -106,7 +105,7 @@ def trial_or_not(d: Dialogue) -> int | None:
     """Return the seconds of the trial that is requested, 0 for none; None to go back."""
     d.console.say(
         "1. Apply as a trial of {seconds} seconds: it reverts automatically unless you confirm it.",
-        seconds=TRIAL,
+        seconds=USUAL,
     )
     d.console.say("2. Apply permanently, without a trial.")
     d.console.say("trial and a number of seconds applies it as a trial of that length.")
@@ -114,7 +113,7 @@ def trial_or_not(d: Dialogue) -> int | None:
     help_ = N_("A trial is the safe way: if the change cuts your own connection, it reverts.")
     while (answer := d.ask(question, help_)) is not None:
         if answer == "1":
-            return TRIAL
+            return USUAL
         if answer == "2":
             return 0
         word, _, rest = answer.lower().partition(" ")
@@ -151,7 +150,7 @@ def agreed(d: Dialogue, made: Plan, seconds: int) -> bool:
 def _command(d: Dialogue) -> str:
     sets = (f"{e.unit}:{e.key}={e.value or ''}" for e in d.staged.edits)
     options = " ".join(f"--set {shlex.quote(text)}" for text in sets)
-    return f"{d.program} apply --trial {TRIAL} {options}"
+    return f"{d.program} apply --trial {USUAL} {options}"
 
 
 def carry_out(d: Dialogue, do: Callable[[], Outcome], *, overrides: bool = False) -> Outcome | None:

@@ -29,9 +29,6 @@ HELP = frozenset({"?", "help"})
 QUIT = frozenset({"q", "quit"})
 YES, NO = frozenset({"yes"}), frozenset({"no", "n"})
 
-TRIAL = 120
-"""Seconds that a change is on trial, unless another number is typed."""
-
 
 class Quit(Exception):  # noqa: N818 - it is no fault
     """The operator wants to leave; staged edits are asked about first."""

@@ -12,6 +12,7 @@ from lowmem_tui.model.errors import HalfDoneError, LowmemError, message_of
 from lowmem_tui.model.language import say, tr
 from lowmem_tui.model.message import N_, Message, msg
 from lowmem_tui.model.text import plain
+from lowmem_tui.model.trial import USUAL
 from lowmem_tui.tui.screens.sheet import Sheet
 from lowmem_tui.tui.session import trial_watch
 from lowmem_tui.tui.terminal.palette import BAD
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
     from lowmem_tui.tui.screens.trial import TrialScreen
     from lowmem_tui.tui.session.session import Session
 
-TRIAL = 120
-"""Seconds of a trial: the change reverts then, unless it is confirmed."""
-
 FOR_GOOD = msg("Apply permanently, without a trial that reverts automatically?")
 
 NOT_WRITTEN = msg("Nothing was written.")
@@ -37,7 +35,7 @@ NOT_WRITTEN = msg("Nothing was written.")
 def trial_keys() -> tuple[Key, Key]:
     """Return the keys that apply a plan as a trial, and permanently."""
     return (
-        Key("a", "a", msg("Trial {seconds} s", seconds=TRIAL)),
+        Key("a", "a", msg("Trial {seconds} s", seconds=USUAL)),
         Key("A", "A", N_("Permanently")),
     )
 
@@ -163,7 +161,7 @@ class PlanSheet(Sheet):
 
     async def _apply(self, plan: Plan, *, trial: bool, force: bool) -> None:
         session, edits = self.session, self.edits
-        seconds, note = TRIAL if trial else None, self.note(plan)
+        seconds, note = USUAL if trial else None, self.note(plan)
         apply = partial(session.backend.apply, plan, force=force, trial=seconds, note=note)
         try:
             self.outcome = await session.change(apply, edits)

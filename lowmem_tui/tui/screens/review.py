@@ -11,7 +11,8 @@ from textual.binding import Binding, BindingType
 from lowmem_tui.model.language import say, tr
 from lowmem_tui.model.message import N_, msg, of_command, plural
 from lowmem_tui.model.staged import Staged
-from lowmem_tui.tui.screens.plan_sheet import FOR_GOOD, TRIAL, PlanSheet, Stage, trial_keys
+from lowmem_tui.model.trial import USUAL
+from lowmem_tui.tui.screens.plan_sheet import FOR_GOOD, PlanSheet, Stage, trial_keys
 from lowmem_tui.tui.screens.sheet import MORE, working
 from lowmem_tui.tui.text import plan_report
 from lowmem_tui.tui.widgets.keybar import Key
@@ -102,7 +103,7 @@ class ReviewScreen(PlanSheet):
 
     def _command(self, trial: bool) -> str:
         sets = (f"{e.unit}:{e.key}={e.value or ''}" for e in self.session.staged.edits)
-        options = [f"--trial {TRIAL}"] if trial else []
+        options = [f"--trial {USUAL}"] if trial else []
         options += [f"--set {shlex.quote(s)}" for s in sets]
         return " ".join((self.session.sudo, "apply", *options))
 
