@@ -19,7 +19,7 @@ from lowmem_tui.model.language import say, tr
 from lowmem_tui.model.message import N_, as_message, msg, of_list, of_unit, sentences
 from lowmem_tui.model.snapshot import Situation
 from lowmem_tui.model.text import plain
-from lowmem_tui.model.unit import Tier, UnitType, unit_type
+from lowmem_tui.model.unit import TIERS, Tier, UnitType, unit_type
 from lowmem_tui.tui.table.columns import NAME, placed
 from lowmem_tui.tui.table.drawing import GUTTER, Drawing
 from lowmem_tui.tui.table.marks import NO_MARKS, Marks
@@ -44,7 +44,6 @@ _GROUPS_ONLY = frozenset({UnitType.MOUNT, UnitType.AUTOMOUNT, UnitType.SOCKET, U
 _NOTHING = 1 << 20
 """Bytes: an empty group is charged for less than that."""
 
-_ORDER = (Tier.GATEKEEPER, Tier.BUSINESS, Tier.SHORT_LIVED, None)
 _TITLES = {
     Tier.GATEKEEPER: N_("Tier 0 gatekeepers"),
     Tier.BUSINESS: N_("Tier 1 business"),
@@ -119,7 +118,7 @@ def table(
     """Yield the list for a person: tiers, and in them the largest first."""
     yield from _summary(snapshot.host)
     drawing = _drawing(map(plain, verdicts))
-    for tier in _ORDER:
+    for tier in TIERS:
         rows = [snapshot.units[name] for name, v in verdicts.items() if v.tier is tier]
         empty = [unit for unit in rows if _is_empty(unit)]
         running = [unit for unit in rows if unit.usage and unit not in empty]

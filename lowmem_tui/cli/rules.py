@@ -10,6 +10,7 @@ from lowmem_tui.cli.output import talk
 from lowmem_tui.host.reading import FOREIGN
 from lowmem_tui.model.errors import InvalidValueError
 from lowmem_tui.model.message import msg, of_path
+from lowmem_tui.model.unit import TIERS_FILE
 from lowmem_tui.policy import classify
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 StrPath: TypeAlias = "str | PathLike[str]"
 
-CONFIG = "/etc/lowmem-tui/config.toml"
+CONFIG = TIERS_FILE
 TABLE = os.path.join(os.path.dirname(classify.__file__), "tiers.toml")
 
 

@@ -47,6 +47,13 @@ class Tier(IntEnum):
     SHORT_LIVED = 2
 
 
+TIERS = (*Tier, None)
+"""The order of lists: by tier, and what has none last."""
+
+TIERS_FILE = "/etc/lowmem-tui/config.toml"
+"""The administrator's own tiers, which override the package's."""
+
+
 @dataclass(frozen=True, slots=True)
 class UnitProperties:
     """What systemd has loaded of a unit (org.freedesktop.systemd1(5)); ``None`` is "not known"."""

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from lowmem_tui.model.message import Message, msg, of_bytes, of_text, of_unit, sentences
-from lowmem_tui.model.unit import Tier, UnitType, is_unit_name, unit_type
+from lowmem_tui.model.unit import TIERS_FILE, Tier, UnitType, is_unit_name, unit_type
 from lowmem_tui.policy import toml
 from lowmem_tui.policy.names import SERVICE, Names, Rule, is_agent, pattern
 from lowmem_tui.policy.names import Kind as Kind
@@ -16,7 +16,7 @@ from lowmem_tui.policy.names import matches as matches
 from lowmem_tui.policy.programs import AGENT, Programs, Sort
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from lowmem_tui.model.snapshot import Situation, Unit
     from lowmem_tui.model.unit import UnitProperties
@@ -102,6 +102,17 @@ class Rules:
     def with_config(self, config: Config) -> Rules:
         """Return the rules with overrides that go before everything else."""
         return replace(self, config=config)
+
+    def following(self, files: Iterable[tuple[str, str | None]]) -> Rules:
+        """Return the rules after these files (path, text now) were written.
+
+        They are others if the administrator's file is among them. Raises InvalidValueError.
+        """
+        rules = self
+        for path, text in files:
+            if path == TIERS_FILE:
+                rules = rules.with_config(parse_config(text or ""))
+        return rules
 
     def classify(self, unit: Unit, ram: int) -> Verdict:
         """Return the tier of a unit; ``ram`` is the machine's memory in bytes.

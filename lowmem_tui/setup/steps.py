@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final, cast
 
 from lowmem_tui.model.plan import ActionKind
+from lowmem_tui.model.unit import TIERS_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,7 +48,7 @@ STEPS: Final[Mapping[str, Registration]] = {
     "box": Registration("machine"),
     "tiers": Registration(
         "units.tiers",
-        files=("/etc/lowmem-tui/config.toml",),
+        files=(TIERS_FILE,),
         folders=("/etc/lowmem-tui",),
     ),
     "units": Registration("units.step"),

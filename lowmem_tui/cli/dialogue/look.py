@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from lowmem_tui.cli.dialogue.words import known, limit, size
 from lowmem_tui.model.language import tr
 from lowmem_tui.model.message import N_, of_list
-from lowmem_tui.model.unit import Tier
+from lowmem_tui.model.unit import TIERS, Tier
 from lowmem_tui.tui.table import unit_values
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 MOST = 10
 """Kills of each limit that are listed."""
 
-TIERS = {
+TITLES = {
     Tier.GATEKEEPER: N_("Tier 0, gatekeepers"),
     Tier.BUSINESS: N_("Tier 1, business"),
     Tier.SHORT_LIVED: N_("Tier 2, short-lived"),
@@ -113,8 +113,8 @@ def units(d: Dialogue, typed: str) -> None:
     if not chosen:
         d.console.say("No unit's name contains {text}: list all names every unit.", text=text)
         return
-    for tier, title in TIERS.items():
-        _tier(d, title, [u for u in chosen if _tier_of(d, u, snapshot) is tier], order)
+    for tier in TIERS:
+        _tier(d, TITLES[tier], [u for u in chosen if _tier_of(d, u, snapshot) is tier], order)
     d.console.say("Type unit and a number, or edit and a number.")
 
 

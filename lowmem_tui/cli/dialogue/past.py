@@ -201,7 +201,8 @@ def _undo(d: Dialogue, number: str, overruled: dict[str, bool]) -> None:
         return
     if outcome is not None:
         report(d, outcome)
-        d.follow_files((file.path, file.before) for file in d.backend.files_of(number))
+        files = d.backend.files_of(number)
+        d.rules = d.rules.following((file.path, file.before) for file in files)
         d.console.say("Change {id} is undone: everything has its previous value.", id=number)
 
 

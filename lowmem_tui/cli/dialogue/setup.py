@@ -359,7 +359,7 @@ def _carry_out(d: Dialogue, part: Part, made: Plan, seconds: int) -> None:
     )
     if outcome is None:
         return
-    d.follow_files((file.path, file.after) for file in made.files)
+    d.rules = d.rules.following((file.path, file.after) for file in made.files)
     review.report(d, outcome)
     running = d.backend.trial() if seconds else None
     if running is not None:

@@ -10,7 +10,7 @@ from lowmem_tui.model.staged import Staged
 from lowmem_tui.policy.unseen_kills import UnseenKills
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from lowmem_tui.cli.backend import ServerBackend
     from lowmem_tui.cli.dialogue.console import Console
@@ -86,15 +86,6 @@ class Dialogue:
         snapshot = self.backend.look()
         self.kills.update(snapshot)
         return snapshot
-
-    def follow_files(self, files: Iterable[tuple[str, str | None]]) -> None:
-        """Take the tiers from these files (path, text now), if theirs is among them."""
-        from lowmem_tui.cli.rules import CONFIG
-        from lowmem_tui.policy.classify import parse_config
-
-        for path, text in files:
-            if path == str(CONFIG):
-                self.rules = self.rules.with_config(parse_config(text or ""))
 
     @property
     def untried(self) -> Staged:

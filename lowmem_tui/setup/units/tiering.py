@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from lowmem_tui.model.errors import InvalidValueError
 from lowmem_tui.model.message import msg, of_path
-from lowmem_tui.model.unit import UnitType, is_template, unit_type
+from lowmem_tui.model.unit import TIERS_FILE, UnitType, is_template, unit_type
 from lowmem_tui.policy.checks import preflight
 from lowmem_tui.policy.classify import parse_config
 from lowmem_tui.setup import common
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from lowmem_tui.model.unit import UnitProperties
     from lowmem_tui.policy.classify import Rules, Verdict
     from lowmem_tui.setup.context import Ground
-
-CONFIG: Final = "/etc/lowmem-tui/config.toml"
 
 ENABLED: Final = frozenset({"enabled", "enabled-runtime"})
 
@@ -46,14 +44,14 @@ def rules_now(ground: Ground) -> Rules:
 
     Raises InvalidValueError for one that cannot be understood.
     """
-    text, trouble = common.read(ground.files, CONFIG)
+    text, trouble = common.read(ground.files, TIERS_FILE)
     if trouble:
         return ground.rules
     try:
         return ground.rules.with_config(parse_config(text or ""))
     except InvalidValueError as error:
         raise InvalidValueError(
-            msg("{path}: {why}", path=of_path(CONFIG), why=error.message)
+            msg("{path}: {why}", path=of_path(TIERS_FILE), why=error.message)
         ) from error
 
 

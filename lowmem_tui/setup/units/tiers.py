@@ -9,7 +9,7 @@ from lowmem_tui.model.message import N_, msg, of_path, of_text
 from lowmem_tui.model.plan import FileChange
 from lowmem_tui.model.setup import Item, Look
 from lowmem_tui.model.snapshot import Unit
-from lowmem_tui.model.unit import Tier, UnitType, is_unit_name, unit_type
+from lowmem_tui.model.unit import TIERS_FILE, Tier, UnitType, is_unit_name, unit_type
 from lowmem_tui.policy.classify import parse_config
 from lowmem_tui.policy.files.tiers_file import with_tiers
 from lowmem_tui.setup import common
@@ -64,7 +64,7 @@ class TiersStep:
             "The table of lowmem-tui has {known} names and patterns. What you change here is "
             "written to {path}, which overrides the table.",
             known=known,
-            path=of_path(tiering.CONFIG),
+            path=of_path(TIERS_FILE),
         )
         return Look(
             facts=(found, where),
@@ -73,7 +73,7 @@ class TiersStep:
 
     def plan(self, wishes: Mapping[str, str]) -> Plan:
         """See ``Step``."""
-        text, trouble = common.read(self._ground.files, tiering.CONFIG)
+        text, trouble = common.read(self._ground.files, TIERS_FILE)
         if trouble:
             raise RefusedError(msg("{why}: run the same with sudo.", why=trouble))
         config = _config(text)
@@ -84,9 +84,9 @@ class TiersStep:
                 wanted[name] = tier
         if not wanted:
             return common.plan_of(())
-        if sentence := common.obstacle(self._ground.files, tiering.CONFIG):
+        if sentence := common.obstacle(self._ground.files, TIERS_FILE):
             raise RefusedError(sentence)
-        return common.plan_of((FileChange(tiering.CONFIG, text, with_tiers(text, wanted)),))
+        return common.plan_of((FileChange(TIERS_FILE, text, with_tiers(text, wanted)),))
 
     def _tier(self, name: str, config: Config) -> Tier | None:
         """Return the tier that a unit has now; of a pattern, the tier that the file gives it."""
@@ -110,7 +110,7 @@ def _config(text: str | None) -> Config:
         return parse_config(text)
     except InvalidValueError as error:
         raise RefusedError(
-            msg("{path}: {why}", path=of_path(tiering.CONFIG), why=error.message)
+            msg("{path}: {why}", path=of_path(TIERS_FILE), why=error.message)
         ) from error
 
 

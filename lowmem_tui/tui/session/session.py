@@ -32,9 +32,6 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
-CONFIG = "/etc/lowmem-tui/config.toml"
-"""Where the administrator's own tiers stand."""
-
 
 class Session:
     """The backend, what was seen of the server, what is staged and on trial, and how it looks."""
@@ -163,11 +160,9 @@ class Session:
 
     def follow_files(self, files: Iterable[tuple[str, str | None]]) -> None:
         """Take the tiers again from these files (path, text now), if theirs is among them."""
-        for path, text in files:
-            if path == CONFIG:
-                from lowmem_tui.policy.classify import parse_config
-
-                self._verdicts = Verdicts(self.rules.with_config(parse_config(text or "")))
+        rules = self.rules.following(files)
+        if rules is not self.rules:
+            self._verdicts = Verdicts(rules)
 
     # What the operator is shown, and asks for
 
