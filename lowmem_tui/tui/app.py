@@ -21,7 +21,6 @@ from lowmem_tui.model.message import N_, msg, plural, sentences
 from lowmem_tui.tui import css_path
 from lowmem_tui.tui.screens.main import MainScreen
 from lowmem_tui.tui.session import trial_watch
-from lowmem_tui.tui.session.backend_thread import BackendThread
 from lowmem_tui.tui.session.first_look import see
 from lowmem_tui.tui.session.messages import Reach, SnapshotArrived
 from lowmem_tui.tui.session.session import Session
@@ -94,10 +93,9 @@ class LowmemApp(App[int]):
         self._first = first  # the driver is chosen at once
         super().__init__(ansi_color=True)
         self.animation_level = "none"
-        executor = early.executor if early else ThreadPoolExecutor(1, "backend")
         self.session = Session(
             backend,
-            BackendThread(executor),
+            early.executor if early else ThreadPoolExecutor(1, "backend"),
             self,
             verdicts=first.verdicts if first else Verdicts(rules),
             glyphs=glyphs.choose(ascii_only=ascii, term=os.environ.get("TERM", "")),
@@ -295,14 +293,14 @@ class LowmemApp(App[int]):
 
         A change that is under way is carried to its end; a signal rolls it back.
         """
-        thread, under_way = self.session.thread, self.session.under_way
+        session, under_way = self.session, self.session.under_way
         with under_way.signals(self._cut_off):
             try:
                 result = super().run(*args, **kwargs)
             finally:
-                thread.close(wait=False)
+                session.close(wait=False)
                 under_way.wait()
-                thread.close(wait=True)
+                session.close(wait=True)
         if self._exception is not None:
             raise self._exception
         return result
@@ -341,7 +339,7 @@ class LowmemApp(App[int]):
 
     def on_unmount(self) -> None:
         """Let the thread end with its present call."""
-        self.session.thread.close(wait=False)
+        self.session.close(wait=False)
 
     # Textual's own
 

@@ -236,7 +236,7 @@ async def test_quitting_while_it_works_lets_it_end(server: SmallServer) -> None:
         desk.app.exit(0)
         await desk.settle()
         server.hold.set()
-    desk.session.thread.close(wait=True)
+    desk.session.close(wait=True)
     assert len(server.applied) == 1
 
 

@@ -1,13 +1,27 @@
-"""What a session asks of whoever shows its screens; the app is that."""
+"""What a session asks of whoever shows its screens (the app is that), and is asked for."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    import asyncio
+    from collections.abc import Callable, Coroutine
 
     from lowmem_tui.tui.session.messages import Announcement
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Run(Protocol):
+    """Runs a call of the backend in its thread, as ``Session.run_blocking``."""
+
+    def __call__(
+        self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> asyncio.Future[R]:
+        """Put a call into the queue, to be awaited."""
 
 
 class Screens(Protocol):

@@ -17,13 +17,13 @@ from lowmem_tui.tui.session.verdicts import Verdicts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from concurrent.futures import ThreadPoolExecutor
 
     from lowmem_tui.model.message import Message
     from lowmem_tui.model.plan import Edit, Outcome
     from lowmem_tui.model.ports import Backend
     from lowmem_tui.model.snapshot import Snapshot
     from lowmem_tui.policy.classify import Rules, Verdict
-    from lowmem_tui.tui.session.backend_thread import BackendThread
     from lowmem_tui.tui.session.ports import Screens
     from lowmem_tui.tui.session.setup_session import SetupSession
     from lowmem_tui.tui.terminal.glyphs import Glyphs
@@ -39,7 +39,7 @@ class Session:
     def __init__(
         self,
         backend: Backend,
-        thread: BackendThread,
+        executor: ThreadPoolExecutor,
         screens: Screens,
         *,
         verdicts: Verdicts,
@@ -50,13 +50,13 @@ class Session:
         sudo: str = "sudo lowmem-tui",
         news: Iterable[str] = (),
     ) -> None:
-        """``thread`` is the one that calls the backend, ``interval`` the seconds between two looks.
+        """``executor`` has one thread, ``interval`` are the seconds between two looks.
 
         ``sudo`` is what an ordinary user types to run this program as root, ``news`` what is to be
         shown at the start.
         """
         self.backend = backend
-        self.thread = thread
+        self._executor = executor
         self.screens = screens
         self._verdicts = verdicts
         self.glyphs = glyphs
@@ -87,7 +87,7 @@ class Session:
         if self._setup is None:
             from lowmem_tui.tui.session.setup_session import SetupSession
 
-            self._setup = SetupSession(self.backend, self.thread, self.trials, self.screens)
+            self._setup = SetupSession(self.backend, self.run_blocking, self.trials, self.screens)
             self.screens.start(self._setup.begin(self.snapshot), name="setup")
         return self._setup
 
@@ -101,10 +101,10 @@ class Session:
     # Calling the backend
 
     def run_blocking(
-        self, fn: Callable[P, R], *args: P.args, **kwargs: P.kwargs
+        self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs
     ) -> asyncio.Future[R]:
         """Run a call of the backend in its thread: one at a time, never on the event loop."""
-        return self.thread.run(fn, *args, **kwargs)
+        return asyncio.wrap_future(self._executor.submit(fn, *args, **kwargs))
 
     def run_aside(self, fn: Callable[[], R]) -> asyncio.Future[R]:
         """Run what only reads and may take seconds in a thread of its own; nobody waits for it."""
@@ -117,7 +117,7 @@ class Session:
 
         ``edits`` are the staged ones that it applies. Raises what ``do`` raises.
         """
-        future = self.thread.submit(do)
+        future = self._executor.submit(do)
         self.under_way.begin(future, edits)
         try:
             return await asyncio.wrap_future(future)
@@ -125,6 +125,10 @@ class Session:
             # After the screen has gone, whoever opened it shows the result.
             if future.done() and not self.screens.leaving:
                 self.under_way.settled()
+
+    def close(self, *, wait: bool) -> None:
+        """Let the backend's thread end with its present call; the other calls are cancelled."""
+        self._executor.shutdown(wait=wait, cancel_futures=True)
 
     # What was seen
 

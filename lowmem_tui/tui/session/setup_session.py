@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from lowmem_tui.model.ports import Backend
     from lowmem_tui.model.setup import Wishes
     from lowmem_tui.model.snapshot import Snapshot
-    from lowmem_tui.tui.session.backend_thread import BackendThread
-    from lowmem_tui.tui.session.ports import Screens
+    from lowmem_tui.tui.session.ports import Run, Screens
     from lowmem_tui.tui.session.trials import Trials
 
 
@@ -29,10 +28,8 @@ def _states(changes: Sequence[Change]) -> list[tuple[str, State]]:
 class SetupSession:
     """All steps; they are looked at one after the other, in the backend's thread."""
 
-    def __init__(
-        self, backend: Backend, thread: BackendThread, trials: Trials, screens: Screens
-    ) -> None:
-        self._backend, self._thread = backend, thread
+    def __init__(self, backend: Backend, run: Run, trials: Trials, screens: Screens) -> None:
+        self._backend, self._run = backend, run
         self._trials, self._screens = trials, screens
         self.parts: list[Part] = []
         self.trouble: Message | str = ""
@@ -53,7 +50,7 @@ class SetupSession:
 
     async def begin(self, snapshot: Snapshot | None) -> None:
         """Get the steps, and look at each; ``snapshot`` is the newest, if there is one."""
-        run, backend = self._thread.run, self._backend
+        run, backend = self._run, self._backend
         try:
             self.before = snapshot or await run(backend.look)
             self.parts = [Part(step) for step in await run(backend.steps)]
@@ -84,7 +81,7 @@ class SetupSession:
         if not self.begun:
             return
         try:
-            known = _states(await self._thread.run(self._backend.history))
+            known = _states(await self._run(self._backend.history))
         except LowmemError:
             return
         if known != self._known:
@@ -111,7 +108,7 @@ class SetupSession:
         part.looking = True
         self._tell()
         try:
-            part.look, part.trouble = await self._thread.run(part.step.look), ""
+            part.look, part.trouble = await self._run(part.step.look), ""
             part.kept = await self._kept(part)
         except (LowmemError, OSError) as error:
             part.look, part.trouble = None, message_of(error)
@@ -125,7 +122,7 @@ class SetupSession:
         if not own:
             return {}
         try:
-            left = await self._thread.run(part.step.plan, own)
+            left = await self._run(part.step.plan, own)
         except LowmemError:
             return {}
         return own if left.empty else {}
