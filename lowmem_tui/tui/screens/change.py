@@ -124,7 +124,7 @@ class ChangeScreen(Sheet):
         if self.stage is Stage.ASKING:
             self._enter(Stage.WORKING)
             # Never cancelled by a key: the thread carries it to its end anyway.
-            self.run_worker(self._carry_out(overruled))
+            self.work(partial(self._carry_out, overruled))
 
     async def _carry_out(self, overruled: dict[str, bool]) -> None:
         session, number = self.session, self.change.id

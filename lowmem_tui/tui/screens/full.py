@@ -13,7 +13,7 @@ from lowmem_tui.model.language import tr
 from lowmem_tui.model.text import plain
 
 if TYPE_CHECKING:
-    from textual.worker import WorkType
+    from collections.abc import Callable, Coroutine
 
     from lowmem_tui.tui.session.messages import TrialChanged
     from lowmem_tui.tui.session.session import Session
@@ -57,10 +57,12 @@ class FullScreen(Screen[None]):
             self.mount(self._trial)
         self._trial.follow()
 
-    def work(self, do: WorkType[None], *, exclusive: bool = False) -> None:
+    def work(
+        self, do: Callable[[], Coroutine[object, object, None]], *, exclusive: bool = False
+    ) -> None:
         """Do this in a worker; ``exclusive`` ends those that the screen has.
 
-        A function, where it may be cancelled before it has begun: a coroutine that nobody awaits
+        A function, which may be cancelled before it has begun: a coroutine that nobody awaits
         makes Python write a warning over the screen.
         """
         self.run_worker(do, exclusive=exclusive)

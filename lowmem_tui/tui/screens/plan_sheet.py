@@ -157,7 +157,7 @@ class PlanSheet(Sheet):
         if self.stage is Stage.SHOWN:
             self._enter(Stage.WORKING)
             # Not exclusive, never cancelled by a key: the thread carries the change to its end.
-            self.run_worker(self._apply(plan, trial=trial, force=force))
+            self.work(partial(self._apply, plan, trial=trial, force=force))
 
     async def _apply(self, plan: Plan, *, trial: bool, force: bool) -> None:
         session, edits = self.session, self.edits
@@ -174,9 +174,9 @@ class PlanSheet(Sheet):
             return
         from lowmem_tui.tui.screens.trial import TrialScreen
 
-        self._enter(Stage.DONE)
-        trial_watch.began(session, running, edits, plan.effects)
         self._next = TrialScreen(session, running, self.outcome, forced=force)
+        trial_watch.began(session, running, edits, plan.effects)
+        self._enter(Stage.DONE)
         self._go_on()
 
     def on_screen_resume(self) -> None:

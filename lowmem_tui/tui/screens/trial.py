@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from enum import Enum
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
@@ -240,7 +241,7 @@ class TrialScreen(Sheet):
     def _work(self, do: Callable[[], Outcome], then: Callable[[], None]) -> None:
         self._enter(Stage.WORKING)
         # Never cancelled by a key: the thread carries it to its end anyway.
-        self.run_worker(self._carry_out(do, then))
+        self.work(partial(self._carry_out, do, then))
 
     async def _carry_out(self, do: Callable[[], Outcome], then: Callable[[], None]) -> None:
         session = self.session
