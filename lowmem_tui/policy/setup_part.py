@@ -1,12 +1,16 @@
-"""One step of the guided set-up: how it stands, and what the operator wants of it; pure."""
+"""One step of the guided set-up: how it stands, and what the operator wants of it.
+
+Pure, but for ``Part.read``, which asks the step.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from lowmem_tui.model.change import KEPT, SET_UP
+from lowmem_tui.model.errors import LowmemError, message_of
 from lowmem_tui.model.message import msg
 from lowmem_tui.model.setup import Severity
 
@@ -69,6 +73,16 @@ _WORDS = {
 WORTH_A_WORD = frozenset({Severity.ADVICE, Severity.WARNING, Severity.PROBLEM})
 
 
+class Reading(NamedTuple):
+    """What a step finds on the server."""
+
+    look: Look | None
+    trouble: Words
+    """Why it could not be looked at."""
+    kept: Wishes
+    """The operator's own values that are in force."""
+
+
 @dataclass
 class Part:
     """One step, and what is to become of it."""
@@ -100,6 +114,28 @@ class Part:
         if plan.effects:
             return self.note
         return f"{self.note}; {', '.join(f'{key} {value}' for key, value in wishes.items())}"
+
+    def read(self) -> Reading:
+        """Have the step look at the server; what fails is in the reading.
+
+        Nothing here changes, so that it may be called in another thread: ``saw`` takes it.
+        """
+        try:
+            look = self.step.look()
+        except (LowmemError, OSError) as error:
+            return Reading(None, message_of(error), {})
+        own = {i.key: v for i in look.items if self.taken(i) and (v := self.value(i)) != i.value}
+        return Reading(look, "", own if own and self._in_force(own) else {})
+
+    def _in_force(self, values: Wishes) -> bool:
+        try:
+            return self.step.plan(values).empty
+        except (LowmemError, OSError):
+            return False
+
+    def saw(self, found: Reading) -> None:
+        """Take what the step has found."""
+        self.look, self.trouble, self.kept = found
 
     def tried_by(self, trial: Trial, effects: Sequence[Effect]) -> bool:
         """Tell whether a trial with these effects is of this step, or of some of its settings."""
@@ -227,6 +263,11 @@ class Part:
         found = [f for f in self._found() if f.severity in WORTH_A_WORD]
         rank = list(Severity).index
         return max(found, key=lambda finding: rank(finding.severity), default=None)
+
+
+def next_after(parts: Sequence[Part], part: Part) -> Part | None:
+    """Return the next step that has something to decide, or that was not read yet."""
+    return next((each for each in parts[parts.index(part) + 1 :] if each.waits), None)
 
 
 def _why(note: str) -> str:

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from lowmem_tui.cli.dialogue import past, review
 from lowmem_tui.cli.dialogue.state import BACK, BACK_FROM_VALUE
 from lowmem_tui.model.amount import format_size
-from lowmem_tui.model.errors import LowmemError, message_of
+from lowmem_tui.model.errors import LowmemError
 from lowmem_tui.model.integer import natural
 from lowmem_tui.model.language import say, tr
 from lowmem_tui.model.message import N_, of_list
 from lowmem_tui.model.setup import Severity, lines
 from lowmem_tui.policy.forecast.gains import gained, in_force
 from lowmem_tui.policy.plan import is_triable
-from lowmem_tui.policy.setup_part import Part, Stand
+from lowmem_tui.policy.setup_part import Part, Stand, next_after
 
 if TYPE_CHECKING:
     from lowmem_tui.cli.dialogue.state import Dialogue
@@ -90,25 +90,9 @@ def setup(d: Dialogue, typed: str) -> None:
 
 def look(d: Dialogue, part: Part) -> None:
     """Let a step look at the server; what fails is shown with the step."""
-    try:
-        part.look, part.trouble = part.step.look(), ""
-    except (LowmemError, OSError) as error:
-        part.look, part.trouble = None, message_of(error)
+    part.saw(part.read())
     running = d.backend.trial()
     part.on_trial = running is not None and part.tried_by(running, d.trial.effects)
-    part.kept = _kept(part)
-
-
-def _kept(part: Part) -> Wishes:
-    """Return the operator's own values if they are in force."""
-    own = {i.key: v for i in part.items if part.taken(i) and (v := part.value(i)) != i.value}
-    if not own:
-        return {}
-    try:
-        left = part.step.plan(own)
-    except LowmemError:
-        return {}
-    return own if left.empty else {}
 
 
 def _list(d: Dialogue) -> None:
@@ -184,8 +168,7 @@ def _step(d: Dialogue, part: Part) -> Part | None:
 
 def _after(d: Dialogue, part: Part) -> Part | None:
     """Return the next step that has something to decide, or that was not read yet."""
-    later = d.parts[d.parts.index(part) + 1 :]
-    found = next((each for each in later if each.waits), None)
+    found = next_after(d.parts, part)
     if found is None:
         d.console.say("No later step waits.")
     return found

@@ -12,7 +12,7 @@ from lowmem_tui.model.errors import LowmemError
 from lowmem_tui.model.language import say, tr
 from lowmem_tui.model.message import N_, Message, msg
 from lowmem_tui.model.text import plain
-from lowmem_tui.policy.setup_part import ON_TRIAL, Stand
+from lowmem_tui.policy.setup_part import ON_TRIAL, Stand, next_after
 from lowmem_tui.tui.screens.full import FullScreen
 from lowmem_tui.tui.screens.sheet import StageKeys
 from lowmem_tui.tui.text import setup_rows
@@ -221,7 +221,7 @@ class StepScreen(FullScreen):
         """Go to the next step that has something to decide; behind the last, to the report."""
         if self.app.screen is not self:
             return
-        following = self._setup.after(self.part)
+        following = next_after(self._setup.parts, self.part)
         if following is not None:
             self.app.switch_screen(StepScreen(self.session, following))
             return

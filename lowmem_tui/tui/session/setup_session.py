@@ -6,7 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from lowmem_tui.model.errors import LowmemError, message_of
-from lowmem_tui.policy.setup_part import Part, Stand
+from lowmem_tui.policy.setup_part import Part, Stand, next_after
 from lowmem_tui.tui.session.messages import StepLooked
 
 if TYPE_CHECKING:
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from lowmem_tui.model.change import Change, State
     from lowmem_tui.model.message import Message
     from lowmem_tui.model.ports import Backend
-    from lowmem_tui.model.setup import Wishes
     from lowmem_tui.model.snapshot import Snapshot
     from lowmem_tui.tui.session.ports import Run, Screens
     from lowmem_tui.tui.session.trials import Trials
@@ -107,25 +106,10 @@ class SetupSession:
         """Look at a step now."""
         part.looking = True
         self._tell()
-        try:
-            part.look, part.trouble = await self._run(part.step.look), ""
-            part.kept = await self._kept(part)
-        except (LowmemError, OSError) as error:
-            part.look, part.trouble = None, message_of(error)
+        part.saw(await self._run(part.read))
         part.looking = False
         self.follow_trial()
         self._tell()
-
-    async def _kept(self, part: Part) -> Wishes:
-        """Return the operator's own values if they are in force."""
-        own = {i.key: v for i in part.items if part.taken(i) and (v := part.value(i)) != i.value}
-        if not own:
-            return {}
-        try:
-            left = await self._run(part.step.plan, own)
-        except LowmemError:
-            return {}
-        return own if left.empty else {}
 
     def _tell(self) -> None:
         self._screens.announce(StepLooked())
@@ -136,12 +120,8 @@ class SetupSession:
         """Return the step to go on with: the last one that was opened, or the next to decide."""
         last = self.last
         if last is not None and not last.waits:
-            last = self.after(last)
+            last = next_after(self.parts, last)
         return last or next((p for p in self.parts if p.waits), None)
-
-    def after(self, part: Part) -> Part | None:
-        """Return the next step that has something to decide, or that was not read yet."""
-        return next((p for p in self.parts[self.parts.index(part) + 1 :] if p.waits), None)
 
     def counts(self) -> dict[Stand, int]:
         """Return how many steps stand how."""
