@@ -13,8 +13,9 @@ from lowmem_tui.cli.plan import describe, make, report_refusals
 from lowmem_tui.model import language
 from lowmem_tui.model.errors import InvalidValueError, NotPermittedError
 from lowmem_tui.model.language import tr
-from lowmem_tui.model.message import as_message, msg, of_list, of_path, of_unit
+from lowmem_tui.model.message import msg, of_list, of_unit
 from lowmem_tui.model.text import plain
+from lowmem_tui.policy import outcome_text
 from lowmem_tui.policy.change_text import noted
 
 if TYPE_CHECKING:
@@ -110,26 +111,5 @@ def trial_line(trial: Trial) -> str:
 def report(outcome: Outcome) -> Iterator[str]:
     """Yield what was done, and what could not be verified, for a person."""
     yield ""
-    for path in outcome.files:
-        if path in outcome.removed:
-            yield tr("Removed: {path}", path=of_path(path))
-        else:
-            yield tr("Written: {path}", path=of_path(path))
-    for sentence in (*outcome.live, *outcome.pending, *outcome.down):
+    for sentence in outcome_text.report(outcome):
         yield plain(language.say(sentence))
-    for action in outcome.done:
-        yield tr("Done: {action}", action=action)
-    for m in outcome.mismatches:
-        yield tr(
-            "Verification failed: {key} of {unit} is not {wanted}. The files have {declared}, "
-            "systemd has {loaded}, the kernel has {kernel}. {cause}",
-            key=str(m.key),
-            unit=of_unit(m.unit),
-            wanted=str(m.wanted),
-            declared=str(m.declared),
-            loaded=str(m.loaded),
-            kernel=str(m.kernel),
-            cause=as_message(m.cause),
-        )
-    if not outcome.mismatches:
-        yield tr("Verified: the files, systemd and the kernel agree.")

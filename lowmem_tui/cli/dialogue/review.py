@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import shlex
 import threading
 from typing import TYPE_CHECKING
 
 from lowmem_tui.cli.dialogue import news
 from lowmem_tui.model.errors import HalfDoneError, LowmemError, RefusedError, RolledBackError
 from lowmem_tui.model.integer import natural
-from lowmem_tui.model.message import N_, as_message
+from lowmem_tui.model.message import N_
 from lowmem_tui.model.plan import When
 from lowmem_tui.model.trial import LONGEST, SHORTEST, USUAL
-from lowmem_tui.policy import trial_text
+from lowmem_tui.policy import outcome_text, trial_text
 from lowmem_tui.policy.plan import plan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Generator
 
     from lowmem_tui.cli.dialogue.state import Dialogue
     from lowmem_tui.model.change import Trial
-    from lowmem_tui.model.message import Message
     from lowmem_tui.model.plan import Edit, FileChange, Outcome, Plan
 
 EFFECTS = {
@@ -60,7 +58,11 @@ def apply(d: Dialogue, _: str) -> None:
     describe(d, made)
     if not is_possible(d, made):
         return
-    if cannot_change(d, "To apply just this: {command}", command=_command(d)):
+    if cannot_change(
+        d,
+        "To apply just this: {command}",
+        command=outcome_text.command(d.program, d.staged.edits, trial=True),
+    ):
         return
     edits = d.staged.edits
     seconds = trial_or_not(d)
@@ -145,12 +147,6 @@ def agreed(d: Dialogue, made: Plan, seconds: int) -> bool:
         d.console.say(NOTHING_WRITTEN)
         return False
     return True
-
-
-def _command(d: Dialogue) -> str:
-    sets = (f"{e.unit}:{e.key}={e.value or ''}" for e in d.staged.edits)
-    options = " ".join(f"--set {shlex.quote(text)}" for text in sets)
-    return f"{d.program} apply --trial {USUAL} {options}"
 
 
 def carry_out(d: Dialogue, do: Callable[[], Outcome], *, overrides: bool = False) -> Outcome | None:
@@ -279,27 +275,5 @@ def file_change(d: Dialogue, change: FileChange) -> None:
 
 def report(d: Dialogue, outcome: Outcome) -> None:
     """Say what was done, what waits, and what could not be verified."""
-    for path in outcome.files:
-        sentence = N_("Written: {path}")
-        if path in outcome.removed:
-            sentence = N_("Removed: {path}")
-        d.console.say(sentence, path=path)
-    found: Sequence[Message | str] = (*outcome.live, *outcome.pending, *outcome.down)
-    for each in found:
-        d.console.message(each)
-    for action in outcome.done:
-        d.console.say("Done: {action}", action=action)
-    for m in outcome.mismatches:
-        d.console.say(
-            "Verification failed: {key} of {unit} is not {wanted}. The files have {declared}, "
-            "systemd has {loaded}, the kernel has {kernel}. {cause}",
-            key=m.key,
-            unit=m.unit,
-            wanted=m.wanted,
-            declared=m.declared,
-            loaded=m.loaded,
-            kernel=m.kernel,
-            cause=as_message(m.cause),
-        )
-    if not outcome.mismatches:
-        d.console.say("Verified: the files, systemd and the kernel agree.")
+    for sentence in outcome_text.report(outcome):
+        d.console.message(sentence)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
@@ -11,7 +10,6 @@ from textual.binding import Binding, BindingType
 from lowmem_tui.model.language import say, tr
 from lowmem_tui.model.message import N_, msg, of_command, plural
 from lowmem_tui.model.staged import Staged
-from lowmem_tui.model.trial import USUAL
 from lowmem_tui.tui.screens.plan_sheet import FOR_GOOD, PlanSheet, Stage, trial_keys
 from lowmem_tui.tui.screens.sheet import MORE, working
 from lowmem_tui.tui.text import plan_report
@@ -85,8 +83,12 @@ class ReviewScreen(PlanSheet):
         if plan is None or plan.empty:
             self.say(tr("There is nothing to apply."))
         elif why := self.session.cannot_change:
+            from lowmem_tui.policy.outcome_text import command as command_of
+
             # What was staged on the demo server is not for this machine.
-            command = of_command(self._command(trial))
+            command = of_command(
+                command_of(self.session.sudo, self.session.staged.edits, trial=trial)
+            )
             full = tr("{why} To apply just this: {command}", why=why, command=command)
             self.say(say(why) if self.session.backend.demo else full)
         elif any(not r.forceable for r in plan.refusals):
@@ -100,12 +102,6 @@ class ReviewScreen(PlanSheet):
             self._ask(plan, FOR_GOOD, no=msg("Nothing was written. a applies it as a trial."))
         else:
             self._work(plan, trial=True, force=False)
-
-    def _command(self, trial: bool) -> str:
-        sets = (f"{e.unit}:{e.key}={e.value or ''}" for e in self.session.staged.edits)
-        options = [f"--trial {USUAL}"] if trial else []
-        options += [f"--set {shlex.quote(s)}" for s in sets]
-        return " ".join((self.session.sudo, "apply", *options))
 
     async def applied(self, plan: Plan, edits: tuple[Edit, ...], *, trial: bool) -> None:  # noqa: ARG002
         """Forget the edits that are in force."""
