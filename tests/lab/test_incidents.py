@@ -69,7 +69,7 @@ WANTED = {
     "hogdog": ("watchdog", "back", "watchdog"),
     "hogglobal": ("ram", "dead", "oom-kill"),
 }
-COUNTS = {**dict.fromkeys(WANTED, 1), "hogloop": 3}
+COUNTS = {**dict.fromkeys(WANTED.keys() - {"hogdog"}, 1), "hogloop": 3}
 
 
 def night(machine: Machine) -> None:
@@ -91,6 +91,11 @@ def night(machine: Machine) -> None:
     machine.run("journalctl --sync")
 
 
+def barks(machine: Machine) -> int:
+    """Return how often the watchdog has ended its unit."""
+    return int(machine.run("systemctl show -P NRestarts hogdog").stdout)
+
+
 def incidents(machine: Machine, *words: str) -> list[dict[str, Any]]:
     done = machine.run(["lowmem-tui", "incidents", "--json", *words], timeout=300)
     made = json.loads(done.stdout)
@@ -110,10 +115,13 @@ def last_of_each(found: list[dict[str, Any]]) -> dict[str, tuple[str, str, str]]
 def test_every_kill_is_reported(boot: Boot) -> None:
     machine = boot()
     night(machine)
+    ended = barks(machine)
     found = incidents(machine)
     assert last_of_each(found) == WANTED
     for name, count in COUNTS.items():
         assert sum(i["unit"] == f"{name}.service" for i in found) == count, name
+    # On a slow machine it is not quick enough for its own watchdog, and that is an incident, too.
+    assert ended <= sum(i["unit"] == "hogdog.service" for i in found) <= barks(machine)
     reports = {i["unit"]: i["report"] for i in found}
     # Its parent for sure; who has died of that already is not killed once more.
     assert reports["hoggroup.service"]["also_killed"]
