@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -122,6 +123,25 @@ def test_without_swap_a_worker_is_left_room_to_be_replaced() -> None:
     for swap, least in ((0, 400), (1024, 330)):
         server = snapshot(unit, of(B, 600, 700), swap_total=swap * M, swap_free=swap * M)
         assert lowered(server)["w.service"] == least
+
+
+def test_of_a_unit_that_was_just_restarted_nothing_is_known() -> None:
+    """Its control group is new, and memory.peak with it."""
+    old, new = of(A, 100, 600), of(B, 100, 240)
+    assert new.usage is not None
+    (young,) = new.usage.processes
+    ticks = 100 * 3600 * 9
+    new = replace(new, usage=new.usage._replace(processes=(young._replace(start=ticks),)))
+    for uptime, lower in ((9 * 3600 + 3599, {A: 400}), (9 * 3600 + 3601, {A: 400})):
+        server = snapshot(old, new, uptime=float(uptime))
+        assert lowered(server) == lower
+    server = snapshot(of(A, 380, 400), new, of("c.service", 200, 220), uptime=9 * 3600 + 60.0)
+    found = overcommitted(server)
+    assert found is not None
+    assert B not in {one.unit for one in found.lower}
+    assert f"what they need is not known yet: {B}." in str(found.sentences)
+    later = replace(server, host=server.host._replace(uptime=9 * 3600 + 3700.0))
+    assert B in lowered(later)
 
 
 def test_the_command_lowers_what_is_ours_to_set() -> None:

@@ -31,6 +31,12 @@ _STEP = 10 << 20
 """Figures are in tens of MiB."""
 
 
+_HOUR = 3600.0
+"""Seconds after which a unit's peak tells what it needs."""
+_USER_HZ = 100
+"""Clock ticks a second of /proc/PID/stat (proc(5)), on every machine that Debian runs on."""
+
+
 def _mega(size: int) -> Value:
     return of_text(f"{size >> 20}M")
 
@@ -61,6 +67,8 @@ class Overcommitted(NamedTuple):
     """Bytes that are overcommitted even then."""
     helps: Message | None = None
     """What helps against those, a sentence."""
+    restarted: tuple[str, ...] = ()
+    """Units that were started within the last hour: what they need is not known yet."""
 
     @property
     def sentences(self) -> Message:
@@ -72,6 +80,13 @@ class Overcommitted(NamedTuple):
         if self.lower:
             units = of_list(one.words for one in self.lower)
             yield msg("Lower MemoryMax of {units}.", units=units)
+        if self.restarted:
+            yield msg(
+                "Started less than an hour ago, so what they need is not known yet: {units}. Run "
+                "`lowmem-tui check` again in an hour to see whether their MemoryMax can be "
+                "lowered.",
+                units=of_list(of_unit(unit, 60) for unit in self.restarted),
+            )
         if not self.missing:
             return
         missing, largest = of_bytes(self.missing), self.budget.parts[0]
@@ -125,9 +140,13 @@ def overcommitted(
     over = -found.free
     if over <= 0 or not found.parts:
         return None
+    restarted = tuple(
+        part.unit for part in found.parts if _restarted(snapshot, snapshot.units[part.unit])
+    )
     can = [
         one
         for part in found.parts
+        if part.unit not in restarted
         if (one := _least(snapshot, part.unit, part.allowed, (needs or {}).get(part.unit, 0)))
     ]
     can.sort(key=lambda one: (one.transient, one.to - one.limit, one.unit))
@@ -138,7 +157,20 @@ def overcommitted(
             to = max(one.to, (one.limit - over) // _STEP * _STEP)
             lower.append(one._replace(to=to))
             over -= one.limit - to
-    return Overcommitted(found, tuple(lower), max(0, over), what_helps(snapshot))
+    unknown = restarted if over > 0 else ()
+    return Overcommitted(found, tuple(lower), max(0, over), what_helps(snapshot), unknown)
+
+
+def _restarted(snapshot: Snapshot, unit: Unit) -> bool:
+    """Return whether a unit is younger than an hour, and the machine is not.
+
+    Its new control group does not know what the one before had needed (memory.peak).
+    """
+    uptime = snapshot.host.uptime
+    processes = unit.usage.processes if unit.usage else ()
+    if uptime is None or uptime < _HOUR or not processes:
+        return False
+    return uptime - min(process.start for process in processes) / _USER_HZ < _HOUR
 
 
 def _least(snapshot: Snapshot, name: str, limit: int, whole: int) -> Lower | None:
