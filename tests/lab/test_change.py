@@ -120,6 +120,6 @@ def test_exit_codes(clean: Machine) -> None:
         clean.run(f"umount {shlex.quote(folder)}")
     assert failed.returncode == 6, failed
     assert "read-only" in failed.stderr
-    assert "as it was" in failed.stderr
+    assert "previous value" in failed.stderr
     assert "Traceback" not in failed.stderr
     assert read(clean) == ("infinity", "max", "0")

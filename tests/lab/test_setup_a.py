@@ -220,7 +220,7 @@ def test_what_does_not_fit_into_ram_stays_in_swap(boot: Boot) -> None:
     machine.wait_for("grep full /root/full", timeout=900)
     (refused,) = drive(machine, "undo 1")
     assert "cannot be switched off now" in refused["error"], refused
-    assert "as it was" in refused["error"]
+    assert "previous value" in refused["error"]
     assert swaps(machine) == ["/swapfile"]
     shown = machine.run("systemctl is-enabled swapfile.swap; ls /swapfile").stdout.split()
     assert shown == ["enabled", "/swapfile"]

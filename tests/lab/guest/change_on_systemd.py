@@ -383,7 +383,7 @@ class TestRollback:
             (UNITS / f"{B}.d" / "full").write_bytes(b"x" * 4096)
             made = server.plan(*EVERYTHING, (B, Key.MEMORY_MAX, "70M"))
             assert [file.path for file in made.files] == [dropin.path(A), dropin.path(B)]
-            with pytest.raises(RolledBackError, match=r"disk is full.*as it was"):
+            with pytest.raises(RolledBackError, match=r"disk is full.*previous value"):
                 server.apply(made)
             assert [p.name for p in (UNITS / f"{B}.d").iterdir()] == ["full"]
         assert state(A) == before
@@ -394,7 +394,7 @@ class TestRollback:
         before = state(A)
         with mounted(UNITS / f"{B}.d", "ro"):
             made = server.plan(*EVERYTHING, (B, Key.MEMORY_MAX, "70M"))
-            with pytest.raises(RolledBackError, match=r"read-only.*as it was"):
+            with pytest.raises(RolledBackError, match=r"read-only.*previous value"):
                 server.apply(made)
         assert state(A) == before
 
@@ -405,9 +405,9 @@ class TestRollback:
         before = state(A)
         sh("chattr", "+i", str(path))
         try:
-            with pytest.raises(RolledBackError, match=r"lsattr.*as it was"):
+            with pytest.raises(RolledBackError, match=r"lsattr.*previous value"):
                 server.apply(server.plan((A, Key.MEMORY_MAX, "65M")))
-            with pytest.raises(RolledBackError, match=r"lsattr.*as it was"):
+            with pytest.raises(RolledBackError, match=r"lsattr.*previous value"):
                 server.apply(server.plan((A, Key.MEMORY_MAX, None)))
             assert [p.name for p in path.parent.iterdir()] == [path.name]
         finally:
@@ -432,7 +432,7 @@ class TestRollback:
                 raise ManagerError("systemd was asked to reload and has not answered: try again.")
 
         server.manager.reload = failing
-        with pytest.raises(RolledBackError, match=r"not answered.*as it was"):
+        with pytest.raises(RolledBackError, match=r"not answered.*previous value"):
             server.apply(made)
         assert state(A) == before
 
@@ -467,7 +467,7 @@ class TestRollback:
         ]
         sh(*read_again)
         try:
-            with pytest.raises(NotPermittedError, match=r"only root.*as it was"):
+            with pytest.raises(NotPermittedError, match=r"only root.*previous value"):
                 server.apply(made)
         finally:
             policy.unlink()
@@ -483,7 +483,7 @@ class TestRollback:
         try:
             sh("mount", "-o", "remount,bind,ro", str(limit))
             with pytest.raises(
-                RolledBackError, match=r"memory\.max of lab-one\.service.*as it was"
+                RolledBackError, match=r"memory\.max of lab-one\.service.*previous value"
             ):
                 server.apply(made)
         finally:
