@@ -162,13 +162,19 @@ def test_words_of_a_setting_are_chosen_by_number(talk: Talk) -> None:
 
 
 AT_ONCE = {
-    "as apply --set has it": ("MemoryMax=300M", "MemoryMax of {unit} is to be 300M"),
-    "by its number": ("2=300M", "MemoryMax of {unit} is to be 300M"),
-    "with blanks": (" MemoryMax = 300M ", "MemoryMax of {unit} is to be 300M"),
-    "with the unit": (f"{REDIS}:MemoryMax=300M", "MemoryMax of {unit} is to be 300M"),
-    "with the unit, which is a service": ("redis-server:MemoryMax=300M", "is to be 300M"),
-    "a value of blanks and signs": ("RestartSec=1min 30s", "RestartSec of {unit} is to be 1min"),
-    "zero": ("OOMScoreAdjust=0", "OOMScoreAdjust of {unit} is to be 0"),
+    "as apply --set has it": ("MemoryMax=300M", "Staged: set MemoryMax of {unit} to 300M"),
+    "by its number": ("2=300M", "Staged: set MemoryMax of {unit} to 300M"),
+    "with blanks": (" MemoryMax = 300M ", "Staged: set MemoryMax of {unit} to 300M"),
+    "with the unit": (f"{REDIS}:MemoryMax=300M", "Staged: set MemoryMax of {unit} to 300M"),
+    "with the unit, which is a service": (
+        "redis-server:MemoryMax=300M",
+        "to 300M. Nothing is written yet.",
+    ),
+    "a value of blanks and signs": (
+        "RestartSec=1min 30s",
+        "Staged: set RestartSec of {unit} to 1min",
+    ),
+    "zero": ("OOMScoreAdjust=0", "Staged: set OOMScoreAdjust of {unit} to 0"),
     "a value that is none": ("MemoryMax=banana", "MemoryMax is not staged. "),
     "a setting that is none": ("Nice=5", "'Nice' is not a setting: write one of "),
     "a setting that is meant": ("memorymax=300M", "did you mean MemoryMax?"),
@@ -187,7 +193,7 @@ def test_a_setting_and_its_value_are_typed_at_once(talk: Talk, typed: str, words
 def test_nothing_behind_the_equals_sign_drops_our_setting(talk: Talk) -> None:
     talk.hold(*FOR_GOOD, "q")
     said = talk.hold(f"edit {REDIS}", "MemoryMax=", "0", "discard", "yes", "q")
-    assert f"Staged: our MemoryMax of {REDIS} is to be dropped." in said
+    assert f"Staged: remove our MemoryMax of {REDIS}." in said
 
 
 def test_zero_is_a_value_where_a_value_is_asked_for(talk: Talk) -> None:
