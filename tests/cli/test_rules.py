@@ -15,7 +15,7 @@ OWN = b'[tiers]\n"zork.service" = 0\n'
 
 
 class Locked(PosixPath):
-    def open(self, *_: object, **__: object) -> NoReturn:
+    def __fspath__(self) -> NoReturn:
         raise PermissionError(13, "Permission denied")
 
 

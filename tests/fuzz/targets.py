@@ -595,6 +595,8 @@ target(
 
 NOT_PARSERS = {
     "model.language.say": "renders",
+    "model.language.english": "renders",
+    "model.language.spaced": "looks at the last character",
     "model.message.as_message": "keeps it as a value, harmless when it is shown",
     "model.message.of_command": "keeps it as a value, harmless when it is shown",
     "model.message.of_text": "keeps it as a value, harmless when it is shown",
