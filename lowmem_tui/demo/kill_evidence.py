@@ -14,6 +14,7 @@ from lowmem_tui.model.incident import Evidence, ReportText
 
 if TYPE_CHECKING:
     from lowmem_tui.demo.machine import Machine
+    from lowmem_tui.host.logs.kernel_log import Line
 
 
 class DemoWitness:
@@ -42,19 +43,9 @@ class DemoWitness:
 
     def lines(self, since: float) -> str:
         """See ``Witness``: what the kernel wrote."""
-        from lowmem_tui.host.logs import journal  # the screen starts without
-
         with self._machine.lock:
             lines = [line for line in self._machine.init.log.lines if line.time >= since]
-        return "\n".join(
-            journal.as_json(
-                journal.Entry(
-                    f"demo-{line.reference}", line.time, line.boot, kernel=True, message=line.text,
-                    fields={"_TRANSPORT": "kernel", "_BOOT_ID": line.boot},
-                )
-            )
-            for line in lines
-        )  # fmt: skip
+        return "\n".join(map(_as_json, lines))
 
     def report(self, reference: str) -> ReportText:
         """Return a report. Raises RefusedError."""
@@ -65,3 +56,18 @@ class DemoWitness:
         if not texts:
             raise RefusedError("This report is no longer in the log: it was rotated away.")
         return ReportText(texts, parse_table(texts, PAGE))
+
+
+def _as_json(line: Line) -> str:
+    """Return a line of the kernel's as ``journalctl -o json`` prints it."""
+    import json  # the screen starts without
+
+    return json.dumps(
+        {
+            "__CURSOR": f"demo-{line.reference}",
+            "__REALTIME_TIMESTAMP": str(round(line.time * 1_000_000)),
+            "_BOOT_ID": line.boot,
+            "_TRANSPORT": "kernel",
+            "MESSAGE": line.text,
+        }
+    )

@@ -475,7 +475,7 @@ def test_what_is_no_record_is_set_aside_and_blocks_nothing(
     assert interrupted.interrupted(box.site().store, lambda: allowed().paths)
     (sentence,) = settled(box.site())
     assert str(sentence).startswith("/var/lib/lowmem-tui/1.json cannot be read as a record.")
-    assert "is now /var/lib/lowmem-tui/1.json.unreadable" in str(sentence)
+    assert "was renamed to /var/lib/lowmem-tui/1.json.unreadable" in str(sentence)
     assert str(sentence).endswith(".")
     assert box.state() == after, "nothing is done by it"
     assert settled(box.site()) == []

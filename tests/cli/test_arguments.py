@@ -66,7 +66,7 @@ def test_a_value_that_begins_with_a_dash(given: list[str], made: list[str]) -> N
 def test_read_only_holds_for_what_writes(capsys: Capture, words: tuple[str, ...]) -> None:
     assert run_command(["--demo", "--read-only", *words]) == Exit.NOT_PERMITTED
     said = capsys.readouterr()
-    assert "read-only mode" in said.err
+    assert "started with --read-only" in said.err
     assert "Written: " not in said.out
 
 

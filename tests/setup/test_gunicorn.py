@@ -253,7 +253,7 @@ def test_no_gunicorn() -> None:
     box.write(FILE, "[Service]\nExecStart=/usr/bin/node app.js\n")
     box.now += 60
     assert box.step("gunicorn").look().absent.startswith("There is no gunicorn")
-    with pytest.raises(InvalidValueError, match="nothing can be set here"):
+    with pytest.raises(InvalidValueError, match="nothing can be set in this section"):
         box.step("gunicorn").plan({option("workers"): "1"})
 
 

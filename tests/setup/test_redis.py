@@ -103,7 +103,7 @@ def test_no_redis() -> None:
     box.now += 5
     assert box.step("redis").look().absent == "There is no Redis."
     assert box.step("redis").plan({}).empty
-    with pytest.raises(InvalidValueError, match="nothing can be set here"):
+    with pytest.raises(InvalidValueError, match="nothing can be set in this section"):
         box.step("redis").plan({MAX: "64mb"})
 
 

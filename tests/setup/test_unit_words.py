@@ -237,4 +237,4 @@ def test_nothing_raises_but_value_error(text: str, mode: Mode) -> None:
     try:
         list(unit_words.environment_file(text))
     except ValueError as error:
-        assert str(error) in {"a NUL", "not UTF-8"}
+        assert str(error) in {"a NUL character", "not UTF-8"}

@@ -382,7 +382,8 @@ async def test_it_is_ended_from_another_login(trial: Front, word: str) -> None:
         backend.undo()
     await trial.tick()
     await ended(trial)
-    assert f"{word} from elsewhere" in says(trial)
+    said = {"kept": "confirmed", "undone": "undone"}[word]
+    assert f"The trial was {said} elsewhere" in says(trial)
     assert len(trial.session.staged) == (word == "undone")
 
 

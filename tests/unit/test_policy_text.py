@@ -112,7 +112,7 @@ def test_the_comments_are_in_the_operator_s_language() -> None:
     look = Look(items=(done, Item("size", msg("none"), "1G", "2G", why)), by_hand=("x" * 200,))
     text = render((Part("swap", "x", look),), verbatim("web-1"), words)
     assert text.startswith("# “lowmem-tui setup”为 web-1 建议的策略。\n# 请阅读、修改，然后应用：")
-    assert '# file = "1G"  （已设置）它可以重启：它在任何守门服务之前被终止。\n' in text
+    assert '# file = "1G"（已设置）它可以重启：它在任何守门服务之前被终止。\n' in text
     assert "# 无（现在：1G）。它可以重启：" in text
     assert parse_policy(text, {}, SWAP).wishes == {"swap": {"size": "2G"}}
 

@@ -93,6 +93,7 @@ _LARGE_BODY = re.compile(r"0|[0-9]{3,9}[mM]|[0-9]{1,9}[gG]")
 _SCRIPTS = _names(
     "php php5 php7 php8 phtml py cgi pl fcgi jsp aspx asp do action",
 )
+_PHP = _names("php php5 php7 php8 phtml")
 _PART = re.compile(r"[a-z0-9]+")
 _APP = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _COMMON = _names("public build dist vendor system maps i raw cache storage")
@@ -216,7 +217,7 @@ def burst_of_many(location: Location) -> bool:
         return not _points_below(location)
     # All of a PHP application comes through such a pattern, the calls of its pages' scripts, too:
     # an editor or an administration page sends twenty of them at once.
-    return modifier.startswith("~") and bool(words & _SCRIPTS)
+    return modifier.startswith("~") and bool(words & _PHP)
 
 
 def is_static(location: Location) -> bool:
