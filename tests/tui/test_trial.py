@@ -444,9 +444,8 @@ async def test_of_somebody_else_from_before_the_start() -> None:
         async with opened(backend) as front:
             await front.settle()
             await front.until(
-                lambda: (
-                    line(front)
-                    == "Trial: 120 s left. F8 keeps or undoes it. Started by evil ·[2J[bold]x[/]··"
+                lambda: line(front).startswith(
+                    "Trial: 120 s left. F8 keeps or undoes it. Started by evil ·[2J[bold]x[/]··"
                 )
             )
             await front.press("f8")
@@ -543,9 +542,7 @@ async def test_other_sizes(size: tuple[int, int]) -> None:
         assert "120 s left" in says(front)
         assert "y Keep" in says(front)
         await front.press("end", "home", "n")
-        await front.until(
-            lambda: line(front).startswith("Trial: 120 s left. F8 keeps or undoes it")
-        )
+        await front.until(lambda: line(front).startswith("Trial: 120 s left. F8 keeps or undoes"))
         assert len(front.units) >= 5
 
 
