@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import TYPE_CHECKING, cast
 
@@ -554,3 +555,14 @@ async def test_the_header_is_never_gone(front: Front) -> None:
     await front.settle()
     assert front.main.query_one(Header).size.height == 3
     assert front.units[0].startswith(" UNIT")
+
+
+async def test_after_the_end_nothing_is_asked_of_the_server_any_more() -> None:
+    """A page that is still at work as the screen goes is cancelled; it does not fail."""
+    async with opened() as front:
+        session = front.session
+    session.close(wait=True)
+    asked: list[int] = []
+    with pytest.raises(asyncio.CancelledError):
+        await session.run_blocking(asked.append, 1)
+    assert asked == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from lowmem_tui.model.message import msg
@@ -57,6 +58,7 @@ class Session:
         """
         self.backend = backend
         self._executor = executor
+        self._closed = False
         self.screens = screens
         self._verdicts = verdicts
         self.glyphs = glyphs
@@ -103,8 +105,17 @@ class Session:
     def run_blocking(
         self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs
     ) -> asyncio.Future[R]:
-        """Run a call of the backend in its thread: one at a time, never on the event loop."""
-        return asyncio.wrap_future(self._executor.submit(fn, *args, **kwargs))
+        """Run a call of the backend in its thread: one at a time, never on the event loop.
+
+        After ``close`` nothing is run: whoever waits is cancelled.
+        """
+        future: Future[R]
+        if self._closed:
+            future = Future()
+            future.cancel()
+        else:
+            future = self._executor.submit(fn, *args, **kwargs)
+        return asyncio.wrap_future(future)
 
     def run_aside(self, fn: Callable[[], R]) -> asyncio.Future[R]:
         """Run what only reads and may take seconds in a thread of its own; nobody waits for it."""
@@ -128,6 +139,7 @@ class Session:
 
     def close(self, *, wait: bool) -> None:
         """Let the backend's thread end with its present call; the other calls are cancelled."""
+        self._closed = True
         self._executor.shutdown(wait=wait, cancel_futures=True)
 
     # What was seen
