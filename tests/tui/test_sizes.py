@@ -116,6 +116,13 @@ async def set_up(front: Front) -> None:
     await front.settle()
 
 
+async def report(front: Front) -> None:
+    await set_up(front)
+    await front.press("R")
+    await front.until(lambda: not any(has(front, "Reading the history")))
+    await front.settle()
+
+
 async def step(front: Front) -> None:
     await set_up(front)
     await step_of(front, "sysctl")
@@ -158,7 +165,7 @@ SCREENS: dict[str, Callable[[Front], Awaitable[None]]] = {
     "set-up": set_up,
     "step": step,
     "step review": step_review,
-    "set-up report": pressing("f2", "R"),
+    "set-up report": report,
     "quit": quitting,
 }
 
