@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from typing import TYPE_CHECKING
 
 from lowmem_tui import __version__
+from lowmem_tui.cli.ended import number_of
 from lowmem_tui.cli.exit import Exit
 from lowmem_tui.cli.open import open_backend
 from lowmem_tui.model.errors import InvalidValueError, LowmemError, NotPermittedError, RefusedError
@@ -25,7 +27,7 @@ MODE = 0o640
 
 
 def run(options: argparse.Namespace) -> Exit:
-    """Record until the time is over.
+    """Record until the time is over, or Ctrl-C.
 
     Raises RefusedError where the file is there already, NotPermittedError, LowmemError.
     """
@@ -81,7 +83,10 @@ def _new(path: str) -> int:
 
 
 def _record(options: argparse.Namespace, backend: ServerBackend, fd: int) -> int:
-    """Return how many samples were recorded. Raises OSError, LowmemError."""
+    """Return how many samples were recorded until the time is over, or Ctrl-C.
+
+    Raises OSError, LowmemError.
+    """
     first = backend.look()
     head = Head(
         boot=backend.boot_id(),
@@ -106,6 +111,9 @@ def _record(options: argparse.Namespace, backend: ServerBackend, fd: int) -> int
             due = max(due + options.every, time.monotonic())
             time.sleep(max(0.0, min(due, end) - time.monotonic()))
             now = time.monotonic()
+    except KeyboardInterrupt as error:
+        if number_of(error) != signal.SIGINT or not taken:
+            raise
     finally:
         recorder.flush()
     return taken

@@ -59,7 +59,10 @@ class DemoWitness:
 
 
 def _as_json(line: Line) -> str:
-    """Return a line of the kernel's as ``journalctl -o json`` prints it."""
+    """Return a line of the kernel's as ``journalctl -o json`` prints it.
+
+    Not by host.logs.journal: the demo imports nothing that can start a program.
+    """
     import json  # the screen starts without
 
     return json.dumps(

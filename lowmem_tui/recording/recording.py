@@ -12,7 +12,7 @@ from lowmem_tui.recording.segment import FRAME, LOG, Segment
 from lowmem_tui.stream.frames import Decoder, StreamError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from typing import Self
 
     from lowmem_tui.model.snapshot import Snapshot
@@ -42,6 +42,50 @@ class Position(NamedTuple):
     number: int
 
 
+class _Mark(NamedTuple):
+    """What is known of a snapshot without reading it again."""
+
+    time: float
+    kills: int | None
+
+
+class _Frames:
+    """The frames of a stretch.
+
+    They are kept as they were recorded, and one snapshot: as snapshots, all of them would take a
+    hundred times as much memory.
+    """
+
+    def __init__(self, segment: Segment, places: Sequence[Place]) -> None:
+        self._frames: list[bytes] = []
+        self.marks: list[_Mark] = []
+        self._decoder, self._number = Decoder(), -1
+        self._snapshot: Snapshot | None = None
+        self._begin(segment, places)
+
+    def _begin(self, segment: Segment, places: Sequence[Place]) -> None:
+        """Read it once, as far as it is not damaged. Raises StreamError: nothing can be read."""
+        decoder = Decoder()
+        try:
+            for entry in segment.entries(places):
+                if entry.kind == FRAME:
+                    snapshot = decoder.snapshot(entry.data)
+                    self._frames.append(entry.data)
+                    self.marks.append(_Mark(snapshot.time, snapshot.host.oom_kills))
+        except StreamError:
+            if not self._frames:
+                raise
+
+    def snapshot(self, number: int) -> Snapshot:
+        """Return one of its snapshots: the next one is soon had, one before it is read for anew."""
+        if self._snapshot is None or number < self._number:
+            self._decoder, self._number = Decoder(), -1
+        while self._snapshot is None or self._number != number:
+            self._number += 1
+            self._snapshot = self._decoder.snapshot(self._frames[self._number])
+        return self._snapshot
+
+
 class _Stretch(NamedTuple):
     """Chunks that are read from their first one: it is a key chunk."""
 
@@ -64,7 +108,7 @@ class Recording:
         """What could not be opened."""
         self.gaps: list[Gap] = []
         self._stretches: list[_Stretch] = []
-        self._read: tuple[int, list[Snapshot]] | None = None
+        self._read: tuple[int, _Frames] | None = None
         try:
             segments = self._open()
             for segment in sorted(segments, key=lambda each: (each.head.number, each.head.began)):
@@ -139,8 +183,8 @@ class Recording:
         """
         for place in range(len(self._stretches) - 1, -1, -1):
             if self._stretches[place].time <= time or not place:
-                snapshots = self._snapshots(place)
-                earlier = [n for n, each in enumerate(snapshots) if each.time <= time]
+                marks = self._frames(place).marks
+                earlier = [n for n, each in enumerate(marks) if each.time <= time]
                 return Position(place, earlier[-1] if earlier else 0)
         raise AssertionError
 
@@ -153,26 +197,26 @@ class Recording:
     def last(self) -> Position:
         """Where the newest snapshot is. Raises StreamError."""
         place = len(self._stretches) - 1
-        return Position(place, len(self._snapshots(place)) - 1)
+        return Position(place, len(self._frames(place).marks) - 1)
 
     def snapshot(self, position: Position) -> Snapshot:
         """Return a snapshot. Raises StreamError where nothing can be read there."""
-        return self._snapshots(position.stretch)[position.number]
+        return self._frames(position.stretch).snapshot(position.number)
 
     def step(self, position: Position, forward: bool) -> Position | None:
         """Return where the next snapshot is, or the one before; None at the end."""
         place, number = position.stretch, position.number + (1 if forward else -1)
-        while not 0 <= number < len(self._readable(place)):
+        while not 0 <= number < len(self._marks(place)):
             place += 1 if forward else -1
             if not 0 <= place < len(self._stretches):
                 return None
-            number = 0 if forward else len(self._readable(place)) - 1
+            number = 0 if forward else len(self._marks(place)) - 1
         return Position(place, number)
 
-    def _readable(self, place: int) -> list[Snapshot]:
-        """Return the snapshots of a stretch, none if it is damaged after all."""
+    def _marks(self, place: int) -> list[_Mark]:
+        """Return what is in a stretch, nothing if it is damaged after all."""
         try:
-            return self._snapshots(place)
+            return self._frames(place).marks
         except StreamError:
             return []
 
@@ -180,8 +224,8 @@ class Recording:
         """Yield where something was killed since the snapshot before, from the first one."""
         before: tuple[str, int] | None = None
         for place, stretch in enumerate(self._stretches):
-            for number, each in enumerate(self._readable(place)):
-                now = stretch.segment.head.boot, each.host.oom_kills or 0
+            for number, each in enumerate(self._marks(place)):
+                now = stretch.segment.head.boot, each.kills or 0
                 if before is not None and now[0] == before[0] and now[1] > before[1]:
                     yield Position(place, number)
                 before = now
@@ -195,24 +239,12 @@ class Recording:
                     lines += entry.data + b"\n"
         return bytes(lines[-MOST_LOG:])
 
-    def _snapshots(self, place: int) -> list[Snapshot]:
-        """Return the snapshots of a stretch; those of the newest one are kept."""
+    def _frames(self, place: int) -> _Frames:
+        """Return the frames of a stretch; those read last are kept. Raises StreamError."""
         if self._read is None or self._read[0] != place:
-            self._read = (place, list(_decoded(self._stretches[place])))
+            stretch = self._stretches[place]
+            self._read = (place, _Frames(stretch.segment, stretch.places))
         return self._read[1]
-
-
-def _decoded(stretch: _Stretch) -> Iterator[Snapshot]:
-    decoder = Decoder()
-    number = 0
-    try:
-        for entry in stretch.segment.entries(stretch.places):
-            if entry.kind == FRAME:
-                number += 1
-                yield decoder.snapshot(entry.data)
-    except StreamError:
-        if not number:
-            raise
 
 
 def _cannot_read(path: str, error: OSError) -> LowmemError:

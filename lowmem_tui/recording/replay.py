@@ -14,7 +14,7 @@ from lowmem_tui.model.ports import Changes, ListedUnit
 from lowmem_tui.model.unit import CGROUP_FILES, UnitProperties
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from lowmem_tui.model.message import Message
     from lowmem_tui.model.plan import ActionKind
@@ -98,15 +98,12 @@ class RecordedManager:
 
     def properties(self, names: Iterable[str]) -> dict[str, UnitProperties]:
         """Return what was loaded; a unit that was not there is "not-found"."""
-        return dict(self._properties(names, self._look().units))
-
-    @staticmethod
-    def _properties(
-        names: Iterable[str], units: Mapping[str, object]
-    ) -> Iterable[tuple[str, UnitProperties]]:
+        units = self._look().units
+        found = {}
         for name in names:
-            known = getattr(units.get(name), "properties", None)
-            yield name, known or UnitProperties(name, load_state="not-found")
+            known = units[name].properties if name in units else None
+            found[name] = known or UnitProperties(name, load_state="not-found")
+        return found
 
     def reload(self) -> None:
         """Refuse."""

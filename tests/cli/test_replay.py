@@ -78,6 +78,20 @@ def test_record_takes_samples_and_says_how_to_see_them(tmp_path: Path, capsys: C
         assert found.last.number >= 1
 
 
+def test_ctrl_c_ends_it_and_what_was_recorded_is_there(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(_: float) -> None:
+        raise KeyboardInterrupt
+
+    path = tmp_path / "a.lmt"
+    monkeypatch.setattr("lowmem_tui.cli.record.time.sleep", interrupted)
+    assert run_command(["record", "--demo", "--for", "2h", str(path)]) == Exit.DONE
+    assert "1 samples in " in capsys.readouterr().out
+    with Recording(str(path)) as found:
+        assert found.last == found.first
+
+
 def test_a_file_that_is_there_is_never_overwritten(tmp_path: Path, capsys: Capture) -> None:
     path = tmp_path / "a"
     path.write_text("precious")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tracemalloc
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
@@ -13,9 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lowmem_tui.model.errors import InvalidValueError
+from lowmem_tui.model.snapshot import Unit
 from lowmem_tui.recording.recorder import KEY_EVERY, Recorder, program_and_script
-from lowmem_tui.recording.recording import Recording
+from lowmem_tui.recording.recording import Position, Recording
 from lowmem_tui.recording.segment import LOG, Head, Segment, Writer, pack_head
+from tests.built import properties_of
 from tests.stream.snapshots import server, ticks
 from tests.unit.servers import process
 
@@ -84,6 +87,36 @@ def test_every_moment_is_found(tmp_path: Path) -> None:
         assert found.step(found.last, forward=True) is None
         assert found.step(found.first, forward=False) is None
         assert found.step(found.find(taken[900].time), forward=False) == found.find(taken[899].time)
+
+
+def test_snapshots_are_read_in_any_order(tmp_path: Path) -> None:
+    taken = seconds(300)
+    with recorder(tmp_path / "a.lmt") as one:
+        for each in taken:
+            one.take(each)
+    with Recording(str(tmp_path / "a.lmt")) as found:
+        for number in (7, 8, 8, 6, 299, 0, 150, 151):
+            assert found.snapshot(Position(0, number)) == taken[number]
+
+
+def test_a_recording_takes_the_memory_of_its_bytes_and_not_of_its_snapshots(tmp_path: Path) -> None:
+    """A file from elsewhere: one key frame of many units, then thousands of short frames."""
+    many = {f"{n}.service": Unit(f"{n}.service", None, None) for n in range(2000)}
+    now = replace(FIRST, units=many)
+    with recorder(tmp_path / "a.lmt") as one:
+        for number in range(800):
+            unit = Unit("0.service", None, properties_of("0.service", main_pid=number))
+            one.take(
+                replace(now, monotonic=FIRST.monotonic + number, units=many | {unit.name: unit})
+            )
+    tracemalloc.start()
+    try:
+        with Recording(str(tmp_path / "a.lmt")) as found:
+            assert found.last.number == 799
+            assert found.snapshot(found.last).units.keys() == many.keys()
+        assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_clock_that_is_set_back_loses_nothing(tmp_path: Path) -> None:

@@ -12,16 +12,18 @@ from textual.events import Key
 
 from lowmem_tui.cli.demo import demo_backend
 from lowmem_tui.cli.rules import load_rules
+from lowmem_tui.model import language
 from lowmem_tui.tui.app import LowmemApp
 from lowmem_tui.tui.screens.main import MainScreen
 from lowmem_tui.tui.table.unit_table import UnitTable
 from lowmem_tui.tui.widgets.header import Header
 from lowmem_tui.tui.widgets.keybar import KeyBar
 from lowmem_tui.tui.widgets.prompt import Prompt
+from tests import catalogs
 from tests.tui.settle import settle
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from textual.pilot import Pilot
     from textual.screen import Screen
@@ -167,3 +169,16 @@ def _no_haste(monkeypatch: pytest.MonkeyPatch) -> None:
 async def front() -> AsyncIterator[Front]:
     async with opened() as found:
         yield found
+
+
+@pytest.fixture
+def chinese() -> Iterator[None]:
+    """The screens are in Chinese."""
+    language.use("zh_CN", catalogs.translations("zh_CN"))
+    yield
+    language.use(language.ENGLISH, None)
+
+
+def lines(front: Front) -> list[str]:
+    """What the screen in front shows; a strip that had to be cut within a character is longer."""
+    return [strip.text for strip in front.app.screen._compositor.render_strips()]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -13,28 +12,12 @@ from rich.text import Text
 
 from lowmem_tui.model import language
 from lowmem_tui.tui.widgets.prose import hang
-from tests import catalogs
-from tests.tui.conftest import opened
+from tests.tui.conftest import lines, opened
 from tests.tui.test_picture import find
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from tests.tui.conftest import Front
+pytestmark = pytest.mark.usefixtures("chinese")
 
 CHINESE = st.text(st.sampled_from("内存单元，。：“”（）ab7 .=-"))
-
-
-@pytest.fixture(autouse=True)
-def chinese() -> Iterator[None]:
-    language.use("zh_CN", catalogs.translations("zh_CN"))
-    yield
-    language.use(language.ENGLISH, None)
-
-
-def lines(front: Front) -> list[str]:
-    """What the screen in front shows; a strip that had to be cut within a character is longer."""
-    return [strip.text for strip in front.app.screen._compositor.render_strips()]
 
 
 @pytest.mark.parametrize("size", [(120, 35), (80, 24), (60, 20), (40, 20)])

@@ -9,34 +9,20 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.cells import cell_len
 
-from lowmem_tui.model import language
 from lowmem_tui.tui.screens.plan_sheet import Stage
 from lowmem_tui.tui.screens.review import ReviewScreen
 from lowmem_tui.tui.screens.trial import TrialScreen
-from tests import catalogs
-from tests.tui.conftest import opened
+from tests.tui.conftest import lines, opened
 from tests.tui.test_picture import find
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.tui.conftest import Front
+
+pytestmark = pytest.mark.usefixtures("chinese")
 
 SIZES = [(80, 24), (120, 35)]
 HALF_WIDTH = re.compile(r"[\u4e00-\u9fff](?:[:;?!]|, |\()|[，。：；？！（] +[\u4e00-\u9fff]")
 """A half-width mark after Chinese, or a blank after a full-width one, within a sentence."""
-
-
-@pytest.fixture(autouse=True)
-def chinese() -> Iterator[None]:
-    language.use("zh_CN", catalogs.translations("zh_CN"))
-    yield
-    language.use(language.ENGLISH, None)
-
-
-def lines(front: Front) -> list[str]:
-    """What the screen in front shows; a strip that had to be cut within a character is longer."""
-    return [strip.text for strip in front.app.screen._compositor.render_strips()]
 
 
 def showing(front: Front, words: str) -> bool:

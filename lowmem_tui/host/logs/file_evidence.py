@@ -46,11 +46,15 @@ class FileWitness:
 
     def lines(self, since: float) -> str:  # noqa: ARG002
         """Raise RefusedError: a log file is read once, as a stream."""
-        raise RefusedError(msg("The reports of a log file are in it: it is not read again."))
+        raise _read_once()
 
     def report(self, reference: str) -> ReportText:  # noqa: ARG002
         """Raise RefusedError: a log file is read once, as a stream."""
-        raise RefusedError(msg("The reports of a log file are in it: it is not read again."))
+        raise _read_once()
+
+
+def _read_once() -> RefusedError:
+    return RefusedError(msg("The reports of a log file are in it: it is not read again."))
 
 
 class LinesWitness(FileWitness):
