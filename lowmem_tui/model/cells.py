@@ -151,5 +151,8 @@ def wrap(
     text = re.sub(r"\s", " ", text)
     room = width - cells(then)
     at = breaks(text, room, first=width - cells(first), whole=whole)
+    if at and not text[: at[0]].strip():
+        # Blanks alone are no line: the first one begins behind them.
+        return wrap(text.lstrip(), width, first=first, then=then, whole=whole)
     parts = [text[a:b].rstrip() for a, b in pairwise([0, *at, len(text)])]
     return [(then if y else first) + part for y, part in enumerate(parts) if part]

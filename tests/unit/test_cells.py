@@ -7,7 +7,7 @@ import textwrap
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
@@ -87,6 +87,7 @@ def test_fit(text: str, width: int, fitted: str) -> None:
     assert fit(text, width, "…") == fitted
 
 
+@example(" aaa", 5)
 @given(st.text("ab -.,", max_size=120), st.integers(5, 40))
 def test_english_is_wrapped_as_textwrap_does(text: str, width: int) -> None:
     assert wrap(text, width, first="* ", then="    ") == textwrap.wrap(
