@@ -52,7 +52,7 @@ class _Mark(NamedTuple):
 class _Frames:
     """The frames of a stretch.
 
-    They are kept as they were recorded, and one snapshot: as snapshots, all of them would take a
+    They are stored as they were recorded, and one snapshot: as snapshots, all of them would take a
     hundred times as much memory.
     """
 
@@ -77,7 +77,7 @@ class _Frames:
                 raise
 
     def snapshot(self, number: int) -> Snapshot:
-        """Return one of its snapshots: the next one is soon had, one before it is read for anew."""
+        """Return one of its snapshots: going back means reading from the first frame again."""
         if self._snapshot is None or number < self._number:
             self._decoder, self._number = Decoder(), -1
         while self._snapshot is None or self._number != number:
